@@ -1,0 +1,96 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Msgpack is MessagePack, through github.com/vmihailenco/msgpack: its struct tags (`msgpack:"name,omitempty"`; json tags are
+// not looked at) and its rules. Its name is "msgpack".
+//
+//   - Struct fields are stored by name, so that fields can be added, removed and reordered; an unknown one is skipped.
+//   - Times keep their instant and lose their location: they come back in time.Local, the zero time in UTC.
+//   - Maps are written in any order: equal values may have different bytes.
+//   - In an interface, numbers come back as the narrowest type that was written, and maps as map[string]any.
+//   - Strings may hold any bytes.
+//   - Values must not be cyclic: encoding one never ends well.
+//
+// What it decodes is checked first: one value, nothing after it, no more than 10,000 deep, and no length that the input
+// doesn't have. A decoding method that panics is an error.
+var Msgpack Codec = msgpackCodec{}
+
+// maxPooled is the size from which buffers are left to the garbage collector, so that one large value doesn't pin its size.
+const maxPooled = 64 << 10
+
+type msgpackCodec struct{}
+
+func (msgpackCodec) Name() string { return "msgpack" }
+
+// msgpackEncoder is an encoder with the buffer it writes to.
+type msgpackEncoder struct {
+	enc *msgpack.Encoder
+	buf bytes.Buffer
+}
+
+// msgpackDecoder is a decoder with the reader it reads from.
+type msgpackDecoder struct {
+	dec *msgpack.Decoder
+	in  msgpackReader
+}
+
+// The library's own pools are shared with the rest of the program, and a decoder that failed midway goes back into them
+// still recording. These take back only what ended well.
+var (
+	msgpackEncoders = sync.Pool{New: func() any { return &msgpackEncoder{enc: msgpack.NewEncoder(nil)} }}
+	msgpackDecoders = sync.Pool{New: func() any { return &msgpackDecoder{dec: msgpack.NewDecoder(nil)} }}
+)
+
+func (msgpackCodec) Marshal(v any) ([]byte, error) {
+	e := msgpackEncoders.Get().(*msgpackEncoder)
+	e.buf.Reset()
+	e.enc.Reset(&e.buf)
+	if err := e.enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("codec: encode msgpack: %w", err)
+	}
+	data := bytes.Clone(e.buf.Bytes())
+	if e.buf.Cap() <= maxPooled {
+		msgpackEncoders.Put(e)
+	}
+	return data, nil
+}
+
+func (msgpackCodec) Unmarshal(data []byte, v any) error {
+	s := msgpackScanner{data: data}
+	if err := s.scan(); err != nil {
+		return fmt.Errorf("codec: decode msgpack: %w", err)
+	}
+	d := msgpackDecoders.Get().(*msgpackDecoder)
+	d.in = msgpackReader{data: data, opaque: s.opaque}
+	if err := d.decode(v); err != nil {
+		return fmt.Errorf("codec: decode msgpack: %w", err)
+	}
+	if len(data) <= maxPooled {
+		d.in = msgpackReader{}
+		msgpackDecoders.Put(d)
+	}
+	return nil
+}
+
+// decode turns a panic into an error: the library panics on some values that don't fit v (a slice as a key of a map[any]any, a
+// string for a fmt.Stringer), and what is in Redis must not stop the program.
+func (d *msgpackDecoder) decode(v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	if v == nil {
+		return errors.New("the target is nil")
+	}
+	d.dec.Reset(&d.in)
+	return d.dec.Decode(v)
+}

@@ -1,0 +1,69 @@
+package codec
+
+import (
+	"reflect"
+)
+
+// Raw stores bytes as they are: values are []byte, string, or a type made of one of them (type HTML string, json.RawMessage).
+// Bytes are copied in and out. A nil []byte is stored as an empty value, and an empty value decodes to an empty, non-nil
+// []byte or to "". Any other type is a [*TypeError]. Its name is "raw".
+var Raw Codec = rawCodec{}
+
+var bytesType = reflect.TypeFor[[]byte]()
+
+type rawCodec struct{}
+
+func (rawCodec) Name() string { return "raw" }
+
+func (rawCodec) Marshal(v any) ([]byte, error) {
+	switch v := v.(type) {
+	case []byte:
+		return clone(v), nil
+	case string:
+		return []byte(v), nil
+	}
+	rv := reflect.ValueOf(v)
+	switch {
+	case isString(rv):
+		return []byte(rv.String()), nil
+	case isBytes(rv):
+		return clone(rv.Bytes()), nil
+	}
+	return nil, &TypeError{Codec: "raw", Type: reflect.TypeOf(v)}
+}
+
+func (rawCodec) Unmarshal(data []byte, v any) error {
+	rv := reflect.ValueOf(v)
+	if rv.Kind() != reflect.Pointer || rv.IsNil() {
+		return &TypeError{Codec: "raw", Type: reflect.TypeOf(v)}
+	}
+	switch p := v.(type) {
+	case *[]byte:
+		*p = clone(data)
+		return nil
+	case *string:
+		*p = string(data)
+		return nil
+	}
+	elem := rv.Elem()
+	switch {
+	case isString(elem):
+		elem.SetString(string(data))
+	case isBytes(elem):
+		elem.SetBytes(clone(data))
+	default:
+		return &TypeError{Codec: "raw", Type: reflect.TypeOf(v)}
+	}
+	return nil
+}
+
+func isString(v reflect.Value) bool { return v.Kind() == reflect.String }
+
+func isBytes(v reflect.Value) bool {
+	return v.Kind() == reflect.Slice && v.Type().ConvertibleTo(bytesType) && v.Type().Elem() == bytesType.Elem()
+}
+
+// clone copies b, and makes a nil b empty.
+func clone(b []byte) []byte {
+	return append(make([]byte, 0, len(b)), b...)
+}

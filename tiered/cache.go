@@ -1,0 +1,193 @@
+package tiered
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"reflect"
+)
+
+// Cache is a cache of T in two tiers. Its methods may be called from any number of goroutines.
+type Cache[T any] struct {
+	*tiers[T]
+	policy Policy
+	wrong  error // what With's edit made of the policy
+}
+
+// tiers is what all views of a cache share.
+type tiers[T any] struct {
+	name   string
+	seed   maphash.Seed
+	local  *local[T]
+	remote *remote[T] // nil: in-process only
+	guards *guards[T]
+	clone  func(T) T
+	maxKey int
+	stats  counters
+
+	life lifetime        // of the goroutines that load
+	base context.Context // ends with the cache
+	stop context.CancelFunc
+}
+
+// New makes a cache. It fails if an option is wrong, and if the Redis already has a cache of this name with another
+// type or codec. The cache must be closed.
+func New[T any](o Options[T]) (*Cache[T], error) {
+	o, err := o.validated()
+	if err != nil {
+		return nil, err
+	}
+	if o.Redis != nil {
+		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), o.Codec.Name()); err != nil {
+			return nil, err
+		}
+	}
+	l, err := newLocal(o.MaxCost, o.Cost)
+	if err != nil {
+		if o.Redis != nil {
+			o.Redis.dismiss(o.Name)
+		}
+		return nil, err
+	}
+	t := &tiers[T]{
+		name:   o.Name,
+		seed:   maphash.MakeSeed(),
+		local:  l,
+		guards: newGuards(l, o.Redis != nil),
+		clone:  o.Clone,
+		maxKey: maxRedisKey,
+	}
+	if o.Redis != nil {
+		t.remote = newRemote[T](o.Redis, o.Name, o.Codec, &t.stats)
+		t.maxKey -= len(t.remote.space)
+	}
+	t.base, t.stop = context.WithCancel(context.Background())
+	return &Cache[T]{tiers: t, policy: o.Policy}, nil
+}
+
+// With returns a view of the cache: the same tiers under another policy. edit gets the cache's policy to change; a field
+// it sets to 0 has its default. If edit makes the policy wrong, every method of the view returns that error. A view is
+// made once, at start-up; closing it closes the cache.
+func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
+	view := *c
+	edit(&view.policy)
+	if view.wrong == nil {
+		view.policy, view.wrong = view.policy.validated()
+	}
+	return &view
+}
+
+// Close ends the loads under way, whose callers get [ErrClosed], and waits until what they were storing is stored. A
+// loader that doesn't heed its context outlives Close; what it returns is dropped. Later calls of Close do nothing.
+func (c *Cache[T]) Close() error {
+	if !c.life.close() {
+		return nil
+	}
+	c.stop()
+	c.life.wait()
+	c.local.close()
+	if c.remote != nil {
+		c.remote.redis.dismiss(c.name)
+	}
+	return nil
+}
+
+// Get returns the cached value. It returns [ErrNotFound] on a miss and for a remembered absence, and the context's
+// error if that ends while Redis is asked.
+func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
+	var none T
+	if c.wrong != nil {
+		return none, c.wrong
+	}
+	hash := c.hash(key)
+	if it := c.local.get(key, hash, now()); it != nil {
+		return c.give(&it.record)
+	}
+	r, err := c.fetch(ctx, key, hash)
+	if err != nil {
+		return none, err
+	}
+	return c.give(r)
+}
+
+// Lookup returns the cached entry with its age, tier and state. It returns [ErrNotFound] on a miss, with the zero
+// Entry, and for a remembered absence, with an Entry in the state NotFound.
+func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
+	if c.wrong != nil {
+		return Entry[T]{}, c.wrong
+	}
+	hash, at, tier := c.hash(key), now(), Local
+	var r *record[T]
+	if it := c.local.get(key, hash, at); it != nil {
+		r = &it.record
+	} else {
+		var err error
+		if r, err = c.fetch(ctx, key, hash); err != nil {
+			return Entry[T]{}, err
+		}
+		at, tier = now(), Remote
+	}
+	e := r.entry(key, c.policy, tier, at)
+	var err error
+	e.Value, err = c.give(r)
+	return e, err
+}
+
+// fetch reads the key from Redis into the local tier.
+func (c *Cache[T]) fetch(ctx context.Context, key string, hash uint64) (*record[T], error) {
+	if err := c.usable(key); err != nil {
+		return nil, err
+	}
+	if c.remote == nil {
+		c.stats.misses.Add(1)
+		return nil, ErrNotFound
+	}
+	h := c.guards.hold(key, hash)
+	defer c.guards.release(h)
+	r := c.remote.read(ctx, key, c.policy)
+	if r != nil && r.state(now()) != Stale {
+		c.stats.remoteHits.Add(1)
+		c.fill(h, r)
+		return r, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("tiered: reading from redis: %w", err)
+	}
+	c.stats.misses.Add(1)
+	return nil, ErrNotFound
+}
+
+// fill puts a record that Redis had into the local tier.
+func (c *Cache[T]) fill(h hold[T], r *record[T]) {
+	c.guards.fill(h, r, c.policy.localUntil(now(), r.freshUntil))
+}
+
+func (t *tiers[T]) hash(key string) uint64 { return maphash.String(t.seed, key) }
+
+// give hands a record's value out.
+func (t *tiers[T]) give(r *record[T]) (T, error) {
+	switch {
+	case r.absent:
+		var none T
+		return none, ErrNotFound
+	case t.clone != nil:
+		return t.clone(r.value), nil
+	}
+	return r.value, nil
+}
+
+// usable answers why the cache can't be asked for the key, if it can't. A hit needs no such check: what isn't usable is
+// not in the local tier.
+func (c *Cache[T]) usable(key string) error {
+	switch {
+	case c.wrong != nil:
+		return c.wrong
+	case key == "":
+		return errEmptyKey
+	case len(key) > c.maxKey:
+		return fmt.Errorf("tiered: the key has %d bytes: want at most %d", len(key), c.maxKey)
+	case c.life.isOver():
+		return ErrClosed
+	}
+	return nil
+}

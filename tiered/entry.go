@@ -1,0 +1,117 @@
+package tiered
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Loader gets the value of e.Key from the source. It runs in a goroutine of the cache's own, once for all callers
+// that wait for the key, on a context that has the first caller's values but not its cancellation or deadline: it
+// ends after [Policy].LoadTimeout and when the cache is closed.
+//
+// e is the entry to be replaced: with Refresh, e.Value is the current value if e.Found. What the loader changes in
+// e.Policy and e.Tags holds for the value it returns; an e.Policy.TTL of 0 or less means that the value is not
+// stored. e must not be kept.
+//
+// The error [ErrNotFound], bare or wrapped, says that the source has no such value. Any other error reaches every
+// waiting caller unchanged, and nothing is stored.
+type Loader[T any] func(ctx context.Context, e *Entry[T]) (T, error)
+
+// Entry is a cache entry. A [Loader] gets the one it is to replace; Lookup returns the one that is there.
+type Entry[T any] struct {
+	Key    string
+	Value  T
+	Found  bool          // Value is there
+	Policy Policy        // the cache's; a Loader may change it for the value it returns
+	Tags   []string      // the labels stored with the value
+	Age    time.Duration // since the value was stored; 0 for a value that another program wrote
+	Tier   Tier          // where the entry was found; 0: nowhere
+	State  State         // 0: there is no entry
+}
+
+// Tier is one of the two places where an entry can be.
+type Tier uint8
+
+const (
+	Local  Tier = iota + 1 // this process's memory
+	Remote                 // Redis
+)
+
+// String returns "local", "remote" or "none".
+func (t Tier) String() string {
+	return [...]string{"none", "local", "remote"}[min(t, Remote)%(Remote+1)]
+}
+
+// State says what an entry is good for.
+type State uint8
+
+const (
+	Fresh    State = iota + 1 // served
+	Stale                     // its time is over: handed to a Loader, not served
+	NotFound                  // a remembered absence: reads answer ErrNotFound
+)
+
+// String returns "fresh", "stale", "not found" or "none".
+func (s State) String() string {
+	return [...]string{"none", "fresh", "stale", "not found"}[min(s, NotFound)%(NotFound+1)]
+}
+
+// instant is a moment on this process's monotonic clock: freshness never depends on the wall clock being set.
+type instant time.Duration
+
+var processStart = time.Now()
+
+func now() instant { return instant(time.Since(processStart)) }
+
+func (i instant) add(d time.Duration) instant        { return i + instant(d) }
+func (i instant) since(before instant) time.Duration { return time.Duration(i - before) }
+
+// record is one version of a key's value. It is not changed once others can see it.
+type record[T any] struct {
+	value      T
+	absent     bool // the source said that there is none
+	created    instant
+	freshUntil instant
+	tags       []string
+}
+
+// newRecord makes a record of what a loader or a Set gives; it isn't changed when the caller changes tags.
+func newRecord[T any](value T, absent bool, p Policy, tags []string) *record[T] {
+	at := now()
+	return &record[T]{
+		value:      value,
+		absent:     absent,
+		created:    at,
+		freshUntil: at.add(p.freshFor(absent)),
+		tags:       slices.Clone(tags),
+	}
+}
+
+// kept answers whether the record is to be stored at all.
+func (r *record[T]) kept() bool { return r.freshUntil > r.created }
+
+// state is the one place that says when a record is served.
+func (r *record[T]) state(at instant) State {
+	switch {
+	case at >= r.freshUntil:
+		return Stale
+	case r.absent:
+		return NotFound
+	}
+	return Fresh
+}
+
+// entry is what a Loader and the callers of Lookup see of r.
+func (r *record[T]) entry(key string, p Policy, tier Tier, at instant) Entry[T] {
+	return Entry[T]{
+		Key:    key,
+		Value:  r.value,
+		Found:  !r.absent,
+		Policy: p,
+		Tags:   r.tags,
+		Age:    max(0, at.since(r.created)),
+		Tier:   tier,
+		State:  r.state(at),
+	}
+}

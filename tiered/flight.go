@@ -1,0 +1,109 @@
+package tiered
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+)
+
+// flight is one load of one key, which all callers that ask for the key meanwhile wait for.
+type flight[T any] struct {
+	hold[T]
+	refresh bool // loads even if a tier has a value
+	pilot   *pilot
+	done    chan struct{}
+
+	// Set before done is closed:
+	record *record[T]
+	err    error
+	panic  *LoaderPanic
+}
+
+// pilot is who loads: it carries one flight, or those of a batch. It lands once, when its loader ends or when its
+// time does, whichever comes first; the other finds that out and leaves everything alone.
+type pilot struct {
+	landing atomic.Bool
+}
+
+// lands answers true to the first who asks.
+func (p *pilot) lands() bool { return p.landing.CompareAndSwap(false, true) }
+
+// land ends the flight for its callers.
+func (f *flight[T]) land(r *record[T], err error) {
+	f.record, f.err = r, err
+	close(f.done)
+}
+
+// crash ends the flight with what made its goroutine end early: a panic, or a Goexit if recovered is nil.
+func (f *flight[T]) crash(recovered any) {
+	if recovered == nil {
+		f.land(nil, errGoexit)
+		return
+	}
+	p, nested := recovered.(*LoaderPanic)
+	if !nested {
+		p = &LoaderPanic{Value: recovered, Stack: debug.Stack()}
+	}
+	f.panic = p
+	f.land(nil, p)
+}
+
+func (f *flight[T]) landed() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait returns the flight's result, or the context's error if that ends first. It panics if the loader did.
+func (f *flight[T]) wait(ctx context.Context) (*record[T], error) {
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		if !f.landed() {
+			return nil, fmt.Errorf("tiered: waiting for a load: %w", ctx.Err())
+		}
+	}
+	if f.panic != nil {
+		panic(f.panic)
+	}
+	return f.record, f.err
+}
+
+// loadContext is the context of a load: it ends with the load's time or the cache, and has the values of the caller
+// that began it. (context.WithoutCancel with a timeout would need a goroutine more to end with the cache.)
+type loadContext struct {
+	context.Context
+	caller context.Context
+	pilot  *pilot
+}
+
+type pilotKey struct{}
+
+func (c *loadContext) Value(key any) any {
+	if _, ok := key.(pilotKey); ok {
+		return c
+	}
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.caller.Value(key)
+}
+
+// within answers whether ctx comes from a loader that p runs, or from one that such a loader waits for: to wait there
+// for p would be to wait for oneself.
+func (p *pilot) within(ctx context.Context) bool {
+	for {
+		c, ok := ctx.Value(pilotKey{}).(*loadContext)
+		if !ok {
+			return false
+		}
+		if c.pilot == p {
+			return true
+		}
+		ctx = c.caller
+	}
+}

@@ -1,0 +1,154 @@
+package tiered
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"time"
+)
+
+// A frame is what a cache keeps in Redis under one key: a header, then the codec's bytes as they are.
+//
+//	offset  bytes
+//	0       3      the magic C1 74 63: C1 begins neither UTF-8 text nor a msgpack value
+//	3       1      the version, 1
+//	4       4      CRC-32C (Castagnoli) of all that follows, big-endian
+//	8       1      flags: 1 = not found, the source has no value and the payload is empty; the others are 0
+//	9       uvarint n, then n bytes    the codec's name
+//	        uvarint                    when the value was stored: milliseconds since the Unix epoch on Redis's clock
+//	        uvarint                    how long it is fresh from then on: milliseconds, more than 0
+//	        uvarint n, then n tags     each a uvarint m, then m bytes
+//	        the rest                   the payload
+//
+// A uvarint is base 128, least significant group first, at most 64 bits, as in Protocol Buffers. Redis's own expiry of
+// the key is set to the same time. A value that doesn't begin with the magic was written by another program: it is
+// all payload. testdata/frames.txt holds test vectors.
+type frame struct {
+	notFound bool
+	codec    string
+	created  time.Time
+	freshFor time.Duration
+	tags     []string
+	payload  []byte
+}
+
+const (
+	frameMagic    = "\xc1tc"
+	frameVersion  = 1
+	frameSummed   = len(frameMagic) + 1 + crc32.Size // where what the checksum covers begins
+	frameNotFound = 1
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var errFrame = errors.New("not a frame of this version")
+
+// isFrame answers whether b is meant to be a frame, whole or not, rather than another program's value.
+func isFrame(b []byte) bool {
+	return len(b) >= len(frameMagic) && string(b[:len(frameMagic)]) == frameMagic
+}
+
+// append adds f's bytes to b, which must be empty.
+func (f *frame) append(b []byte) []byte {
+	b = append(b, frameMagic...)
+	b = append(b, frameVersion, 0, 0, 0, 0)
+	var flags byte
+	if f.notFound {
+		flags = frameNotFound
+	}
+	b = append(b, flags)
+	b = appendString(b, f.codec)
+	b = binary.AppendUvarint(b, uint64(max(0, f.created.UnixMilli())))
+	b = binary.AppendUvarint(b, uint64(wholeMillis(f.freshFor).Milliseconds()))
+	b = binary.AppendUvarint(b, uint64(len(f.tags)))
+	for _, tag := range f.tags {
+		b = appendString(b, tag)
+	}
+	b = append(b, f.payload...)
+	binary.BigEndian.PutUint32(b[frameSummed-crc32.Size:], crc32.Checksum(b[frameSummed:], castagnoli))
+	return b
+}
+
+// wholeMillis rounds up, since Redis counts in milliseconds and refuses 0.
+func wholeMillis(d time.Duration) time.Duration {
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond)
+}
+
+// size is at least the number of bytes that append adds.
+func (f *frame) size() int {
+	n := frameSummed + 1 + 4*binary.MaxVarintLen64 + len(f.codec) + len(f.payload)
+	for _, tag := range f.tags {
+		n += binary.MaxVarintLen64 + len(tag)
+	}
+	return n
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// parseFrame reads a frame. Its payload is a part of b.
+func parseFrame(b []byte) (frame, error) {
+	if len(b) <= frameSummed || !isFrame(b) || b[len(frameMagic)] != frameVersion {
+		return frame{}, errFrame
+	}
+	if binary.BigEndian.Uint32(b[frameSummed-crc32.Size:]) != crc32.Checksum(b[frameSummed:], castagnoli) {
+		return frame{}, errFrame
+	}
+	r := frameReader{rest: b[frameSummed:]}
+	flags := r.byte()
+	f := frame{
+		notFound: flags == frameNotFound,
+		codec:    r.string(),
+		created:  time.UnixMilli(int64(r.upTo(maxMillis))),
+		freshFor: time.Duration(r.upTo(maxMillis)) * time.Millisecond,
+	}
+	// A tag takes a byte at least, so a count can't ask for more memory than the frame warrants.
+	if n := r.upTo(uint64(len(r.rest))); n > 0 {
+		f.tags = make([]string, n)
+		for i := range f.tags {
+			f.tags[i] = r.string()
+		}
+	}
+	f.payload = r.rest
+	if r.failed || flags > frameNotFound || f.freshFor == 0 {
+		return frame{}, errFrame
+	}
+	return f, nil
+}
+
+// maxMillis is the most that a time.Duration holds: 292 years.
+const maxMillis = uint64(1<<63-1) / uint64(time.Millisecond)
+
+// frameReader reads a header; after something that isn't there, all it reads is zero.
+type frameReader struct {
+	rest   []byte
+	failed bool
+}
+
+func (r *frameReader) byte() byte {
+	if len(r.rest) == 0 {
+		r.failed = true
+		return 0
+	}
+	b := r.rest[0]
+	r.rest = r.rest[1:]
+	return b
+}
+
+func (r *frameReader) upTo(limit uint64) uint64 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 || v > limit {
+		r.failed, r.rest = true, nil
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *frameReader) string() string {
+	n := r.upTo(uint64(len(r.rest)))
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
+}

@@ -1,0 +1,179 @@
+package tiered
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/dgraph-io/ristretto/v2"
+)
+
+// local is the first tier: ristretto, made exact. What ristretto leaves open, and what closes it here:
+//
+//   - A new key is only queued, and of two Sets on an absent key the first wins for good. So an item is also kept in
+//     the nursery until ristretto has surely handled it.
+//   - Del doesn't reach a Set that is still queued. So an item carries a dead mark, which every reader checks.
+//   - A key is kept by its hash alone. So an item carries its key.
+//   - A Get or Set during Close is a data race. So Gets are counted in and out, Sets hold a nursery lock, and close
+//     waits for both.
+type local[T any] struct {
+	cache   *ristretto.Cache[uint64, *item[T]]
+	cost    func(T) int64
+	nursery nursery[T]
+	gets    [readStripes]getCount
+	closed  atomic.Bool
+
+	entries  atomic.Int64
+	evicted  atomic.Uint64
+	rejected atomic.Uint64
+	dropped  atomic.Uint64
+}
+
+// item is a record in the local tier.
+type item[T any] struct {
+	record[T]
+	key  string
+	hash uint64
+	cost int64
+	dead atomic.Bool // deleted or replaced: not served, wherever it is still found
+	// Of the nursery, under its lock:
+	round uint64 // the nursery's round in which the item came
+	again bool   // ristretto has not been given the item yet
+}
+
+const readStripes = 64
+
+// getCount counts Gets as they begin and as they end, so that their difference is how many are under way.
+type getCount struct {
+	begun, hits, misses atomic.Uint64
+	_                   [40]byte // a cache line each
+}
+
+// countersFor is the number of access counters: ristretto admits by them, and wants about ten an entry. They take
+// three bytes each. With a cost function the number of entries isn't known.
+func countersFor(maxCost int64, costed bool) int64 {
+	const least, most = 1_000, 1 << 24
+	if costed {
+		return min(max(maxCost, least), 1_000_000)
+	}
+	return min(max(10*min(maxCost, most), least), most)
+}
+
+func newLocal[T any](maxCost int64, cost func(T) int64) (*local[T], error) {
+	l := &local[T]{cost: cost}
+	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *item[T]]{
+		NumCounters:        countersFor(maxCost, cost != nil),
+		MaxCost:            maxCost,
+		BufferItems:        64,
+		IgnoreInternalCost: true,
+		OnEvict: func(i *ristretto.Item[*item[T]]) {
+			if i.Value != nil && i.Value.freshUntil > now() {
+				l.evicted.Add(1)
+			}
+		},
+		OnReject: func(*ristretto.Item[*item[T]]) { l.rejected.Add(1) },
+		OnExit: func(it *item[T]) {
+			if it != nil {
+				l.entries.Add(-1)
+			}
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tiered: local tier: %w", err)
+	}
+	l.cache = cache
+	l.nursery.start(l)
+	return l, nil
+}
+
+// get returns the item that is served for the key at the given time, or nil.
+func (l *local[T]) get(key string, hash uint64, at instant) *item[T] {
+	count := &l.gets[hash>>58]
+	count.begun.Add(1)
+	if l.closed.Load() {
+		count.misses.Add(1)
+		return nil
+	}
+	settled := l.nursery.settled.Load()
+	it, ok := l.cache.Get(hash)
+	if !ok || !it.serves(key, at) {
+		it = l.nursery.get(hash)
+		if it == nil && l.nursery.settled.Load() != settled {
+			it, _ = l.cache.Get(hash) // it went from the nursery to ristretto meanwhile
+		}
+		if it == nil || !it.serves(key, at) {
+			count.misses.Add(1)
+			return nil
+		}
+	}
+	count.hits.Add(1)
+	return it
+}
+
+func (it *item[T]) serves(key string, at instant) bool {
+	return !it.dead.Load() && it.key == key && it.state(at) != Stale
+}
+
+// set makes r what get returns for the key.
+func (l *local[T]) set(key string, hash uint64, r record[T]) {
+	it := &item[T]{record: r, key: key, hash: hash, cost: 1}
+	if l.cost != nil && !r.absent {
+		it.cost = max(1, l.cost(r.value))
+	}
+	if !l.nursery.add(it) {
+		l.dropped.Add(1)
+	}
+}
+
+// delete makes get return nothing for the key until the next set.
+func (l *local[T]) delete(key string, hash uint64) { l.nursery.remove(key, hash) }
+
+// admit hands an item to ristretto; false: its queue is full.
+func (l *local[T]) admit(it *item[T], at instant) bool {
+	ttl := it.freshUntil.since(at)
+	if ttl <= 0 {
+		l.cache.Del(it.hash) // nobody would be served it, nor may they be served what it replaces
+		return true
+	}
+	l.entries.Add(1)
+	if l.cache.SetWithTTL(it.hash, it, it.cost, ttl) {
+		return true
+	}
+	l.entries.Add(-1)
+	return false
+}
+
+// kill marks what ristretto holds under the key as dead, and takes it out.
+func (l *local[T]) kill(key string, hash uint64) {
+	if it, ok := l.cache.Get(hash); ok && it.key == key {
+		it.dead.Store(true)
+		l.cache.Del(hash)
+	}
+}
+
+// close ends the tier's goroutines: later gets find nothing, later sets do nothing.
+func (l *local[T]) close() {
+	l.closed.Store(true)
+	l.nursery.close()
+	for i := range l.gets {
+		for c := &l.gets[i]; c.begun.Load() != c.hits.Load()+c.misses.Load(); {
+			runtime.Gosched()
+		}
+	}
+	l.cache.Close()
+}
+
+func (l *local[T]) hits() (n uint64) {
+	for i := range l.gets {
+		n += l.gets[i].hits.Load()
+	}
+	return n
+}
+
+// used is the cost of what the tier holds now.
+func (l *local[T]) used() int64 {
+	if l.closed.Load() {
+		return 0
+	}
+	return l.cache.MaxCost() - l.cache.RemainingCost()
+}

@@ -1,0 +1,163 @@
+package tiered_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// A value just set is readable at once, however many sets of the key went before (ristretto alone keeps the first of
+// two and shows it later).
+func TestSetIsReadableAtOnce(t *testing.T) {
+	ctx := context.Background()
+	c := newCache(t, tiered.Options[int]{MaxCost: 1 << 20})
+	for i := range 20_000 {
+		key := fmt.Sprint("k", i)
+		for v := range 3 {
+			if err := c.Set(ctx, key, i+v); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := c.Get(ctx, key); err != nil || got != i+v {
+				t.Fatalf("after Set(%s, %d): got %d, %v", key, i+v, got, err)
+			}
+		}
+	}
+	for i := range 20_000 {
+		if got, err := c.Get(ctx, fmt.Sprint("k", i)); err != nil || got != i+2 {
+			t.Fatalf("k%d: got %d, %v", i, got, err)
+		}
+	}
+	if s := c.Stats(); s.Entries != 20_000 || s.Cost != 20_000 || s.Evicted+s.Rejected+s.Dropped != 0 {
+		t.Errorf("stats: %+v", s)
+	}
+}
+
+// A deleted value is gone for good, though a set of it may still be on its way in.
+func TestDeleteIsFinal(t *testing.T) {
+	ctx := context.Background()
+	c := newCache(t, tiered.Options[int]{MaxCost: 1 << 20})
+	const keys = 2_000
+	for round := range 10 {
+		for i := range keys {
+			key := fmt.Sprint("k", i)
+			if err := errors.Join(c.Set(ctx, key, round), c.Delete(ctx, key)); err != nil {
+				t.Fatal(err)
+			}
+			if v, err := c.Get(ctx, key); err != tiered.ErrNotFound {
+				t.Fatalf("%s was deleted: got %d, %v", key, v, err)
+			}
+		}
+		for i := range keys {
+			if v, err := c.Get(ctx, fmt.Sprint("k", i)); err != tiered.ErrNotFound {
+				t.Fatalf("k%d was deleted a while ago: got %d, %v", i, v, err)
+			}
+		}
+	}
+}
+
+// Each goroutine owns some keys, and always sees what it did last, in a cache that has room for all of them.
+func TestReadYourWritesUnderLoad(t *testing.T) {
+	ctx := context.Background()
+	c := newCache(t, tiered.Options[int]{MaxCost: 1 << 20})
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(1, uint64(g)))
+			last := make(map[string]int) // 0: deleted
+			for n := 1; n <= 30_000; n++ {
+				key := fmt.Sprint(g, "/", rnd.IntN(200))
+				switch rnd.IntN(4) {
+				case 0:
+					_ = c.Delete(ctx, key)
+					delete(last, key)
+				case 1, 2:
+					_ = c.Set(ctx, key, n)
+					last[key] = n
+				}
+				got, err := c.Get(ctx, key)
+				if want, there := last[key]; there && (err != nil || got != want) || !there && err != tiered.ErrNotFound {
+					t.Errorf("%s: got %d, %v; want %d, there %v", key, got, err, want, there)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if s := c.Stats(); s.Dropped+s.Rejected+s.Evicted != 0 {
+		t.Errorf("stats: %+v", s)
+	}
+}
+
+// In a cache that is far too small, values may be missing but never old.
+func TestSmallCacheIsNeverStale(t *testing.T) {
+	ctx := context.Background()
+	c := newCache(t, tiered.Options[int]{MaxCost: 50})
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			last := make(map[string]int)
+			rnd := rand.New(rand.NewPCG(2, uint64(g)))
+			for n := 1; n <= 30_000; n++ {
+				key := fmt.Sprint(g, "/", rnd.IntN(300))
+				if rnd.IntN(2) == 0 {
+					_ = c.Set(ctx, key, n)
+					last[key] = n
+				}
+				if got, err := c.Get(ctx, key); err == nil && got != last[key] {
+					t.Errorf("%s: got %d, want %d or nothing", key, got, last[key])
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s := c.Stats()
+	if s.Evicted+s.Rejected == 0 {
+		t.Errorf("nothing was turned away: %+v", s)
+	}
+	if s.Cost > 50 {
+		t.Errorf("cost %d is over MaxCost 50", s.Cost)
+	}
+}
+
+func TestCost(t *testing.T) {
+	ctx := context.Background()
+	c := newCache(t, tiered.Options[string]{MaxCost: 100, Cost: func(s string) int64 { return int64(len(s)) }})
+	if err := errors.Join(c.Set(ctx, "fits", string(make([]byte, 60))), c.Set(ctx, "big", string(make([]byte, 101)))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Get(ctx, "fits"); err != nil {
+		t.Error(err)
+	}
+	waitFor(t, func() bool { s := c.Stats(); return s.Rejected == 1 && s.Entries == 1 && s.Cost == 60 })
+}
+
+// Gets and Sets that race Close neither panic nor find anything afterwards.
+func TestCloseRacesReadsAndWrites(t *testing.T) {
+	ctx := context.Background()
+	for range 30 {
+		c := newCache(t, tiered.Options[int]{})
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				for i := range 2_000 {
+					key := fmt.Sprint("k", (i+g)%100)
+					_ = c.Set(ctx, key, i)
+					_, _ = c.Get(ctx, key)
+					_ = c.Delete(ctx, key)
+					_ = c.Stats()
+				}
+			})
+		}
+		wg.Go(func() { _ = c.Close() })
+		wg.Wait()
+		if _, err := c.Get(ctx, "k1"); err != tiered.ErrClosed {
+			t.Fatalf("after Close: %v", err)
+		}
+	}
+}

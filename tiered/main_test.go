@@ -1,0 +1,41 @@
+package tiered_test
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tiercache/tiercache/tiered"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newCache makes a cache that is closed with the test.
+func newCache[T any](t testing.TB, o tiered.Options[T]) *tiered.Cache[T] {
+	t.Helper()
+	if o.Name == "" {
+		o.Name = "test"
+	}
+	c, err := tiered.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// waitFor waits until something that happens in the background has happened.
+func waitFor(t testing.TB, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !happened(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("it didn't happen within 10 s")
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package tiered
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	nurseryShards = 32
+	// nurseryShardMax bounds a shard: as much in all as ristretto's own queue holds. Past it a new key is turned away.
+	nurseryShardMax = 32 * 1024 / nurseryShards
+)
+
+// nursery keeps each new item readable until ristretto, which handles new keys behind a queue, has handled it. One
+// goroutine waits for the queue and empties the nursery, round by round.
+//
+// While a hash is in the nursery, ristretto's queue may hold an item of it: then neither a Set nor a Del of that hash
+// may follow, for ristretto would keep the older item, or drop a newer one. So a newer item only takes the place in
+// the nursery, a deleted one stays there as dead, and both are settled at the end of the round.
+type nursery[T any] struct {
+	local   *local[T]
+	count   atomic.Int64 // of items, so that a miss needn't look when there are none
+	round   atomic.Uint64
+	settled atomic.Uint64 // how often items were let go: one that a Get saw in neither place may have moved between
+	wake    chan struct{}
+	quit    chan struct{}
+	ended   chan struct{}
+	shards  [nurseryShards]nurseryShard[T]
+}
+
+type nurseryShard[T any] struct {
+	mu     sync.Mutex
+	items  map[uint64]*item[T] // by hash
+	closed bool
+}
+
+func (n *nursery[T]) start(l *local[T]) {
+	n.local = l
+	n.wake = make(chan struct{}, 1)
+	n.quit = make(chan struct{})
+	n.ended = make(chan struct{})
+	for i := range n.shards {
+		n.shards[i].items = make(map[uint64]*item[T])
+	}
+	go n.run()
+}
+
+func (n *nursery[T]) shard(hash uint64) *nurseryShard[T] { return &n.shards[hash%nurseryShards] }
+
+func (n *nursery[T]) get(hash uint64) *item[T] {
+	if n.count.Load() == 0 {
+		return nil
+	}
+	s := n.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.items[hash]
+}
+
+// add takes a new item in and hands it to ristretto. False: the nursery is full, and the key is gone from the tier.
+func (n *nursery[T]) add(it *item[T]) bool {
+	s := n.shard(it.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return true
+	}
+	older := s.items[it.hash]
+	if older == nil && len(s.items) >= nurseryShardMax {
+		n.local.kill(it.key, it.hash)
+		return false
+	}
+	if older != nil {
+		older.dead.Store(true)
+		it.again = true
+	} else {
+		it.again = !n.local.admit(it, now())
+		n.count.Add(1)
+	}
+	it.round = n.round.Load() // once it is queued: a Wait of this round comes behind it
+	s.items[it.hash] = it
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (n *nursery[T]) remove(key string, hash uint64) {
+	s := n.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	young := s.items[hash]
+	if young == nil {
+		n.local.kill(key, hash)
+		return
+	}
+	if young.key == key {
+		young.dead.Store(true)
+	}
+	// ristretto may hold an older item still, which the young one was to replace.
+	if it, ok := n.local.cache.Get(hash); ok && it.key == key {
+		it.dead.Store(true)
+	}
+}
+
+func (n *nursery[T]) run() {
+	defer close(n.ended)
+	for {
+		select {
+		case <-n.quit:
+			return
+		case <-n.wake:
+		}
+		for n.count.Load() > 0 {
+			select {
+			case <-n.quit:
+				return
+			default:
+			}
+			over := n.round.Add(1) - 1
+			n.local.cache.Wait() // whatever the rounds up to this one queued is handled
+			n.settled.Add(1)
+			for i := range n.shards {
+				n.settle(&n.shards[i], over)
+			}
+		}
+	}
+}
+
+// settle lets the items of the rounds that are over go, except those that ristretto has still to be given.
+func (n *nursery[T]) settle(s *nurseryShard[T], over uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := now()
+	for hash, it := range s.items {
+		switch {
+		case it.round > over:
+			continue
+		case it.dead.Load():
+			n.local.cache.Del(hash)
+		case it.again:
+			// Replaces at once what ristretto has under the hash; else it is queued, and stays for one more round.
+			it.again = false
+			if n.local.admit(it, at) {
+				it.round = n.round.Load()
+				continue
+			}
+			n.local.dropped.Add(1)
+			n.local.cache.Del(hash)
+		}
+		delete(s.items, hash)
+		n.count.Add(-1)
+	}
+}
+
+func (n *nursery[T]) close() {
+	for i := range n.shards {
+		s := &n.shards[i]
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+	}
+	close(n.quit)
+	<-n.ended
+}

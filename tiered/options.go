@@ -1,0 +1,156 @@
+package tiered
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+const (
+	defaultMaxCost     = 100_000
+	defaultTTL         = time.Minute
+	defaultLoadTimeout = 30 * time.Second
+	defaultJitter      = 0.05
+	maxNameLen         = 128
+)
+
+// Options configures a [Cache]. Only Name is required.
+type Options[T any] struct {
+	// Name is the cache's namespace in Redis and its label in metrics: 1 to 128 letters, digits, '.', '_', '-'
+	// or '/'.
+	Name string
+	// Redis is the second tier. nil: the cache is in-process only.
+	Redis *Redis
+	// Codec turns values into the bytes kept in Redis. nil: codec.JSON. The local tier holds the values
+	// themselves.
+	Codec codec.Codec
+	// MaxCost is the local tier's capacity, in units of Cost. 0: 100,000.
+	MaxCost int64
+	// Cost is what a value takes of MaxCost; less than 1 counts as 1. nil: every entry costs 1, so MaxCost counts
+	// entries.
+	Cost func(T) int64
+	// Clone copies a value. It is applied to every value that comes out of the cache or into it by Set. nil: callers
+	// share the cached value and must not change it.
+	Clone func(T) T
+	// Policy says how long values are kept. The zero Policy is a TTL of one minute.
+	Policy Policy
+}
+
+// Policy says how long a value is kept and how it is loaded. Each zero field has the default it states.
+type Policy struct {
+	// TTL is how long a value is fresh. 0: 1 minute.
+	TTL time.Duration
+	// LocalTTL caps the time that a value stays in the local tier: what another process changes is seen after at
+	// most this long. 0: TTL.
+	LocalTTL time.Duration
+	// NotFoundTTL is how long it is remembered, in both tiers, that the source has no such value. 0: not at all.
+	NotFoundTTL time.Duration
+	// LoadTimeout bounds one load: then its callers get an error that is context.DeadlineExceeded, and what the
+	// loader still returns is dropped. 0: 30 seconds.
+	LoadTimeout time.Duration
+	// Jitter is the fraction of a TTL that is taken off at random, so that entries stored together don't expire
+	// together. Less than 1. 0: 0.05. Negative: none.
+	Jitter float64
+}
+
+// validated returns p with the defaults filled in.
+func (p Policy) validated() (Policy, error) {
+	for _, d := range []struct {
+		field string
+		value *time.Duration
+		zero  time.Duration
+	}{
+		{"TTL", &p.TTL, defaultTTL},
+		{"LocalTTL", &p.LocalTTL, 0},
+		{"NotFoundTTL", &p.NotFoundTTL, 0},
+		{"LoadTimeout", &p.LoadTimeout, defaultLoadTimeout},
+	} {
+		if *d.value < 0 {
+			return p, fmt.Errorf("tiered: Policy.%s is %v: want 0 (%v) or more", d.field, *d.value, d.zero)
+		}
+		if *d.value == 0 {
+			*d.value = d.zero
+		}
+	}
+	if !(p.Jitter < 1) { // also refuses NaN
+		return p, fmt.Errorf("tiered: Policy.Jitter is %v: want less than 1 (0: %v, negative: none)", p.Jitter, defaultJitter)
+	}
+	if p.Jitter == 0 {
+		p.Jitter = defaultJitter
+	}
+	return p, nil
+}
+
+// freshFor is how long a value, or an absence, is fresh from now on; 0 or less: it isn't stored.
+func (p Policy) freshFor(absent bool) time.Duration {
+	if absent {
+		return p.jittered(p.NotFoundTTL)
+	}
+	return p.jittered(p.TTL)
+}
+
+// localTTL is the most that a record stays in the local tier.
+func (p Policy) localTTL() time.Duration {
+	if p.LocalTTL > 0 {
+		return p.LocalTTL
+	}
+	return p.TTL
+}
+
+// localUntil is when a record leaves the local tier.
+func (p Policy) localUntil(at, freshUntil instant) instant {
+	if p.LocalTTL <= 0 {
+		return freshUntil
+	}
+	return min(freshUntil, at.add(p.jittered(p.LocalTTL)))
+}
+
+func (p Policy) jittered(d time.Duration) time.Duration {
+	if p.Jitter <= 0 {
+		return d
+	}
+	return d - time.Duration(p.Jitter*rand.Float64()*float64(d))
+}
+
+func (o Options[T]) validated() (Options[T], error) {
+	if err := validName(o.Name); err != nil {
+		return o, err
+	}
+	if o.MaxCost < 0 {
+		return o, fmt.Errorf("tiered: Options.MaxCost is %d: want 0 (%d) or more", o.MaxCost, defaultMaxCost)
+	}
+	if o.MaxCost == 0 {
+		o.MaxCost = defaultMaxCost
+	}
+	if o.Codec == nil {
+		o.Codec = codec.JSON
+	}
+	if n := len(o.Codec.Name()); n == 0 || n > maxNameLen {
+		return o, fmt.Errorf("tiered: Options.Codec has the name %q: want 1 to %d bytes", o.Codec.Name(), maxNameLen)
+	}
+	var err error
+	o.Policy, err = o.Policy.validated()
+	return o, err
+}
+
+// validName keeps the ':' that ends a name in Redis out of it: else the key "b:c" of a cache "a" were the key "c" of
+// a cache "a:b".
+func validName(name string) error {
+	if len(name) == 0 || len(name) > maxNameLen || !plain(name) {
+		return fmt.Errorf("tiered: Options.Name is %q: want 1 to %d of letters, digits, '.', '_', '-' and '/'", name, maxNameLen)
+	}
+	return nil
+}
+
+func plain(s string) bool {
+	for _, b := range []byte(s) {
+		switch {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '.', b == '_', b == '-', b == '/':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,45 @@
+package tiered
+
+import "sync/atomic"
+
+// Stats counts what a cache did since New, in all its views together. The counters only grow; Entries and Cost are of
+// now.
+type Stats struct {
+	LocalHits   uint64 // reads of a key answered by the local tier, with a value or a remembered absence
+	RemoteHits  uint64 // the same of Redis
+	Misses      uint64 // reads of a key that neither tier could answer
+	Collapsed   uint64 // calls that waited for a load which another call had begun
+	Loads       uint64 // calls of a loader; a batch is one
+	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is no failure
+	RedisErrors uint64 // Redis calls that failed or timed out; in a batch, each failed key
+	CodecErrors uint64 // values that could not be encoded, and bytes in Redis that could not be decoded
+	Evicted     uint64 // entries that left the local tier for want of room
+	Rejected    uint64 // entries that the local tier found less worth keeping than those it had
+	Dropped     uint64 // entries that came faster than the local tier could take them
+	Entries     int64  // in the local tier
+	Cost        int64  // of those entries
+}
+
+type counters struct {
+	remoteHits, misses, collapsed, loads, loadErrors, redisErrors, codecErrors atomic.Uint64
+}
+
+// Stats returns the cache's counters.
+func (c *Cache[T]) Stats() Stats {
+	s, l := &c.stats, c.local
+	return Stats{
+		LocalHits:   l.hits(),
+		RemoteHits:  s.remoteHits.Load(),
+		Misses:      s.misses.Load(),
+		Collapsed:   s.collapsed.Load(),
+		Loads:       s.loads.Load(),
+		LoadErrors:  s.loadErrors.Load(),
+		RedisErrors: s.redisErrors.Load(),
+		CodecErrors: s.codecErrors.Load(),
+		Evicted:     l.evicted.Load(),
+		Rejected:    l.rejected.Load(),
+		Dropped:     l.dropped.Load(),
+		Entries:     l.entries.Load(),
+		Cost:        l.used(),
+	}
+}
