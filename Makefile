@@ -1,0 +1,50 @@
+# Every command covers all modules of go.work: "work" is the go command's pattern for their packages.
+
+GOTESTSUM     := gotest.tools/gotestsum@v1.13.0
+BENCHSTAT     := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+GOLANGCI_LINT := v2.15.0
+
+FUZZTIME ?= 10s
+BENCH    ?= .
+COUNT    ?= 6
+
+# The summary is the last line, so that the end of a log tells the result.
+TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 10m
+
+.PHONY: help demo test race fuzz lint tidy-check bench bench-peers redis ci
+.NOTPARALLEL: # ci's order is its point, and tests and benchmarks want the machine for themselves
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## a users service with its cache, shown at work
+	go run ./examples/users -demo
+
+test: redis ## all tests; installs redis-server first where it is missing and that is possible
+	$(TEST) work
+
+race: redis ## all tests under the race detector
+	@scripts/need.sh gcc gcc libc6-dev
+	CGO_ENABLED=1 $(TEST) -race work
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	scripts/fuzz.sh $(FUZZTIME)
+
+lint: tidy-check ## formatting, vet, golangci-lint and the rules of the house
+	scripts/lint.sh $(GOLANGCI_LINT)
+
+tidy-check: ## each go.mod is tidy and builds by itself; the core stays free of adapters' dependencies
+	scripts/modules.sh
+
+bench: redis ## the tiers side by side; BENCH=regexp and COUNT=n narrow it
+	scripts/bench.sh . tiers '$(BENCH)' $(COUNT) $(BENCHSTAT)
+
+bench-peers: redis ## the same work done by other libraries
+	scripts/bench.sh benchmarks peers '$(BENCH)' $(COUNT) $(BENCHSTAT)
+
+redis:
+	@scripts/need.sh redis-server redis-server
+
+ci: export CI = true # where a missing Redis is a failure, never a skip
+ci: FUZZTIME = 5s
+ci: lint fuzz test race ## what must pass before a merge

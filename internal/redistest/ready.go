@@ -1,0 +1,38 @@
+//go:build !windows
+
+package redistest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// answers reports whether the process pid answers PING on addr. The process must say that it is the one: a server that
+// took the port before ours would answer as well.
+func answers(addr string, pid int) bool {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return false
+	}
+	if _, err := fmt.Fprint(conn, "PING\r\nINFO server\r\n"); err != nil {
+		return false
+	}
+	lines := bufio.NewScanner(conn)
+	if !lines.Scan() || lines.Text() != "+PONG" {
+		return false
+	}
+	self := fmt.Sprintf("process_id:%d", pid)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "-") {
+		if lines.Text() == self {
+			return true
+		}
+	}
+	return false
+}
