@@ -40,7 +40,13 @@ const (
 
 // String returns "local", "remote" or "none".
 func (t Tier) String() string {
-	return [...]string{"none", "local", "remote"}[min(t, Remote)%(Remote+1)]
+	switch t {
+	case Local:
+		return "local"
+	case Remote:
+		return "remote"
+	}
+	return "none"
 }
 
 // State says what an entry is good for.
@@ -54,7 +60,15 @@ const (
 
 // String returns "fresh", "stale", "not found" or "none".
 func (s State) String() string {
-	return [...]string{"none", "fresh", "stale", "not found"}[min(s, NotFound)%(NotFound+1)]
+	switch s {
+	case Fresh:
+		return "fresh"
+	case Stale:
+		return "stale"
+	case NotFound:
+		return "not found"
+	}
+	return "none"
 }
 
 // instant is a moment on this process's monotonic clock: freshness never depends on the wall clock being set.

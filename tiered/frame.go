@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math"
 	"time"
 )
 
@@ -147,7 +148,11 @@ func (r *frameReader) upTo(limit uint64) uint64 {
 }
 
 func (r *frameReader) string() string {
-	n := r.upTo(uint64(len(r.rest)))
+	n := r.upTo(math.MaxInt64)
+	if n > uint64(len(r.rest)) {
+		r.failed, r.rest = true, nil
+		return ""
+	}
 	s := string(r.rest[:n])
 	r.rest = r.rest[n:]
 	return s

@@ -260,8 +260,10 @@ func TestNotFound(t *testing.T) {
 // What was written while a load ran is what later readers get, and the load's result is not kept.
 func TestWriteDuringLoad(t *testing.T) {
 	for name, write := range map[string]func(*tiered.Cache[string], context.Context) error{
-		"Set":     func(c *tiered.Cache[string], ctx context.Context) error { return c.Set(ctx, "k", "new") },
-		"SetMany": func(c *tiered.Cache[string], ctx context.Context) error { return c.SetMany(ctx, map[string]string{"k": "new"}) },
+		"Set": func(c *tiered.Cache[string], ctx context.Context) error { return c.Set(ctx, "k", "new") },
+		"SetMany": func(c *tiered.Cache[string], ctx context.Context) error {
+			return c.SetMany(ctx, map[string]string{"k": "new"})
+		},
 		"Delete": func(c *tiered.Cache[string], ctx context.Context) error {
 			return errors.Join(c.Delete(ctx, "k"))
 		},

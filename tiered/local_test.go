@@ -140,8 +140,8 @@ func TestCost(t *testing.T) {
 // Gets and Sets that race Close neither panic nor find anything afterwards.
 func TestCloseRacesReadsAndWrites(t *testing.T) {
 	ctx := context.Background()
-	for range 30 {
-		c := newCache(t, tiered.Options[int]{})
+	for range 20 {
+		c := newCache(t, tiered.Options[int]{MaxCost: 1_000})
 		var wg sync.WaitGroup
 		for g := range 4 {
 			wg.Go(func() {

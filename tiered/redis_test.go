@@ -157,7 +157,7 @@ func TestGarbageIsAMiss(t *testing.T) {
 
 func TestRedisDown(t *testing.T) {
 	s := redistest.Start(t)
-	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{})})
+	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{Timeout: time.Second})})
 	if err := c.Set(t.Context(), "before", "v"); err != nil {
 		t.Fatal(err)
 	}
@@ -225,6 +225,7 @@ func TestRedisHangs(t *testing.T) {
 func TestWriteDuringLoadInRedis(t *testing.T) {
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{})})
+	other := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{})})
 	for i := range 300 {
 		key := fmt.Sprint("k", i)
 		loading, loaded := make(chan struct{}), make(chan struct{})
@@ -248,7 +249,7 @@ func TestWriteDuringLoadInRedis(t *testing.T) {
 			t.Fatal(err)
 		}
 		wg.Wait()
-		for _, reader := range []*tiered.Cache[string]{c, newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{})})} {
+		for _, reader := range []*tiered.Cache[string]{c, other} {
 			v, err := reader.Get(t.Context(), key)
 			if want == nil && err != tiered.ErrNotFound || want != nil && v != want {
 				t.Fatalf("%s: got %q, %v; want %v", key, v, err, want)

@@ -1,0 +1,154 @@
+package tiered
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"hash/crc32"
+	"os"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// vectors are the frames of testdata/frames.txt, by name.
+var vectors = map[string]frame{
+	"json":      {codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
+	"not found": {notFound: true, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: 5 * time.Second},
+	"tags":      {codec: "msgpack", created: time.UnixMilli(1), freshFor: time.Millisecond, tags: []string{"users", "", "é"}, payload: []byte{0xc0}},
+	"empty":     {codec: "raw", created: time.UnixMilli(0), freshFor: 24 * time.Hour * 365, payload: []byte{}},
+}
+
+func TestFrameVectors(t *testing.T) {
+	file, err := os.Open("testdata/frames.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	seen := 0
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "#") {
+			continue
+		}
+		name, digits, _ := strings.Cut(lines.Text(), ": ")
+		b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, ok := vectors[name]
+		if !ok {
+			t.Fatalf("unknown vector %q", name)
+		}
+		seen++
+		if got, err := parseFrame(b); err != nil || !sameFrame(got, want) {
+			t.Errorf("%s: parsed %+v, %v; want %+v", name, got, err, want)
+		}
+		if got := want.append(nil); !bytes.Equal(got, b) {
+			t.Errorf("%s: made %x, want %x", name, got, b)
+		}
+		if n := len(want.append(nil)); n > want.size() {
+			t.Errorf("%s: %d bytes, size says %d", name, n, want.size())
+		}
+	}
+	if seen != len(vectors) {
+		t.Errorf("%d vectors in the file, want %d", seen, len(vectors))
+	}
+}
+
+func sameFrame(a, b frame) bool {
+	return a.notFound == b.notFound && a.codec == b.codec && a.created.Equal(b.created) && a.freshFor == b.freshFor &&
+		slices.Equal(a.tags, b.tags) && bytes.Equal(a.payload, b.payload)
+}
+
+// No byte of a frame can be lost, changed or added without notice.
+func TestFrameDamage(t *testing.T) {
+	for name, f := range vectors {
+		whole := f.append(nil)
+		for i := range whole {
+			if _, err := parseFrame(whole[:i]); err == nil {
+				t.Errorf("%s: cut at %d", name, i)
+			}
+			damaged := bytes.Clone(whole)
+			damaged[i] ^= 1 << (i % 8)
+			if _, err := parseFrame(damaged); err == nil {
+				t.Errorf("%s: byte %d changed", name, i)
+			}
+		}
+		if _, err := parseFrame(append(bytes.Clone(whole), 0)); err == nil {
+			t.Errorf("%s: a byte added", name)
+		}
+	}
+}
+
+// sealed makes the checksum right, so that what is behind it is tested.
+func sealed(body []byte) []byte {
+	sum := crc32.Checksum(body, castagnoli)
+	return append([]byte{0xc1, 't', 'c', frameVersion, byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}, body...)
+}
+
+func TestFrameOfOthers(t *testing.T) {
+	good := vectors["json"].body()
+	for name, body := range map[string][]byte{
+		"an unknown flag":             append([]byte{2}, good[1:]...),
+		"two flags":                   append([]byte{3}, good[1:]...),
+		"fresh for no time":           {0, 1, 'j', 1, 0, 0},
+		"fresh for over 292 years":    {0, 1, 'j', 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0},
+		"a number of over 64 bits":    {0, 1, 'j', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 0},
+		"a codec longer than all":     {0, 0xff, 0xff, 0xff, 0x7f, 'j', 1, 1, 0},
+		"more tags than bytes":        {0, 1, 'j', 1, 1, 0xff, 0xff, 0xff, 0x7f, 0},
+		"tags that end in the middle": {0, 1, 'j', 1, 1, 2, 1, 'a'},
+		"nothing":                     {},
+	} {
+		if f, err := parseFrame(sealed(body)); err == nil {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	if _, err := parseFrame(sealed(good)); err != nil {
+		t.Errorf("the good one: %v", err)
+	}
+}
+
+// body is the frame behind its checksum.
+func (f frame) body() []byte { return f.append(nil)[frameSummed:] }
+
+func FuzzFrame(f *testing.F) {
+	for _, v := range vectors {
+		f.Add(v.append(nil)[frameSummed:])
+	}
+	f.Add([]byte{0, 1, 'j', 1, 1, 0x40, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		_, _ = parseFrame(body)
+		got, err := parseFrame(sealed(body))
+		if err != nil {
+			if !reflect.DeepEqual(got, frame{}) {
+				t.Errorf("an error and %+v", got)
+			}
+			return
+		}
+		again, err := parseFrame(got.append(nil))
+		if err != nil || !sameFrame(got, again) {
+			t.Errorf("%+v became %+v, %v", got, again, err)
+		}
+	})
+}
+
+// A header that claims a lot takes no more memory than it has bytes for.
+func TestFrameMemory(t *testing.T) {
+	body := append([]byte{0, 1, 'j', 1, 1}, 0xff, 0xff, 0x03) // 65,535 tags
+	body = append(body, make([]byte, 100)...)
+	b := sealed(body)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 100 {
+		if _, err := parseFrame(b); err == nil {
+			t.Fatal("parsed")
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if n := (after.TotalAlloc - before.TotalAlloc) / 100; n > 1_000 {
+		t.Errorf("%d bytes for a frame of %d", n, len(b))
+	}
+}
