@@ -2,7 +2,7 @@ package codec
 
 // Codec encodes values and decodes them. Implementations are safe for concurrent use.
 type Codec interface {
-	// Name identifies the format. It is stored with each value, so that it must not change, and two formats must not share it.
+	// Name identifies the format. It is stored with each value: it must not change, and two formats must not share it.
 	Name() string
 
 	// Marshal encodes v. The caller owns the bytes: the codec keeps no reference to them.

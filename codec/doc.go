@@ -3,8 +3,8 @@
 // Three codecs are ready to use:
 //
 //   - [JSON], the default: encoding/json. Readable in redis-cli, and any program can write a value that it understands.
-//   - [Msgpack]: MessagePack. Smaller and about twice as fast, and safe on bytes that someone else wrote.
-//   - [Raw]: bytes and strings as they are, for values that are encoded already.
+//   - [Msgpack]: MessagePack. Smaller and about twice as fast. A scanner checks the input before anything is decoded.
+//   - [Raw]: bytes and strings as they are, for values that are encoded already. Other types are a [TypeError].
 //
 // A [Codec] is named, and the name is stored beside the value: a value written with one codec is never read with another.
 // To add a codec, implement the interface and keep to its contract.

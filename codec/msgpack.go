@@ -17,7 +17,7 @@ import (
 //   - Maps are written in any order: equal values may have different bytes.
 //   - In an interface, numbers come back as the narrowest type that was written, and maps as map[string]any.
 //   - Strings may hold any bytes.
-//   - Values must not be cyclic: encoding one never ends well.
+//   - Values must not be cyclic: encoding one overflows the stack.
 //
 // What it decodes is checked first: one value, nothing after it, no more than 10,000 deep, and no length that the input
 // doesn't have. A decoding method that panics is an error.
@@ -80,8 +80,8 @@ func (msgpackCodec) Unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// decode turns a panic into an error: the library panics on some values that don't fit v (a slice as a key of a map[any]any, a
-// string for a fmt.Stringer), and what is in Redis must not stop the program.
+// decode turns a panic into an error: the library panics on some values that don't fit v (a slice as a key of a map[any]any,
+// a string for a fmt.Stringer), and what is in Redis must not stop the program.
 func (d *msgpackDecoder) decode(v any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

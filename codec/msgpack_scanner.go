@@ -15,8 +15,9 @@ var (
 // maxMsgpackDepth is encoding/json's limit.
 const maxMsgpackDepth = 10_000
 
-// msgpackScanner checks that data is one whole MessagePack value, without decoding it. The library believes lengths (five bytes make it
-// allocate 4 GB for a byte string and more for an array) and recurses as deep as the input says, which no recover survives.
+// msgpackScanner checks that data is one whole MessagePack value, without decoding it. The library believes lengths (five bytes
+// make it allocate 4 GB for a byte string and more for an array; its own limit on slices is broken in 5.4.1) and recurses as
+// deep as the input says, which no recover survives.
 type msgpackScanner struct {
 	data []byte
 	pos  int

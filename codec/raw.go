@@ -1,15 +1,13 @@
 package codec
 
-import (
-	"reflect"
-)
+import "reflect"
 
-// Raw stores bytes as they are: values are []byte, string, or a type made of one of them (type HTML string, json.RawMessage).
+// Raw stores bytes as they are: values are []byte, string, or a type made of one (type HTML string, json.RawMessage).
 // Bytes are copied in and out. A nil []byte is stored as an empty value, and an empty value decodes to an empty, non-nil
 // []byte or to "". Any other type is a [*TypeError]. Its name is "raw".
 var Raw Codec = rawCodec{}
 
-var bytesType = reflect.TypeFor[[]byte]()
+var byteType = reflect.TypeFor[byte]()
 
 type rawCodec struct{}
 
@@ -60,7 +58,7 @@ func (rawCodec) Unmarshal(data []byte, v any) error {
 func isString(v reflect.Value) bool { return v.Kind() == reflect.String }
 
 func isBytes(v reflect.Value) bool {
-	return v.Kind() == reflect.Slice && v.Type().ConvertibleTo(bytesType) && v.Type().Elem() == bytesType.Elem()
+	return v.Kind() == reflect.Slice && v.Type().Elem() == byteType
 }
 
 // clone copies b, and makes a nil b empty.

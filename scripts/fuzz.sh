@@ -16,7 +16,7 @@ trap 'rm -f "$log"' EXIT
 
 # fuzz PACKAGE TARGET
 fuzz() {
-	if go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" "$1" -args -test.fuzzcachedir="$cache/$1" 2>&1 | tee "$log"; then
+	if go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 10x "$1" -args -test.fuzzcachedir="$cache/$1" 2>&1 | tee "$log"; then
 		return
 	fi
 	# Until Go 1.27 a target may be failed for reaching its own deadline (golang/go#75804). A finding leaves an input.

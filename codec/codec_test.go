@@ -1,0 +1,233 @@
+package codec_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+type user struct {
+	ID      int64     `json:"id" msgpack:"id"`
+	Name    string    `json:"name" msgpack:"name"`
+	Email   string    `json:"email" msgpack:"email"`
+	Created time.Time `json:"created" msgpack:"created"`
+	Active  bool      `json:"active" msgpack:"active"`
+	Tags    []string  `json:"tags" msgpack:"tags"`
+}
+
+type address struct {
+	Street string
+	Zip    *int `json:",omitempty" msgpack:",omitempty"`
+}
+
+// account has a field of every shape that both structured codecs know.
+type account struct {
+	address
+	Owner  user
+	Photo  []byte
+	Limits map[string]float64
+	Scores map[int16]uint32
+	Parent *account
+	Grid   [2][]int8
+	Extra  any
+	Ratio  float32
+}
+
+func users(n int) []user {
+	us := make([]user, n)
+	for i := range us {
+		us[i] = user{
+			ID: int64(1000 + i), Name: fmt.Sprintf("User Number %d", i), Email: fmt.Sprintf("user%d@example.com", i),
+			Created: time.Date(2026, 1, 2, 3, i, 5, 123456000, time.UTC), Active: i%3 != 0, Tags: []string{"admin", "beta"},
+		}
+	}
+	return us
+}
+
+func TestNames(t *testing.T) {
+	for name, c := range map[string]codec.Codec{"json": codec.JSON, "msgpack": codec.Msgpack, "raw": codec.Raw} {
+		if got := c.Name(); got != name {
+			t.Errorf("Name() = %q, want %q", got, name)
+		}
+	}
+}
+
+func randomString(r *rand.Rand) string {
+	runes := []rune("aZ09 \"\\<&>\n\x00\x7fé世😀\u2028:{}[]")
+	s := make([]rune, r.IntN(12))
+	for i := range s {
+		s[i] = runes[r.IntN(len(runes))]
+	}
+	return string(s)
+}
+
+func randomBytes(r *rand.Rand) []byte {
+	b := make([]byte, r.IntN(40))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+func randomUser(r *rand.Rand) user {
+	u := user{ID: int64(r.Uint64()), Name: randomString(r), Email: randomString(r), Active: r.IntN(2) == 0}
+	if r.IntN(4) > 0 {
+		u.Created = time.Unix(r.Int64N(1<<34), r.Int64N(1e9))
+	}
+	for range r.IntN(4) {
+		u.Tags = append(u.Tags, randomString(r))
+	}
+	return u
+}
+
+func randomAccount(r *rand.Rand, depth int) account {
+	a := account{Owner: randomUser(r), Photo: randomBytes(r), Ratio: r.Float32()}
+	a.Street = randomString(r)
+	if r.IntN(2) == 0 {
+		zip := int(r.Int32())
+		a.Zip = &zip
+	}
+	if r.IntN(2) == 0 {
+		a.Limits = map[string]float64{randomString(r): r.NormFloat64() * 1e30, "x": -0.5}
+	}
+	if r.IntN(2) == 0 {
+		a.Scores = map[int16]uint32{int16(r.Uint32()): r.Uint32(), 1: 2}
+	}
+	for i := range a.Grid {
+		a.Grid[i] = []int8{int8(r.Uint32()), 0}[:r.IntN(3)]
+	}
+	switch r.IntN(4) {
+	case 0:
+		a.Extra = randomString(r)
+	case 1:
+		a.Extra = r.NormFloat64()
+	case 2:
+		a.Extra = map[string]any{"list": []any{true, nil, randomString(r)}, "empty": map[string]any{}}
+	}
+	if depth > 0 {
+		parent := randomAccount(r, depth-1)
+		a.Parent = &parent
+	}
+	return a
+}
+
+// equalize gives times that are the same instant the same form.
+func equalize(a *account) *account {
+	for p := a; p != nil; p = p.Parent {
+		p.Owner.Created = p.Owner.Created.UTC()
+	}
+	return a
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack} {
+		t.Run(c.Name(), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, 2))
+			for range 1000 {
+				want := randomAccount(r, r.IntN(3))
+				data, err := c.Marshal(want)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got account
+				if err := c.Unmarshal(data, &got); err != nil {
+					t.Fatalf("%v\n%q", err, data)
+				}
+				if !reflect.DeepEqual(equalize(&got), equalize(&want)) {
+					t.Fatalf("got  %+v\nwant %+v", got, want)
+				}
+			}
+		})
+	}
+}
+
+// What was encoded before must not change when the codec's buffers are used again.
+func TestMarshalOwnsItsBytes(t *testing.T) {
+	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack} {
+		first, err := c.Marshal(users(3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := string(first)
+		for i := range 10 {
+			if _, err := c.Marshal([]string{"other", fmt.Sprint(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if string(first) != before {
+			t.Errorf("%s: encoded bytes changed", c.Name())
+		}
+	}
+}
+
+type blob []byte
+
+type text string
+
+// references has a field of every kind that could keep a reference into the input.
+type references struct {
+	S    string
+	N    text
+	B    []byte
+	Blob blob
+	Any  any
+	Strs []string
+	Map  map[string]string
+	Num  json.Number
+	Raw  json.RawMessage
+}
+
+func TestUnmarshalKeepsNoReference(t *testing.T) {
+	const long = "a string long enough that sharing it would pay"
+	refs := references{
+		S: long, N: long, B: []byte(long), Blob: blob(long), Any: []any{long, map[string]any{long: long}},
+		Strs: []string{long, long}, Map: map[string]string{long: long}, Num: "12345678901234567890", Raw: json.RawMessage(`{"a":[1,2]}`),
+	}
+	checks := []struct {
+		codec codec.Codec
+		value any
+	}{
+		{codec.JSON, refs}, {codec.JSON, refs.Raw}, {codec.JSON, long}, {codec.JSON, []byte(long)}, {codec.JSON, refs.Any},
+		{codec.Msgpack, refs}, {codec.Msgpack, long}, {codec.Msgpack, []byte(long)}, {codec.Msgpack, blob(long)},
+		{codec.Msgpack, refs.Any}, {codec.Msgpack, refs.Strs}, {codec.Msgpack, refs.Map},
+		{codec.Raw, long}, {codec.Raw, []byte(long)}, {codec.Raw, blob(long)}, {codec.Raw, text(long)}, {codec.Raw, refs.Raw},
+	}
+	for _, check := range checks {
+		t.Run(fmt.Sprintf("%s/%T", check.codec.Name(), check.value), func(t *testing.T) {
+			data, err := check.codec.Marshal(check.value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			input := string(data)
+			got := reflect.New(reflect.TypeOf(check.value))
+			if err := check.codec.Unmarshal(data, got.Interface()); err != nil {
+				t.Fatal(err)
+			}
+			if string(data) != input {
+				t.Error("Unmarshal changed its input")
+			}
+			for i := range data {
+				data[i] = 'Z'
+			}
+			if !reflect.DeepEqual(got.Elem().Interface(), check.value) {
+				t.Errorf("the value changed with the input: %v", got.Elem())
+			}
+		})
+	}
+}
+
+func TestUnmarshalTargets(t *testing.T) {
+	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack, codec.Raw} {
+		data := []byte{0x31} // "1" to all of them
+		for _, target := range []any{nil, "not a pointer", (*string)(nil), (*[]string)(nil), (*user)(nil)} {
+			if err := c.Unmarshal(data, target); err == nil {
+				t.Errorf("%s decoded into %#v", c.Name(), target)
+			}
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package keys
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Request returns the key of a request, without its host:
+//
+//	GET /api/v1/users?skip=0&limit=20    get:/api/v1/users:limit=20&skip=0
+//	GET /                                get:/:
+//
+// The method is in lower case (none means GET). The path is r.URL.EscapedPath, "/" if empty. The query is sorted by name;
+// values of one name all count, in their order, and "a" differs from "a=". Escapes are made uniform there: "%41+b" and
+// "A%20b" are equal. A part of the query that can't be parsed (a broken escape, a ';') is kept, behind a '!', never dropped.
+// The query has no ':', so that the last one in a key always comes before it.
+//
+// The scheme, user, fragment, header and body don't count. Nor does the host: behind several hosts, use [HostRequest].
+// Keys of the two functions don't belong in one cache. r is not modified; r.URL must not be nil.
+func Request(r *http.Request) string {
+	var space [256]byte
+	b := appendMethod(space[:0], r.Method)
+	b = append(b, ':')
+	b = append(b, path(r.URL)...)
+	b = append(b, ':')
+	return string(appendQuery(b, r.URL.RawQuery))
+}
+
+// HostRequest returns the key of a request like [Request], with its host, which is r.Host, or else r.URL.Host, in lower case:
+//
+//	get://localhost:8080/api/v1/users:limit=20&skip=0
+func HostRequest(r *http.Request) string {
+	var space [256]byte
+	b := appendMethod(space[:0], r.Method)
+	b = append(b, "://"...)
+	host := r.Host
+	if host == "" {
+		host = r.URL.Host
+	}
+	b = appendHost(b, host)
+	p := path(r.URL)
+	if p[0] != '/' {
+		b = append(b, '|') // a path like "*" must not run into the host
+	}
+	b = append(b, p...)
+	b = append(b, ':')
+	return string(appendQuery(b, r.URL.RawQuery))
+}
+
+// path is never empty. An opaque URL ("GET mailto:x HTTP/1.1") has no path; a '|' is in no escaped path.
+func path(u *url.URL) string {
+	if u.Opaque != "" {
+		return "|" + url.QueryEscape(u.Opaque)
+	}
+	if p := u.EscapedPath(); p != "" {
+		return p
+	}
+	return "/"
+}
+
+// appendMethod puts a method in lower case. Methods are case-sensitive: the letters of "get" are escaped, for it isn't "GET".
+func appendMethod(b []byte, method string) []byte {
+	if method == "" {
+		return append(b, "get"...)
+	}
+	for i := range len(method) {
+		switch c := method[i]; {
+		case 'A' <= c && c <= 'Z':
+			b = append(b, c+'a'-'A')
+		case '0' <= c && c <= '9', c == '-', c == '_':
+			b = append(b, c)
+		default:
+			b = appendEscaped(b, c)
+		}
+	}
+	return b
+}
+
+// appendHost leaves what hosts and ports are made of, and escapes the rest: a '/' or '|' always ends the host.
+func appendHost(b []byte, host string) []byte {
+	for i := range len(host) {
+		switch c := host[i]; {
+		case 'A' <= c && c <= 'Z':
+			b = append(b, c+'a'-'A')
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._:[]", c) >= 0:
+			b = append(b, c)
+		default:
+			b = appendEscaped(b, c)
+		}
+	}
+	return b
+}
+
+func appendEscaped(b []byte, c byte) []byte {
+	const hex = "0123456789ABCDEF"
+	return append(b, '%', hex[c>>4], hex[c&15])
+}
