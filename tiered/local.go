@@ -20,6 +20,7 @@ type local[T any] struct {
 	cache   *ristretto.Cache[uint64, *item[T]]
 	cost    func(T) int64
 	nursery nursery[T]
+	sweeper sweeper[T]
 	gets    [readStripes]getCount
 	closed  atomic.Bool
 
@@ -83,6 +84,7 @@ func newLocal[T any](maxCost int64, cost func(T) int64) (*local[T], error) {
 	}
 	l.cache = cache
 	l.nursery.start(l)
+	l.sweeper.start(l)
 	return l, nil
 }
 
@@ -130,13 +132,12 @@ func (l *local[T]) delete(key string, hash uint64) { l.nursery.remove(key, hash)
 
 // admit hands an item to ristretto; false: its queue is full.
 func (l *local[T]) admit(it *item[T], at instant) bool {
-	ttl := it.freshUntil.since(at)
-	if ttl <= 0 {
+	if it.state(at) == Stale {
 		l.cache.Del(it.hash) // nobody would be served it, nor may they be served what it replaces
 		return true
 	}
 	l.entries.Add(1)
-	if l.cache.SetWithTTL(it.hash, it, it.cost, ttl) {
+	if l.cache.Set(it.hash, it, it.cost) {
 		return true
 	}
 	l.entries.Add(-1)
@@ -154,6 +155,7 @@ func (l *local[T]) kill(key string, hash uint64) {
 // close ends the tier's goroutines: later gets find nothing, later sets do nothing.
 func (l *local[T]) close() {
 	l.closed.Store(true)
+	l.sweeper.close()
 	l.nursery.close()
 	for i := range l.gets {
 		for c := &l.gets[i]; c.begun.Load() != c.hits.Load()+c.misses.Load(); {

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -160,4 +162,24 @@ func TestCloseRacesReadsAndWrites(t *testing.T) {
 			t.Fatalf("after Close: %v", err)
 		}
 	}
+}
+
+// Expired entries leave memory by themselves.
+func TestExpiredEntriesAreFreed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, tiered.Options[int]{Policy: tiered.Policy{TTL: time.Minute}})
+		brief := c.With(func(p *tiered.Policy) { p.TTL = time.Second })
+		for i := range 1_000 {
+			if err := errors.Join(c.Set(t.Context(), fmt.Sprint("long", i), i), brief.Set(t.Context(), fmt.Sprint("brief", i), i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, want := range []int64{2_000, 1_000} {
+			synctest.Wait()
+			if s := c.Stats(); s.Entries != want || s.Cost != want || s.Evicted != 0 {
+				t.Errorf("%d entries expected, stats %+v", want, s)
+			}
+			time.Sleep(6 * time.Second)
+		}
+	})
 }

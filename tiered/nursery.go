@@ -107,6 +107,19 @@ func (n *nursery[T]) remove(key string, hash uint64) {
 	}
 }
 
+// discard takes an expired item out of ristretto, if it is still there.
+func (n *nursery[T]) discard(it *item[T]) {
+	s := n.shard(it.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.items[it.hash] != nil {
+		return
+	}
+	if current, ok := n.local.cache.Get(it.hash); ok && current == it {
+		n.local.cache.Del(it.hash)
+	}
+}
+
 func (n *nursery[T]) run() {
 	defer close(n.ended)
 	for {
