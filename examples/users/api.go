@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/examples/internal/userdb"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+const maxProfile = 16 << 10 // bytes
+
+// api is the HTTP face of the users.
+type api struct {
+	db      *userdb.DB
+	service *Service
+	pages   *httpcache.Cache
+}
+
+func (a *api) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+listPath, a.pages.Handler(http.HandlerFunc(a.list)))
+	mux.HandleFunc("GET "+listPath+"/{id}", a.user)
+	mux.HandleFunc("PUT "+listPath+"/{id}", a.update)
+	mux.HandleFunc("GET /stats", a.stats)
+	return mux
+}
+
+// list knows nothing of the cache around it: it runs when a page isn't cached.
+func (a *api) list(w http.ResponseWriter, r *http.Request) {
+	p, err := requestedPage(r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	users, err := a.db.List(r.Context(), p)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, users)
+}
+
+func (a *api) user(w http.ResponseWriter, r *http.Request) {
+	id, err := requestedID(r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	u, err := a.service.User(r.Context(), id)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, u)
+}
+
+func (a *api) update(w http.ResponseWriter, r *http.Request) {
+	id, err := requestedID(r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	p, err := sentProfile(w, r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	u, err := a.service.Update(r.Context(), id, p)
+	if err != nil && u.ID == 0 {
+		fail(w, r, err)
+		return
+	}
+	if err != nil { // a Redis that is down doesn't keep anybody from saving: what is cached expires soon
+		slog.WarnContext(r.Context(), "invalidating", "error", err)
+	}
+	answer(w, http.StatusOK, u)
+}
+
+func (a *api) stats(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]any{"pages": a.pages.Stats(), "users": a.service.Stats()})
+}
+
+func requestedID(r *http.Request) (int64, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || id < 1 {
+		return 0, fmt.Errorf("the user's ID is %q: want a number from 1", r.PathValue("id"))
+	}
+	return id, nil
+}
+
+func sentProfile(w http.ResponseWriter, r *http.Request) (userdb.Profile, error) {
+	var p userdb.Profile
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxProfile)).Decode(&p); err != nil {
+		return p, fmt.Errorf("the body: %w", err)
+	}
+	return p, p.Validate()
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		slog.Error("encoding an answer", "error", err)
+		status, body = http.StatusInternalServerError, []byte(`{"error":"internal"}`)
+	}
+	body = append(body, '\n') // for who reads it in a terminal
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // if the client has gone, nobody is left to be told
+}
+
+// refuse tells the client what is wrong with the request.
+func refuse(w http.ResponseWriter, status int, err error) {
+	answer(w, status, map[string]string{"error": err.Error()})
+}
+
+// fail is for errors that aren't the client's, except that there may be no such user.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, tiered.ErrNotFound) {
+		refuse(w, http.StatusNotFound, errors.New("no such user"))
+		return
+	}
+	if r.Context().Err() == nil { // else the client left, which is no news
+		slog.ErrorContext(r.Context(), "answering", "path", r.URL.Path, "error", err)
+	}
+	refuse(w, http.StatusInternalServerError, errors.New("internal"))
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/examples/internal/userdb"
+	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+const (
+	grace     = `{"name":"Grace","email":"grace@example.com","city":"Ghent"}`
+	cacheName = "users-pages"
+)
+
+func TestListIsCached(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, client *redis.Client) {
+		db := newDB(t)
+		p := newProcess(t, db, client)
+		first, body := p.get(listPath)
+		if got, want := first.Header.Get("Cache-Status"), cacheName+"; fwd=uri-miss; stored"; got != want {
+			t.Errorf("first: Cache-Status is %q, want %q", got, want)
+		}
+		var users []userdb.User
+		must(t, json.Unmarshal([]byte(body), &users))
+		if len(users) != 20 || users[0].ID != 1 {
+			t.Errorf("first: %d users, want 20 from user 1", len(users))
+		}
+
+		etag := ""
+		for _, path := range []string{listPath, listPath + "?skip=0", listPath + "?limit=20&skip=0&other=1"} {
+			hit, same := p.get(path)
+			if got := hit.Header.Get("Cache-Status"); !strings.HasPrefix(got, cacheName+"; hit; ttl=") {
+				t.Errorf("%s: Cache-Status is %q, want a hit", path, got)
+			}
+			if hit.Header.Get("Age") == "" || same != body {
+				t.Errorf("%s: Age %q, want one; the same body: %v", path, hit.Header.Get("Age"), same == body)
+			}
+			etag = hit.Header.Get("ETag")
+		}
+		notModified, empty := p.do(http.MethodGet, listPath, "", "If-None-Match: "+etag)
+		if notModified.StatusCode != http.StatusNotModified || empty != "" {
+			t.Errorf("If-None-Match: %s with %d bytes, want 304 with none", notModified.Status, len(empty))
+		}
+
+		other := newProcess(t, db, client)
+		if _, same := other.get(listPath); same != body || other.pages.Stats().Tiers.RemoteHits != 1 {
+			t.Errorf("another process: the same body: %v, RemoteHits %d, want 1", same == body, other.pages.Stats().Tiers.RemoteHits)
+		}
+	})
+}
+
+func TestListInRedis(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, client *redis.Client) {
+		p := newProcess(t, newDB(t), client)
+		p.get(listPath + "?skip=0&limit=20")
+		ttl, err := client.TTL(t.Context(), "tc:"+cacheName+":get:/api/v1/users:limit=20&skip=0").Result()
+		if err != nil || ttl <= 0 || ttl > time.Minute {
+			t.Errorf("the page's key has the TTL %v, %v, want up to a minute", ttl, err)
+		}
+	})
+}
+
+func TestUpdateIsSeenAtOnce(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, client *redis.Client) {
+		db := newDB(t)
+		p := newProcess(t, db, client)
+		_, before := p.get(listPath + "/7")
+		_, pageBefore := p.get(listPath)
+		p.get(listPath + "/7")
+		if s := p.service.Stats(); s.Loads != 1 || s.LocalHits != 1 {
+			t.Errorf("two GETs: %d loads, %d local hits, want 1 and 1", s.Loads, s.LocalHits)
+		}
+
+		updated, body := p.do(http.MethodPut, listPath+"/7", grace, "")
+		if updated.StatusCode != http.StatusOK || !strings.Contains(body, `"name":"Grace"`) {
+			t.Errorf("PUT: %s, %s", updated.Status, body)
+		}
+		if _, after := p.get(listPath + "/7"); after != body || after == before {
+			t.Errorf("GET after PUT: %s, want %s", after, body)
+		}
+		// A process that starts now gets it too: Redis has no older one.
+		if _, after := newProcess(t, db, client).get(listPath + "/7"); after != body {
+			t.Errorf("GET of another process: %s, want %s", after, body)
+		}
+		// As pages.go says, for a minute.
+		if _, page := p.get(listPath); page != pageBefore {
+			t.Error("the cached page changed")
+		}
+	})
+}
+
+func TestUpdateWithoutRedis(t *testing.T) {
+	server := redistest.Start(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1})
+	closedWith(t, client)
+	p := newProcess(t, newDB(t), client)
+	p.get(listPath + "/7")
+	server.Kill()
+	updated, body := p.do(http.MethodPut, listPath+"/7", grace, "")
+	if updated.StatusCode != http.StatusOK {
+		t.Errorf("PUT: %s", updated.Status)
+	}
+	if _, after := p.get(listPath + "/7"); after != body {
+		t.Errorf("GET after PUT: %s, want %s", after, body)
+	}
+	if list, _ := p.get(listPath); list.StatusCode != http.StatusOK {
+		t.Errorf("GET of the list: %s", list.Status)
+	}
+}
+
+func TestNoSuchUserIsRemembered(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, client *redis.Client) {
+		p := newProcess(t, newDB(t), client)
+		for range 3 {
+			if r, body := p.get(listPath + "/101"); r.StatusCode != http.StatusNotFound {
+				t.Errorf("GET: %s, %s", r.Status, body)
+			}
+		}
+		if n := p.service.Stats().Loads; n != 1 {
+			t.Errorf("%d loads, want 1", n)
+		}
+		if r, body := p.do(http.MethodPut, listPath+"/101", grace, ""); r.StatusCode != http.StatusNotFound {
+			t.Errorf("PUT: %s, %s", r.Status, body)
+		}
+	})
+}
+
+func TestBadRequests(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, client *redis.Client) {
+		p := newProcess(t, newDB(t), client)
+		for _, c := range []struct{ method, path, body string }{
+			{http.MethodGet, "?limit=0", ""},
+			{http.MethodGet, "?limit=x", ""},
+			{http.MethodGet, "?skip=-1", ""},
+			{http.MethodGet, "/0", ""},
+			{http.MethodGet, "/x", ""},
+			{http.MethodPut, "/x", grace},
+			{http.MethodPut, "/7", ""},
+			{http.MethodPut, "/7", `{"name":"Grace"}`},
+			{http.MethodPut, "/7", `{"name":"` + strings.Repeat("x", maxProfile) + `"}`},
+		} {
+			if r, body := p.do(c.method, listPath+c.path, c.body, ""); r.StatusCode != http.StatusBadRequest || !strings.Contains(body, `{"error":`) {
+				t.Errorf("%s %s %.40s: %s, %s, want 400 and an error", c.method, c.path, c.body, r.Status, body)
+			}
+		}
+		if n := p.pages.Stats().Stored; n != 0 {
+			t.Errorf("%d answers were stored, want none", n)
+		}
+	})
+}
+
+func TestStats(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, client *redis.Client) {
+		p := newProcess(t, newDB(t), client)
+		p.get(listPath)
+		p.get(listPath + "/7")
+		_, body := p.get("/stats")
+		var s struct {
+			Pages httpcache.Stats
+			Users tiered.Stats
+		}
+		must(t, json.Unmarshal([]byte(body), &s))
+		if s.Pages.Stored != 1 || s.Users.Loads != 1 {
+			t.Errorf("%d pages stored, %d users loaded, want 1 and 1: %s", s.Pages.Stored, s.Users.Loads, body)
+		}
+	})
+}

@@ -1,0 +1,117 @@
+// Command users is an HTTP service over 20,000 made-up users in SQLite, cached in two tiers: this process's memory and
+// Redis.
+//
+//	go run ./examples/users          # serve, and print what to try
+//	go run ./examples/users -demo    # measure, print a table and exit
+//
+// With -redis URL, or REDIS_URL in the environment, it uses that Redis; else it brings one of its own.
+//
+// Read service.go first: values cached with tiered.Cache. Then pages.go: HTTP responses cached with httpcache. api.go is
+// the handlers, which hardly know of either; main.go puts everything together; demo.go is only for the table. The database
+// and the choice of a Redis are in examples/internal.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/tiercache/tiercache/examples/internal/redisdb"
+	"github.com/tiercache/tiercache/examples/internal/userdb"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+const (
+	users     = 20_000
+	samples   = 21              // a number in the demo's table is the median of so many
+	lastWords = 5 * time.Second // for the requests under way when the service is stopped
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "users:", err)
+		os.Exit(1)
+	}
+}
+
+// run puts the service together, and takes it apart in the reverse order when ctx ends.
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	flags := flag.NewFlagSet("users", flag.ContinueOnError)
+	addr := flags.String("addr", "localhost:8080", "where to `listen`; port 0 is any free one")
+	redisURL := flags.String("redis", os.Getenv("REDIS_URL"), "a Redis `URL`, like redis://localhost:6379; empty: one is started inside")
+	measure := flags.Bool("demo", false, "measure with and without the cache, print a table and exit")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+
+	server, err := redisdb.Open(*redisURL)
+	if err != nil {
+		return err
+	}
+	defer closing(server, &err)
+	// The list of all users is megabytes, which take a while on a slow network: hence more than the default.
+	redis, err := tiered.NewRedis(server.Client, tiered.RedisOptions{Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	defer closing(redis, &err)
+	db, err := userdb.Open(ctx, users)
+	if err != nil {
+		return err
+	}
+	defer closing(db, &err)
+	service, err := NewService(db, redis)
+	if err != nil {
+		return err
+	}
+	defer closing(service, &err)
+
+	fmt.Fprintf(out, "%d users in SQLite, %s.\n", users, server.Describe)
+	if *measure {
+		return runDemo(ctx, out, &demo{db: db, service: service, redis: redis, samples: samples})
+	}
+	pages, err := newPages(redis)
+	if err != nil {
+		return err
+	}
+	defer closing(pages, &err)
+	return serve(ctx, out, *addr, (&api{db: db, service: service, pages: pages}).handler())
+}
+
+// serve answers requests until ctx ends, and then those that have come.
+func serve(ctx context.Context, out io.Writer, addr string, h http.Handler) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	welcome(out, addr, listener.Addr())
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(out, "Stopping.")
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		return errors.Join(fmt.Errorf("requests were still running: %w", err), server.Close())
+	}
+	return nil
+}
+
+func closing(c io.Closer, err *error) { *err = errors.Join(*err, c.Close()) }

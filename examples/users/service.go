@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tiercache/tiercache/examples/internal/userdb"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// Service is the users, each of them cached under its ID.
+type Service struct {
+	db    *userdb.DB
+	cache *tiered.Cache[userdb.User]
+	load  tiered.Loader[userdb.User] // bound once: s.loadUser written at the call would allocate on every hit
+}
+
+// NewService makes a service with a cache of its own. It must be closed.
+func NewService(db *userdb.DB, redis *tiered.Redis) (*Service, error) {
+	cache, err := tiered.New(tiered.Options[userdb.User]{
+		Name:  "users",
+		Redis: redis,
+		Policy: tiered.Policy{
+			TTL:         time.Minute,
+			LocalTTL:    5 * time.Second, // what another process updates is seen here after at most this
+			NotFoundTTL: 10 * time.Second,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{db: db, cache: cache}
+	s.load = s.loadUser
+	return s, nil
+}
+
+// User returns one user, or [tiered.ErrNotFound].
+func (s *Service) User(ctx context.Context, id int64) (userdb.User, error) {
+	return s.cache.GetOrLoad(ctx, userKey(id), s.load)
+}
+
+// loadUser is called on a miss: once, however many requests want the user at that moment.
+func (s *Service) loadUser(ctx context.Context, e *tiered.Entry[userdb.User]) (userdb.User, error) {
+	id, err := strconv.ParseInt(e.Key, 10, 64)
+	if err != nil {
+		return userdb.User{}, err
+	}
+	u, err := s.db.Get(ctx, id)
+	return u, notFound(err)
+}
+
+// Update changes a user's profile and returns the user as it is now, or [tiered.ErrNotFound]. If only the cached user
+// could not be removed, it returns the user with an error.
+func (s *Service) Update(ctx context.Context, id int64, p userdb.Profile) (userdb.User, error) {
+	u, err := s.db.Update(ctx, id, p)
+	if err != nil {
+		return userdb.User{}, notFound(err)
+	}
+	// After the row was changed, or a read in between would cache the old one again; and even if the client has left
+	// by now.
+	if err := s.cache.Delete(context.WithoutCancel(ctx), userKey(id)); err != nil {
+		return u, fmt.Errorf("user %d is updated, but may be cached as it was: %w", id, err)
+	}
+	return u, nil
+}
+
+// Stats returns the cache's counters.
+func (s *Service) Stats() tiered.Stats { return s.cache.Stats() }
+
+// Close closes the cache.
+func (s *Service) Close() error { return s.cache.Close() }
+
+func userKey(id int64) string { return strconv.FormatInt(id, 10) }
+
+// notFound says in the cache's words that there is no such row.
+func notFound(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%w: %w", tiered.ErrNotFound, err)
+	}
+	return err
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+)
+
+const tour = `Listening on {url}. In another terminal:
+
+  curl -i '{url}{list}?limit=3'
+      the first time Cache-Status says "fwd=uri-miss; stored": SQLite answered.
+      Again: "hit", with the seconds left as ttl. See Age and ETag.
+  curl -i -H 'If-None-Match: <that ETag>' '{url}{list}?limit=3'
+      304: no body at all.
+  curl -i -H 'Cache-Control: no-cache' '{url}{list}?limit=3'
+      "fwd=request; stored": asked anew, and cached for the others.
+  curl -i {url}{list}/7
+  curl -i -X PUT -d '{"name":"Grace","email":"grace@example.com","city":"Ghent"}' {url}{list}/7
+      The next GET of user 7 shows it at once, pages of the list within a minute.
+  curl {url}/stats
+      Hits, misses and loads of both caches.
+
+Ctrl-C stops.
+`
+
+// welcome says what there is to try.
+func welcome(out io.Writer, asked string, at net.Addr) {
+	host, _, _ := net.SplitHostPort(asked)
+	_, port, _ := net.SplitHostPort(at.String())
+	if host == "" {
+		host = "localhost"
+	}
+	fmt.Fprint(out, strings.NewReplacer("{url}", "http://"+net.JoinHostPort(host, port), "{list}", listPath).Replace(tour))
+}
