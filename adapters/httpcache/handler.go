@@ -1,0 +1,57 @@
+package httpcache
+
+import (
+	"maps"
+	"net/http"
+)
+
+// Handler returns a handler that answers for next as far as the cache can. Any number of handlers may share a cache, if
+// no two of them answer differently under one key.
+func (c *Cache) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.Answer(&exchange{w: w, r: r, next: next})
+	})
+}
+
+// exchange is the Exchange of net/http.
+type exchange struct {
+	w    http.ResponseWriter
+	r    *http.Request
+	next http.Handler
+}
+
+func (x *exchange) Request() *http.Request { return x.r }
+
+func (x *exchange) Serve(reply *Reply) {
+	h := x.w.Header()
+	values := make([]string, 0, reply.Len())
+	last := ""
+	for name, value := range reply.Fields() {
+		if name == last {
+			h[name] = append(h[name], value)
+			continue
+		}
+		values = append(values, value)
+		n := len(values)
+		h[name] = values[n-1 : n : n]
+		last = name
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // net/http doesn't guess: what it would have guessed is stored
+	}
+	x.w.WriteHeader(reply.Status)
+	if len(reply.Body) > 0 {
+		_, _ = x.w.Write(reply.Body) // if the client has gone, nobody is left to be told
+	}
+}
+
+func (x *exchange) Run(rec *Recording) {
+	w := &writer{ResponseWriter: x.w, rec: rec}
+	r := x.r
+	if rec.Active() {
+		w.before = maps.Clone(x.w.Header())
+		r = r.WithContext(rec.Context(r.Context()))
+	}
+	x.next.ServeHTTP(w, r)
+	w.end()
+}

@@ -1,0 +1,36 @@
+package httpcache
+
+import (
+	"sync/atomic"
+
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// Stats counts what a cache did since New. The counters only grow.
+type Stats struct {
+	Hits        uint64 // requests answered from the store
+	NotModified uint64 // answers of 304 from the store
+	Misses      uint64 // requests that had to go to the handler, or to wait for one that was there
+	Collapsed   uint64 // misses answered with the response to another request
+	Stored      uint64 // responses handed to the store
+	Bypassed    uint64 // requests that the cache had no part in
+	Tiers       tiered.Stats
+}
+
+type counters struct {
+	hits, notModified, misses, collapsed, stored, bypassed atomic.Uint64
+}
+
+// Stats returns the cache's counters. In Tiers, a request that misses counts twice: it looks, and then waits for its turn.
+func (c *Cache) Stats() Stats {
+	s := &c.stats
+	return Stats{
+		Hits:        s.hits.Load(),
+		NotModified: s.notModified.Load(),
+		Misses:      s.misses.Load(),
+		Collapsed:   s.collapsed.Load(),
+		Stored:      s.stored.Load(),
+		Bypassed:    s.bypassed.Load(),
+		Tiers:       c.store.Stats(),
+	}
+}

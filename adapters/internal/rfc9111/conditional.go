@@ -1,0 +1,38 @@
+package rfc9111
+
+import "net/http"
+
+// Validators is what a stored response has for conditional requests, as the values of its fields. An empty one isn't
+// there.
+type Validators struct {
+	ETag         string
+	LastModified string
+	Date         string // stands in for Last-Modified (RFC 9111 §4.3.2)
+}
+
+// NotModified answers whether a conditional request (RFC 9110 §13) is answered with 304 from a stored, fresh response,
+// because the client has that already. A request without conditions never is. Conditions that only an origin can
+// evaluate are not looked at: see [RequestUse].
+func NotModified(request http.Header, stored Validators) bool {
+	if lines := request["If-None-Match"]; len(lines) > 0 { // §13.1.2
+		if len(lines) == 1 && trimOWS(lines[0]) == "*" {
+			return true
+		}
+		tag, ok := ParseETag(stored.ETag)
+		return ok && matchList(lines, tag)
+	}
+	lines := request["If-Modified-Since"] // §13.1.3
+	if len(lines) != 1 {
+		return false
+	}
+	since, err := http.ParseTime(lines[0])
+	if err != nil {
+		return false
+	}
+	value := stored.LastModified
+	if value == "" {
+		value = stored.Date
+	}
+	modified, err := http.ParseTime(value)
+	return err == nil && !modified.After(since)
+}

@@ -1,0 +1,68 @@
+package rfc9111
+
+import "strings"
+
+// ETag is an entity tag (RFC 9110 §8.8.3). The zero value is no tag.
+type ETag struct {
+	Opaque string // with its quotes
+	Weak   bool
+}
+
+// ParseETag reads a field value that is one entity tag, and answers whether it is valid.
+func ParseETag(s string) (ETag, bool) {
+	tag, rest, ok := cutETag(trimOWS(s))
+	return tag, ok && rest == ""
+}
+
+// String returns the tag as it is in a field.
+func (t ETag) String() string {
+	if t.Weak {
+		return "W/" + t.Opaque
+	}
+	return t.Opaque
+}
+
+// WeakMatch compares by the weak comparison function (RFC 9110 §8.8.3.2). No tag matches nothing.
+func (t ETag) WeakMatch(u ETag) bool { return t.Opaque == u.Opaque && t.Opaque != "" }
+
+// matchList answers whether tag matches, weakly, one of the entity tags in the lines of an If-None-Match field. A line
+// counts up to where it can't be understood.
+func matchList(lines []string, tag ETag) bool {
+	for _, line := range lines {
+		rest := strings.TrimLeft(line, " \t,")
+		for rest != "" {
+			var candidate ETag
+			var ok bool
+			candidate, rest, ok = cutETag(rest)
+			if !ok {
+				break
+			}
+			if candidate.WeakMatch(tag) {
+				return true
+			}
+			after := strings.TrimLeft(rest, " \t")
+			if after != "" && after[0] != ',' {
+				break
+			}
+			rest = strings.TrimLeft(after, " \t,")
+		}
+	}
+	return false
+}
+
+// cutETag cuts the entity tag that s begins with. There are no escapes in it, and no comma ends it.
+func cutETag(s string) (tag ETag, rest string, ok bool) {
+	opaque, weak := strings.CutPrefix(s, "W/") // case-sensitive
+	if opaque == "" || opaque[0] != '"' {
+		return ETag{}, s, false
+	}
+	for i := 1; i < len(opaque); i++ {
+		switch c := opaque[i]; {
+		case c == '"':
+			return ETag{Opaque: opaque[:i+1], Weak: weak}, opaque[i+1:], true
+		case c <= ' ' || c == 0x7f:
+			return ETag{}, s, false
+		}
+	}
+	return ETag{}, s, false
+}

@@ -1,0 +1,56 @@
+package rfc9111
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Stored answers for each field of a response whether it is stored with it. The returned function takes canonical
+// names.
+func Stored(response http.Header) func(name string) bool {
+	listed := append(names(response["Connection"]), // RFC 9110 §7.6.1
+		names(response["Trailer"])...) // §6.5: they are no header fields
+	return func(name string) bool { return !slices.Contains(listed, name) && !unstored(name) }
+}
+
+// names returns the field names that a field lists.
+func names(lines []string) []string {
+	var list []string
+	for _, line := range lines {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = trimOWS(name); name != "" {
+				list = append(list, http.CanonicalHeaderKey(name))
+			}
+		}
+	}
+	return list
+}
+
+func unstored(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade": // RFC 9110 §7.6.1
+		return true
+	case "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization": // RFC 9111 §3.1
+		return true
+	case "Trailer": // the trailer section isn't kept (RFC 9110 §6.5.1)
+		return true
+	case "Content-Length", "Age": // made anew for each answer
+		return true
+	}
+	return strings.HasPrefix(name, http.TrailerPrefix) || strings.Contains(name, ":")
+}
+
+// InNotModified answers whether a field of the stored response goes into a 304 made from it. Fields that describe the
+// content the client has already do not (RFC 9110 §15.4.5); Last-Modified does where it is the only validator. name is
+// canonical.
+func InNotModified(name string, hasETag bool) bool {
+	switch name {
+	case "Content-Type", "Content-Encoding", "Content-Language", "Content-Length", "Content-Range",
+		"Content-Md5", "Content-Digest", "Repr-Digest", "Digest":
+		return false
+	case "Last-Modified":
+		return !hasETag
+	}
+	return true
+}

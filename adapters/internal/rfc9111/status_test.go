@@ -1,0 +1,31 @@
+package rfc9111_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+)
+
+// RFC 9211 §2.
+func TestStatus(t *testing.T) {
+	for _, tc := range []struct {
+		status rfc9111.Status
+		want   string
+	}{
+		{rfc9111.Status{Cache: "http", Hit: true, TTL: 376*time.Second + 999*time.Millisecond}, "http; hit; ttl=376"},
+		{rfc9111.Status{Cache: "http", Hit: true, TTL: -3 * time.Second}, "http; hit; ttl=-3"},
+		{rfc9111.Status{Cache: "http", Forward: rfc9111.ForMiss}, "http; fwd=uri-miss"},
+		{rfc9111.Status{Cache: "http", Forward: rfc9111.ForMiss, Stored: true}, "http; fwd=uri-miss; stored"},
+		{rfc9111.Status{Cache: "http", Forward: rfc9111.ForMiss, Collapsed: true}, "http; fwd=uri-miss; collapsed"},
+		{rfc9111.Status{Cache: "http", Forward: rfc9111.ForBypass}, "http; fwd=bypass"},
+		{rfc9111.Status{Cache: "a/b.c-1", Forward: rfc9111.ForMethod}, "a/b.c-1; fwd=method"},
+		{rfc9111.Status{Cache: "2nd", Forward: rfc9111.ForRequest}, `"2nd"; fwd=request`},
+		{rfc9111.Status{Cache: `CDN "x" \é`, Hit: true}, `"CDN \"x\" \\?"; hit; ttl=0`},
+		{rfc9111.Status{}, `""`},
+	} {
+		if got := tc.status.String(); got != tc.want {
+			t.Errorf("%+v: %s, want %s", tc.status, got, tc.want)
+		}
+	}
+}
