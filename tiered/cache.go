@@ -25,9 +25,10 @@ type tiers[T any] struct {
 	maxKey int
 	stats  counters
 
-	life lifetime        // of the goroutines that load
-	base context.Context // ends with the cache
-	stop context.CancelFunc
+	life   lifetime        // of the goroutines that load
+	base   context.Context // ends with the cache
+	stop   context.CancelFunc
+	closed chan struct{} // once Close is done
 }
 
 // New makes a cache. It fails if an option is wrong, and if the Redis already has a cache of this name with another
@@ -53,9 +54,10 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		name:   o.Name,
 		seed:   maphash.MakeSeed(),
 		local:  l,
-		guards: newGuards(l, o.Redis != nil),
+		guards: newGuards(l),
 		clone:  o.Clone,
 		maxKey: maxRedisKey,
+		closed: make(chan struct{}),
 	}
 	if o.Redis != nil {
 		t.remote = newRemote[T](o.Redis, o.Name, o.Codec, &t.stats)
@@ -78,11 +80,13 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 }
 
 // Close ends the loads under way, whose callers get [ErrClosed], and waits until what they were storing is stored. A
-// loader that doesn't heed its context outlives Close; what it returns is dropped. Later calls of Close do nothing.
+// loader that doesn't heed its context outlives Close; what it returns is dropped. Later calls wait for the first.
 func (c *Cache[T]) Close() error {
 	if !c.life.close() {
+		<-c.closed
 		return nil
 	}
+	defer close(c.closed)
 	c.stop()
 	c.life.wait()
 	c.local.close()
@@ -133,35 +137,6 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	return e, err
 }
 
-// fetch reads the key from Redis into the local tier.
-func (c *Cache[T]) fetch(ctx context.Context, key string, hash uint64) (*record[T], error) {
-	if err := c.usable(key); err != nil {
-		return nil, err
-	}
-	if c.remote == nil {
-		c.stats.misses.Add(1)
-		return nil, ErrNotFound
-	}
-	h := c.guards.hold(key, hash)
-	defer c.guards.release(h)
-	r := c.remote.read(ctx, key, c.policy)
-	if r != nil && r.state(now()) != Stale {
-		c.stats.remoteHits.Add(1)
-		c.fill(h, r)
-		return r, nil
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("tiered: reading from redis: %w", err)
-	}
-	c.stats.misses.Add(1)
-	return nil, ErrNotFound
-}
-
-// fill puts a record that Redis had into the local tier.
-func (c *Cache[T]) fill(h hold[T], r *record[T]) {
-	c.guards.fill(h, r, c.policy.localUntil(now(), r.freshUntil))
-}
-
 func (t *tiers[T]) hash(key string) uint64 { return maphash.String(t.seed, key) }
 
 // give hands a record's value out.
@@ -176,18 +151,22 @@ func (t *tiers[T]) give(r *record[T]) (T, error) {
 	return r.value, nil
 }
 
-// usable answers why the cache can't be asked for the key, if it can't. A hit needs no such check: what isn't usable is
+// usable answers why the cache can't be asked for the keys, if it can't. A hit needs no such check: what isn't usable is
 // not in the local tier.
-func (c *Cache[T]) usable(key string) error {
-	switch {
-	case c.wrong != nil:
+func (c *Cache[T]) usable(keys ...string) error {
+	if c.wrong != nil {
 		return c.wrong
-	case key == "":
-		return errEmptyKey
-	case len(key) > c.maxKey:
-		return fmt.Errorf("tiered: the key has %d bytes: want at most %d", len(key), c.maxKey)
-	case c.life.isOver():
+	}
+	if c.life.isOver() {
 		return ErrClosed
+	}
+	for _, key := range keys {
+		if key == "" {
+			return errEmptyKey
+		}
+		if len(key) > c.maxKey {
+			return fmt.Errorf("tiered: the key has %d bytes: want at most %d", len(key), c.maxKey)
+		}
 	}
 	return nil
 }

@@ -16,8 +16,10 @@ const (
 // stale nor takes old ones for fresh. It is off by at most the round trip of its last sample. Where Redis can't be
 // asked, it is this machine's clock.
 type redisClock struct {
-	sampling sync.Mutex
-	sample   atomic.Pointer[clockSample]
+	sample atomic.Pointer[clockSample]
+
+	mu       sync.Mutex
+	sampling chan struct{} // closed when the sampling under way is done; nil: none is
 }
 
 type clockSample struct {
@@ -28,29 +30,58 @@ type clockSample struct {
 
 func (s *clockSample) now() time.Time { return s.redis.Add(now().since(s.at)) }
 
-// now returns Redis's time, and asks for it where the last sample is too old.
+// now returns Redis's time. It has Redis asked where the last sample is too old, and waits for the answer only if there
+// is no sample yet, and only until ctx ends.
 func (r *Redis) now(ctx context.Context) time.Time {
-	c := &r.clock
-	s := c.sample.Load()
-	if s != nil && now() < s.until {
-		return s.now()
-	}
-	if !c.sampling.TryLock() {
-		if s != nil {
-			return s.now()
+	s := r.clock.sample.Load()
+	if s == nil || now() >= s.until {
+		sampled := r.sampleClock()
+		if s == nil {
+			select {
+			case <-sampled:
+				s = r.clock.sample.Load()
+			case <-ctx.Done():
+			}
 		}
+	}
+	if s == nil {
 		return time.Now()
 	}
-	defer c.sampling.Unlock()
-	s = r.sampleClock(ctx, s)
-	c.sample.Store(s)
 	return s.now()
 }
 
-// sampleClock falls back on the previous sample, and without one on this machine's clock, for a moment.
-func (r *Redis) sampleClock(ctx context.Context, previous *clockSample) *clockSample {
+// sampleClock begins to ask Redis for its time, unless that is under way, and returns a channel that is closed when the
+// sample is there.
+func (r *Redis) sampleClock() <-chan struct{} {
+	c := &r.clock
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sampling != nil {
+		return c.sampling
+	}
+	done := make(chan struct{})
+	if !r.calls.begin() {
+		close(done)
+		return done
+	}
+	c.sampling = done
+	go func() {
+		defer r.calls.end()
+		c.sample.Store(r.askTime(c.sample.Load()))
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.sampling = nil
+		close(done)
+	}()
+	return done
+}
+
+// askTime falls back on the previous sample, and without one on this machine's clock, for a moment.
+func (r *Redis) askTime(previous *clockSample) *clockSample {
 	at := now()
-	t, err := call(context.WithoutCancel(ctx), r, "time", func(ctx context.Context) (time.Time, error) { return r.client.Time(ctx).Result() })
+	t, err := call(context.Background(), r, "time", nil, func(ctx context.Context) (time.Time, error) {
+		return r.client.Time(ctx).Result()
+	})
 	if err == nil {
 		return &clockSample{redis: t, at: at, until: now().add(clockSampleEvery)}
 	}

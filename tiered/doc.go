@@ -18,7 +18,8 @@
 // LocalTTL at most.
 //
 // Inside: a record is one version of a value, an item a record in the local tier, a nursery where new items are readable
-// before ristretto has taken them in, a sweeper what frees the expired ones, a frame the bytes of a record in Redis, a guard what orders the fills and writes
-// of one key, a hold an interest in a guard, a change what a key is to hold, a pilot who loads a flight's key or a
-// batch's, a lifetime the owner of goroutines.
+// before ristretto has taken them in, a sweeper what frees the expired ones; a frame is the bytes of a record in Redis, a
+// remote a cache's part of Redis, a clock Redis's time; a guard is what orders the fills and writes of one key, a hold an
+// interest in a guard, a change what a key is to hold, turns the right to write keys to Redis; a pilot is who loads a
+// flight's key or a batch's, and a lifetime the owner of goroutines.
 package tiered

@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 )
@@ -78,8 +79,25 @@ var processStart = time.Now()
 
 func now() instant { return instant(time.Since(processStart)) }
 
-func (i instant) add(d time.Duration) instant        { return i + instant(d) }
-func (i instant) since(before instant) time.Duration { return time.Duration(i - before) }
+// add stops at the ends of time: a TTL may be as good as for ever.
+func (i instant) add(d time.Duration) instant {
+	sum := i + instant(d)
+	switch {
+	case d > 0 && sum < i:
+		return math.MaxInt64
+	case d < 0 && sum > i:
+		return math.MinInt64
+	}
+	return sum
+}
+
+// since stops at the longest duration.
+func (i instant) since(before instant) time.Duration {
+	if before < 0 && i > math.MaxInt64+before {
+		return math.MaxInt64
+	}
+	return time.Duration(i - before)
+}
 
 // record is one version of a key's value. It is not changed once others can see it.
 type record[T any] struct {
@@ -123,7 +141,7 @@ func (r *record[T]) entry(key string, p Policy, tier Tier, at instant) Entry[T] 
 		Value:  r.value,
 		Found:  !r.absent,
 		Policy: p,
-		Tags:   r.tags,
+		Tags:   slices.Clone(r.tags),
 		Age:    max(0, at.since(r.created)),
 		Tier:   tier,
 		State:  r.state(at),

@@ -35,18 +35,22 @@ func (f *flight[T]) land(r *record[T], err error) {
 	close(f.done)
 }
 
-// crash ends the flight with what made its goroutine end early: a panic, or a Goexit if recovered is nil.
-func (f *flight[T]) crash(recovered any) {
-	if recovered == nil {
-		f.land(nil, errGoexit)
-		return
+// crash ends the flight with what made its goroutine end early.
+func (f *flight[T]) crash(err error) {
+	f.panic, _ = err.(*LoaderPanic)
+	f.land(nil, err)
+}
+
+// newCrash is the error for what was recovered: a panic, or a Goexit if that is nil. The panic of a loader that another
+// loader waited for stays what it was.
+func newCrash(recovered any) error {
+	switch p := recovered.(type) {
+	case nil:
+		return errGoexit
+	case *LoaderPanic:
+		return p
 	}
-	p, nested := recovered.(*LoaderPanic)
-	if !nested {
-		p = &LoaderPanic{Value: recovered, Stack: debug.Stack()}
-	}
-	f.panic = p
-	f.land(nil, p)
+	return &LoaderPanic{Value: recovered, Stack: debug.Stack()}
 }
 
 func (f *flight[T]) landed() bool {

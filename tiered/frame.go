@@ -72,7 +72,10 @@ func (f *frame) append(b []byte) []byte {
 
 // wholeMillis rounds up, since Redis counts in milliseconds and refuses 0.
 func wholeMillis(d time.Duration) time.Duration {
-	return (d + time.Millisecond - 1).Truncate(time.Millisecond)
+	if whole := d.Truncate(time.Millisecond); whole == d || whole > math.MaxInt64-time.Millisecond {
+		return whole
+	}
+	return d.Truncate(time.Millisecond) + time.Millisecond
 }
 
 // size is at least the number of bytes that append adds.

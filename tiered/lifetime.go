@@ -1,11 +1,14 @@
 package tiered
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // lifetime owns goroutines: it refuses new ones once it is over, and knows when the last has ended.
 type lifetime struct {
 	mu      sync.Mutex
-	over    bool
+	over    atomic.Bool // set under mu
 	running sync.WaitGroup
 }
 
@@ -13,7 +16,7 @@ type lifetime struct {
 func (l *lifetime) begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.over.Load() {
 		return false
 	}
 	l.running.Add(1)
@@ -22,19 +25,13 @@ func (l *lifetime) begin() bool {
 
 func (l *lifetime) end() { l.running.Done() }
 
-func (l *lifetime) isOver() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.over
-}
+func (l *lifetime) isOver() bool { return l.over.Load() }
 
 // close ends the lifetime; it answers false if it was over already.
 func (l *lifetime) close() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	first := !l.over
-	l.over = true
-	return first
+	return !l.over.Swap(true)
 }
 
 func (l *lifetime) wait() { l.running.Wait() }

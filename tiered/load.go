@@ -43,7 +43,7 @@ func (c *Cache[T]) load(ctx context.Context, key string, hash uint64, load Loade
 		return none, err
 	}
 	p := new(pilot)
-	f, mine := c.guards.join(key, hash, refresh, p)
+	f, mine := c.guards.join(ctx, key, hash, refresh, p)
 	switch {
 	case mine && c.life.begin():
 		go c.fly(ctx, f, load)
@@ -70,7 +70,9 @@ func (c *Cache[T]) fly(caller context.Context, f *flight[T], load Loader[T]) {
 			return // its time was over first
 		}
 		if !landed { // a panic or a Goexit, of the loader or of the value's own methods
-			c.crash(f, thrown)
+			c.stats.loadErrors.Add(1)
+			c.guards.leave(f)
+			f.crash(newCrash(thrown))
 		}
 		c.life.end()
 	}()
@@ -93,9 +95,13 @@ func (c *Cache[T]) fly(caller context.Context, f *flight[T], load Loader[T]) {
 	if mine = f.pilot.lands(); !mine {
 		return
 	}
-	r, err := c.outcome(value, err, e.Policy, e.Tags)
+	var r *record[T]
+	if err = c.loadError(timed, err); err == nil || errors.Is(err, ErrNotFound) {
+		r = newRecord(value, err != nil, e.Policy, e.Tags)
+	}
 	if r != nil && (r.kept() || f.refresh) {
-		c.keep(ctx, []change[T]{c.loaded(ctx, f.hold, r, e.Policy)})
+		ch, _ := c.change(ctx, f.hold, r, e.Policy) // the codec's error is counted, and the local tier has the value
+		c.keep(ctx, []change[T]{ch})
 	}
 	c.land(f, r, err)
 	landed = true
@@ -123,6 +129,35 @@ func (c *Cache[T]) look(ctx context.Context, f *flight[T]) (*record[T], Tier) {
 	return r, Remote
 }
 
+// fetch reads the key from Redis into the local tier.
+func (c *Cache[T]) fetch(ctx context.Context, key string, hash uint64) (*record[T], error) {
+	if err := c.usable(key); err != nil {
+		return nil, err
+	}
+	if c.remote == nil {
+		c.stats.misses.Add(1)
+		return nil, ErrNotFound
+	}
+	h := c.guards.hold(key, hash)
+	defer c.guards.release(h)
+	r := c.remote.read(ctx, key, c.policy)
+	if r != nil && r.state(now()) != Stale {
+		c.stats.remoteHits.Add(1)
+		c.fill(h, r)
+		return r, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("tiered: reading from redis: %w", err)
+	}
+	c.stats.misses.Add(1)
+	return nil, ErrNotFound
+}
+
+// fill puts a record that Redis had into the local tier.
+func (c *Cache[T]) fill(h hold[T], r *record[T]) {
+	c.guards.fill(h, c.local.newItem(h.key, h.hash, r, c.policy.localUntil(now(), r.freshUntil)))
+}
+
 // loadContext returns the context of a load. If it ends before the load has, abandon is called with the error to land
 // its flights with; the load's goroutine then has nothing more to do.
 func (c *Cache[T]) loadContext(caller context.Context, p *pilot, abandon func(error)) (context.Context, func()) {
@@ -132,33 +167,34 @@ func (c *Cache[T]) loadContext(caller context.Context, p *pilot, abandon func(er
 			return
 		}
 		c.stats.loadErrors.Add(1)
-		if c.life.isOver() {
-			abandon(ErrClosed)
-		} else {
-			abandon(fmt.Errorf("tiered: the load took longer than LoadTimeout (%v): %w", c.policy.LoadTimeout, timed.Err()))
-		}
+		abandon(c.overdue(timed))
 		c.life.end()
 	})
 	return &loadContext{Context: timed, caller: caller, pilot: p}, func() { stop(); cancel() }
 }
 
-// outcome is what a loader's result means: a record, of an absence too, or none and the error to hand on.
-func (c *Cache[T]) outcome(value T, err error, p Policy, tags []string) (*record[T], error) {
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		c.stats.loadErrors.Add(1)
-		return nil, err
+// loadError is what a load's error is to its callers. It counts the failures.
+func (c *Cache[T]) loadError(timed context.Context, err error) error {
+	if err == nil || errors.Is(err, ErrNotFound) {
+		return err
 	}
-	return newRecord(value, err != nil, p, tags), err
+	c.stats.loadErrors.Add(1)
+	if timed.Err() != nil && errors.Is(err, timed.Err()) {
+		return c.overdue(timed) // the loader gave up because its time was over
+	}
+	return err
+}
+
+// overdue is the error of a load whose context ended.
+func (c *Cache[T]) overdue(timed context.Context) error {
+	if c.life.isOver() {
+		return ErrClosed
+	}
+	return fmt.Errorf("tiered: the load took longer than LoadTimeout (%v): %w", c.policy.LoadTimeout, timed.Err())
 }
 
 // land ends a flight, whose key then is free for the next.
 func (c *Cache[T]) land(f *flight[T], r *record[T], err error) {
 	c.guards.leave(f)
 	f.land(r, err)
-}
-
-func (c *Cache[T]) crash(f *flight[T], thrown any) {
-	c.stats.loadErrors.Add(1)
-	c.guards.leave(f)
-	f.crash(thrown)
 }

@@ -309,6 +309,9 @@ func TestLoaderUsesTheCache(t *testing.T) {
 		if _, err := c.GetOrLoad(ctx, "page", value("itself")); err == nil {
 			t.Error("asking for the key being loaded is no error")
 		}
+		if _, err := c.Refresh(ctx, "page", value("itself")); err == nil {
+			t.Error("refreshing the key being loaded is no error")
+		}
 		if _, err := tiered.GetOrLoadMany(ctx, c, []string{"page"}, func(s string) string { return s }, nothing); err == nil {
 			t.Error("asking for the key being loaded in a batch is no error")
 		}
@@ -412,6 +415,23 @@ func TestRefreshSupersedesALoadAndIsShared(t *testing.T) {
 	})
 }
 
+// What Lookup and a loader get of an entry is theirs to change.
+func TestTagsAreCopies(t *testing.T) {
+	c := newCache(t, tiered.Options[string]{})
+	if err := c.Set(t.Context(), "k", "v", "a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := c.Lookup(t.Context(), "k")
+	e.Tags[0] = "changed"
+	_, _ = c.Refresh(t.Context(), "k", func(_ context.Context, e *tiered.Entry[string]) (string, error) {
+		e.Tags = append(e.Tags[:0], "x")
+		return "", errors.New("fails")
+	})
+	if e, err := c.Lookup(t.Context(), "k"); err != nil || e.Tags[0] != "a" {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
 func TestAdaptivePolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, tiered.Options[string]{Policy: tiered.Policy{TTL: time.Hour, Jitter: -1}})
@@ -492,8 +512,8 @@ func TestCloseEndsLoads(t *testing.T) {
 				ctxErr = ctx.Err()
 				return "", ctxErr
 			})
-			if err == nil {
-				t.Error("no error")
+			if err != tiered.ErrClosed {
+				t.Errorf("got %v", err)
 			}
 		})
 		wg.Go(func() {

@@ -19,10 +19,14 @@ import (
 type local[T any] struct {
 	cache   *ristretto.Cache[uint64, *item[T]]
 	cost    func(T) int64
+	closed  atomic.Bool
+	_       [40]byte      // what every Get reads is not on a line with what Sets write
+	settled atomic.Uint64 // how often the nursery let items go: one that a Get saw in neither place may have moved
+	_       [56]byte
+
+	gets    [readStripes]getCount
 	nursery nursery[T]
 	sweeper sweeper[T]
-	gets    [readStripes]getCount
-	closed  atomic.Bool
 
 	entries  atomic.Int64
 	evicted  atomic.Uint64
@@ -68,7 +72,7 @@ func newLocal[T any](maxCost int64, cost func(T) int64) (*local[T], error) {
 		BufferItems:        64,
 		IgnoreInternalCost: true,
 		OnEvict: func(i *ristretto.Item[*item[T]]) {
-			if i.Value != nil && i.Value.freshUntil > now() {
+			if i.Value != nil && i.Value.state(now()) != Stale && !l.closed.Load() {
 				l.evicted.Add(1)
 			}
 		},
@@ -96,11 +100,11 @@ func (l *local[T]) get(key string, hash uint64, at instant) *item[T] {
 		count.misses.Add(1)
 		return nil
 	}
-	settled := l.nursery.settled.Load()
+	settled := l.settled.Load()
 	it, ok := l.cache.Get(hash)
 	if !ok || !it.serves(key, at) {
 		it = l.nursery.get(hash)
-		if it == nil && l.nursery.settled.Load() != settled {
+		if it == nil && l.settled.Load() != settled {
 			it, _ = l.cache.Get(hash) // it went from the nursery to ristretto meanwhile
 		}
 		if it == nil || !it.serves(key, at) {
@@ -116,16 +120,18 @@ func (it *item[T]) serves(key string, at instant) bool {
 	return !it.dead.Load() && it.key == key && it.state(at) != Stale
 }
 
-// set makes r what get returns for the key.
-func (l *local[T]) set(key string, hash uint64, r record[T]) {
-	it := &item[T]{record: r, key: key, hash: hash, cost: 1}
+// newItem makes an item of r that is served until the given time.
+func (l *local[T]) newItem(key string, hash uint64, r *record[T], until instant) *item[T] {
+	it := &item[T]{record: *r, key: key, hash: hash, cost: 1}
+	it.freshUntil = until
 	if l.cost != nil && !r.absent {
 		it.cost = max(1, l.cost(r.value))
 	}
-	if !l.nursery.add(it) {
-		l.dropped.Add(1)
-	}
+	return it
 }
+
+// set makes it what get returns for its key.
+func (l *local[T]) set(it *item[T]) { l.nursery.add(it) }
 
 // delete makes get return nothing for the key until the next set.
 func (l *local[T]) delete(key string, hash uint64) { l.nursery.remove(key, hash) }
@@ -135,6 +141,12 @@ func (l *local[T]) admit(it *item[T], at instant) bool {
 	if it.state(at) == Stale {
 		l.cache.Del(it.hash) // nobody would be served it, nor may they be served what it replaces
 		return true
+	}
+	if l.cost != nil {
+		// Replacing an item in place, ristretto neither makes room for what it costs more nor refuses it.
+		if older, ok := l.cache.Get(it.hash); ok && older.cost < it.cost {
+			l.cache.Del(it.hash)
+		}
 	}
 	l.entries.Add(1)
 	if l.cache.Set(it.hash, it, it.cost) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -124,6 +127,68 @@ func TestSmallCacheIsNeverStale(t *testing.T) {
 	}
 	if s.Cost > 50 {
 		t.Errorf("cost %d is over MaxCost 50", s.Cost)
+	}
+}
+
+// A burst waits for ristretto to take it in rather than be lost.
+func TestBurst(t *testing.T) {
+	c := newCache(t, tiered.Options[int]{MaxCost: 1 << 21})
+	const n = 100_000
+	burst := make(map[string]int, n)
+	for i := range n {
+		burst[fmt.Sprint(i)] = i
+	}
+	if err := c.SetMany(t.Context(), burst); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.GetMany(t.Context(), slices.Collect(maps.Keys(burst))...); err != nil || len(got) != n {
+		t.Errorf("%d of %d are there, %v; stats %+v", len(got), n, err, c.Stats())
+	}
+}
+
+// MaxCost holds for values that grow, too.
+func TestCostGrows(t *testing.T) {
+	c := newCache(t, tiered.Options[int64]{MaxCost: 100, Cost: func(v int64) int64 { return v }})
+	for _, cost := range []int64{1, 30, 1_000} {
+		for i := range 100 {
+			if err := c.Set(t.Context(), fmt.Sprint(i), cost); err != nil {
+				t.Fatal(err)
+			}
+		}
+		waitFor(t, func() bool { return c.Stats().Cost <= 100 })
+	}
+	waitFor(t, func() bool { return c.Stats().Entries == 0 }) // none of the last fits
+}
+
+func TestTTLForEver(t *testing.T) {
+	for _, p := range []tiered.Policy{
+		{TTL: math.MaxInt64, Jitter: -1}, {TTL: math.MaxInt64}, {LocalTTL: math.MaxInt64, Jitter: -1}, {TTL: 1 << 62},
+	} {
+		c := newCache(t, tiered.Options[int]{Policy: p})
+		for i := range 50 {
+			key := fmt.Sprint(i)
+			if err := c.Set(t.Context(), key, i); err != nil {
+				t.Fatal(err)
+			}
+			if v, err := c.Get(t.Context(), key); v != i || err != nil {
+				t.Fatalf("%+v: %d, %v", p, v, err)
+			}
+		}
+	}
+}
+
+func TestNothingIsEvictedByClose(t *testing.T) {
+	c := newCache(t, tiered.Options[int]{})
+	for i := range 100 {
+		if err := c.Set(t.Context(), fmt.Sprint(i), i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if s := c.Stats(); s.Evicted != 0 || s.Entries != 0 || s.Cost != 0 {
+		t.Errorf("stats %+v", s)
 	}
 }
 

@@ -5,15 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
-
-var errNoKey = errors.New("tiered: the key function is nil")
 
 // GetMany returns the cached values by key; those that are not cached, or are remembered as absent, are left out. It
 // asks Redis in one round trip (per node of a Cluster). If ctx ends meanwhile it returns what it has, and the context's
 // error.
 func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, error) {
-	if err := c.allUsable(keys); err != nil {
+	if err := c.usable(keys...); err != nil {
 		return nil, err
 	}
 	values := make(map[string]T, len(keys))
@@ -150,7 +149,7 @@ func (b *batch[K, T]) run(ctx context.Context) (map[K]T, error) {
 	waiting := b.seats[:0]
 	for _, s := range b.seats {
 		var mine bool
-		s.flight, mine = c.guards.join(s.key, s.hash, false, b.pilot)
+		s.flight, mine = c.guards.join(ctx, s.key, s.hash, false, b.pilot)
 		switch {
 		case mine:
 			own = append(own, s)
@@ -166,7 +165,7 @@ func (b *batch[K, T]) run(ctx context.Context) (map[K]T, error) {
 		if c.life.begin() {
 			go b.fly(ctx, own)
 		} else {
-			b.landAll(own, ErrClosed)
+			b.fail(own, ErrClosed)
 		}
 	}
 	for _, s := range waiting {
@@ -190,10 +189,11 @@ func (b *batch[K, T]) fly(caller context.Context, own []seat[K, T]) {
 		if !mine && !b.pilot.lands() {
 			return
 		}
-		for _, s := range own {
-			if !s.flight.landed() {
-				c.crash(s.flight, thrown)
-			}
+		own = slices.DeleteFunc(own, func(s seat[K, T]) bool { return s.flight.landed() })
+		if len(own) > 0 {
+			c.stats.loadErrors.Add(1)
+			crash := newCrash(thrown)
+			b.land(own, func(s seat[K, T]) { s.flight.crash(crash) })
 		}
 		c.life.end()
 	}()
@@ -205,12 +205,12 @@ func (b *batch[K, T]) fly(caller context.Context, own []seat[K, T]) {
 	for i, s := range own {
 		ids[i] = s.id
 	}
-	timed, done := c.loadContext(caller, b.pilot, func(err error) { b.landAll(own, err) })
+	timed, done := c.loadContext(caller, b.pilot, func(err error) { b.fail(own, err) })
 	defer done()
 	c.stats.loads.Add(1)
 	values, err := b.load(timed, ids)
 	if mine = b.pilot.lands(); mine {
-		b.arrive(ctx, own, values, err)
+		b.arrive(ctx, own, values, c.loadError(timed, err))
 	}
 }
 
@@ -249,35 +249,42 @@ func (b *batch[K, T]) look(ctx context.Context, own []seat[K, T]) (missing []sea
 func (b *batch[K, T]) arrive(ctx context.Context, own []seat[K, T], values map[K]T, err error) {
 	c := b.cache
 	failed := err != nil && !errors.Is(err, ErrNotFound)
-	if failed {
-		c.stats.loadErrors.Add(1)
-	}
-	records := make([]*record[T], len(own))
+	records := make(map[string]*record[T], len(own))
 	var changes []change[T]
-	for i, s := range own {
+	for _, s := range own {
 		v, ok := values[s.id]
 		if !ok && failed {
 			continue
 		}
-		records[i] = newRecord(v, !ok, c.policy, nil)
-		if records[i].kept() {
-			changes = append(changes, c.loaded(ctx, s.flight.hold, records[i], c.policy))
+		r := newRecord(v, !ok, c.policy, nil)
+		records[s.key] = r
+		if r.kept() {
+			ch, _ := c.change(ctx, s.flight.hold, r, c.policy) // as in Cache.fly
+			changes = append(changes, ch)
 		}
 	}
 	if len(changes) > 0 {
 		c.keep(ctx, changes)
 	}
-	for i, s := range own {
-		if records[i] == nil {
-			c.land(s.flight, nil, err)
+	b.land(own, func(s seat[K, T]) {
+		if r := records[s.key]; r != nil {
+			s.flight.land(r, nil)
 		} else {
-			c.land(s.flight, records[i], nil)
+			s.flight.land(nil, err)
 		}
-	}
+	})
 }
 
-func (b *batch[K, T]) landAll(seats []seat[K, T], err error) {
+func (b *batch[K, T]) fail(seats []seat[K, T], err error) {
+	b.land(seats, func(s seat[K, T]) { s.flight.land(nil, err) })
+}
+
+// land ends flights. Their keys are free before any caller hears of it: one that asks again begins anew.
+func (b *batch[K, T]) land(seats []seat[K, T], end func(seat[K, T])) {
 	for _, s := range seats {
-		b.cache.land(s.flight, nil, err)
+		b.cache.guards.leave(s.flight)
+	}
+	for _, s := range seats {
+		end(s)
 	}
 }

@@ -254,6 +254,25 @@ func TestBatchLoaderPanicsAndHangs(t *testing.T) {
 	})
 }
 
+// Who calls after a batch's panic was heard of begins a load of its own.
+func TestCallAfterBatchPanicked(t *testing.T) {
+	c := newCache(t, tiered.Options[string]{})
+	ids := make([]int, 2_000)
+	for i := range ids {
+		ids[i] = i
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = tiered.GetOrLoadMany(t.Context(), c, ids, idKey, func(context.Context, []int) (map[int]string, error) { panic("boom") })
+	}()
+	if v, err := c.GetOrLoad(t.Context(), idKey(ids[len(ids)-1]), value("v")); v != "v" || err != nil {
+		t.Errorf("%q, %v", v, err)
+	}
+	if s := c.Stats(); s.LoadErrors != 1 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
 func TestBatchCallerLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, tiered.Options[string]{})

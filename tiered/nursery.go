@@ -7,7 +7,7 @@ import (
 
 const (
 	nurseryShards = 32
-	// nurseryShardMax bounds a shard: as much in all as ristretto's own queue holds. Past it a new key is turned away.
+	// nurseryShardMax bounds a shard: as much in all as ristretto's own queue holds. Past it a new key has to wait.
 	nurseryShardMax = 32 * 1024 / nurseryShards
 )
 
@@ -18,18 +18,18 @@ const (
 // may follow, for ristretto would keep the older item, or drop a newer one. So a newer item only takes the place in
 // the nursery, a deleted one stays there as dead, and both are settled at the end of the round.
 type nursery[T any] struct {
-	local   *local[T]
-	count   atomic.Int64 // of items, so that a miss needn't look when there are none
-	round   atomic.Uint64
-	settled atomic.Uint64 // how often items were let go: one that a Get saw in neither place may have moved between
-	wake    chan struct{}
-	quit    chan struct{}
-	ended   chan struct{}
-	shards  [nurseryShards]nurseryShard[T]
+	local  *local[T]
+	count  atomic.Int64 // of items, so that a miss needn't look when there are none
+	round  atomic.Uint64
+	wake   chan struct{}
+	quit   chan struct{}
+	ended  chan struct{}
+	shards [nurseryShards]nurseryShard[T]
 }
 
 type nurseryShard[T any] struct {
 	mu     sync.Mutex
+	room   sync.Cond           // there may be room again, or the nursery is closed
 	items  map[uint64]*item[T] // by hash
 	closed bool
 }
@@ -41,6 +41,7 @@ func (n *nursery[T]) start(l *local[T]) {
 	n.ended = make(chan struct{})
 	for i := range n.shards {
 		n.shards[i].items = make(map[uint64]*item[T])
+		n.shards[i].room.L = &n.shards[i].mu
 	}
 	go n.run()
 }
@@ -57,19 +58,18 @@ func (n *nursery[T]) get(hash uint64) *item[T] {
 	return s.items[hash]
 }
 
-// add takes a new item in and hands it to ristretto. False: the nursery is full, and the key is gone from the tier.
-func (n *nursery[T]) add(it *item[T]) bool {
+// add takes a new item in and hands it to ristretto.
+func (n *nursery[T]) add(it *item[T]) {
 	s := n.shard(it.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for !s.closed && s.items[it.hash] == nil && len(s.items) >= nurseryShardMax {
+		s.room.Wait()
+	}
 	if s.closed {
-		return true
+		return
 	}
 	older := s.items[it.hash]
-	if older == nil && len(s.items) >= nurseryShardMax {
-		n.local.kill(it.key, it.hash)
-		return false
-	}
 	if older != nil {
 		older.dead.Store(true)
 		it.again = true
@@ -83,7 +83,6 @@ func (n *nursery[T]) add(it *item[T]) bool {
 	case n.wake <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 func (n *nursery[T]) remove(key string, hash uint64) {
@@ -136,7 +135,7 @@ func (n *nursery[T]) run() {
 			}
 			over := n.round.Add(1) - 1
 			n.local.cache.Wait() // whatever the rounds up to this one queued is handled
-			n.settled.Add(1)
+			n.local.settled.Add(1)
 			for i := range n.shards {
 				n.settle(&n.shards[i], over)
 			}
@@ -168,6 +167,7 @@ func (n *nursery[T]) settle(s *nurseryShard[T], over uint64) {
 		delete(s.items, hash)
 		n.count.Add(-1)
 	}
+	s.room.Broadcast()
 }
 
 func (n *nursery[T]) close() {
@@ -175,6 +175,7 @@ func (n *nursery[T]) close() {
 		s := &n.shards[i]
 		s.mu.Lock()
 		s.closed = true
+		s.room.Broadcast()
 		s.mu.Unlock()
 	}
 	close(n.quit)

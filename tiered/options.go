@@ -61,14 +61,15 @@ func (p Policy) validated() (Policy, error) {
 		field string
 		value *time.Duration
 		zero  time.Duration
+		means string
 	}{
-		{"TTL", &p.TTL, defaultTTL},
-		{"LocalTTL", &p.LocalTTL, 0},
-		{"NotFoundTTL", &p.NotFoundTTL, 0},
-		{"LoadTimeout", &p.LoadTimeout, defaultLoadTimeout},
+		{"TTL", &p.TTL, defaultTTL, "1 minute"},
+		{"LocalTTL", &p.LocalTTL, 0, "TTL"},
+		{"NotFoundTTL", &p.NotFoundTTL, 0, "not at all"},
+		{"LoadTimeout", &p.LoadTimeout, defaultLoadTimeout, "30 seconds"},
 	} {
 		if *d.value < 0 {
-			return p, fmt.Errorf("tiered: Policy.%s is %v: want 0 (%v) or more", d.field, *d.value, d.zero)
+			return p, fmt.Errorf("tiered: Policy.%s is %v: want 0 (%s) or more", d.field, *d.value, d.means)
 		}
 		if *d.value == 0 {
 			*d.value = d.zero
@@ -111,7 +112,7 @@ func (p Policy) jittered(d time.Duration) time.Duration {
 	if p.Jitter <= 0 {
 		return d
 	}
-	return d - time.Duration(p.Jitter*rand.Float64()*float64(d))
+	return d - time.Duration(min(p.Jitter, 1)*rand.Float64()*float64(d)) // a loader may have set it to anything
 }
 
 func (o Options[T]) validated() (Options[T], error) {

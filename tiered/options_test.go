@@ -57,6 +57,14 @@ func TestWrongRedisOptions(t *testing.T) {
 			t.Errorf("%+v: got %v", test.o, err)
 		}
 	}
+	for _, o := range []redis.ClusterOptions{{ReadOnly: true}, {RouteByLatency: true}, {RouteRandomly: true}} {
+		o.Addrs = []string{"127.0.0.1:1"}
+		replicas := redis.NewClusterClient(&o)
+		defer replicas.Close()
+		if _, err := tiered.NewRedis(replicas, tiered.RedisOptions{}); err == nil || !strings.Contains(err.Error(), "replicas") {
+			t.Errorf("%+v: got %v", o, err)
+		}
+	}
 	for _, none := range []redis.UniversalClient{nil, (*redis.Client)(nil), (*redis.ClusterClient)(nil)} {
 		if _, err := tiered.NewRedis(none, tiered.RedisOptions{}); err == nil {
 			t.Errorf("%T nil is accepted", none)

@@ -52,6 +52,10 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("tiered: NewRedis: the client is nil")
 	}
+	if c, ok := client.(*redis.ClusterClient); ok && c.Options().ReadOnly {
+		return nil, errors.New("tiered: NewRedis: the client reads from replicas (ReadOnly, RouteByLatency or RouteRandomly), " +
+			"which may still have what was deleted: want one that reads from masters")
+	}
 	if o.Prefix == "" {
 		o.Prefix = defaultPrefix
 	}
@@ -104,14 +108,18 @@ func (r *Redis) dismiss(name string) {
 }
 
 // call runs one call in a goroutine, so as to return when the time is over or ctx ends: go-redis itself heeds neither
-// unless its ContextTimeoutEnabled is set.
-func call[R any](ctx context.Context, r *Redis, name string, f func(ctx context.Context) (R, error)) (R, error) {
+// unless its ContextTimeoutEnabled is set. ended, if not nil, is called when the call has ended, which may be later.
+func call[R any](ctx context.Context, r *Redis, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
 	type reply struct {
 		result R
 		err    error
 	}
 	var none R
+	if ended == nil {
+		ended = func() {}
+	}
 	if !r.calls.begin() {
+		ended()
 		return none, ErrClosed
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
@@ -119,6 +127,7 @@ func call[R any](ctx context.Context, r *Redis, name string, f func(ctx context.
 	go func() {
 		defer r.calls.end()
 		defer cancel()
+		defer ended()
 		result, err := f(ctx)
 		replies <- reply{result, err}
 	}()

@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,11 +26,11 @@ func newRemote[T any](r *Redis, name string, c codec.Codec, stats *counters) *re
 
 // read returns what Redis has under the key, fresh or stale, or nil. An error of Redis is counted, and is a miss.
 func (m *remote[T]) read(ctx context.Context, key string, p Policy) *record[T] {
-	b, err := call(ctx, m.redis, "get", func(ctx context.Context) ([]byte, error) {
+	b, err := call(ctx, m.redis, "get", nil, func(ctx context.Context) ([]byte, error) {
 		return m.redis.client.Get(ctx, m.space+key).Bytes()
 	})
 	if err != nil {
-		m.countError(err)
+		m.countErrors(err, 1)
 		return nil
 	}
 	return m.decode(b, m.redis.now(ctx), p)
@@ -38,7 +39,7 @@ func (m *remote[T]) read(ctx context.Context, key string, p Policy) *record[T] {
 // readMany is read for many keys in one round trip (per node of a Cluster).
 func (m *remote[T]) readMany(ctx context.Context, holds []hold[T], p Policy) []*record[T] {
 	records := make([]*record[T], len(holds))
-	replies, err := call(ctx, m.redis, "get", func(ctx context.Context) ([]*redis.StringCmd, error) {
+	replies, err := call(ctx, m.redis, "get", nil, func(ctx context.Context) ([]*redis.StringCmd, error) {
 		replies := make([]*redis.StringCmd, len(holds))
 		// The first error is left out: each command tells its own, and the others may have come through.
 		_, _ = m.redis.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
@@ -50,14 +51,14 @@ func (m *remote[T]) readMany(ctx context.Context, holds []hold[T], p Policy) []*
 		return replies, nil
 	})
 	if err != nil {
-		m.countError(err)
+		m.countErrors(err, len(holds))
 		return records
 	}
 	at := m.redis.now(ctx)
 	for i, reply := range replies {
 		b, err := reply.Bytes()
 		if err != nil {
-			m.countError(err)
+			m.countErrors(err, 1)
 			continue
 		}
 		records[i] = m.decode(b, at, p)
@@ -65,9 +66,9 @@ func (m *remote[T]) readMany(ctx context.Context, holds []hold[T], p Policy) []*
 	return records
 }
 
-func (m *remote[T]) countError(err error) {
+func (m *remote[T]) countErrors(err error, n int) {
 	if !errors.Is(err, redis.Nil) && !errors.Is(err, context.Canceled) {
-		m.stats.redisErrors.Add(1)
+		m.stats.redisErrors.Add(uint64(n))
 	}
 }
 
@@ -115,22 +116,33 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 	return f.append(make([]byte, 0, f.size())), nil
 }
 
-// write makes the changes in one round trip (per node of a Cluster), and returns the first error.
-func (m *remote[T]) write(ctx context.Context, changes []change[T]) error {
-	_, err := call(ctx, m.redis, "write", func(ctx context.Context) (struct{}, error) {
+// write makes the changes in one round trip (per node of a Cluster), and returns the first error. ended is called when
+// nothing more of it can come to Redis from here.
+func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()) error {
+	if len(changes) == 0 {
+		ended()
+		return nil
+	}
+	cmds, err := call(ctx, m.redis, "write", ended, func(ctx context.Context) ([]redis.Cmder, error) {
 		if len(changes) == 1 {
-			return struct{}{}, m.queue(ctx, m.redis.client, changes[0]).Err()
+			return nil, m.queue(ctx, m.redis.client, changes[0]).Err()
 		}
-		_, err := m.redis.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		cmds, _ := m.redis.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for _, ch := range changes {
 				m.queue(ctx, pipe, ch)
 			}
 			return nil
 		})
-		return struct{}{}, err
+		return cmds, nil
 	})
 	if err != nil {
-		m.countError(err)
+		m.countErrors(err, len(changes))
+	}
+	for _, cmd := range cmds {
+		if cmd.Err() != nil {
+			m.countErrors(cmd.Err(), 1)
+			err = cmp.Or(err, fmt.Errorf("tiered: redis: write: %w", cmd.Err()))
+		}
 	}
 	return err
 }
@@ -141,5 +153,5 @@ func (m *remote[T]) queue(ctx context.Context, to redis.Cmdable, ch change[T]) r
 	if ch.frame == nil {
 		return to.Del(ctx, key)
 	}
-	return to.Set(ctx, key, ch.frame, wholeMillis(ch.record.freshUntil.since(ch.record.created)))
+	return to.Set(ctx, key, ch.frame, ch.ttl)
 }

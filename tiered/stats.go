@@ -11,11 +11,11 @@ type Stats struct {
 	Collapsed   uint64 // calls that waited for a load which another call had begun
 	Loads       uint64 // calls of a loader; a batch is one
 	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is no failure
-	RedisErrors uint64 // Redis calls that failed or timed out; in a batch, each failed key
+	RedisErrors uint64 // keys whose read from Redis, or write to it, failed or timed out
 	CodecErrors uint64 // values that could not be encoded, and bytes in Redis that could not be decoded
 	Evicted     uint64 // entries that left the local tier for want of room
 	Rejected    uint64 // entries that the local tier found less worth keeping than those it had
-	Dropped     uint64 // entries that came faster than the local tier could take them
+	Dropped     uint64 // entries that ristretto's queue, full again and again, didn't take
 	Entries     int64  // in the local tier
 	Cost        int64  // of those entries
 }

@@ -2,23 +2,18 @@ package tiered
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"sync"
 )
 
 // guard orders what this process does with one key: a value read or loaded before a write of the key must not be kept
-// after it. A guard exists only while something is under way for its key.
-//
-// Under its shard's lock are the generation, which each write steps on when it begins and when it ends, so that a fill
-// begun before can tell that it came too late; the flight that new callers join; and the number of holds.
-// The turn is taken for the time of a Redis write, so that the writes of one key by this process, and what they
-// leave in the local tier, are in the same order.
+// after it. A guard exists only while something is under way for its key. All of it is under its shard's lock.
 type guard[T any] struct {
-	holds      int
+	holds int
+	// The generation steps on when a write of the key begins and when it ends, and when a load has arrived, so that a
+	// fill begun before can tell that it came too late.
 	generation uint64
-	flight     *flight[T]
-	turn       chan struct{}
+	flight     *flight[T]    // which new callers join
+	turn       chan struct{} // held while Redis is written, see turns
 }
 
 // hold is one interest in a guard, with the generation at which it began.
@@ -37,16 +32,14 @@ type guards[T any] struct {
 }
 
 type guardShard[T any] struct {
-	mu    sync.Mutex
-	keys  map[string]*guard[T]
-	turns bool // there is a Redis to take turns for
+	mu   sync.Mutex
+	keys map[string]*guard[T]
 }
 
-func newGuards[T any](l *local[T], turns bool) *guards[T] {
+func newGuards[T any](l *local[T]) *guards[T] {
 	g := &guards[T]{local: l}
 	for i := range g.shards {
 		g.shards[i].keys = make(map[string]*guard[T])
-		g.shards[i].turns = turns
 	}
 	return g
 }
@@ -65,9 +58,6 @@ func (s *guardShard[T]) hold(key string, hash uint64) hold[T] {
 	held := s.keys[key]
 	if held == nil {
 		held = new(guard[T])
-		if s.turns {
-			held.turn = make(chan struct{}, 1)
-		}
 		s.keys[key] = held
 	}
 	held.holds++
@@ -84,14 +74,15 @@ func (g *guards[T]) release(h hold[T]) {
 }
 
 // join returns the flight to wait for, and whether it is a new one, which the caller must see to. A refresh doesn't
-// join a plain load, which may have begun before what the refresh is to see: it supersedes it.
-func (g *guards[T]) join(key string, hash uint64, refresh bool, p *pilot) (f *flight[T], mine bool) {
+// join a plain load, which may have begun before what the refresh is to see: it supersedes it. But a loader that asks
+// for its own key, on ctx, gets its own flight.
+func (g *guards[T]) join(ctx context.Context, key string, hash uint64, refresh bool, p *pilot) (f *flight[T], mine bool) {
 	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if held := s.keys[key]; held != nil && held.flight != nil {
-		if held.flight.refresh || !refresh {
-			return held.flight, false
+		if f := held.flight; f.refresh || !refresh || f.pilot.within(ctx) {
+			return f, false
 		}
 		held.supersede()
 	}
@@ -135,61 +126,40 @@ func (g *guards[T]) current(h hold[T]) bool {
 	return h.generation == h.guard.generation
 }
 
-// fill puts a value that was read or loaded into the local tier, unless the key was written since h was taken.
-func (g *guards[T]) fill(h hold[T], r *record[T], until instant) {
+// fill puts what was read from Redis into the local tier, unless the key was written or loaded since h was taken.
+func (g *guards[T]) fill(h hold[T], it *item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if h.generation == h.guard.generation {
-		g.put(h, r, until)
+		g.put(h, it)
+	}
+}
+
+// arrive is fill for what was loaded: what was read before is too old from now on.
+func (g *guards[T]) arrive(h hold[T], it *item[T]) {
+	s := g.shard(h.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.generation == h.guard.generation {
+		h.guard.generation++
+		g.put(h, it)
 	}
 }
 
 // finish ends a write: what began during it is superseded too, and the local tier gets the written value.
-func (g *guards[T]) finish(h hold[T], r *record[T], until instant) {
+func (g *guards[T]) finish(h hold[T], it *item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h.guard.supersede()
-	g.put(h, r, until)
+	g.put(h, it)
 }
 
-func (g *guards[T]) put(h hold[T], r *record[T], until instant) {
-	if r == nil {
+func (g *guards[T]) put(h hold[T], it *item[T]) {
+	if it == nil {
 		g.local.delete(h.key, h.hash)
-		return
-	}
-	kept := *r
-	kept.freshUntil = until
-	g.local.set(h.key, h.hash, kept)
-}
-
-// takeTurn waits until no other write of the key by this process is under way.
-func (h hold[T]) takeTurn(ctx context.Context) error {
-	select {
-	case h.guard.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return errTurnTaken
-	}
-}
-
-func (h hold[T]) yieldTurn() { <-h.guard.turn }
-
-// takeTurns takes the turns of many keys, in the order of the keys, so that two batches can't wait for each other.
-func takeTurns[T any](ctx context.Context, holds []hold[T]) error {
-	sorted := slices.SortedFunc(slices.Values(holds), func(a, b hold[T]) int { return strings.Compare(a.key, b.key) })
-	for i, h := range sorted {
-		if err := h.takeTurn(ctx); err != nil {
-			yieldTurns(sorted[:i])
-			return err
-		}
-	}
-	return nil
-}
-
-func yieldTurns[T any](holds []hold[T]) {
-	for _, h := range holds {
-		h.yieldTurn()
+	} else {
+		g.local.set(it)
 	}
 }

@@ -1,0 +1,213 @@
+package tiered
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+func openInside[T any](t *testing.T, o Options[T]) *Cache[T] {
+	t.Helper()
+	r, err := NewRedis(redistest.Start(t).Client(t), RedisOptions{Timeout: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Name, o.Redis = "test", r
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(c.Close(), r.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// noGuards checks that nothing is under way for any key any more.
+func noGuards[T any](t *testing.T, c *Cache[T]) {
+	t.Helper()
+	left := func() (n int) {
+		for i := range c.guards.shards {
+			s := &c.guards.shards[i]
+			s.mu.Lock()
+			n += len(s.keys)
+			s.mu.Unlock()
+		}
+		return n
+	}
+	for deadline := time.Now().Add(10 * time.Second); left() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d guards are left", left())
+		}
+	}
+}
+
+// explosive panics in one of its methods, or in the functions of its cache.
+type explosive int
+
+var exploding atomic.Pointer[string]
+
+func explode(where string) {
+	if *exploding.Load() == where {
+		panic(where)
+	}
+}
+
+func (e explosive) MarshalJSON() ([]byte, error) {
+	explode("marshal")
+	return json.Marshal(int(e))
+}
+
+func (e *explosive) UnmarshalJSON(b []byte) error {
+	explode("unmarshal")
+	return json.Unmarshal(b, (*int)(e))
+}
+
+// A panic in the value's methods or the cache's functions reaches the caller, and leaves nothing behind.
+func TestPanicsLeaveNothing(t *testing.T) {
+	c := openInside(t, Options[explosive]{
+		Clone: func(e explosive) explosive { explode("clone"); return e },
+		Cost:  func(explosive) int64 { explode("cost"); return 1 },
+	})
+	ctx := t.Context()
+	load := func(context.Context, *Entry[explosive]) (explosive, error) { return 1, nil }
+	panics := func(f func()) (panicked bool) {
+		defer func() { panicked = recover() != nil }()
+		f()
+		return false
+	}
+	for _, where := range []string{"marshal", "unmarshal", "clone", "cost"} {
+		never := "nowhere"
+		exploding.Store(&never)
+		if err := c.remote.redis.client.Set(ctx, c.remote.space+"there", "5", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		exploding.Store(&where)
+		count := 0
+		for _, f := range []func(){
+			func() { _, _ = c.Get(ctx, "there") },
+			func() { _, _ = c.GetOrLoad(ctx, "there", load) },
+			func() { _, _ = c.GetOrLoad(ctx, where, load) },
+			func() { _, _ = c.Refresh(ctx, where, load) },
+			func() { _ = c.Set(ctx, where, 2) },
+			func() { _ = c.SetMany(ctx, map[string]explosive{where: 2, "other": 3}) },
+			func() { _, _ = c.GetMany(ctx, where, "there") },
+			func() {
+				_, _ = GetOrLoadMany(ctx, c, []string{where, where + "2", "there"}, func(s string) string { return s },
+					func(context.Context, []string) (map[string]explosive, error) {
+						return map[string]explosive{where: 1}, nil
+					})
+			},
+		} {
+			if panics(f) {
+				count++
+			}
+		}
+		if count < 3 {
+			t.Errorf("%s: only %d calls panicked", where, count)
+		}
+		exploding.Store(&never)
+		if err := c.Delete(ctx, "there", where, where+"2", "other"); err != nil {
+			t.Error(err)
+		}
+		if v, err := c.GetOrLoad(ctx, where, load); v != 1 || err != nil {
+			t.Errorf("%s: afterwards %d, %v", where, v, err)
+		}
+		if err := c.Delete(ctx, where); err != nil {
+			t.Error(err)
+		}
+	}
+	noGuards(t, c)
+}
+
+// A value whose write was acknowledged is the least that a later read in this process gets, whatever else goes on: reads
+// of every kind, refreshes, batches, writers that leave.
+func TestAcknowledgedWritesAreSeen(t *testing.T) {
+	c := openInside(t, Options[int]{MaxCost: 8, Policy: Policy{LocalTTL: 2 * time.Millisecond, NotFoundTTL: time.Minute}})
+	ctx := t.Context()
+	const keys, writes = 6, 600
+	var source, acked [keys]atomic.Int64
+	key := func(i int) string { return fmt.Sprint("k", i) }
+	load := func(i int) Loader[int] {
+		return func(context.Context, *Entry[int]) (int, error) { return int(source[i].Load()), nil }
+	}
+	loadMany := func(_ context.Context, ids []int) (map[int]int, error) {
+		m := make(map[int]int)
+		for _, id := range ids {
+			m[id] = int(source[id].Load())
+		}
+		return m, nil
+	}
+	var writers, readers sync.WaitGroup
+	for i := range keys {
+		writers.Go(func() { // one a key: first the source, then the cache
+			for n := int64(1); n <= writes; n++ {
+				source[i].Store(n)
+				var err error
+				switch n % 4 {
+				case 0:
+					err = c.Set(ctx, key(i), int(n))
+				case 1:
+					err = c.Delete(ctx, key(i), "z", key(i))
+				case 2:
+					err = c.SetMany(ctx, map[string]int{key(i): int(n), "z": 1})
+				case 3: // leaves while Redis is at it
+					brief, leave := context.WithTimeout(ctx, time.Duration(n%50)*time.Microsecond)
+					_ = c.Set(brief, key(i), int(n))
+					leave()
+					err = c.Delete(ctx, key(i))
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				acked[i].Store(n)
+			}
+		})
+	}
+	done := make(chan struct{})
+	for g := range 6 {
+		readers.Go(func() {
+			for n := g; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				i := n % keys
+				least := int(acked[i].Load())
+				v, err := 0, error(nil)
+				switch rand.IntN(5) {
+				case 0:
+					v, err = c.Get(ctx, key(i))
+				case 1, 2:
+					v, err = c.GetOrLoad(ctx, key(i), load(i))
+				case 3:
+					v, err = c.Refresh(ctx, key(i), load(i))
+				case 4:
+					var m map[int]int
+					m, err = GetOrLoadMany(ctx, c, []int{i, i, (i + 1) % keys}, key, loadMany)
+					v = m[i]
+				}
+				if err == nil && v < least || err != nil && !errors.Is(err, ErrNotFound) {
+					t.Errorf("%s: got %d, %v; %d was acknowledged", key(i), v, err, least)
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(done)
+	readers.Wait()
+	noGuards(t, c)
+}

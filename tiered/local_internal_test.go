@@ -1,0 +1,92 @@
+package tiered
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The local tier against a model, each goroutine on keys of its own, some with the same hash. A value may be missing where
+// there is a reason, and is never another one than the last.
+func TestLocalAgainstModel(t *testing.T) {
+	for _, test := range []struct {
+		maxCost int64
+		hashes  uint64 // so many different ones; 0: all differ
+		ttl     time.Duration
+		exact   bool // nothing may be missing
+	}{
+		{1 << 20, 0, time.Hour, true},
+		{1 << 20, 0, 3 * time.Millisecond, true},
+		{1 << 20, 64, time.Hour, false},
+		{20, 0, time.Hour, false},
+		{1, 16, 2 * time.Millisecond, false},
+		{math.MaxInt64, 7, time.Hour, false},
+	} {
+		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
+			l, err := newLocal[int](test.maxCost, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			for g := range 4 {
+				wg.Go(func() { localModel(t, l, g, test.hashes, test.ttl, test.exact) })
+			}
+			wg.Wait()
+			for deadline := time.Now().Add(10 * time.Second); l.nursery.count.Load() > 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the nursery isn't emptied")
+				}
+			}
+			l.cache.Wait()
+			held := int64(0)
+			l.cache.IterValues(func(*item[int]) bool { held++; return false })
+			if n := l.entries.Load(); n != held {
+				t.Errorf("%d entries counted, %d there", n, held)
+			}
+			l.close()
+			if n := l.entries.Load(); n != 0 {
+				t.Errorf("%d entries after close", n)
+			}
+		})
+	}
+}
+
+func localModel(t *testing.T, l *local[int], g int, hashes uint64, ttl time.Duration, exact bool) {
+	type last struct {
+		value int
+		until instant
+	}
+	rnd := rand.New(rand.NewPCG(9, uint64(g)))
+	model := make(map[string]last)
+	for n := 1; n <= 20_000; n++ {
+		i := rnd.IntN(120)
+		key, hash := fmt.Sprint(g, "-", i), uint64(g*1000+i)
+		if hashes > 0 {
+			hash %= hashes
+		}
+		hash *= 0x9E3779B97F4A7C15
+		switch rnd.IntN(5) {
+		case 0:
+			l.delete(key, hash)
+			delete(model, key)
+		case 1, 2:
+			until := now().add(ttl / time.Duration(1+rnd.IntN(3)))
+			l.set(l.newItem(key, hash, &record[int]{value: n}, until))
+			model[key] = last{n, until}
+		}
+		at := now()
+		it := l.get(key, hash, at)
+		want, there := model[key]
+		switch {
+		case it != nil && (!there || it.value != want.value || at >= want.until):
+			t.Errorf("%s: got %d; want %d, there %v", key, it.value, want.value, there)
+			return
+		case it == nil && exact && there && at < want.until:
+			t.Errorf("%s: %d is missing", key, want.value)
+			return
+		}
+	}
+}
