@@ -6,5 +6,10 @@
 //	s := redistest.Start(t)
 //	client := s.Client(t)
 //
-// Inside, a process is one run of the program and a port is the reservation that outlives a restart.
+// A [Cluster] is a Redis Cluster of three masters with a replica each, a [Sentinel] a master with its replica and three
+// sentinels. Both are ready when they are returned, and fail over in some two seconds, on request or because a test
+// killed a master. They need Redis 7.
+//
+// Inside, a process is one run of the program and a port is the reservation that outlives a restart. A role
+// is what a process is started as.
 package redistest

@@ -36,3 +36,17 @@ func answers(addr string, pid int) bool {
 	}
 	return false
 }
+
+// await asks until the answer is nil; the last one says what was still missing when its patience was over.
+func await(ask func() error) error {
+	const patience = 30 * time.Second
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		err := ask()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not within %v: %w", patience, err)
+		}
+	}
+}

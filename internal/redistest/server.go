@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,10 +19,12 @@ import (
 // goes wrong in them fails the test without stopping it.
 type Server struct {
 	t    testing.TB
+	role role
 	path string
 	dir  string
 	args []string
 	port *port
+	bus  *port // on which the nodes of a Cluster talk; nil in other roles
 
 	mu   sync.Mutex // held while the process changes its state
 	proc *process
@@ -34,19 +37,24 @@ type Server struct {
 // is set.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return start(t, standalone, args...)
+}
+
+func start(t testing.TB, role role, args ...string) *Server {
+	t.Helper()
 	path := lookPath(t)
-	s := &Server{t: t, path: path, dir: t.TempDir(), args: args}
+	s := &Server{t: t, role: role, path: path, dir: t.TempDir(), args: args}
 	// A port that was free a moment ago can be somebody else's by now: then the server exits, and the next one is tried.
 	for range 10 {
-		var err error
-		if s.port, err = reservePort(); err != nil {
+		if err := s.reserve(); err != nil {
 			t.Fatalf("redistest: %v", err)
 		}
-		if err = s.launch(); err == nil {
+		err := s.launch()
+		if err == nil {
 			t.Cleanup(s.close)
 			return s
 		}
-		s.port.release()
+		s.release()
 		if !errors.Is(err, errPortTaken) {
 			t.Fatalf("redistest: %v", err)
 		}
@@ -61,25 +69,59 @@ func (s *Server) Addr() string { return s.port.addr() }
 // Client returns a client with go-redis's defaults, like most users'. The end of t closes it, before the server ends.
 func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: s.Addr()})
+	return closedWith(t, redis.NewClient(&redis.Options{Addr: s.Addr()}))
+}
+
+// closedWith has the end of t close the client.
+func closedWith[C io.Closer](t testing.TB, client C) C {
 	t.Cleanup(func() {
-		if err := c.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
+		if err := client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
 			t.Errorf("redistest: closing the client: %v", err)
 		}
 	})
-	return c
+	return client
 }
 
 // Do runs one command over a connection of its own, as somebody with redis-cli would. A nil reply is nil.
 func (s *Server) Do(args ...any) any {
 	s.t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: s.Addr(), MaxRetries: -1})
-	defer c.Close()
-	v, err := c.Do(context.Background(), args...).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		s.t.Errorf("redistest: %v: %v", args, err)
+	v, err := s.do(args...)
+	if err != nil {
+		s.t.Errorf("redistest: %v", err)
 	}
 	return v
+}
+
+func (s *Server) do(args ...any) (v any, err error) {
+	err = s.ask(func(ctx context.Context, r *redis.Client) error {
+		if v, err = r.Do(ctx, args...).Result(); err != nil && !errors.Is(err, redis.Nil) {
+			return fmt.Errorf("%v: %w", args, err)
+		}
+		return nil
+	})
+	return v, err
+}
+
+// ask lends f a client that doesn't try twice.
+func (s *Server) ask(f func(ctx context.Context, r *redis.Client) error) error {
+	r := redis.NewClient(&redis.Options{Addr: s.Addr(), MaxRetries: -1})
+	defer r.Close()
+	return f(context.Background(), r)
+}
+
+// up reports whether the server runs and isn't frozen.
+func (s *Server) up() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.proc.done:
+		return false
+	default:
+		return !stopped(s.proc.cmd.Process.Pid)
+	}
 }
 
 // Kill ends the server as a crash does (SIGKILL) and returns when it is gone. Killing a dead server does nothing.
@@ -130,10 +172,10 @@ func (s *Server) launch() error {
 	}
 	defer log.Close() // the process has its own copy
 
-	args := append([]string{
-		"--bind", "127.0.0.1", "--port", s.port.String(), "--protected-mode", "yes",
-		"--dir", s.dir, "--save", "", "--appendonly", "no",
-	}, s.args...)
+	args, err := s.commandLine()
+	if err != nil {
+		return err
+	}
 	p, err := startProcess(s.path, args, log)
 	if err != nil {
 		return err
@@ -148,5 +190,5 @@ func (s *Server) launch() error {
 
 func (s *Server) close() {
 	s.Kill()
-	s.port.release()
+	s.release()
 }

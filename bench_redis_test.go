@@ -1,0 +1,306 @@
+package tiercache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+var codecs = []codec.Codec{codec.JSON, codec.Msgpack}
+
+// newRedis has a timeout so long that a busy machine isn't taken for a slow Redis.
+func newRedis(b *testing.B, client redis.UniversalClient) *tiered.Redis {
+	b.Helper()
+	r, err := tiered.NewRedis(client, tiered.RedisOptions{Timeout: 10 * time.Second})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return r
+}
+
+// briefly is a LocalTTL that has run out when everyUser comes back to a user, while the local tier is filled on each
+// read as it is in service.
+const briefly = time.Millisecond
+
+// redisUsers stores every user in Redis, bare for go-redis and framed for the cache it returns, which reads Redis each
+// time.
+func redisUsers(b *testing.B, client *redis.Client, cd codec.Codec) *tiered.Cache[*user] {
+	b.Helper()
+	ctx := b.Context()
+	values := make(map[string]*user, population)
+	_, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for id, key := range userKeys {
+			values[key] = newUser(id)
+			data, err := cd.Marshal(values[key])
+			if err != nil {
+				return err
+			}
+			pipe.Set(ctx, bareKey(cd, key), data, time.Hour)
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := newCache(b, tiered.Options[*user]{
+		Name:   cd.Name(),
+		Redis:  newRedis(b, client),
+		Codec:  cd,
+		Policy: tiered.Policy{LocalTTL: briefly},
+	})
+	if err := c.SetMany(ctx, values); err != nil {
+		b.Fatal(err)
+	}
+	time.Sleep(2 * briefly) // what SetMany put into the local tier runs out
+	return c
+}
+
+// bareKey is as long as the cache's own key in Redis.
+func bareKey(cd codec.Codec, key string) string { return "go:" + cd.Name() + ":" + key }
+
+// onlyRemoteHits fails the benchmark unless f read n keys from Redis.
+func onlyRemoteHits(b *testing.B, c *tiered.Cache[*user], f func() (n int)) {
+	b.Helper()
+	before := c.Stats()
+	n := f()
+	after := c.Stats()
+	if got := after.RemoteHits - before.RemoteHits; got != uint64(n) || after.Loads != before.Loads {
+		b.Errorf("%d reads were %d hits in Redis: %+v, and before %+v", n, got, after, before)
+	}
+}
+
+// together lets all goroutines walk the order as one, so that no two read the same user at once.
+func (o order) together(b *testing.B, read reader) {
+	var next atomic.Int64
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := read(o[int(next.Add(1))%len(o)]); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// BenchmarkRedisHit reads a user that only Redis has. "byhand" keeps what it reads in ristretto, as tiercache does.
+func BenchmarkRedisHit(b *testing.B) {
+	client := redistest.Start(b).Client(b)
+	ctx := b.Context()
+	load := tiered.Loader[*user](loadUser)
+	users := everyUser()
+	for _, cd := range codecs {
+		cache := redisUsers(b, client, cd)
+		bareKeys := make([]string, population)
+		for id, key := range userKeys {
+			bareKeys[id] = bareKey(cd, key)
+		}
+		var gets atomic.Int64
+		readFloor := func(id int) (*user, error) {
+			gets.Add(1)
+			data, err := client.Get(ctx, bareKeys[id]).Bytes()
+			if err != nil {
+				return nil, err
+			}
+			u := new(user)
+			return u, cd.Unmarshal(data, u)
+		}
+		onlyGets := func(b *testing.B, f func() int) {
+			before := gets.Load()
+			if n := f(); gets.Load()-before != int64(n) {
+				b.Errorf("%d reads were %d GETs", n, gets.Load()-before)
+			}
+		}
+		impls := []struct {
+			name string
+			read reader
+			only func(*testing.B, func() int)
+		}{
+			{"go-redis", readFloor, onlyGets},
+			{"byhand", tieredByHand(b, readFloor), onlyGets},
+			{"tiercache", func(id int) (*user, error) { return cache.GetOrLoad(ctx, userKeys[id], load) },
+				func(b *testing.B, f func() int) { onlyRemoteHits(b, cache, f) }},
+		}
+		for _, impl := range impls {
+			check(b, impl.read)
+		}
+		for _, n := range []int{1, 64} {
+			for _, impl := range impls {
+				b.Run(fmt.Sprintf("codec=%s/callers=%d/impl=%s", cd.Name(), n, impl.name), func(b *testing.B) {
+					impl.only(b, func() int {
+						if n == 1 {
+							users.serial(b, impl.read)
+						} else {
+							callers(b, n)
+							users.together(b, impl.read)
+						}
+						return b.N
+					})
+				})
+			}
+		}
+	}
+}
+
+// tieredByHand is what a service has without a library: ristretto in front, and a singleflight against stampedes.
+func tieredByHand(b *testing.B, read reader) reader {
+	c := newRistretto(b, 10*population)
+	var flights singleflight.Group
+	return func(id int) (*user, error) {
+		key := userKeys[id]
+		if u, ok := c.Get(key); ok {
+			return u, nil
+		}
+		v, err, _ := flights.Do(key, func() (any, error) {
+			u, err := read(id)
+			if err == nil {
+				c.SetWithTTL(key, u, 1, briefly)
+			}
+			return u, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return v.(*user), nil
+	}
+}
+
+const batchSize = 100
+
+// batches runs read over 100 users at a time.
+func batches(b *testing.B, read func(ids []int) (map[int]*user, error)) {
+	users := everyUser()
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		ids := users[i : i+batchSize]
+		us, err := read(ids)
+		if err != nil || len(us) != batchSize || us[ids[0]] == nil || us[ids[0]].ID != ids[0] {
+			b.Fatalf("users %v: got %d, %v", ids, len(us), err)
+		}
+		i = (i + batchSize) % population
+	}
+}
+
+func keyOf(id int) string { return userKeys[id] }
+
+func loadUsers(_ context.Context, ids []int) (map[int]*user, error) {
+	us := make(map[int]*user, len(ids))
+	for _, id := range ids {
+		us[id] = newUser(id)
+	}
+	return us, nil
+}
+
+// BenchmarkManyLocal reads 100 users that the local tier has, one by one or at once.
+func BenchmarkManyLocal(b *testing.B) {
+	cache, read := warmCache(b)
+	b.Run("impl=GetOrLoad", func(b *testing.B) {
+		onlyLocalHits(b, cache, func() {
+			batches(b, func(ids []int) (map[int]*user, error) {
+				us := make(map[int]*user, len(ids))
+				for _, id := range ids {
+					u, err := read(id)
+					if err != nil {
+						return nil, err
+					}
+					us[id] = u
+				}
+				return us, nil
+			})
+		})
+	})
+	b.Run("impl=GetOrLoadMany", func(b *testing.B) {
+		ctx := b.Context()
+		onlyLocalHits(b, cache, func() {
+			batches(b, func(ids []int) (map[int]*user, error) {
+				return tiered.GetOrLoadMany(ctx, cache, ids, keyOf, loadUsers)
+			})
+		})
+	})
+}
+
+// BenchmarkManyRedis reads 100 users that only Redis has.
+func BenchmarkManyRedis(b *testing.B) {
+	client := redistest.Start(b).Client(b)
+	ctx := b.Context()
+	for _, cd := range codecs {
+		cache := redisUsers(b, client, cd)
+		at := "codec=" + cd.Name()
+		b.Run(at+"/impl=mget", func(b *testing.B) {
+			batches(b, func(ids []int) (map[int]*user, error) {
+				keys := make([]string, len(ids))
+				for i, id := range ids {
+					keys[i] = bareKey(cd, userKeys[id])
+				}
+				replies, err := client.MGet(ctx, keys...).Result()
+				if err != nil {
+					return nil, err
+				}
+				return decodeAll(cd, ids, func(i int) ([]byte, error) {
+					s, ok := replies[i].(string)
+					if !ok {
+						return nil, errMissing
+					}
+					return []byte(s), nil
+				})
+			})
+		})
+		b.Run(at+"/impl=pipeline", func(b *testing.B) {
+			batches(b, func(ids []int) (map[int]*user, error) {
+				replies := make([]*redis.StringCmd, len(ids))
+				_, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+					for i, id := range ids {
+						replies[i] = pipe.Get(ctx, bareKey(cd, userKeys[id]))
+					}
+					return nil
+				})
+				if err != nil {
+					return nil, err
+				}
+				return decodeAll(cd, ids, func(i int) ([]byte, error) { return replies[i].Bytes() })
+			})
+		})
+		b.Run(at+"/impl=tiercache", func(b *testing.B) {
+			onlyRemoteHits(b, cache, func() int {
+				batches(b, func(ids []int) (map[int]*user, error) {
+					return tiered.GetOrLoadMany(ctx, cache, ids, keyOf, loadUsers)
+				})
+				return batchSize * b.N
+			})
+		})
+	}
+}
+
+var errMissing = errors.New("the user isn't there")
+
+func decodeAll(cd codec.Codec, ids []int, reply func(i int) ([]byte, error)) (map[int]*user, error) {
+	us := make(map[int]*user, len(ids))
+	for i, id := range ids {
+		data, err := reply(i)
+		if err != nil {
+			return nil, err
+		}
+		u := new(user)
+		if err := cd.Unmarshal(data, u); err != nil {
+			return nil, err
+		}
+		us[id] = u
+	}
+	return us, nil
+}

@@ -1,0 +1,40 @@
+package benchmarks_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/go-redis/cache/v9"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+// goRedisCacheReader is go-redis/cache, with our encoding in the place of its own, which compresses. Its local tier
+// keeps bytes.
+type goRedisCacheReader struct {
+	cache  *cache.Cache
+	source *source
+}
+
+func openGoRedisCache(_ testing.TB, s setting) reader {
+	o := &cache.Options{Marshal: codec.Msgpack.Marshal, Unmarshal: codec.Msgpack.Unmarshal}
+	if s.client != nil {
+		o.Redis = s.client
+	}
+	if s.capacity > 0 {
+		o.LocalCache = cache.NewTinyLFU(s.capacity, keep)
+	}
+	return &goRedisCacheReader{cache: cache.New(o), source: s.source}
+}
+
+func (r *goRedisCacheReader) read(ctx context.Context, key string) (*user, error) {
+	u := new(user)
+	err := r.cache.Once(&cache.Item{
+		Ctx:   ctx,
+		Key:   "go-redis-cache:" + key,
+		Value: u,
+		TTL:   keep,
+		Do:    func(item *cache.Item) (any, error) { return r.source.load(item.Context(), key) },
+	})
+	return u, err
+}

@@ -1,0 +1,40 @@
+package benchmarks_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+// goRedisReader is GET and decoding, SET after a load, and nothing around it: the floor of a Redis hit.
+type goRedisReader struct {
+	client *redis.Client
+	source *source
+}
+
+func openGoRedis(_ testing.TB, s setting) reader {
+	return &goRedisReader{client: s.client, source: s.source}
+}
+
+func (r *goRedisReader) read(ctx context.Context, key string) (*user, error) {
+	data, err := r.client.Get(ctx, "go-redis:"+key).Bytes()
+	if err == nil {
+		u := new(user)
+		return u, codec.Msgpack.Unmarshal(data, u)
+	}
+	if !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	u, err := r.source.load(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = codec.Msgpack.Marshal(u); err != nil {
+		return nil, err
+	}
+	return u, r.client.Set(ctx, "go-redis:"+key, data, keep).Err()
+}

@@ -1,0 +1,77 @@
+package benchmarks_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+var redisPeers = []peer{
+	{"go-redis", openGoRedis},
+	{"go-redis-cache", openGoRedisCache},
+	{"rueidis", openRueidis},
+	{"tiercache", openTiercache},
+}
+
+// BenchmarkRedisHit reads users that only Redis has: no peer has a local tier, or what is in it has expired.
+func BenchmarkRedisHit(b *testing.B) {
+	server := redistest.Start(b)
+	keys := shuffledKeys()
+	warmed := openWarm(b, redisPeers, setting{client: server.Client(b)}, keys)
+	for _, callers := range []int{1, 64} {
+		for _, w := range warmed {
+			b.Run(fmt.Sprintf("callers=%d/impl=%s", callers, w.name), func(b *testing.B) {
+				before := redisHits(b, server)
+				w.onlyHits(b, func() { together(b, w, keys, callers) })
+				if n := redisHits(b, server) - before; n < b.N {
+					b.Errorf("%d reads were %d hits in Redis", b.N, n)
+				}
+			})
+		}
+	}
+}
+
+// together lets all goroutines walk the keys as one, so that no two read the same key at once.
+func together(b *testing.B, r reader, keys []string, callers int) {
+	if callers == 1 {
+		serial(b, r, keys)
+		return
+	}
+	ctx := context.Background()
+	var next atomic.Int64
+	b.ReportAllocs()
+	b.SetParallelism((callers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := r.read(ctx, keys[int(next.Add(1))%len(keys)]); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.StopTimer()
+}
+
+var hitsLine = regexp.MustCompile(`keyspace_hits:(\d+)`)
+
+// redisHits is the server's own count of the keys that it was asked for and had.
+func redisHits(t testing.TB, s *redistest.Server) int {
+	t.Helper()
+	info, _ := s.Do("INFO", "stats").(string)
+	m := hitsLine.FindStringSubmatch(info)
+	if m == nil {
+		t.Fatalf("Redis's statistics have no keyspace_hits:\n%s", info)
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

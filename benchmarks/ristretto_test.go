@@ -1,0 +1,39 @@
+package benchmarks_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/dgraph-io/ristretto/v2"
+)
+
+// ristrettoReader is ristretto with nothing around it: the floor of a local hit.
+type ristrettoReader struct {
+	cache  *ristretto.Cache[string, *user]
+	source *source
+}
+
+func openRistretto(t testing.TB, s setting) reader {
+	c, err := ristretto.NewCache(&ristretto.Config[string, *user]{
+		NumCounters:        int64(10 * s.capacity),
+		MaxCost:            int64(s.capacity),
+		BufferItems:        64,
+		IgnoreInternalCost: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return &ristrettoReader{cache: c, source: s.source}
+}
+
+func (r *ristrettoReader) read(ctx context.Context, key string) (*user, error) {
+	if u, ok := r.cache.Get(key); ok {
+		return u, nil
+	}
+	u, err := r.source.load(ctx, key)
+	if err == nil {
+		r.cache.SetWithTTL(key, u, 1, keep)
+	}
+	return u, err
+}

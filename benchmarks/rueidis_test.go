@@ -1,0 +1,44 @@
+package benchmarks_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/redis/rueidis"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+// rueidisReader does what goRedisReader does, over one connection that all callers' commands are pipelined on.
+type rueidisReader struct {
+	client rueidis.Client
+	source *source
+}
+
+func openRueidis(t testing.TB, s setting) reader {
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.client.Options().Addr}, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return &rueidisReader{client: c, source: s.source}
+}
+
+func (r *rueidisReader) read(ctx context.Context, key string) (*user, error) {
+	data, err := r.client.Do(ctx, r.client.B().Get().Key("rueidis:"+key).Build()).AsBytes()
+	if err == nil {
+		u := new(user)
+		return u, codec.Msgpack.Unmarshal(data, u)
+	}
+	if !rueidis.IsRedisNil(err) {
+		return nil, err
+	}
+	u, err := r.source.load(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = codec.Msgpack.Marshal(u); err != nil {
+		return nil, err
+	}
+	return u, r.client.Do(ctx, r.client.B().Set().Key("rueidis:"+key).Value(rueidis.BinaryString(data)).Ex(keep).Build()).Error()
+}

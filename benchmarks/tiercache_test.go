@@ -1,0 +1,47 @@
+package benchmarks_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+type tiercacheReader struct {
+	cache *tiered.Cache[*user]
+	load  tiered.Loader[*user]
+}
+
+func openTiercache(t testing.TB, s setting) reader {
+	o := tiered.Options[*user]{
+		Name:    "users",
+		Codec:   codec.Msgpack,
+		MaxCost: int64(s.capacity),
+		Policy:  tiered.Policy{TTL: keep},
+	}
+	if s.capacity == 0 {
+		o.Policy.LocalTTL = time.Millisecond // less than it takes until a key's turn comes again
+	}
+	if s.client != nil {
+		// A timeout so long that a busy machine isn't taken for a slow Redis.
+		r, err := tiered.NewRedis(s.client, tiered.RedisOptions{Timeout: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeWith(t, r.Close)
+		o.Redis = r
+	}
+	c, err := tiered.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeWith(t, c.Close)
+	load := func(ctx context.Context, e *tiered.Entry[*user]) (*user, error) { return s.source.load(ctx, e.Key) }
+	return &tiercacheReader{cache: c, load: load}
+}
+
+func (r *tiercacheReader) read(ctx context.Context, key string) (*user, error) {
+	return r.cache.GetOrLoad(ctx, key, r.load)
+}

@@ -1,0 +1,248 @@
+//go:build !windows
+
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const sentinelMaster = "main" // the name under which the sentinels know the master
+
+// promptReplication is added to the command line of servers that replicate: a master doesn't wait for a second replica
+// before it sends its data, and moves its offset every second.
+var promptReplication = []string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}
+
+// Sentinel is a master with a replica, watched by three sentinels, that belongs to one test. Its methods may be called
+// from any goroutine of the test; what goes wrong in them fails the test without stopping it.
+type Sentinel struct {
+	t         testing.TB
+	servers   []*Server // the first master and its replica
+	sentinels []*Server
+}
+
+// StartSentinel returns a Sentinel in which the sentinels know each other and the replica, which is in sync. Two of
+// them take a master that doesn't answer for half a second for dead, and that is enough.
+func StartSentinel(t testing.TB) *Sentinel {
+	t.Helper()
+	s := &Sentinel{t: t}
+	for range 2 {
+		s.servers = append(s.servers, start(t, standalone, promptReplication...))
+	}
+	for range 3 {
+		s.sentinels = append(s.sentinels, start(t, sentinel))
+	}
+	if err := s.form(); err != nil {
+		t.Fatalf("redistest: forming the sentinels: %v", err)
+	}
+	return s
+}
+
+// Client returns a failover client with go-redis's defaults, like most users'. The end of t closes it, before the
+// servers end.
+func (s *Sentinel) Client(t testing.TB) *redis.Client {
+	t.Helper()
+	addrs := make([]string, len(s.sentinels))
+	for i, node := range s.sentinels {
+		addrs[i] = node.Addr()
+	}
+	return closedWith(t, redis.NewFailoverClient(&redis.FailoverOptions{MasterName: sentinelMaster, SentinelAddrs: addrs}))
+}
+
+// Master returns the master, as soon as all sentinels agree on it.
+func (s *Sentinel) Master() (master *Server) {
+	s.t.Helper()
+	err := await(func() (err error) {
+		master, _, err = s.agreed()
+		return err
+	})
+	if err != nil {
+		s.t.Errorf("redistest: the sentinels don't agree: %v", err)
+	}
+	return master
+}
+
+// Failover has the replica take the master's place while both are well (SENTINEL FAILOVER), and returns when it takes
+// writes and all sentinels know. The old master is one for some seconds more, until the sentinels tell it: what it is
+// told meanwhile will be lost.
+func (s *Sentinel) Failover() {
+	s.t.Helper()
+	_, replica, err := s.replicated()
+	if err != nil {
+		s.t.Errorf("redistest: failing over: %v", err)
+		return
+	}
+	// Refused while this sentinel hasn't heard from the replica lately.
+	err = await(func() error {
+		return askSentinel(s.sentinels[0], func(ctx context.Context, r *redis.SentinelClient) error {
+			return r.Failover(ctx, sentinelMaster).Err()
+		})
+	})
+	if err != nil {
+		s.t.Errorf("redistest: SENTINEL FAILOVER: %v", err)
+		return
+	}
+	s.awaitMaster(replica)
+}
+
+// KillMaster ends the master as a crash does and returns it, for a Restart as a replica, when the replica takes writes
+// in its place and all sentinels know.
+func (s *Sentinel) KillMaster() *Server {
+	s.t.Helper()
+	master, replica, err := s.replicated()
+	if err != nil {
+		s.t.Errorf("redistest: killing the master: %v", err)
+		return nil
+	}
+	master.Kill()
+	s.awaitMaster(replica)
+	return master
+}
+
+func (s *Sentinel) awaitMaster(want *Server) {
+	s.t.Helper()
+	err := await(func() error {
+		master, _, err := s.agreed()
+		if err == nil && master != want {
+			err = fmt.Errorf("%s is still a replica", want.Addr())
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Errorf("redistest: failing over: %v", err)
+	}
+}
+
+// replicated waits until the replica can take the master's place.
+func (s *Sentinel) replicated() (master, replica *Server, err error) {
+	err = await(func() (err error) {
+		if master, replica, err = s.agreed(); err == nil && replica == nil {
+			err = errors.New("no replica is in sync")
+		}
+		return err
+	})
+	return master, replica, err
+}
+
+// agreed returns the master if it takes writes, and all sentinels know it and each other; and its replica if they all
+// know it to be in sync.
+func (s *Sentinel) agreed() (master, replica *Server, err error) {
+	for i, node := range s.sentinels {
+		m, r, err := s.view(node)
+		if err != nil {
+			return nil, nil, fmt.Errorf("sentinel %s: %w", node.Addr(), err)
+		}
+		switch {
+		case i == 0:
+			master, replica = m, r
+		case m != master:
+			return nil, nil, fmt.Errorf("sentinel %s: sees another master", node.Addr())
+		case r != replica:
+			replica = nil
+		}
+	}
+	role, err := master.do("ROLE")
+	if err != nil {
+		return nil, nil, err
+	}
+	if fields, ok := role.([]any); !ok || fields[0] != "master" {
+		return nil, nil, fmt.Errorf("%s isn't a master yet", master.Addr())
+	}
+	return master, replica, nil
+}
+
+// view returns the master that a sentinel sees, unless it is dead or in the midst of a failover, and the replica if it
+// is in sync.
+func (s *Sentinel) view(node *Server) (master, replica *Server, err error) {
+	var main map[string]string
+	var replicas []map[string]string
+	err = askSentinel(node, func(ctx context.Context, r *redis.SentinelClient) (err error) {
+		if main, err = r.Master(ctx, sentinelMaster).Result(); err == nil {
+			replicas, err = r.Replicas(ctx, sentinelMaster).Result()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	master = s.server(main)
+	if !master.up() || main["flags"] != "master" {
+		return nil, nil, fmt.Errorf("master %s:%s is %q", main["ip"], main["port"], main["flags"])
+	}
+	if others := main["num-other-sentinels"]; others != "2" {
+		return nil, nil, fmt.Errorf("knows %s other sentinels", others)
+	}
+	for _, r := range replicas {
+		if r["flags"] == "slave" && r["master-link-status"] == "ok" && s.server(r).up() {
+			replica = s.server(r)
+		}
+	}
+	return master, replica, nil
+}
+
+// server returns the one that a sentinel describes, or nil.
+func (s *Sentinel) server(seen map[string]string) *Server {
+	addr := net.JoinHostPort(seen["ip"], seen["port"])
+	if i := slices.IndexFunc(s.servers, func(x *Server) bool { return x.Addr() == addr }); i >= 0 {
+		return s.servers[i]
+	}
+	return nil
+}
+
+func (s *Sentinel) form() error {
+	master, replica := s.servers[0], s.servers[1]
+	if _, err := replica.do("REPLICAOF", "127.0.0.1", master.port.number); err != nil {
+		return err
+	}
+	for i, node := range s.sentinels {
+		patience := "500"
+		if i == 2 {
+			patience = "2000" // it votes for one of the others: of three candidates each would vote for itself
+		}
+		if err := watch(node, master, patience); err != nil {
+			return fmt.Errorf("sentinel %s: %w", node.Addr(), err)
+		}
+	}
+	if _, _, err := s.replicated(); err != nil {
+		return err
+	}
+	// Sentinels make a replica of whoever is a master against their belief for four of these periods, which must be
+	// more than the second that the sentinel in charge of a failover takes to see, and tell, that it has succeeded.
+	for _, node := range s.sentinels {
+		if _, err := node.do("SENTINEL", "DEBUG", "PUBLISH-PERIOD", 750); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watch has a sentinel watch the master, which is down after patience (in milliseconds), and find the others at many
+// times the usual pace. But a replica of which there is no news for five pings isn't promoted, and a master's death
+// slows the asking for news to once a second. Tilt is short, in which it does nothing since the machine had no time
+// for it.
+func watch(node, master *Server, patience string) error {
+	if _, err := node.do("SENTINEL", "DEBUG", "INFO-PERIOD", 100, "PING-PERIOD", 400, "ASK-PERIOD", 100,
+		"PUBLISH-PERIOD", 100, "TILT-PERIOD", 1000, "MIN-LINK-RECONNECT-PERIOD", 1000); err != nil {
+		return err
+	}
+	return askSentinel(node, func(ctx context.Context, r *redis.SentinelClient) error {
+		return errors.Join(
+			r.Monitor(ctx, sentinelMaster, "127.0.0.1", master.port.String(), "2").Err(),
+			r.Set(ctx, sentinelMaster, "down-after-milliseconds", patience).Err(),
+			r.Set(ctx, sentinelMaster, "failover-timeout", "3000").Err(), // twice that after a vote without a winner is the next
+		)
+	})
+}
+
+// askSentinel is ask for the commands that only sentinels have.
+func askSentinel(node *Server, f func(ctx context.Context, r *redis.SentinelClient) error) error {
+	r := redis.NewSentinelClient(&redis.Options{Addr: node.Addr(), MaxRetries: -1})
+	defer r.Close()
+	return f(context.Background(), r)
+}
