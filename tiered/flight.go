@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
@@ -37,7 +38,7 @@ func (f *flight[T]) land(r *record[T], err error) {
 
 // crash ends the flight with what made its goroutine end early.
 func (f *flight[T]) crash(err error) {
-	f.panic, _ = err.(*LoaderPanic)
+	f.panic, _ = errors.AsType[*LoaderPanic](err)
 	f.land(nil, err)
 }
 

@@ -47,7 +47,10 @@ type tenant struct {
 
 // NewRedis makes a second tier of the client, which may be a *redis.Client, a Sentinel failover client or a
 // *redis.ClusterClient and remains the caller's to close. It makes no connection: a Redis that is down is not an error.
-// Wrong options are.
+// Wrong options are, and a Cluster client that reads from replicas.
+//
+// A Cluster client learns only every ClusterStateReloadInterval, a minute by default, who took over from a dead master;
+// meanwhile reads of its keys are misses and writes fail. A few seconds are a better interval for a cache.
 func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("tiered: NewRedis: the client is nil")
