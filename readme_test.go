@@ -3,43 +3,62 @@ package tiercache_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
 // Each block of Go in the README stands, but for its indentation, in an Example or an example program that is compiled.
 func TestReadmeBlocksAreCompiled(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var compiled strings.Builder
-	for _, pattern := range []string{"*/example_test.go", "adapters/*/example_test.go", "examples/*/*.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			source, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			compiled.WriteString(flat(string(source)))
-		}
-	}
-	blocks := strings.Split(string(readme), "```go\n")[1:]
+	readme := contents(t, "README.md")
+	compiled := flat(contents(t, "*/example_test.go", "adapters/*/example_test.go", "examples/*/*.go"))
+	blocks := strings.Split(readme, "```go\n")[1:]
 	if len(blocks) == 0 {
 		t.Fatal("the README has no Go in it")
 	}
 	for _, block := range blocks {
 		block, _, _ = strings.Cut(block, "```")
-		if !strings.Contains(compiled.String(), flat(block)) {
+		if !strings.Contains(compiled, flat(block)) {
 			t.Errorf("not in an example:\n%s", block)
 		}
 	}
-	if lines := strings.Count(string(readme), "\n"); lines > 250 {
+	if lines := strings.Count(readme, "\n"); lines > 250 {
 		t.Errorf("the README has %d lines, want at most 250", lines)
 	}
+}
+
+// The tests and benchmarks that the README names are there.
+func TestReadmeNamesTests(t *testing.T) {
+	tests := contents(t, "*_test.go", "*/*_test.go", "adapters/*/*_test.go")
+	names := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z]*)").FindAllStringSubmatch(contents(t, "README.md"), -1)
+	if len(names) == 0 {
+		t.Fatal("the README names no test")
+	}
+	for _, name := range names {
+		if !strings.Contains(tests, "\nfunc "+name[1]+"(") {
+			t.Errorf("there is no %s", name[1])
+		}
+	}
+}
+
+// contents is what all files of the patterns hold.
+func contents(t *testing.T, patterns ...string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Write(text)
+		}
+	}
+	return b.String()
 }
 
 // flat is the text without indentation and empty lines.
