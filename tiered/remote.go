@@ -1,10 +1,10 @@
 package tiered
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -38,32 +38,47 @@ func (m *remote[T]) read(ctx context.Context, key string, p Policy) *record[T] {
 
 // readMany is read for many keys in one round trip (per node of a Cluster).
 func (m *remote[T]) readMany(ctx context.Context, holds []hold[T], p Policy) []*record[T] {
-	records := make([]*record[T], len(holds))
-	replies, err := call(ctx, m.redis, "get", nil, func(ctx context.Context) ([]*redis.StringCmd, error) {
-		replies := make([]*redis.StringCmd, len(holds))
-		// The first error is left out: each command tells its own, and the others may have come through.
-		_, _ = m.redis.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			for i, h := range holds {
-				replies[i] = pipe.Get(ctx, m.space+h.key)
+	key := func(i int) string { return m.space + holds[i].key }
+	replies := make([]*redis.StringCmd, len(holds)) // nil: the whole call failed
+	eachGroup(m.redis.byNode(ctx, len(holds), key), func(group []int) {
+		cmds, err := m.pipelined(ctx, "get", nil, func(ctx context.Context, pipe redis.Pipeliner) {
+			for _, i := range group {
+				pipe.Get(ctx, key(i))
 			}
-			return nil
 		})
-		return replies, nil
+		if err != nil {
+			m.countErrors(err, len(group))
+			return
+		}
+		for n, i := range group {
+			replies[i], _ = cmds[n].(*redis.StringCmd)
+		}
 	})
-	if err != nil {
-		m.countErrors(err, len(holds))
-		return records
-	}
+	records := make([]*record[T], len(holds))
 	at := m.redis.now(ctx)
 	for i, reply := range replies {
-		b, err := reply.Bytes()
-		if err != nil {
-			m.countErrors(err, 1)
+		if reply == nil {
 			continue
 		}
-		records[i] = m.decode(b, at, p)
+		if b, err := reply.Bytes(); err != nil {
+			m.countErrors(err, 1)
+		} else {
+			records[i] = m.decode(b, at, p)
+		}
 	}
 	return records
+}
+
+// pipelined makes one call of many commands, each of which tells its own error: one may fail where others come through.
+func (m *remote[T]) pipelined(ctx context.Context, name string, ended func(),
+	queue func(context.Context, redis.Pipeliner)) ([]redis.Cmder, error) {
+	return call(ctx, m.redis, name, ended, func(ctx context.Context) ([]redis.Cmder, error) {
+		cmds, _ := m.redis.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			queue(ctx, pipe)
+			return nil
+		})
+		return cmds, nil
+	})
 }
 
 func (m *remote[T]) countErrors(err error, n int) {
@@ -116,32 +131,57 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 	return f.append(make([]byte, 0, f.size())), nil
 }
 
-// write makes the changes in one round trip (per node of a Cluster), and returns the first error. ended is called when
+// write makes the changes in one round trip (per node of a Cluster), and returns one of the errors. ended is called when
 // nothing more of it can come to Redis from here.
 func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()) error {
-	if len(changes) == 0 {
+	switch len(changes) {
+	case 0:
 		ended()
 		return nil
-	}
-	cmds, err := call(ctx, m.redis, "write", ended, func(ctx context.Context) ([]redis.Cmder, error) {
-		if len(changes) == 1 {
-			return nil, m.queue(ctx, m.redis.client, changes[0]).Err()
-		}
-		cmds, _ := m.redis.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			for _, ch := range changes {
-				m.queue(ctx, pipe, ch)
-			}
-			return nil
+	case 1:
+		_, err := call(ctx, m.redis, "write", ended, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, m.queue(ctx, m.redis.client, changes[0]).Err()
 		})
-		return cmds, nil
+		if err != nil {
+			m.countErrors(err, 1)
+		}
+		return err
+	}
+	groups := m.redis.byNode(ctx, len(changes), func(i int) string { return m.space + changes[i].hold.key })
+	var underWay atomic.Int32
+	underWay.Store(int32(len(groups)))
+	var failure atomic.Pointer[error]
+	eachGroup(groups, func(group []int) {
+		err := m.writeGroup(ctx, changes, group, func() {
+			if underWay.Add(-1) == 0 {
+				ended()
+			}
+		})
+		if err != nil {
+			failure.Store(&err)
+		}
+	})
+	if err := failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// writeGroup makes those of the changes that one node has.
+func (m *remote[T]) writeGroup(ctx context.Context, changes []change[T], group []int, ended func()) (err error) {
+	cmds, err := m.pipelined(ctx, "write", ended, func(ctx context.Context, pipe redis.Pipeliner) {
+		for _, i := range group {
+			m.queue(ctx, pipe, changes[i])
+		}
 	})
 	if err != nil {
-		m.countErrors(err, len(changes))
+		m.countErrors(err, len(group))
+		return err
 	}
 	for _, cmd := range cmds {
 		if cmd.Err() != nil {
 			m.countErrors(cmd.Err(), 1)
-			err = cmp.Or(err, fmt.Errorf("tiered: redis: write: %w", cmd.Err()))
+			err = fmt.Errorf("tiered: redis: write: %w", cmd.Err())
 		}
 	}
 	return err

@@ -100,6 +100,41 @@ func TestTopologies(t *testing.T) {
 	}
 }
 
+// A node that doesn't answer takes only its own keys along.
+func TestClusterWithADeadNode(t *testing.T) {
+	t.Cleanup(func() { waitFor(t, poolsAreGone) })
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	client := func(t testing.TB) redis.UniversalClient { return c.Client(t) }
+	o := tiered.Options[string]{Name: "half"}
+	writer := open(t, client, o, 5*time.Second)
+	values, keys := make(map[string]string), []string(nil)
+	for i := range 300 {
+		key := fmt.Sprint("k", i)
+		values[key], keys = "v", append(keys, key)
+	}
+	if err := writer.SetMany(t.Context(), values); err != nil {
+		t.Fatal(err)
+	}
+	reader := open(t, client, o, 500*time.Millisecond)
+	if _, err := reader.Get(t.Context(), "to know the cluster"); err != tiered.ErrNotFound {
+		t.Error(err)
+	}
+	dead := c.Masters()[0]
+	dead.Freeze()
+	defer dead.Thaw()
+	got, err := reader.GetMany(t.Context(), keys...)
+	if err != nil || len(got) < 150 || len(got) >= 300 {
+		t.Errorf("%d of 300 keys, %v; want those of two nodes", len(got), err)
+	}
+	if s := reader.Stats(); s.RedisErrors != uint64(300-len(got)) {
+		t.Errorf("stats %+v", s)
+	}
+	if err := reader.SetMany(t.Context(), values); err == nil {
+		t.Error("SetMany without one of the nodes succeeded")
+	}
+}
+
 // poolsAreGone reports whether go-redis has noticed that its clients are closed: a pool that dials a dead server looks
 // once a second.
 func poolsAreGone() bool {

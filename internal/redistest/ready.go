@@ -39,7 +39,7 @@ func answers(addr string, pid int) bool {
 
 // await asks until the answer is nil; the last one says what was still missing when its patience was over.
 func await(ask func() error) error {
-	const patience = 30 * time.Second
+	const patience = time.Minute
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		err := ask()
 		if err == nil {
