@@ -113,6 +113,65 @@ func TestLateSetDoesNotOverwrite(t *testing.T) {
 	}
 }
 
+// A key whose write hangs takes none of the others in its batches along.
+func TestBatchWithAHangingKey(t *testing.T) {
+	s := redistest.Start(t)
+	r, l := newLaggingRedis(t, s, "oldvalue", 50*time.Millisecond)
+	c := newCache(t, tiered.Options[string]{Redis: r})
+	if v, err := c.GetOrLoad(t.Context(), "stuck", value("oldvalue")); v != "oldvalue" || err != nil {
+		t.Fatalf("%q, %v", v, err)
+	}
+	err := c.SetMany(t.Context(), map[string]string{"a": "1", "stuck": "2", "z": "3"})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "another write") {
+		t.Errorf("SetMany: %v", err)
+	}
+	got, err := tiered.GetOrLoadMany(t.Context(), c, []string{"b", "stuck2", "y"}, strings.Clone,
+		func(_ context.Context, ids []string) (map[string]string, error) {
+			m := make(map[string]string)
+			for _, id := range ids {
+				m[id] = id
+			}
+			return m, nil
+		})
+	if err != nil || len(got) != 3 {
+		t.Errorf("GetOrLoadMany: %v, %v", got, err)
+	}
+	if n := s.Do("EXISTS", "tc:test:a", "tc:test:z", "tc:test:b", "tc:test:y"); n != int64(4) {
+		t.Errorf("%v of 4 other keys are in Redis", n)
+	}
+	close(l.release)
+	waitFor(t, func() bool { return c.SetMany(t.Context(), map[string]string{"a": "1", "stuck": "2"}) == nil })
+}
+
+// A Get that began while a Delete was under way, and read Redis before it, doesn't put the value back after it.
+func TestSlowGetDoesNotUndoDelete(t *testing.T) {
+	s := redistest.Start(t)
+	s.Do("SET", "tc:test:k", `"v1"`)
+	r, l := newLaggingRedis(t, s, "del", time.Minute)
+	d := slowDecoder{codec.JSON, new(atomic.Bool), make(chan struct{}), make(chan struct{})}
+	c := newCache(t, tiered.Options[string]{Redis: r, Codec: d})
+	var deleted, read sync.WaitGroup
+	deleted.Go(func() {
+		if err := c.Delete(t.Context(), "k"); err != nil {
+			t.Error(err)
+		}
+	})
+	waitFor(t, func() bool { return l.held.Load() == 1 })
+	read.Go(func() {
+		if v, err := c.Get(t.Context(), "k"); v != "v1" || err != nil {
+			t.Errorf("%q, %v", v, err)
+		}
+	})
+	<-d.reading
+	close(l.release)
+	deleted.Wait()
+	close(d.goOn)
+	read.Wait()
+	if v, err := c.Get(t.Context(), "k"); err != tiered.ErrNotFound {
+		t.Errorf("after the Delete: %q, %v", v, err)
+	}
+}
+
 // slowDecoder lets the first to decode a value wait.
 type slowDecoder struct {
 	codec.Codec

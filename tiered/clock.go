@@ -13,7 +13,7 @@ const (
 )
 
 // redisClock tells Redis's time, which the frames carry: a machine whose own clock is off neither finds all values
-// stale nor takes old ones for fresh. It is off by at most the round trip of its last sample. Where Redis can't be
+// stale nor takes old ones for fresh. It is off by at most half the round trip of its last sample. Where Redis can't be
 // asked, it is this machine's clock.
 type redisClock struct {
 	sample atomic.Pointer[clockSample]
@@ -78,12 +78,13 @@ func (r *Redis) sampleClock() <-chan struct{} {
 
 // askTime falls back on the previous sample, and without one on this machine's clock, for a moment.
 func (r *Redis) askTime(previous *clockSample) *clockSample {
-	at := now()
+	asked := now()
 	t, err := call(context.Background(), r, "time", nil, func(ctx context.Context) (time.Time, error) {
 		return r.client.Time(ctx).Result()
 	})
 	if err == nil {
-		return &clockSample{redis: t, at: at, until: now().add(clockSampleEvery)}
+		answered := now()
+		return &clockSample{redis: t, at: asked.add(answered.since(asked) / 2), until: answered.add(clockSampleEvery)}
 	}
 	s := &clockSample{redis: time.Now(), at: now(), until: now().add(clockRetryAfter)}
 	if previous != nil {

@@ -68,6 +68,10 @@ func (g *guards[T]) release(h hold[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.release(h)
+}
+
+func (s *guardShard[T]) release(h hold[T]) {
 	if h.guard.holds--; h.guard.holds == 0 {
 		delete(s.keys, h.key)
 	}
@@ -91,15 +95,15 @@ func (g *guards[T]) join(ctx context.Context, key string, hash uint64, refresh b
 	return f, true
 }
 
-// leave takes a landed flight out, so that later callers begin a new one.
+// leave takes a flight that lands out, so that later callers begin a new one.
 func (g *guards[T]) leave(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if f.guard.flight == f {
 		f.guard.flight = nil
 	}
-	s.mu.Unlock()
-	g.release(f.hold)
+	s.release(f.hold)
 }
 
 // supersede makes what is under way for the key too old to be kept or joined. Under the shard's lock.
@@ -108,7 +112,7 @@ func (g *guard[T]) supersede() {
 	g.flight = nil
 }
 
-// overtake begins a write of the key.
+// overtake begins a write of the key, which finish must end.
 func (g *guards[T]) overtake(key string, hash uint64) hold[T] {
 	s := g.shard(hash)
 	s.mu.Lock()
@@ -154,6 +158,7 @@ func (g *guards[T]) finish(h hold[T], it *item[T]) {
 	defer s.mu.Unlock()
 	h.guard.supersede()
 	g.put(h, it)
+	s.release(h)
 }
 
 func (g *guards[T]) put(h hold[T], it *item[T]) {

@@ -120,8 +120,10 @@ func (it *item[T]) serves(key string, at instant) bool {
 	return !it.dead.Load() && it.key == key && it.state(at) != Stale
 }
 
-// newItem makes an item of r that is served until the given time.
+// newItem makes an item of r that is served until the given time. Where sets come faster than ristretto takes them in, it
+// waits.
 func (l *local[T]) newItem(key string, hash uint64, r *record[T], until instant) *item[T] {
+	l.nursery.waitForRoom(hash)
 	it := &item[T]{record: *r, key: key, hash: hash, cost: 1}
 	it.freshUntil = until
 	if l.cost != nil && !r.absent {
@@ -170,7 +172,8 @@ func (l *local[T]) close() {
 	l.sweeper.close()
 	l.nursery.close()
 	for i := range l.gets {
-		for c := &l.gets[i]; c.begun.Load() != c.hits.Load()+c.misses.Load(); {
+		// What has ended is read first: it never is more than what began, so that equal means none was under way.
+		for c := &l.gets[i]; c.hits.Load()+c.misses.Load() != c.begun.Load(); {
 			runtime.Gosched()
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 const (
 	nurseryShards = 32
-	// nurseryShardMax bounds a shard: as much in all as ristretto's own queue holds. Past it a new key has to wait.
+	// nurseryShardMax is what a shard holds before new items have to wait: in all as much as ristretto's own queue.
 	nurseryShardMax = 32 * 1024 / nurseryShards
 )
 
@@ -58,14 +58,24 @@ func (n *nursery[T]) get(hash uint64) *item[T] {
 	return s.items[hash]
 }
 
+// waitForRoom is not a promise of room: what has waited, and batches, may go over the limit.
+func (n *nursery[T]) waitForRoom(hash uint64) {
+	if n.count.Load() < nurseryShardMax {
+		return
+	}
+	s := n.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.closed && len(s.items) >= nurseryShardMax {
+		s.room.Wait()
+	}
+}
+
 // add takes a new item in and hands it to ristretto.
 func (n *nursery[T]) add(it *item[T]) {
 	s := n.shard(it.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.closed && s.items[it.hash] == nil && len(s.items) >= nurseryShardMax {
-		s.room.Wait()
-	}
 	if s.closed {
 		return
 	}
@@ -74,7 +84,9 @@ func (n *nursery[T]) add(it *item[T]) {
 		older.dead.Store(true)
 		it.again = true
 	} else {
-		it.again = !n.local.admit(it, now())
+		if it.again = !n.local.admit(it, now()); it.again {
+			n.local.dropped.Add(1)
+		}
 		n.count.Add(1)
 	}
 	it.round = n.round.Load() // once it is queued: a Wait of this round comes behind it
@@ -155,14 +167,10 @@ func (n *nursery[T]) settle(s *nurseryShard[T], over uint64) {
 		case it.dead.Load():
 			n.local.cache.Del(hash)
 		case it.again:
-			// Replaces at once what ristretto has under the hash; else it is queued, and stays for one more round.
-			it.again = false
-			if n.local.admit(it, at) {
-				it.round = n.round.Load()
-				continue
-			}
-			n.local.dropped.Add(1)
-			n.local.cache.Del(hash)
+			// Replaces at once what ristretto has under the hash, or else is queued. Either way it stays for a round more.
+			it.again = !n.local.admit(it, at)
+			it.round = n.round.Load()
+			continue
 		}
 		delete(s.items, hash)
 		n.count.Add(-1)

@@ -15,9 +15,9 @@ type Stats struct {
 	CodecErrors uint64 // values that could not be encoded, and bytes in Redis that could not be decoded
 	Evicted     uint64 // entries that left the local tier for want of room
 	Rejected    uint64 // entries that the local tier found less worth keeping than those it had
-	Dropped     uint64 // entries that ristretto's queue, full again and again, didn't take
+	Dropped     uint64 // entries that ristretto's queue was too full for; they are handed over again
 	Entries     int64  // in the local tier
-	Cost        int64  // of those entries
+	Cost        int64  // of those entries; a new one is counted a moment later
 }
 
 type counters struct {

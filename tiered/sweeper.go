@@ -4,7 +4,8 @@ import "time"
 
 const (
 	sweepEvery = 5 * time.Second
-	sweepShare = 50 // at most one part in so many of the time is spent sweeping
+	sweepShare = 50 // at most one part in so many of the time is spent looking
+	sweepBatch = 1_000
 )
 
 // sweeper takes what has expired out of the local tier, for its memory's sake: whether an item is served doesn't depend
@@ -30,22 +31,38 @@ func (s *sweeper[T]) run() {
 			return
 		case <-timer.C:
 		}
-		began := now()
-		s.sweep(began)
-		timer.Reset(max(sweepEvery, sweepShare*now().since(began)))
+		timer.Reset(max(sweepEvery, sweepShare*s.sweep(now())))
 	}
 }
 
-func (s *sweeper[T]) sweep(at instant) {
+// sweep returns how long it looked for what has expired.
+func (s *sweeper[T]) sweep(at instant) time.Duration {
 	var expired []*item[T]
 	s.local.cache.IterValues(func(it *item[T]) (stop bool) {
 		if it.state(at) == Stale {
 			expired = append(expired, it)
 		}
-		return false
+		return s.quits()
 	})
-	for _, it := range expired {
+	looked := now().since(at)
+	for i, it := range expired {
+		if s.quits() {
+			break
+		}
 		s.local.nursery.discard(it)
+		if i%sweepBatch == sweepBatch-1 {
+			s.local.cache.Wait() // leave room in ristretto's queue
+		}
+	}
+	return looked
+}
+
+func (s *sweeper[T]) quits() bool {
+	select {
+	case <-s.quit:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -2,11 +2,13 @@ package tiered
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
 )
+
+var errTurnTaken = errors.New("tiered: redis: another write of the key is still under way")
 
 // turns are the turns of some keys: while Redis is written, this process makes no other write of them, so that its
 // writes of a key come to Redis and to the local tier in the same order.
@@ -15,64 +17,72 @@ import (
 // and the call go on; a later write may not overtake it.
 type turns[T any] struct {
 	guards *guards[T]
-	holds  []hold[T]
+	held   []turn[T]
 	users  atomic.Int32
 }
 
-// takeTurns waits for the turns until ctx ends. They are taken in the order of the keys, so that two batches can't wait
-// for each other. done must be called twice.
-func (g *guards[T]) takeTurns(ctx context.Context, changes []change[T]) (*turns[T], error) {
-	t := &turns[T]{guards: g, holds: make([]hold[T], 0, len(changes))}
+type turn[T any] struct {
+	hold  hold[T] // the guard stays while the turn is taken
+	taken chan struct{}
+}
+
+// takeTurns takes the turns that it gets at once, or with wait before ctx ends. It returns the changes that are in turn
+// and those that aren't: one whose turn isn't to be had doesn't keep the others from theirs. done must be called twice.
+func (g *guards[T]) takeTurns(ctx context.Context, changes []change[T], wait bool) (t *turns[T], inTurn, busy []change[T]) {
+	t = &turns[T]{guards: g}
 	t.users.Store(2)
-	for _, ch := range slices.SortedFunc(slices.Values(changes), func(a, b change[T]) int {
+	// In the order of the keys, so that two batches that wait can't wait for each other.
+	changes = slices.SortedFunc(slices.Values(changes), func(a, b change[T]) int {
 		return strings.Compare(a.hold.key, b.hold.key)
-	}) {
-		h := g.hold(ch.hold.key, ch.hold.hash) // the guard stays while the turn is taken
-		if err := g.takeTurn(ctx, h); err != nil {
-			g.release(h)
-			t.giveBack()
-			return nil, err
+	})
+	for _, ch := range changes {
+		tn := g.turn(ch.hold)
+		if tn.take(ctx, wait) {
+			t.held = append(t.held, tn)
+			inTurn = append(inTurn, ch)
+		} else {
+			g.release(tn.hold)
+			busy = append(busy, ch)
 		}
-		t.holds = append(t.holds, h)
 	}
-	return t, nil
+	return t, inTurn, busy
 }
 
-func (g *guards[T]) takeTurn(ctx context.Context, h hold[T]) error {
-	turn := g.turn(h)
-	select {
-	case turn <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("tiered: redis: another write of the key is still under way: %w", ctx.Err())
-	}
-}
-
-func (g *guards[T]) turn(h hold[T]) chan struct{} {
-	s := g.shard(h.hash)
+func (g *guards[T]) turn(of hold[T]) turn[T] {
+	s := g.shard(of.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	h := s.hold(of.key, of.hash)
 	if h.guard.turn == nil {
 		h.guard.turn = make(chan struct{}, 1)
 	}
-	return h.guard.turn
+	return turn[T]{h, h.guard.turn}
+}
+
+func (tn turn[T]) take(ctx context.Context, wait bool) bool {
+	select {
+	case tn.taken <- struct{}{}:
+		return true
+	default:
+	}
+	if !wait {
+		return false
+	}
+	select {
+	case tn.taken <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // done says that the writer, or its call, is done.
 func (t *turns[T]) done() {
-	if t.users.Add(-1) == 0 {
-		t.giveBack()
+	if t.users.Add(-1) > 0 {
+		return
 	}
-}
-
-func (t *turns[T]) giveBack() {
-	for _, h := range t.holds {
-		<-t.guards.turn(h)
-		t.guards.release(h)
+	for _, tn := range t.held {
+		<-tn.taken
+		t.guards.release(tn.hold)
 	}
 }

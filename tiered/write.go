@@ -1,7 +1,9 @@
 package tiered
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -17,7 +19,8 @@ type change[T any] struct {
 // Set stores the value in both tiers; tags label it, for Lookup. When it returns nil, no read of the key through this
 // cache that starts afterwards gets an older value: a load under way is superseded, and its result isn't stored. If
 // Redis fails, Set returns its error, and the local tier has the value all the same. While a write that Redis didn't
-// answer in time is still on its way, later writes of its key fail too: it must not arrive after them.
+// answer in time is still on its way, later writes of its key fail too: it must not arrive after them. (What a frozen
+// server has received before it was frozen is out of reach.)
 func (c *Cache[T]) Set(ctx context.Context, key string, value T, tags ...string) error {
 	return c.setMany(ctx, []string{key}, func(string) T { return value }, tags)
 }
@@ -87,42 +90,55 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], p Policy
 
 // write makes changes that supersede whatever else is under way for their keys, which must differ: first in Redis, then
 // in the local tier, so that what a reader finds in Redis meanwhile can't stay there.
-func (c *Cache[T]) write(ctx context.Context, changes []change[T]) (err error) {
+func (c *Cache[T]) write(ctx context.Context, changes []change[T]) error {
 	for i, ch := range changes {
 		changes[i].hold = c.guards.overtake(ch.hold.key, ch.hold.hash)
 	}
-	finish := func() {
-		for _, ch := range changes {
-			c.guards.finish(ch.hold, ch.item)
-			c.guards.release(ch.hold)
-		}
-	}
-	if c.remote == nil || len(changes) == 0 {
-		finish()
+	if c.remote == nil {
+		c.finish(changes)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.remote.redis.timeout)
 	defer cancel()
-	turns, err := c.guards.takeTurns(ctx, changes)
-	if err == nil {
-		defer turns.done()
-		err = c.remote.write(ctx, changes, turns.done)
+	busy, err := c.writeInTurn(ctx, changes, false)
+	if len(busy) > 0 {
+		var late error
+		busy, late = c.writeInTurn(ctx, busy, true)
+		err = cmp.Or(err, late)
 	}
-	finish()
+	if len(busy) > 0 {
+		c.finish(busy)
+		err = cmp.Or(err, fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()))
+	}
 	return err
 }
 
-// keep makes the changes of loads, except for the keys that were written since they began. An error of Redis is only
-// counted: the callers have their values.
+// writeInTurn makes the changes whose turn it gets, and returns the others.
+func (c *Cache[T]) writeInTurn(ctx context.Context, changes []change[T], wait bool) (busy []change[T], err error) {
+	turns, inTurn, busy := c.guards.takeTurns(ctx, changes, wait)
+	defer turns.done()
+	err = c.remote.write(ctx, inTurn, turns.done)
+	c.finish(inTurn)
+	return busy, err
+}
+
+func (c *Cache[T]) finish(changes []change[T]) {
+	for _, ch := range changes {
+		c.guards.finish(ch.hold, ch.item)
+	}
+}
+
+// keep makes the changes of loads, except for the keys that were written since they began. In Redis it does without
+// those whose turn it isn't: a write of theirs is under way, which may be a while. An error of Redis is only counted:
+// the callers have their values.
 func (c *Cache[T]) keep(ctx context.Context, changes []change[T]) {
 	if c.remote != nil {
 		ctx, cancel := context.WithTimeout(ctx, c.remote.redis.timeout)
 		defer cancel()
-		if turns, err := c.guards.takeTurns(ctx, changes); err == nil {
-			defer turns.done()
-			current := slices.DeleteFunc(slices.Clone(changes), func(ch change[T]) bool { return !c.guards.current(ch.hold) })
-			_ = c.remote.write(ctx, current, turns.done)
-		}
+		turns, inTurn, _ := c.guards.takeTurns(ctx, changes, false)
+		defer turns.done()
+		inTurn = slices.DeleteFunc(inTurn, func(ch change[T]) bool { return !c.guards.current(ch.hold) })
+		_ = c.remote.write(ctx, inTurn, turns.done)
 	}
 	for _, ch := range changes {
 		c.guards.arrive(ch.hold, ch.item)
