@@ -15,7 +15,7 @@ func New(cache *httpcache.Cache) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		r, err := newRequest(c)
 		if err != nil {
-			return c.Next() // net/http would have refused it
+			return c.Next() // net/http would have refused it, or taken it for another
 		}
 		x := &exchange{c: c, r: r}
 		cache.Answer(x)
@@ -35,6 +35,7 @@ func (x *exchange) Request() *http.Request { return x.r }
 func (x *exchange) Serve(reply *httpcache.Reply) {
 	out := x.c.Response()
 	out.SetStatusCode(reply.Status)
+	out.Header.SetNoDefaultContentType(true) // a response that was stored without one had none
 	last := ""
 	for name, value := range reply.Fields() {
 		if name == last {
@@ -51,17 +52,29 @@ func (x *exchange) Serve(reply *httpcache.Reply) {
 func (x *exchange) Run(rec *httpcache.Recording) {
 	out := x.c.Response()
 	var before, after http.Header
-	if rec.Active() {
+	recorded := rec.Active()
+	ctx := x.c.Context()
+	if recorded {
 		before = responseHeader(out)
 		delete(before, "Content-Type") // fasthttp's default looks as if somebody had set it
-		x.c.SetContext(rec.Context(x.c.Context()))
+		x.c.SetContext(rec.Context(ctx))
 	}
 	x.err = x.c.Next()
+	if x.c.RequestCtx().LastTimeoutErrorResponse() != nil {
+		rec.Drop()
+		return // the handler may still be at work on out
+	}
+	if recorded {
+		x.c.SetContext(ctx)
+	}
 	if x.err != nil || elsewhere(x.c.RequestCtx()) {
 		rec.Drop() // what is in out isn't the answer
 	}
 	if rec.Active() {
 		after = responseHeader(out)
+		if _, ok := after["Content-Type"]; !ok {
+			after["Content-Type"] = nil // fasthttp doesn't guess: nor may the cache
+		}
 	}
 	if s := rec.Head(out.StatusCode(), before, after); s != "" {
 		out.Header.Add("Cache-Status", s)
@@ -83,5 +96,5 @@ func responseHeader(out *fasthttp.Response) http.Header {
 
 // elsewhere answers whether the body comes from elsewhere than the response: Body would drain a stream.
 func elsewhere(ctx *fasthttp.RequestCtx) bool {
-	return ctx.Response.IsBodyStream() || ctx.Hijacked() || ctx.LastTimeoutErrorResponse() != nil
+	return ctx.Response.IsBodyStream() || ctx.Hijacked()
 }

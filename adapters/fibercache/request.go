@@ -2,6 +2,7 @@ package fibercache
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 )
+
+var errPath = errors.New("fibercache: the path has several spellings")
 
 // newRequest makes of a request what net/http would have made of it, without the body. All strings are copies.
 func newRequest(c fiber.Ctx) (*http.Request, error) {
@@ -24,6 +27,9 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	if u.EscapedPath() != string(uri.PathOriginal()) {
+		return nil, errPath // "/a|b" has the key of "/a%7Cb", but Fiber's handlers tell them apart
+	}
 	r := &http.Request{
 		Method:        c.Method(),
 		URL:           u,
@@ -32,7 +38,7 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 		ProtoMinor:    1,
 		Header:        requestHeader(&in.Header),
 		ContentLength: contentLength(in),
-		Host:          string(uri.Host()),
+		Host:          strings.Clone(c.Host()), // behind a trusted proxy, what it was asked for
 		RequestURI:    target,
 	}
 	if ctx := c.Context(); ctx != context.Background() {

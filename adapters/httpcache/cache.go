@@ -7,6 +7,7 @@ import (
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/keys"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -15,6 +16,7 @@ type Cache struct {
 	options Options
 	store   *tiered.Cache[*response]
 	stats   counters
+	crowds  crowds
 }
 
 // New makes a cache. It fails if an option is wrong. The cache must be closed.
@@ -51,8 +53,8 @@ func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 	return nil
 }
 
-// Close ends what the cache is storing and frees its memory. The handlers made of it go on, uncached. Later calls of
-// Close do nothing.
+// Close ends what the cache is storing and frees its memory. The handlers made of it go on, uncached. Later calls wait for
+// the first.
 func (c *Cache) Close() error { return c.store.Close() }
 
 // Answer answers one exchange: from the store, or by running the handler. It returns when the answer is complete, and
@@ -60,7 +62,7 @@ func (c *Cache) Close() error { return c.store.Close() }
 func (c *Cache) Answer(x Exchange) {
 	r := x.Request()
 	use, why := rfc9111.RequestUse(r.Method, r.Header)
-	key := ""
+	key, reload := "", false
 	if use != rfc9111.Pass {
 		// A body has no meaning in a GET (RFC 9110 §9.3.1), but handlers may read it all the same.
 		if key = c.key(r); key == "" || r.ContentLength != 0 {
@@ -73,33 +75,38 @@ func (c *Cache) Answer(x Exchange) {
 		c.pass(x, why)
 		return
 	case rfc9111.Reuse:
-		if c.hit(x, r, key) {
+		switch c.hit(x, r, key) {
+		case tiered.Fresh:
 			c.stats.hits.Add(1)
 			return
+		case tiered.NotFound:
+			reload = true // nobody waits for a response that will hardly be stored
 		}
 		why = rfc9111.ForMiss
+	case rfc9111.Reload:
+		reload = true
 	}
 	c.stats.misses.Add(1)
 	if r.Method == http.MethodHead {
 		c.pass(x, why)
 		return
 	}
-	c.miss(x, r, key, use == rfc9111.Reload, why)
+	c.miss(x, r, key, reload, why)
 }
 
-// hit answers from the store, if there is a fresh response.
-func (c *Cache) hit(x Exchange, r *http.Request, key string) bool {
+// hit answers from the store, if there is a fresh response, and returns the state of what is there. NotFound: it is
+// remembered that the response can't be stored.
+func (c *Cache) hit(x Exchange, r *http.Request, key string) tiered.State {
 	e, err := c.store.Lookup(r.Context(), key)
 	if err != nil {
-		return false
+		return e.State
+	}
+	if !e.Value.fresh(e.Age) {
+		return tiered.Stale
 	}
 	age := e.Value.Age + e.Age
-	ttl := e.Value.Lifetime - age
-	if ttl <= 0 {
-		return false
-	}
-	x.Serve(c.reply(r, e.Value, age, rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: ttl}))
-	return true
+	x.Serve(c.reply(r, e.Value, age, rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: e.Value.Lifetime - age}))
+	return tiered.Fresh
 }
 
 // pass runs the handler without recording what it answers.
@@ -107,11 +114,18 @@ func (c *Cache) pass(x Exchange, why rfc9111.Forward) {
 	x.Run(&Recording{status: rfc9111.Status{Cache: c.options.Name, Forward: why}})
 }
 
-// key returns the key of the GET for r's URL.
+// maxKey is the length of the longest key that is kept as it is: any client chooses how long a URL is.
+const maxKey = 1 << 10
+
+// key returns the key of the GET for r's URL. A cut one is longer than those that are whole, and so never one of them.
 func (c *Cache) key(r *http.Request) string {
 	if r.Method != http.MethodGet {
 		r = r.WithContext(r.Context())
 		r.Method = http.MethodGet
 	}
-	return c.options.Key(r)
+	key := c.options.Key(r)
+	if len(key) > maxKey {
+		return key[:maxKey] + keys.Digest(key)
+	}
+	return key
 }

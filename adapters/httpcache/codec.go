@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 	"github.com/tiercache/tiercache/codec"
 )
 
@@ -24,5 +25,15 @@ func (c responseCodec) Unmarshal(data []byte, v any) error {
 }
 
 func (r *response) usable() bool {
-	return r != nil && r.Status == http.StatusOK && len(r.Header)%2 == 0 && 0 <= r.Age && r.Age < r.Lifetime
+	if r == nil || r.Status != http.StatusOK || len(r.Header)%2 != 0 || r.Age < 0 || !r.fresh(0) {
+		return false
+	}
+	storable := rfc9111.Stored(nil)
+	for i := 0; i < len(r.Header); i += 2 {
+		name := r.Header[i]
+		if name != http.CanonicalHeaderKey(name) || !storable(name) || name == "Set-Cookie" {
+			return false
+		}
+	}
+	return true
 }

@@ -8,11 +8,13 @@
 //
 // A response is stored if it is a 200 to a GET and says how long it is fresh (s-maxage, max-age or Expires), or says
 // nothing about that and Options.TTL is set. It is not stored with Cache-Control no-store, private or no-cache, with
-// Set-Cookie, with any Vary, as text/event-stream, nor when its body is longer than Options.MaxBody or than its own
-// Content-Length, or was cut short: a handler that panicked, a client that left.
+// Set-Cookie, with any Vary, with a field name that isn't canonical, as text/event-stream, nor when its body is longer
+// than Options.MaxBody or than its own Content-Length, or was cut short: a handler that panicked, a copy that failed, a
+// client that left.
 //
 // Header fields that a handler around the cache set before, and that are still the same, are that handler's: they count
-// in the decision, but are not stored with the response.
+// in the decision, but are not stored with the response. Where the handler added to such a field or removed it, the
+// response is not stored.
 //
 // Requests with Authorization, Range, Upgrade, If-Match, If-Unmodified-Since, a body, or Cache-Control: no-store go to
 // the handler and leave the store alone. Those with no-cache or max-age=0 go to the handler too, and what it answers
@@ -25,10 +27,18 @@
 // store. The first answer, which the handler makes, passes as it comes and has no such ETag.
 //
 // Concurrent requests for something not yet stored wait for the first of them, which leads: it runs the handler in its
-// own goroutine. As soon as it is clear that the response isn't stored, the others run the handler too: nobody ever
-// gets a response that was made for somebody else and isn't for all. What the leader's client is owed goes out while
-// it is being made; the handler's return is held up only until the tiers have the response, so that who read to the
-// end of one answer finds it cached.
+// own goroutine. The others run the handler too, each for its own client and not recorded, as soon as it is clear that the
+// response isn't stored, when the leader flushes a part of it, and at the latest after 5 seconds: a stream or a slow
+// client doesn't hold them up. Nobody gets another request's response unless by these rules it may be stored. What the
+// leader's client is owed goes out while it is being made; the handler's return is held up only until the tiers have the
+// response, so that who read to the end of one answer finds it cached.
+//
+// That a key's response can't be stored is remembered for 5 seconds, in both tiers: meanwhile its requests don't wait for
+// each other, and the first response that can be stored is. Failures (5xx) and responses that were cut short don't count.
+// Requests for a new response don't wait for each other either; one at a time replaces what is stored.
+//
+// On a miss the handler gets a copy of the request with another context. Its Pattern, if a mux under the cache sets it, is
+// copied back for the handlers around the cache; its path values can't be.
 //
 // Other methods pass. [Cache.Purge] removes what is stored for a URL. The cache never fails a request: when Redis is
 // down or the cache is closed, the handler answers.

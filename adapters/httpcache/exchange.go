@@ -13,7 +13,8 @@ type Exchange interface {
 	Serve(*Reply)
 
 	// Run runs the handler, answers with what that makes, and shows it to the Recording: first Head, when the status
-	// and the header fields are final, then Body, in the order in which the body goes to the client. Where something
-	// goes wrong it calls Drop. A response whose head wasn't shown when Run returns is not stored.
+	// and the header fields are final, then Body, in the order in which the body goes to the client, and Stream if parts
+	// of it are sent while it is being made. Where something goes wrong it calls Drop. A response whose head wasn't
+	// shown when Run returns is not stored.
 	Run(*Recording)
 }

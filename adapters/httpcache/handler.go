@@ -53,5 +53,6 @@ func (x *exchange) Run(rec *Recording) {
 		r = r.WithContext(rec.Context(r.Context()))
 	}
 	x.next.ServeHTTP(w, r)
+	x.r.Pattern = r.Pattern // r may be a copy, and handlers around the cache log by it
 	w.end()
 }

@@ -98,28 +98,6 @@ func TestStreaming(t *testing.T) {
 	}
 }
 
-func TestHijack(t *testing.T) {
-	o := &origin{handler: func(w http.ResponseWriter, _ *http.Request) {
-		conn, buf, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		fmt.Fprint(buf, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nraw")
-		if err := buf.Flush(); err != nil {
-			t.Error(err)
-		}
-	}}
-	s := listen(t, httpcache.Options{TTL: minute}, o)
-	for range 2 {
-		if res, body := fetch(t, s, "/"); body != "raw" || len(res.Header["Cache-Status"]) != 0 {
-			t.Errorf("%v, %q", res.Header, body)
-		}
-	}
-	o.expectRuns(t, 2)
-}
-
 // Each way to write a body, at, above and below the limit.
 func TestBodyLimit(t *testing.T) {
 	const limit = 100_000

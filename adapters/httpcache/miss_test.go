@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -90,62 +89,6 @@ func TestUnstorableIsNeverShared(t *testing.T) {
 	})
 }
 
-// Who asks for a new response doesn't get one that was begun before.
-func TestReloadsAreNotShared(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		gate := make(chan struct{})
-		o := &origin{handler: func(w http.ResponseWriter, _ *http.Request) {
-			<-gate
-			fmt.Fprint(w, "hello")
-		}}
-		answers := concurrently(3, newCache(t, httpcache.Options{TTL: minute}).Handler(o), "/a", "Cache-Control", "no-cache")
-		synctest.Wait()
-		close(gate)
-		for range 3 {
-			if w := <-answers; w.Body.String() != "hello" || !strings.HasPrefix(w.Header().Get("Cache-Status"), "http; fwd=request") {
-				t.Errorf("%v, %q", w.Header(), w.Body)
-			}
-		}
-		o.expectRuns(t, 3)
-	})
-}
-
-// Followers don't wait for the end of a response that won't be stored.
-func TestFollowersAreReleasedAtOnce(t *testing.T) {
-	for name, begin := range map[string]func(w http.ResponseWriter){
-		"by the header": func(w http.ResponseWriter) { w.WriteHeader(http.StatusAccepted) },
-		"by the body":   func(w http.ResponseWriter) { fmt.Fprint(w, "more than ten bytes") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				gate, end := make(chan struct{}), make(chan struct{})
-				o := &origin{}
-				o.handler = func(w http.ResponseWriter, _ *http.Request) {
-					if o.runs.Load() > 1 {
-						fmt.Fprint(w, "follower")
-						return
-					}
-					<-gate
-					begin(w)
-					<-end
-				}
-				h := newCache(t, httpcache.Options{TTL: minute, MaxBody: 10}).Handler(o)
-				leader := concurrently(1, h, "/a")
-				synctest.Wait()
-				followers := concurrently(5, h, "/a")
-				synctest.Wait()
-				close(gate)
-				for range 5 {
-					expect(t, <-followers, 200, missed, "follower")
-				}
-				close(end)
-				<-leader
-				o.expectRuns(t, 6)
-			})
-		})
-	}
-}
-
 func TestUsersNeverShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
@@ -202,35 +145,6 @@ func TestPanic(t *testing.T) {
 			expect(t, get(h, "/a"), 200, "http; hit; ttl=60", "hello")
 		})
 	}
-}
-
-// A follower whose client leaves doesn't wait for the leader.
-func TestFollowerLeaves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		gate := make(chan struct{})
-		o := &origin{handler: func(w http.ResponseWriter, r *http.Request) {
-			select {
-			case <-gate:
-				fmt.Fprint(w, "hello")
-			case <-r.Context().Done():
-			}
-		}}
-		h := newCache(t, httpcache.Options{TTL: minute}).Handler(o)
-		leader := concurrently(1, h, "/a")
-		synctest.Wait()
-		ctx, cancel := context.WithCancel(t.Context())
-		left := make(chan struct{})
-		go func() {
-			serve(h, request("GET", "/a").WithContext(ctx))
-			close(left)
-		}()
-		synctest.Wait()
-		cancel()
-		<-left
-		close(gate)
-		expect(t, <-leader, 200, stored, "hello")
-		expect(t, get(h, "/a"), 200, "http; hit; ttl=60", "hello")
-	})
 }
 
 // A leader whose client leaves: what the handler made until then isn't stored.
@@ -303,31 +217,6 @@ type brokenWriter struct{ http.ResponseWriter }
 
 func (w brokenWriter) Write(p []byte) (int, error) { return len(p) / 2, io.ErrClosedPipe }
 
-// A handler that outlives the load's time answers its own client; the others don't wait for it, and it isn't stored.
-func TestHandlerSlowerThanLoadTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := &origin{}
-		o.handler = func(w http.ResponseWriter, _ *http.Request) {
-			if o.runs.Load() == 1 {
-				time.Sleep(5 * time.Minute)
-			}
-			fmt.Fprint(w, "hello")
-		}
-		h := newCache(t, httpcache.Options{TTL: time.Hour}).Handler(o)
-		began := time.Now()
-		leader := concurrently(1, h, "/a")
-		synctest.Wait()
-		expect(t, get(h, "/a"), 200, missed, "hello")
-		if waited := time.Since(began); waited != 30*time.Second {
-			t.Errorf("waited %v", waited)
-		}
-		if w := <-leader; w.Body.String() != "hello" {
-			t.Errorf("%v, %q", w.Header(), w.Body)
-		}
-		expect(t, get(h, "/a"), 200, stored, "hello")
-	})
-}
-
 // Close doesn't wait for handlers, and they don't notice.
 func TestCloseDuringTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -364,21 +253,6 @@ func TestNested(t *testing.T) {
 		expect(t, get(h, "/a"), 200, "http; hit; ttl=60", "hello")
 		o.expectRuns(t, 1)
 	})
-}
-
-// Fields that a handler around the cache sets for each request are not replayed.
-func TestOuterFieldsAreNotStored(t *testing.T) {
-	var id atomic.Int64
-	inner := newCache(t, httpcache.Options{TTL: minute}).Handler(text("hello", "X-Inner", "1"))
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Request-Id", fmt.Sprint(id.Add(1)))
-		inner.ServeHTTP(w, r)
-	})
-	get(h, "/a")
-	w := get(h, "/a")
-	if got := strings.Join(w.Header()["X-Request-Id"], ","); got != "2" || w.Header().Get("X-Inner") != "1" {
-		t.Errorf("%v", w.Header())
-	}
 }
 
 func TestPurgeDuringTheRun(t *testing.T) {

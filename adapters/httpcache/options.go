@@ -28,7 +28,8 @@ type Options struct {
 	TTL time.Duration
 	// MaxBody is the length of the longest body that is stored, in bytes; longer ones pass through. 0: 8 MiB.
 	MaxBody int64
-	// MaxCost is the local tier's capacity in bytes of header fields and bodies. 0: 64 MiB.
+	// MaxCost is the local tier's capacity in bytes. A response counts with its header fields, its body and 512 bytes
+	// for the rest; its key, of which no more than about 1 KiB is kept, doesn't count. 0: 64 MiB.
 	MaxCost int64
 	// Key returns what a request's response is stored under. The empty string means that the cache has no part in
 	// the request. It sees HEAD requests as GETs, and may not read the body. Whatever in a request changes the

@@ -2,7 +2,6 @@ package httpcache
 
 import (
 	"context"
-	"maps"
 	"net/http"
 	"time"
 
@@ -17,13 +16,13 @@ type Recording struct {
 	// Of a run that is recorded:
 	cache   *Cache
 	request *http.Request
-	key     string
 	began   time.Time
-	deliver func(*response) // called once, with nil if the response isn't stored; nil afterwards
+	turn    *turn // nil: the outcome is delivered
 
-	header   http.Header // when the head was shown
-	length   int64       // by its Content-Length; -1: unknown
+	// Since the head was shown:
+	length   int64 // by its Content-Length; -1: unknown
 	received time.Time
+	lacks    lacking
 	response *response
 }
 
@@ -33,24 +32,37 @@ func (rec *Recording) Context(ctx context.Context) context.Context {
 	if !rec.Active() {
 		return ctx
 	}
-	return context.WithValue(ctx, leading{rec.cache}, rec.key)
+	return context.WithValue(ctx, leading{rec.cache}, rec.turn.key)
 }
 
 // leading is the context's key for what the run of a handler under it is recorded as.
 type leading struct{ cache *Cache }
 
 // Active answers whether the body is still wanted. Once it isn't it never will be.
-func (rec *Recording) Active() bool { return rec.deliver != nil }
+func (rec *Recording) Active() bool {
+	if rec.turn != nil && rec.turn.over.Load() {
+		rec.Drop() // nobody takes the response any more: it needn't be kept
+	}
+	return rec.turn != nil
+}
 
 // Drop ends the recording: the response isn't stored, and requests that wait for it run the handler themselves.
-func (rec *Recording) Drop() { rec.finish(nil) }
+func (rec *Recording) Drop() { rec.finish(outcome{}) }
 
-func (rec *Recording) finish(r *response) {
-	if rec.deliver == nil {
+func (rec *Recording) finish(o outcome) {
+	if rec.turn == nil {
 		return
 	}
-	rec.deliver(r)
-	rec.deliver, rec.response, rec.header = nil, nil, nil
+	rec.cache.deliver(rec.turn, o)
+	rec.turn, rec.response = nil, nil
+}
+
+// Stream says that the answer goes out in parts from now on: requests that wait for it run the handler themselves. It is
+// recorded all the same.
+func (rec *Recording) Stream() {
+	if rec.Active() {
+		rec.cache.crowds.stream(rec.turn)
+	}
 }
 
 // Head shows the final status and header fields, with those that were set before the handler ran. It returns the
@@ -69,8 +81,10 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 func (rec *Recording) head(status int, before, header http.Header) {
 	ok, _ := rfc9111.Storable(rec.request.Method, rec.request.Header, status, header)
 	length, lengthOK := contentLength(header)
+	// A failing server may be back at the next request.
+	refusal := outcome{refused: status < http.StatusInternalServerError}
 	if !ok || !lengthOK || length > rec.cache.options.MaxBody {
-		rec.Drop()
+		rec.finish(refusal)
 		return
 	}
 	rec.received = time.Now()
@@ -78,15 +92,16 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	if !explicit {
 		lifetime = rec.cache.options.TTL
 	}
-	age := rfc9111.InitialAge(header, rec.began, rec.received)
-	if age >= lifetime {
-		rec.Drop()
+	r := &response{Status: status, Age: rfc9111.InitialAge(header, rec.began, rec.received), Lifetime: lifetime}
+	if !r.fresh(0) || !r.addFields(before, header) {
+		rec.finish(refusal)
 		return
 	}
-	rec.length = length
-	rec.header = maps.Clone(header)
-	rec.response = &response{Status: status, Age: age, Lifetime: lifetime, Body: make([]byte, 0, max(length, 0))}
-	rec.response.addFields(before, header)
+	if len(header["Date"]) == 0 { // RFC 9110 §6.6.1
+		r.add("Date", rec.received.UTC().Format(http.TimeFormat))
+	}
+	r.Body = make([]byte, 0, max(length, 0))
+	rec.length, rec.lacks, rec.response = length, lacks(header), r
 }
 
 // Body shows a part of the body, which is copied.
@@ -96,7 +111,7 @@ func (rec *Recording) Body(p []byte) {
 	}
 	r := rec.response
 	if int64(len(r.Body))+int64(len(p)) > rec.limit() {
-		rec.Drop()
+		rec.finish(outcome{refused: true})
 		return
 	}
 	r.Body = append(r.Body, p...)
@@ -121,19 +136,19 @@ func (rec *Recording) whole() bool {
 
 // end is called when the handler has returned: what was recorded is stored, if it is whole.
 func (rec *Recording) end() {
-	r := rec.response
 	if !rec.Active() {
 		return
 	}
+	r := rec.response
 	if r == nil || !rec.whole() {
 		rec.Drop()
 		return
 	}
 	r.Body = exact(r.Body)
 	r.Age += time.Since(rec.received)
-	r.complete(rec.header, rec.received)
-	if r.Age >= r.Lifetime {
+	r.complete(rec.lacks)
+	if !r.fresh(0) {
 		r = nil
 	}
-	rec.finish(r)
+	rec.finish(outcome{response: r})
 }

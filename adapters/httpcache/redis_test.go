@@ -3,11 +3,13 @@ package httpcache_test
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -69,6 +71,70 @@ func TestForeignValues(t *testing.T) {
 			}
 		}
 		o.expectRuns(t, int64(i+1))
+	}
+}
+
+// Nor is what looks like a response, but would break the answer's framing, or speaks for another client.
+func TestForeignResponses(t *testing.T) {
+	type response struct {
+		Status   int           `msgpack:"s"`
+		Header   []string      `msgpack:"h"`
+		Body     []byte        `msgpack:"b"`
+		Age      time.Duration `msgpack:"a"`
+		Lifetime time.Duration `msgpack:"l"`
+	}
+	server := redistest.Start(t)
+	h := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)}).Handler(text("hello"))
+	plant := func(target string, r response) {
+		r.Status, r.Body = 200, []byte("planted")
+		data, err := codec.Msgpack.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.Do("SET", "tc:http:get://example.com"+target+":", string(data))
+	}
+	plant("/good", response{Header: []string{"X-Any", "1"}, Lifetime: minute})
+	if w := get(h, "/good"); w.Body.String() != "planted" {
+		t.Errorf("%v, %q", w.Header(), w.Body)
+	}
+	for i, name := range []string{
+		"Content-Length", "content-length", "Transfer-Encoding", "Set-Cookie", "Connection", "Age", "", "X Any", "X-Any\r\nSet-Cookie", "X:",
+	} {
+		target := fmt.Sprint("/", i)
+		plant(target, response{Header: []string{name, "1"}, Lifetime: minute})
+		expect(t, get(h, target), 200, stored, "hello")
+	}
+	for target, r := range map[string]response{
+		"/stale":    {Age: minute, Lifetime: minute},
+		"/negative": {Age: -1, Lifetime: minute},
+		"/odd":      {Header: []string{"X-Any"}, Lifetime: minute},
+	} {
+		plant(target, r)
+		expect(t, get(h, target), 200, stored, "hello")
+	}
+}
+
+// That a response can't be stored is known to the other processes, and what is stored all the same reaches them.
+func TestRefusalReachesRedis(t *testing.T) {
+	server := redistest.Start(t)
+	first := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)})
+	second := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)})
+	expect(t, get(first.Handler(text("hello", "Cache-Control", "private")), "/a"), 200, missed, "hello")
+	const key = "tc:http:get://example.com/a:"
+	for deadline := time.Now().Add(10 * time.Second); server.Do("EXISTS", key) != int64(1); {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is in Redis")
+		}
+		runtime.Gosched()
+	}
+	o := text("hello")
+	expect(t, get(second.Handler(o), "/a"), 200, stored, "hello")
+	if s := second.Stats().Tiers; s.RemoteHits == 0 {
+		t.Errorf("%+v", s)
+	}
+	third := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)})
+	if w := get(third.Handler(o), "/a"); !strings.HasPrefix(w.Header().Get("Cache-Status"), "http; hit") {
+		t.Errorf("%v", w.Header())
 	}
 }
 

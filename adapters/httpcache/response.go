@@ -24,6 +24,10 @@ type response struct {
 // overhead is what a response costs beside its strings and its body, roughly.
 const overhead = 512
 
+// fresh is the one place that says whether a response may still be served, d after it was stored. Neither Age nor Lifetime is
+// negative, so that nothing here overflows.
+func (r *response) fresh(d time.Duration) bool { return d < r.Lifetime-r.Age }
+
 func (r *response) cost() int64 {
 	n := overhead + len(r.Body) + 16*len(r.Header)
 	for _, s := range r.Header {
@@ -45,8 +49,16 @@ func (r *response) get(name string) string {
 func (r *response) add(name string, value string) { r.Header = append(r.Header, name, value) }
 
 // addFields adds what is stored of a response's header. Fields that were there, unchanged, before the handler ran are
-// somebody else's, who sets them for each request: a request ID must not be replayed to the next client.
-func (r *response) addFields(before, header http.Header) {
+// somebody else's, who sets them for each request: a request ID must not be replayed to the next client. Where the handler
+// removed such a field, or added to it, what it made can't be told from what somebody made for this request: the answer is
+// false, and the response can't be stored.
+func (r *response) addFields(before, header http.Header) bool {
+	for name, old := range before {
+		now := header[name]
+		if len(now) == 0 && len(old) > 0 || len(now) > len(old) && len(old) > 0 && slices.Equal(now[:len(old)], old) {
+			return false
+		}
+	}
 	stored := rfc9111.Stored(header)
 	names := make([]string, 0, len(header))
 	for name := range header {
@@ -62,18 +74,27 @@ func (r *response) addFields(before, header http.Header) {
 			r.add(name, value)
 		}
 	}
+	return true
 }
 
-// complete adds what a server would have added to the response, or what makes it more useful.
-func (r *response) complete(header http.Header, received time.Time) {
-	if len(header["Date"]) == 0 { // RFC 9110 §6.6.1
-		r.add("Date", received.UTC().Format(http.TimeFormat))
-	}
+// lacking is what a response lacks that is made of its body.
+type lacking struct{ contentType, etag bool }
+
+// lacks says what is to be made for a response with this header.
+func lacks(header http.Header) lacking {
 	_, typed := header["Content-Type"]
-	if !typed && len(header["Content-Encoding"]) == 0 && len(r.Body) > 0 { // as net/http does it
+	return lacking{
+		contentType: !typed && len(header["Content-Encoding"]) == 0, // as net/http does it
+		etag:        len(header["Etag"]) == 0,
+	}
+}
+
+// complete adds what the response lacks, when its body is whole.
+func (r *response) complete(lacks lacking) {
+	if lacks.contentType && len(r.Body) > 0 {
 		r.add("Content-Type", http.DetectContentType(r.Body))
 	}
-	if len(header["Etag"]) == 0 {
+	if lacks.etag {
 		r.add("Etag", makeETag(r.Body))
 	}
 }
@@ -82,15 +103,6 @@ func (r *response) complete(header http.Header, received time.Time) {
 func makeETag(body []byte) string {
 	sum := sha256.Sum256(body)
 	return `"` + hex.EncodeToString(sum[:16]) + `"`
-}
-
-// apparentAge is the age by the Date field (RFC 9111 §4.2.3), but no less than when the response was stored.
-func (r *response) apparentAge(now time.Time) time.Duration {
-	date, err := http.ParseTime(r.get("Date"))
-	if err != nil {
-		return r.Age
-	}
-	return max(r.Age, now.Sub(date).Truncate(time.Second))
 }
 
 func (r *response) validators() rfc9111.Validators {

@@ -12,7 +12,7 @@ type Stats struct {
 	NotModified uint64 // answers of 304 from the store
 	Misses      uint64 // requests that had to go to the handler, or to wait for one that was there
 	Collapsed   uint64 // misses answered with the response to another request
-	Stored      uint64 // responses handed to the store
+	Stored      uint64 // responses handed to the store; not those that were ready too late for it
 	Bypassed    uint64 // requests that the cache had no part in
 	Tiers       tiered.Stats
 }
@@ -21,7 +21,9 @@ type counters struct {
 	hits, notModified, misses, collapsed, stored, bypassed atomic.Uint64
 }
 
-// Stats returns the cache's counters. In Tiers, a request that misses counts twice: it looks, and then waits for its turn.
+// Stats returns the cache's counters. In Tiers, a request that misses counts more than once: it looks, and then waits for its
+// turn. A run of the handler that leaves what is stored as it is, for a reload's response can't be stored or it is
+// remembered that none can, counts as one of the LoadErrors there.
 func (c *Cache) Stats() Stats {
 	s := &c.stats
 	return Stats{

@@ -2,7 +2,6 @@ package httpcache
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -54,12 +53,16 @@ func (w *writer) wrote(p []byte, err error) {
 	w.rec.Body(p)
 }
 
-// ReadFrom is for io.Copy: what needn't be recorded goes the shortest way, which may be sendfile.
+// ReadFrom is for io.Copy. Once the head is shown, what isn't recorded goes the shortest way, which may be sendfile.
 func (w *writer) ReadFrom(src io.Reader) (int64, error) {
 	if direct, ok := w.ResponseWriter.(io.ReaderFrom); ok && w.headed && !w.rec.Active() {
 		return direct.ReadFrom(src)
 	}
-	return io.Copy(writeOnly{w}, src)
+	n, err := io.Copy(writeOnly{w}, src)
+	if err != nil {
+		w.rec.Drop() // the source broke off: what was written isn't the whole
+	}
+	return n, err
 }
 
 // writeOnly hides ReadFrom from io.Copy.
@@ -70,19 +73,40 @@ func (w *writer) Flush() { _ = w.FlushError() }
 
 // FlushError is Flush for http.ResponseController.
 func (w *writer) FlushError() error {
+	if !canFlush(w.ResponseWriter) {
+		return http.ErrNotSupported // nothing is sent: the head may still change
+	}
 	w.head(http.StatusOK)
+	w.rec.Stream()
 	err := http.NewResponseController(w.ResponseWriter).Flush()
-	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err != nil {
 		w.rec.Drop()
 	}
 	return err
 }
 
+// canFlush looks where http.ResponseController would.
+func canFlush(w http.ResponseWriter) bool {
+	for {
+		switch t := w.(type) {
+		case http.Flusher, interface{ FlushError() error }:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
 // Hijack hands the connection over. Nothing that passes on it is recorded.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	w.headed = true
-	w.rec.Drop()
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.headed = true
+		w.rec.Drop()
+	}
+	return conn, buf, err
 }
 
 // end is called when the handler has returned. One that wrote nothing is answered by the server, or by a handler around

@@ -16,7 +16,8 @@ type Directive struct {
 
 // ParseCacheControl reads all lines of a Cache-Control field (RFC 9111 §5.2), in any case, with values as tokens or
 // as quoted strings. Any input gives a result: what can't be understood is a directive that nobody asks for, or a
-// value that no directive accepts.
+// value that no directive accepts. A name also ends at a ';', so that "private; max-age=60", which is seen in the wild,
+// forbids what it was meant to.
 func ParseCacheControl(lines []string) CacheControl {
 	var cc CacheControl
 	for _, rest := range lines {
@@ -24,6 +25,7 @@ func ParseCacheControl(lines []string) CacheControl {
 			var member string
 			member, rest = cutMember(rest)
 			name, value, _ := strings.Cut(member, "=")
+			name, _, _ = strings.Cut(name, ";")
 			if name = strings.ToLower(trimOWS(name)); name != "" {
 				cc = append(cc, Directive{Name: name, Value: unquote(trimOWS(value))})
 			}

@@ -31,6 +31,7 @@ func TestParseCacheControl(t *testing.T) {
 			rfc9111.CacheControl{{Name: `x"a`}, {Name: "no-store"}, {Name: `b"`}}},
 		{"after a quoted string", []string{`max-age="5"x, public`}, rfc9111.CacheControl{{Name: "max-age", Value: `"5"x`}, {Name: "public"}}},
 		{"a lone backslash", []string{`x="a\`}, rfc9111.CacheControl{{Name: "x", Value: `"a\`}}},
+		{"semicolon after a name", []string{"private; max-age=60, public;x, ;y"}, rfc9111.CacheControl{{Name: "private", Value: "60"}, {Name: "public"}}},
 		{"no name", []string{"=5, public"}, rfc9111.CacheControl{{Name: "public"}}},
 		{"whitespace", []string{" \tmax-age = 5\t,public "}, rfc9111.CacheControl{{Name: "max-age", Value: "5"}, {Name: "public"}}},
 	} {
@@ -83,7 +84,7 @@ func FuzzCacheControl(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string) {
 		cc := rfc9111.ParseCacheControl([]string{first, second})
 		for _, d := range cc {
-			if d.Name == "" || d.Name != strings.ToLower(d.Name) || strings.ContainsAny(d.Name, ",=") {
+			if d.Name == "" || d.Name != strings.ToLower(d.Name) || strings.ContainsAny(d.Name, ",=;") {
 				t.Errorf("directive %q", d)
 			}
 			if s, _ := cc.Seconds(d.Name); s < 0 || s > 1<<31*time.Second {

@@ -38,7 +38,29 @@ func unstored(name string) bool {
 	case "Content-Length", "Age": // made anew for each answer
 		return true
 	}
-	return strings.HasPrefix(name, http.TrailerPrefix) || strings.Contains(name, ":")
+	return !isFieldName(name) // that also keeps http.TrailerPrefix out
+}
+
+// isFieldName answers whether a name is a token (RFC 9110 §5.1, §5.6.2).
+func isFieldName(name string) bool {
+	for _, c := range []byte(name) {
+		alnum := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !alnum && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// canonical answers whether all names are as [http.CanonicalHeaderKey] writes them. The rules look for fields by these
+// names and would overlook the others.
+func canonical(h http.Header) bool {
+	for name := range h {
+		if name != http.CanonicalHeaderKey(name) {
+			return false
+		}
+	}
+	return true
 }
 
 // InNotModified answers whether a field of the stored response goes into a 304 made from it. Fields that describe the

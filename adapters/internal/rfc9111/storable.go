@@ -9,7 +9,7 @@ import (
 // doesn't ask how long the response is fresh: see [Lifetime].
 //
 // It allows less than the RFC does. A response is stored if it is a 200 to a GET, and a Set-Cookie or a Vary, which
-// need more care than a yes or no, keep it out.
+// need more care than a yes or no, keep it out. So does a field whose name isn't canonical.
 func Storable(method string, request http.Header, status int, response http.Header) (ok bool, why string) {
 	switch {
 	case method != http.MethodGet:
@@ -20,6 +20,8 @@ func Storable(method string, request http.Header, status int, response http.Head
 		return false, "request no-store"
 	case status != http.StatusOK:
 		return false, "status"
+	case !canonical(response):
+		return false, "field name"
 	case len(response["Set-Cookie"]) > 0: // §7.3
 		return false, "set-cookie"
 	case len(response["Vary"]) > 0: // §4.1

@@ -32,6 +32,7 @@ func TestStorable(t *testing.T) {
 		{"§7.3 Set-Cookie", "GET", nil, 200, fields("Set-Cookie", "a=b"), "set-cookie"},
 		{"§4.1 Vary", "GET", nil, 200, fields("Vary", "Accept"), "vary"},
 		{"§4.1 Vary: *", "GET", nil, 200, fields("Vary", "*"), "vary"},
+		{"a name that no rule would find", "GET", nil, 200, http.Header{"set-cookie": {"a=b"}}, "field name"},
 		{"events", "GET", nil, 200, fields("Content-Type", "Text/Event-Stream; charset=utf-8"), "event stream"},
 		{"§5.2.2.5 no-store", "GET", nil, 200, fields("Cache-Control", "max-age=5", "Cache-Control", "NO-STORE"), "no-store"},
 		{"§5.2.2.7 private", "GET", nil, 200, fields("Cache-Control", "private, s-maxage=5"), "private"},
@@ -57,7 +58,7 @@ func TestStoredFields(t *testing.T) {
 		"Content-Type": true, "Etag": true, "Date": true, "Cache-Control": true, "Expires": true, "X-Any": true,
 		"Connection": false, "Keep-Alive": false, "Proxy-Connection": false, "Te": false, "Transfer-Encoding": false,
 		"Upgrade": false, "Proxy-Authenticate": false, "Proxy-Authentication-Info": false, "Proxy-Authorization": false,
-		"Trailer": false, "Trailer:X-Sum": false, "Content-Length": false, "Age": false,
+		"Trailer": false, "Trailer:X-Sum": false, "": false, "X Any": false, "X\r\nAny": false, "Content-Length": false, "Age": false,
 		"X-Hop": false, "X-Other": false, "X-Sum": false,
 	} {
 		if got := stored(name); got != want {
