@@ -13,9 +13,9 @@
 //  4. Load: the Loader runs in the cache's goroutine, on a context of its own that ends after LoadTimeout.
 //  5. Store: in Redis, then in the local tier, unless the key was written since step 2.
 //
-// A write (write.go) supersedes the flight of its key, changes Redis, and then the local tier, so that in this process
-// a read that starts after a Set or Delete returned sees it. What another process has in its local tier stays there for
-// LocalTTL at most.
+// A write (write.go) supersedes the flight of its key, changes Redis, and then the local tier, so that a read
+// through the same Cache that starts after a Set or Delete returned sees it. What another process, or another Cache of the
+// name, has in its local tier stays there for LocalTTL at most.
 //
 // Inside: a record is one version of a value, an item a record in the local tier, a nursery where new items are readable
 // before ristretto has taken them in, a sweeper what frees the expired ones; a frame is the bytes of a record in Redis, a
