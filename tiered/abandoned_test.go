@@ -113,6 +113,53 @@ func TestLateSetDoesNotOverwrite(t *testing.T) {
 	}
 }
 
+// A Refresh that supersedes a load whose value is on its way to Redis comes there after it.
+func TestRefreshIsStoredAfterAnEarlierLoad(t *testing.T) {
+	s := redistest.Start(t)
+	r, l := newLaggingRedis(t, s, "oldvalue", time.Minute)
+	c := newCache(t, tiered.Options[string]{Redis: r})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if v, err := c.GetOrLoad(t.Context(), "k", value("oldvalue")); v != "oldvalue" || err != nil {
+			t.Errorf("%q, %v", v, err)
+		}
+	})
+	waitFor(t, func() bool { return l.held.Load() == 1 })
+	loaded := make(chan struct{})
+	wg.Go(func() {
+		v, err := c.Refresh(t.Context(), "k", func(context.Context, *tiered.Entry[string]) (string, error) {
+			close(loaded)
+			return "new", nil
+		})
+		if v != "new" || err != nil {
+			t.Errorf("%q, %v", v, err)
+		}
+	})
+	<-loaded
+	close(l.release)
+	wg.Wait()
+	if got := s.Do("GET", "tc:test:k").(string); !strings.HasSuffix(got, `"new"`) {
+		t.Errorf("in Redis: %q", got)
+	}
+}
+
+// What is loaded right after a Delete is stored.
+func TestLoadAfterDeleteIsStored(t *testing.T) {
+	s := redistest.Start(t)
+	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{})})
+	for i := range 500 {
+		if err := c.Delete(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := c.GetOrLoad(t.Context(), "k", value("v")); v != "v" || err != nil {
+			t.Fatalf("%q, %v", v, err)
+		}
+		if n := s.Do("EXISTS", "tc:test:k"); n != int64(1) {
+			t.Fatalf("round %d: the value isn't in Redis", i)
+		}
+	}
+}
+
 // A key whose write hangs takes none of the others in its batches along.
 func TestBatchWithAHangingKey(t *testing.T) {
 	s := redistest.Start(t)

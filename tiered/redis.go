@@ -130,8 +130,8 @@ func call[R any](ctx context.Context, r *Redis, name string, ended func(), f fun
 	go func() {
 		defer r.calls.end()
 		defer cancel()
-		defer ended()
 		result, err := f(ctx)
+		ended() // before the caller hears of it, who may go on at once
 		replies <- reply{result, err}
 	}()
 	var got reply

@@ -128,18 +128,30 @@ func (c *Cache[T]) finish(changes []change[T]) {
 	}
 }
 
-// keep makes the changes of loads, except for the keys that were written since they began. In Redis it does without
-// those whose turn it isn't: a write of theirs is under way, which may be a while. An error of Redis is only counted:
-// the callers have their values.
+// keep makes the changes of loads, except for the keys that were written since they began. A key whose turn it doesn't get
+// in time is kept in the local tier alone. An error of Redis is only counted: the callers have their values.
 func (c *Cache[T]) keep(ctx context.Context, changes []change[T]) {
 	if c.remote != nil {
 		ctx, cancel := context.WithTimeout(ctx, c.remote.redis.timeout)
 		defer cancel()
-		turns, inTurn, _ := c.guards.takeTurns(ctx, changes, false)
-		defer turns.done()
-		inTurn = slices.DeleteFunc(inTurn, func(ch change[T]) bool { return !c.guards.current(ch.hold) })
-		_ = c.remote.write(ctx, inTurn, turns.done)
+		if changes = c.keepInTurn(ctx, changes, false); len(changes) > 0 {
+			changes = c.keepInTurn(ctx, changes, true)
+		}
 	}
+	c.arrive(changes)
+}
+
+// keepInTurn is writeInTurn for loads.
+func (c *Cache[T]) keepInTurn(ctx context.Context, changes []change[T], wait bool) (busy []change[T]) {
+	turns, inTurn, busy := c.guards.takeTurns(ctx, changes, wait)
+	defer turns.done()
+	overtaken := func(ch change[T]) bool { return !c.guards.current(ch.hold) }
+	_ = c.remote.write(ctx, slices.DeleteFunc(slices.Clone(inTurn), overtaken), turns.done)
+	c.arrive(inTurn)
+	return busy
+}
+
+func (c *Cache[T]) arrive(changes []change[T]) {
 	for _, ch := range changes {
 		c.guards.arrive(ch.hold, ch.item)
 	}
