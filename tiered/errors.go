@@ -17,11 +17,12 @@ var (
 )
 
 var (
-	errNoLoader = errors.New("tiered: the loader is nil")
-	errNoKey    = errors.New("tiered: the key function is nil")
-	errOwnKey   = errors.New("tiered: a loader asked for the key it is loading")
-	errGoexit   = errors.New("tiered: the loader ended its goroutine with runtime.Goexit")
-	errEmptyKey = errors.New("tiered: the key is empty")
+	errNoLoader  = errors.New("tiered: the loader is nil")
+	errNoKey     = errors.New("tiered: the key function is nil")
+	errOwnKey    = errors.New("tiered: a loader asked for the key it is loading")
+	errGoexit    = errors.New("tiered: the loader ended its goroutine with runtime.Goexit")
+	errEmptyKey  = errors.New("tiered: the key is empty")
+	errTurnTaken = errors.New("tiered: redis: another write of the key is still under way")
 )
 
 // LoaderPanic is the value with which GetOrLoad, Refresh and GetOrLoadMany panic when the loader they waited for

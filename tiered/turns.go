@@ -2,13 +2,10 @@ package tiered
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
 )
-
-var errTurnTaken = errors.New("tiered: redis: another write of the key is still under way")
 
 // turns are the turns of some keys: while Redis is written, this process makes no other write of them, so that its
 // writes of a key come to Redis and to the local tier in the same order.
