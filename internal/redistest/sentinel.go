@@ -15,10 +15,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	sentinelMaster  = "main" // the name under which the sentinels know the master
-	failoverTimeout = 3 * time.Second
-)
+// SentinelMaster is the name under which the sentinels know the master.
+const SentinelMaster = "main"
+
+const failoverTimeout = 3 * time.Second
 
 // promptReplication is added to the command line of servers that replicate: a master doesn't wait for a second replica
 // before it sends its data, and moves its offset every second.
@@ -49,15 +49,20 @@ func StartSentinel(t testing.TB) *Sentinel {
 	return s
 }
 
-// Client returns a failover client with go-redis's defaults, like most users'. The end of t closes it, before the
-// servers end.
-func (s *Sentinel) Client(t testing.TB) *redis.Client {
-	t.Helper()
+// Addrs returns the host:port of every sentinel; no failover changes them.
+func (s *Sentinel) Addrs() []string {
 	addrs := make([]string, len(s.sentinels))
 	for i, node := range s.sentinels {
 		addrs[i] = node.Addr()
 	}
-	return closedWith(t, redis.NewFailoverClient(&redis.FailoverOptions{MasterName: sentinelMaster, SentinelAddrs: addrs}))
+	return addrs
+}
+
+// Client returns a failover client with go-redis's defaults, like most users'. The end of t closes it, before the
+// servers end.
+func (s *Sentinel) Client(t testing.TB) *redis.Client {
+	t.Helper()
+	return closedWith(t, redis.NewFailoverClient(&redis.FailoverOptions{MasterName: SentinelMaster, SentinelAddrs: s.Addrs()}))
 }
 
 // Master returns the master, as soon as all sentinels agree on it.
@@ -92,7 +97,7 @@ func (s *Sentinel) Failover() {
 		}
 		if time.Since(asked) > 2*failoverTimeout {
 			err = askSentinel(s.sentinels[0], func(ctx context.Context, r *redis.SentinelClient) error {
-				return r.Failover(ctx, sentinelMaster).Err()
+				return r.Failover(ctx, SentinelMaster).Err()
 			})
 			if err != nil {
 				return fmt.Errorf("SENTINEL FAILOVER: %w", err)
@@ -178,8 +183,8 @@ func (s *Sentinel) view(node *Server) (master, replica *Server, err error) {
 	var main map[string]string
 	var replicas []map[string]string
 	err = askSentinel(node, func(ctx context.Context, r *redis.SentinelClient) (err error) {
-		if main, err = r.Master(ctx, sentinelMaster).Result(); err == nil {
-			replicas, err = r.Replicas(ctx, sentinelMaster).Result()
+		if main, err = r.Master(ctx, SentinelMaster).Result(); err == nil {
+			replicas, err = r.Replicas(ctx, SentinelMaster).Result()
 		}
 		return err
 	})
@@ -248,9 +253,9 @@ func watch(node, master *Server, patience string) error {
 	}
 	return askSentinel(node, func(ctx context.Context, r *redis.SentinelClient) error {
 		return errors.Join(
-			r.Monitor(ctx, sentinelMaster, "127.0.0.1", master.port.String(), "2").Err(),
-			r.Set(ctx, sentinelMaster, "down-after-milliseconds", patience).Err(),
-			r.Set(ctx, sentinelMaster, "failover-timeout", strconv.Itoa(int(failoverTimeout.Milliseconds()))).Err(), // twice that after a vote without a winner is the next
+			r.Monitor(ctx, SentinelMaster, "127.0.0.1", master.port.String(), "2").Err(),
+			r.Set(ctx, SentinelMaster, "down-after-milliseconds", patience).Err(),
+			r.Set(ctx, SentinelMaster, "failover-timeout", strconv.Itoa(int(failoverTimeout.Milliseconds()))).Err(), // twice that after a vote without a winner is the next
 		)
 	})
 }

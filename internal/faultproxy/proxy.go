@@ -1,0 +1,122 @@
+package faultproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// acceptPause keeps a process that is out of file descriptors from spinning.
+const acceptPause = 10 * time.Millisecond
+
+// Proxy forwards the connections made to Addr to a server, with the faults that its methods ask for. They may be called
+// from any goroutine.
+type Proxy struct {
+	listener *net.TCPListener
+	delay    atomic.Int64 // a time.Duration
+	wg       sync.WaitGroup
+
+	mu           sync.Mutex // held while a fault takes effect: faults come one after the other
+	upstream     string
+	links        []*link // in the order in which they were accepted
+	refuse       bool
+	stall        bool
+	stallReplies bool
+	closed       bool
+}
+
+// New returns a Proxy without faults for the server at the address upstream. Close ends it.
+func New(upstream string) (*Proxy, error) {
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, fmt.Errorf("faultproxy: %w", err)
+	}
+	p := &Proxy{listener: listener, upstream: upstream}
+	p.wg.Go(p.serve)
+	return p, nil
+}
+
+// Start is New for a test, whose end closes the Proxy.
+func Start(t testing.TB, upstream string) *Proxy {
+	t.Helper()
+	p, err := New(upstream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// Addr is the host:port for clients; it never changes.
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// SetUpstream sends connections accepted from now on to the server at addr. Those that are open stay where they are.
+func (p *Proxy) SetUpstream(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.upstream = addr
+}
+
+// Conns returns how many connections are open now. One whose client has gone counts until the server has been told,
+// which a fault may put off, and one whose server has gone until the client has been.
+func (p *Proxy) Conns() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.links)
+}
+
+// Close resets all connections, accepts no more, and returns when every goroutine has ended. Later calls of any method
+// do no harm.
+func (p *Proxy) Close() {
+	p.mu.Lock()
+	p.closed = true
+	_ = p.listener.Close() // closed already the second time
+	p.cut()
+	p.mu.Unlock()
+	p.wg.Wait()
+}
+
+func (p *Proxy) serve() {
+	for {
+		client, err := p.listener.AcceptTCP()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			time.Sleep(acceptPause)
+		default:
+			p.admit(client)
+		}
+	}
+}
+
+// admit makes a link of a connection, with the faults that are on.
+func (p *Proxy) admit(client *net.TCPConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refuse || p.closed {
+		hangUp(client, true)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l := newLink(client, &p.delay, cancel)
+	l.hold(p.stall, p.stall || p.stallReplies)
+	p.links = append(p.links, l)
+	upstream := p.upstream
+	p.wg.Go(func() {
+		l.run(ctx, upstream)
+		p.forget(l)
+	})
+}
+
+func (p *Proxy) forget(l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.links = slices.DeleteFunc(p.links, func(other *link) bool { return other == l })
+}

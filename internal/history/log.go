@@ -1,0 +1,116 @@
+package history
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// A Log writes operations as they happen. Only whole records are handed to its writer, so that a process that is killed
+// loses the last ones at most, those since the last Flush at the worst. Its methods may be called from any goroutine.
+//
+// A Load makes values that others see before it is over. Who can't afford to lose sight of it appends it, without an
+// end, and flushes when it starts, and appends it again when it has ended.
+//
+// A record is a uvarint n and n bytes:
+//
+//	varint             ID
+//	varint             Process
+//	1 byte             Kind
+//	1 byte             flags: 1 = OK, 2 = Strict, the two bits above: Tier
+//	varint             Start
+//	varint             End
+//	varint             Value
+//	uvarint n, bytes   Key
+//	uvarint n, n tags  each like Key
+//
+// Varints are those of encoding/binary. [ReadOps] reads them.
+type Log struct {
+	mu      sync.Mutex
+	w       io.Writer
+	err     error  // the first one
+	records []byte // that w hasn't got
+	body    []byte // of the record at hand
+}
+
+const (
+	logBuffer = 64 << 10
+	maxRecord = 1 << 20
+)
+
+const (
+	flagOK     = 1
+	flagStrict = 2
+	tierShift  = 2
+)
+
+// NewLog returns a Log that writes to w, which should be at its beginning: after a torn record nothing can be read.
+func NewLog(w io.Writer) *Log {
+	return &Log{w: w, records: make([]byte, 0, logBuffer)}
+}
+
+// Append adds an operation. An error is kept for Flush.
+func (l *Log) Append(op Op) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.body = appendOp(l.body[:0], &op)
+	if len(l.body) > maxRecord {
+		l.fail(fmt.Errorf("history: an operation of %d bytes is over the limit of %d", len(l.body), maxRecord))
+		return
+	}
+	if len(l.records)+binary.MaxVarintLen64+len(l.body) > logBuffer {
+		l.write()
+	}
+	l.records = binary.AppendUvarint(l.records, uint64(len(l.body)))
+	l.records = append(l.records, l.body...)
+}
+
+// Flush hands everything to the writer. It returns the first error there ever was, after which nothing is written.
+func (l *Log) Flush() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.write()
+	return l.err
+}
+
+func (l *Log) write() {
+	if l.err == nil && len(l.records) > 0 {
+		if _, err := l.w.Write(l.records); err != nil {
+			l.fail(fmt.Errorf("history: writing the log: %w", err))
+		}
+	}
+	l.records = l.records[:0]
+}
+
+func (l *Log) fail(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+func appendOp(b []byte, op *Op) []byte {
+	flags := byte(op.Tier) << tierShift
+	if op.OK {
+		flags |= flagOK
+	}
+	if op.Strict {
+		flags |= flagStrict
+	}
+	b = binary.AppendVarint(b, op.ID)
+	b = binary.AppendVarint(b, int64(op.Process))
+	b = append(b, byte(op.Kind), flags)
+	b = binary.AppendVarint(b, op.Start)
+	b = binary.AppendVarint(b, op.End)
+	b = binary.AppendVarint(b, op.Value)
+	b = appendString(b, op.Key)
+	b = binary.AppendUvarint(b, uint64(len(op.Tags)))
+	for _, tag := range op.Tags {
+		b = appendString(b, tag)
+	}
+	return b
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
