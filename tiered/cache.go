@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"reflect"
+	"strings"
 )
 
 // Cache is a cache of T in two tiers. Its methods may be called from any number of goroutines.
@@ -21,6 +22,7 @@ type tiers[T any] struct {
 	local  *local[T]
 	remote *remote[T] // nil: in-process only
 	guards *guards[T]
+	tags   *tags
 	clone  func(T) T
 	maxKey int
 	stats  counters
@@ -38,16 +40,8 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Redis != nil {
-		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), o.Codec.Name()); err != nil {
-			return nil, err
-		}
-	}
 	l, err := newLocal(o.MaxCost, o.Cost)
 	if err != nil {
-		if o.Redis != nil {
-			o.Redis.dismiss(o.Name)
-		}
 		return nil, err
 	}
 	t := &tiers[T]{
@@ -55,6 +49,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		seed:   maphash.MakeSeed(),
 		local:  l,
 		guards: newGuards(l),
+		tags:   newTags(nil),
 		clone:  o.Clone,
 		maxKey: maxRedisKey,
 		closed: make(chan struct{}),
@@ -62,6 +57,13 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	if o.Redis != nil {
 		t.remote = newRemote[T](o.Redis, o.Name, o.Codec, &t.stats)
 		t.maxKey -= len(t.remote.space)
+		t.tags = newTags(newLedger(o.Redis, o.Name))
+		t.local.strict = o.Redis.options.Strict
+		t.guards.echoes = o.Redis.options.Invalidation == Tracking
+		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), o.Codec.Name(), t); err != nil {
+			l.close()
+			return nil, err
+		}
 	}
 	t.base, t.stop = context.WithCancel(context.Background())
 	return &Cache[T]{tiers: t, policy: o.Policy}, nil
@@ -91,7 +93,7 @@ func (c *Cache[T]) Close() error {
 	c.life.wait()
 	c.local.close()
 	if c.remote != nil {
-		c.remote.redis.dismiss(c.name)
+		c.remote.redis.dismiss(c.name, c.tiers)
 	}
 	return nil
 }
@@ -107,11 +109,11 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 	if it := c.local.get(key, hash, now()); it != nil {
 		return c.give(&it.record)
 	}
-	r, err := c.fetch(ctx, key, hash)
+	got, err := c.fetchOne(ctx, key, hash)
 	if err != nil {
 		return none, err
 	}
-	return c.give(r)
+	return c.give(got.record)
 }
 
 // Lookup returns the cached entry with its age, tier and state. It returns [ErrNotFound] on a miss, with the zero
@@ -120,20 +122,20 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	if c.wrong != nil {
 		return Entry[T]{}, c.wrong
 	}
-	hash, at, tier := c.hash(key), now(), Local
-	var r *record[T]
+	hash, at := c.hash(key), now()
+	var got served[T]
 	if it := c.local.get(key, hash, at); it != nil {
-		r = &it.record
+		got = served[T]{&it.record, Local}
 	} else {
 		var err error
-		if r, err = c.fetch(ctx, key, hash); err != nil {
+		if got, err = c.fetchOne(ctx, key, hash); err != nil {
 			return Entry[T]{}, err
 		}
-		at, tier = now(), Remote
+		at = now()
 	}
-	e := r.entry(key, c.policy, tier, at)
+	e := got.record.entry(key, c.policy, got.tier, at)
 	var err error
-	e.Value, err = c.give(r)
+	e.Value, err = c.give(got.record)
 	return e, err
 }
 
@@ -169,4 +171,27 @@ func (c *Cache[T]) usable(keys ...string) error {
 		}
 	}
 	return nil
+}
+
+// heard takes in what Redis told of: a change of a key, which is the cache's own name cut off.
+func (t *tiers[T]) heard(rest string) {
+	t.stats.invalidations.Add(1)
+	switch {
+	case rest[0] == ':':
+		key := rest[1:]
+		t.guards.hear(key, t.hash(key))
+	case strings.HasPrefix(rest, "!tag:"):
+		t.tags.heardTag(rest[len("!tag:"):])
+	case strings.HasPrefix(rest, "!era"):
+		t.tags.heardEra()
+	case strings.HasPrefix(rest, "!count"):
+		t.tags.heardCount()
+	}
+}
+
+// interrupted wakes who waits for a change that may have gone unheard, and has dropped what is being read. What is cached
+// and known needs nothing: its proofs have ended.
+func (t *tiers[T]) interrupted() {
+	t.tags.interrupted()
+	t.guards.interrupt()
 }

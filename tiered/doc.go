@@ -5,21 +5,33 @@
 // policy. A [Loader] gets a value from the source. An [Entry] is a value with its age, [Tier] and [State]; [Stats]
 // counts what happened. Absence is the error [ErrNotFound].
 //
-// A read, from top to bottom (load.go, and many.go for many keys):
+// A read, from top to bottom (load.go and trip.go, and many.go for many keys):
 //
-//  1. Local tier: a fresh record is returned.
+//  1. Local tier: a fresh record is returned, if it is proved that no change of it can have gone unheard.
 //  2. Flight: one per key and process; whoever asks meanwhile waits for it, each on its own context.
-//  3. Redis: a fresh frame is decoded, put into the local tier and returned. An error of Redis is a miss.
-//  4. Load: the Loader runs in the cache's goroutine, on a context of its own that ends after LoadTimeout.
-//  5. Store: in Redis, then in the local tier, unless the key was written since step 2.
+//  3. Redis: a fresh frame is decoded, put into the local tier and returned. An error of Redis is a miss; if Redis doesn't
+//     answer at all, what the local tier has will do.
+//  4. Lease: who first finds nothing puts one in the key's place. The others wait until Redis tells of what became of it.
+//  5. Load: the Loader runs in the cache's goroutine, on a context of its own that ends after LoadTimeout.
+//  6. Store: in Redis, in the place of the lease, and then in the local tier, unless the key was changed since.
 //
 // A write (write.go) supersedes the flight of its key, changes Redis, and then the local tier, so that a read
-// through the same Cache that starts after a Set or Delete returned sees it. What another process, or another Cache of the
-// name, has in its local tier stays there for LocalTTL at most.
+// through the same Cache that starts after it returned sees it. Redis tells the other processes, which are behind for
+// Heartbeat + Timeout at most. docs/guarantees.md says what is promised, and what not.
 //
 // Inside: a record is one version of a value, an item a record in the local tier, a nursery where new items are readable
-// before ristretto has taken them in, a sweeper what frees the expired ones; a frame is the bytes of a record in Redis, a
-// remote a cache's part of Redis, a clock Redis's time; a guard is what orders the fills and writes of one key, a hold an
-// interest in a guard, a change what a key is to hold, turns the right to write keys to Redis; a pilot is who loads a
-// flight's key or a batch's, and a lifetime the owner of goroutines.
+// before ristretto has taken them in, a sweeper what frees the expired ones; a guard is what orders the fills and writes
+// of one key, a hold an interest in a guard, a change what a key is to hold, turns the right to write keys to Redis. A trip
+// takes flights from take-off to landing, loads what it has claims to and has a waitlist for the rest; a tenure is its
+// leases while it holds them; a pilot is whose trip it is, and a lifetime the owner of goroutines.
+//
+// In Redis: a frame is the bytes of a record, a remote a cache's part of Redis, a request one command for each of some keys,
+// a swap a write that is made only where a key still holds what was seen; a clock is Redis's time. A ledger has what orders
+// loads and invalidations: the era, which Clear ends, and the tags; bonds are what an item depends on of it.
+//
+// What others change in Redis comes over a stream (stream.go tells why that can be relied on), one for each master in a
+// Cluster's topology. Its source is a tracker, by which the server itself reports the changes (tracking.go), or a bulletin, on
+// which the caches publish messages (pubsub.go). A stream lives one life after the other, each a connection; canaries show
+// that the connection brings everything, and extend the proof that what was read may be served; a watch gives dead
+// connections up; a health is what Status and the log say; a refusal is what doesn't pass by itself, such as a lack of rights.
 package tiered

@@ -105,18 +105,19 @@ type record[T any] struct {
 	absent     bool // the source said that there is none
 	created    instant
 	freshUntil instant
-	tags       []string
+	marks
 }
 
 // newRecord makes a record of what a loader or a Set gives; it isn't changed when the caller changes tags.
-func newRecord[T any](value T, absent bool, p Policy, tags []string) *record[T] {
+func newRecord[T any](value T, absent bool, p Policy, m marks) *record[T] {
 	at := now()
+	m.tags = slices.Clone(m.tags)
 	return &record[T]{
 		value:      value,
 		absent:     absent,
 		created:    at,
 		freshUntil: at.add(p.freshFor(absent)),
-		tags:       slices.Clone(tags),
+		marks:      m,
 	}
 }
 

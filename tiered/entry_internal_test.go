@@ -28,7 +28,7 @@ func TestState(t *testing.T) {
 }
 
 func TestEntryOf(t *testing.T) {
-	r := record[int]{value: 7, created: instant(time.Minute), freshUntil: instant(time.Hour), tags: []string{"a"}}
+	r := record[int]{value: 7, created: instant(time.Minute), freshUntil: instant(time.Hour), marks: marks{tags: []string{"a"}}}
 	e := r.entry("k", Policy{TTL: 1}, Local, instant(2*time.Minute))
 	if e.Key != "k" || e.Value != 7 || !e.Found || e.Policy.TTL != 1 || len(e.Tags) != 1 || e.Age != time.Minute || e.Tier != Local || e.State != Fresh {
 		t.Errorf("%+v", e)

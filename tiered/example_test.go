@@ -55,7 +55,6 @@ func ExampleNewRedis() {
 		Redis: second,
 		Policy: tiered.Policy{
 			TTL:         10 * time.Minute,
-			LocalTTL:    5 * time.Second, // another process's change is seen after at most this long
 			NotFoundTTL: 30 * time.Second,
 		},
 	})

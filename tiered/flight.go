@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync/atomic"
 )
 
 // flight is one load of one key, which all callers that ask for the key meanwhile wait for.
@@ -14,6 +13,12 @@ type flight[T any] struct {
 	refresh bool // loads even if a tier has a value
 	pilot   *pilot
 	done    chan struct{}
+	began   uint64        // how often this process had invalidated tags by then
+	wake    chan struct{} // of the trip that waits, see guards.listen
+
+	// Under the guard's lock:
+	loading bool // the loader runs
+	echoes  int  // changes to be heard of that are the flight's own
 
 	// Set before done is closed:
 	record *record[T]
@@ -21,14 +26,10 @@ type flight[T any] struct {
 	panic  *LoaderPanic
 }
 
-// pilot is who loads: it carries one flight, or those of a batch. It lands once, when its loader ends or when its
-// time does, whichever comes first; the other finds that out and leaves everything alone.
+// pilot is who loads: the call that began a flight, or those of a batch. It has no state, only an identity.
 type pilot struct {
-	landing atomic.Bool
+	_ byte // so that no two have one address
 }
-
-// lands answers true to the first who asks.
-func (p *pilot) lands() bool { return p.landing.CompareAndSwap(false, true) }
 
 // land ends the flight for its callers.
 func (f *flight[T]) land(r *record[T], err error) {

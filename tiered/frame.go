@@ -13,22 +13,31 @@ import (
 //	offset  bytes
 //	0       3      the magic C1 74 63: C1 begins neither UTF-8 text nor a msgpack value
 //	3       1      the version, 1
-//	4       4      CRC-32C (Castagnoli) of all that follows, big-endian
-//	8       1      flags: 1 = not found, the source has no value and the payload is empty; the others are 0
-//	9       uvarint n, then n bytes    the codec's name
+//	4       1      0; 1 once the value was expired before its time
+//	5       4      CRC-32C (Castagnoli) of all that follows, big-endian
+//	9       8      an id, which no other frame of the key has
+//	17      1      flags: 1 = not found, the source has no value and the payload is empty; the others are 0
+//	18      uvarint n, then n bytes    the codec's name
 //	        uvarint                    when the value was stored: milliseconds since the Unix epoch on Redis's clock
 //	        uvarint                    how long it is fresh from then on: milliseconds, more than 0
+//	        8 bytes                    the era of the cache in which its load began, see ledger.go
+//	        uvarint                    the count of invalidations there at that time
 //	        uvarint n, then n tags     each a uvarint m, then m bytes
 //	        the rest                   the payload
 //
-// A uvarint is base 128, least significant group first, at most 64 bits, as in Protocol Buffers. Redis's own expiry of
-// the key is set to the same time. A value that doesn't begin with the magic was written by another program: it is
-// all payload. testdata/frames.txt holds test vectors.
+// A uvarint is base 128, least significant group first, at most 64 bits, as in Protocol Buffers. The first 17 bytes
+// tell a frame from every other and from its expired self. Redis's own expiry of the key is set to the same time. A
+// value that doesn't begin with the magic is a lease (lease.go) or was written by another program: then it is all
+// payload. testdata/frames.txt holds test vectors.
 type frame struct {
+	expired  bool
+	id       uint64
 	notFound bool
 	codec    string
 	created  time.Time
 	freshFor time.Duration
+	era      eraID
+	count    uint64
 	tags     []string
 	payload  []byte
 }
@@ -36,7 +45,9 @@ type frame struct {
 const (
 	frameMagic    = "\xc1tc"
 	frameVersion  = 1
-	frameSummed   = len(frameMagic) + 1 + crc32.Size // where what the checksum covers begins
+	frameExpired  = len(frameMagic) + 1           // where that byte is
+	frameSummed   = frameExpired + 1 + crc32.Size // where what the checksum covers begins
+	frameHead     = frameSummed + 8               // the length of what identifies a frame
 	frameNotFound = 1
 )
 
@@ -52,7 +63,11 @@ func isFrame(b []byte) bool {
 // append adds f's bytes to b, which must be empty.
 func (f *frame) append(b []byte) []byte {
 	b = append(b, frameMagic...)
-	b = append(b, frameVersion, 0, 0, 0, 0)
+	b = append(b, frameVersion, 0, 0, 0, 0, 0)
+	if f.expired {
+		b[frameExpired] = 1
+	}
+	b = binary.BigEndian.AppendUint64(b, f.id)
 	var flags byte
 	if f.notFound {
 		flags = frameNotFound
@@ -61,12 +76,14 @@ func (f *frame) append(b []byte) []byte {
 	b = appendString(b, f.codec)
 	b = binary.AppendUvarint(b, uint64(max(0, f.created.UnixMilli())))
 	b = binary.AppendUvarint(b, uint64(wholeMillis(f.freshFor).Milliseconds()))
+	b = append(b, f.era[:]...)
+	b = binary.AppendUvarint(b, f.count)
 	b = binary.AppendUvarint(b, uint64(len(f.tags)))
 	for _, tag := range f.tags {
 		b = appendString(b, tag)
 	}
 	b = append(b, f.payload...)
-	binary.BigEndian.PutUint32(b[frameSummed-crc32.Size:], crc32.Checksum(b[frameSummed:], castagnoli))
+	binary.BigEndian.PutUint32(b[frameExpired+1:], crc32.Checksum(b[frameSummed:], castagnoli))
 	return b
 }
 
@@ -80,7 +97,7 @@ func wholeMillis(d time.Duration) time.Duration {
 
 // size is at least the number of bytes that append adds.
 func (f *frame) size() int {
-	n := frameSummed + 1 + 4*binary.MaxVarintLen64 + len(f.codec) + len(f.payload)
+	n := frameHead + 1 + len(f.era) + 5*binary.MaxVarintLen64 + len(f.codec) + len(f.payload)
 	for _, tag := range f.tags {
 		n += binary.MaxVarintLen64 + len(tag)
 	}
@@ -93,20 +110,24 @@ func appendString(b []byte, s string) []byte {
 
 // parseFrame reads a frame. Its payload is a part of b.
 func parseFrame(b []byte) (frame, error) {
-	if len(b) <= frameSummed || !isFrame(b) || b[len(frameMagic)] != frameVersion {
+	if len(b) <= frameHead || !isFrame(b) || b[len(frameMagic)] != frameVersion || b[frameExpired] > 1 {
 		return frame{}, errFrame
 	}
-	if binary.BigEndian.Uint32(b[frameSummed-crc32.Size:]) != crc32.Checksum(b[frameSummed:], castagnoli) {
+	if binary.BigEndian.Uint32(b[frameExpired+1:]) != crc32.Checksum(b[frameSummed:], castagnoli) {
 		return frame{}, errFrame
 	}
-	r := frameReader{rest: b[frameSummed:]}
+	r := frameReader{rest: b[frameHead:]}
 	flags := r.byte()
 	f := frame{
+		expired:  b[frameExpired] == 1,
+		id:       binary.BigEndian.Uint64(b[frameSummed:]),
 		notFound: flags == frameNotFound,
 		codec:    r.string(),
 		created:  time.UnixMilli(int64(r.upTo(maxMillis))),
 		freshFor: time.Duration(r.upTo(maxMillis)) * time.Millisecond,
 	}
+	copy(f.era[:], r.bytes(uint64(len(f.era))))
+	f.count = r.upTo(math.MaxUint64)
 	// A tag takes a byte at least, so a count can't ask for more memory than the frame warrants.
 	if n := r.upTo(uint64(len(r.rest))); n > 0 {
 		f.tags = make([]string, n)
@@ -150,13 +171,14 @@ func (r *frameReader) upTo(limit uint64) uint64 {
 	return v
 }
 
-func (r *frameReader) string() string {
-	n := r.upTo(math.MaxInt64)
+func (r *frameReader) string() string { return string(r.bytes(r.upTo(math.MaxInt64))) }
+
+func (r *frameReader) bytes(n uint64) []byte {
 	if n > uint64(len(r.rest)) {
 		r.failed, r.rest = true, nil
-		return ""
+		return nil
 	}
-	s := string(r.rest[:n])
+	b := r.rest[:n]
 	r.rest = r.rest[n:]
-	return s
+	return b
 }

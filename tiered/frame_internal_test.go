@@ -18,8 +18,10 @@ import (
 var vectors = map[string]frame{
 	"json":      {codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
 	"not found": {notFound: true, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: 5 * time.Second},
-	"tags":      {codec: "msgpack", created: time.UnixMilli(1), freshFor: time.Millisecond, tags: []string{"users", "", "é"}, payload: []byte{0xc0}},
-	"empty":     {codec: "raw", created: time.UnixMilli(0), freshFor: 24 * time.Hour * 365, payload: []byte{}},
+	"tags": {id: 0x0102030405060708, codec: "msgpack", created: time.UnixMilli(1), freshFor: time.Millisecond,
+		era: eraID{1, 2, 3, 4, 5, 6, 7, 255}, count: 300, tags: []string{"users", "", "é"}, payload: []byte{0xc0}},
+	"expired": {expired: true, id: 1, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
+	"empty":   {codec: "raw", created: time.UnixMilli(0), freshFor: 24 * time.Hour * 365, payload: []byte{}},
 }
 
 func TestFrameVectors(t *testing.T) {
@@ -59,7 +61,8 @@ func TestFrameVectors(t *testing.T) {
 }
 
 func sameFrame(a, b frame) bool {
-	return a.notFound == b.notFound && a.codec == b.codec && a.created.Equal(b.created) && a.freshFor == b.freshFor &&
+	return a.expired == b.expired && a.id == b.id && a.era == b.era && a.count == b.count &&
+		a.notFound == b.notFound && a.codec == b.codec && a.created.Equal(b.created) && a.freshFor == b.freshFor &&
 		slices.Equal(a.tags, b.tags) && bytes.Equal(a.payload, b.payload)
 }
 
@@ -86,20 +89,23 @@ func TestFrameDamage(t *testing.T) {
 // sealed makes the checksum right, so that what is behind it is tested.
 func sealed(body []byte) []byte {
 	sum := crc32.Checksum(body, castagnoli)
-	return append([]byte{0xc1, 't', 'c', frameVersion, byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}, body...)
+	return append([]byte{0xc1, 't', 'c', frameVersion, 0, byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}, body...)
 }
 
 func TestFrameOfOthers(t *testing.T) {
 	good := vectors["json"].body()
+	id, era := make([]byte, 8), make([]byte, 8)
 	for name, body := range map[string][]byte{
-		"an unknown flag":             append([]byte{2}, good[1:]...),
-		"two flags":                   append([]byte{3}, good[1:]...),
-		"fresh for no time":           {0, 1, 'j', 1, 0, 0},
-		"fresh for over 292 years":    {0, 1, 'j', 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0},
-		"a number of over 64 bits":    {0, 1, 'j', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 0},
-		"a codec longer than all":     {0, 0xff, 0xff, 0xff, 0x7f, 'j', 1, 1, 0},
-		"more tags than bytes":        {0, 1, 'j', 1, 1, 0xff, 0xff, 0xff, 0x7f, 0},
-		"tags that end in the middle": {0, 1, 'j', 1, 1, 2, 1, 'a'},
+		"an unknown flag":             slices.Concat(id, []byte{2}, good[9:]),
+		"two flags":                   slices.Concat(id, []byte{3}, good[9:]),
+		"fresh for no time":           slices.Concat(id, []byte{0, 1, 'j', 1, 0}, era, []byte{0, 0}),
+		"fresh for over 292 years":    slices.Concat(id, []byte{0, 1, 'j', 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, era, []byte{0, 0}),
+		"a number of over 64 bits":    slices.Concat(id, []byte{0, 1, 'j', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1}, era, []byte{0, 0}),
+		"a codec longer than all":     slices.Concat(id, []byte{0, 0xff, 0xff, 0xff, 0x7f, 'j', 1, 1}, era, []byte{0, 0}),
+		"an era that ends too soon":   slices.Concat(id, []byte{0, 1, 'j', 1, 1}, era[:7]),
+		"more tags than bytes":        slices.Concat(id, []byte{0, 1, 'j', 1, 1}, era, []byte{0, 0xff, 0xff, 0xff, 0x7f, 0}),
+		"tags that end in the middle": slices.Concat(id, []byte{0, 1, 'j', 1, 1}, era, []byte{0, 2, 1, 'a'}),
+		"an id alone":                 id,
 		"nothing":                     {},
 	} {
 		if f, err := parseFrame(sealed(body)); err == nil {
@@ -118,7 +124,7 @@ func FuzzFrame(f *testing.F) {
 	for _, v := range vectors {
 		f.Add(v.append(nil)[frameSummed:])
 	}
-	f.Add([]byte{0, 1, 'j', 1, 1, 0x40, 0, 0, 0})
+	f.Add(append(make([]byte, 8), 0, 1, 'j', 1, 1, 0x40, 0, 0, 0))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		_, _ = parseFrame(body)
 		got, err := parseFrame(sealed(body))
@@ -137,7 +143,7 @@ func FuzzFrame(f *testing.F) {
 
 // A header that claims a lot takes no more memory than it has bytes for.
 func TestFrameMemory(t *testing.T) {
-	body := append([]byte{0, 1, 'j', 1, 1}, 0xff, 0xff, 0x03) // 65,535 tags
+	body := append(make([]byte, 8), 0, 1, 'j', 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x03) // 65,535 tags
 	body = append(body, make([]byte, 100)...)
 	b := sealed(body)
 	var before, after runtime.MemStats

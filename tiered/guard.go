@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -12,8 +13,11 @@ type guard[T any] struct {
 	// The generation steps on when a write of the key begins and when it ends, and when a load has arrived, so that a
 	// fill begun before can tell that it came too late.
 	generation uint64
-	flight     *flight[T]    // which new callers join
-	turn       chan struct{} // held while Redis is written, see turns
+	// How often Redis told of a change of the key, so that what was read before isn't kept after it.
+	heard  uint64
+	wakes  []chan struct{} // of who waits for that, once each
+	flight *flight[T]      // which new callers join
+	turn   chan struct{}   // held while Redis is written, see turns
 }
 
 // hold is one interest in a guard, with the generation at which it began.
@@ -22,12 +26,14 @@ type hold[T any] struct {
 	hash       uint64
 	guard      *guard[T]
 	generation uint64
+	heard      uint64
 }
 
 const guardShards = 64
 
 type guards[T any] struct {
 	local  *local[T]
+	echoes bool // Redis tells this process of its own changes too
 	shards [guardShards]guardShard[T]
 }
 
@@ -61,7 +67,7 @@ func (s *guardShard[T]) hold(key string, hash uint64) hold[T] {
 		s.keys[key] = held
 	}
 	held.holds++
-	return hold[T]{key: key, hash: hash, guard: held, generation: held.generation}
+	return hold[T]{key: key, hash: hash, guard: held, generation: held.generation, heard: held.heard}
 }
 
 func (g *guards[T]) release(h hold[T]) {
@@ -100,6 +106,7 @@ func (g *guards[T]) leave(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	f.guard.forget(f.wake)
 	if f.guard.flight == f {
 		f.guard.flight = nil
 	}
@@ -130,12 +137,136 @@ func (g *guards[T]) current(h hold[T]) bool {
 	return h.generation == h.guard.generation
 }
 
-// fill puts what was read from Redis into the local tier, unless the key was written or loaded since h was taken.
+// listen returns h as of now. When Redis next tells of a change, something is sent to wake, if that is not nil.
+func (g *guards[T]) listen(h hold[T], wake chan struct{}) hold[T] {
+	s := g.shard(h.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h.heard = h.guard.heard
+	if wake != nil && !slices.Contains(h.guard.wakes, wake) {
+		h.guard.wakes = append(h.guard.wakes, wake)
+	}
+	return h
+}
+
+// unlisten takes listen back.
+func (g *guards[T]) unlisten(f *flight[T]) {
+	s := g.shard(f.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.guard.forget(f.wake)
+}
+
+func (g *guard[T]) forget(wake chan struct{}) {
+	g.wakes = slices.DeleteFunc(g.wakes, func(other chan struct{}) bool { return other == wake })
+}
+
+// unheard answers whether nothing was told of the flight's key since it last listened.
+func (g *guards[T]) unheard(f *flight[T]) bool {
+	s := g.shard(f.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.heard == f.guard.heard && f.generation == f.guard.generation
+}
+
+// load says that the flight's value is being loaded. leased: Redis will tell of one change that is the flight's own.
+func (g *guards[T]) load(f *flight[T], leased bool) {
+	s := g.shard(f.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.loading, f.echoes = true, 0
+	if leased && g.echoes {
+		f.echoes = 1
+	}
+}
+
+// unload takes load back: somebody else has the lease.
+func (g *guards[T]) unload(f *flight[T]) {
+	s := g.shard(f.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.loading = false
+}
+
+// hear is called when Redis tells of a change of the key: what was read or loaded before is too old.
+func (g *guards[T]) hear(key string, hash uint64) {
+	s := g.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if held := s.keys[key]; held != nil {
+		held.hear(true)
+	}
+	g.local.delete(key, hash)
+}
+
+// interrupt is hear for every key for which something is under way.
+func (g *guards[T]) interrupt() {
+	for i := range g.shards {
+		s := &g.shards[i]
+		s.mu.Lock()
+		for _, held := range s.keys {
+			held.hear(false)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// tell wakes who waits for keys whose leases this process gave back, where Redis doesn't tell it of its own changes.
+func (g *guards[T]) tell(held []hold[T]) {
+	if g.echoes {
+		return
+	}
+	for _, h := range held {
+		s := g.shard(h.hash)
+		s.mu.Lock()
+		if current := s.keys[h.key]; current != nil {
+			current.heard++
+			current.wake()
+		}
+		s.mu.Unlock()
+	}
+}
+
+// wake is called under the shard's lock.
+func (g *guard[T]) wake() {
+	for _, wake := range g.wakes {
+		select {
+		case wake <- struct{}{}:
+		default: // it is awake already
+		}
+	}
+	g.wakes = nil
+}
+
+// hear is called under the shard's lock. told: by one change.
+func (g *guard[T]) hear(told bool) {
+	g.heard++
+	g.wake()
+	if f := g.flight; f != nil && f.loading && told && f.echoes > 0 {
+		f.echoes--
+		return
+	}
+	g.flight = nil // it goes on for those who wait; who comes now may not get what is older than the change
+}
+
+// forget makes all flights too old to be joined or kept.
+func (g *guards[T]) forget() {
+	for i := range g.shards {
+		s := &g.shards[i]
+		s.mu.Lock()
+		for _, held := range s.keys {
+			held.supersede()
+		}
+		s.mu.Unlock()
+	}
+}
+
+// fill puts what was read from Redis into the local tier, unless the key was changed or loaded since h was taken.
 func (g *guards[T]) fill(h hold[T], it *item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h.generation == h.guard.generation {
+	if h.generation == h.guard.generation && h.heard == h.guard.heard {
 		g.put(h, it)
 	}
 }
@@ -145,19 +276,36 @@ func (g *guards[T]) arrive(h hold[T], it *item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h.generation == h.guard.generation {
-		h.guard.generation++
-		g.put(h, it)
+	if h.generation != h.guard.generation {
+		return
+	}
+	h.guard.generation++
+	if h.heard != h.guard.heard {
+		it = nil
+	}
+	g.put(h, it)
+	g.changed(h.guard)
+}
+
+// changed wakes who waits for a key that this process changed, where Redis doesn't tell it of that.
+func (g *guards[T]) changed(held *guard[T]) {
+	if !g.echoes {
+		held.wake()
 	}
 }
 
-// finish ends a write: what began during it is superseded too, and the local tier gets the written value.
+// finish ends a write: what began during it is superseded too, and the local tier gets the written value, unless the key
+// was changed again since.
 func (g *guards[T]) finish(h hold[T], it *item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h.guard.supersede()
+	if h.heard != h.guard.heard {
+		it = nil
+	}
 	g.put(h, it)
+	g.changed(h.guard)
 	s.release(h)
 }
 

@@ -19,8 +19,9 @@ import (
 type local[T any] struct {
 	cache   *ristretto.Cache[uint64, *item[T]]
 	cost    func(T) int64
+	strict  bool // never serve what isn't proved
 	closed  atomic.Bool
-	_       [40]byte      // what every Get reads is not on a line with what Sets write
+	_       [39]byte      // what every Get reads is not on a line with what Sets write
 	settled atomic.Uint64 // how often the nursery let items go: one that a Get saw in neither place may have moved
 	_       [56]byte
 
@@ -32,11 +33,14 @@ type local[T any] struct {
 	evicted  atomic.Uint64
 	rejected atomic.Uint64
 	dropped  atomic.Uint64
+
+	bypassed, unverified atomic.Uint64
 }
 
 // item is a record in the local tier.
 type item[T any] struct {
 	record[T]
+	bonds
 	key  string
 	hash uint64
 	cost int64
@@ -92,8 +96,28 @@ func newLocal[T any](maxCost int64, cost func(T) int64) (*local[T], error) {
 	return l, nil
 }
 
+// trust is what a read relies on.
+type trust uint8
+
+const (
+	proved  trust = iota // what is proved to be current, or all that there is because Redis is silent
+	assumed              // what nothing is known against
+)
+
 // get returns the item that is served for the key at the given time, or nil.
 func (l *local[T]) get(key string, hash uint64, at instant) *item[T] {
+	return l.find(key, hash, at, proved)
+}
+
+// fallback returns the item that is served when Redis can't be asked.
+func (l *local[T]) fallback(key string, hash uint64) *item[T] {
+	if l.strict {
+		return nil
+	}
+	return l.find(key, hash, now(), assumed)
+}
+
+func (l *local[T]) find(key string, hash uint64, at instant, need trust) *item[T] {
 	count := &l.gets[hash>>58]
 	count.begun.Add(1)
 	if l.closed.Load() {
@@ -102,12 +126,12 @@ func (l *local[T]) get(key string, hash uint64, at instant) *item[T] {
 	}
 	settled := l.settled.Load()
 	it, ok := l.cache.Get(hash)
-	if !ok || !it.serves(key, at) {
+	if !ok || !l.serves(it, key, at, need) {
 		it = l.nursery.get(hash)
 		if it == nil && l.settled.Load() != settled {
 			it, _ = l.cache.Get(hash) // it went from the nursery to ristretto meanwhile
 		}
-		if it == nil || !it.serves(key, at) {
+		if it == nil || !l.serves(it, key, at, need) {
 			count.misses.Add(1)
 			return nil
 		}
@@ -116,15 +140,28 @@ func (l *local[T]) get(key string, hash uint64, at instant) *item[T] {
 	return it
 }
 
-func (it *item[T]) serves(key string, at instant) bool {
-	return !it.dead.Load() && it.key == key && it.state(at) != Stale
+// serves is the one place that says whether an item is served.
+func (l *local[T]) serves(it *item[T], key string, at instant, need trust) bool {
+	switch {
+	case it.dead.Load() || it.key != key || it.state(at) == Stale:
+		return false
+	case it.hold(at):
+		return true
+	case !it.intact():
+		return false
+	case need == assumed || !l.strict && it.stream != nil && it.stream.silent.Load():
+		l.unverified.Add(1)
+		return true
+	}
+	l.bypassed.Add(1)
+	return false
 }
 
 // newItem makes an item of r that is served until the given time. Where sets come faster than ristretto takes them in, it
 // waits.
-func (l *local[T]) newItem(key string, hash uint64, r *record[T], until instant) *item[T] {
+func (l *local[T]) newItem(key string, hash uint64, r *record[T], b bonds, until instant) *item[T] {
 	l.nursery.waitForRoom(hash)
-	it := &item[T]{record: *r, key: key, hash: hash, cost: 1}
+	it := &item[T]{record: *r, bonds: b, key: key, hash: hash, cost: 1}
 	it.freshUntil = until
 	if l.cost != nil && !r.absent {
 		it.cost = max(1, l.cost(r.value))

@@ -74,7 +74,7 @@ func localModel(t *testing.T, l *local[int], g int, hashes uint64, ttl time.Dura
 			delete(model, key)
 		case 1, 2:
 			until := now().add(ttl / time.Duration(1+rnd.IntN(3)))
-			l.set(l.newItem(key, hash, &record[int]{value: n}, until))
+			l.set(l.newItem(key, hash, &record[int]{value: n}, bonds{proof: selfEvident}, until))
 			model[key] = last{n, until}
 		}
 		at := now()

@@ -5,7 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
+	"sync"
 )
 
 // GetMany returns the cached values by key; those that are not cached, or are remembered as absent, are left out. It
@@ -39,11 +40,11 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 			c.guards.release(h)
 		}
 	}()
-	for i, r := range c.fetchMany(ctx, holds) {
-		if r == nil {
+	for i, got := range c.fetch(ctx, holds) {
+		if got.record == nil {
 			continue
 		}
-		if v, err := c.give(r); err == nil {
+		if v, err := c.give(got.record); err == nil {
 			values[holds[i].key] = v
 		}
 	}
@@ -53,25 +54,10 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	return values, nil
 }
 
-// fetchMany reads the held keys from Redis into the local tier. What isn't there, or not fresh, is nil.
-func (c *Cache[T]) fetchMany(ctx context.Context, holds []hold[T]) []*record[T] {
-	records := c.remote.readMany(ctx, holds, c.policy)
-	at := now()
-	for i, r := range records {
-		if r == nil || r.state(at) == Stale {
-			records[i] = nil
-			c.stats.misses.Add(1)
-			continue
-		}
-		c.stats.remoteHits.Add(1)
-		c.fill(holds[i], r)
-	}
-	return records
-}
-
 // GetOrLoadMany returns the cached values of the ids, and loads the missing ones with one call of load, which gets only
-// those ids that nothing else in this process is loading already; for the others it waits. Redis is read in one round
-// trip, and written in one (per node of a Cluster). key makes an id's cache key; ids with the same key have the same
+// those ids that nothing else in this process or another is loading already; for the others it waits. What of that fails
+// to come is loaded in further calls, one at a time. Redis is read in one round trip; leases are taken in one, and values
+// stored in one (per node of a Cluster). key makes an id's cache key; ids with the same key have the same
 // value.
 //
 // Ids that load leaves out of its map don't exist: they are left out here too, and remembered for
@@ -93,7 +79,13 @@ func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []
 		return b.values, err
 	}
 	b.load = load
-	return b.run(ctx)
+	again, err := b.run(ctx)
+	if len(again) == 0 {
+		return b.values, err
+	}
+	values, late := GetOrLoadMany(ctx, c, again, key, load)
+	maps.Copy(b.values, values)
+	return b.values, cmp.Or(err, late)
 }
 
 // batch is one call of GetOrLoadMany.
@@ -102,7 +94,9 @@ type batch[K comparable, T any] struct {
 	load   func(context.Context, []K) (map[K]T, error)
 	values map[K]T      // found
 	seats  []seat[K, T] // one for each id that the local tier doesn't have
+	ids    map[string]K // by key
 	pilot  *pilot       // of the flights that the batch begins
+	turn   sync.Mutex   // load isn't called twice at the same time
 }
 
 // seat is an id and the flight that its value comes with.
@@ -115,7 +109,7 @@ type seat[K comparable, T any] struct {
 
 // newBatch looks the ids up in the local tier.
 func newBatch[K comparable, T any](c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
-	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot)}
+	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), ids: make(map[string]K), pilot: new(pilot)}
 	if c.life.isOver() {
 		return b, ErrClosed
 	}
@@ -135,24 +129,28 @@ func newBatch[K comparable, T any](c *Cache[T], ids []K, key func(K) string) (*b
 		}
 		if _, twice := seen[id]; !twice {
 			seen[id] = struct{}{}
+			if _, other := b.ids[k]; !other {
+				b.ids[k] = id
+			}
 			b.seats = append(b.seats, seat[K, T]{id: id, key: k, hash: hash})
 		}
 	}
 	return b, nil
 }
 
-// run puts every seat on a flight, sees to those that are the batch's own, and waits for them all.
-func (b *batch[K, T]) run(ctx context.Context) (map[K]T, error) {
+// run puts every seat on a flight, sees to those that are the batch's own, and waits for them all. It returns the ids whose
+// value came with another's flight and may have been invalidated by this process before this call.
+func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 	c := b.cache
-	var own []seat[K, T]
-	var firstErr error
+	invalidated := c.tags.own.Load()
+	var own []*flight[T]
 	waiting := b.seats[:0]
 	for _, s := range b.seats {
 		var mine bool
 		s.flight, mine = c.guards.join(ctx, s.key, s.hash, false, b.pilot)
 		switch {
 		case mine:
-			own = append(own, s)
+			own = append(own, s.flight)
 		case s.flight.pilot.within(ctx):
 			firstErr = cmp.Or(firstErr, errOwnKey)
 			continue
@@ -162,129 +160,45 @@ func (b *batch[K, T]) run(ctx context.Context) (map[K]T, error) {
 		waiting = append(waiting, s)
 	}
 	if len(own) > 0 {
-		if c.life.begin() {
-			go b.fly(ctx, own)
-		} else {
-			b.fail(own, ErrClosed)
-		}
+		c.takeOff(ctx, b.pilot, own, b.loadClaims)
 	}
 	for _, s := range waiting {
 		r, err := s.flight.wait(ctx)
-		if err == nil {
+		switch {
+		case err != nil && errors.Is(err, ErrNotFound):
+		case err != nil:
+			firstErr = cmp.Or(firstErr, err)
+		case s.flight.began < invalidated && len(r.tags) > 0:
+			again = append(again, s.id)
+		default:
 			if v, err := c.give(r); err == nil {
 				b.values[s.id] = v
 			}
-		} else if !errors.Is(err, ErrNotFound) {
-			firstErr = cmp.Or(firstErr, err)
 		}
 	}
-	return b.values, firstErr
+	return again, firstErr
 }
 
-// fly takes the batch's own flights from take-off to landing, as Cache.fly does one.
-func (b *batch[K, T]) fly(caller context.Context, own []seat[K, T]) {
-	c, mine := b.cache, false
-	defer func() {
-		thrown := recover()
-		if !mine && !b.pilot.lands() {
-			return
-		}
-		own = slices.DeleteFunc(own, func(s seat[K, T]) bool { return s.flight.landed() })
-		if len(own) > 0 {
-			c.stats.loadErrors.Add(1)
-			crash := newCrash(thrown)
-			b.land(own, func(s seat[K, T]) { s.flight.crash(crash) })
-		}
-		c.life.end()
-	}()
-	ctx := context.WithoutCancel(caller)
-	if own = b.look(ctx, own); len(own) == 0 {
-		return
+// loadClaims loads what the batch is to load. Ids of one key have one value: the first stands for them.
+func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*claim[T]) error {
+	ids := make([]K, len(claims))
+	for i, cl := range claims {
+		ids[i] = b.ids[cl.flight.key]
 	}
-	ids := make([]K, len(own))
-	for i, s := range own {
-		ids[i] = s.id
-	}
-	timed, done := c.loadContext(caller, b.pilot, func(err error) { b.fail(own, err) })
-	defer done()
-	c.stats.loads.Add(1)
-	values, err := b.load(timed, ids)
-	if mine = b.pilot.lands(); mine {
-		b.arrive(ctx, own, values, c.loadError(timed, err))
-	}
-}
-
-// look lands what the tiers have, and returns the seats of what they don't.
-func (b *batch[K, T]) look(ctx context.Context, own []seat[K, T]) (missing []seat[K, T]) {
-	c := b.cache
-	at := now()
-	for _, s := range own {
-		if it := c.local.get(s.key, s.hash, at); it != nil {
-			c.land(s.flight, &it.record, nil)
-		} else {
-			missing = append(missing, s)
-		}
-	}
-	if c.remote == nil || len(missing) == 0 {
-		c.stats.misses.Add(uint64(len(missing)))
-		return missing
-	}
-	holds := make([]hold[T], len(missing))
-	for i, s := range missing {
-		holds[i] = s.flight.hold
-	}
-	fetched := missing
-	missing = nil
-	for i, r := range c.fetchMany(ctx, holds) {
-		if r != nil {
-			c.land(fetched[i].flight, r, nil)
-		} else {
-			missing = append(missing, fetched[i])
-		}
-	}
-	return missing
-}
-
-// arrive stores what was loaded and lands the flights.
-func (b *batch[K, T]) arrive(ctx context.Context, own []seat[K, T], values map[K]T, err error) {
-	c := b.cache
+	values, err := b.loadInTurn(ctx, ids)
 	failed := err != nil && !errors.Is(err, ErrNotFound)
-	records := make(map[string]*record[T], len(own))
-	var changes []change[T]
-	for _, s := range own {
-		v, ok := values[s.id]
-		if !ok && failed {
-			continue
-		}
-		r := newRecord(v, !ok, c.policy, nil)
-		records[s.key] = r
-		if r.kept() {
-			ch, _ := c.change(ctx, s.flight.hold, r, c.policy) // as in Cache.fly
-			changes = append(changes, ch)
+	for i, cl := range claims {
+		v, ok := values[ids[i]]
+		if ok || !failed {
+			cl.policy = b.cache.policy
+			cl.result = newRecord(v, !ok, cl.policy, cl.stamp.marks(nil))
 		}
 	}
-	if len(changes) > 0 {
-		c.keep(ctx, changes)
-	}
-	b.land(own, func(s seat[K, T]) {
-		if r := records[s.key]; r != nil {
-			s.flight.land(r, nil)
-		} else {
-			s.flight.land(nil, err)
-		}
-	})
+	return err
 }
 
-func (b *batch[K, T]) fail(seats []seat[K, T], err error) {
-	b.land(seats, func(s seat[K, T]) { s.flight.land(nil, err) })
-}
-
-// land ends flights. Their keys are free before any caller hears of it: one that asks again begins anew.
-func (b *batch[K, T]) land(seats []seat[K, T], end func(seat[K, T])) {
-	for _, s := range seats {
-		b.cache.guards.leave(s.flight)
-	}
-	for _, s := range seats {
-		end(s)
-	}
+func (b *batch[K, T]) loadInTurn(ctx context.Context, ids []K) (map[K]T, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	return b.load(ctx, ids)
 }

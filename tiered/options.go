@@ -42,13 +42,13 @@ type Options[T any] struct {
 type Policy struct {
 	// TTL is how long a value is fresh. 0: 1 minute.
 	TTL time.Duration
-	// LocalTTL caps the time that a value stays in the local tier: what another process changes is seen after at
-	// most this long. 0: TTL.
+	// LocalTTL caps the time that a value stays in the local tier. Without invalidation (see [Invalidation]) it is how
+	// long another process's change may go unseen. 0: TTL.
 	LocalTTL time.Duration
 	// NotFoundTTL is how long it is remembered, in both tiers, that the source has no such value. 0: not at all.
 	NotFoundTTL time.Duration
-	// LoadTimeout bounds one load: then its callers get an error that is context.DeadlineExceeded, and what the
-	// loader still returns is dropped. 0: 30 seconds.
+	// LoadTimeout bounds one load, including the time for which it waits for another process's: then its callers get an
+	// error that is context.DeadlineExceeded, and what the loader still returns is dropped. 0: 30 seconds.
 	LoadTimeout time.Duration
 	// Jitter is the fraction of a TTL that is taken off at random, so that entries stored together don't expire
 	// together. Less than 1. 0: 0.05. Negative: none.

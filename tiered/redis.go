@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,8 +24,17 @@ const (
 type RedisOptions struct {
 	// Prefix begins every key: letters, digits, '.', '_', '-' or '/', and then one ':'. "": "tc:".
 	Prefix string
+	// Invalidation is how the local tiers hear of what others change in Redis. 0: Tracking.
+	Invalidation Invalidation
 	// Timeout bounds one Redis call, whatever the client's own timeouts are. 0: 250 ms.
 	Timeout time.Duration
+	// Heartbeat is how often it is proved that invalidations arrive. A local hit is at most Heartbeat + Timeout behind
+	// Redis. 0: 1 second.
+	Heartbeat time.Duration
+	// Strict never serves from the local tier what can't be proved to be current, even if Redis doesn't answer.
+	Strict bool
+	// Logger is told when invalidations stop and when they arrive again. nil: slog.Default().
+	Logger *slog.Logger
 }
 
 // Redis is the second tier of the caches of a process: one is made per process and shared by them all.
@@ -31,8 +42,10 @@ type Redis struct {
 	client  redis.UniversalClient
 	prefix  string
 	timeout time.Duration
+	options RedisOptions
 	clock   redisClock
 	calls   lifetime
+	streams streams
 
 	mu      sync.Mutex
 	tenants map[string]*tenant // by cache name
@@ -42,15 +55,35 @@ type Redis struct {
 type tenant struct {
 	value  reflect.Type
 	codec  string
-	caches int
+	caches []listener
+}
+
+// listener is a cache as the streams see it.
+type listener interface {
+	// heard tells that a key of the cache's name was changed: what follows the name in Redis's key.
+	heard(key string)
+	// interrupted tells that changes may have gone unheard.
+	interrupted()
 }
 
 // NewRedis makes a second tier of the client, which may be a *redis.Client, a Sentinel failover client or a
-// *redis.ClusterClient and remains the caller's to close. It makes no connection: a Redis that is down is not an error.
-// Wrong options are, and a Cluster client that reads from replicas.
+// *redis.ClusterClient and remains the caller's to close.
 //
-// A Cluster client learns only every ClusterStateReloadInterval, a minute by default, who took over from a dead master;
-// meanwhile reads of its keys are misses and writes fail. A few seconds are a better interval for a cache.
+// It connects to hear of invalidations, over one connection to each master, and waits for that at most half a second, or
+// twice the Timeout if that is longer. A Redis that is down or slow is not an error: the streams of invalidations begin
+// when it is back, and until then [Redis.Status] says what is wrong. Errors are wrong options, a Cluster client that
+// reads from replicas, a server that can't do what the Invalidation takes, and a user without the rights:
+//
+//	~tc:* +get +set +del +eval +time +pttl +pexpire +getrange +setrange +incrby    the caches
+//	~tc!* &tc!* +client|tracking +subscribe +ping    Tracking
+//	&tc!* +publish +subscribe +ping                  PubSub
+//	+cluster|slots                                   in a Cluster
+//
+// where tc stands for the Prefix without its colon.
+//
+// A Cluster client learns only every ClusterStateReloadInterval, a minute by default, who took over from a dead master.
+// With Tracking it is made to look when an invalidation stream breaks. Otherwise reads of such a master's keys are misses
+// meanwhile and writes fail: a few seconds are a better interval for a cache.
 func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("tiered: NewRedis: the client is nil")
@@ -71,20 +104,37 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
-	return &Redis{client: client, prefix: o.Prefix, timeout: o.Timeout, tenants: make(map[string]*tenant)}, nil
+	if o.Invalidation > None {
+		return nil, fmt.Errorf("tiered: RedisOptions.Invalidation is %d: want Tracking, PubSub or None", o.Invalidation)
+	}
+	if o.Heartbeat < 0 {
+		return nil, fmt.Errorf("tiered: RedisOptions.Heartbeat is %v: want 0 (%v) or more", o.Heartbeat, defaultHeartbeat)
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = defaultHeartbeat
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	r := &Redis{client: client, prefix: o.Prefix, timeout: o.Timeout, options: o, tenants: make(map[string]*tenant)}
+	if err := r.startStreams(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
-// Close waits for the calls that are under way: those that were given up at Timeout end with the client's own timeouts,
-// or when the client is closed. Later calls fail with [ErrClosed], so that caches still in use only have their local
+// Close ends the streams of invalidations and waits for the calls that are under way: those that were given up at
+// Timeout end with the client's own timeouts, or when the client is closed. Later calls fail with [ErrClosed], so that caches still in use only have their local
 // tier. It doesn't close the client.
 func (r *Redis) Close() error {
+	r.closeStreams()
 	r.calls.close()
 	r.calls.wait()
 	return nil
 }
 
 // admit lets one more cache use the name.
-func (r *Redis) admit(name string, value reflect.Type, codec string) error {
+func (r *Redis) admit(name string, value reflect.Type, codec string, l listener) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.tenants[name]
@@ -96,17 +146,63 @@ func (r *Redis) admit(name string, value reflect.Type, codec string) error {
 		return fmt.Errorf("tiered: Options.Name is %q, which on this Redis is a cache of %v in %s: want that, or another name for %v in %s",
 			name, t.value, t.codec, value, codec)
 	}
-	t.caches++
+	t.caches = append(slices.Clone(t.caches), l) // hear reads it without the lock
 	return nil
 }
 
-func (r *Redis) dismiss(name string) {
+func (r *Redis) dismiss(name string, l listener) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.tenants[name]
+	t.caches = slices.DeleteFunc(slices.Clone(t.caches), func(other listener) bool { return other == l })
+	if len(t.caches) == 0 {
+		delete(r.tenants, name)
+	}
+}
+
+// heard tells the caches that a key of Redis was changed.
+func (r *Redis) heard(key string) {
+	name, rest := r.nameIn(key)
+	for _, l := range r.listeners(name) {
+		l.heard(rest)
+	}
+}
+
+// shared reports whether caches of this process share the key: then one has to hear what the other does.
+func (r *Redis) shared(key string) bool {
+	name, _ := r.nameIn(key)
+	return len(r.listeners(name)) > 1
+}
+
+// nameIn returns the cache's name in a key of Redis and what follows it, or nothing.
+func (r *Redis) nameIn(key string) (name, rest string) {
+	rest, ok := strings.CutPrefix(key, r.prefix)
+	end := strings.IndexAny(rest, ":!")
+	if !ok || end < 0 {
+		return "", ""
+	}
+	return rest[:end], rest[end:]
+}
+
+func (r *Redis) listeners(name string) []listener {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.tenants[name]; t != nil {
-		if t.caches--; t.caches == 0 {
-			delete(r.tenants, name)
-		}
+		return t.caches
+	}
+	return nil
+}
+
+// interrupted tells all caches that changes may have gone unheard.
+func (r *Redis) interrupted() {
+	r.mu.Lock()
+	var all []listener
+	for _, t := range r.tenants {
+		all = append(all, t.caches...)
+	}
+	r.mu.Unlock()
+	for _, l := range all {
+		l.interrupted()
 	}
 }
 

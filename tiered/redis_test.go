@@ -150,16 +150,29 @@ func TestGarbageIsAMiss(t *testing.T) {
 		t.Errorf("stats %+v", st)
 	}
 	fresh := newCache(t, tiered.Options[user]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{})})
-	if got, err := fresh.GetMany(t.Context(), keys...); err != nil || len(got) != len(keys) {
+	if got, err := fresh.GetMany(t.Context(), keys...); err != nil || len(got) != len(keys)-1 {
 		t.Errorf("after the loads: %+v, %v", got, err)
+	}
+	if n := s.Do("LLEN", "tc:users:list"); n != int64(2) {
+		t.Errorf("another program's list has %v elements", n)
+	}
+}
+
+// setBefore sets a value of which no cache that is opened later hears.
+func setBefore(t *testing.T, s *redistest.Server, key, value string) {
+	t.Helper()
+	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{Invalidation: tiered.None})})
+	if err := c.Set(t.Context(), key, value); err != nil {
+		t.Fatal(err)
 	}
 }
 
 func TestRedisDown(t *testing.T) {
 	s := redistest.Start(t)
+	setBefore(t, s, "before", "v")
 	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{Timeout: time.Second})})
-	if err := c.Set(t.Context(), "before", "v"); err != nil {
-		t.Fatal(err)
+	if v, err := c.Get(t.Context(), "before"); v != "v" || err != nil {
+		t.Fatalf("%q, %v", v, err)
 	}
 	s.Kill()
 	if v, err := c.Get(t.Context(), "before"); v != "v" || err != nil {
@@ -337,9 +350,13 @@ func (d timeShift) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func TestClosedRedis(t *testing.T) {
 	s := redistest.Start(t)
+	setBefore(t, s, "k", "v")
 	r := newRedis(t, s, tiered.RedisOptions{})
 	c := newCache(t, tiered.Options[string]{Redis: r})
-	if err := errors.Join(c.Set(t.Context(), "k", "v"), r.Close()); err != nil {
+	if v, err := c.Get(t.Context(), "k"); v != "v" || err != nil {
+		t.Fatalf("%q, %v", v, err)
+	}
+	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if v, err := c.Get(t.Context(), "k"); v != "v" || err != nil {

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
-	"time"
+	"math/rand/v2"
 
 	"github.com/redis/go-redis/v9"
 
@@ -20,105 +19,139 @@ type remote[T any] struct {
 	stats *counters
 }
 
+// finding is what a read of a key in Redis found.
+type finding[T any] struct {
+	record *record[T] // fresh or stale; nil: nothing of use
+	seen   seen       // what a store of a newer value is to replace
+	lease  []byte     // somebody loads the key; nil: not that Redis knows
+	vacant bool       // nothing is there that would be missed: the key can be leased
+	answer            // err: what is there isn't known
+	bonds  *bonds     // of a record that can be kept in the local tier
+}
+
 func newRemote[T any](r *Redis, name string, c codec.Codec, stats *counters) *remote[T] {
 	return &remote[T]{redis: r, space: r.prefix + name + ":", codec: c, stats: stats}
 }
 
-// read returns what Redis has under the key, fresh or stale, or nil. An error of Redis is counted, and is a miss.
-func (m *remote[T]) read(ctx context.Context, key string, p Policy) *record[T] {
-	b, err := call(ctx, m.redis, "get", nil, func(ctx context.Context) ([]byte, error) {
-		return m.redis.client.Get(ctx, m.space+key).Bytes()
-	})
-	if err != nil {
-		m.countErrors(err, 1)
-		return nil
+// request is one command for each of the held keys.
+func (m *remote[T]) request(name string, holds []hold[T], command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) request {
+	keys := make([]string, len(holds))
+	for i, h := range holds {
+		keys[i] = m.space + h.key
 	}
-	return m.decode(b, m.redis.now(ctx), p)
+	return request{name: name, keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+		return command(ctx, to, i, keys[i])
+	}}
 }
 
-// readMany is read for many keys in one round trip (per node of a Cluster).
-func (m *remote[T]) readMany(ctx context.Context, holds []hold[T], p Policy) []*record[T] {
-	key := func(i int) string { return m.space + holds[i].key }
-	replies := make([]*redis.StringCmd, len(holds)) // nil: the whole call failed
-	eachGroup(m.redis.byNode(ctx, len(holds), key), func(group []int) {
-		cmds, err := m.pipelined(ctx, "get", nil, func(ctx context.Context, pipe redis.Pipeliner) {
-			for _, i := range group {
-				pipe.Get(ctx, key(i))
-			}
-		})
-		if err != nil {
-			m.countErrors(err, len(group))
-			return
-		}
-		for n, i := range group {
-			replies[i], _ = cmds[n].(*redis.StringCmd)
-		}
-	})
-	records := make([]*record[T], len(holds))
-	at := m.redis.now(ctx)
-	for i, reply := range replies {
-		if reply == nil {
+// read returns what Redis has under the keys. Errors of Redis are counted.
+func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy) []finding[T] {
+	answers := m.redis.do(ctx, m.request("get", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+		return to.Get(ctx, key)
+	}))
+	m.countErrors(answers)
+	findings := make([]finding[T], len(holds))
+	var foreign []int
+	for i, a := range answers {
+		f := &findings[i]
+		f.answer = a
+		if a.err != nil {
 			continue
 		}
-		if b, err := reply.Bytes(); err != nil {
-			m.countErrors(err, 1)
-		} else {
-			records[i] = m.decode(b, at, p)
+		b, err := a.cmd.(*redis.StringCmd).Bytes()
+		if err != nil { // redis.Nil
+			f.vacant = true
+			continue
+		}
+		m.decode(ctx, f, b, p)
+		if f.record != nil && !f.framed() {
+			foreign = append(foreign, i)
 		}
 	}
-	return records
+	m.limit(ctx, holds, findings, foreign)
+	return findings
 }
 
-// pipelined makes one call of many commands, each of which tells its own error: one may fail where others come through.
-func (m *remote[T]) pipelined(ctx context.Context, name string, ended func(),
-	queue func(context.Context, redis.Pipeliner)) ([]redis.Cmder, error) {
-	return call(ctx, m.redis, name, ended, func(ctx context.Context) ([]redis.Cmder, error) {
-		cmds, _ := m.redis.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			queue(ctx, pipe)
-			return nil
-		})
-		return cmds, nil
-	})
-}
-
-func (m *remote[T]) countErrors(err error, n int) {
-	if !errors.Is(err, redis.Nil) && !errors.Is(err, context.Canceled) {
-		m.stats.redisErrors.Add(uint64(n))
+// limit lets the records that other programs wrote expire when Redis's keys do: no frame says when that is, and Redis tells
+// of it up to a second late.
+func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []finding[T], foreign []int) {
+	theirs := make([]hold[T], len(foreign))
+	for n, i := range foreign {
+		theirs[n] = holds[i]
+	}
+	answers := m.redis.do(ctx, m.request("pttl", theirs, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+		return to.PTTL(ctx, key)
+	}))
+	m.countErrors(answers)
+	for n, i := range foreign {
+		r := findings[i].record
+		if answers[n].err != nil {
+			findings[i].err = answers[n].err
+		} else if left := answers[n].cmd.(*redis.DurationCmd).Val(); left != -1 { // without expiry
+			r.freshUntil = min(r.freshUntil, now().add(left))
+		}
 	}
 }
 
-// decode makes a record of what Redis holds; nil if it can't be one of this cache's.
-func (m *remote[T]) decode(b []byte, at time.Time, p Policy) *record[T] {
+func (m *remote[T]) countErrors(answers []answer) {
+	for _, a := range answers {
+		if a.err != nil && !errors.Is(a.err, context.Canceled) {
+			m.stats.redisErrors.Add(1)
+		}
+	}
+}
+
+// decode finds out what Redis holds.
+func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Policy) {
 	read := now()
+	if l, ok := parseLease(b); ok {
+		f.seen, f.lease = l.seen(), b
+		return
+	}
 	r := &record[T]{created: read, freshUntil: read.add(p.localTTL())}
 	payload := b
-	if isFrame(b) {
-		f, err := parseFrame(b)
-		if err != nil || f.codec != m.codec.Name() {
+	f.vacant = len(b) == 0 // nothing to be missed
+	if isFrame(b) || isLease(b) {
+		f.vacant = true
+		fr, err := parseFrame(b)
+		if err != nil || fr.codec != m.codec.Name() {
+			f.seen = seen{there: true, bytes: string(b)}
 			m.stats.codecErrors.Add(1)
-			return nil
+			return
 		}
-		age := max(0, at.Sub(f.created))
-		r.created, r.freshUntil = read.add(-age), read.add(f.freshFor-age)
-		r.absent, r.tags, payload = f.notFound, f.tags, f.payload
+		f.seen = seen{there: true, bytes: string(b[:frameHead]), head: true}
+		age := max(0, m.redis.now(ctx).Sub(fr.created))
+		r.created, r.freshUntil = read.add(-age), read.add(fr.freshFor-age)
+		if fr.expired {
+			r.freshUntil = min(r.freshUntil, read)
+		}
+		r.absent, payload = fr.notFound, fr.payload
+		r.marks = marks{fr.era, fr.count, fr.tags}
+	} else {
+		f.seen = seen{there: true, bytes: string(b)}
 	}
-	if r.absent {
-		return r
+	if !r.absent {
+		if err := m.codec.Unmarshal(payload, &r.value); err != nil {
+			m.stats.codecErrors.Add(1)
+			return
+		}
 	}
-	if err := m.codec.Unmarshal(payload, &r.value); err != nil {
-		m.stats.codecErrors.Add(1)
-		return nil
-	}
-	return r
+	f.record, f.vacant = r, false
 }
+
+// framed answers whether the record came out of a frame, and not from another program.
+func (f *finding[T]) framed() bool { return f.seen.head }
 
 // encode returns the frame that read makes a record of again.
 func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 	f := frame{
+		id:       rand.Uint64(),
 		notFound: r.absent,
 		codec:    m.codec.Name(),
 		created:  m.redis.now(ctx),
 		freshFor: r.freshUntil.since(r.created),
+		era:      r.era,
+		count:    r.count,
 		tags:     r.tags,
 	}
 	if !r.absent {
@@ -131,67 +164,90 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 	return f.append(make([]byte, 0, f.size())), nil
 }
 
-// write makes the changes in one round trip (per node of a Cluster), and returns one of the errors. ended is called when
-// nothing more of it can come to Redis from here.
-func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()) error {
-	switch len(changes) {
-	case 0:
-		ended()
-		return nil
-	case 1:
-		_, err := call(ctx, m.redis, "write", ended, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, m.queue(ctx, m.redis.client, changes[0]).Err()
-		})
-		if err != nil {
-			m.countErrors(err, 1)
-		}
-		return err
-	}
-	groups := m.redis.byNode(ctx, len(changes), func(i int) string { return m.space + changes[i].hold.key })
-	var underWay atomic.Int32
-	underWay.Store(int32(len(groups)))
-	var failure atomic.Pointer[error]
-	eachGroup(groups, func(group []int) {
-		err := m.writeGroup(ctx, changes, group, func() {
-			if underWay.Add(-1) == 0 {
-				ended()
-			}
-		})
-		if err != nil {
-			failure.Store(&err)
+// write makes the changes, whatever the keys hold. ended is called when nothing more of it can come to Redis from here.
+func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()) []answer {
+	q := m.request("write", holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+		switch ch := changes[i]; {
+		case ch.expire:
+			return to.Eval(ctx, expiring, []string{key}, frameMagic+string(rune(frameVersion)), frameExpired)
+		case ch.frame == nil:
+			return to.Del(ctx, key)
+		default:
+			return to.Set(ctx, key, ch.frame, ch.ttl)
 		}
 	})
-	if err := failure.Load(); err != nil {
-		return *err
+	q.ended = ended
+	return m.settle(ctx, q)
+}
+
+// expiring marks a frame as expired, and deletes anything else, of whatever type: that can't be marked.
+const expiring = `if redis.pcall('GETRANGE',KEYS[1],0,#ARGV[1]-1)==ARGV[1] then redis.call('SETRANGE',KEYS[1],ARGV[2],'\1')
+else redis.call('DEL',KEYS[1]) end`
+
+// replace makes the changes of those keys that still hold what was seen there.
+func (m *remote[T]) replace(ctx context.Context, changes []change[T]) []answer {
+	return m.settle(ctx, m.request("store", holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+		ch := changes[i]
+		return swap{ch.seen, ch.frame, ch.ttl}.queue(ctx, to, key)
+	}))
+}
+
+// settle makes a request that changes keys, and tells the others.
+func (m *remote[T]) settle(ctx context.Context, q request) []answer {
+	answers := m.redis.do(ctx, q)
+	m.countErrors(answers)
+	if m.redis.options.Invalidation != PubSub {
+		return answers
+	}
+	if err := m.redis.publish(ctx, q.keys); err != nil {
+		for i := range answers {
+			answers[i].err = errors.Join(answers[i].err, err)
+		}
+	}
+	return answers
+}
+
+// lease tries to put the lease in the place of what was seen under the keys, and answers for which it did.
+func (m *remote[T]) lease(ctx context.Context, holds []hold[T], was []seen, l lease) []answer {
+	value := l.bytes()
+	answers := m.redis.do(ctx, m.request("lease", holds, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+		if !was[i].there {
+			return to.SetNX(ctx, key, value, l.ttl)
+		}
+		return swap{was[i], value, l.ttl}.queue(ctx, to, key)
+	}))
+	m.countErrors(answers)
+	return answers
+}
+
+// extend lets the lease run on under the keys that still hold it.
+func (m *remote[T]) extend(ctx context.Context, holds []hold[T], l lease) []answer {
+	is := make([]seen, len(holds))
+	for i := range is {
+		is[i] = l.seen()
+	}
+	return m.lease(ctx, holds, is, l)
+}
+
+func (a answer) leased() bool {
+	cmd, ok := a.cmd.(*redis.BoolCmd)
+	return ok && a.err == nil && cmd.Val() || a.swapped()
+}
+
+func holdsOf[T any](changes []change[T]) []hold[T] {
+	holds := make([]hold[T], len(changes))
+	for i, ch := range changes {
+		holds[i] = ch.hold
+	}
+	return holds
+}
+
+// firstError is the error of a request.
+func firstError(answers []answer) error {
+	for _, a := range answers {
+		if a.err != nil {
+			return a.err
+		}
 	}
 	return nil
-}
-
-// writeGroup makes those of the changes that one node has.
-func (m *remote[T]) writeGroup(ctx context.Context, changes []change[T], group []int, ended func()) (err error) {
-	cmds, err := m.pipelined(ctx, "write", ended, func(ctx context.Context, pipe redis.Pipeliner) {
-		for _, i := range group {
-			m.queue(ctx, pipe, changes[i])
-		}
-	})
-	if err != nil {
-		m.countErrors(err, len(group))
-		return err
-	}
-	for _, cmd := range cmds {
-		if cmd.Err() != nil {
-			m.countErrors(cmd.Err(), 1)
-			err = fmt.Errorf("tiered: redis: write: %w", cmd.Err())
-		}
-	}
-	return err
-}
-
-// queue gives a change to Redis, or to a pipeline.
-func (m *remote[T]) queue(ctx context.Context, to redis.Cmdable, ch change[T]) redis.Cmder {
-	key := m.space + ch.hold.key
-	if ch.frame == nil {
-		return to.Del(ctx, key)
-	}
-	return to.Set(ctx, key, ch.frame, ch.ttl)
 }

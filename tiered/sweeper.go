@@ -35,11 +35,11 @@ func (s *sweeper[T]) run() {
 	}
 }
 
-// sweep returns how long it looked for what has expired.
+// sweep returns how long it looked for what has expired, or was invalidated.
 func (s *sweeper[T]) sweep(at instant) time.Duration {
 	var expired []*item[T]
 	s.local.cache.IterValues(func(it *item[T]) (stop bool) {
-		if it.state(at) == Stale {
+		if it.state(at) == Stale || !it.intact() {
 			expired = append(expired, it)
 		}
 		return s.quits()

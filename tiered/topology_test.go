@@ -117,7 +117,7 @@ func TestClusterWithADeadNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader := open(t, client, o, 500*time.Millisecond)
-	if _, err := reader.Get(t.Context(), "to know the cluster"); err != tiered.ErrNotFound {
+	if _, err := reader.Get(t.Context(), keys[0]); err != nil { // to know the cluster, and the cache's era
 		t.Error(err)
 	}
 	dead := c.Masters()[0]
@@ -127,7 +127,7 @@ func TestClusterWithADeadNode(t *testing.T) {
 	if err != nil || len(got) < 150 || len(got) >= 300 {
 		t.Errorf("%d of 300 keys, %v; want those of two nodes", len(got), err)
 	}
-	if s := reader.Stats(); s.RedisErrors != uint64(300-len(got)) {
+	if s := reader.Stats(); s.RedisErrors < uint64(300-len(got)) {
 		t.Errorf("stats %+v", s)
 	}
 	if err := reader.SetMany(t.Context(), values); err == nil {

@@ -10,15 +10,19 @@ import (
 
 // change is what a key is to hold after a write, or after a load.
 type change[T any] struct {
-	hold  hold[T]
-	item  *item[T]      // in the local tier; nil: nothing
-	frame []byte        // in Redis; nil: nothing
-	ttl   time.Duration // there
+	hold   hold[T]
+	item   *item[T]      // in the local tier; nil: nothing
+	frame  []byte        // in Redis; nil: nothing
+	ttl    time.Duration // there
+	seen   seen          // of a load: what the frame is to replace
+	expire bool          // the frame that is there is to stay, as a stale one
+	began  instant       // when the value was made, at the earliest
 }
 
-// Set stores the value in both tiers; tags label it, for Lookup. When it returns nil, no read of the key through this
-// cache that starts afterwards gets an older value: a load under way is superseded, and its result isn't stored. If
-// Redis fails, Set returns its error, and the local tier has the value all the same. While a write that Redis didn't
+// Set stores the value in both tiers; InvalidateTags of one of its tags makes it invalid. When it returns nil, no read of
+// the key through this cache that starts afterwards gets an older value: a load under way, in whatever process, is
+// superseded, and its result isn't stored. If Redis fails, Set returns its error, and the local tier has the value for as
+// long as Redis doesn't answer. While a write that Redis didn't
 // answer in time is still on its way, later writes of its key fail too: it must not arrive after them. (What a frozen
 // server has received before it was frozen is out of reach.)
 func (c *Cache[T]) Set(ctx context.Context, key string, value T, tags ...string) error {
@@ -40,6 +44,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if err := c.usable(keys...); err != nil {
 		return err
 	}
+	at, bound, late := c.enroll(ctx, tags)
 	changes := make([]change[T], len(keys))
 	for i, key := range keys {
 		v := value(key)
@@ -48,17 +53,57 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 		}
 		var err error
 		h := hold[T]{key: key, hash: c.hash(key)}
-		if changes[i], err = c.change(ctx, h, newRecord(v, false, c.policy, tags), c.policy); err != nil {
+		if changes[i], err = c.change(ctx, h, newRecord(v, false, c.policy, at.marks(tags)), bound, c.policy); err != nil {
 			return err
 		}
 	}
-	return c.write(ctx, changes)
+	if err := c.write(ctx, changes); err != nil {
+		return err
+	}
+	return late
+}
+
+// enroll returns the place among the invalidations of values that are being set. Of one that comes at the same time it
+// may be before or after; but a tag that is new at the time takes another attempt.
+func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bonds, err error) {
+	began := now()
+	if c.remote != nil && c.remote.redis.anyStream().deaf {
+		c.tags.heardCount() // an era that nobody heard of the end of would hide the values
+	}
+	for range 3 {
+		if at, err = c.tags.stamp(ctx); err == nil {
+			b, err = c.tags.enroll(ctx, at, tags, c.policy.TTL)
+		}
+		if err != nil {
+			return at, c.tags.attach(c.tags.lastKnown(), tags, c.temporary(began), c.tags.own.Load()), err
+		}
+		if b != nil {
+			return at, b, nil
+		}
+		c.tags.heardCount()
+	}
+	return at, nil, nil
+}
+
+// temporary is the proof of a value that Redis doesn't have: whoever hid it did so no longer ago than that it was made.
+func (c *Cache[T]) temporary(began instant) *proof {
+	return newProof(began.add(c.remote.redis.maxAge()))
 }
 
 // Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts
 // afterwards gets the deleted value, nor one whose load was under way. If Redis fails, Delete returns its error, and the
 // local tier no longer has the keys all the same.
 func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
+	return c.remove(ctx, keys, false)
+}
+
+// Expire makes the keys stale: no read gets their values any more, but the next load does, as e.Value, if Redis has it.
+// Otherwise, and for what another program wrote, it is like Delete, whose promises it keeps.
+func (c *Cache[T]) Expire(ctx context.Context, keys ...string) error {
+	return c.remove(ctx, keys, true)
+}
+
+func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error {
 	if err := c.usable(keys...); err != nil {
 		return err
 	}
@@ -67,24 +112,46 @@ func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
 	}
 	changes := make([]change[T], len(keys))
 	for i, key := range keys {
-		changes[i].hold = hold[T]{key: key, hash: c.hash(key)}
+		changes[i] = change[T]{hold: hold[T]{key: key, hash: c.hash(key)}, expire: expire}
 	}
 	return c.write(ctx, changes)
 }
 
-// change returns the change to a record. Its error is that of the codec; the change then is right but for Redis, where
-// it leaves nothing.
-func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], p Policy) (change[T], error) {
+// InvalidateTags makes every value that has one of the tags invalid, however many there are, and what a load that has
+// begun may bring. When it returns nil, no read through this cache that starts afterwards gets one; other processes follow
+// as soon as they hear of it, see [RedisOptions].Heartbeat. If Redis fails it returns the error, and only this process's
+// local tier follows. A cache without Redis knows 131,072 tags at a time: a value is lost with its tag.
+func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
+	if err := c.usable(); err != nil || len(tags) == 0 {
+		return err
+	}
+	return c.tags.invalidate(ctx, tags)
+}
+
+// Clear is InvalidateTags for all values of the cache's name, at the cost of one write to Redis. What other programs wrote
+// under its keys stays.
+func (c *Cache[T]) Clear(ctx context.Context) error {
+	if err := c.usable(); err != nil {
+		return err
+	}
+	err := c.tags.clear(ctx)
+	c.guards.forget()
+	return err
+}
+
+// change returns the change to a record, whose bonds are nil if it is invalid already. Its error is that of the codec.
+func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *bonds, p Policy) (change[T], error) {
 	if !r.kept() {
 		return change[T]{hold: h}, nil
 	}
-	ch := change[T]{hold: h, item: c.local.newItem(h.key, h.hash, r, p.localUntil(r.created, r.freshUntil))}
-	if c.remote == nil {
-		return ch, nil
+	ch := change[T]{hold: h, ttl: wholeMillis(r.freshUntil.since(r.created)), began: r.created}
+	if b != nil {
+		ch.item = c.local.newItem(h.key, h.hash, r, *b, p.localUntil(r.created, r.freshUntil))
 	}
 	var err error
-	ch.frame, err = c.remote.encode(ctx, r)
-	ch.ttl = wholeMillis(r.freshUntil.since(r.created))
+	if c.remote != nil {
+		ch.frame, err = c.remote.encode(ctx, r)
+	}
 	return ch, err
 }
 
@@ -95,7 +162,7 @@ func (c *Cache[T]) write(ctx context.Context, changes []change[T]) error {
 		changes[i].hold = c.guards.overtake(ch.hold.key, ch.hold.hash)
 	}
 	if c.remote == nil {
-		c.finish(changes)
+		c.finish(changes, nil)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.remote.redis.timeout)
@@ -107,8 +174,9 @@ func (c *Cache[T]) write(ctx context.Context, changes []change[T]) error {
 		err = cmp.Or(err, late)
 	}
 	if len(busy) > 0 {
-		c.finish(busy)
-		err = cmp.Or(err, fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()))
+		late := fmt.Errorf("%w: %w", errTurnTaken, ctx.Err())
+		c.finish(busy, failed(len(busy), late, c.remote.redis.anyStream()))
+		err = cmp.Or(err, late)
 	}
 	return err
 }
@@ -117,42 +185,106 @@ func (c *Cache[T]) write(ctx context.Context, changes []change[T]) error {
 func (c *Cache[T]) writeInTurn(ctx context.Context, changes []change[T], wait bool) (busy []change[T], err error) {
 	turns, inTurn, busy := c.guards.takeTurns(ctx, changes, wait)
 	defer turns.done()
-	err = c.remote.write(ctx, inTurn, turns.done)
-	c.finish(inTurn)
-	return busy, err
+	for i, ch := range inTurn {
+		inTurn[i].hold = c.guards.listen(ch.hold, nil)
+	}
+	answers := c.remote.write(ctx, inTurn, turns.done)
+	c.finish(inTurn, answers)
+	return busy, firstError(answers)
 }
 
-func (c *Cache[T]) finish(changes []change[T]) {
-	for _, ch := range changes {
+func (c *Cache[T]) finish(changes []change[T], answers []answer) {
+	for i, ch := range changes {
+		if answers != nil {
+			c.tie(ch.item, answers[i], ch.began)
+		}
 		c.guards.finish(ch.hold, ch.item)
 	}
 }
 
-// keep makes the changes of loads, except for the keys that were written since they began. A key whose turn it doesn't get
-// in time is kept in the local tier alone. An error of Redis is only counted: the callers have their values.
-func (c *Cache[T]) keep(ctx context.Context, changes []change[T]) {
-	if c.remote != nil {
-		ctx, cancel := context.WithTimeout(ctx, c.remote.redis.timeout)
-		defer cancel()
-		if changes = c.keepInTurn(ctx, changes, false); len(changes) > 0 {
-			changes = c.keepInTurn(ctx, changes, true)
+// tie makes the item depend on the server that has the change. One that has a proof already isn't there. What Redis may not
+// have is served for as long as nobody else's change can be older than a local hit may be, and then only while Redis
+// doesn't answer.
+func (c *Cache[T]) tie(it *item[T], a answer, began instant) {
+	if it == nil {
+		return
+	}
+	it.stream = a.stream
+	if it.proof == nil && a.err != nil {
+		it.proof = c.temporary(began)
+	}
+	if it.proof == nil {
+		it.proof = a.proof
+	}
+}
+
+// store puts what was loaded into the tiers: into Redis only in the place of the load's lease, or of what a refresh was to
+// replace. An error of Redis is only counted: the callers have their values.
+func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T]) {
+	var changes []change[T]
+	for _, cl := range claims {
+		ch, ok := c.arrival(ctx, cl, held)
+		switch {
+		case !ok:
+		case c.remote == nil || cl.finding.err != nil:
+			c.guards.arrive(ch.hold, ch.item)
+		default:
+			changes = append(changes, ch)
 		}
 	}
-	c.arrive(changes)
-}
-
-// keepInTurn is writeInTurn for loads.
-func (c *Cache[T]) keepInTurn(ctx context.Context, changes []change[T], wait bool) (busy []change[T]) {
-	turns, inTurn, busy := c.guards.takeTurns(ctx, changes, wait)
-	defer turns.done()
-	overtaken := func(ch change[T]) bool { return !c.guards.current(ch.hold) }
-	_ = c.remote.write(ctx, slices.DeleteFunc(slices.Clone(inTurn), overtaken), turns.done)
-	c.arrive(inTurn)
-	return busy
-}
-
-func (c *Cache[T]) arrive(changes []change[T]) {
-	for _, ch := range changes {
-		c.guards.arrive(ch.hold, ch.item)
+	if len(changes) == 0 {
+		return
 	}
+	var over []hold[T]
+	for i, a := range c.remote.replace(ctx, changes) {
+		ch := changes[i]
+		if a.err == nil {
+			over = append(over, ch.hold)
+		}
+		if a.err != nil && ch.item != nil || a.swapped() {
+			c.tie(ch.item, a, ch.began)
+			c.guards.arrive(ch.hold, ch.item)
+		}
+	}
+	held.drop(over)
+	c.guards.tell(over)
+}
+
+// arrival returns the change that a load makes; false: none.
+func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (change[T], bool) {
+	h := c.guards.listen(cl.flight.hold, nil)
+	none := change[T]{hold: h, seen: cl.finding.seen}
+	if cl.leased {
+		none.seen = held.seen
+	}
+	r := cl.result
+	if r == nil || !c.guards.current(h) {
+		return none, cl.leased
+	}
+	if !r.kept() {
+		return none, cl.leased || cl.flight.refresh
+	}
+	b, err := c.bind(ctx, cl)
+	if b == nil || err != nil {
+		return none, cl.leased
+	}
+	ch, err := c.change(ctx, h, r, b, cl.policy)
+	if err != nil {
+		return none, cl.leased || cl.flight.refresh // what it was to replace isn't what its callers got
+	}
+	ch.seen, ch.began = none.seen, cl.began
+	return ch, true
+}
+
+// bind returns the bonds of a load's result; nil: it was invalidated already.
+func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*bonds, error) {
+	r := cl.result
+	if cl.finding.err == nil {
+		return c.tags.enroll(ctx, cl.stamp, r.tags, r.freshUntil.since(r.created))
+	}
+	b := c.tags.attach(cl.stamp, r.tags, c.temporary(cl.began), cl.flight.began)
+	if b != nil {
+		b.stream = cl.finding.stream
+	}
+	return b, nil
 }

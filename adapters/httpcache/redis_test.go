@@ -46,7 +46,8 @@ func TestSecondProcessHits(t *testing.T) {
 		}
 	}
 	o.expectRuns(t, 1)
-	if s := second.Stats().Tiers; s.RemoteHits != 1 || s.LocalHits != 1 {
+	// The second's local tier may hear of the first's store only after the first hit, and then asks Redis once more.
+	if s := second.Stats().Tiers; s.RemoteHits == 0 || s.RemoteHits+s.LocalHits != 2 {
 		t.Errorf("%+v", s)
 	}
 	if w := get(second.Handler(o), "/a?x=1", "If-None-Match", get(first.Handler(o), "/a?x=1").Header().Get("ETag")); w.Code != 304 {
@@ -153,6 +154,8 @@ func TestPurgeReachesRedis(t *testing.T) {
 func TestRedisDown(t *testing.T) {
 	server := redistest.Start(t)
 	o := text("hello")
+	first := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)})
+	get(first.Handler(o), "/a") // before c can hear of it, which would have to read it again
 	c := newCache(t, httpcache.Options{TTL: minute, Redis: connectWithin(t, server, 20*time.Millisecond)})
 	h := c.Handler(o)
 	get(h, "/a")

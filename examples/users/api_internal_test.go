@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/examples/internal/redisdb"
 	"github.com/tiercache/tiercache/examples/internal/userdb"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
@@ -21,9 +22,9 @@ const (
 )
 
 func TestListIsCached(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, client *redis.Client) {
+	onEachRedis(t, func(t *testing.T, server *redisdb.Redis) {
 		db := newDB(t)
-		p := newProcess(t, db, client)
+		p := newProcess(t, db, server)
 		first, body := p.get(listPath)
 		if got, want := first.Header.Get("Cache-Status"), cacheName+"; fwd=uri-miss; stored"; got != want {
 			t.Errorf("first: Cache-Status is %q, want %q", got, want)
@@ -50,7 +51,7 @@ func TestListIsCached(t *testing.T) {
 			t.Errorf("If-None-Match: %s with %d bytes, want 304 with none", notModified.Status, len(empty))
 		}
 
-		other := newProcess(t, db, client)
+		other := newProcess(t, db, server)
 		if _, same := other.get(listPath); same != body || other.pages.Stats().Tiers.RemoteHits != 1 {
 			t.Errorf("another process: the same body: %v, RemoteHits %d, want 1", same == body, other.pages.Stats().Tiers.RemoteHits)
 		}
@@ -58,10 +59,10 @@ func TestListIsCached(t *testing.T) {
 }
 
 func TestListInRedis(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, client *redis.Client) {
-		p := newProcess(t, newDB(t), client)
+	onEachRedis(t, func(t *testing.T, server *redisdb.Redis) {
+		p := newProcess(t, newDB(t), server)
 		p.get(listPath + "?skip=0&limit=20")
-		ttl, err := client.TTL(t.Context(), "tc:"+cacheName+":get:/api/v1/users:limit=20&skip=0").Result()
+		ttl, err := server.Client.TTL(t.Context(), "tc:"+cacheName+":get:/api/v1/users:limit=20&skip=0").Result()
 		if err != nil || ttl <= 0 || ttl > time.Minute {
 			t.Errorf("the page's key has the TTL %v, %v, want up to a minute", ttl, err)
 		}
@@ -69,14 +70,14 @@ func TestListInRedis(t *testing.T) {
 }
 
 func TestUpdateIsSeenAtOnce(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, client *redis.Client) {
+	onEachRedis(t, func(t *testing.T, server *redisdb.Redis) {
 		db := newDB(t)
-		p := newProcess(t, db, client)
+		p := newProcess(t, db, server)
 		_, before := p.get(listPath + "/7")
 		_, pageBefore := p.get(listPath)
 		p.get(listPath + "/7")
-		if s := p.service.Stats(); s.Loads != 1 || s.LocalHits != 1 {
-			t.Errorf("two GETs: %d loads, %d local hits, want 1 and 1", s.Loads, s.LocalHits)
+		if s := p.service.Stats(); s.Loads != 1 || s.LocalHits+s.RemoteHits != 1 {
+			t.Errorf("two GETs: %d loads, %d hits, want 1 and 1", s.Loads, s.LocalHits+s.RemoteHits)
 		}
 
 		updated, body := p.do(http.MethodPut, listPath+"/7", grace, "")
@@ -87,7 +88,7 @@ func TestUpdateIsSeenAtOnce(t *testing.T) {
 			t.Errorf("GET after PUT: %s, want %s", after, body)
 		}
 		// A process that starts now gets it too: Redis has no older one.
-		if _, after := newProcess(t, db, client).get(listPath + "/7"); after != body {
+		if _, after := newProcess(t, db, server).get(listPath + "/7"); after != body {
 			t.Errorf("GET of another process: %s, want %s", after, body)
 		}
 		// As pages.go says, for a minute.
@@ -99,9 +100,9 @@ func TestUpdateIsSeenAtOnce(t *testing.T) {
 
 func TestUpdateWithoutRedis(t *testing.T) {
 	server := redistest.Start(t)
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1})
-	closedWith(t, client)
-	p := newProcess(t, newDB(t), client)
+	r := &redisdb.Redis{Client: redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1})}
+	closedWith(t, r)
+	p := newProcess(t, newDB(t), r)
 	p.get(listPath + "/7")
 	server.Kill()
 	updated, body := p.do(http.MethodPut, listPath+"/7", grace, "")
@@ -117,8 +118,8 @@ func TestUpdateWithoutRedis(t *testing.T) {
 }
 
 func TestNoSuchUserIsRemembered(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, client *redis.Client) {
-		p := newProcess(t, newDB(t), client)
+	onEachRedis(t, func(t *testing.T, server *redisdb.Redis) {
+		p := newProcess(t, newDB(t), server)
 		for range 3 {
 			if r, body := p.get(listPath + "/101"); r.StatusCode != http.StatusNotFound {
 				t.Errorf("GET: %s, %s", r.Status, body)
@@ -134,8 +135,8 @@ func TestNoSuchUserIsRemembered(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, client *redis.Client) {
-		p := newProcess(t, newDB(t), client)
+	onEachRedis(t, func(t *testing.T, server *redisdb.Redis) {
+		p := newProcess(t, newDB(t), server)
 		for _, c := range []struct{ method, path, body string }{
 			{http.MethodGet, "?limit=0", ""},
 			{http.MethodGet, "?limit=x", ""},
@@ -158,8 +159,8 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, client *redis.Client) {
-		p := newProcess(t, newDB(t), client)
+	onEachRedis(t, func(t *testing.T, server *redisdb.Redis) {
+		p := newProcess(t, newDB(t), server)
 		p.get(listPath)
 		p.get(listPath + "/7")
 		_, body := p.get("/stats")

@@ -44,6 +44,10 @@ var ways = []way{
 	{name: "304", conditional: true, want: counts{localHits: 1, notModified: 1}},
 }
 
+const maxDetours = 10
+
+var errOtherWay = errors.New("the answer came another way")
+
 // counts are what the cache says of an answer.
 type counts struct{ bypassed, remoteHits, localHits, notModified uint64 }
 
@@ -149,12 +153,16 @@ func (d *demo) measure(ctx context.Context, w way, pages *httpcache.Cache, url s
 		return m, err
 	}
 	var times []time.Duration
-	for range d.samples {
+	for detours := 0; len(times) < d.samples; {
 		r, err := w.request(ctx, url, etag)
 		if err != nil {
 			return m, err
 		}
 		a, err := d.sample(w, pages, r)
+		if errors.Is(err, errOtherWay) && detours < maxDetours {
+			detours++ // Redis has just told of the page's own store, which the local tier then reads again
+			continue
+		}
 		if err != nil {
 			return m, err
 		}
@@ -196,7 +204,7 @@ func (d *demo) sample(w way, pages *httpcache.Cache, r *http.Request) (a reply, 
 		return a, err
 	}
 	if got := countsOf(pages.Stats()).since(before); got != w.want {
-		return a, fmt.Errorf("the answer came another way: %+v, want %+v", got, w.want)
+		return a, fmt.Errorf("%w: %+v, want %+v", errOtherWay, got, w.want)
 	}
 	return a, nil
 }

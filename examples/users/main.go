@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	defer closing(server, &err)
 	// The list of all users is megabytes, which take a while on a slow network: hence more than the default.
-	redis, err := tiered.NewRedis(server.Client, tiered.RedisOptions{Timeout: time.Second})
+	redis, err := tiered.NewRedis(server.Client, tiered.RedisOptions{Invalidation: server.Invalidation, Timeout: time.Second})
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/tiercache/tiercache/examples/internal/redisdb"
@@ -24,15 +23,23 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // onEachRedis runs a test on the embedded Redis and on a real one.
-func onEachRedis(t *testing.T, test func(t *testing.T, client *redis.Client)) {
+func onEachRedis(t *testing.T, test func(t *testing.T, server *redisdb.Redis)) {
 	t.Helper()
 	t.Run("embedded", func(t *testing.T) {
 		r, err := redisdb.Open("")
 		must(t, err)
 		closedWith(t, r)
-		test(t, r.Client)
+		test(t, r)
 	})
-	t.Run("real", func(t *testing.T) { test(t, redistest.Start(t).Client(t)) })
+	t.Run("real", func(t *testing.T) { test(t, realRedis(t, redistest.Start(t))) })
+}
+
+func realRedis(t *testing.T, s *redistest.Server) *redisdb.Redis {
+	t.Helper()
+	r, err := redisdb.Open("redis://" + s.Addr())
+	must(t, err)
+	closedWith(t, r)
+	return r
 }
 
 func newDB(t *testing.T) *userdb.DB {
@@ -51,11 +58,11 @@ type process struct {
 	url   string
 }
 
-func newProcess(t *testing.T, db *userdb.DB, client *redis.Client) *process {
+func newProcess(t *testing.T, db *userdb.DB, r *redisdb.Redis) *process {
 	t.Helper()
 	p := &process{t: t, api: api{db: db}}
 	var err error
-	p.redis, err = tiered.NewRedis(client, tiered.RedisOptions{Timeout: 10 * time.Second}) // however busy the machine is
+	p.redis, err = tiered.NewRedis(r.Client, tiered.RedisOptions{Invalidation: r.Invalidation, Timeout: 10 * time.Second}) // however busy the machine is
 	must(t, err)
 	closedWith(t, p.redis)
 	p.service, err = NewService(db, p.redis)

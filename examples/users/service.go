@@ -26,7 +26,6 @@ func NewService(db *userdb.DB, redis *tiered.Redis) (*Service, error) {
 		Redis: redis,
 		Policy: tiered.Policy{
 			TTL:         time.Minute,
-			LocalTTL:    5 * time.Second, // what another process updates is seen here after at most this
 			NotFoundTTL: 10 * time.Second,
 		},
 	})

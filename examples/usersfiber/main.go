@@ -85,7 +85,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer closing(server, &err)
-	redis, err := tiered.NewRedis(server.Client, tiered.RedisOptions{})
+	redis, err := tiered.NewRedis(server.Client, tiered.RedisOptions{Invalidation: server.Invalidation})
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v3"
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
@@ -35,17 +34,22 @@ func TestList(t *testing.T) {
 		r, err := redisdb.Open("")
 		must(t, err)
 		closedWith(t, r)
-		testList(t, r.Client)
+		testList(t, r)
 	})
-	t.Run("real Redis", func(t *testing.T) { testList(t, redistest.Start(t).Client(t)) })
+	t.Run("real Redis", func(t *testing.T) {
+		r, err := redisdb.Open("redis://" + redistest.Start(t).Addr())
+		must(t, err)
+		closedWith(t, r)
+		testList(t, r)
+	})
 }
 
-func testList(t *testing.T, client *redis.Client) {
+func testList(t *testing.T, server *redisdb.Redis) {
 	db, err := userdb.Open(t.Context(), 100)
 	must(t, err)
 	closedWith(t, db)
 
-	app, _ := newProcess(t, db, client)
+	app, _ := newProcess(t, db, server)
 	first, body := get(t, app, "", "")
 	if got, want := first.Header.Get("Cache-Status"), "usersfiber-pages; fwd=uri-miss; stored"; got != want {
 		t.Errorf("first: Cache-Status is %q, want %q", got, want)
@@ -66,16 +70,16 @@ func testList(t *testing.T, client *redis.Client) {
 		t.Errorf("?limit=0: %s, want 400", r.Status)
 	}
 
-	other, pages := newProcess(t, db, client)
+	other, pages := newProcess(t, db, server)
 	if _, same := get(t, other, "", ""); same != body || pages.Stats().Tiers.RemoteHits != 1 {
 		t.Errorf("another process: the same body: %v, RemoteHits %d, want 1", same == body, pages.Stats().Tiers.RemoteHits)
 	}
 }
 
 // newProcess makes what one process has.
-func newProcess(t *testing.T, db *userdb.DB, client *redis.Client) (*fiber.App, *httpcache.Cache) {
+func newProcess(t *testing.T, db *userdb.DB, server *redisdb.Redis) (*fiber.App, *httpcache.Cache) {
 	t.Helper()
-	r, err := tiered.NewRedis(client, tiered.RedisOptions{Timeout: 10 * time.Second}) // however busy the machine is
+	r, err := tiered.NewRedis(server.Client, tiered.RedisOptions{Invalidation: server.Invalidation, Timeout: 10 * time.Second}) // however busy the machine is
 	must(t, err)
 	closedWith(t, r)
 	pages, err := newPages(r)

@@ -7,12 +7,15 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered"
 )
 
 // Redis is a client, with the server that it talks to if that is embedded.
 type Redis struct {
-	Client   *redis.Client
-	Describe string // for people
+	Client       *redis.Client
+	Describe     string              // for people
+	Invalidation tiered.Invalidation // that the server can do
 
 	embedded *miniredis.Miniredis // nil: the server is somebody else's
 }
@@ -39,7 +42,9 @@ func embed() (*Redis, error) {
 	return &Redis{
 		Client:   redis.NewClient(&redis.Options{Addr: server.Addr()}),
 		Describe: "an embedded Redis (miniredis) at " + server.Addr() + "; -redis redis://localhost:6379 takes a real one",
-		embedded: server,
+
+		Invalidation: tiered.PubSub, // it has no client-side caching
+		embedded:     server,
 	}, nil
 }
 

@@ -1,0 +1,99 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// canary is the state of a stream's canaries. One is under way at a time.
+type canary struct {
+	underWay atomic.Bool
+	again    atomic.Bool  // another one was due meanwhile
+	sent     atomic.Int64 // the instant of the last
+	answered atomic.Int64 // the instant of the last that Redis answered, if only with an error
+}
+
+func (c *canary) last() instant { return instant(c.sent.Load()) }
+
+// beat looks after the stream with each heartbeat, and whenever it is hastened.
+func (s *stream) beat(ctx context.Context) {
+	heartbeat := time.NewTicker(s.redis.options.Heartbeat)
+	defer heartbeat.Stop()
+	for {
+		ticked := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-heartbeat.C:
+			ticked = true
+		case <-s.hurry:
+		}
+		l := s.life.Load()
+		if ticked {
+			s.lapse()
+			if l != nil {
+				if why := l.watch.tick(s.redis.options.Heartbeat, s.redis.maxAge()); why != nil {
+					l.end(why)
+					continue // its end hastens the next beat
+				}
+			}
+		}
+		if l != nil {
+			l.ping()
+		}
+		s.sing(ctx, l)
+	}
+}
+
+// sing sends a canary, unless one is still under way: go-redis may take longer over it than it is given.
+func (s *stream) sing(ctx context.Context, l *life) {
+	c := &s.canary
+	if !c.underWay.CompareAndSwap(false, true) {
+		c.again.Store(true)
+		return
+	}
+	at := now()
+	c.sent.Store(int64(at))
+	ended := func() {
+		c.underWay.Store(false)
+		if c.again.Swap(false) {
+			s.hasten()
+		}
+	}
+	s.redis.streams.running.Go(func() {
+		_, err := call(ctx, s.redis, "canary", ended, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, s.source.sing(ctx, at)
+		})
+		if ctx.Err() == nil {
+			s.sung(l, at, errors.Unwrap(err)) // the step is said in the cause
+		}
+	})
+}
+
+// sung learns what became of a canary that was sent in the life, if there was one.
+func (s *stream) sung(l *life, at instant, err error) {
+	if err != nil {
+		err = judge(stepCanary, err)
+	}
+	s.silent.Store(unanswered(err))
+	if err == nil || !unanswered(err) {
+		s.canary.answered.Store(int64(at))
+	}
+	var refused *refusal
+	switch {
+	case err == nil:
+		if l != nil {
+			l.watch.taken(at)
+		}
+	case errors.As(err, &refused):
+		s.down(now(), err)
+	default:
+		s.health.suspect(err)
+		s.settle(err)
+		if moved(err) && s.troubled != nil {
+			s.troubled()
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package tiered
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+// joinable answers whether a caller that asked for "k" now would join a load.
+func joinable(c *Cache[string]) bool {
+	s := c.guards.shard(c.hash("k"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys["k"] != nil && s.keys["k"].flight != nil
+}
+
+// isHeard waits until nobody joins the load any more that began before a change which Redis has made.
+func isHeard(t *testing.T, c *Cache[string], within time.Duration) {
+	t.Helper()
+	for deadline := time.Now().Add(within); joinable(c); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Errorf("%v after the change callers still join the load that began before it", within)
+			return
+		}
+	}
+}
+
+func TestForeignChangeEndsJoining(t *testing.T) {
+	s := redistest.Start(t)
+	c := openOn(t, s.Client(t), Policy{})
+	l := loadUnder(t, c, time.Minute)
+	s.Do("DEL", "tc:test:k")
+	isHeard(t, c, 10*time.Second)
+	close(l.end)
+	<-l.done
+}
+
+// retarder holds the first write back that has a mark in it, once it is armed.
+type retarder struct {
+	armed         atomic.Bool
+	mark          string
+	held, release chan struct{}
+	written       chan struct{}
+}
+
+func newRetarder(mark string) *retarder {
+	return &retarder{mark: mark, held: make(chan struct{}), release: make(chan struct{}), written: make(chan struct{})}
+}
+
+func (r *retarder) client(t *testing.T, s *redistest.Server) *redis.Client {
+	client := redis.NewClient(&redis.Options{
+		Addr: s.Addr(),
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return retardedConn{conn, r}, err
+		},
+		ReadTimeout: time.Minute,
+	})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+type retardedConn struct {
+	net.Conn
+	retarder *retarder
+}
+
+func (c retardedConn) Write(b []byte) (int, error) {
+	r := c.retarder
+	if !bytes.Contains(b, []byte(r.mark)) || !r.armed.CompareAndSwap(true, false) {
+		return c.Conn.Write(b)
+	}
+	close(r.held)
+	<-r.release
+	defer close(r.written)
+	return c.Conn.Write(b)
+}
+
+// A change while an extension is on its way isn't taken for the extension's own, which then changes nothing.
+func TestChangeBeforeAnExtension(t *testing.T) {
+	s := redistest.Start(t)
+	r := newRetarder("GETRANGE") // of the script that swaps
+	c := openOn(t, r.client(t, s), Policy{})
+	l := loadUnder(t, c, 3*time.Second)
+	r.armed.Store(true)
+	<-r.held
+	s.Do("DEL", "tc:test:k")
+	close(r.release)
+	<-r.written
+	isHeard(t, c, 800*time.Millisecond) // less than until the next extension
+	close(l.end)
+	<-l.done
+}
+
+// Redis reports what it changes in one turn of its event loop once: an extension and a foreign change right after it.
+func TestChangeInTheTurnOfAnExtension(t *testing.T) {
+	s := redistest.Start(t)
+	r := newRetarder("GETRANGE")
+	c := openOn(t, r.client(t, s), Policy{})
+	foreign, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Close()
+	l := loadUnder(t, c, 3*time.Second)
+	r.armed.Store(true)
+	<-r.held
+	s.Freeze()
+	close(r.release)
+	<-r.written
+	if _, err := foreign.Write([]byte("DEL tc:test:k\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	s.Thaw()
+	reply := make([]byte, 4)
+	if _, err := foreign.Read(reply); err != nil || string(reply) != ":1\r\n" {
+		t.Fatalf("%q, %v", reply, err)
+	}
+	isHeard(t, c, 800*time.Millisecond)
+	close(l.end)
+	<-l.done
+}
+
+// A load that lost its lease doesn't have the next load of its process take foreign changes for its own.
+func TestExtensionsOfALostLease(t *testing.T) {
+	s := redistest.Start(t)
+	c := openOn(t, s.Client(t), Policy{})
+	older := loadUnder(t, c, 300*time.Millisecond)
+	s.Do("DEL", "tc:test:k")
+	isHeard(t, c, 10*time.Second)
+	newer := loadUnder(t, c, time.Minute)
+	expects := func() int {
+		s := c.guards.shard(c.hash("k"))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.keys["k"].flight.echoes
+	}
+	eventually(t, "the newer lease's echo", func() bool { return expects() == 0 })
+	time.Sleep(400 * time.Millisecond) // several times what it takes the older load to extend what it thinks it has
+	if n := expects(); n != 0 {
+		t.Errorf("the newer load expects %d echoes", n)
+	}
+	if n := extended(t, s); n != 0 {
+		t.Errorf("the newer load's lease was extended %d times", n)
+	}
+	close(older.end)
+	<-older.done
+	s.Do("DEL", "tc:test:k")
+	isHeard(t, c, 3*time.Second)
+	close(newer.end)
+	<-newer.done
+}

@@ -1,0 +1,152 @@
+package tiered
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// begin begins an era in this process alone.
+func (t *tags) begin(count uint64) {
+	e := newEra(eraID{}, selfEvident)
+	t.era.Store(e)
+	t.now.Store(&stamp{e, count})
+}
+
+func newEra(id eraID, p *proof) *era {
+	e := &era{id: id, over: new(atomic.Bool)}
+	e.proof.Store(p)
+	return e
+}
+
+// stamp returns the place of a load that begins now. An older one only invalidates more.
+func (t *tags) stamp(ctx context.Context) (stamp, error) {
+	if s := t.now.Load(); s != nil && s.era.proof.Load().holds(now()) {
+		return *s, nil
+	}
+	return t.open(ctx)
+}
+
+// current returns the era of now.
+func (t *tags) current(ctx context.Context) (*era, error) {
+	if e := t.era.Load(); e != nil && e.proof.Load().holds(now()) {
+		return e, nil
+	}
+	s, err := t.open(ctx)
+	return s.era, err
+}
+
+// open asks the ledger. If that can't be had, what was last known comes with the error. It will do, for a heartbeat at a
+// time, where the era can't be had though other nodes of a Cluster may well be there, and where nothing is heard of its end
+// anyway; not where it has to be certain.
+func (t *tags) open(ctx context.Context) (s stamp, err error) {
+	last := t.last.Load()
+	if last == nil || last.era.over.Load() || last.era.id == (eraID{}) {
+		return t.ask(ctx)
+	}
+	if s, err = t.ask(ctx); err == nil {
+		return s, nil
+	}
+	r := t.ledger.redis
+	_, cluster := r.client.(*redis.ClusterClient)
+	if (cluster || r.streams.only.deaf) && !r.options.Strict {
+		last.era.proof.Store(newProof(now().add(r.options.Heartbeat)))
+		t.now.Store(last)
+		err = nil
+	}
+	return *last, err
+}
+
+// lastKnown is the stamp of a load that can't ask the ledger. Before anything is known it is of an era that stands for
+// whichever it is.
+func (t *tags) lastKnown() stamp {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last := t.last.Load(); last == nil || last.era.over.Load() {
+		t.last.Store(&stamp{era: newEra(eraID{}, unproven)})
+	}
+	return *t.last.Load()
+}
+
+// ask asks the ledger. Those who ask at the same time share the answer, but not one that was asked for before this process
+// heard of a new era.
+func (t *tags) ask(ctx context.Context) (stamp, error) {
+	ctx = context.WithoutCancel(ctx)
+	s, err, _ := t.opening.Do("", func() (any, error) {
+		t.mu.Lock()
+		eras, counts := t.erasHeard, t.countsHeard
+		t.mu.Unlock()
+		id, count, p, err := t.ledger.open(ctx, 0)
+		if err != nil {
+			return stamp{}, err
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if eras != t.erasHeard {
+			return stamp{newEra(id, unproven), count}, nil
+		}
+		s := stamp{t.learn(id, t.ledger.redis.learned(p)), count}
+		t.last.Store(&s)
+		if counts == t.countsHeard {
+			t.now.Store(&s)
+		}
+		return s, nil
+	})
+	return s.(stamp), err
+}
+
+// learn makes the era of the id the current one.
+func (t *tags) learn(id eraID, p *proof) *era {
+	known := t.era.Load()
+	if known != nil && known.id == id {
+		known.proof.Store(p)
+		return known
+	}
+	if known != nil {
+		known.over.Store(true)
+	}
+	if last := t.last.Load(); last != nil {
+		last.era.over.Store(true)
+	}
+	e := newEra(id, p)
+	t.era.Store(e)
+	return e
+}
+
+// clear makes everything invalid.
+func (t *tags) clear(ctx context.Context) (err error) {
+	if t.ledger != nil {
+		err = t.ledger.clear(ctx)
+		t.heardEra()
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.era.Load().over.Store(true)
+	t.begin(t.now.Load().count)
+	return nil
+}
+
+func (t *tags) heardEra() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.erasHeard++
+	t.opening.Forget("")
+	if e := t.era.Swap(nil); e != nil {
+		e.over.Store(true)
+	}
+	if last := t.last.Load(); last != nil {
+		last.era.over.Store(true)
+	}
+	t.now.Store(nil)
+}
+
+// learned is the proof of what was learned from the ledger. Where nothing is heard of its changes, it is asked again in a
+// while.
+func (r *Redis) learned(p *proof) *proof {
+	if p == selfEvident {
+		return newProof(now().add(r.maxAge()))
+	}
+	return p
+}

@@ -1,0 +1,223 @@
+package tiered
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Invalidation is how a process hears of what others change in Redis.
+type Invalidation uint8
+
+const (
+	// Tracking has Redis itself report every change of a key under the Prefix, whoever made it.
+	Tracking Invalidation = iota
+	// PubSub has the caches publish what they change. It doesn't see foreign writers, evictions or a FLUSHALL. In a
+	// Cluster the messages of writers that see different topologies, as in a failover, may overtake each other on
+	// their way between the nodes, and so may be late by more than Heartbeat + Timeout.
+	PubSub
+	// None hears nothing: another process's change shows after LocalTTL, that of a tag or by Clear after
+	// Heartbeat + Timeout, for which the local tier asks Redis at that interval. Who waits for another process's load
+	// polls.
+	None
+)
+
+const (
+	defaultHeartbeat = time.Second
+	minFirstOutcome  = 500 * time.Millisecond // NewRedis waits at least this long
+)
+
+// streams are those of one Redis: one a master, or a single one.
+type streams struct {
+	only     *stream   // nil with a Cluster's topology
+	topology *topology // nil with a single stream
+	bulletin *bulletin // nil unless PubSub
+
+	id      string // tells this Redis object from all others
+	life    context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	late    atomic.Bool // NewRedis waits for no outcome any more
+}
+
+func (r *Redis) startStreams() error {
+	ss := &r.streams
+	ss.id = randomID()
+	ss.life, ss.stop = context.WithCancel(context.Background())
+	var err error
+	switch mode := r.options.Invalidation; mode {
+	case None:
+		ss.only = &stream{deaf: true}
+		ss.only.current.Store(selfEvident)
+	case PubSub:
+		if ss.bulletin, err = newBulletin(r); err == nil {
+			ss.only = newStream(r, ss.bulletin, ss.bulletin.name)
+		}
+	default:
+		switch client := r.client.(type) {
+		case *redis.Client:
+			addr := client.Options().Addr
+			ss.only = newStream(r, &tracker{redis: r, options: client.Options(), client: client}, addr)
+		case *redis.ClusterClient:
+			ss.topology = newTopology(r, client)
+		default:
+			err = fmt.Errorf("tiered: NewRedis: Tracking takes a *redis.Client or a *redis.ClusterClient, not a %T: "+
+				"want one of those, or RedisOptions.Invalidation: None", client)
+		}
+	}
+	if err == nil {
+		err = r.firstOutcome()
+	}
+	if err != nil {
+		_ = r.Close()
+	}
+	return err
+}
+
+// firstOutcome waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
+// error only where they won't ever.
+func (r *Redis) firstOutcome() error {
+	ss := &r.streams
+	defer ss.outcomesAreLate()
+	late, stop := context.WithTimeout(ss.life, max(2*r.timeout, minFirstOutcome))
+	defer stop()
+	switch {
+	case ss.topology != nil:
+		ss.running.Go(func() { ss.topology.run(ss.life) })
+		select {
+		case <-ss.topology.seen:
+		case <-late.Done():
+		}
+	case !ss.only.deaf:
+		ss.only.start(ss.life)
+	}
+	if ss.topology != nil {
+		if err := ss.topology.refused(); err != nil {
+			return fmt.Errorf("tiered: NewRedis: %w", err)
+		}
+	}
+	proven := false
+	for _, s := range ss.all() {
+		if s.deaf {
+			break
+		}
+		select {
+		case <-s.settled:
+			if s.refused != nil {
+				return fmt.Errorf("tiered: NewRedis: redis %s: %w", s.health.where(), s.refused)
+			}
+			proven = proven || s.proof().holds(now())
+		case <-late.Done():
+		}
+	}
+	if proven { // Redis answers
+		if err := r.checkRights(late); err != nil {
+			return fmt.Errorf("tiered: NewRedis: %w", err)
+		}
+	}
+	return nil
+}
+
+// outcomesAreLate has the streams log what NewRedis doesn't return any more.
+func (ss *streams) outcomesAreLate() {
+	ss.late.Store(true)
+	ss.settleLate()
+}
+
+func (ss *streams) settleLate() {
+	if !ss.late.Load() {
+		return
+	}
+	for _, s := range ss.all() {
+		if !s.deaf {
+			s.settle(errStarting)
+		}
+	}
+}
+
+// all returns the streams in the order of their addresses.
+func (ss *streams) all() []*stream {
+	if ss.only != nil {
+		return []*stream{ss.only}
+	}
+	if ss.topology == nil {
+		return nil
+	}
+	var all []*stream
+	for _, s := range *ss.topology.streams.Load() {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *stream) int { return cmp.Compare(a.health.name, b.health.name) })
+	return all
+}
+
+// streamOf returns the stream of a Cluster's node. Where there is none, since the node isn't a master that is known, it
+// is one that proves nothing.
+func (r *Redis) streamOf(node *redis.Client) *stream {
+	if r.streams.only != nil {
+		return r.streams.only
+	}
+	return r.streams.topology.streamOf(node.Options().Addr)
+}
+
+// closeStreams returns when nothing of the streams runs any more. What isn't proved may be served from then on: there is
+// no Redis to ask.
+func (r *Redis) closeStreams() {
+	ss := &r.streams
+	ss.stop()
+	ss.running.Wait()
+	for _, s := range ss.all() {
+		s.silent.Store(true)
+	}
+	if ss.topology != nil {
+		ss.topology.unknown.silent.Store(true)
+	}
+}
+
+// publish tells the other processes of changed keys.
+func (r *Redis) publish(ctx context.Context, keys []string) error {
+	if r.streams.bulletin == nil {
+		return nil
+	}
+	return r.streams.bulletin.publish(ctx, keys)
+}
+
+// Status returns nil while all invalidations arrive, else an error that says for how long they haven't, and why. It asks
+// nobody and is cheap.
+func (r *Redis) Status() error {
+	if r.calls.isOver() {
+		return ErrClosed
+	}
+	if t := r.streams.topology; t != nil {
+		if err := t.status(); err != nil {
+			return err
+		}
+	}
+	var errs []error
+	for _, s := range r.streams.all() {
+		errs = append(errs, s.status())
+	}
+	return errors.Join(errs...)
+}
+
+// maxAge is how old what a proof vouches for can be.
+func (r *Redis) maxAge() time.Duration { return r.options.Heartbeat + r.timeout }
+
+// side is what begins the keys and channels that aren't a cache's. No key of a cache begins with it.
+func (r *Redis) side() string { return strings.TrimSuffix(r.prefix, ":") + "!" }
+
+func randomID() string {
+	id := make([]byte, idLen/2)
+	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
+}

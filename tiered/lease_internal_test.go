@@ -1,0 +1,190 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+func TestLeaseBytes(t *testing.T) {
+	l := newLease(time.Minute)
+	l.extended = 300
+	got, ok := parseLease(l.bytes())
+	if !ok || got != l || l.ttl != leaseMax {
+		t.Errorf("%+v became %+v, %v", l, got, ok)
+	}
+	if other := newLease(time.Second); other.token == l.token || other.ttl != time.Second {
+		t.Errorf("%+v", other)
+	}
+	for n := range l.bytes() {
+		if _, ok := parseLease(l.bytes()[:n]); ok {
+			t.Errorf("%d bytes are a lease", n)
+		}
+	}
+	if _, ok := parseLease(append(l.bytes(), 0)); ok {
+		t.Error("a byte too many is a lease")
+	}
+}
+
+// openOn makes a cache on a server, as another process would have it.
+func openOn(t *testing.T, client redis.UniversalClient, p Policy) *Cache[string] {
+	t.Helper()
+	r, err := NewRedis(client, RedisOptions{Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(Options[string]{Name: "test", Redis: r, Policy: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(c.Close(), r.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// Whose holder died is over when Redis says so.
+func TestDeadHolder(t *testing.T) {
+	s := redistest.Start(t)
+	c := openOn(t, s.Client(t), Policy{})
+	s.Do("SET", "tc:test:k", string(newLease(time.Minute).bytes()), "PX", "300")
+	start := time.Now()
+	v, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil })
+	if d := time.Since(start); v != "v" || err != nil || d < 200*time.Millisecond || d > 3*time.Second {
+		t.Errorf("%q, %v after %v", v, err, d)
+	}
+}
+
+// A lease without an expiry, which is nobody's, makes its readers wait: for their LoadTimeout, not for ever.
+func TestEndlessLease(t *testing.T) {
+	s := redistest.Start(t)
+	c := openOn(t, s.Client(t), Policy{LoadTimeout: time.Second})
+	s.Do("SET", "tc:test:k", string(newLease(100*time.Millisecond).bytes()))
+	start := time.Now()
+	v, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil })
+	t.Logf("%q, %v after %v", v, err, time.Since(start))
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if v, err := c.Refresh(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil }); v != "v" || err != nil {
+		t.Errorf("a refresh: %q, %v", v, err)
+	}
+}
+
+// loading is a load that a test ends.
+type loading struct {
+	began, end chan struct{}
+	value      string
+	err        error
+	done       chan struct{}
+}
+
+// loadUnder begins a load whose lease has the given length.
+func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
+	t.Helper()
+	l := &loading{began: make(chan struct{}), end: make(chan struct{}), done: make(chan struct{})}
+	p := new(pilot)
+	f, mine := c.guards.join(t.Context(), "k", c.hash("k"), false, p)
+	if !mine {
+		t.Fatal("there is a load already")
+	}
+	trip := &trip[string]{cache: c, pilot: p, caller: t.Context(), flights: []*flight[string]{f}}
+	trip.holding = trip.lands()
+	trip.tenure = newTenure(c)
+	trip.tenure.lease.ttl = ttl
+	trip.load = func(ctx context.Context, claims []*claim[string]) error {
+		return c.loadOne(ctx, claims[0], func(context.Context, *Entry[string]) (string, error) {
+			close(l.began)
+			<-l.end
+			return "long", nil
+		})
+	}
+	if !c.life.begin() {
+		t.Fatal("closed")
+	}
+	go trip.run()
+	go func() {
+		defer close(l.done)
+		r, err := f.wait(context.Background())
+		if l.err = err; r != nil {
+			l.value = r.value
+		}
+	}()
+	<-l.began
+	return l
+}
+
+func extended(t testing.TB, s *redistest.Server) uint64 {
+	t.Helper()
+	v, _ := s.Do("GET", "tc:test:k").(string)
+	l, ok := parseLease([]byte(v))
+	if !ok {
+		t.Fatalf("no lease: %q", v)
+	}
+	return l.extended
+}
+
+// A load that takes longer than its lease keeps it, and its flight stays the one that callers join.
+func TestLeaseIsExtended(t *testing.T) {
+	s := redistest.Start(t)
+	a, b := openOn(t, s.Client(t), Policy{}), openOn(t, s.Client(t), Policy{})
+	const ttl = 600 * time.Millisecond
+	start := time.Now()
+	l := loadUnder(t, a, ttl)
+	var waiting sync.WaitGroup
+	fail := func(context.Context, *Entry[string]) (string, error) {
+		t.Error("another load")
+		return "", errors.New("not to be loaded")
+	}
+	waiting.Go(func() {
+		if v, err := b.GetOrLoad(t.Context(), "k", fail); v != "long" || err != nil {
+			t.Errorf("the other process: %q, %v", v, err)
+		}
+	})
+	eventually(t, "five extensions", func() bool { return extended(t, s) >= 5 })
+	if d := time.Since(start); d < ttl {
+		t.Errorf("after %v", d)
+	}
+	waiting.Go(func() {
+		if v, err := a.GetOrLoad(t.Context(), "k", fail); v != "long" || err != nil {
+			t.Errorf("this process: %q, %v", v, err)
+		}
+	})
+	close(l.end)
+	<-l.done
+	waiting.Wait()
+	if v, _ := s.Do("GET", "tc:test:k").(string); !strings.HasSuffix(v, `"long"`) {
+		t.Errorf("Redis has %q", v)
+	}
+	if v, err := a.Get(t.Context(), "k"); v != "long" || err != nil {
+		t.Errorf("%q, %v", v, err)
+	}
+}
+
+// Loads that end while their leases are being extended: nothing is left, and the race detector has nothing to say.
+func TestExtensionsRaceEnds(t *testing.T) {
+	s := redistest.Start(t)
+	c := openOn(t, s.Client(t), Policy{})
+	for i := range 100 {
+		l := loadUnder(t, c, 6*time.Millisecond)
+		end := time.AfterFunc(time.Duration(i%10)*time.Millisecond, func() { close(l.end) })
+		<-l.done
+		end.Stop()
+		if l.value != "long" || l.err != nil {
+			t.Fatalf("%q, %v", l.value, l.err)
+		}
+		if err := c.Delete(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	noGuards(t, c)
+}

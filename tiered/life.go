@@ -1,0 +1,194 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/redis/go-redis/v9/push"
+)
+
+const minConnectTime = time.Second
+
+var errOneConnection = errors.New("a life has one connection")
+
+// life is one connection of a stream, from its dial to its end. go-redis would connect again by itself; it is kept from
+// that, so that each connection has a proof of its own.
+type life struct {
+	stream *stream
+	client *redis.Client
+	pubsub *redis.PubSub
+	began  bool // changes are heard; for the goroutine that listens
+
+	mu     sync.Mutex
+	dialed bool
+	conn   net.Conn
+	over   error // why we closed the connection
+
+	watch watch
+}
+
+func newLife(s *stream) *life { return &life{stream: s} }
+
+// run connects, and hears until the connection ends, be it that ctx does.
+func (l *life) run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { l.end(ctx.Err()) })()
+	base, err := l.stream.source.server(ctx)
+	if err != nil {
+		return l.cause("connecting", err)
+	}
+	patience := max(2*l.stream.redis.maxAge(), minConnectTime)
+	l.client = redis.NewClient(l.options(base, patience))
+	defer l.client.Close()
+	if err := l.client.RegisterPushNotificationHandler("invalidate", l, true); err != nil {
+		return err
+	}
+	l.pubsub = l.client.Subscribe(ctx) // to nothing yet: it would keep the error to itself
+	defer l.pubsub.Close()
+	slow := time.AfterFunc(patience, func() { l.end(errUnanswered) })
+	defer slow.Stop()
+	connecting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	channels := l.stream.source.channels()
+	if err := l.pubsub.Subscribe(connecting, channels...); err != nil {
+		return l.cause("connecting", err)
+	}
+	for range channels {
+		if _, err := l.receive(); err != nil {
+			return l.cause("SUBSCRIBE", err)
+		}
+	}
+	slow.Stop()
+	l.stream.begins(l)
+	for {
+		m, err := l.receive()
+		if err != nil {
+			return l.cause("PING", err)
+		}
+		switch m := m.(type) {
+		case *redis.Pong:
+			l.watch.answered(m.Payload)
+			l.stream.wellOnce(l)
+		case *redis.Message:
+			l.stream.source.hear(l.stream, m)
+		}
+	}
+}
+
+// receive returns what isn't an invalidation: those are handed over on the way.
+func (l *life) receive() (any, error) {
+	m, err := l.pubsub.Receive(context.Background())
+	l.watch.quiet.Store(0)
+	return m, err
+}
+
+// HandlePushNotification implements go-redis's push.NotificationHandler.
+func (l *life) HandlePushNotification(_ context.Context, _ push.NotificationHandlerContext, message []any) error {
+	l.watch.quiet.Store(0)
+	l.stream.source.hear(l.stream, message)
+	return nil
+}
+
+// options are the base's for one connection that is only listened to.
+func (l *life) options(base *redis.Options, patience time.Duration) *redis.Options {
+	o := *base
+	o.Protocol, o.DisableIdentity = 3, true
+	o.PoolSize, o.MinIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 1, 0, 0, -1
+	o.DialerRetries, o.MaxRetries = 1, -1
+	o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled = patience, l.stream.redis.timeout, true
+	o.PushNotificationProcessor = redis.NewPushNotificationProcessor() // the base's has handlers of its own
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.ClientSideCacheConfig, o.ClientSideCache, o.Limiter = nil, nil, nil
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		l.mu.Lock()
+		again := l.dialed
+		l.dialed = true
+		l.mu.Unlock()
+		if again {
+			return nil, errOneConnection
+		}
+		conn, err := base.Dialer(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return l.adopt(conn)
+	}
+	o.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
+		if base.OnConnect != nil {
+			if err := base.OnConnect(ctx, cn); err != nil {
+				return err
+			}
+		}
+		return l.stream.source.greet(ctx, cn)
+	}
+	return &o
+}
+
+func (l *life) adopt(conn net.Conn) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over != nil {
+		_ = conn.Close()
+		return nil, l.over
+	}
+	l.conn = &stickyConn{Conn: conn}
+	l.stream.health.connected(conn.RemoteAddr().String())
+	return l.conn, nil
+}
+
+// end closes the connection, which ends what waits for it.
+func (l *life) end(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over == nil {
+		l.over = cause
+	}
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+}
+
+// reached reports whether the server took the connection.
+func (l *life) reached() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn != nil
+}
+
+// cause is why the life ended: our own reason, or the error of the step that failed.
+func (l *life) cause(step string, err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over != nil {
+		return l.over
+	}
+	return judge(step, err)
+}
+
+// stickyConn is closed by its first error, and keeps to it. go-redis reads on after some, and what it missed would be missed
+// unnoticed.
+type stickyConn struct {
+	net.Conn
+	failed error // one goroutine reads
+}
+
+func (c *stickyConn) Read(b []byte) (int, error) {
+	if c.failed != nil {
+		return 0, c.failed
+	}
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		c.failed = err
+		_ = c.Close()
+	}
+	return n, err
+}
+
+// ping is answered over the same connection, after all that Redis had to say before.
+func (l *life) ping() {
+	_ = l.pubsub.Ping(context.Background(), l.watch.nextPing()) // if it fails the connection is closed, which ends the life
+}

@@ -1,0 +1,52 @@
+package tiered
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+)
+
+// A bulletin's message is a version, the id of who sends it, and the names of the keys in Redis that it has changed, each
+// after its length as a uvarint.
+const (
+	messageVersion = 1
+	idLen          = 16
+	maxMessage     = 64 << 10 // bytes, unless a single key is longer
+)
+
+var errGarbled = errors.New("no message of a bulletin")
+
+// messagesOf puts the keys into as many messages as it takes.
+func messagesOf(sender string, keys []string) (messages []string) {
+	header := append([]byte{messageVersion}, sender...)
+	b := slices.Clone(header)
+	for _, key := range keys {
+		if len(b) > len(header) && len(b)+binary.MaxVarintLen64+len(key) > maxMessage {
+			messages = append(messages, string(b))
+			b = append(b[:0], header...)
+		}
+		b = binary.AppendUvarint(b, uint64(len(key)))
+		b = append(b, key...)
+	}
+	if len(b) > len(header) {
+		messages = append(messages, string(b))
+	}
+	return messages
+}
+
+// parseMessage takes any bytes. The keys share their memory.
+func parseMessage(message string) (sender string, keys []string, err error) {
+	if len(message) < 1+idLen || message[0] != messageVersion {
+		return "", nil, errGarbled
+	}
+	sender, message = message[1:1+idLen], message[1+idLen:]
+	for len(message) > 0 {
+		n, size := binary.Uvarint([]byte(message[:min(len(message), binary.MaxVarintLen64)]))
+		if size <= 0 || n == 0 || n > uint64(len(message)-size) {
+			return "", nil, errGarbled
+		}
+		keys = append(keys, message[size:size+int(n)])
+		message = message[size+int(n):]
+	}
+	return sender, keys, nil
+}

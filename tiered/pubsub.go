@@ -1,0 +1,107 @@
+package tiered
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// bulletin is the channel on which the caches of all processes publish what they change, and another one for this Redis
+// object's canaries. In a Cluster all of it goes through one node, the one that the channel's name hashes to, which keeps
+// the order of what it is given.
+type bulletin struct {
+	redis   *Redis
+	node    func(ctx context.Context) (*redis.Client, error)
+	name    string
+	garbled atomic.Bool // and said so
+}
+
+func newBulletin(r *Redis) (*bulletin, error) {
+	b := &bulletin{redis: r}
+	switch client := r.client.(type) {
+	case *redis.Client:
+		b.name = client.Options().Addr
+		b.node = func(context.Context) (*redis.Client, error) { return client, nil }
+	case *redis.ClusterClient:
+		b.name = "cluster"
+		b.node = func(ctx context.Context) (*redis.Client, error) { return client.MasterForKey(ctx, b.changes()) }
+	default:
+		return nil, fmt.Errorf("tiered: NewRedis: PubSub takes a *redis.Client or a *redis.ClusterClient, not a %T: "+
+			"want one of those, or RedisOptions.Invalidation: None", client)
+	}
+	return b, nil
+}
+
+func (b *bulletin) changes() string { return b.redis.side() + "changes" }
+
+func (b *bulletin) canaries() string { return b.redis.side() + b.redis.streams.id }
+
+func (b *bulletin) server(ctx context.Context) (*redis.Options, error) {
+	node, err := b.node(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return node.Options(), nil
+}
+
+func (b *bulletin) greet(context.Context, *redis.Conn) error { return nil }
+
+func (b *bulletin) channels() []string { return []string{b.changes(), b.canaries()} }
+
+func (b *bulletin) sing(ctx context.Context, at instant) error {
+	node, err := b.node(ctx)
+	if err != nil {
+		return err
+	}
+	return briefly(node, b.redis.timeout).Publish(ctx, b.canaries(), int64(at)).Err()
+}
+
+func (b *bulletin) hear(s *stream, message any) {
+	m, ok := message.(*redis.Message)
+	if !ok {
+		return
+	}
+	if m.Channel == b.canaries() {
+		if at, err := strconv.ParseInt(m.Payload, 10, 64); err == nil {
+			s.reported(instant(at))
+		}
+		return
+	}
+	sender, keys, err := parseMessage(m.Payload)
+	if err != nil {
+		if !b.garbled.Swap(true) {
+			s.log(slog.LevelWarn, "tiered: a message that isn't from tiercache is ignored, and so will be others",
+				slog.String("channel", m.Channel))
+		}
+		return
+	}
+	for _, key := range keys {
+		if sender != b.redis.streams.id || b.redis.shared(key) {
+			b.redis.heard(key)
+		}
+	}
+}
+
+func (b *bulletin) publish(ctx context.Context, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	_, err := call(ctx, b.redis, "publish", nil, func(ctx context.Context) (struct{}, error) {
+		node, err := b.node(ctx)
+		if err != nil {
+			return struct{}{}, err
+		}
+		_, err = node.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, message := range messagesOf(b.redis.streams.id, keys) {
+				p.Publish(ctx, b.changes(), message)
+			}
+			return nil
+		})
+		return struct{}{}, err
+	})
+	return err
+}

@@ -1,0 +1,150 @@
+package tiered
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+func TestPubSub(t *testing.T) {
+	t.Parallel()
+	o := quick()
+	o.Invalidation = PubSub
+	t.Run("single", func(t *testing.T) {
+		server := redistest.Start(t, "--rename-command", "HELLO", "", "--rename-command", "CLIENT", "") // RESP2
+		bulletinsArrive(t, func() redis.UniversalClient { return server.Client(t) }, o)
+	})
+	t.Run("cluster", func(t *testing.T) {
+		c := redistest.StartCluster(t)
+		bulletinsArrive(t, func() redis.UniversalClient { return c.Client(t) }, o)
+	})
+}
+
+func bulletinsArrive(t *testing.T, client func() redis.UniversalClient, o RedisOptions) {
+	t.Helper()
+	a, b := listen(t, client(), o), listen(t, client(), o)
+	for _, l := range []listening{a, b} {
+		if p := l.proven(t); l.streamOf(nil).proof() != p {
+			t.Error("another stream")
+		}
+	}
+	var keys []string
+	for i := range 3000 {
+		keys = append(keys, fmt.Sprintf("tc:c:%d%s", i, strings.Repeat("x", i%100)))
+	}
+	if err := a.publish(t.Context(), keys); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.publish(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.client.Publish(t.Context(), "tc!changes", "garbage").Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the last", func() bool { return b.ear.has(keys[len(keys)-1][len("tc:c"):]) })
+	b.ear.mu.Lock()
+	if len(b.ear.keys) != len(keys) {
+		t.Errorf("%d of %d keys", len(b.ear.keys), len(keys))
+	}
+	b.ear.mu.Unlock()
+	p := a.proven(t)
+	n := p.until.Load()
+	eventually(t, "a canary that was sent later", func() bool { return p.until.Load() > n })
+	if len(a.ear.keys) != 0 {
+		t.Errorf("heard %d of its own", len(a.ear.keys))
+	}
+	eventually(t, "the log", func() bool {
+		return a.log.count("isn't from tiercache") == 1 && b.log.count("isn't from tiercache") == 1
+	})
+
+	// A second cache of the name in one process hears of the first.
+	second := new(ear)
+	if err := a.admit("c", a.tenants["c"].value, "json", second); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.publish(t.Context(), []string{"tc:c:own"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other cache's change", func() bool { return second.has(":own") })
+}
+
+func TestPublishFails(t *testing.T) {
+	server := redistest.Start(t)
+	o := quick()
+	o.Invalidation = PubSub
+	l := listen(t, server.Client(t), o)
+	before := l.proven(t)
+	server.Kill()
+	if err := l.publish(t.Context(), []string{"tc:c:k"}); err == nil || !strings.HasPrefix(err.Error(), "tiered: redis: publish: ") {
+		t.Errorf("got %v", err)
+	}
+	eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+	eventually(t, "silence", l.streams.only.silent.Load)
+	server.Restart()
+	l.proven(t)
+}
+
+func TestBulletins(t *testing.T) {
+	sender := strings.Repeat("a", idLen)
+	for _, keys := range [][]string{
+		{"k"},
+		{"a", "b", "a", strings.Repeat("long", 1<<16), "c"},
+		slices.Repeat([]string{strings.Repeat("k", 1000)}, 500),
+	} {
+		var got []string
+		for _, m := range messagesOf(sender, keys) {
+			from, some, err := parseMessage(m)
+			if err != nil || from != sender {
+				t.Fatalf("from %q, %v", from, err)
+			}
+			if len(m) > maxMessage && len(some) > 1 {
+				t.Errorf("%d bytes for %d keys", len(m), len(some))
+			}
+			got = append(got, some...)
+		}
+		if !slices.Equal(got, keys) {
+			t.Errorf("%d keys became %d", len(keys), len(got))
+		}
+	}
+	if m := messagesOf(sender, nil); m != nil {
+		t.Errorf("%q says nothing", m)
+	}
+}
+
+func FuzzMessage(f *testing.F) {
+	sender := strings.Repeat("a", idLen)
+	f.Add([]byte(messagesOf(sender, []string{"tc:c:k", "tc:c:l"})[0]))
+	f.Add([]byte("\x01" + sender + "\x00"))
+	f.Add([]byte("\x01" + sender + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01x"))
+	f.Add([]byte("\x02" + sender))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		from, keys, err := parseMessage(string(b))
+		if err != nil {
+			return
+		}
+		var all []byte
+		for _, key := range keys {
+			all = append(all, key...)
+		}
+		if len(from) != idLen || len(all)+len(keys) > len(b)-1-idLen || !bytes.HasPrefix(b[1:], []byte(from)) {
+			t.Errorf("%d keys with %d bytes out of %d", len(keys), len(all), len(b))
+		}
+		var again []string
+		for _, m := range messagesOf(from, keys) {
+			_, some, err := parseMessage(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again = append(again, some...)
+		}
+		if !slices.Equal(again, keys) {
+			t.Errorf("%q became %q", keys, again)
+		}
+	})
+}

@@ -1,0 +1,93 @@
+package tiered
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// refusal is why a stream can't work until somebody changes a configuration.
+type refusal struct {
+	step string
+	err  error
+	want string
+}
+
+func (e *refusal) Error() string { return fmt.Sprintf("%s: %v: want %s", e.step, e.err, e.want) }
+
+func (e *refusal) Unwrap() error { return e.err }
+
+// The steps that are judged in a way of their own.
+const (
+	stepHello    = "HELLO 3"
+	stepTracking = "CLIENT TRACKING"
+	stepCanary   = "canary"
+)
+
+// judge tells a refusal from an error that passes.
+func judge(step string, err error) error {
+	var refused *refusal
+	switch {
+	case errors.As(err, &refused):
+		return err // the step of the handshake knows better
+	case redis.IsPermissionError(err):
+		return &refusal{step, err, "a user with the rights that NewRedis's documentation lists"}
+	case redis.IsAuthError(err):
+		return &refusal{step, err, "the right Username and Password in the client's options"}
+	case !isReply(err) || passes(err) || step == stepCanary:
+		return fmt.Errorf("%s: %w", step, err)
+	}
+	if step == stepHello || step == stepTracking {
+		return &refusal{step, err, "Redis 6 or newer, which has RESP3 and CLIENT TRACKING, or RedisOptions.Invalidation: PubSub"}
+	}
+	return &refusal{step, err, "client options that the server accepts, or another RedisOptions.Invalidation"}
+}
+
+// isReply reports whether Redis has answered, if only with an error.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && !errors.Is(err, redis.Nil)
+}
+
+// passes reports whether an error reply is due to a state that Redis leaves by itself, or that is to be undone elsewhere.
+func passes(err error) bool {
+	if redis.IsMaxClientsError(err) || mute(err) {
+		return true
+	}
+	for _, prefix := range []string{"TRYAGAIN", "READONLY", "OOM", "MISCONF", "NOREPLICAS", "MOVED", "ASK"} {
+		if redis.HasErrorPrefix(err, prefix+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+// mute reports whether the reply is one that a read gets as well: Redis loads its data, has lost its master or its
+// majority, or is busy with a script.
+func mute(err error) bool {
+	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY"} {
+		if redis.HasErrorPrefix(err, prefix+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+// unanswered reports whether the error of a canary says that reads aren't answered either. One that was refused as a
+// write (OOM, READONLY, MISCONF, NOREPLICAS), for lack of a right or by the wrong node of a Cluster (MOVED) was answered,
+// and so will be a read. Who isn't let in at all isn't answered: by a wrong password, or for too many clients.
+func unanswered(err error) bool {
+	switch {
+	case err == nil, errors.Is(err, errNoSlots):
+		return false
+	case mute(err), redis.IsAuthError(err), redis.IsMaxClientsError(err):
+		return true
+	}
+	return !isReply(err)
+}
+
+// moved reports whether the canary's slot is another node's.
+func moved(err error) bool {
+	return errors.Is(err, errNoSlots) || redis.HasErrorPrefix(err, "MOVED ") || redis.HasErrorPrefix(err, "ASK ")
+}

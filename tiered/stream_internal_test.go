@@ -1,0 +1,278 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+func TestProofHolds(t *testing.T) {
+	l := listen(t, redistest.Start(t).Client(t), quick())
+	s := l.streams.only
+	p := s.proof()
+	if !p.holds(now()) || l.Status() != nil {
+		t.Fatalf("not proven when NewRedis returns: %v", l.Status())
+	}
+	for range 20 {
+		before := s.canary.last()
+		eventually(t, "the next canary", func() bool { return s.canary.last() > before })
+		if s.proof() != p || !p.holds(now()) {
+			t.Fatal("the proof doesn't hold on")
+		}
+	}
+	if s.silent.Load() || s.deaf || l.streamOf(l.client.(*redis.Client)) != s {
+		t.Error("a wrong stream")
+	}
+	if l.log.String() != "" {
+		t.Errorf("logged %s", l.log)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	server := redistest.Start(t, "--maxmemory-policy", "allkeys-random")
+	l := listen(t, server.Client(t), quick())
+	server.Do("SET", "tc:c:there", "1")
+	server.Do("HSET", "tc:c:hash", "f", "1")
+	for i, commands := range [][]any{
+		{"SET", "tc:c:%", "1"},
+		{"SET", "tc:c:%", "1"},
+		{"DEL", "tc:c:%"},
+		{"SET", "tc:c:%", "1"},
+		{"EXPIRE", "tc:c:%", "100"},
+		{"PERSIST", "tc:c:%"},
+		{"RENAME", "tc:c:there", "tc:c:%"},
+		{"HSET", "tc:c:%", "f", "2"},
+		{"MSET", "other", "1", "tc:c:%", "2"},
+		{"EVAL", "return redis.call('SET', KEYS[1], 1)", "1", "tc:c:%"},
+		{"SET", "tc:c:%", "1", "PX", "1"},
+		{"SET", "tc:c!%", "1"},
+	} {
+		// DEL and its like need the key of the command before.
+		name := fmt.Sprint("k", i)
+		if slices.Contains([]any{"DEL", "EXPIRE", "PERSIST"}, commands[0]) {
+			server.Do("SET", "tc:c:"+name, "1", "PX", "100000")
+			eventually(t, "preparation", func() bool { return l.ear.has(":" + name) })
+			l.ear.forget()
+		}
+		sep := ":"
+		for j, word := range commands {
+			if w := word.(string); strings.Contains(w, "%") {
+				commands[j] = strings.ReplaceAll(w, "%", name)
+				if strings.Contains(w, "!") {
+					sep = "!"
+				}
+			}
+		}
+		server.Do(commands...)
+		eventually(t, fmt.Sprint(commands), func() bool { return l.ear.has(sep + name) })
+	}
+	eventually(t, "RENAME's source", func() bool { return l.ear.has(":there") })
+
+	l.ear.forget()
+	server.Do("SET", "tc:c:victim", "1")
+	eventually(t, "the victim", func() bool { return l.ear.has(":victim") })
+	l.ear.forget()
+	server.Do("CONFIG", "SET", "maxmemory", "1") // each command evicts all there is, and is refused
+	_, _ = server.Client(t).Set(t.Context(), "x", 1, 0).Result()
+	eventually(t, "eviction", func() bool { return l.ear.has(":victim") })
+	server.Do("CONFIG", "SET", "maxmemory", "0")
+
+	for _, flush := range []string{"FLUSHALL", "FLUSHDB"} {
+		before, n := l.proven(t), l.ear.interruptions()
+		server.Do(flush)
+		eventually(t, flush, func() bool { return before.until.Load() == proofEnded })
+		if p := l.streams.only.proof(); p == before || !p.holds(now()) {
+			t.Errorf("%s: the new proof is the old one or doesn't hold", flush)
+		}
+		eventually(t, flush, func() bool { return l.ear.interruptions() == n+1 })
+	}
+}
+
+// What is published under other names, or with a wrong number, doesn't prove anything.
+func TestForeignCanaries(t *testing.T) {
+	server := redistest.Start(t)
+	l := listen(t, server.Client(t), RedisOptions{Heartbeat: time.Hour, Timeout: 5 * time.Second})
+	other := listen(t, server.Client(t), quick())
+	until := l.proven(t).until.Load()
+	server.Do("SET", l.canaries()+fmt.Sprint(int64(now().add(time.Hour))), "1")
+	server.Do("SET", l.canaries()+"x", "1")
+	server.Do("SET", l.canaries()+"-5", "1")
+	server.Do("SET", other.canaries()+"1", "1")
+	server.Do("SET", "tc:c:last", "1")
+	eventually(t, "all was heard", func() bool { return l.ear.has(":last") })
+	if u := l.streams.only.proof().until.Load(); u != until {
+		t.Errorf("the proof was extended by %v", time.Duration(u-until))
+	}
+}
+
+func trackers(server *redistest.Server) (ids []string) {
+	list, _ := server.Do("CLIENT", "LIST").(string)
+	for line := range strings.Lines(list) {
+		fields := strings.Fields(line)
+		if slices.ContainsFunc(fields, func(f string) bool { return strings.HasPrefix(f, "flags=") && strings.Contains(f, "B") }) {
+			ids = append(ids, strings.TrimPrefix(fields[0], "id="))
+		}
+	}
+	return ids
+}
+
+func TestConnectionLost(t *testing.T) {
+	server := redistest.Start(t)
+	l := listen(t, server.Client(t), quick())
+	for i := range 5 {
+		before, n := l.proven(t), l.ear.interruptions()
+		ids := trackers(server)
+		if len(ids) != 1 {
+			t.Fatalf("%d connections with tracking", len(ids))
+		}
+		server.Do("CLIENT", "KILL", "ID", ids[0])
+		eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+		eventually(t, "an interruption", func() bool { return l.ear.interruptions() > n })
+		if l.proven(t) == before {
+			t.Error("the old proof")
+		}
+		key := fmt.Sprint("k", i)
+		server.Do("SET", "tc:c:"+key, "1")
+		eventually(t, "events", func() bool { return l.ear.has(":" + key) })
+	}
+	l.logged(t, 5, 0, 5)
+}
+
+// A Redis that stalls for a moment costs nothing but that moment.
+func TestFreeze(t *testing.T) {
+	server := redistest.Start(t)
+	l := listen(t, server.Client(t), RedisOptions{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
+	p, n := l.proven(t), l.ear.interruptions()
+	server.Freeze()
+	eventually(t, "the proof lapses", func() bool { return !p.holds(now()) })
+	if err := l.Status(); err == nil || !strings.Contains(err.Error(), "no invalidations for") || !strings.Contains(err.Error(), server.Addr()) {
+		t.Errorf("status: %v", err)
+	}
+	eventually(t, "silence", l.streams.only.silent.Load)
+	server.Thaw()
+	eventually(t, "the proof holds again", func() bool { return p.holds(now()) })
+	eventually(t, "no silence", func() bool { return !l.streams.only.silent.Load() })
+	if l.proven(t) != p || l.ear.interruptions() != n {
+		t.Errorf("the stream was taken for dead:\n%s", l.log)
+	}
+}
+
+// A connection on which nothing comes any more is given up.
+func TestLongFreeze(t *testing.T) {
+	server := redistest.Start(t)
+	l := listen(t, server.Client(t), alert())
+	before := l.proven(t)
+	server.Freeze()
+	eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+	if !l.streams.only.silent.Load() {
+		t.Error("not silent")
+	}
+	server.Thaw()
+	if l.proven(t) == before {
+		t.Error("the old proof")
+	}
+	l.logged(t, 1, 0, 1)
+}
+
+func TestKillAndRestart(t *testing.T) {
+	server := redistest.Start(t)
+	l := listen(t, server.Client(t), quick())
+	before := l.proven(t)
+	server.Kill()
+	eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+	eventually(t, "silence", l.streams.only.silent.Load)
+	if err := l.Status(); err == nil {
+		t.Error("status is nil")
+	}
+	server.Restart()
+	after := l.proven(t)
+	if after == before {
+		t.Error("the old proof")
+	}
+	eventually(t, "no silence", func() bool { return !l.streams.only.silent.Load() })
+	server.Do("SET", "tc:c:k", "1")
+	eventually(t, "events", func() bool { return l.ear.has(":k") })
+	l.logged(t, 1, 0, 1)
+}
+
+// The address leads to another server, and the connection to the old one stays open: what its keys do is no news.
+func TestMovedAddress(t *testing.T) {
+	from, to := redistest.Start(t), redistest.Start(t)
+	var addr atomic.Pointer[string]
+	lead := func(s *redistest.Server) { a := s.Addr(); addr.Store(&a) }
+	lead(from)
+	client := redis.NewClient(&redis.Options{Addr: "redis:6379", Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, *addr.Load())
+	}})
+	defer client.Close()
+	l := listen(t, client, alert())
+	before := l.proven(t)
+	lead(to)
+	from.Do("CLIENT", "KILL", "TYPE", "normal") // not the stream
+	eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+	l.proven(t)
+	to.Do("SET", "tc:c:k", "1")
+	eventually(t, "events", func() bool { return l.ear.has(":k") })
+	if n := l.log.count("hangs on a server") + l.log.count("in time"); n == 0 {
+		t.Errorf("logged %s", l.log)
+	}
+}
+
+func TestDownAtFirst(t *testing.T) {
+	server := redistest.Start(t)
+	server.Kill()
+	l := listen(t, server.Client(t), quick())
+	if err := l.Status(); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("status: %v", err)
+	}
+	if !l.streams.only.silent.Load() {
+		t.Error("not silent")
+	}
+	server.Restart()
+	l.proven(t)
+}
+
+func TestCloseWhileFrozen(t *testing.T) {
+	server := redistest.Start(t)
+	l := listen(t, server.Client(t), alert())
+	p := l.proven(t)
+	server.Freeze()
+	defer server.Thaw()
+	start := time.Now()
+	if err := errors.Join(l.Close(), l.Close()); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("Close took %v", d)
+	}
+	if p.holds(now()) || !l.streams.only.silent.Load() || !errors.Is(l.Status(), ErrClosed) {
+		t.Error("after Close nothing is proven, and nobody is asked")
+	}
+	if l.log.String() != "" {
+		t.Errorf("logged %s", l.log)
+	}
+}
+
+func TestManyObjects(t *testing.T) {
+	server := redistest.Start(t)
+	client := server.Client(t)
+	all := make([]listening, 64)
+	for i := range all {
+		all[i] = listen(t, client, RedisOptions{Heartbeat: time.Second, Timeout: 10 * time.Second})
+	}
+	server.Do("SET", "tc:c:k", "1")
+	for _, l := range all {
+		l.proven(t)
+		eventually(t, "events", func() bool { return l.ear.has(":k") })
+	}
+}

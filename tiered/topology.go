@@ -1,0 +1,168 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// topology keeps a stream for each master of a Cluster. It has the client look again at the Cluster when a stream ends or
+// a read meets a node that isn't known: by itself go-redis does so once a minute (go-redis issue 3979).
+type topology struct {
+	redis   *Redis
+	cluster *redis.ClusterClient
+	streams atomic.Pointer[map[string]*stream] // by address; the map isn't changed
+	unknown *stream                            // of a node that isn't a master that is known
+	wake    chan struct{}
+	seen    chan struct{} // closed when the Cluster was looked at once
+	failed  atomic.Pointer[error]
+}
+
+type masters struct {
+	options map[string]*redis.Options // by address
+	err     error
+}
+
+func newTopology(r *Redis, cluster *redis.ClusterClient) *topology {
+	t := &topology{redis: r, cluster: cluster, unknown: new(stream), wake: make(chan struct{}, 1), seen: make(chan struct{})}
+	t.unknown.current.Store(unproven)
+	t.streams.Store(&map[string]*stream{})
+	return t
+}
+
+func (t *topology) streamOf(addr string) *stream {
+	if s := (*t.streams.Load())[addr]; s != nil {
+		return s
+	}
+	t.rescan()
+	return t.unknown
+}
+
+// rescan has the Cluster looked at soon.
+func (t *topology) rescan() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run looks at the Cluster now and then, one look at a time.
+func (t *topology) run(ctx context.Context) {
+	every := 5 * t.redis.options.Heartbeat
+	soon := min(t.redis.options.Heartbeat, time.Second) / 4
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	found := make(chan masters, 1)
+	var looking, again bool
+	var last instant
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.wake:
+			if looking {
+				again = true
+			} else {
+				timer.Reset(max(soon-now().since(last), 0))
+			}
+			continue
+		case <-timer.C:
+			if !t.redis.calls.begin() {
+				return
+			}
+			looking = true
+			go func() {
+				defer t.redis.calls.end()
+				found <- t.look(ctx)
+			}()
+		case m := <-found:
+			t.follow(ctx, m)
+			looking, last = false, now()
+			pause := every
+			if again || m.err != nil {
+				again, pause = false, soon
+			}
+			timer.Reset(pause)
+		}
+	}
+}
+
+// look has the client ask the Cluster for its topology.
+func (t *topology) look(ctx context.Context) masters {
+	ctx, cancel := context.WithTimeout(ctx, max(4*t.redis.timeout, time.Second))
+	defer cancel()
+	var mu sync.Mutex
+	m := masters{options: make(map[string]*redis.Options)}
+	m.err = t.cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		m.options[node.Options().Addr] = node.Options()
+		return nil
+	})
+	return m
+}
+
+// follow gives new masters a stream and ends those of nodes that are masters no more.
+func (t *topology) follow(ctx context.Context, m masters) {
+	if m.err != nil {
+		t.failed.Store(&m.err)
+	} else {
+		t.failed.Store(nil)
+		next := make(map[string]*stream, len(m.options))
+		maps.Copy(next, *t.streams.Load())
+		var news []*stream
+		for addr, options := range m.options {
+			if next[addr] == nil {
+				s := newStream(t.redis, &tracker{redis: t.redis, options: options, cluster: t.cluster}, addr)
+				s.troubled = t.rescan
+				next[addr] = s
+				news = append(news, s)
+			}
+		}
+		maps.DeleteFunc(next, func(addr string, s *stream) bool {
+			gone := m.options[addr] == nil
+			if gone {
+				s.stop() // it was started: it comes from an earlier look
+			}
+			return gone
+		})
+		t.streams.Store(&next)
+		for _, s := range news {
+			s.start(ctx)
+		}
+		t.redis.streams.settleLate()
+	}
+	select {
+	case <-t.seen:
+	default:
+		close(t.seen)
+	}
+}
+
+// refused returns why no masters will be known, if Redis refuses to tell.
+func (t *topology) refused() error {
+	if failed := t.failed.Load(); failed != nil {
+		var refused *refusal
+		if err := judge("CLUSTER SLOTS", *failed); errors.As(err, &refused) {
+			return err
+		}
+	}
+	return nil
+}
+
+// status returns why no masters are known, if none are.
+func (t *topology) status() error {
+	if len(*t.streams.Load()) > 0 {
+		return nil
+	}
+	if err := t.failed.Load(); err != nil {
+		return fmt.Errorf("tiered: redis: no masters are known: %w", *err)
+	}
+	return fmt.Errorf("tiered: redis: no masters are known: %w", errStarting)
+}

@@ -1,0 +1,123 @@
+package tiered
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartSentinel(t)
+	l := listen(t, s.Client(t), alert())
+	for i, fail := range []func(){s.Failover, func() { s.KillMaster() }} {
+		before := l.proven(t)
+		old := s.Master()
+		fail()
+		eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+		l.proven(t)
+		eventually(t, "a stream from the new master", func() bool {
+			return l.proven(t) != before && l.streams.only.health.where() == s.Master().Addr()
+		})
+		if old.Addr() == s.Master().Addr() {
+			t.Error("no failover")
+		}
+		key := fmt.Sprint("k", i)
+		s.Master().Do("SET", "tc:c:"+key, "1")
+		eventually(t, "events", func() bool { return l.ear.has(":" + key) })
+	}
+}
+
+// allProven waits until each master has a stream, and each stream is a master's and has its proof.
+func (l listening) allProven(t *testing.T, c *redistest.Cluster) {
+	t.Helper()
+	eventually(t, "the masters' streams", func() bool {
+		var want, got []string
+		for _, m := range c.Masters() {
+			want = append(want, m.Addr())
+		}
+		for _, s := range l.streams.all() {
+			got = append(got, s.health.where())
+		}
+		slices.Sort(want)
+		return slices.Equal(got, want) && l.Status() == nil
+	})
+}
+
+// hears has keys of all masters changed.
+func (l listening) hears(t *testing.T, client *redis.ClusterClient, name string) {
+	t.Helper()
+	for i := range 60 {
+		key := fmt.Sprint(name, i)
+		eventually(t, "a write", func() bool { return client.Set(t.Context(), "tc:c:"+key, 1, 0).Err() == nil })
+		eventually(t, "the event of "+key, func() bool { return l.ear.has(":" + key) })
+	}
+}
+
+func TestClusterStreams(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	client := c.Client(t)
+	l := listen(t, client, alert())
+	if err := l.Status(); err != nil || len(l.streams.all()) != 3 {
+		t.Errorf("%d streams, %v", len(l.streams.all()), err)
+	}
+	l.allProven(t, c)
+	l.hears(t, client, "first")
+
+	nobody := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	defer nobody.Close()
+	if s := l.streamOf(nobody); s == nil || s.proof().holds(0) || s.silent.Load() {
+		t.Error("the stream of an unknown node")
+	}
+	for i, fail := range []func(){c.Failover, func() { c.KillMaster() }, func() { c.KillMaster().Restart() }} {
+		old := *l.streams.topology.streams.Load()
+		fail()
+		start := time.Now()
+		l.allProven(t, c)
+		t.Logf("failure %d: followed after %v", i, time.Since(start))
+		for addr, s := range old {
+			if now := *l.streams.topology.streams.Load(); now[addr] == nil && s.proof() != unproven && s.proof().until.Load() != proofEnded {
+				t.Errorf("the proof of %s, a master no more, goes on", addr)
+			}
+		}
+		l.hears(t, client, fmt.Sprint("failure", i, "-"))
+	}
+}
+
+// A frozen master takes only its own stream along.
+func TestClusterFrozenMaster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	l := listen(t, c.Client(t), alert())
+	l.allProven(t, c)
+	frozen := c.Masters()[1]
+	of := func() *stream { return (*l.streams.topology.streams.Load())[frozen.Addr()] }
+	p := of().proof()
+	frozen.Freeze()
+	defer frozen.Thaw()
+	eventually(t, "the proof lapses", func() bool { return !p.holds(now()) })
+	for _, s := range l.streams.all() {
+		if s != of() && s.health.where() != frozen.Addr() && !s.proof().holds(now()) {
+			t.Errorf("%s isn't proven either: %v", s.health.where(), s.status())
+		}
+	}
+	eventually(t, "another master in its place", func() bool { return of() == nil })
+	frozen.Thaw()
+	l.allProven(t, c)
+}
+
+func TestClusterDownAtFirst(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
+	defer client.Close()
+	l := listen(t, client, alert())
+	if l.Status() == nil {
+		t.Error("status is nil")
+	}
+}

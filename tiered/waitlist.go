@@ -1,0 +1,111 @@
+package tiered
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	pollFirst = 5 * time.Millisecond
+	pollMost  = 250 * time.Millisecond
+
+	// leaseGrace is for how long a lease may outlive its time before it is taken over.
+	leaseGrace = time.Second
+)
+
+// waitlist is how a trip waits for what other processes load. It wakes when Redis tells of a change of one of the keys. It
+// polls only where nothing tells of it, and where a lease should be over.
+type waitlist[T any] struct {
+	woken chan struct{}
+	pause time.Duration // between polls
+	poll  bool          // it is time for one
+	waits map[*flight[T]]wait
+}
+
+// wait is what a flight waits for: a lease, which has at most its own time from when it was first seen.
+type wait struct {
+	lease  string
+	until  instant
+	proof  *proof // of the server that has it
+	silent bool   // the server tells of no changes
+}
+
+// wake returns the channel on which the trip is woken.
+func (w *waitlist[T]) wake() chan struct{} {
+	if w.woken == nil {
+		w.woken = make(chan struct{}, 1)
+		w.waits = make(map[*flight[T]]wait)
+	}
+	return w.woken
+}
+
+// add notes what a flight waits for. It answers false if the lease should be long over: nobody will release one that
+// Redis doesn't let expire.
+func (w *waitlist[T]) add(f *flight[T], found finding[T]) bool {
+	at := now()
+	l := string(found.lease)
+	was, again := w.waits[f]
+	if !again || was.lease != l {
+		parsed, _ := parseLease(found.lease)
+		was = wait{lease: l, until: at.add(parsed.ttl)}
+	}
+	was.proof, was.silent = found.proof, found.stream.deaf
+	w.waits[f] = was
+	return at < was.until.add(leaseGrace)
+}
+
+func (w *waitlist[T]) remove(f *flight[T]) { delete(w.waits, f) }
+
+// all answers whether there are flights, and each waits for something.
+func (w *waitlist[T]) all(flights []*flight[T]) bool {
+	for _, f := range flights {
+		if _, waits := w.waits[f]; !waits {
+			return false
+		}
+	}
+	return len(flights) > 0
+}
+
+// due answers whether the flight's key is to be read again.
+func (w *waitlist[T]) due(f *flight[T], g *guards[T]) bool {
+	was, waits := w.waits[f]
+	at := now()
+	return !waits || !g.unheard(f) || w.poll && (at >= was.until || !was.told(at))
+}
+
+// told answers whether a change of the key would be told of.
+func (w wait) told(at instant) bool { return !w.silent && w.proof.holds(at) }
+
+// wait returns when one of the keys may be due, or when ctx ends.
+func (w *waitlist[T]) wait(ctx context.Context) {
+	w.poll = false
+	for {
+		at, pause, poll := now(), defaultHeartbeat, false
+		for f, was := range w.waits {
+			if f.landed() {
+				delete(w.waits, f)
+				continue
+			}
+			pause = min(pause, was.until.since(at))
+			poll = poll || !was.told(at)
+		}
+		if poll || pause <= 0 {
+			w.pause = min(max(pollFirst, 2*w.pause), pollMost)
+			pause, poll = w.pause/2+rand.N(w.pause/2), true
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-w.woken:
+			timer.Stop()
+			return
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		if w.poll = poll || pause < defaultHeartbeat; w.poll {
+			return
+		}
+	}
+}

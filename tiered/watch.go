@@ -1,0 +1,74 @@
+package tiered
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	errUnanswered = errors.New("the connection that brings invalidations is dead: no answer")
+	errLeftBehind = errors.New("the connection that brings invalidations hangs on a server that doesn't take this process's " +
+		"writes, or doesn't report them")
+)
+
+// watch decides in a life whether its connection is still good. It counts beats instead of reading a clock, so that a
+// process that was frozen doesn't take what it hasn't read yet for what didn't come.
+type watch struct {
+	quiet atomic.Int64 // beats since the last sign of life
+	pings atomic.Int64 // the number of the last PING
+	pong  atomic.Int64 // the number of the last one that was answered
+
+	mu      sync.Mutex
+	newest  instant // the newest canary that was reported
+	missing instant // the oldest that Redis has taken and not reported; 0: none
+	missed  int64   // beats since then
+	pinged  int64   // the last PING before then
+}
+
+func (w *watch) nextPing() string { return strconv.FormatInt(w.pings.Add(1), 10) }
+
+func (w *watch) answered(payload string) {
+	if n, err := strconv.ParseInt(payload, 10, 64); err == nil {
+		w.pong.Store(n)
+	}
+}
+
+// taken tells of a canary that Redis has taken.
+func (w *watch) taken(at instant) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.missing == 0 && at > w.newest {
+		w.missing, w.missed, w.pinged = at, 0, w.pings.Load()
+	}
+}
+
+// reported tells of a canary that the connection brought, and with it all older ones or none.
+func (w *watch) reported(at instant) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.newest = max(w.newest, at)
+	if w.missing <= w.newest {
+		w.missing = 0
+	}
+}
+
+// tick counts a beat, and returns why the connection is to be given up, if it is. A canary that is merely late, because
+// there is so much to hear, is no reason: the answer to a later PING must have come before it.
+func (w *watch) tick(beat, maxAge time.Duration) error {
+	if time.Duration(w.quiet.Add(1))*beat > 2*maxAge {
+		return errUnanswered
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.missing == 0 {
+		return nil
+	}
+	w.missed++
+	if time.Duration(w.missed)*beat > maxAge && w.pong.Load() > w.pinged {
+		return errLeftBehind
+	}
+	return nil
+}
