@@ -7,11 +7,14 @@ GOLANGCI_LINT := v2.15.0
 FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 6
+TIME     ?= 60s
+SEED     ?= 1
+TOPOLOGY ?= all
 
 # The summary is the last line, so that the end of a log tells the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 10m
 
-.PHONY: help demo test race fuzz lint tidy-check bench bench-peers redis ci
+.PHONY: help demo test race fuzz lint tidy-check bench bench-peers chaos redis ci
 .NOTPARALLEL: # ci's order is its point, and tests and benchmarks want the machine for themselves
 
 help: ## what there is
@@ -26,6 +29,9 @@ test: redis ## all tests; installs redis-server first where it is missing and th
 race: redis ## all tests under the race detector
 	@scripts/need.sh gcc gcc libc6-dev
 	CGO_ENABLED=1 $(TEST) -race work
+
+chaos: redis ## caches against a Redis that is being broken, for TIME (60s) by SEED (1); TOPOLOGY=single, sentinel, cluster or all
+	go test ./internal/chaos -run '^TestChaos$$' -count 1 -timeout 24h -v -args -chaos.time=$(TIME) -chaos.seed=$(SEED) -chaos.topology=$(TOPOLOGY)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	scripts/fuzz.sh $(FUZZTIME)

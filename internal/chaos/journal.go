@@ -1,0 +1,49 @@
+//go:build !windows
+
+package chaos
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/tiercache/tiercache/internal/history"
+)
+
+// journal is the log of one worker's operations.
+type journal struct {
+	file *os.File
+	log  *history.Log
+}
+
+func createJournal(path string) (*journal, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("chaos: the journal: %w", err)
+	}
+	return &journal{f, history.NewLog(f)}, nil
+}
+
+// begin notes operations that make values before they do, so that a value is known even if its maker is killed.
+func (j *journal) begin(ops ...*history.Op) {
+	for _, op := range ops {
+		op.Start = history.Clock()
+		j.log.Append(*op)
+	}
+	_ = j.log.Flush() // the log keeps its error for close
+}
+
+// end notes operations as they ended.
+func (j *journal) end(ok bool, ops ...*history.Op) {
+	end := history.Clock()
+	for _, op := range ops {
+		op.OK, op.End = ok, end
+		j.log.Append(*op)
+	}
+}
+
+func (j *journal) close() error {
+	if err := j.log.Flush(); err != nil {
+		return err
+	}
+	return j.file.Close()
+}

@@ -1,0 +1,169 @@
+//go:build !windows
+
+package chaos_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/internal/chaos"
+)
+
+// mutation is a way to break the library that the checker must see.
+type mutation struct {
+	name     string
+	topology chaos.Topology // "": single
+	focus    string         // of the runs
+	breaks   []string       // guarantees, one of which at least is seen to be violated
+	edits    []edit
+}
+
+var mutations = []mutation{
+	{
+		name: "the local tier is changed before Redis, and not after", focus: "fills", breaks: []string{"G3"},
+		edits: []edit{{"write.go",
+			"	answers := c.remote.write(ctx, inTurn, turns.done)\n	c.finish(inTurn, answers)\n",
+			"	for _, ch := range inTurn {\n		c.guards.finish(ch.hold, nil)\n	}\n	answers := c.remote.write(ctx, inTurn, turns.done)\n"}},
+	},
+	{
+		name: "what was heard is noted after the read of Redis", focus: "late replies", breaks: []string{"G2"},
+		edits: []edit{{"load.go",
+			"	c.guards.fill(h, ",
+			"	h = c.guards.listen(h, nil)\n	c.guards.fill(h, "}},
+	},
+	{
+		name: "a lost connection's proof lives on", focus: "reconnect", breaks: []string{"G2"},
+		edits: []edit{
+			{"stream.go", "	s.proof().end()\n", ""},
+			{"stream.go", "	s.current.Store(newProof(0))\n", "	if s.proof() == unproven {\n		s.current.Store(newProof(0))\n	}\n"},
+		},
+	},
+	{
+		name: "one lease token a process", focus: "leases", breaks: []string{"G1"},
+		edits: []edit{
+			{"lease.go", "	binary.BigEndian.PutUint64(l.token[:], rand.Uint64())\n	binary.BigEndian.PutUint64(l.token[8:], rand.Uint64())\n",
+				"	l.token = processToken\n"},
+			{"lease.go", "const (\n	leaseMagic ", "var processToken = func() (t [leaseToken]byte) {\n	binary.BigEndian.PutUint64(t[:], rand.Uint64())\n	return t\n}()\n\nconst (\n	leaseMagic "},
+		},
+	},
+	{
+		name: "a store replaces whatever there is", focus: "leases", breaks: []string{"G1"},
+		edits: []edit{{"swap.go", "if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return 0 end\n", ""}},
+	},
+	{
+		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},
+		edits: []edit{{"write.go",
+			"		return c.tags.enroll(ctx, cl.stamp, r.tags",
+			"		var err error\n		if cl.stamp, err = c.tags.stamp(ctx); err != nil {\n			return nil, err\n		}\n" +
+				"		r.marks = cl.stamp.marks(r.tags)\n		return c.tags.enroll(ctx, cl.stamp, r.tags"}},
+	},
+	{
+		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
+		edits: []edit{{"guard.go", "	if h.generation == h.guard.generation && h.heard == h.guard.heard {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"}},
+	},
+	{
+		name: "a flush isn't heard", focus: "flushes", breaks: []string{"G2"},
+		edits: []edit{{"tracking.go", "		s.flushed()\n", ""}},
+	},
+	{
+		name: "a proof never runs out", focus: "silence", breaks: []string{"G2"},
+		edits: []edit{{"proof.go", "return int64(at) < p.until.Load() }", "return p.until.Load() != proofEnded }"}},
+	},
+	{
+		name: "a PONG is proof enough", focus: "late stream", breaks: []string{"G2"},
+		edits: []edit{{"life.go", "			l.watch.answered(m.Payload)\n",
+			"			l.watch.answered(m.Payload)\n			l.stream.proof().extend(now().add(l.stream.redis.maxAge()))\n"}},
+	},
+	{
+		name: "a PONG is proof enough, wherever it comes from", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
+		edits: []edit{
+			{"life.go", "			l.watch.answered(m.Payload)\n",
+				"			l.watch.answered(m.Payload)\n			l.stream.proof().extend(now().add(l.stream.redis.maxAge()))\n"},
+			{"watch.go", "		return errLeftBehind\n", "		return nil\n"},
+		},
+	},
+	{
+		name: "own writes aren't made in the local tier", focus: "fills", breaks: []string{"G3"},
+		edits: []edit{{"guard.go",
+			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	g.put(h, it)\n	g.changed(h.guard)\n	s.release(h)\n",
+			"	g.changed(h.guard)\n	s.release(h)\n"}},
+	},
+	{
+		name: "no leases are taken", focus: "crowds", breaks: []string{"G4"},
+		edits: []edit{{"trip.go", "t.lease(vacant)...", "vacant..."}},
+	},
+	{
+		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},
+		edits: []edit{{"tags.go", "			b.tags = append(b.tags, records[tag])\n			errs[i] =",
+			"			if records[tag] != nil {\n				b.tags = append(b.tags, records[tag])\n			}\n			errs[i] ="}},
+	},
+}
+
+func (m mutation) where() string {
+	if m.topology == "" {
+		return string(chaos.Single)
+	}
+	return string(m.topology)
+}
+
+// atOnce is how many runs there may be, each of which has many processes.
+const atOnce = 2
+
+const trials = 4 // of a mutation until it is found
+
+// Each mutation must be found, and the library without any pass the same runs.
+func TestMutations(t *testing.T) {
+	if testing.Short() || raceDetector {
+		t.Skip("takes minutes; what the race detector could see here, TestChaos shows it too")
+	}
+	turns := make(chan struct{}, atOnce)
+	whole := build(t, nil)
+	type workload struct{ topology, focus string }
+	workloads := make(map[workload]bool)
+	for _, m := range mutations {
+		workloads[workload{m.where(), m.focus}] = true
+		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			m.find(t)
+		})
+	}
+	for w := range maps.Keys(workloads) {
+		t.Run("whole/"+strings.ReplaceAll(w.focus, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			if violated, said := whole.try(t, trial{w.topology, w.focus, trialTime(w.topology, 1), 1}); len(violated) > 0 {
+				t.Errorf("violations of %v without a mutation:\n%s", violated, said)
+			}
+		})
+	}
+}
+
+// trialTime is longer for what wasn't found at once, and where a fault takes seconds.
+func trialTime(topology string, n int) time.Duration {
+	if topology != string(chaos.Single) {
+		n++
+	}
+	return time.Duration(1+2*n) * time.Second
+}
+
+// find fails the test if the mutation isn't found.
+func (m mutation) find(t *testing.T) {
+	mutant := build(t, m.edits)
+	var said string
+	for n := 1; n <= trials && !t.Failed(); n++ {
+		var violated []string
+		start := time.Now()
+		violated, said = mutant.try(t, trial{m.where(), m.focus, trialTime(m.where(), n), n})
+		t.Logf("seed %d, %.1f s: violations of %v, want %v", n, time.Since(start).Seconds(), violated, m.breaks)
+		if slices.ContainsFunc(m.breaks, func(g string) bool { return slices.Contains(violated, g) }) {
+			return
+		}
+	}
+	t.Errorf("it went unnoticed:\n%s", said)
+}

@@ -1,0 +1,85 @@
+//go:build !windows
+
+package chaos
+
+import (
+	"time"
+
+	"github.com/tiercache/tiercache/internal/faultproxy"
+)
+
+// networkFaults are those of one worker's network.
+func networkFaults() []fault {
+	return []fault{
+		{"cut", network, nil, (*injector).cut},
+		{"cut one", network, nil, (*injector).cutOne},
+		{"refuse", network, nil, (*injector).refuse},
+		{"stall", network, nil, func(in *injector) { in.unreachable((*faultproxy.Proxy).Stall) }},
+		{"stall replies", network, nil, func(in *injector) { in.unreachable((*faultproxy.Proxy).StallReplies) }},
+		{"half-open", network, nil, (*injector).halfOpen},
+		{"delay", network, nil, func(in *injector) { in.delay(5*time.Millisecond, 20*time.Millisecond) }},
+		{"long delay", network, nil, func(in *injector) { in.delay(in.options.Timeout, 3*in.options.Timeout) }},
+	}
+}
+
+// cut is no outage: the next connection works.
+func (in *injector) cut() {
+	for _, p := range in.slot().proxies {
+		p.Cut()
+	}
+}
+
+func (in *injector) cutOne() {
+	s := in.slot()
+	for range 1 + in.rng.IntN(4) {
+		s.proxies[in.rng.IntN(len(s.proxies))].CutOne(in.rng.IntN)
+		in.hold(0, 50*time.Millisecond)
+	}
+}
+
+// unreachable turns something on for a while.
+func (in *injector) unreachable(turn func(*faultproxy.Proxy, bool)) {
+	s := in.slot()
+	defer in.outage(s)(in.recovery())
+	for _, p := range s.proxies {
+		turn(p, true)
+		defer turn(p, false)
+	}
+	in.hold(100*time.Millisecond, 2*time.Second)
+}
+
+func (in *injector) refuse() {
+	in.unreachable(func(p *faultproxy.Proxy, on bool) {
+		p.Refuse(on)
+		if on {
+			p.Cut()
+		}
+	})
+}
+
+// halfOpen lasts until go-redis has given up the last connection that is a black hole. A pool's idle ones are found out
+// one after the other.
+func (in *injector) halfOpen() {
+	s := in.slot()
+	defer in.outage(s)(in.recovery() + time.Second)
+	for _, p := range s.proxies {
+		p.HalfOpen()
+	}
+}
+
+// delay has a round trip take twice as long in addition. Less than Timeout is no outage.
+func (in *injector) delay(least, most time.Duration) {
+	s := in.slot()
+	d := least + time.Duration(in.rng.Int64N(int64(most-least)))
+	if d >= in.options.Timeout/2 {
+		defer in.outage(s)(in.recovery() + d)
+	}
+	for _, p := range s.proxies {
+		p.Delay(d)
+		defer p.Delay(0)
+	}
+	in.hold(300*time.Millisecond, 1500*time.Millisecond)
+}
+
+// recovery is what it takes a client to reach Redis again that could if it tried: a connection that isn't broken.
+func (in *injector) recovery() time.Duration { return in.options.Delta() }

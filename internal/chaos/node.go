@@ -1,0 +1,113 @@
+//go:build !windows
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// node is a server by its address, asked as somebody with redis-cli would.
+type node string
+
+func (n node) do(args ...any) (v any, err error) {
+	err = n.ask(func(ctx context.Context, r *redis.Client) error {
+		v, err = r.Do(ctx, args...).Result()
+		return err
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("%s: %v: %w", n, args, err)
+	}
+	return v, nil
+}
+
+// ask lends f a client with one connection, which may read a Cluster's replica.
+func (n node) ask(f func(ctx context.Context, r *redis.Client) error) error {
+	r := redis.NewClient(&redis.Options{Addr: string(n), MaxRetries: -1, PoolSize: 1})
+	defer r.Close()
+	return f(context.Background(), r)
+}
+
+// role is what a node is in replication.
+type role struct {
+	master   bool
+	offset   int64
+	linked   bool   // a replica that hears its master
+	replicas []node // of a master
+}
+
+func (n node) role() (role, error) {
+	v, err := n.do("ROLE")
+	if err != nil {
+		return role{}, err
+	}
+	fields, _ := v.([]any)
+	switch {
+	case len(fields) == 3 && fields[0] == "master":
+		offset, _ := fields[1].(int64)
+		r := role{master: true, offset: offset}
+		replicas, _ := fields[2].([]any)
+		for _, replica := range replicas {
+			if at, ok := replica.([]any); ok && len(at) == 3 {
+				r.replicas = append(r.replicas, node(net.JoinHostPort(fmt.Sprint(at[0]), fmt.Sprint(at[1]))))
+			}
+		}
+		return r, nil
+	case len(fields) == 5 && fields[0] == "slave":
+		offset, _ := fields[4].(int64)
+		return role{offset: offset, linked: fields[3] == "connected"}, nil
+	}
+	return role{}, fmt.Errorf("%s: an unknown ROLE: %v", n, v)
+}
+
+// contents returns all values under the prefix, as they are stored. Keys of another type count as empty.
+func (n node) contents() (map[string]string, error) {
+	all := make(map[string]string)
+	err := n.ask(func(ctx context.Context, r *redis.Client) error {
+		_ = r.ReadOnly(ctx).Err() // refused where there is no Cluster, and not needed
+		// A Cluster without one of its masters counts as down after a while, and then answers nobody.
+		_ = r.ConfigSet(ctx, "cluster-allow-reads-when-down", "yes").Err()
+		defer func() { _ = r.ConfigSet(ctx, "cluster-allow-reads-when-down", "no").Err() }()
+		keys := r.Scan(ctx, 0, redisPrefix+"*", 1000).Iterator()
+		for keys.Next(ctx) {
+			v, err := r.Get(ctx, keys.Val()).Result()
+			if err != nil && !errors.Is(err, redis.Nil) && !strings.HasPrefix(err.Error(), "WRONGTYPE") {
+				return err
+			}
+			all[keys.Val()] = v
+		}
+		return keys.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading all of %s: %w", n, err)
+	}
+	return all, nil
+}
+
+// unpause asks again if a sentinel, which demotes the node, ends the connection.
+func (n node) unpause() error {
+	return await(func() error {
+		_, err := n.do("CLIENT", "UNPAUSE")
+		return err
+	})
+}
+
+// await asks until the answer is nil.
+func await(ask func() error) error {
+	const patience = time.Minute
+	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		err := ask()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not within %v: %w", patience, err)
+		}
+	}
+}

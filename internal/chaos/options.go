@@ -1,0 +1,70 @@
+//go:build !windows
+
+package chaos
+
+import (
+	"fmt"
+	"time"
+)
+
+// Topology is how Redis is deployed.
+type Topology string
+
+// The topologies.
+const (
+	Single   Topology = "single"
+	Sentinel Topology = "sentinel"
+	Cluster  Topology = "cluster"
+)
+
+// Options says what a run is like. All fields but MaxCost and Focus are required; [Defaults] has them.
+type Options struct {
+	Topology   Topology
+	Time       time.Duration // of work and faults; starting and checking come on top
+	Seed       uint64        // of operations, faults and the source: the same schedule as far as real time permits
+	Workers    int           // processes
+	Goroutines int           // of each, at work
+	Keys       int
+	Tags       int
+	Think      time.Duration // the mean pause between a goroutine's operations
+	Timeout    time.Duration // RedisOptions.Timeout
+	Heartbeat  time.Duration // RedisOptions.Heartbeat
+	MaxCost    int64         // Options.MaxCost; 0: that of tiered
+	Focus      string        // see On; "": none
+}
+
+// Defaults are those of a short run. With every other seed the local tiers are too small for all keys.
+func Defaults(topology Topology, seed uint64) Options {
+	o := Options{
+		Topology:   topology,
+		Time:       10 * time.Second,
+		Seed:       seed,
+		Workers:    3,
+		Goroutines: 16,
+		Keys:       300,
+		Tags:       24,
+		Think:      10 * time.Millisecond,
+		Timeout:    100 * time.Millisecond,
+		Heartbeat:  200 * time.Millisecond,
+	}
+	if seed%2 == 0 {
+		o.MaxCost = int64(o.Keys) / 4
+	}
+	return o
+}
+
+// Delta is what bounds the staleness of a local hit.
+func (o Options) Delta() time.Duration { return o.Heartbeat + o.Timeout }
+
+const (
+	cacheName   = "chaos"
+	redisPrefix = "tc:"
+	loadTimeout = 3 * time.Second
+	valueTTL    = 5 * time.Second
+	absentTTL   = 200 * time.Millisecond
+)
+
+// redisKey is where the value of a cache's key is in Redis.
+func redisKey(key string) string { return redisPrefix + cacheName + ":" + key }
+
+func keyName(i int) string { return fmt.Sprintf("key-%03d", i) }

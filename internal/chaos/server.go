@@ -1,0 +1,149 @@
+//go:build !windows
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/history"
+)
+
+// serverFaults are those of Redis in which every master stays what it is.
+func serverFaults() []fault {
+	return []fault{
+		{"kill streams", servers, nil, func(in *injector) { in.killClients("pubsub") }},
+		{"kill clients", servers, nil, func(in *injector) { in.killClients("normal") }},
+		{"pause all", servers, nil, func(in *injector) { in.pauseClients("ALL") }},
+		{"pause writes", servers, nil, func(in *injector) { in.pauseClients("WRITE") }},
+		{"freeze redis", servers, nil, (*injector).freezeRedis},
+		{"restart redis", servers, []Topology{Single}, (*injector).restartRedis},
+		{"flush", servers, nil, func(in *injector) { in.foreign.flush(in.masters()) }},
+		{"evict", servers, nil, (*injector).evict},
+	}
+}
+
+// do runs a command on a node; an error fails the test.
+func (in *injector) do(n node, args ...any) any {
+	v, err := n.do(args...)
+	if err != nil {
+		in.t.Errorf("chaos: %v", err)
+	}
+	return v
+}
+
+func (in *injector) killClients(kind string) {
+	for _, m := range in.masters() {
+		in.do(m, "CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+	}
+}
+
+func (in *injector) pauseClients(mode string) {
+	defer in.outage(in.fleet.slots...)(in.recovery())
+	const length = 300 * time.Millisecond
+	for _, m := range in.masters() {
+		in.do(m, "CLIENT", "PAUSE", length.Milliseconds(), mode)
+	}
+	pause(context.Background(), length)
+}
+
+// freezeRedis is short where another would take the server's place.
+func (in *injector) freezeRedis() {
+	most := 2 * time.Second
+	if in.options.Topology != Single {
+		most = longestSilence
+	}
+	all := in.deployment.masters()
+	defer in.outage(in.fleet.slots...)(in.recovery())
+	m := all[in.rng.IntN(len(all))]
+	m.Freeze()
+	in.hold(100*time.Millisecond, most)
+	m.Thaw()
+}
+
+// restartRedis loses all data.
+func (in *injector) restartRedis() {
+	s := in.deployment.masters()[0]
+	defer in.outage(in.fleet.slots...)(in.recovery() + 500*time.Millisecond)
+	start := history.Clock()
+	s.Kill()
+	in.hold(0, time.Second)
+	s.Restart()
+	in.foreign.note(history.Clear, "", start, history.Clock(), true)
+}
+
+// evict has a master too little memory for a while, so that it throws away what it likes.
+func (in *injector) evict() {
+	m := in.master()
+	before, err := m.info("evicted_keys")
+	used, err2 := m.info("used_memory")
+	if err != nil || err2 != nil {
+		in.t.Errorf("chaos: %v %v", err, err2)
+		return
+	}
+	in.do(m, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+	in.do(m, "CONFIG", "SET", "maxmemory", used+256<<10)
+	defer in.do(m, "CONFIG", "SET", "maxmemory", 0)
+	err = m.ask(func(ctx context.Context, r *redis.Client) error {
+		filler := strings.Repeat("x", 8<<10)
+		own, err := m.ownTag(ctx, r)
+		for i := 0; err == nil && i < 200; i++ {
+			err = r.Set(ctx, fmt.Sprintf("filler:{%s}:%d", own, i), filler, 10*time.Second).Err()
+		}
+		return err
+	})
+	if err != nil && !strings.Contains(err.Error(), "OOM") {
+		in.t.Errorf("chaos: filling %s: %v", m, err)
+	}
+	if after, err := m.info("evicted_keys"); err == nil {
+		in.evicted.Add(after - before)
+	}
+}
+
+// loseTags takes the records of all tags away, as an eviction may.
+func (in *injector) loseTags() {
+	for _, m := range in.masters() {
+		err := m.ask(func(ctx context.Context, r *redis.Client) error {
+			keys, err := r.Keys(ctx, redisPrefix+cacheName+"!tag:*").Result()
+			for _, key := range keys {
+				err = errors.Join(err, r.Del(ctx, key).Err())
+			}
+			return err
+		})
+		if err != nil {
+			in.t.Errorf("chaos: %v", err)
+		}
+	}
+}
+
+// ownTag returns a hash tag whose slot is the node's.
+func (n node) ownTag(ctx context.Context, r *redis.Client) (string, error) {
+	for i := range 1000 {
+		tag := strconv.Itoa(i)
+		err := r.Exists(ctx, "filler:{"+tag+"}").Err()
+		if err == nil || !strings.HasPrefix(err.Error(), "MOVED") {
+			return tag, err
+		}
+	}
+	return "", fmt.Errorf("%s has no slots", n)
+}
+
+// info returns a number out of INFO.
+func (n node) info(field string) (int64, error) {
+	v, err := n.do("INFO")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(fmt.Sprint(v)) {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			return strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s: INFO has no %s", n, field)
+}
