@@ -11,7 +11,7 @@ import (
 // Each block of Go in the README stands, but for its indentation, in an Example or an example program that is compiled.
 func TestReadmeBlocksAreCompiled(t *testing.T) {
 	readme := contents(t, "README.md")
-	compiled := flat(contents(t, "*/example_test.go", "adapters/*/example_test.go", "examples/*/*.go"))
+	compiled := flat(contents(t, "*/example*_test.go", "adapters/*/example_test.go", "examples/*/*.go"))
 	blocks := strings.Split(readme, "```go\n")[1:]
 	if len(blocks) == 0 {
 		t.Fatal("the README has no Go in it")
@@ -27,10 +27,10 @@ func TestReadmeBlocksAreCompiled(t *testing.T) {
 	}
 }
 
-// The tests and benchmarks that the README names are there.
+// The tests and benchmarks that the README and the guarantees name are there.
 func TestReadmeNamesTests(t *testing.T) {
-	tests := contents(t, "*_test.go", "*/*_test.go", "adapters/*/*_test.go")
-	names := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z]*)").FindAllStringSubmatch(contents(t, "README.md"), -1)
+	tests := contents(t, "*_test.go", "*/*_test.go", "adapters/*/*_test.go", "internal/*/*_test.go")
+	names := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z]*)").FindAllStringSubmatch(contents(t, "README.md", "docs/guarantees.md"), -1)
 	if len(names) == 0 {
 		t.Fatal("the README names no test")
 	}

@@ -1,0 +1,264 @@
+package tiercache_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// What it costs to keep local tiers coherent is in three files: here how late an invalidation is; in
+// bench_flood_test.go how many there may be, and what they cost Redis; in bench_tracking_test.go what reads and writes
+// pay.
+//
+// A process stands for itself as a tiered.Redis with a client of its own. That all are in this one OS process flatters
+// none of the ratios, but they share its scheduler and the machine's cores.
+
+// newRedisOf is newRedis with options.
+func newRedisOf(b *testing.B, client redis.UniversalClient, o tiered.RedisOptions) *tiered.Redis {
+	b.Helper()
+	r, err := tiered.NewRedis(client, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return r
+}
+
+// patient has a timeout so long that a busy machine isn't taken for a slow Redis.
+func patient(i tiered.Invalidation) tiered.RedisOptions {
+	return tiered.RedisOptions{Invalidation: i, Timeout: 10 * time.Second}
+}
+
+// A tap tells when a client's process has taken in what mentions a mark, without asking the cache, whose spinning reads
+// would have a core for themselves: the goroutine that listens to a connection handles all it has read before it reads
+// again. So the mark arrives when a Read returns it, and is handled when the next Read begins.
+type tap struct {
+	mu      sync.Mutex
+	mark    []byte // nil: nothing is looked for
+	handled chan sighting
+}
+
+type sighting struct{ arrived, handled time.Time }
+
+// expect has the next mention of the mark reported.
+func (t *tap) expect(mark string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mark = []byte(mark)
+	if t.handled == nil {
+		t.handled = make(chan sighting, 1)
+	}
+}
+
+// await returns the sighting of what is expected.
+func (t *tap) await(b *testing.B) sighting {
+	b.Helper()
+	const patience = time.Minute
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case s := <-t.handled:
+		return s
+	case <-late.C:
+		b.Fatalf("%s wasn't heard of within %v", t.mark, patience)
+		return sighting{}
+	}
+}
+
+func (t *tap) client(b *testing.B, server *redistest.Server) *redis.Client {
+	b.Helper()
+	client := redis.NewClient(&redis.Options{
+		Addr: server.Addr(),
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return &tappedConn{Conn: conn, tap: t}, err
+		},
+	})
+	b.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+type tappedConn struct {
+	net.Conn
+	tap     *tap
+	tail    []byte // of the last Read, lest a mark in two parts be missed
+	arrived time.Time
+}
+
+func (c *tappedConn) Read(p []byte) (int, error) {
+	if !c.arrived.IsZero() {
+		c.tap.handled <- sighting{c.arrived, time.Now()}
+		c.arrived = time.Time{}
+	}
+	n, err := c.Conn.Read(p)
+	if c.mentioned(p[:n]) {
+		c.arrived = time.Now()
+	}
+	return n, err
+}
+
+func (c *tappedConn) mentioned(p []byte) bool {
+	c.tap.mu.Lock()
+	defer c.tap.mu.Unlock()
+	mark := c.tap.mark
+	if mark == nil {
+		return false
+	}
+	seam := append(c.tail, p[:min(len(p), len(mark)-1)]...)
+	found := bytes.Contains(p, mark) || bytes.Contains(seam, mark)
+	c.tail = slices.Clone(p[max(0, len(p)-len(mark)+1):])
+	if found {
+		c.tap.mark, c.tail = nil, nil
+	}
+	return found
+}
+
+// reportQuantiles takes the place of ns/op, in which the preparations are.
+func reportQuantiles(b *testing.B, name string, of []time.Duration) {
+	slices.Sort(of)
+	micros := func(q float64) float64 {
+		return float64(of[int(q*float64(len(of)-1))]) / float64(time.Microsecond)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(micros(0.5), name+"p50-µs")
+	b.ReportMetric(micros(0.99), name+"p99-µs")
+}
+
+// BenchmarkCoherenceDrop measures from the call of a write in one process to the moment at which another process's
+// local tier no longer has what was written ("drop"). The floors are how long it takes a message that is published to
+// be received, and how long the write itself takes, which is measured in the same rounds as the drop. "arrive" is how
+// long the bytes take that tell of it: what is between that and the drop is the library's. "late" are the drops after
+// the write returned.
+func BenchmarkCoherenceDrop(b *testing.B) {
+	server := redistest.Start(b)
+	type process struct {
+		name           string
+		ears           tap
+		writer, reader *tiered.Cache[*user]
+	}
+	processes := []*process{{name: "tracking"}, {name: "pubsub"}}
+	for i, mode := range []tiered.Invalidation{tiered.Tracking, tiered.PubSub} {
+		p := processes[i]
+		p.writer = newCache(b, tiered.Options[*user]{Redis: newRedisOf(b, server.Client(b), patient(mode))})
+		p.reader = newCache(b, tiered.Options[*user]{Redis: newRedisOf(b, p.ears.client(b, server), patient(mode))})
+	}
+	for _, of := range []struct {
+		name, mark string
+		write      func(ctx context.Context, c *tiered.Cache[*user]) error
+	}{
+		{"Set", dropped, func(ctx context.Context, c *tiered.Cache[*user]) error { return c.Set(ctx, dropped, newUser(2)) }},
+		{"Delete", dropped, func(ctx context.Context, c *tiered.Cache[*user]) error { return c.Delete(ctx, dropped) }},
+		{"InvalidateTags", "!tag:team", func(ctx context.Context, c *tiered.Cache[*user]) error { return c.InvalidateTags(ctx, "team") }},
+	} {
+		b.Run("write="+of.name+"/impl=publish", func(b *testing.B) { publishRounds(b, server) })
+		for _, p := range processes {
+			b.Run("write="+of.name+"/impl="+p.name, func(b *testing.B) {
+				write := func(ctx context.Context) error { return of.write(ctx, p.writer) }
+				dropRounds(b, &p.ears, p.writer, p.reader, round{of.mark, write})
+			})
+		}
+	}
+}
+
+const dropped = "user:dropped"
+
+// round is a write and what tells of it.
+type round struct {
+	mark  string
+	write func(ctx context.Context) error
+}
+
+func dropRounds(b *testing.B, ears *tap, writer, reader *tiered.Cache[*user], of round) {
+	ctx := b.Context()
+	var writes, arrivals, drops []time.Duration
+	late := 0
+	for b.Loop() {
+		ears.expect(dropped)
+		if err := writer.Set(ctx, dropped, newUser(1), "team"); err != nil {
+			b.Fatal(err)
+		}
+		ears.await(b)
+		keepLocal(b, reader)
+
+		ears.expect(of.mark)
+		begin := time.Now()
+		err := of.write(ctx)
+		written := time.Now()
+		if err != nil {
+			b.Fatal(err)
+		}
+		seen := ears.await(b)
+		if seen.handled.After(written) {
+			late++
+		}
+		writes = append(writes, written.Sub(begin))
+		arrivals = append(arrivals, seen.arrived.Sub(begin))
+		drops = append(drops, seen.handled.Sub(begin))
+		if e, _ := reader.Lookup(ctx, dropped); e.Tier == tiered.Local {
+			b.Fatalf("the local tier still has %+v", e)
+		}
+	}
+	b.ReportMetric(100*float64(late)/float64(len(drops)), "late-%")
+	reportQuantiles(b, "write-", writes)
+	reportQuantiles(b, "arrive-", arrivals)
+	reportQuantiles(b, "drop-", drops)
+}
+
+// keepLocal reads the key until it is in the local tier.
+func keepLocal(b *testing.B, c *tiered.Cache[*user]) {
+	b.Helper()
+	for range 1000 {
+		if e, err := c.Lookup(b.Context(), dropped); err == nil && e.Tier == tiered.Local {
+			return
+		}
+	}
+	b.Fatal("the local tier doesn't keep the key")
+}
+
+func publishRounds(b *testing.B, server *redistest.Server) {
+	ctx := b.Context()
+	publisher, subscriber := server.Client(b), server.Client(b).Subscribe(ctx, "bench")
+	defer subscriber.Close()
+	if _, err := subscriber.Receive(ctx); err != nil { // that it is subscribed
+		b.Fatal(err)
+	}
+	received := make(chan time.Time, 1)
+	go func() {
+		defer close(received)
+		for {
+			if _, err := subscriber.ReceiveMessage(ctx); err != nil {
+				return
+			}
+			received <- time.Now()
+		}
+	}()
+	var writes, drops []time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		err := publisher.Publish(ctx, "bench", dropped).Err()
+		writes = append(writes, time.Since(begin))
+		if err != nil {
+			b.Fatal(err)
+		}
+		at, ok := <-received
+		if !ok {
+			b.Fatal("the subscription ended")
+		}
+		drops = append(drops, at.Sub(begin))
+	}
+	reportQuantiles(b, "write-", writes)
+	reportQuantiles(b, "drop-", drops)
+}
