@@ -161,6 +161,7 @@ func TestCancelledGetIsServedUnverified(t *testing.T) {
 	})
 	p.Refuse(true)
 	p.Cut()
+	waitFor(t, func() bool { return r.Status() != nil })
 	if err := b.Delete(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}

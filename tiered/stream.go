@@ -172,6 +172,7 @@ func (s *stream) reported(at instant) {
 	if at <= 0 || at > s.canary.last() {
 		return // no canary of ours
 	}
+	s.silent.Store(false) // who sent it may learn only later that it was taken
 	s.proof().extend(at.add(s.redis.maxAge()))
 	if l := s.life.Load(); l != nil {
 		l.watch.reported(at)
