@@ -152,6 +152,7 @@ func (t *trip[T]) look() (claims []*claim[T], waiting []*flight[T]) {
 	due := slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return !t.waits.due(f, c.guards) })
 	for i, fd := range t.consult(due, err) {
 		f := due[i]
+		fd.runOut()
 		cl := t.claim(f, fd)
 		cl.began = began
 		switch {
@@ -236,6 +237,14 @@ func (t *trip[T]) landFallback(f *flight[T], err error) bool {
 	}
 	t.cache.land(f, &it.record, nil)
 	return true
+}
+
+// runOut makes nothing of what another program wrote and Redis is about to let expire: it isn't to be kept, so there is no
+// reason to load beside it without a lease. Until it is gone that isn't to be had.
+func (f *finding[T]) runOut() {
+	if f.err == nil && f.record != nil && !f.framed() && !f.fresh() {
+		f.record, f.seen, f.vacant = nil, seen{}, true
+	}
 }
 
 // leasable answers whether a load is to take the place of what was found before it begins. What another program wrote
