@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"reflect"
 	"strings"
 )
@@ -17,15 +18,21 @@ type Cache[T any] struct {
 
 // tiers is what all views of a cache share.
 type tiers[T any] struct {
-	name   string
-	seed   maphash.Seed
-	local  *local[T]
-	remote *remote[T] // nil: in-process only
-	guards *guards[T]
-	tags   *tags
-	clone  func(T) T
-	maxKey int
-	stats  counters
+	name    string
+	seed    maphash.Seed
+	local   *local[T]
+	remote  *remote[T] // nil: in-process only
+	guards  *guards[T]
+	tags    *tags
+	backlog *backlog // nil without Redis
+	clone   func(T) T
+	maxKey  int
+	trace   *Trace // nil: none
+	logger  *slog.Logger
+	stats   counters
+
+	renewals   chan struct{} // of loads in the background, one each
+	complaints complaints
 
 	life   lifetime        // of the goroutines that load
 	base   context.Context // ends with the cache
@@ -51,13 +58,20 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		guards: newGuards(l),
 		tags:   newTags(nil),
 		clone:  o.Clone,
+		trace:  o.Trace,
 		maxKey: maxRedisKey,
+		logger: o.Logger,
 		closed: make(chan struct{}),
+
+		renewals: make(chan struct{}, maxRenewals),
 	}
+	l.retain(&o.Policy)
 	if o.Redis != nil {
 		t.remote = newRemote[T](o.Redis, o.Name, o.Codec, &t.stats)
 		t.maxKey -= len(t.remote.space)
 		t.tags = newTags(newLedger(o.Redis, o.Name))
+		t.backlog = newBacklog(o.Redis, t.startReplayer, o.Trace)
+		t.tags.backlog = t.backlog
 		t.local.strict = o.Redis.options.Strict
 		t.guards.echoes = o.Redis.options.Invalidation == Tracking
 		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), o.Codec.Name(), t); err != nil {
@@ -77,12 +91,15 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	edit(&view.policy)
 	if view.wrong == nil {
 		view.policy, view.wrong = view.policy.validated()
+		view.local.retain(&view.policy)
 	}
 	return &view
 }
 
 // Close ends the loads under way, whose callers get [ErrClosed], and waits until what they were storing is stored. A
-// loader that doesn't heed its context outlives Close; what it returns is dropped. Later calls wait for the first.
+// loader that doesn't heed its context outlives Close; what it returns is dropped. For changes that are still queued
+// ([ErrQueued]) it makes one attempt, which takes no longer than RedisOptions.Timeout; the Logger is told of what is lost.
+// Later calls wait for the first.
 func (c *Cache[T]) Close() error {
 	if !c.life.close() {
 		<-c.closed
@@ -91,6 +108,9 @@ func (c *Cache[T]) Close() error {
 	defer close(c.closed)
 	c.stop()
 	c.life.wait()
+	if c.remote != nil {
+		c.lastReplay()
+	}
 	c.local.close()
 	if c.remote != nil {
 		c.remote.redis.dismiss(c.name, c.tiers)
@@ -98,25 +118,26 @@ func (c *Cache[T]) Close() error {
 	return nil
 }
 
-// Get returns the cached value. It returns [ErrNotFound] on a miss and for a remembered absence, and the context's
-// error if that ends while Redis is asked.
+// Get returns the cached value, if it is fresh: without a loader there is nothing that would replace a stale one. It returns
+// [ErrNotFound] on a miss and for a remembered absence, and the context's error if that ends while Redis is asked.
 func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 	var none T
 	if c.wrong != nil {
 		return none, c.wrong
 	}
 	hash := c.hash(key)
-	if it := c.local.get(key, hash, now()); it != nil {
+	if it := c.local.get(key, hash, now(), nil); it != nil {
 		return c.give(&it.record)
 	}
-	got, err := c.fetchOne(ctx, key, hash)
+	got, err := c.fetchOne(ctx, key, hash, due)
 	if err != nil {
 		return none, err
 	}
 	return c.give(got.record)
 }
 
-// Lookup returns the cached entry with its age, tier and state. It returns [ErrNotFound] on a miss, with the zero
+// Lookup returns the cached entry with its age, tier and state, which is Stale for one that only the [Policy]'s
+// StaleWhileRevalidate or StaleIfError lets GetOrLoad serve. It returns [ErrNotFound] on a miss, with the zero
 // Entry, and for a remembered absence, with an Entry in the state NotFound.
 func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	if c.wrong != nil {
@@ -124,11 +145,11 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	}
 	hash, at := c.hash(key), now()
 	var got served[T]
-	if it := c.local.get(key, hash, at); it != nil {
+	if it := c.local.get(key, hash, at, nil); it != nil {
 		got = served[T]{&it.record, Local}
 	} else {
 		var err error
-		if got, err = c.fetchOne(ctx, key, hash); err != nil {
+		if got, err = c.fetchOne(ctx, key, hash, fallback); err != nil {
 			return Entry[T]{}, err
 		}
 		at = now()
@@ -180,6 +201,9 @@ func (t *tiers[T]) heard(rest string) {
 	case rest[0] == ':':
 		key := rest[1:]
 		t.guards.hear(key, t.hash(key))
+	case strings.HasPrefix(rest, "!"+besideSpace):
+		key := rest[1+len(besideSpace):]
+		t.guards.stir(key, t.hash(key))
 	case strings.HasPrefix(rest, "!tag:"):
 		t.tags.heardTag(rest[len("!tag:"):])
 	case strings.HasPrefix(rest, "!era"):
@@ -194,4 +218,14 @@ func (t *tiers[T]) heard(rest string) {
 func (t *tiers[T]) interrupted() {
 	t.tags.interrupted()
 	t.guards.interrupt()
+}
+
+// switched takes in that a server isn't asked any more, or with a nil cause that it is again.
+func (t *tiers[T]) switched(addr string, cause error) {
+	if cause != nil {
+		t.stats.opened.Add(1)
+	}
+	if t.trace != nil && t.trace.Breaker != nil {
+		t.trace.Breaker(addr, cause)
+	}
 }

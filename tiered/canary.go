@@ -13,6 +13,8 @@ type canary struct {
 	again    atomic.Bool  // another one was due meanwhile
 	sent     atomic.Int64 // the instant of the last
 	answered atomic.Int64 // the instant of the last that Redis answered, if only with an error
+	reported atomic.Int64 // the instant of the last that the stream reported
+	lost     atomic.Bool  // the last was reported, but not answered
 }
 
 func (c *canary) last() instant { return instant(c.sent.Load()) }
@@ -77,9 +79,12 @@ func (s *stream) sung(l *life, at instant, err error) {
 	if err != nil {
 		err = judge(stepCanary, err)
 	}
-	s.silent.Store(unanswered(err))
-	if err == nil || !unanswered(err) {
+	if s.redis.unread(err) {
+		s.unanswered(at, err)
+	} else {
+		s.canary.lost.Store(false)
 		s.canary.answered.Store(int64(at))
+		s.answered(at)
 	}
 	var refused *refusal
 	switch {
@@ -87,6 +92,7 @@ func (s *stream) sung(l *life, at instant, err error) {
 		if l != nil {
 			l.watch.taken(at)
 		}
+		s.redis.answered()
 	case errors.As(err, &refused):
 		s.down(now(), err)
 	default:
@@ -96,4 +102,45 @@ func (s *stream) sung(l *life, at instant, err error) {
 			s.troubled()
 		}
 	}
+}
+
+// unanswered tells that Redis didn't answer the canary of the instant.
+func (s *stream) unanswered(at instant, err error) {
+	s.canary.lost.Store(s.canary.reported.Load() >= int64(at))
+	if s.breaker == nil {
+		s.silent.Store(true)
+	} else {
+		s.breaker.trip(at, err)
+	}
+}
+
+// answered tells that Redis answers what it was asked at the instant.
+func (s *stream) answered(at instant) {
+	if s.breaker == nil {
+		s.silent.Store(false)
+		return
+	}
+	s.breaker.heard(at)
+	s.breaker.back()
+}
+
+// answeredAt takes it from a canary's report that Redis answers, of which its sender may hear only later. A report that was
+// late isn't an answer in time; nor is one where those before weren't answered: then the next canary has to be.
+func (s *stream) answeredAt(at instant) {
+	s.canary.reported.Store(int64(at))
+	switch {
+	case !s.canary.lost.Load() && now().since(at) <= s.redis.timeout:
+		s.answered(at)
+	case s.silent.Load():
+		s.hasten()
+	}
+}
+
+// mute has the stream silent for good: its Redis is closed, and so is the breaker's chance to end that.
+func (s *stream) mute() {
+	if s.breaker != nil {
+		s.breaker.mu.Lock()
+		defer s.breaker.mu.Unlock()
+	}
+	s.silent.Store(true)
 }

@@ -10,6 +10,7 @@ import (
 const (
 	clockSampleEvery = time.Minute
 	clockRetryAfter  = time.Second
+	clockSlack       = 50 * time.Millisecond // between servers that follow each other, and for what is rounded
 )
 
 // redisClock tells Redis's time, which the frames carry: a machine whose own clock is off neither finds all values
@@ -26,6 +27,7 @@ type clockSample struct {
 	redis time.Time // Redis's time
 	at    instant   // at this instant
 	until instant   // good until then
+	asked bool      // it is Redis's, and not this machine's
 }
 
 func (s *clockSample) now() time.Time { return s.redis.Add(now().since(s.at)) }
@@ -48,6 +50,18 @@ func (r *Redis) now(ctx context.Context) time.Time {
 		return time.Now()
 	}
 	return s.now()
+}
+
+// latest returns a time that Redis's clock hasn't reached, whichever process tells: each is off by half a round trip, which
+// is half the Timeout at most, and by what two clocks drift since its last sample, which is less than a thousandth; that
+// of another process is a minute old. It asks nobody; false: Redis was never asked.
+func (r *Redis) latest() (time.Time, bool) {
+	s := r.clock.sample.Load()
+	if s == nil || !s.asked {
+		return time.Time{}, false
+	}
+	drift := (now().since(s.at) + clockSampleEvery) / 1000
+	return s.now().Add(r.timeout + drift + clockSlack), true
 }
 
 // sampleClock begins to ask Redis for its time, unless that is under way, and returns a channel that is closed when the
@@ -78,17 +92,19 @@ func (r *Redis) sampleClock() <-chan struct{} {
 
 // askTime falls back on the previous sample, and without one on this machine's clock, for a moment.
 func (r *Redis) askTime(previous *clockSample) *clockSample {
-	asked := now()
-	t, err := call(context.Background(), r, "time", nil, func(ctx context.Context) (time.Time, error) {
-		return r.client.Time(ctx).Result()
-	})
-	if err == nil {
-		answered := now()
-		return &clockSample{redis: t, at: asked.add(answered.since(asked) / 2), until: answered.add(clockSampleEvery)}
+	if !r.isolated() {
+		asked := now()
+		t, err := call(context.Background(), r, "time", nil, func(ctx context.Context) (time.Time, error) {
+			return r.client.Time(ctx).Result()
+		})
+		if err == nil {
+			answered := now()
+			return &clockSample{redis: t, at: asked.add(answered.since(asked) / 2), until: answered.add(clockSampleEvery), asked: true}
+		}
 	}
 	s := &clockSample{redis: time.Now(), at: now(), until: now().add(clockRetryAfter)}
 	if previous != nil {
-		s.redis, s.at = previous.redis, previous.at
+		s.redis, s.at, s.asked = previous.redis, previous.at, previous.asked
 	}
 	return s
 }

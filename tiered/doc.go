@@ -7,31 +7,37 @@
 //
 // A read, from top to bottom (load.go and trip.go, and many.go for many keys):
 //
-//  1. Local tier: a fresh record is returned, if it is proved that no change of it can have gone unheard.
+//  1. Local tier: a fresh record is returned, if it is proved that no change of it can have gone unheard; as the [Policy] says,
+//     one that is due or stale too, and a flight then renews it behind.
 //  2. Flight: one per key and process; whoever asks meanwhile waits for it, each on its own context.
-//  3. Redis: a fresh frame is decoded, put into the local tier and returned. An error of Redis is a miss; if Redis doesn't
-//     answer at all, what the local tier has will do.
+//  3. Redis: a fresh frame is decoded, put into the local tier and returned. An error of Redis is a miss; where it can't be
+//     read at all, what the local tier has will do. One that doesn't answer isn't asked again until it does.
 //  4. Lease: who first finds nothing puts one in the key's place. The others wait until Redis tells of what became of it.
-//  5. Load: the Loader runs in the cache's goroutine, on a context of its own that ends after LoadTimeout.
+//  5. Load: the Loader runs in the cache's goroutine, on a context of its own that ends after LoadTimeout. Where it is slow or
+//     fails, callers get what the flight has to offer instead, if their policy lets them (offer.go).
 //  6. Store: in Redis, in the place of the lease, and then in the local tier, unless the key was changed since.
 //
 // A write (write.go) supersedes the flight of its key, changes Redis, and then the local tier, so that a read
 // through the same Cache that starts after it returned sees it. Redis tells the other processes, which are behind for
-// Heartbeat + Timeout at most. docs/guarantees.md says what is promised, and what not.
+// Heartbeat + Timeout at most. What couldn't be written to Redis is queued in the backlog ([ErrQueued]): until a replay has
+// made up for it, reads don't rely on what Redis has there. docs/guarantees.md says what is promised, and what not.
 //
 // Inside: a record is one version of a value, an item a record in the local tier, a nursery where new items are readable
 // before ristretto has taken them in, a sweeper what frees the expired ones; a guard is what orders the fills and writes
 // of one key, a hold an interest in a guard, a change what a key is to hold, turns the right to write keys to Redis. A trip
-// takes flights from take-off to landing, loads what it has claims to and has a waitlist for the rest; a tenure is its
+// takes flights from take-off to landing, has offers for those who wait, loads what it has claims to and has a waitlist for the rest; a tenure is its
 // leases while it holds them; a pilot is whose trip it is, and a lifetime the owner of goroutines.
 //
 // In Redis: a frame is the bytes of a record, a remote a cache's part of Redis, a request one command for each of some keys,
-// a swap a write that is made only where a key still holds what was seen; a clock is Redis's time. A ledger has what orders
-// loads and invalidations: the era, which Clear ends, and the tags; bonds are what an item depends on of it.
+// a swap a write that is made only where a key still holds what was seen; a clock is Redis's time. A breaker keeps requests
+// from a server while it doesn't answer, an outage; nodes are those of a Cluster that have a breaker and no stream of their
+// own. A ledger has what orders loads and invalidations: the era, which Clear ends, and the tags; bonds are what an item
+// depends on of it. A debt is what a replay has to make up for with a key.
 //
 // What others change in Redis comes over a stream (stream.go tells why that can be relied on), one for each master in a
 // Cluster's topology. Its source is a tracker, by which the server itself reports the changes (tracking.go), or a bulletin, on
 // which the caches publish messages (pubsub.go). A stream lives one life after the other, each a connection; canaries show
-// that the connection brings everything, and extend the proof that what was read may be served; a watch gives dead
-// connections up; a health is what Status and the log say; a refusal is what doesn't pass by itself, such as a lack of rights.
+// that the connection brings everything, and extend the proof that what was read may be served, and close the breaker; a
+// watch gives dead connections up; a health is what Status and the log say, as often as a limit lets it; a refusal is what
+// doesn't pass by itself, such as a lack of rights.
 package tiered

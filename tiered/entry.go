@@ -3,7 +3,6 @@ package tiered
 import (
 	"context"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -11,9 +10,10 @@ import (
 // that wait for the key, on a context that has the first caller's values but not its cancellation or deadline: it
 // ends after [Policy].LoadTimeout and when the cache is closed.
 //
-// e is the entry to be replaced: with Refresh, e.Value is the current value if e.Found. What the loader changes in
-// e.Policy and e.Tags holds for the value it returns; an e.Policy.TTL of 0 or less means that the value is not
-// stored. e must not be kept.
+// e is the entry to be replaced: if e.Found, e.Value is the value that is there, stale or, with Refresh and RefreshAfter,
+// still fresh. A loader that finds it unchanged in the source returns it. What the loader changes in e.Policy and e.Tags
+// holds for the value it returns, of the policy's fields those that say how long a value is kept and served; an
+// e.Policy.TTL of 0 or less means that the value is not stored. e must not be kept.
 //
 // The error [ErrNotFound], bare or wrapped, says that the source has no such value. Any other error reaches every
 // waiting caller unchanged, and nothing is stored.
@@ -55,7 +55,7 @@ type State uint8
 
 const (
 	Fresh    State = iota + 1 // served
-	Stale                     // its time is over: handed to a Loader, not served
+	Stale                     // its time is over: handed to a Loader, served only as the Policy says
 	NotFound                  // a remembered absence: reads answer ErrNotFound
 )
 
@@ -97,54 +97,4 @@ func (i instant) since(before instant) time.Duration {
 		return math.MaxInt64
 	}
 	return time.Duration(i - before)
-}
-
-// record is one version of a key's value. It is not changed once others can see it.
-type record[T any] struct {
-	value      T
-	absent     bool // the source said that there is none
-	created    instant
-	freshUntil instant
-	marks
-}
-
-// newRecord makes a record of what a loader or a Set gives; it isn't changed when the caller changes tags.
-func newRecord[T any](value T, absent bool, p Policy, m marks) *record[T] {
-	at := now()
-	m.tags = slices.Clone(m.tags)
-	return &record[T]{
-		value:      value,
-		absent:     absent,
-		created:    at,
-		freshUntil: at.add(p.freshFor(absent)),
-		marks:      m,
-	}
-}
-
-// kept answers whether the record is to be stored at all.
-func (r *record[T]) kept() bool { return r.freshUntil > r.created }
-
-// state is the one place that says when a record is served.
-func (r *record[T]) state(at instant) State {
-	switch {
-	case at >= r.freshUntil:
-		return Stale
-	case r.absent:
-		return NotFound
-	}
-	return Fresh
-}
-
-// entry is what a Loader and the callers of Lookup see of r.
-func (r *record[T]) entry(key string, p Policy, tier Tier, at instant) Entry[T] {
-	return Entry[T]{
-		Key:    key,
-		Value:  r.value,
-		Found:  !r.absent,
-		Policy: p,
-		Tags:   slices.Clone(r.tags),
-		Age:    max(0, at.since(r.created)),
-		Tier:   tier,
-		State:  r.state(at),
-	}
 }

@@ -117,7 +117,8 @@ func (t *tags) learn(id eraID, p *proof) *era {
 // clear makes everything invalid.
 func (t *tags) clear(ctx context.Context) (err error) {
 	if t.ledger != nil {
-		err = t.ledger.clear(ctx)
+		mark := t.backlog.mark()
+		err = t.backlog.cleared(mark, t.ledger.clear(ctx))
 		t.heardEra()
 		return err
 	}

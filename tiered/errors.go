@@ -14,6 +14,14 @@ var (
 	// ErrClosed is returned by every method of a closed [Cache], and by a load that Close cut short. The methods
 	// of a cache whose [Redis] was closed return it from writes.
 	ErrClosed = errors.New("tiered: closed")
+
+	// ErrQueued is wrapped, beside the cause, by the errors of Set, SetMany, Delete, Expire, InvalidateTags and Clear if
+	// Redis couldn't be written, or didn't answer whether it was: this process's local tier has followed, and the change
+	// is made up for when Redis is back. A value is not written then: what Redis has is deleted, unless it is newer by more
+	// than clocks may differ. Up to 10,000 keys and 1,000 tags a cache are queued; when there are more, a Clear takes the
+	// place of all. What is still queued when the process ends is lost, and Redis's old values are served by others until
+	// their TTL, and the time for which they are served stale, is over; [Cache].Close makes one more attempt.
+	ErrQueued = errors.New("tiered: queued until redis is back")
 )
 
 var (

@@ -131,3 +131,25 @@ func TestExpiredValueIsInvalidated(t *testing.T) {
 		})
 	}
 }
+
+// An Expire of what is stale already is one all the same to a Refresh that is under way.
+func TestExpireTwice(t *testing.T) {
+	s, a, b := twoProcesses(t, tiered.Tracking)
+	if err := errors.Join(a.Set(t.Context(), "k", "old"), a.Expire(t.Context(), "k")); err != nil {
+		t.Fatal(err)
+	}
+	g := newGate()
+	refresh := begun(func() (string, error) { return b.Refresh(t.Context(), "k", g.load) })
+	waitFor(t, func() bool { return g.loads.Load() == 1 })
+	if err := a.Expire(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	close(g.open)
+	refresh.gets(t, "load 1")
+	if got := stored(s, "k"); got != "old" {
+		t.Errorf("Redis has %q", got)
+	}
+	if v, err := a.Get(t.Context(), "k"); err != tiered.ErrNotFound {
+		t.Errorf("%q, %v", v, err)
+	}
+}

@@ -3,18 +3,19 @@ package tiered
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
 )
 
 // flight is one load of one key, which all callers that ask for the key meanwhile wait for.
 type flight[T any] struct {
 	hold[T]
-	refresh bool // loads even if a tier has a value
-	pilot   *pilot
-	done    chan struct{}
-	began   uint64        // how often this process had invalidated tags by then
-	wake    chan struct{} // of the trip that waits, see guards.listen
+	why   purpose
+	pilot *pilot
+	done  chan struct{}
+	start instant
+	began uint64        // how often this process had invalidated tags by then
+	wake  chan struct{} // of the trip that waits, see guards.listen
+	offer offer[T]
 
 	// Under the guard's lock:
 	loading bool // the loader runs
@@ -25,6 +26,15 @@ type flight[T any] struct {
 	err    error
 	panic  *LoaderPanic
 }
+
+// purpose is what a flight is for.
+type purpose uint8
+
+const (
+	asked     purpose = iota // whatever can be served will do
+	renewal                  // in the background: what is served is to be replaced
+	refreshed                // a caller wants what the source has now
+)
 
 // pilot is who loads: the call that began a flight, or those of a batch. It has no state, only an identity.
 type pilot struct {
@@ -62,21 +72,6 @@ func (f *flight[T]) landed() bool {
 	default:
 		return false
 	}
-}
-
-// wait returns the flight's result, or the context's error if that ends first. It panics if the loader did.
-func (f *flight[T]) wait(ctx context.Context) (*record[T], error) {
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-		if !f.landed() {
-			return nil, fmt.Errorf("tiered: waiting for a load: %w", ctx.Err())
-		}
-	}
-	if f.panic != nil {
-		panic(f.panic)
-	}
-	return f.record, f.err
 }
 
 // loadContext is the context of a load: it ends with the load's time or the cache, and has the values of the caller

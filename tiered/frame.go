@@ -13,20 +13,25 @@ import (
 //	offset  bytes
 //	0       3      the magic C1 74 63: C1 begins neither UTF-8 text nor a msgpack value
 //	3       1      the version, 1
-//	4       1      0; 1 once the value was expired before its time
+//	4       1      0; once the value was expired before its time 1 to 255, another each time it is
 //	5       4      CRC-32C (Castagnoli) of all that follows, big-endian
 //	9       8      an id, which no other frame of the key has
-//	17      1      flags: 1 = not found, the source has no value and the payload is empty; the others are 0
+//	17      1      flags: 1 = not found, the source has no value and the payload is empty; 2 = it has windows; the others are 0
 //	18      uvarint n, then n bytes    the codec's name
-//	        uvarint                    when the value was stored: milliseconds since the Unix epoch on Redis's clock
+//	        uvarint                    when the value was made: milliseconds since the Unix epoch on Redis's clock
 //	        uvarint                    how long it is fresh from then on: milliseconds, more than 0
+//	        uvarint                    how long its load took until then: milliseconds, rounded up; 0 for a Set
+//	        3 uvarints, with windows   in milliseconds: the age from which on it is refreshed, 0: never; for how long past its
+//	                                   freshness it is served while a load replaces it, and if the load fails. Without them
+//	                                   it is for the reader's policy to say
 //	        8 bytes                    the era of the cache in which its load began, see ledger.go
 //	        uvarint                    the count of invalidations there at that time
 //	        uvarint n, then n tags     each a uvarint m, then m bytes
 //	        the rest                   the payload
 //
 // A uvarint is base 128, least significant group first, at most 64 bits, as in Protocol Buffers. The first 17 bytes
-// tell a frame from every other and from its expired self. Redis's own expiry of the key is set to the same time. A
+// tell a frame from every other and from its expired self. Redis's own expiry of the key is set to the same time, or later by
+// as much as the value may be of use when it is stale. A
 // value that doesn't begin with the magic is a lease (lease.go) or was written by another program: then it is all
 // payload. testdata/frames.txt holds test vectors.
 type frame struct {
@@ -36,6 +41,8 @@ type frame struct {
 	codec    string
 	created  time.Time
 	freshFor time.Duration
+	took     time.Duration
+	windows  *windows
 	era      eraID
 	count    uint64
 	tags     []string
@@ -49,6 +56,7 @@ const (
 	frameSummed   = frameExpired + 1 + crc32.Size // where what the checksum covers begins
 	frameHead     = frameSummed + 8               // the length of what identifies a frame
 	frameNotFound = 1
+	frameWindows  = 2
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -72,10 +80,19 @@ func (f *frame) append(b []byte) []byte {
 	if f.notFound {
 		flags = frameNotFound
 	}
+	if f.windows != nil {
+		flags |= frameWindows
+	}
 	b = append(b, flags)
 	b = appendString(b, f.codec)
 	b = binary.AppendUvarint(b, uint64(max(0, f.created.UnixMilli())))
 	b = binary.AppendUvarint(b, uint64(wholeMillis(f.freshFor).Milliseconds()))
+	b = binary.AppendUvarint(b, uint64(max(0, wholeMillis(f.took).Milliseconds())))
+	if w := f.windows; w != nil {
+		for _, d := range [...]time.Duration{w.refreshAfter, w.whileRevalidate, w.ifError} {
+			b = binary.AppendUvarint(b, uint64(wholeMillis(d).Milliseconds()))
+		}
+	}
 	b = append(b, f.era[:]...)
 	b = binary.AppendUvarint(b, f.count)
 	b = binary.AppendUvarint(b, uint64(len(f.tags)))
@@ -87,6 +104,9 @@ func (f *frame) append(b []byte) []byte {
 	return b
 }
 
+// began is when the making of the value began: the load that brought it, or the Set.
+func (f *frame) began() time.Time { return f.created.Add(-f.took) }
+
 // wholeMillis rounds up, since Redis counts in milliseconds and refuses 0.
 func wholeMillis(d time.Duration) time.Duration {
 	if whole := d.Truncate(time.Millisecond); whole == d || whole > math.MaxInt64-time.Millisecond {
@@ -97,7 +117,7 @@ func wholeMillis(d time.Duration) time.Duration {
 
 // size is at least the number of bytes that append adds.
 func (f *frame) size() int {
-	n := frameHead + 1 + len(f.era) + 5*binary.MaxVarintLen64 + len(f.codec) + len(f.payload)
+	n := frameHead + 1 + len(f.era) + 9*binary.MaxVarintLen64 + len(f.codec) + len(f.payload)
 	for _, tag := range f.tags {
 		n += binary.MaxVarintLen64 + len(tag)
 	}
@@ -110,7 +130,7 @@ func appendString(b []byte, s string) []byte {
 
 // parseFrame reads a frame. Its payload is a part of b.
 func parseFrame(b []byte) (frame, error) {
-	if len(b) <= frameHead || !isFrame(b) || b[len(frameMagic)] != frameVersion || b[frameExpired] > 1 {
+	if len(b) <= frameHead || !isFrame(b) || b[len(frameMagic)] != frameVersion {
 		return frame{}, errFrame
 	}
 	if binary.BigEndian.Uint32(b[frameExpired+1:]) != crc32.Checksum(b[frameSummed:], castagnoli) {
@@ -119,12 +139,16 @@ func parseFrame(b []byte) (frame, error) {
 	r := frameReader{rest: b[frameHead:]}
 	flags := r.byte()
 	f := frame{
-		expired:  b[frameExpired] == 1,
+		expired:  b[frameExpired] != 0,
 		id:       binary.BigEndian.Uint64(b[frameSummed:]),
-		notFound: flags == frameNotFound,
+		notFound: flags&frameNotFound != 0,
 		codec:    r.string(),
 		created:  time.UnixMilli(int64(r.upTo(maxMillis))),
-		freshFor: time.Duration(r.upTo(maxMillis)) * time.Millisecond,
+		freshFor: r.millis(),
+		took:     r.millis(),
+	}
+	if flags&frameWindows != 0 {
+		f.windows = &windows{r.millis(), r.millis(), r.millis()}
 	}
 	copy(f.era[:], r.bytes(uint64(len(f.era))))
 	f.count = r.upTo(math.MaxUint64)
@@ -136,7 +160,7 @@ func parseFrame(b []byte) (frame, error) {
 		}
 	}
 	f.payload = r.rest
-	if r.failed || flags > frameNotFound || f.freshFor == 0 {
+	if r.failed || flags > frameNotFound|frameWindows || f.freshFor == 0 {
 		return frame{}, errFrame
 	}
 	return f, nil
@@ -169,6 +193,10 @@ func (r *frameReader) upTo(limit uint64) uint64 {
 	}
 	r.rest = r.rest[n:]
 	return v
+}
+
+func (r *frameReader) millis() time.Duration {
+	return time.Duration(r.upTo(maxMillis)) * time.Millisecond
 }
 
 func (r *frameReader) string() string { return string(r.bytes(r.upTo(math.MaxInt64))) }

@@ -21,6 +21,7 @@ var vectors = map[string]frame{
 	"tags": {id: 0x0102030405060708, codec: "msgpack", created: time.UnixMilli(1), freshFor: time.Millisecond,
 		era: eraID{1, 2, 3, 4, 5, 6, 7, 255}, count: 300, tags: []string{"users", "", "é"}, payload: []byte{0xc0}},
 	"expired": {expired: true, id: 1, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
+	"loaded":  {codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, took: 1234 * time.Millisecond, payload: []byte(`{"id":7}`)},
 	"empty":   {codec: "raw", created: time.UnixMilli(0), freshFor: 24 * time.Hour * 365, payload: []byte{}},
 }
 
@@ -62,7 +63,7 @@ func TestFrameVectors(t *testing.T) {
 
 func sameFrame(a, b frame) bool {
 	return a.expired == b.expired && a.id == b.id && a.era == b.era && a.count == b.count &&
-		a.notFound == b.notFound && a.codec == b.codec && a.created.Equal(b.created) && a.freshFor == b.freshFor &&
+		a.notFound == b.notFound && a.codec == b.codec && a.created.Equal(b.created) && a.freshFor == b.freshFor && a.took == b.took &&
 		slices.Equal(a.tags, b.tags) && bytes.Equal(a.payload, b.payload)
 }
 
@@ -73,6 +74,9 @@ func TestFrameDamage(t *testing.T) {
 		for i := range whole {
 			if _, err := parseFrame(whole[:i]); err == nil {
 				t.Errorf("%s: cut at %d", name, i)
+			}
+			if i == frameExpired {
+				continue // whatever it is, the value is expired
 			}
 			damaged := bytes.Clone(whole)
 			damaged[i] ^= 1 << (i % 8)
@@ -98,13 +102,14 @@ func TestFrameOfOthers(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"an unknown flag":             slices.Concat(id, []byte{2}, good[9:]),
 		"two flags":                   slices.Concat(id, []byte{3}, good[9:]),
-		"fresh for no time":           slices.Concat(id, []byte{0, 1, 'j', 1, 0}, era, []byte{0, 0}),
-		"fresh for over 292 years":    slices.Concat(id, []byte{0, 1, 'j', 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, era, []byte{0, 0}),
-		"a number of over 64 bits":    slices.Concat(id, []byte{0, 1, 'j', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1}, era, []byte{0, 0}),
-		"a codec longer than all":     slices.Concat(id, []byte{0, 0xff, 0xff, 0xff, 0x7f, 'j', 1, 1}, era, []byte{0, 0}),
-		"an era that ends too soon":   slices.Concat(id, []byte{0, 1, 'j', 1, 1}, era[:7]),
-		"more tags than bytes":        slices.Concat(id, []byte{0, 1, 'j', 1, 1}, era, []byte{0, 0xff, 0xff, 0xff, 0x7f, 0}),
-		"tags that end in the middle": slices.Concat(id, []byte{0, 1, 'j', 1, 1}, era, []byte{0, 2, 1, 'a'}),
+		"fresh for no time":           slices.Concat(id, []byte{0, 1, 'j', 1, 0, 0}, era, []byte{0, 0}),
+		"fresh for over 292 years":    slices.Concat(id, []byte{0, 1, 'j', 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0}, era, []byte{0, 0}),
+		"loaded for over 292 years":   slices.Concat(id, []byte{0, 1, 'j', 1, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, era, []byte{0, 0}),
+		"a number of over 64 bits":    slices.Concat(id, []byte{0, 1, 'j', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 0}, era, []byte{0, 0}),
+		"a codec longer than all":     slices.Concat(id, []byte{0, 0xff, 0xff, 0xff, 0x7f, 'j', 1, 1, 0}, era, []byte{0, 0}),
+		"an era that ends too soon":   slices.Concat(id, []byte{0, 1, 'j', 1, 1, 0}, era[:7]),
+		"more tags than bytes":        slices.Concat(id, []byte{0, 1, 'j', 1, 1, 0}, era, []byte{0, 0xff, 0xff, 0xff, 0x7f, 0}),
+		"tags that end in the middle": slices.Concat(id, []byte{0, 1, 'j', 1, 1, 0}, era, []byte{0, 2, 1, 'a'}),
 		"an id alone":                 id,
 		"nothing":                     {},
 	} {
@@ -124,7 +129,7 @@ func FuzzFrame(f *testing.F) {
 	for _, v := range vectors {
 		f.Add(v.append(nil)[frameSummed:])
 	}
-	f.Add(append(make([]byte, 8), 0, 1, 'j', 1, 1, 0x40, 0, 0, 0))
+	f.Add(append(make([]byte, 8), 0, 1, 'j', 1, 1, 3, 0x40, 0, 0, 0))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		_, _ = parseFrame(body)
 		got, err := parseFrame(sealed(body))
@@ -143,7 +148,7 @@ func FuzzFrame(f *testing.F) {
 
 // A header that claims a lot takes no more memory than it has bytes for.
 func TestFrameMemory(t *testing.T) {
-	body := append(make([]byte, 8), 0, 1, 'j', 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x03) // 65,535 tags
+	body := append(make([]byte, 8), 0, 1, 'j', 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0x03) // 65,535 tags
 	body = append(body, make([]byte, 100)...)
 	b := sealed(body)
 	var before, after runtime.MemStats

@@ -86,17 +86,18 @@ func (s *guardShard[T]) release(h hold[T]) {
 // join returns the flight to wait for, and whether it is a new one, which the caller must see to. A refresh doesn't
 // join a plain load, which may have begun before what the refresh is to see: it supersedes it. But a loader that asks
 // for its own key, on ctx, gets its own flight.
-func (g *guards[T]) join(ctx context.Context, key string, hash uint64, refresh bool, p *pilot) (f *flight[T], mine bool) {
+func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpose, p *pilot) (f *flight[T], mine bool) {
 	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if held := s.keys[key]; held != nil && held.flight != nil {
-		if f := held.flight; f.refresh || !refresh || f.pilot.within(ctx) {
+		if f := held.flight; f.why == refreshed || why != refreshed || f.pilot.within(ctx) {
 			return f, false
 		}
 		held.supersede()
 	}
-	f = &flight[T]{hold: s.hold(key, hash), refresh: refresh, pilot: p, done: make(chan struct{})}
+	f = &flight[T]{hold: s.hold(key, hash), why: why, pilot: p, done: make(chan struct{}), start: now()}
+	f.offer.made = make(chan struct{})
 	f.guard.flight = f
 	return f, true
 }
@@ -111,6 +112,25 @@ func (g *guards[T]) leave(f *flight[T]) {
 		f.guard.flight = nil
 	}
 	s.release(f.hold)
+}
+
+// linger lets callers join a flight that has failed, until it leaves.
+func (g *guards[T]) linger(f *flight[T]) {
+	s := g.shard(f.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.guard.forget(f.wake)
+	f.loading = false
+}
+
+// dismiss takes a flight that has landed out, so that the next caller begins a new one.
+func (g *guards[T]) dismiss(f *flight[T]) {
+	s := g.shard(f.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.guard.flight == f {
+		f.guard.flight = nil
+	}
 }
 
 // supersede makes what is under way for the key too old to be kept or joined. Under the shard's lock.
@@ -197,6 +217,17 @@ func (g *guards[T]) hear(key string, hash uint64) {
 		held.hear(true)
 	}
 	g.local.delete(key, hash)
+}
+
+// stir wakes who waits for a load of the key by another process, which may be over.
+func (g *guards[T]) stir(key string, hash uint64) {
+	s := g.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if held := s.keys[key]; held != nil {
+		held.heard++
+		held.wake()
+	}
 }
 
 // interrupt is hear for every key for which something is under way.
@@ -296,13 +327,17 @@ func (g *guards[T]) changed(held *guard[T]) {
 
 // finish ends a write: what began during it is superseded too, and the local tier gets the written value, unless the key
 // was changed again since.
-func (g *guards[T]) finish(h hold[T], it *item[T]) {
+// With expire, what the local tier has stays, as a stale one.
+func (g *guards[T]) finish(h hold[T], it *item[T], expire bool) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h.guard.supersede()
 	if h.heard != h.guard.heard {
 		it = nil
+	}
+	if expire {
+		it = g.local.expired(h.key, h.hash)
 	}
 	g.put(h, it)
 	g.changed(h.guard)

@@ -24,6 +24,8 @@ type health struct {
 	since instant // of not being well
 	cause error   // why that is so, or what may become the cause; nil: nothing known
 	told  told    // what the log says since then
+	last  instant // when it said so
+	limit limit
 }
 
 // told grows while a stream is down.
@@ -73,20 +75,20 @@ func (s *stream) up() {
 	h := &s.health
 	h.mu.Lock()
 	var lasted time.Duration
-	was := h.told
 	if !h.well {
 		lasted = now().since(h.since)
 	}
 	h.well, h.cause, h.told = true, nil, toldNothing
+	told := h.limit.ends()
 	h.mu.Unlock()
-	if was != toldNothing {
+	if told {
 		s.log(slog.LevelInfo, "tiered: invalidations arrive again", slog.Duration("downtime", lasted))
 	}
 	s.settle(nil)
 }
 
 // down tells that since the instant no invalidations arrive. The log says so once, and once more if it turns out to be
-// for good.
+// for good; not if it says already that Redis doesn't answer.
 func (s *stream) down(since instant, cause error) {
 	h := &s.health
 	h.mu.Lock()
@@ -100,23 +102,40 @@ func (s *stream) down(since instant, cause error) {
 		h.cause = errLapsed
 	}
 	var refused *refusal
-	tell, was := toldDown, h.told
+	now, news := now(), toldDown
 	if errors.As(h.cause, &refused) {
-		tell = toldRefused
+		news = toldRefused
 	}
 	cause = h.cause
-	returned := s.settle(cause) && tell == toldRefused // NewRedis says it
-	if !returned {
-		h.told = max(was, tell)
+	returned := s.settle(cause) && news == toldRefused // NewRedis says it
+	tell, suppressed := !returned && news > h.told, 0
+	if tell && h.told == toldNothing {
+		if tell = news == toldRefused || !s.breaker.isOpen(); tell {
+			tell, suppressed = h.limit.begins(now)
+		}
+	}
+	if tell {
+		h.told, h.last = news, now
 	}
 	h.mu.Unlock()
-	switch {
-	case returned || tell <= was:
-	case tell == toldRefused:
-		s.log(slog.LevelError, "tiered: invalidations can't arrive", slog.Any("cause", cause))
-	default:
-		s.log(slog.LevelWarn, "tiered: no invalidations", slog.Any("cause", cause))
+	level, message := slog.LevelWarn, "tiered: no invalidations"
+	if news == toldRefused {
+		level, message = slog.LevelError, "tiered: invalidations can't arrive"
 	}
+	if tell {
+		attrs := []slog.Attr{slog.Any("cause", cause)}
+		if suppressed > 0 {
+			attrs = append(attrs, slog.Int("suppressed", suppressed))
+		}
+		s.log(level, message, attrs...)
+	}
+}
+
+// toldLately answers whether the log has told, in the present outage and no longer ago than that, that the stream is down.
+func (h *health) toldLately(at instant, ago time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.told == toldDown && at.since(h.last) <= ago
 }
 
 // lapse notices that the proof doesn't hold any more though the connection is there, or that there never was one.
@@ -168,6 +187,7 @@ func (s *stream) status() error {
 	return fmt.Errorf("tiered: redis %s: no invalidations for %v: %w", s.health.where(), at.since(since).Round(time.Millisecond), cause)
 }
 
-func (s *stream) log(level slog.Level, message string, attr slog.Attr) {
-	s.redis.options.Logger.LogAttrs(context.Background(), level, message, slog.String("addr", s.health.where()), attr)
+func (s *stream) log(level slog.Level, message string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("addr", s.health.where())}, attrs...)
+	s.redis.options.Logger.LogAttrs(context.Background(), level, message, attrs...)
 }

@@ -42,6 +42,7 @@ type streams struct {
 	only     *stream   // nil with a Cluster's topology
 	topology *topology // nil with a single stream
 	bulletin *bulletin // nil unless PubSub
+	nodes    nodes
 
 	id      string // tells this Redis object from all others
 	life    context.Context
@@ -57,7 +58,8 @@ func (r *Redis) startStreams() error {
 	var err error
 	switch mode := r.options.Invalidation; mode {
 	case None:
-		ss.only = &stream{deaf: true}
+		ss.only = newStream(r, nil, addrOf(r.client))
+		ss.only.deaf = true
 		ss.only.current.Store(selfEvident)
 	case PubSub:
 		if ss.bulletin, err = newBulletin(r); err == nil {
@@ -76,12 +78,37 @@ func (r *Redis) startStreams() error {
 		}
 	}
 	if err == nil {
+		r.startBreakers()
 		err = r.firstOutcome()
 	}
 	if err != nil {
 		_ = r.Close()
 	}
 	return err
+}
+
+// startBreakers makes those that aren't made with a master's stream.
+func (r *Redis) startBreakers() {
+	only := r.streams.only
+	cluster, ok := r.client.(*redis.ClusterClient)
+	switch {
+	case !ok:
+		only.newBreaker()
+	case only == nil:
+		unknown := r.streams.topology.unknown
+		r.newLost(cluster, unknown)
+		unknown.breaker = r.streams.nodes.lost
+	default:
+		r.newLost(cluster, nil)
+	}
+}
+
+// addrOf is what the client's server is called.
+func addrOf(client redis.UniversalClient) string {
+	if c, ok := client.(*redis.Client); ok {
+		return c.Options().Addr
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%T", client), "*redis.")
 }
 
 // firstOutcome waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
@@ -177,10 +204,10 @@ func (r *Redis) closeStreams() {
 	ss.stop()
 	ss.running.Wait()
 	for _, s := range ss.all() {
-		s.silent.Store(true)
+		s.mute()
 	}
 	if ss.topology != nil {
-		ss.topology.unknown.silent.Store(true)
+		ss.topology.unknown.mute()
 	}
 }
 
@@ -192,8 +219,8 @@ func (r *Redis) publish(ctx context.Context, keys []string) error {
 	return r.streams.bulletin.publish(ctx, keys)
 }
 
-// Status returns nil while all invalidations arrive, else an error that says for how long they haven't, and why. It asks
-// nobody and is cheap.
+// Status returns nil while Redis is asked and all invalidations arrive, else an error that says for how long that hasn't
+// been so, and why. It asks nobody and is cheap.
 func (r *Redis) Status() error {
 	if r.calls.isOver() {
 		return ErrClosed
@@ -206,6 +233,9 @@ func (r *Redis) Status() error {
 	var errs []error
 	for _, s := range r.streams.all() {
 		errs = append(errs, s.status())
+	}
+	for _, b := range r.breakers() {
+		errs = append(errs, b.status())
 	}
 	return errors.Join(errs...)
 }

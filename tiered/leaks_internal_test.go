@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tiercache/tiercache/internal/redistest"
@@ -210,4 +213,57 @@ func TestAcknowledgedWritesAreSeen(t *testing.T) {
 	close(done)
 	readers.Wait()
 	noGuards(t, c)
+}
+
+// What panics behind the callers' backs doesn't stay with them for ever.
+func TestPanicBehind(t *testing.T) {
+	c := openInside(t, Options[explosive]{Policy: Policy{StoreBehind: true}})
+	for _, where := range []string{"marshal", "never"} {
+		exploding.Store(&where)
+		want := explosive(len(where))
+		load := func(context.Context, *Entry[explosive]) (explosive, error) { return want, nil }
+		if v, err := c.GetOrLoad(t.Context(), "k", load); v != want || err != nil {
+			t.Errorf("%s: %d, %v", where, v, err)
+		}
+		noGuards(t, c)
+	}
+}
+
+// A load in the background that panics is one that failed: nobody asked for it. It gives back what it took.
+func TestPanicInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(Options[int]{
+			Name:   "test",
+			Policy: Policy{TTL: time.Minute, StaleWhileRevalidate: time.Hour, Jitter: -1},
+			Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for i, load := range []Loader[int]{
+			func(context.Context, *Entry[int]) (int, error) { panic("no") },
+			func(context.Context, *Entry[int]) (int, error) { panic(ErrNotFound) },
+			func(context.Context, *Entry[int]) (int, error) { runtime.Goexit(); return 0, nil },
+		} {
+			if err := c.Set(t.Context(), "k", i); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			for range 10 {
+				if v, err := c.GetOrLoad(t.Context(), "k", load); v != i || err != nil {
+					t.Errorf("%d, %v", v, err)
+				}
+				synctest.Wait()
+			}
+			if n := c.Stats().LoadErrors; n != uint64(i+1) {
+				t.Errorf("%d loads failed", n)
+			}
+			if n := len(c.renewals); n != 0 {
+				t.Errorf("%d loads in the background", n)
+			}
+			time.Sleep(time.Minute)
+		}
+		noGuards(t, c)
+	})
 }

@@ -93,7 +93,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	t.Helper()
 	l := &loading{began: make(chan struct{}), end: make(chan struct{}), done: make(chan struct{})}
 	p := new(pilot)
-	f, mine := c.guards.join(t.Context(), "k", c.hash("k"), false, p)
+	f, mine := c.guards.join(t.Context(), "k", c.hash("k"), asked, p)
 	if !mine {
 		t.Fatal("there is a load already")
 	}
@@ -114,7 +114,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	go trip.run()
 	go func() {
 		defer close(l.done)
-		r, err := f.wait(context.Background())
+		r, _, err := c.await(context.Background(), f, asked)
 		if l.err = err; r != nil {
 			l.value = r.value
 		}

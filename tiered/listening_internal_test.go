@@ -33,6 +33,9 @@ func (e *ear) interrupted() {
 	e.flush++
 }
 
+func (e *ear) switched(string, error) {}
+func (e *ear) answered()              {}
+
 func (e *ear) has(key string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

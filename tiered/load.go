@@ -8,7 +8,8 @@ import (
 )
 
 // GetOrLoad returns the cached value, or the one that load gets from the source: from the local tier, else from Redis,
-// else loaded once for all callers, of all processes that share the Redis, and stored in both tiers.
+// else loaded once for all callers, of all processes that share the Redis, and stored in both tiers. What it does with a
+// value past its TTL, and with a load that is slow or fails, says the [Policy].
 //
 // It returns [ErrNotFound] for a remembered absence, the loader's error if the load failed, and ctx's error as soon as
 // ctx ends: the load goes on for the others and for the cache. If the loader panics it panics with a *[LoaderPanic].
@@ -19,55 +20,53 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	hash := c.hash(key)
-	if it := c.local.get(key, hash, now()); it != nil {
+	hash, at := c.hash(key), now()
+	if it := c.local.get(key, hash, at, &c.policy); it != nil {
+		if it.renews(&c.policy, at) {
+			c.serves(ctx, key, &it.record, nil)
+			c.renew(ctx, []hold[T]{{key: key, hash: hash}}, c.loading(load))
+		}
 		return c.give(&it.record)
 	}
-	return c.load(ctx, key, hash, load, false)
-}
-
-// Refresh loads the value even if there is one, which the loader gets as e.Value, and stores it in both tiers. Callers
-// that refresh a key at the same time share one load; a load that GetOrLoad began earlier is superseded. If the source
-// has none any more the cached value is removed; if the load fails it stays. Errors are those of GetOrLoad.
-func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, error) {
-	if load == nil || c.wrong != nil {
-		var none T
-		return none, cmp.Or(c.wrong, errNoLoader)
-	}
-	return c.load(ctx, key, c.hash(key), load, true)
+	return c.load(ctx, key, hash, load, asked)
 }
 
 // load waits for the key's flight, which it begins if there is none.
-func (c *Cache[T]) load(ctx context.Context, key string, hash uint64, load Loader[T], refresh bool) (none T, err error) {
+func (c *Cache[T]) load(ctx context.Context, key string, hash uint64, load Loader[T], why purpose) (none T, err error) {
 	if err := c.usable(key); err != nil {
 		return none, err
 	}
 	invalidated := c.tags.own.Load()
 	for {
 		p := new(pilot)
-		f, mine := c.guards.join(ctx, key, hash, refresh, p)
+		f, mine := c.guards.join(ctx, key, hash, why, p)
+		late := !mine && f.landed()
 		switch {
 		case mine:
-			c.takeOff(ctx, p, []*flight[T]{f}, func(ctx context.Context, claims []*claim[T]) error {
-				return c.loadOne(ctx, claims[0], load)
-			})
+			c.takeOff(ctx, p, []*flight[T]{f}, c.loading(load))
 		case f.pilot.within(ctx):
 			return none, errOwnKey
 		default:
 			c.stats.collapsed.Add(1)
 		}
-		r, err := f.wait(ctx)
-		if err != nil && f.refresh && !refresh && ctx.Err() == nil {
-			continue // a Refresh failed; what it was to replace may be there
-		}
-		if err != nil {
+		r, offered, err := c.await(ctx, f, why)
+		switch {
+		case r != nil && (mine || offered || f.began >= invalidated || len(r.tags) == 0):
+			if err != nil {
+				return none, err
+			}
+			return c.give(r)
+		case r != nil: // this process may have invalidated it between the flight's begin and this call's
+		case ctx.Err() != nil || !late && (f.why != refreshed || why == refreshed):
 			return none, err
 		}
-		if !mine && f.began < invalidated && len(r.tags) > 0 {
-			continue // this process may have invalidated it between the flight's begin and this call's
-		}
-		return c.give(r)
+		c.guards.dismiss(f) // a Refresh failed, and what it was to replace may be there; or the failure is an older one
 	}
+}
+
+// loading is load as a trip calls it.
+func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*claim[T]) error {
+	return func(ctx context.Context, claims []*claim[T]) error { return c.loadOne(ctx, claims[0], load) }
 }
 
 func (c *Cache[T]) loadOne(ctx context.Context, cl *claim[T], load Loader[T]) error {
@@ -79,14 +78,54 @@ func (c *Cache[T]) loadOne(ctx context.Context, cl *claim[T], load Loader[T]) er
 	value, err := load(ctx, &e)
 	if err == nil || errors.Is(err, ErrNotFound) {
 		cl.policy, cl.err = e.Policy, err
-		cl.result = newRecord(value, err != nil, e.Policy, cl.stamp.marks(e.Tags))
+		cl.result = c.newResult(cl, value, err != nil, e.Tags)
 		err = nil
 	}
 	return err
 }
 
+// newResult makes a record of what the claim's load brought.
+func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) *record[T] {
+	r := newRecord(value, absent, cl.policy, cl.stamp.marks(tags))
+	r.took = r.created.since(cl.began)
+	if own := cl.policy.windows(); own != c.policy.windows() {
+		r.windows = &own
+	}
+	r.drawEarly(&cl.policy)
+	return r
+}
+
 // consult reads the keys from Redis, and finds out what of it is valid.
 func (c *Cache[T]) consult(ctx context.Context, holds []hold[T]) []finding[T] {
+	var hidden []bool
+	asked := holds
+	if c.backlog.waiting() > 0 {
+		hidden, asked = make([]bool, len(holds)), nil
+		for i, h := range holds {
+			if hidden[i] = c.backlog.hides(h.key); !hidden[i] {
+				asked = append(asked, h)
+			}
+		}
+	}
+	findings := c.ask(ctx, asked)
+	all := c.backlog.hidesAll()
+	if hidden == nil && !all {
+		return findings
+	}
+	merged := make([]finding[T], len(holds))
+	for i := range holds {
+		if hidden == nil || !hidden[i] {
+			merged[i], findings = findings[0], findings[1:]
+		}
+		if all || hidden != nil && hidden[i] {
+			merged[i] = finding[T]{answer: answer{err: errNotReplayed, stream: c.remote.redis.anyStream(), proof: unproven}}
+		}
+	}
+	return merged
+}
+
+// ask reads the keys from Redis, and finds out what of it is valid.
+func (c *Cache[T]) ask(ctx context.Context, holds []hold[T]) []finding[T] {
 	findings := c.remote.read(ctx, holds, c.policy)
 	all, framed := make([]*marks, len(holds)), false
 	for i := range findings {
@@ -125,17 +164,22 @@ type served[T any] struct {
 	tier   Tier
 }
 
-// fetch reads the held keys from the second tier into the first. Where that can't be asked the first has to do.
-func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T]) []served[T] {
+// fetch reads the held keys from the second tier into the first, as far as they are good for that use. Where that can't be
+// read the first has to do.
+func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least use) []served[T] {
+	var t terms
+	if least == fallback {
+		t = asFallback
+	}
 	got := make([]served[T], len(holds))
 	for i, f := range c.consult(ctx, holds) {
 		switch {
-		case unanswered(f.err) && ctx.Err() == nil:
-			if it := c.local.fallback(holds[i].key, holds[i].hash); it != nil {
+		case unreadable(f.err) && ctx.Err() == nil:
+			if it := c.local.fallback(holds[i].key, holds[i].hash, nil, t); it != nil && it.use(&c.policy, now()) >= least {
 				got[i] = served[T]{&it.record, Local}
 				continue
 			}
-		case f.fresh():
+		case f.use(&c.policy) >= least:
 			got[i] = served[T]{f.record, Remote}
 			c.stats.remoteHits.Add(1)
 			c.fill(holds[i], f)
@@ -148,28 +192,38 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T]) []served[T] {
 	return got
 }
 
-// fresh answers whether what was found can be served.
-func (f *finding[T]) fresh() bool {
-	return f.err == nil && f.record != nil && f.record.state(now()) != Stale
+// use is what was found is good for.
+func (f *finding[T]) use(p *Policy) use {
+	if f.err != nil || f.record == nil {
+		return useless
+	}
+	return f.record.use(p, now())
 }
 
 // fill puts what Redis had into the local tier.
-func (c *Cache[T]) fill(h hold[T], f finding[T]) {
-	c.guards.fill(h, c.local.newItem(h.key, h.hash, f.record, *f.bonds, c.policy.localUntil(now(), f.record.freshUntil)))
+func (c *Cache[T]) fill(h hold[T], f finding[T]) *item[T] {
+	it := c.local.newItem(h.key, h.hash, f.record, *f.bonds, c.policy.localUntil(now(), f.record.freshUntil))
+	c.guards.fill(h, it)
+	return it
 }
 
 // fetchOne is fetch for one key that a caller asks for.
-func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64) (served[T], error) {
+func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least use) (served[T], error) {
 	if err := c.usable(key); err != nil {
 		return served[T]{}, err
 	}
 	if c.remote == nil {
+		if least == fallback {
+			if it := c.local.find(key, hash, now(), nil, asFallback); it != nil && it.use(&c.policy, now()) >= least {
+				return served[T]{&it.record, Local}, nil
+			}
+		}
 		c.stats.misses.Add(1)
 		return served[T]{}, ErrNotFound
 	}
 	h := c.guards.hold(key, hash)
 	defer c.guards.release(h)
-	if got := c.fetch(ctx, []hold[T]{h})[0]; got.record != nil {
+	if got := c.fetch(ctx, []hold[T]{h}, least)[0]; got.record != nil {
 		return got, nil
 	}
 	if err := ctx.Err(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
 )
@@ -19,7 +20,8 @@ import (
 type local[T any] struct {
 	cache   *ristretto.Cache[uint64, *item[T]]
 	cost    func(T) int64
-	strict  bool // never serve what isn't proved
+	strict  bool         // never serve what isn't proved
+	keep    atomic.Int64 // for how long past its TTL a value may be of use, by the policy of any view
 	closed  atomic.Bool
 	_       [39]byte      // what every Get reads is not on a line with what Sets write
 	settled atomic.Uint64 // how often the nursery let items go: one that a Get saw in neither place may have moved
@@ -44,7 +46,10 @@ type item[T any] struct {
 	key  string
 	hash uint64
 	cost int64
-	dead atomic.Bool // deleted or replaced: not served, wherever it is still found
+	// until is when the local tier serves it no longer as fresh: at freshUntil or, because of LocalTTL, earlier.
+	until instant
+	over  instant     // when it is of no use any more
+	dead  atomic.Bool // deleted or replaced: not served, wherever it is still found
 	// Of the nursery, under its lock:
 	round uint64 // the nursery's round in which the item came
 	again bool   // ristretto has not been given the item yet
@@ -76,7 +81,7 @@ func newLocal[T any](maxCost int64, cost func(T) int64) (*local[T], error) {
 		BufferItems:        64,
 		IgnoreInternalCost: true,
 		OnEvict: func(i *ristretto.Item[*item[T]]) {
-			if i.Value != nil && i.Value.state(now()) != Stale && !l.closed.Load() {
+			if i.Value != nil && now() < i.Value.over && !l.closed.Load() {
 				l.evicted.Add(1)
 			}
 		},
@@ -96,28 +101,29 @@ func newLocal[T any](maxCost int64, cost func(T) int64) (*local[T], error) {
 	return l, nil
 }
 
-// trust is what a read relies on.
-type trust uint8
+// terms are what a reader is content with, beside what is fresh and proved to be current, or all that there is because
+// Redis is silent.
+type terms uint8
 
 const (
-	proved  trust = iota // what is proved to be current, or all that there is because Redis is silent
-	assumed              // what nothing is known against
+	unproved   terms = 1 << iota // Redis can't be asked: what nothing is known against
+	asFallback                   // whatever may be served if a load fails
 )
 
-// get returns the item that is served for the key at the given time, or nil.
-func (l *local[T]) get(key string, hash uint64, at instant) *item[T] {
-	return l.find(key, hash, at, proved)
+// get returns the item that is served for the key at the given time, or nil. With a policy, that may be an outdated one.
+func (l *local[T]) get(key string, hash uint64, at instant, p *Policy) *item[T] {
+	return l.find(key, hash, at, p, 0)
 }
 
-// fallback returns the item that is served when Redis can't be asked.
-func (l *local[T]) fallback(key string, hash uint64) *item[T] {
+// fallback returns the item that is served when Redis can't be read.
+func (l *local[T]) fallback(key string, hash uint64, p *Policy, t terms) *item[T] {
 	if l.strict {
 		return nil
 	}
-	return l.find(key, hash, now(), assumed)
+	return l.find(key, hash, now(), p, t|unproved)
 }
 
-func (l *local[T]) find(key string, hash uint64, at instant, need trust) *item[T] {
+func (l *local[T]) find(key string, hash uint64, at instant, p *Policy, t terms) *item[T] {
 	count := &l.gets[hash>>58]
 	count.begun.Add(1)
 	if l.closed.Load() {
@@ -126,47 +132,110 @@ func (l *local[T]) find(key string, hash uint64, at instant, need trust) *item[T
 	}
 	settled := l.settled.Load()
 	it, ok := l.cache.Get(hash)
-	if !ok || !l.serves(it, key, at, need) {
+	if !ok || !l.serves(it, key, at, p, t) {
 		it = l.nursery.get(hash)
 		if it == nil && l.settled.Load() != settled {
 			it, _ = l.cache.Get(hash) // it went from the nursery to ristretto meanwhile
 		}
-		if it == nil || !l.serves(it, key, at, need) {
+		if it == nil || !l.serves(it, key, at, p, t) {
 			count.misses.Add(1)
 			return nil
 		}
 	}
-	count.hits.Add(1)
+	if t&asFallback != 0 {
+		count.misses.Add(1) // it is only kept ready
+	} else {
+		count.hits.Add(1)
+	}
 	return it
 }
 
 // serves is the one place that says whether an item is served.
-func (l *local[T]) serves(it *item[T], key string, at instant, need trust) bool {
+func (l *local[T]) serves(it *item[T], key string, at instant, p *Policy, t terms) bool {
 	switch {
-	case it.dead.Load() || it.key != key || it.state(at) == Stale:
+	case it.dead.Load() || it.key != key || at >= it.until && !it.lasts(at, p, t):
 		return false
 	case it.hold(at):
 		return true
 	case !it.intact():
 		return false
-	case need == assumed || !l.strict && it.stream != nil && it.stream.silent.Load():
-		l.unverified.Add(1)
-		return true
 	}
-	l.bypassed.Add(1)
-	return false
+	served := t&unproved != 0 || !l.strict && it.stream != nil && it.stream.silent.Load()
+	switch {
+	case t&asFallback != 0: // served later, if at all
+	case served:
+		l.unverified.Add(1)
+	default:
+		l.bypassed.Add(1)
+	}
+	return served
 }
 
-// newItem makes an item of r that is served until the given time. Where sets come faster than ristretto takes them in, it
+// lasts answers whether the item is served though its time in the local tier is over. If that is only so because of
+// LocalTTL, Redis is to be asked first.
+func (it *item[T]) lasts(at instant, p *Policy, t terms) bool {
+	switch {
+	case at >= it.over:
+		return false
+	case t&asFallback != 0:
+		return true
+	}
+	return p != nil && it.state(at) == Stale && it.use(p, at) == outdated
+}
+
+// renews answers whether a load in the background is to replace the item, which is served.
+func (it *item[T]) renews(p *Policy, at instant) bool {
+	return (p.RefreshAfter > 0 || it.windows != nil || at >= it.until) && it.use(p, at) < good
+}
+
+// keeps is for how long past its TTL the record is kept, in both tiers.
+func (l *local[T]) keeps(r *record[T]) time.Duration {
+	switch {
+	case r.absent:
+		return 0
+	case r.windows != nil:
+		return r.windows.keep()
+	}
+	return time.Duration(l.keep.Load())
+}
+
+// retain has values kept for as long as the policy may want them.
+func (l *local[T]) retain(p *Policy) {
+	keep := int64(p.windows().keep())
+	for {
+		current := l.keep.Load()
+		if current >= keep || l.keep.CompareAndSwap(current, keep) {
+			return
+		}
+	}
+}
+
+// newItem makes an item of r that is served as fresh until the given time. Where sets come faster than ristretto takes them in, it
 // waits.
 func (l *local[T]) newItem(key string, hash uint64, r *record[T], b bonds, until instant) *item[T] {
 	l.nursery.waitForRoom(hash)
-	it := &item[T]{record: *r, bonds: b, key: key, hash: hash, cost: 1}
-	it.freshUntil = until
+	if r.expired {
+		until = r.created // its time may be to come, but it is never fresh again
+	}
+	it := &item[T]{record: *r, bonds: b, key: key, hash: hash, cost: 1, until: until, over: until}
+	if keep := l.keeps(r); keep > 0 {
+		it.over = max(until, r.freshUntil.add(keep))
+	}
 	if l.cost != nil && !r.absent {
 		it.cost = max(1, l.cost(r.value))
 	}
 	return it
+}
+
+// expired returns what the local tier has as a stale item; nil: nothing that could be a fallback.
+func (l *local[T]) expired(key string, hash uint64) *item[T] {
+	it := l.find(key, hash, now(), nil, asFallback|unproved)
+	if it == nil || it.absent || l.keeps(&it.record) == 0 {
+		return nil
+	}
+	older := &item[T]{record: it.record, bonds: it.bonds, key: key, hash: hash, cost: it.cost, over: it.over}
+	older.expired = true
+	return older
 }
 
 // set makes it what get returns for its key.
@@ -177,7 +246,7 @@ func (l *local[T]) delete(key string, hash uint64) { l.nursery.remove(key, hash)
 
 // admit hands an item to ristretto; false: its queue is full.
 func (l *local[T]) admit(it *item[T], at instant) bool {
-	if it.state(at) == Stale {
+	if at >= it.over {
 		l.cache.Del(it.hash) // nobody would be served it, nor may they be served what it replaces
 		return true
 	}

@@ -78,7 +78,7 @@ func localModel(t *testing.T, l *local[int], g int, hashes uint64, ttl time.Dura
 			model[key] = last{n, until}
 		}
 		at := now()
-		it := l.get(key, hash, at)
+		it := l.get(key, hash, at, nil)
 		want, there := model[key]
 		switch {
 		case it != nil && (!there || it.value != want.value || at >= want.until):

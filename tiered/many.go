@@ -21,7 +21,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	at := now()
 	for _, key := range keys {
 		hash := c.hash(key)
-		if it := c.local.get(key, hash, at); it == nil {
+		if it := c.local.get(key, hash, at, nil); it == nil {
 			missing[key] = hash
 		} else if v, err := c.give(&it.record); err == nil {
 			values[key] = v
@@ -40,7 +40,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 			c.guards.release(h)
 		}
 	}()
-	for i, got := range c.fetch(ctx, holds) {
+	for i, got := range c.fetch(ctx, holds, due) {
 		if got.record == nil {
 			continue
 		}
@@ -62,8 +62,9 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 //
 // Ids that load leaves out of its map don't exist: they are left out here too, and remembered for
 // [Policy].NotFoundTTL. If load fails, what was found is returned with its error; values that it returned beside the
-// error count. Contexts, panics, and what a loader may do are as in GetOrLoad. It is a function because a method can't
-// have the type parameter K.
+// error count. What is only to be refreshed or revalidated load gets in calls in the background, which may come at the same
+// time as others, and after GetOrLoadMany has returned. Contexts, panics, and what a loader may do are as in GetOrLoad. It is a
+// function because a method can't have the type parameter K.
 func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []K,
 	key func(K) string, load func(context.Context, []K) (map[K]T, error)) (map[K]T, error) {
 	switch {
@@ -74,11 +75,17 @@ func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []
 	case key == nil:
 		return nil, errNoKey
 	}
-	b, err := newBatch(c, ids, key)
-	if err != nil || len(b.seats) == 0 {
+	b, err := newBatch(ctx, c, ids, key)
+	if err != nil {
 		return b.values, err
 	}
 	b.load = load
+	if len(b.renewing) > 0 {
+		c.renew(ctx, b.renewing, b.loadClaims)
+	}
+	if len(b.seats) == 0 {
+		return b.values, nil
+	}
 	again, err := b.run(ctx)
 	if len(again) == 0 {
 		return b.values, err
@@ -96,7 +103,9 @@ type batch[K comparable, T any] struct {
 	seats  []seat[K, T] // one for each id that the local tier doesn't have
 	ids    map[string]K // by key
 	pilot  *pilot       // of the flights that the batch begins
-	turn   sync.Mutex   // load isn't called twice at the same time
+	turn   sync.Mutex   // callers wait for one call of load at a time
+
+	renewing []hold[T] // keys whose values were found, and are to be replaced
 }
 
 // seat is an id and the flight that its value comes with.
@@ -105,10 +114,11 @@ type seat[K comparable, T any] struct {
 	key    string
 	hash   uint64
 	flight *flight[T]
+	late   bool // the flight had landed
 }
 
 // newBatch looks the ids up in the local tier.
-func newBatch[K comparable, T any](c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
+func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
 	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), ids: make(map[string]K), pilot: new(pilot)}
 	if c.life.isOver() {
 		return b, ErrClosed
@@ -118,7 +128,12 @@ func newBatch[K comparable, T any](c *Cache[T], ids []K, key func(K) string) (*b
 	for _, id := range ids {
 		k := key(id)
 		hash := c.hash(k)
-		if it := c.local.get(k, hash, at); it != nil {
+		if it := c.local.get(k, hash, at, &c.policy); it != nil {
+			if it.renews(&c.policy, at) {
+				c.serves(ctx, k, &it.record, nil)
+				b.ids[k] = id
+				b.renewing = append(b.renewing, hold[T]{key: k, hash: hash})
+			}
 			if v, err := c.give(&it.record); err == nil {
 				b.values[id] = v
 			}
@@ -147,7 +162,7 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 	waiting := b.seats[:0]
 	for _, s := range b.seats {
 		var mine bool
-		s.flight, mine = c.guards.join(ctx, s.key, s.hash, false, b.pilot)
+		s.flight, mine = c.guards.join(ctx, s.key, s.hash, asked, b.pilot)
 		switch {
 		case mine:
 			own = append(own, s.flight)
@@ -156,6 +171,7 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 			continue
 		case s.flight.pilot != b.pilot:
 			c.stats.collapsed.Add(1)
+			s.late = s.flight.landed()
 		}
 		waiting = append(waiting, s)
 	}
@@ -163,12 +179,15 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 		c.takeOff(ctx, b.pilot, own, b.loadClaims)
 	}
 	for _, s := range waiting {
-		r, err := s.flight.wait(ctx)
+		r, offered, err := c.await(ctx, s.flight, asked)
 		switch {
-		case err != nil && errors.Is(err, ErrNotFound):
-		case err != nil:
+		case r == nil && (s.late || s.flight.why == refreshed) && ctx.Err() == nil:
+			c.guards.dismiss(s.flight) // the failure is an older one, or a Refresh's
+			again = append(again, s.id)
+		case r == nil:
 			firstErr = cmp.Or(firstErr, err)
-		case s.flight.began < invalidated && len(r.tags) > 0:
+		case !offered && s.flight.began < invalidated && len(r.tags) > 0:
+			c.guards.dismiss(s.flight)
 			again = append(again, s.id)
 		default:
 			if v, err := c.give(r); err == nil {
@@ -185,13 +204,17 @@ func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*claim[T]) error 
 	for i, cl := range claims {
 		ids[i] = b.ids[cl.flight.key]
 	}
-	values, err := b.loadInTurn(ctx, ids)
+	load := b.loadInTurn
+	if claims[0].flight.why == renewal {
+		load = b.load // who waits for others isn't to wait for it
+	}
+	values, err := load(ctx, ids)
 	failed := err != nil && !errors.Is(err, ErrNotFound)
 	for i, cl := range claims {
 		v, ok := values[ids[i]]
 		if ok || !failed {
 			cl.policy = b.cache.policy
-			cl.result = newRecord(v, !ok, cl.policy, cl.stamp.marks(nil))
+			cl.result = b.cache.newResult(cl, v, !ok, nil)
 		}
 	}
 	return err

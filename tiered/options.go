@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -12,6 +13,7 @@ const (
 	defaultMaxCost     = 100_000
 	defaultTTL         = time.Minute
 	defaultLoadTimeout = 30 * time.Second
+	defaultRetryAfter  = time.Second
 	defaultJitter      = 0.05
 	maxNameLen         = 128
 )
@@ -36,6 +38,10 @@ type Options[T any] struct {
 	Clone func(T) T
 	// Policy says how long values are kept. The zero Policy is a TTL of one minute.
 	Policy Policy
+	// Trace is called as things happen. nil: nothing is.
+	Trace *Trace
+	// Logger is told of background loads that fail, and of queued changes that are lost. nil: slog.Default().
+	Logger *slog.Logger
 }
 
 // Policy says how long a value is kept and how it is loaded. Each zero field has the default it states.
@@ -47,12 +53,33 @@ type Policy struct {
 	LocalTTL time.Duration
 	// NotFoundTTL is how long it is remembered, in both tiers, that the source has no such value. 0: not at all.
 	NotFoundTTL time.Duration
+	// RefreshAfter is the age from which on a hit of GetOrLoad or GetOrLoadMany starts a load in the background: a value
+	// that is asked for then never expires. It comes earlier by as much as the value's last load took, times a random number
+	// of mean 1, and by Jitter, so that what was stored together isn't loaded together ("Optimal Probabilistic Cache Stampede
+	// Prevention", VLDB 2015, section 3; the number is drawn once for each copy of a value), but not before half of it. 0: never.
+	RefreshAfter time.Duration
+	// StaleWhileRevalidate is for how long past its TTL a value is still served by GetOrLoad and GetOrLoadMany, at once, while
+	// a load in the background replaces it. 0: not at all.
+	StaleWhileRevalidate time.Duration
+	// StaleIfError is for how long past its TTL a value is served if the load fails or is overdue. What Expire made stale
+	// counts. 0: not at all.
+	StaleIfError time.Duration
+	// RetryAfter is for how long a source whose load failed isn't asked again for a key, in this process, while there is a
+	// value to serve in place of it. 0: 1 second.
+	RetryAfter time.Duration
+	// SoftTimeout is how long a caller waits for a load before it gets the stale value, if StaleIfError or
+	// StaleWhileRevalidate lets it have that one. The load goes on. 0: as long as it takes.
+	SoftTimeout time.Duration
 	// LoadTimeout bounds one load, including the time for which it waits for another process's: then its callers get an
 	// error that is context.DeadlineExceeded, and what the loader still returns is dropped. 0: 30 seconds.
 	LoadTimeout time.Duration
 	// Jitter is the fraction of a TTL that is taken off at random, so that entries stored together don't expire
 	// together. Less than 1. 0: 0.05. Negative: none.
 	Jitter float64
+	// StoreBehind has the callers of a load get the value before Redis has it: a load costs them one round trip less. What
+	// is promised of deleted and written values holds all the same, and Close waits until what was loaded is stored. A
+	// Refresh waits for it too: what comes after it in this process gets no older value.
+	StoreBehind bool
 }
 
 // validated returns p with the defaults filled in.
@@ -66,6 +93,11 @@ func (p Policy) validated() (Policy, error) {
 		{"TTL", &p.TTL, defaultTTL, "1 minute"},
 		{"LocalTTL", &p.LocalTTL, 0, "TTL"},
 		{"NotFoundTTL", &p.NotFoundTTL, 0, "not at all"},
+		{"RefreshAfter", &p.RefreshAfter, 0, "never"},
+		{"StaleWhileRevalidate", &p.StaleWhileRevalidate, 0, "not at all"},
+		{"StaleIfError", &p.StaleIfError, 0, "not at all"},
+		{"RetryAfter", &p.RetryAfter, defaultRetryAfter, "1 second"},
+		{"SoftTimeout", &p.SoftTimeout, 0, "none"},
 		{"LoadTimeout", &p.LoadTimeout, defaultLoadTimeout, "30 seconds"},
 	} {
 		if *d.value < 0 {
@@ -130,6 +162,9 @@ func (o Options[T]) validated() (Options[T], error) {
 	}
 	if n := len(o.Codec.Name()); n == 0 || n > maxNameLen {
 		return o, fmt.Errorf("tiered: Options.Codec has the name %q: want 1 to %d bytes", o.Codec.Name(), maxNameLen)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
 	}
 	var err error
 	o.Policy, err = o.Policy.validated()

@@ -146,7 +146,7 @@ func TestWith(t *testing.T) {
 	c := newCache(t, tiered.Options[int]{Policy: tiered.Policy{TTL: time.Hour, LocalTTL: time.Minute}})
 	short := c.With(func(p *tiered.Policy) { p.TTL = time.Second })
 	_, err := short.GetOrLoad(t.Context(), "k", func(_ context.Context, e *tiered.Entry[int]) (int, error) {
-		if want := (tiered.Policy{TTL: time.Second, LocalTTL: time.Minute, LoadTimeout: 30 * time.Second, Jitter: 0.05}); e.Policy != want {
+		if want := (tiered.Policy{TTL: time.Second, LocalTTL: time.Minute, RetryAfter: time.Second, LoadTimeout: 30 * time.Second, Jitter: 0.05}); e.Policy != want {
 			t.Errorf("got %+v, want %+v", e.Policy, want)
 		}
 		return 1, nil

@@ -90,7 +90,16 @@ func (b *bulletin) publish(ctx context.Context, keys []string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := call(ctx, b.redis, "publish", nil, func(ctx context.Context) (struct{}, error) {
+	groups, err := b.redis.byNode(ctx, []string{b.changes()})
+	if err != nil {
+		return err
+	}
+	node := groups[0].breaker
+	if err := node.spares("publish"); err != nil {
+		return err
+	}
+	began := now()
+	_, err = call(ctx, b.redis, "publish", nil, func(ctx context.Context) (struct{}, error) {
 		node, err := b.node(ctx)
 		if err != nil {
 			return struct{}{}, err
@@ -103,5 +112,6 @@ func (b *bulletin) publish(ctx context.Context, keys []string) error {
 		})
 		return struct{}{}, err
 	})
+	node.heed(ctx, began, err)
 	return err
 }

@@ -33,7 +33,9 @@ type RedisOptions struct {
 	Heartbeat time.Duration
 	// Strict never serves from the local tier what can't be proved to be current, even if Redis doesn't answer.
 	Strict bool
-	// Logger is told when invalidations stop and when they arrive again. nil: slog.Default().
+	// Logger is told when Redis doesn't answer and isn't asked any more, when invalidations stop, and when all is well again:
+	// of each server and each of the two no more often than once in ten seconds, with the number of times that were left
+	// out as "suppressed". nil: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -64,6 +66,10 @@ type listener interface {
 	heard(key string)
 	// interrupted tells that changes may have gone unheard.
 	interrupted()
+	// switched tells that a server isn't asked any more, or with a nil cause that it is again.
+	switched(addr string, cause error)
+	// answered tells that Redis answers.
+	answered()
 }
 
 // NewRedis makes a second tier of the client, which may be a *redis.Client, a Sentinel failover client or a
@@ -80,6 +86,10 @@ type listener interface {
 //	+cluster|slots                                   in a Cluster
 //
 // where tc stands for the Prefix without its colon.
+//
+// A Redis that doesn't answer isn't asked: after three calls in a row, or one that proves the invalidations, have failed or
+// taken longer than the Timeout, every call fails at once. As soon as Redis answers it is asked again. In a Cluster that
+// concerns the keys of one master.
 //
 // A Cluster client learns only every ClusterStateReloadInterval, a minute by default, who took over from a dead master.
 // With Tracking it is made to look when an invalidation stream breaks. Otherwise reads of such a master's keys are misses
@@ -131,6 +141,24 @@ func (r *Redis) Close() error {
 	r.calls.close()
 	r.calls.wait()
 	return nil
+}
+
+// Ping asks Redis, and every master of a Cluster, whether it answers within Timeout, also where a call of a cache wouldn't
+// be made because it hasn't answered lately. It returns the first error.
+func (r *Redis) Ping(ctx context.Context) error {
+	_, err := call(ctx, r, "ping", nil, func(ctx context.Context) (struct{}, error) {
+		cluster, ok := r.client.(*redis.ClusterClient)
+		if !ok {
+			return struct{}{}, r.client.Ping(ctx).Err()
+		}
+		return struct{}{}, cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			if err := node.Ping(ctx).Err(); err != nil {
+				return fmt.Errorf("%s: %w", node.Options().Addr, err)
+			}
+			return nil
+		})
+	})
+	return err
 }
 
 // admit lets one more cache use the name.
@@ -195,15 +223,25 @@ func (r *Redis) listeners(name string) []listener {
 
 // interrupted tells all caches that changes may have gone unheard.
 func (r *Redis) interrupted() {
+	for _, l := range r.everyone() {
+		l.interrupted()
+	}
+}
+
+// answered tells all caches that Redis answers.
+func (r *Redis) answered() {
+	for _, l := range r.everyone() {
+		l.answered()
+	}
+}
+
+func (r *Redis) everyone() (all []listener) {
 	r.mu.Lock()
-	var all []listener
+	defer r.mu.Unlock()
 	for _, t := range r.tenants {
 		all = append(all, t.caches...)
 	}
-	r.mu.Unlock()
-	for _, l := range all {
-		l.interrupted()
-	}
+	return all
 }
 
 // call runs one call in a goroutine, so as to return when the time is over or ctx ends: go-redis itself heeds neither

@@ -81,10 +81,26 @@ func unanswered(err error) bool {
 	switch {
 	case err == nil, errors.Is(err, errNoSlots):
 		return false
-	case mute(err), redis.IsAuthError(err), redis.IsMaxClientsError(err):
+	case spared(err), mute(err), redis.IsAuthError(err), redis.IsMaxClientsError(err):
 		return true
 	}
 	return !isReply(err)
+}
+
+// unread reports whether the error of a call says that the server answers no reads to this client, whatever the key. That
+// a key is another node's says so only where the client can't go there, being no Cluster's. That some keys are no node's
+// doesn't.
+func (r *Redis) unread(err error) bool {
+	if _, cluster := r.client.(*redis.ClusterClient); cluster {
+		return unanswered(err) && !redis.HasErrorPrefix(err, "CLUSTERDOWN Hash slot not served")
+	}
+	return unanswered(err) || moved(err)
+}
+
+// unreadable reports whether the error of a read says that what Redis has can't be known, so that the local tier has to do.
+// A value of another type is one that is known: it isn't ours.
+func unreadable(err error) bool {
+	return err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "WRONGTYPE ")
 }
 
 // moved reports whether the canary's slot is another node's.

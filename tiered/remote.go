@@ -15,6 +15,7 @@ import (
 type remote[T any] struct {
 	redis *Redis
 	space string // what every key begins with
+	side  string // what the leases beside values begin with
 	codec codec.Codec
 	stats *counters
 }
@@ -30,15 +31,27 @@ type finding[T any] struct {
 }
 
 func newRemote[T any](r *Redis, name string, c codec.Codec, stats *counters) *remote[T] {
-	return &remote[T]{redis: r, space: r.prefix + name + ":", codec: c, stats: stats}
+	return &remote[T]{redis: r, space: r.prefix + name + ":", side: r.prefix + name + "!" + besideSpace, codec: c, stats: stats}
+}
+
+// besideSpace begins what follows a cache's name in the key of a lease beside a value.
+const besideSpace = "lease:"
+
+func (m *remote[T]) key(h hold[T]) string { return m.space + h.key }
+
+func (m *remote[T]) besideKey(h hold[T]) string { return m.side + h.key }
+
+func (m *remote[T]) keys(holds []hold[T]) []string {
+	keys := make([]string, len(holds))
+	for i, h := range holds {
+		keys[i] = m.key(h)
+	}
+	return keys
 }
 
 // request is one command for each of the held keys.
 func (m *remote[T]) request(name string, holds []hold[T], command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) request {
-	keys := make([]string, len(holds))
-	for i, h := range holds {
-		keys[i] = m.space + h.key
-	}
+	keys := m.keys(holds)
 	return request{name: name, keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return command(ctx, to, i, keys[i])
 	}}
@@ -95,7 +108,11 @@ func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []findi
 
 func (m *remote[T]) countErrors(answers []answer) {
 	for _, a := range answers {
-		if a.err != nil && !errors.Is(a.err, context.Canceled) {
+		switch {
+		case a.err == nil, errors.Is(a.err, context.Canceled):
+		case spared(a.err):
+			m.stats.spared.Add(1)
+		default:
 			m.stats.redisErrors.Add(1)
 		}
 	}
@@ -122,11 +139,10 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 		f.seen = seen{there: true, bytes: string(b[:frameHead]), head: true}
 		age := max(0, m.redis.now(ctx).Sub(fr.created))
 		r.created, r.freshUntil = read.add(-age), read.add(fr.freshFor-age)
-		if fr.expired {
-			r.freshUntil = min(r.freshUntil, read)
-		}
-		r.absent, payload = fr.notFound, fr.payload
+		r.expired, r.absent, payload = fr.expired, fr.notFound, fr.payload
+		r.took, r.windows = fr.took, fr.windows
 		r.marks = marks{fr.era, fr.count, fr.tags}
+		r.drawEarly(&p)
 	} else {
 		f.seen = seen{there: true, bytes: string(b)}
 	}
@@ -144,12 +160,15 @@ func (f *finding[T]) framed() bool { return f.seen.head }
 
 // encode returns the frame that read makes a record of again.
 func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
+	at := m.redis.now(ctx) // which may wait
 	f := frame{
 		id:       rand.Uint64(),
 		notFound: r.absent,
 		codec:    m.codec.Name(),
-		created:  m.redis.now(ctx),
+		created:  at.Add(-now().since(r.created)),
 		freshFor: r.freshUntil.since(r.created),
+		took:     r.took,
+		windows:  r.windows,
 		era:      r.era,
 		count:    r.count,
 		tags:     r.tags,
@@ -180,8 +199,11 @@ func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()
 	return m.settle(ctx, q)
 }
 
-// expiring marks a frame as expired, and deletes anything else, of whatever type: that can't be marked.
-const expiring = `if redis.pcall('GETRANGE',KEYS[1],0,#ARGV[1]-1)==ARGV[1] then redis.call('SETRANGE',KEYS[1],ARGV[2],'\1')
+// expiring marks a frame as expired, and deletes anything else, of whatever type: that can't be marked. One that is expired
+// gets another mark, so that a refresh that saw the old one doesn't replace it.
+const expiring = `if redis.pcall('GETRANGE',KEYS[1],0,#ARGV[1]-1)==ARGV[1] then
+local n=string.byte(redis.call('GETRANGE',KEYS[1],ARGV[2],ARGV[2])) or 0
+redis.call('SETRANGE',KEYS[1],ARGV[2],string.char(n%255+1))
 else redis.call('DEL',KEYS[1]) end`
 
 // replace makes the changes of those keys that still hold what was seen there.
@@ -199,7 +221,13 @@ func (m *remote[T]) settle(ctx context.Context, q request) []answer {
 	if m.redis.options.Invalidation != PubSub {
 		return answers
 	}
-	if err := m.redis.publish(ctx, q.keys); err != nil {
+	var changed []string
+	for i, a := range answers {
+		if !spared(a.err) {
+			changed = append(changed, q.keys[i])
+		}
+	}
+	if err := m.redis.publish(ctx, changed); err != nil {
 		for i := range answers {
 			answers[i].err = errors.Join(answers[i].err, err)
 		}
@@ -207,26 +235,59 @@ func (m *remote[T]) settle(ctx context.Context, q request) []answer {
 	return answers
 }
 
-// lease tries to put the lease in the place of what was seen under the keys, and answers for which it did.
-func (m *remote[T]) lease(ctx context.Context, holds []hold[T], was []seen, l lease) []answer {
+// lease tries to put the lease in the place of what was seen under Redis's keys, and answers for which it did.
+func (m *remote[T]) lease(ctx context.Context, keys []string, was []seen, l lease) []answer {
 	value := l.bytes()
-	answers := m.redis.do(ctx, m.request("lease", holds, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+	answers := m.redis.do(ctx, request{name: "lease", keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		if !was[i].there {
-			return to.SetNX(ctx, key, value, l.ttl)
+			return to.SetNX(ctx, keys[i], value, l.ttl)
 		}
-		return swap{was[i], value, l.ttl}.queue(ctx, to, key)
-	}))
+		return swap{was[i], value, l.ttl}.queue(ctx, to, keys[i])
+	}})
 	m.countErrors(answers)
 	return answers
 }
 
+// besideScript returns the lease that is there, or else makes one.
+const besideScript = `local v=redis.pcall('GET',KEYS[1])
+if type(v)=='string' then return v end
+redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2])
+return false`
+
+// leaseBeside tries to put the lease beside the values.
+func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l lease) []answer {
+	value := l.bytes()
+	answers := m.redis.do(ctx, request{name: "lease", keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+		return to.Eval(ctx, besideScript, keys[i:i+1], value, l.ttl.Milliseconds())
+	}})
+	m.countErrors(answers)
+	return answers
+}
+
+// theirs is the lease that somebody else has beside a value; nil: nobody.
+func (a answer) theirs() []byte {
+	if cmd, ok := a.cmd.(*redis.Cmd); ok && a.err == nil {
+		if s, ok := cmd.Val().(string); ok {
+			return []byte(s)
+		}
+	}
+	return nil
+}
+
 // extend lets the lease run on under the keys that still hold it.
-func (m *remote[T]) extend(ctx context.Context, holds []hold[T], l lease) []answer {
-	is := make([]seen, len(holds))
+func (m *remote[T]) extend(ctx context.Context, keys []string, l lease) []answer {
+	is := make([]seen, len(keys))
 	for i := range is {
 		is[i] = l.seen()
 	}
-	return m.lease(ctx, holds, is, l)
+	return m.lease(ctx, keys, is, l)
+}
+
+// release takes the lease away from the keys that still hold it.
+func (m *remote[T]) release(ctx context.Context, keys []string, is seen) {
+	m.settle(ctx, request{name: "release", keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+		return swap{seen: is}.queue(ctx, to, keys[i])
+	}})
 }
 
 func (a answer) leased() bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ type request struct {
 	keys    []string
 	command func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder
 	ended   func() // nil, or called when nothing more of the request can come to Redis from here
+	anyway  bool   // also of a server that isn't asked since it doesn't answer
 }
 
 // answer is what became of one command.
@@ -27,35 +29,67 @@ type answer struct {
 	proof  *proof      // vouches for what was read
 }
 
+// group are those keys of a request that go to one server, in one round trip.
+type group struct {
+	places  []int
+	to      redis.Cmdable
+	stream  *stream
+	breaker *breaker
+}
+
 // do makes a request in one round trip (per node of a Cluster), and returns an answer for each key.
 func (r *Redis) do(ctx context.Context, q request) []answer {
 	answers := make([]answer, len(q.keys))
-	if len(q.keys) == 0 {
-		if q.ended != nil {
-			q.ended()
+	var groups []group
+	var err error
+	if len(q.keys) > 0 {
+		if groups, err = r.byNode(ctx, q.keys); err != nil {
+			copy(answers, failed(len(q.keys), err, r.anyStream()))
 		}
-		return answers
 	}
-	groups := r.byNode(ctx, q.keys)
+	fill := func(g group, got []answer) {
+		for n, i := range g.places {
+			answers[i] = got[n]
+		}
+	}
+	groups = slices.DeleteFunc(groups, func(g group) bool {
+		err := g.breaker.spares(q.name)
+		if err != nil && !q.anyway {
+			fill(g, failed(len(g.places), err, g.stream))
+		}
+		return err != nil && !q.anyway
+	})
 	var underWay atomic.Int32
 	underWay.Store(int32(len(groups)))
 	ended := func() {
-		if underWay.Add(-1) == 0 && q.ended != nil {
+		if underWay.Add(-1) <= 0 && q.ended != nil {
 			q.ended()
 		}
 	}
-	eachGroup(groups, func(group []int) {
-		got, err := call(ctx, r, q.name, ended, func(ctx context.Context) ([]answer, error) {
-			return r.run(ctx, q, group), nil
-		})
-		if err != nil {
-			got = failed(len(group), err, r.anyStream())
-		}
-		for n, i := range group {
-			answers[i] = got[n]
-		}
-	})
+	if len(groups) == 0 {
+		ended()
+		return answers
+	}
+	eachGroup(groups, func(g group) { fill(g, r.ask(ctx, q, g, ended)) })
 	return answers
+}
+
+// ask makes the part of a request that goes to one server.
+func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) []answer {
+	type reply struct {
+		answers []answer
+		err     error // the server's
+	}
+	began := now()
+	got, err := call(ctx, r, q.name, ended, func(ctx context.Context) (reply, error) {
+		answers, err := r.run(ctx, q, g)
+		return reply{answers, err}, nil
+	})
+	if err != nil {
+		got = reply{failed(len(g.places), err, g.stream), err}
+	}
+	g.breaker.heed(ctx, began, got.err)
+	return got.answers
 }
 
 // failed are the answers of a call that failed as a whole.
@@ -75,40 +109,39 @@ func (r *Redis) anyStream() *stream {
 	return r.streams.topology.unknown
 }
 
-// run makes a request's commands for the keys of one node.
-func (r *Redis) run(ctx context.Context, q request, group []int) []answer {
-	to, s := redis.Cmdable(r.client), r.streams.only
-	if s == nil {
-		// Not through the Cluster client, which wouldn't say which node answered.
-		node, err := r.client.(*redis.ClusterClient).MasterForKey(ctx, q.keys[group[0]])
-		if err != nil {
-			return r.sendAnywhere(ctx, q, group)
-		}
-		to, s = node, r.streamOf(node)
-	}
+// run makes a request's commands for the keys of one server. The error is that of a server that didn't answer, though
+// another may have.
+func (r *Redis) run(ctx context.Context, q request, g group) (answers []answer, err error) {
 	// Taken before anything is read. If it doesn't hold now, this client may talk to another server than the stream does.
-	p := s.proof()
+	p := g.stream.proof()
 	if !p.holds(now()) {
 		p = unproven
 	}
-	answers := send(ctx, to, q, group)
-	var moved []int // places in group
+	answers = send(ctx, g.to, q, g.places)
+	var moved []int // places in the group
+	unread := 0
 	for n := range answers {
-		answers[n].stream, answers[n].proof = s, p
-		if s != r.streams.only && elsewhere(answers[n].err) {
+		answers[n].stream, answers[n].proof = g.stream, p
+		if r.unread(answers[n].err) {
+			unread++
+		}
+		if g.stream != r.streams.only && elsewhere(answers[n].err) {
 			moved = append(moved, n)
 		}
+	}
+	if unread == len(answers) {
+		err = answers[0].err
 	}
 	if len(moved) > 0 {
 		again := make([]int, len(moved))
 		for at, n := range moved {
-			again[at] = group[n]
+			again[at] = g.places[n]
 		}
 		for at, a := range r.sendAnywhere(ctx, q, again) {
 			answers[moved[at]] = a
 		}
 	}
-	return answers
+	return answers, err
 }
 
 // sendAnywhere leaves it to the client to find the node. Nothing vouches for what is read there.
@@ -162,46 +195,67 @@ func elsewhere(err error) bool {
 
 // byNode splits the places of keys by the node of a Cluster that has them. A pipeline of each node's own then can't be
 // held up by another node that doesn't answer.
-func (r *Redis) byNode(ctx context.Context, keys []string) [][]int {
+func (r *Redis) byNode(ctx context.Context, keys []string) ([]group, error) {
 	cluster, ok := r.client.(*redis.ClusterClient)
-	if ok && len(keys) > 1 {
-		groups, err := call(ctx, r, "cluster", nil, func(ctx context.Context) ([][]int, error) {
-			return groupByNode(ctx, cluster, keys)
-		})
-		if err == nil {
-			return groups
-		}
+	if !ok {
+		only := r.streams.only
+		return []group{{places: upTo(len(keys)), to: r.client, stream: only, breaker: only.breaker}}, nil
 	}
-	all := make([]int, len(keys))
-	for i := range all {
-		all[i] = i
+	nodes := &r.streams.nodes
+	if nodes.located.Load() {
+		return r.groupByNode(ctx, cluster, keys) // without a word to the network
 	}
-	return [][]int{all}
+	if err := nodes.lost.spares("cluster"); err != nil {
+		return nil, err
+	}
+	began := now()
+	groups, err := call(ctx, r, "cluster", nil, func(ctx context.Context) ([]group, error) {
+		groups, err := r.groupByNode(ctx, cluster, keys)
+		return groups, bare(err)
+	})
+	nodes.lost.heed(ctx, began, err)
+	if err == nil {
+		nodes.located.Store(true)
+	}
+	return groups, err
 }
 
-func groupByNode(ctx context.Context, cluster *redis.ClusterClient, keys []string) (groups [][]int, err error) {
-	nodes := make(map[*redis.Client]int) // to their place in groups
+func (r *Redis) groupByNode(ctx context.Context, cluster *redis.ClusterClient, keys []string) (groups []group, err error) {
+	places := make(map[*redis.Client]int) // of the nodes in groups
 	for i, key := range keys {
 		node, err := cluster.MasterForKey(ctx, key)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("tiered: redis: cluster: %w", err)
 		}
-		at, ok := nodes[node]
+		at, ok := places[node]
 		if !ok {
 			at = len(groups)
-			nodes[node] = at
-			groups = append(groups, nil)
+			places[node] = at
+			g := group{to: node, stream: r.streamOf(node), breaker: r.breakerOf(cluster, node, key)}
+			if g.stream == r.streams.only {
+				g.to = cluster // who answers doesn't matter
+			}
+			groups = append(groups, g)
 		}
-		groups[at] = append(groups[at], i)
+		groups[at].places = append(groups[at].places, i)
 	}
 	return groups, nil
 }
 
+// upTo returns the numbers from 0 to n-1.
+func upTo(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
 // eachGroup calls f for all groups at the same time, and returns when all calls have.
-func eachGroup(groups [][]int, f func(group []int)) {
+func eachGroup(groups []group, f func(group)) {
 	var others sync.WaitGroup
-	for _, group := range groups[1:] {
-		others.Go(func() { f(group) })
+	for _, g := range groups[1:] {
+		others.Go(func() { f(g) })
 	}
 	f(groups[0])
 	others.Wait()

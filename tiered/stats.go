@@ -11,13 +11,22 @@ type Stats struct {
 	Collapsed   uint64 // calls that waited for a load which another call had begun
 	Loads       uint64 // calls of a loader; a batch is one
 	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is no failure
+	Refreshes   uint64 // keys for which a load in the background was begun
+	Stale       uint64 // answers with a value past its TTL
 	RedisErrors uint64 // keys whose read from Redis, or write to it, failed or timed out
+	Spared      uint64 // keys that Redis wasn't asked for, or told of, since it doesn't answer: no RedisErrors
 	CodecErrors uint64 // values that could not be encoded, and bytes in Redis that could not be decoded
 	// Entries that the local tier has but that may be older than Redis's, since invalidations are not proved to arrive:
 	Bypassed   uint64 // asked for, and not served
 	Unverified uint64 // served, since Redis didn't answer; not if RedisOptions.Strict
 
+	Opened      uint64 // how often Redis, or a master of a Cluster, was no longer asked since it didn't answer
+	BreakerOpen bool   // Redis, or a master of a Cluster, isn't asked at the moment; Redis.Status says why
+
 	Invalidations uint64 // changes of keys and tags that Redis, or another cache, told of
+
+	Queued   int    // changes that wait for Redis, now
+	Replayed uint64 // changes that waited for Redis and were made up for
 
 	Evicted  uint64 // entries that left the local tier for want of room
 	Rejected uint64 // entries that the local tier found less worth keeping than those it had
@@ -27,7 +36,8 @@ type Stats struct {
 }
 
 type counters struct {
-	remoteHits, misses, collapsed, loads, loadErrors, redisErrors, codecErrors, invalidations atomic.Uint64
+	remoteHits, misses, collapsed, loads, loadErrors, refreshes, stale, redisErrors, codecErrors atomic.Uint64
+	invalidations, spared, opened                                                                atomic.Uint64
 }
 
 // Stats returns the cache's counters.
@@ -40,12 +50,20 @@ func (c *Cache[T]) Stats() Stats {
 		Collapsed:   s.collapsed.Load(),
 		Loads:       s.loads.Load(),
 		LoadErrors:  s.loadErrors.Load(),
+		Refreshes:   s.refreshes.Load(),
+		Stale:       s.stale.Load(),
 		RedisErrors: s.redisErrors.Load(),
+		Spared:      s.spared.Load(),
 		CodecErrors: s.codecErrors.Load(),
 		Bypassed:    l.bypassed.Load(),
 		Unverified:  l.unverified.Load(),
+		Opened:      s.opened.Load(),
+		BreakerOpen: c.remote != nil && c.remote.redis.spares(),
 
 		Invalidations: s.invalidations.Load(),
+
+		Queued:   c.backlog.waiting(),
+		Replayed: c.backlog.replayed(),
 
 		Evicted:  l.evicted.Load(),
 		Rejected: l.rejected.Load(),

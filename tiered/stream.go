@@ -46,9 +46,10 @@ type stream struct {
 	refused  *refusal      // the first outcome, if Redis refuses what the stream needs
 	settling sync.Once
 
-	canary canary // what was last sent
-	health health
-	life   atomic.Pointer[life] // nil: no connection that hears
+	canary  canary // what was last sent
+	health  health
+	breaker *breaker             // nil: the stream is that of many servers
+	life    atomic.Pointer[life] // nil: no connection that hears
 }
 
 // source is what a stream listens to.
@@ -149,7 +150,7 @@ func (s *stream) ended(ctx context.Context, l *life, err error) {
 		s.silent.Store(true)
 	}
 	s.down(at, err)
-	if l.began {
+	if l.began || !l.reached() {
 		s.hasten() // does Redis still answer?
 	}
 	if s.troubled != nil {
@@ -172,8 +173,8 @@ func (s *stream) reported(at instant) {
 	if at <= 0 || at > s.canary.last() {
 		return // no canary of ours
 	}
-	s.silent.Store(false) // who sent it may learn only later that it was taken
 	s.proof().extend(at.add(s.redis.maxAge()))
+	s.answeredAt(at)
 	if l := s.life.Load(); l != nil {
 		l.watch.reported(at)
 		s.wellOnce(l)

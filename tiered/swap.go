@@ -28,11 +28,15 @@ if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SET',KEYS[1],ARGV
 return 1`
 
 func (s swap) queue(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
-	end := -1
-	if s.seen.head {
-		end = len(s.seen.bytes) - 1
+	return to.Eval(ctx, swapScript, []string{key}, s.seen.bytes, s.seen.end(), s.to, s.ttl.Milliseconds())
+}
+
+// end is where what was seen ends, for GETRANGE.
+func (s seen) end() int {
+	if s.head {
+		return len(s.bytes) - 1
 	}
-	return to.Eval(ctx, swapScript, []string{key}, s.seen.bytes, end, s.to, s.ttl.Milliseconds())
+	return -1
 }
 
 // swapped answers whether the write was made.

@@ -39,7 +39,7 @@ func (s *sweeper[T]) run() {
 func (s *sweeper[T]) sweep(at instant) time.Duration {
 	var expired []*item[T]
 	s.local.cache.IterValues(func(it *item[T]) (stop bool) {
-		if it.state(at) == Stale || !it.intact() {
+		if at >= it.over || !it.intact() {
 			expired = append(expired, it)
 		}
 		return s.quits()

@@ -13,11 +13,12 @@ import (
 // tags is what this process knows of a cache's ledger, so that neither a hit nor, as a rule, a load has to ask for it. A
 // cache without Redis has no ledger: this then is all there is.
 type tags struct {
-	ledger *ledger               // nil: in-process only
-	era    atomic.Pointer[era]   // nil: not known
-	now    atomic.Pointer[stamp] // nil: not known
-	last   atomic.Pointer[stamp] // the last that was known
-	own    atomic.Uint64         // how often this process has invalidated tags
+	ledger  *ledger // nil: in-process only
+	backlog *backlog
+	era     atomic.Pointer[era]   // nil: not known
+	now     atomic.Pointer[stamp] // nil: not known
+	last    atomic.Pointer[stamp] // the last that was known
+	own     atomic.Uint64         // how often this process has invalidated tags
 
 	opening singleflight.Group
 
@@ -235,8 +236,15 @@ func (t *tags) drop(tag string) {
 // invalidate makes all that has one of the tags invalid, and whatever a load that began before may bring.
 func (t *tags) invalidate(ctx context.Context, names []string) (err error) {
 	if t.ledger != nil {
-		err = t.ledger.invalidate(ctx, names)
+		mark := t.backlog.mark()
+		err = t.backlog.invalidated(names, mark, t.ledger.invalidate(ctx, names)) // before anything is forgotten here, see consult
 	}
+	t.invalidated(names)
+	return err
+}
+
+// invalidated is what an invalidation is in this process.
+func (t *tags) invalidated(names []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ledger == nil {
@@ -251,7 +259,6 @@ func (t *tags) invalidate(ctx context.Context, names []string) (err error) {
 		t.drop(tag)
 	}
 	t.own.Add(1)
-	return err
 }
 
 func (t *tags) heardCount() {

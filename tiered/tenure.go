@@ -16,7 +16,7 @@ type tenure[T any] struct {
 
 	mu    sync.Mutex
 	lease lease
-	held  map[string]hold[T] // by key
+	held  map[string]hold[T] // by Redis's key
 	timer *time.Timer        // nil until something is held
 }
 
@@ -36,7 +36,7 @@ func (t *tenure[T]) current() lease {
 func (t *tenure[T]) owns(found seen) bool { return t != nil && t.seen == found }
 
 // add counts one more lease as held.
-func (t *tenure[T]) add(h hold[T]) {
+func (t *tenure[T]) add(h hold[T], redisKey string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -45,7 +45,7 @@ func (t *tenure[T]) add(h hold[T]) {
 	case len(t.held) == 0:
 		t.timer.Reset(t.lease.ttl / 3)
 	}
-	t.held[h.key] = h
+	t.held[redisKey] = h
 }
 
 // extend is called by the timer, until nothing is held.
@@ -56,12 +56,12 @@ func (t *tenure[T]) extend() {
 	defer t.cache.life.end()
 	t.mu.Lock()
 	t.lease.extended++
-	l, held := t.lease, slices.Collect(maps.Values(t.held))
+	l, held := t.lease, slices.Collect(maps.Keys(t.held))
 	t.mu.Unlock()
 	if len(held) == 0 {
 		return
 	}
-	var lost []hold[T]
+	var lost []string
 	for i, a := range t.cache.remote.extend(t.cache.base, held, l) {
 		if a.err == nil && !a.leased() {
 			lost = append(lost, held[i]) // to whoever wrote the key
@@ -76,14 +76,14 @@ func (t *tenure[T]) extend() {
 }
 
 // drop counts the leases of some keys as no longer held.
-func (t *tenure[T]) drop(holds []hold[T]) {
+func (t *tenure[T]) drop(redisKeys []string) {
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, h := range holds {
-		delete(t.held, h.key)
+	for _, key := range redisKeys {
+		delete(t.held, key)
 	}
 	if len(t.held) == 0 && t.timer != nil {
 		t.timer.Stop()
@@ -96,16 +96,13 @@ func (t *tenure[T]) release() {
 		return
 	}
 	t.mu.Lock()
-	held := slices.Collect(maps.Values(t.held))
+	held := maps.Clone(t.held)
 	t.mu.Unlock()
 	if len(held) == 0 {
 		return
 	}
-	changes := make([]change[T], len(held))
-	for i, h := range held {
-		changes[i] = change[T]{hold: h, seen: t.seen}
-	}
-	t.drop(held)
-	t.cache.remote.replace(context.Background(), changes)
-	t.cache.guards.tell(held)
+	keys := slices.Collect(maps.Keys(held))
+	t.drop(keys)
+	t.cache.remote.release(context.Background(), keys, t.seen)
+	t.cache.guards.tell(slices.Collect(maps.Values(held)))
 }

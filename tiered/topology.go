@@ -30,7 +30,7 @@ type masters struct {
 }
 
 func newTopology(r *Redis, cluster *redis.ClusterClient) *topology {
-	t := &topology{redis: r, cluster: cluster, unknown: new(stream), wake: make(chan struct{}, 1), seen: make(chan struct{})}
+	t := &topology{redis: r, cluster: cluster, unknown: &stream{redis: r}, wake: make(chan struct{}, 1), seen: make(chan struct{})}
 	t.unknown.current.Store(unproven)
 	t.streams.Store(&map[string]*stream{})
 	return t
@@ -114,6 +114,7 @@ func (t *topology) follow(ctx context.Context, m masters) {
 		t.failed.Store(&m.err)
 	} else {
 		t.failed.Store(nil)
+		t.redis.streams.nodes.located.Store(true)
 		next := make(map[string]*stream, len(m.options))
 		maps.Copy(next, *t.streams.Load())
 		var news []*stream
@@ -121,6 +122,7 @@ func (t *topology) follow(ctx context.Context, m masters) {
 			if next[addr] == nil {
 				s := newStream(t.redis, &tracker{redis: t.redis, options: options, cluster: t.cluster}, addr)
 				s.troubled = t.rescan
+				s.newBreaker()
 				next[addr] = s
 				news = append(news, s)
 			}
@@ -129,6 +131,7 @@ func (t *topology) follow(ctx context.Context, m masters) {
 			gone := m.options[addr] == nil
 			if gone {
 				s.stop() // it was started: it comes from an earlier look
+				s.breaker.leave()
 			}
 			return gone
 		})

@@ -1,11 +1,11 @@
 package tiered
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // trip takes flights from take-off to landing: that of one key, or those of a batch. It looks for their values in the
@@ -19,26 +19,13 @@ type trip[T any] struct {
 	timed   context.Context
 	tenure  *tenure[T]
 	waits   waitlist[T]
-	loading bool // the loader was called
+	loading bool      // the loader was called
+	renews  []hold[T] // keys whose values were served, and are to be replaced
+	slot    bool      // it has one of the cache's renewals
 
 	// Who lands the flights: the trip's goroutine, unless its time is over while it is away.
 	landing atomic.Bool
 	holding bool // the trip's goroutine does
-}
-
-// claim is a flight whose value the trip is to load.
-type claim[T any] struct {
-	flight  *flight[T]
-	finding finding[T] // what there is instead
-	tier    Tier
-	began   instant
-	stamp   stamp
-	leased  bool
-
-	// Set by the load:
-	result *record[T] // nil: it failed
-	policy Policy     // of the result
-	err    error      // for the callers, beside the result
 }
 
 // takeOff begins a trip for flights that have just begun.
@@ -47,12 +34,20 @@ func (c *Cache[T]) takeOff(caller context.Context, p *pilot, flights []*flight[T
 		f.began = c.tags.own.Load()
 	}
 	t := &trip[T]{cache: c, caller: caller, pilot: p, flights: flights, load: load}
-	t.holding = t.lands()
+	t.holding, t.slot = t.lands(), flights[0].why == renewal
 	if !c.life.begin() {
 		t.fail(ErrClosed)
+		t.vacate()
 		return
 	}
 	go t.run()
+}
+
+// vacate gives the trip's slot back.
+func (t *trip[T]) vacate() {
+	if t.slot {
+		<-t.cache.renewals
+	}
 }
 
 // lands answers true to the first who asks, until the flights are let go again.
@@ -60,6 +55,7 @@ func (t *trip[T]) lands() bool { return t.landing.CompareAndSwap(false, true) }
 
 // run lands every flight of the trip, unless the trip's time is over first.
 func (t *trip[T]) run() {
+	defer t.vacate() // a loader that doesn't end keeps it
 	defer t.end()
 	defer t.begin()()
 	for len(t.flights) > 0 {
@@ -130,8 +126,7 @@ func (t *trip[T]) end() {
 	defer t.cache.life.end()
 	if t.settle(); len(t.flights) > 0 {
 		t.cache.stats.loadErrors.Add(1)
-		crash := newCrash(thrown)
-		t.land(func(f *flight[T]) { f.crash(crash) })
+		t.crash(newCrash(thrown))
 	}
 	t.tenure.release()
 }
@@ -144,39 +139,45 @@ func (t *trip[T]) look() (claims []*claim[T], waiting []*flight[T]) {
 	t.lookInside()
 	if c.remote == nil {
 		for _, f := range t.flights {
-			claims = append(claims, t.claim(f, finding[T]{}))
+			cl := t.claim(f, finding[T]{})
+			cl.began = began
+			claims = append(claims, cl)
 		}
-		return t.take(claims, nil, nil), nil
+		return t.take(claims, nil, nil, nil), nil
 	}
-	var vacant []*claim[T]
-	due := slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return !t.waits.due(f, c.guards) })
-	for i, fd := range t.consult(due, err) {
-		f := due[i]
+	var vacant, standing []*claim[T]
+	awaited := slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return !t.waits.due(f, c.guards) })
+	for i, fd := range t.consult(awaited, err) {
+		f := awaited[i]
 		fd.runOut()
 		cl := t.claim(f, fd)
 		cl.began = began
-		switch {
+		switch use := fd.use(&c.policy); {
 		case fd.err != nil:
 			if !t.landFallback(f, fd.err) {
 				claims = append(claims, cl) // without a lease
 			}
-		case !f.refresh && fd.fresh():
+		case f.why == asked && use >= outdated, f.why == renewal && use == good:
 			c.stats.remoteHits.Add(1)
 			c.fill(f.hold, fd)
-			c.land(f, fd.record, nil)
+			t.serve(f, fd.record)
 		case fd.lease != nil && t.tenure.owns(fd.seen):
-			cl.leased = true
+			cl.leased = inPlace
 			claims = append(claims, cl)
-			t.tenure.add(f.hold)
-		case !f.refresh && fd.lease != nil && t.waits.add(f, fd):
-		case fd.leasable(f.refresh):
+			t.tenure.add(f.hold, c.remote.key(f.hold))
+		case f.why != refreshed && fd.lease != nil && t.waits.add(f, fd):
+		case fd.leasable():
 			vacant = append(vacant, cl)
+		case f.why != refreshed && fd.framed():
+			f.offer.make(c.fill(f.hold, fd))
+			standing = append(standing, cl)
 		default:
 			claims = append(claims, cl) // what is there stays until there is a newer one
 		}
 	}
 	t.settle()
-	claims = t.take(claims, vacant, err)
+	t.renew()
+	claims = t.take(claims, vacant, standing, err)
 	claimed := make([]*flight[T], len(claims))
 	for i, cl := range claims {
 		claimed[i] = cl.flight
@@ -193,18 +194,40 @@ func (t *trip[T]) others(these []*flight[T]) []*flight[T] {
 	return slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return among[f] })
 }
 
-// lookInside lands what the local tier has: another flight may have ended since the callers looked.
+// lookInside lands what the local tier has, for another flight may have ended since the callers looked, or offers it.
 func (t *trip[T]) lookInside() {
-	at := now()
+	at, c := now(), t.cache
 	for _, f := range t.flights {
-		if f.refresh {
-			continue
-		}
-		if it := t.cache.local.get(f.key, f.hash, at); it != nil {
-			t.cache.land(f, &it.record, nil)
+		it := c.local.find(f.key, f.hash, at, &c.policy, asFallback)
+		switch {
+		case it == nil:
+		case f.why == asked && (at < it.until || it.lasts(at, &c.policy, 0)),
+			f.why == renewal && at < it.until && !it.renews(&c.policy, at):
+			t.serve(f, &it.record)
+		default:
+			f.offer.make(it)
 		}
 	}
 	t.settle()
+	t.renew()
+}
+
+// serve lands a flight with what was found.
+func (t *trip[T]) serve(f *flight[T], r *record[T]) {
+	c := t.cache
+	if r.use(&c.policy, now()) < good {
+		t.renews = append(t.renews, hold[T]{key: f.key, hash: f.hash})
+	}
+	c.serves(t.caller, f.key, r, nil)
+	c.land(f, r, nil)
+}
+
+// renew has what was served, and is to be replaced, loaded in the background.
+func (t *trip[T]) renew() {
+	if keys := t.renews; len(keys) > 0 {
+		t.renews = nil
+		t.cache.renew(t.caller, keys, t.load)
+	}
 }
 
 // consult asks Redis, unless that is known to fail.
@@ -213,11 +236,14 @@ func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 	holds := make([]hold[T], len(due))
 	for i, f := range due {
 		f.wake = t.waits.wake()
-		f.hold = c.guards.listen(f.hold, f.wake)
+		f.heard = c.guards.listen(f.hold, f.wake).heard // the rest of it is read by those who wait
 		holds[i] = f.hold
 	}
 	if err == nil {
 		return c.consult(t.timed, holds)
+	}
+	if spared(err) {
+		c.stats.spared.Add(uint64(len(holds)))
 	}
 	findings := make([]finding[T], len(holds))
 	for i := range findings {
@@ -226,104 +252,22 @@ func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 	return findings
 }
 
-// landFallback lands what the local tier has if Redis doesn't answer.
+// landFallback lands what the local tier has if Redis can't be read, or offers it.
 func (t *trip[T]) landFallback(f *flight[T], err error) bool {
-	if f.refresh || !unanswered(err) {
+	c := t.cache
+	if f.why == refreshed || !unreadable(err) {
 		return false
 	}
-	it := t.cache.local.fallback(f.key, f.hash)
-	if it == nil {
-		return false
-	}
-	t.cache.land(f, &it.record, nil)
-	return true
-}
-
-// runOut makes nothing of what another program wrote and Redis is about to let expire: it isn't to be kept, so there is no
-// reason to load beside it without a lease. Until it is gone that isn't to be had.
-func (f *finding[T]) runOut() {
-	if f.err == nil && f.record != nil && !f.framed() && !f.fresh() {
-		f.record, f.seen, f.vacant = nil, seen{}, true
-	}
-}
-
-// leasable answers whether a load is to take the place of what was found before it begins. What another program wrote
-// stays where it is; so does what is there while it is refreshed.
-func (f *finding[T]) leasable(refresh bool) bool {
-	switch {
-	case f.lease != nil, f.seen.there && f.seen.bytes == "": // an older load's; what can't be told from nothing later
-		return true
-	case f.record == nil:
-		return f.vacant
-	}
-	return f.framed() && !refresh
-}
-
-func (t *trip[T]) claim(f *flight[T], fd finding[T]) *claim[T] {
-	cl := &claim[T]{flight: f, finding: fd, tier: Remote}
-	if f.refresh && fd.record == nil {
-		if it := t.cache.local.fallback(f.key, f.hash); it != nil {
-			cl.finding.record, cl.tier = &it.record, Local
+	if f.why == asked {
+		if it := c.local.fallback(f.key, f.hash, &c.policy, 0); it != nil {
+			t.serve(f, &it.record)
+			return true
 		}
 	}
-	return cl
-}
-
-// take takes the leases that are to be had for what is vacant, and adds those claims to the others. The load's place
-// among the invalidations is taken before any of it begins; err: it isn't to be had.
-func (t *trip[T]) take(claims, vacant []*claim[T], err error) []*claim[T] {
-	c := t.cache
-	if len(claims)+len(vacant) == 0 {
-		return nil
+	if it := c.local.fallback(f.key, f.hash, &c.policy, asFallback); it != nil {
+		f.offer.make(it)
 	}
-	var s stamp
-	if err == nil {
-		s, err = c.tags.stamp(t.timed)
-	}
-	if err == nil {
-		claims = append(claims, t.lease(vacant)...)
-	} else {
-		s = c.tags.lastKnown()
-		claims = append(claims, vacant...)
-	}
-	for _, cl := range claims {
-		cl.stamp = s
-		cl.finding.err = cmp.Or(cl.finding.err, err) // nothing can be stored
-		if !cl.leased {
-			c.guards.load(cl.flight, false)
-		}
-	}
-	return claims
-}
-
-// lease returns the claims that got their lease, or that no lease can be asked for. The others have been taken by
-// somebody else meanwhile.
-func (t *trip[T]) lease(vacant []*claim[T]) (claims []*claim[T]) {
-	if len(vacant) == 0 {
-		return nil
-	}
-	c := t.cache
-	if t.tenure == nil {
-		t.tenure = newTenure(c)
-	}
-	holds, was := make([]hold[T], len(vacant)), make([]seen, len(vacant))
-	for i, cl := range vacant {
-		holds[i], was[i] = cl.flight.hold, cl.finding.seen
-		c.guards.load(cl.flight, true)
-	}
-	answers := c.remote.lease(t.timed, holds, was, t.tenure.current())
-	for i, a := range answers {
-		cl := vacant[i]
-		if a.err == nil && !a.leased() {
-			c.guards.unload(cl.flight)
-			t.waits.remove(cl.flight) // to be looked at again at once
-			continue
-		}
-		cl.leased, cl.finding.err = a.err == nil, a.err
-		claims = append(claims, cl)
-		t.tenure.add(holds[i]) // after an error too: Redis may have it
-	}
-	return claims
+	return false
 }
 
 // loadClaims runs the loader, and stores and lands what it brought. It answers false if the trip's time was over first.
@@ -333,24 +277,40 @@ func (t *trip[T]) loadClaims(claims []*claim[T]) bool {
 	c.stats.loads.Add(1)
 	t.loading = true
 	var err error
-	if !t.away(func() { err = t.load(t.timed, claims) }) {
+	if !t.away(func() { err = t.traced(claims) }) {
 		return false
 	}
 	if err = c.loadError(t.timed, err); err != nil {
 		t.landClaims(claims, err)
 	}
+	defer t.landBehind(claims)()
 	c.store(context.WithoutCancel(t.timed), claims, t.tenure)
 	t.landClaims(claims, nil)
 	return true
+}
+
+// traced calls the loader.
+func (t *trip[T]) traced(claims []*claim[T]) error {
+	trace := t.cache.trace
+	if trace == nil || trace.LoadDone == nil {
+		return t.load(t.timed, claims)
+	}
+	began, keys := time.Now(), make([]string, len(claims))
+	for i, cl := range claims {
+		keys[i] = cl.flight.key
+	}
+	err := t.load(t.timed, claims)
+	trace.LoadDone(t.timed, keys, time.Since(began), err)
+	return err
 }
 
 // landClaims lands the flights of the claims that failed with the error, or without one those of the others.
 func (t *trip[T]) landClaims(claims []*claim[T], err error) {
 	var landing []*claim[T]
 	for _, cl := range claims {
-		if (cl.result == nil) == (err != nil) {
+		if (cl.result == nil) == (err != nil) && !cl.flight.landed() {
 			landing = append(landing, cl)
-			t.cache.guards.leave(cl.flight) // before any caller hears of it: one that asks again begins anew
+			t.part(cl.flight, err) // before any caller hears of it: one that asks again begins anew
 		}
 	}
 	for _, cl := range landing {
@@ -363,20 +323,50 @@ func (t *trip[T]) landClaims(claims []*claim[T], err error) {
 	t.settle()
 }
 
-// land lands all flights that have not landed.
-func (t *trip[T]) land(end func(*flight[T])) {
+// part takes a flight that lands out, so that the next caller begins a new one. If it failed, and there is something to
+// serve in its place, it stays for a while: a source that fails isn't asked again at once.
+func (t *trip[T]) part(f *flight[T], failure error) {
+	c := t.cache
+	if failure != nil && f.why == renewal && !c.life.isOver() {
+		c.complain(f.key, failure)
+	}
+	if failure == nil || f.why == refreshed || c.life.isOver() || f.offer.accepted(&c.policy, fallback) == nil {
+		c.guards.leave(f)
+		return
+	}
+	c.guards.linger(f)
+	time.AfterFunc(c.policy.RetryAfter, func() { c.guards.leave(f) })
+}
+
+// fail lands all flights that have not landed.
+func (t *trip[T]) fail(err error) {
 	t.settle()
 	for _, f := range t.flights {
-		t.cache.guards.leave(f)
+		t.part(f, err)
 	}
 	for _, f := range t.flights {
-		end(f)
+		f.land(nil, err)
 	}
 	t.settle()
 }
 
-func (t *trip[T]) fail(err error) {
-	t.land(func(f *flight[T]) { f.land(nil, err) })
+// crash is fail for what made the trip's goroutine end early. Nobody asked for a renewal: it only fails.
+func (t *trip[T]) crash(err error) {
+	for _, f := range t.flights {
+		if f.why == renewal {
+			t.part(f, err)
+		} else {
+			t.cache.guards.leave(f)
+		}
+	}
+	for _, f := range t.flights {
+		if f.why == renewal {
+			f.land(nil, err)
+		} else {
+			f.crash(err)
+		}
+	}
+	t.settle()
 }
 
 // overdue lands what is left when the trip's time is over.

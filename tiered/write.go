@@ -21,16 +21,20 @@ type change[T any] struct {
 
 // Set stores the value in both tiers; InvalidateTags of one of its tags makes it invalid. When it returns nil, no read of
 // the key through this cache that starts afterwards gets an older value: a load under way, in whatever process, is
-// superseded, and its result isn't stored. If Redis fails, Set returns its error, and the local tier has the value for as
-// long as Redis doesn't answer. While a write that Redis didn't
-// answer in time is still on its way, later writes of its key fail too: it must not arrive after them. (What a frozen
-// server has received before it was frozen is out of reach.)
+// superseded, and its result isn't stored.
+//
+// If Redis can't be written Set returns an error that wraps [ErrQueued] and the cause. The local tier has the value, as a
+// rule, for as long as Redis doesn't answer. When Redis is back what it has of the key is deleted, unless that is newer;
+// until then reads through this cache get nothing older, since they don't rely on Redis for the key. But other processes
+// go on with the older value until then, and if this process ends before that until its TTL is over. While a write that
+// Redis didn't answer in time is still on its way, later writes of its key are queued too: they must not arrive before it.
+// (What a frozen server has received before it was frozen is out of reach.)
 func (c *Cache[T]) Set(ctx context.Context, key string, value T, tags ...string) error {
 	return c.setMany(ctx, []string{key}, func(string) T { return value }, tags)
 }
 
-// SetMany is Set for many keys in one round trip to Redis (per node of a Cluster). Its error is the first of them; the
-// other values may have been stored.
+// SetMany is Set for many keys in one round trip to Redis (per node of a Cluster). Its error is the first of them, and only
+// what failed is queued; the other values have been stored.
 func (c *Cache[T]) SetMany(ctx context.Context, values map[string]T, tags ...string) error {
 	keys := make([]string, 0, len(values))
 	for key := range values {
@@ -44,7 +48,15 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if err := c.usable(keys...); err != nil {
 		return err
 	}
+	waiting := c.backlog.hidesAll()
+	if waiting {
+		c.replayLedger(ctx)
+		waiting = c.backlog.hidesAll()
+	}
 	at, bound, late := c.enroll(ctx, tags)
+	if waiting {
+		late = cmp.Or(late, errNotReplayed) // what waits will take the value away
+	}
 	changes := make([]change[T], len(keys))
 	for i, key := range keys {
 		v := value(key)
@@ -57,10 +69,12 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 			return err
 		}
 	}
-	if err := c.write(ctx, changes); err != nil {
-		return err
+	err := c.write(ctx, changes)
+	if err == nil && late != nil {
+		err = c.backlog.failed(keys, false, late)
+		c.backlog.tell(keys, err)
 	}
-	return late
+	return err
 }
 
 // enroll returns the place among the invalidations of values that are being set. Of one that comes at the same time it
@@ -72,7 +86,7 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bond
 	}
 	for range 3 {
 		if at, err = c.tags.stamp(ctx); err == nil {
-			b, err = c.tags.enroll(ctx, at, tags, c.policy.TTL)
+			b, err = c.tags.enroll(ctx, at, tags, c.policy.TTL+c.policy.windows().keep())
 		}
 		if err != nil {
 			return at, c.tags.attach(c.tags.lastKnown(), tags, c.temporary(began), c.tags.own.Load()), err
@@ -91,14 +105,15 @@ func (c *Cache[T]) temporary(began instant) *proof {
 }
 
 // Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts
-// afterwards gets the deleted value, nor one whose load was under way. If Redis fails, Delete returns its error, and the
-// local tier no longer has the keys all the same.
+// afterwards gets the deleted value, nor one whose load was under way. If Redis can't be written it returns an error that
+// wraps [ErrQueued]: the same holds through this cache, while other processes are behind until Redis is back. Should this
+// process end before that, they have the deleted value until its TTL is over.
 func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
 	return c.remove(ctx, keys, false)
 }
 
 // Expire makes the keys stale: no read gets their values any more, but the next load does, as e.Value, if Redis has it.
-// Otherwise, and for what another program wrote, it is like Delete, whose promises it keeps.
+// Otherwise, and for what another program wrote, it is like Delete, whose promises it keeps, also when it returns ErrQueued.
 func (c *Cache[T]) Expire(ctx context.Context, keys ...string) error {
 	return c.remove(ctx, keys, true)
 }
@@ -119,23 +134,27 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 
 // InvalidateTags makes every value that has one of the tags invalid, however many there are, and what a load that has
 // begun may bring. When it returns nil, no read through this cache that starts afterwards gets one; other processes follow
-// as soon as they hear of it, see [RedisOptions].Heartbeat. If Redis fails it returns the error, and only this process's
-// local tier follows. A cache without Redis knows 131,072 tags at a time: a value is lost with its tag.
+// as soon as they hear of it, see [RedisOptions].Heartbeat. If Redis can't be written it returns an error that wraps
+// [ErrQueued], as Delete does; until Redis is back, reads through this cache don't rely on it for any key. A cache without
+// Redis knows 131,072 tags at a time: a value is lost with its tag.
 func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 	if err := c.usable(); err != nil || len(tags) == 0 {
 		return err
 	}
-	return c.tags.invalidate(ctx, tags)
+	err := c.tags.invalidate(ctx, tags)
+	c.backlog.tell(nil, err)
+	return err
 }
 
-// Clear is InvalidateTags for all values of the cache's name, at the cost of one write to Redis. What other programs wrote
-// under its keys stays.
+// Clear is InvalidateTags for all values of the cache's name, at the cost of one write to Redis, and queued like that. What
+// other programs wrote under its keys stays.
 func (c *Cache[T]) Clear(ctx context.Context) error {
 	if err := c.usable(); err != nil {
 		return err
 	}
 	err := c.tags.clear(ctx)
 	c.guards.forget()
+	c.backlog.tell(nil, err)
 	return err
 }
 
@@ -144,7 +163,7 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *bonds
 	if !r.kept() {
 		return change[T]{hold: h}, nil
 	}
-	ch := change[T]{hold: h, ttl: wholeMillis(r.freshUntil.since(r.created)), began: r.created}
+	ch := change[T]{hold: h, ttl: wholeMillis(r.freshUntil.add(c.local.keeps(r)).since(r.created)), began: r.created}
 	if b != nil {
 		ch.item = c.local.newItem(h.key, h.hash, r, *b, p.localUntil(r.created, r.freshUntil))
 	}
@@ -174,9 +193,8 @@ func (c *Cache[T]) write(ctx context.Context, changes []change[T]) error {
 		err = cmp.Or(err, late)
 	}
 	if len(busy) > 0 {
-		late := fmt.Errorf("%w: %w", errTurnTaken, ctx.Err())
-		c.finish(busy, failed(len(busy), late, c.remote.redis.anyStream()))
-		err = cmp.Or(err, late)
+		answers := failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.redis.anyStream())
+		err = cmp.Or(err, c.end(busy, 0, answers))
 	}
 	return err
 }
@@ -188,9 +206,25 @@ func (c *Cache[T]) writeInTurn(ctx context.Context, changes []change[T], wait bo
 	for i, ch := range inTurn {
 		inTurn[i].hold = c.guards.listen(ch.hold, nil)
 	}
+	mark := c.backlog.mark()
 	answers := c.remote.write(ctx, inTurn, turns.done)
-	c.finish(inTurn, answers)
-	return busy, firstError(answers)
+	return busy, c.end(inTurn, mark, answers)
+}
+
+// end queues the changes that failed, before a read that begins after them may find in Redis what was to be changed, and
+// finishes all. The others override what was queued up to the mark. It returns the write's error.
+func (c *Cache[T]) end(changes []change[T], mark uint64, answers []answer) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	keys := make([]string, len(changes))
+	for i, ch := range changes {
+		keys[i] = ch.hold.key
+	}
+	failed, err := c.backlog.changed(keys, changes[0].expire, mark, answers)
+	c.finish(changes, answers)
+	c.backlog.tell(failed, err)
+	return err
 }
 
 func (c *Cache[T]) finish(changes []change[T], answers []answer) {
@@ -198,7 +232,7 @@ func (c *Cache[T]) finish(changes []change[T], answers []answer) {
 		if answers != nil {
 			c.tie(ch.item, answers[i], ch.began)
 		}
-		c.guards.finish(ch.hold, ch.item)
+		c.guards.finish(ch.hold, ch.item, ch.expire)
 	}
 }
 
@@ -246,7 +280,7 @@ func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T
 			c.guards.arrive(ch.hold, ch.item)
 		}
 	}
-	held.drop(over)
+	held.drop(c.remote.keys(over))
 	c.guards.tell(over)
 }
 
@@ -254,23 +288,26 @@ func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T
 func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (change[T], bool) {
 	h := c.guards.listen(cl.flight.hold, nil)
 	none := change[T]{hold: h, seen: cl.finding.seen}
-	if cl.leased {
+	leased := cl.leased == inPlace
+	if leased {
 		none.seen = held.seen
 	}
+	standing := cl.leased == beside || cl.flight.why == refreshed
 	r := cl.result
 	if r == nil || !c.guards.current(h) {
-		return none, cl.leased
+		return none, leased
 	}
 	if !r.kept() {
-		return none, cl.leased || cl.flight.refresh
+		// Where Redis has no part in it, or can't be told, the local tier at least is rid of what was to be replaced.
+		return none, leased || standing || c.remote == nil || cl.finding.err != nil
 	}
 	b, err := c.bind(ctx, cl)
 	if b == nil || err != nil {
-		return none, cl.leased
+		return none, leased
 	}
 	ch, err := c.change(ctx, h, r, b, cl.policy)
 	if err != nil {
-		return none, cl.leased || cl.flight.refresh // what it was to replace isn't what its callers got
+		return none, leased || standing // what it was to replace isn't what its callers got
 	}
 	ch.seen, ch.began = none.seen, cl.began
 	return ch, true
@@ -280,7 +317,11 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*bonds, error) {
 	r := cl.result
 	if cl.finding.err == nil {
-		return c.tags.enroll(ctx, cl.stamp, r.tags, r.freshUntil.since(r.created))
+		b, err := c.tags.enroll(ctx, cl.stamp, r.tags, r.freshUntil.add(c.local.keeps(r)).since(r.created))
+		if !c.backlog.hidesAll() {
+			return b, err
+		}
+		cl.finding.err = errNotReplayed
 	}
 	b := c.tags.attach(cl.stamp, r.tags, c.temporary(cl.began), cl.flight.began)
 	if b != nil {

@@ -1,0 +1,285 @@
+package tiered
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// backlog has the changes that Redis didn't take, or may not have taken, until a replay has made up for them. What is
+// replayed is that something became invalid, never a value: somebody may have deleted that one since. Until then reads
+// don't rely on what Redis has of the keys. Two caches of one name have a backlog each, and don't know of the other's.
+type backlog struct {
+	redis *Redis
+	trace *Trace
+	start func() bool // starts the replayer; false: the cache or its Redis is closed
+	hurry chan struct{}
+	size  atomic.Int64
+	done  atomic.Uint64
+
+	ledger sync.Mutex // held while tags or a Clear are replayed
+
+	mu        sync.Mutex
+	number    uint64 // of the last change that was queued
+	keys      map[string]debt
+	tags      map[string]uint64 // the last invalidation's number
+	clear     uint64            // the last Clear's number; 0: none waits
+	replaying bool
+	closed    bool
+}
+
+// debt is what is to be made up for with a key.
+type debt struct {
+	number uint64
+	expire bool
+	until  time.Time // on Redis's clock: what began to be made later is to stay; zero: nothing is
+}
+
+// The most that is queued a cache: some two megabytes. When there is more, a Clear takes the place of it all.
+const (
+	maxQueuedKeys = 10_000
+	maxQueuedTags = 1_000
+)
+
+var errNotReplayed = errors.New("tiered: redis: a change that it didn't take is still queued")
+
+func newBacklog(r *Redis, start func() bool, trace *Trace) *backlog {
+	return &backlog{
+		redis: r,
+		trace: trace,
+		start: start,
+		hurry: make(chan struct{}, 1),
+		keys:  make(map[string]debt),
+		tags:  make(map[string]uint64),
+	}
+}
+
+// mark is taken when a change begins: what was queued before then needn't be replayed if the change overrides it.
+func (b *backlog) mark() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.number
+}
+
+// queue has add queue a change that failed, and returns what its caller gets.
+func (b *backlog) queue(cause error, add func(number uint64)) error {
+	if errors.Is(cause, ErrClosed) {
+		return cause
+	}
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return cause
+	}
+	b.number++
+	add(b.number)
+	if len(b.keys) > maxQueuedKeys || len(b.tags) > maxQueuedTags {
+		clear(b.keys)
+		b.clearAt(b.number)
+	}
+	b.count()
+	start := !b.replaying
+	b.replaying = true
+	b.mu.Unlock()
+	if start && !b.start() {
+		b.stopped()
+	}
+	return &queuedError{cause}
+}
+
+// queuedError is the error of a write that was queued.
+type queuedError struct{ cause error }
+
+func (e *queuedError) Error() string { return fmt.Sprintf("%v: %v", ErrQueued, e.cause) }
+
+func (e *queuedError) Unwrap() []error { return []error{ErrQueued, e.cause} }
+
+// tell traces the error of a write, if that was queued. It is called when nothing is left to do.
+func (b *backlog) tell(keys []string, err error) {
+	if q, ok := errors.AsType[*queuedError](err); ok && b.trace != nil && b.trace.Queued != nil {
+		b.trace.Queued(keys, q.cause)
+	}
+}
+
+// changed notes what became of writes of keys. It returns those that failed, and the first error.
+func (b *backlog) changed(keys []string, expire bool, mark uint64, answers []answer) (failed []string, err error) {
+	var written []string
+	for i, a := range answers {
+		if a.err == nil {
+			written = append(written, keys[i])
+		} else {
+			failed = append(failed, keys[i])
+		}
+	}
+	b.written(written, expire, mark)
+	if len(failed) == 0 {
+		return nil, nil
+	}
+	return failed, b.failed(failed, expire, firstError(answers))
+}
+
+func (b *backlog) failed(keys []string, expire bool, cause error) error {
+	until, _ := b.redis.latest()
+	return b.queue(cause, func(number uint64) {
+		for _, key := range keys {
+			older, ok := b.keys[key]
+			b.keys[key] = debt{number, expire && (!ok || older.expire), until}
+		}
+	})
+}
+
+// written takes off what the writes override: an Expire doesn't override a Delete.
+func (b *backlog) written(keys []string, expire bool, mark uint64) {
+	if b.size.Load() == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, key := range keys {
+		if d, ok := b.keys[key]; ok && d.number <= mark && (d.expire || !expire) {
+			delete(b.keys, key)
+		}
+	}
+	b.count()
+}
+
+// invalidated notes what became of an invalidation of tags, and returns its error.
+func (b *backlog) invalidated(names []string, mark uint64, err error) error {
+	if err == nil {
+		b.pay(func() { b.payTags(names, mark) })
+		return nil
+	}
+	return b.queue(err, func(number uint64) {
+		if b.clear > 0 {
+			b.clearAt(number) // another one, if that of now is under way
+			return
+		}
+		for _, name := range names {
+			b.tags[name] = number
+		}
+	})
+}
+
+// cleared notes what became of a Clear, and returns its error.
+func (b *backlog) cleared(mark uint64, err error) error {
+	if err == nil {
+		b.pay(func() { b.payClear(mark) })
+		return nil
+	}
+	return b.queue(err, b.clearAt)
+}
+
+// clearAt is called with the lock.
+func (b *backlog) clearAt(number uint64) {
+	b.clear = number
+	clear(b.tags)
+}
+
+// pay has f take off what needs no replay any more.
+func (b *backlog) pay(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+	b.count()
+}
+
+// payTags is called with the lock. What was queued after the mark stays.
+func (b *backlog) payTags(names []string, mark uint64) {
+	for _, name := range names {
+		if number, ok := b.tags[name]; ok && number <= mark {
+			delete(b.tags, name)
+		}
+	}
+}
+
+// payClear is called with the lock.
+func (b *backlog) payClear(mark uint64) {
+	if b.clear <= mark {
+		b.clear = 0
+	}
+	b.payTags(slices.Collect(maps.Keys(b.tags)), mark)
+}
+
+// count is called with the lock.
+func (b *backlog) count() {
+	n := len(b.keys) + len(b.tags)
+	if b.clear > 0 {
+		n++
+	}
+	b.size.Store(int64(n))
+}
+
+// hides answers whether what Redis has of the key may be what was to be changed.
+func (b *backlog) hides(key string) bool {
+	if b.size.Load() == 0 {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, queued := b.keys[key]
+	return queued || len(b.tags) > 0 || b.clear > 0
+}
+
+// hidesAll answers whether that may be so of any key.
+func (b *backlog) hidesAll() bool {
+	if b == nil || b.size.Load() == 0 {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.tags) > 0 || b.clear > 0
+}
+
+// hasten has the replayer, if there is one, try at once.
+func (b *backlog) hasten() {
+	if b.size.Load() == 0 {
+		return
+	}
+	select {
+	case b.hurry <- struct{}{}:
+	default:
+	}
+}
+
+// stopped says that the replayer has ended, or couldn't begin.
+func (b *backlog) stopped() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.replaying = false
+}
+
+// stopsIfEmpty answers whether there is nothing to replay, so that the replayer ends.
+func (b *backlog) stopsIfEmpty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.size.Load() == 0 {
+		b.replaying = false
+	}
+	return !b.replaying
+}
+
+// close has no more queued, and returns how much is left.
+func (b *backlog) close() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return int(b.size.Load())
+}
+
+func (b *backlog) waiting() int {
+	if b == nil {
+		return 0
+	}
+	return int(b.size.Load())
+}
+
+func (b *backlog) replayed() uint64 {
+	if b == nil {
+		return 0
+	}
+	return b.done.Load()
+}

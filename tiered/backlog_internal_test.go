@@ -1,0 +1,86 @@
+package tiered
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// What a key holds is taken back unless its making surely began after the change.
+func TestOutdates(t *testing.T) {
+	at := time.UnixMilli(1_700_000_000_000)
+	made := func(after, took time.Duration, expired bool) []byte {
+		return (&frame{codec: "json", created: at.Add(after), took: took, freshFor: time.Minute, expired: expired}).append(nil)
+	}
+	deletes, expires, unknown := debt{until: at}, debt{until: at, expire: true}, debt{}
+	damaged := made(time.Hour, 0, false)
+	damaged[len(damaged)-1] ^= 1
+	for name, c := range map[string]struct {
+		debt  debt
+		holds []byte
+		taken bool
+		head  bool
+	}{
+		"an older Set":                {deletes, made(-time.Second, 0, false), true, true},
+		"a Set at the same time":      {deletes, made(0, 0, false), true, true},
+		"a newer Set":                 {deletes, made(time.Millisecond, 0, false), false, false},
+		"a load that began later":     {deletes, made(2*time.Second, time.Second, false), false, false},
+		"a load that began before":    {deletes, made(2*time.Second, 2*time.Second+1, false), true, true},
+		"a newer one, no clock":       {unknown, made(time.Hour, 0, false), true, true},
+		"an expired one to delete":    {deletes, made(-time.Second, 0, true), true, true},
+		"an expired one to expire":    {expires, made(-time.Second, 0, true), true, true}, // a refresh may be under way
+		"a fresh one to expire":       {expires, made(-time.Second, 0, false), true, true},
+		"a newer one to expire":       {expires, made(time.Second, 0, false), false, false},
+		"a lease":                     {deletes, newLease(time.Second).bytes(), true, true},
+		"a lease to expire":           {expires, newLease(time.Second).bytes(), true, true},
+		"a damaged frame":             {deletes, damaged, true, false},
+		"another program's":           {deletes, []byte(`"v"`), true, false},
+		"an empty one":                {deletes, nil, true, false},
+		"another program's to expire": {expires, []byte(`"v"`), true, false},
+	} {
+		if got := c.debt.outdates(c.holds); got.there != c.taken || got.head != c.head {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// A change that fails while an earlier one of the same thing is being replayed is replayed again.
+func TestQueuedDuringAReplay(t *testing.T) {
+	b := newBacklog(&Redis{timeout: time.Second}, func() bool { return true }, nil)
+	cause := errors.New("down")
+	fail := func() {
+		for _, err := range []error{
+			b.failed([]string{"k"}, false, cause),
+			b.invalidated([]string{"tag"}, b.mark(), cause),
+		} {
+			if !errors.Is(err, ErrQueued) || !errors.Is(err, cause) {
+				t.Error(err)
+			}
+		}
+	}
+	fail()
+	replayed := b.mark()
+	fail()
+	b.written([]string{"k"}, false, replayed)
+	b.pay(func() { b.payTags([]string{"tag"}, replayed) })
+	if b.waiting() != 2 {
+		t.Errorf("%d left of 2 that came later", b.waiting())
+	}
+	_ = b.cleared(b.mark(), cause)
+	replayed = b.mark()
+	_ = b.invalidated([]string{"tag"}, b.mark(), cause) // the Clear that waits is to come after it
+	b.pay(func() { b.payClear(replayed) })
+	if !b.hidesAll() || b.waiting() != 2 {
+		t.Errorf("%d left", b.waiting())
+	}
+	b.written([]string{"k"}, false, b.mark())
+	if err := b.cleared(b.mark(), nil); err != nil || b.waiting() != 0 || b.hidesAll() || b.hides("k") {
+		t.Errorf("%v, %d left", err, b.waiting())
+	}
+	if n := b.close(); n != 0 {
+		t.Errorf("%d left", n)
+	}
+	if err := b.failed([]string{"k"}, false, cause); err != cause || b.waiting() != 0 {
+		t.Errorf("closed: %v, %d", err, b.waiting())
+	}
+}

@@ -1,0 +1,279 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// missesToOpen is how many calls in a row have to go unanswered for a breaker to open.
+const missesToOpen = 3
+
+// breaker keeps calls from a server that doesn't answer: they fail at once, and cost their callers no Timeout. It opens
+// when some calls in a row weren't answered, or a canary wasn't, and closes when a canary was. It is our own since the
+// libraries try a caller's call to see whether the server is back, where here the canaries show it anyway, and sooner;
+// and since something may have to be done before it closes.
+type breaker struct {
+	redis  *Redis
+	addr   func() string
+	stream *stream                         // that is silent while the breaker is open; nil: none
+	probe  func(ctx context.Context) error // asks the server whether it answers; nil: the stream's canaries do
+	left   func()                          // nil, or called when the server is no more
+	// before is called, if not nil, when the server answers again. If it answers false, something has to be done before
+	// anybody reads there, and who does that closes the breaker.
+	before func() bool
+
+	outage   atomic.Pointer[outage] // nil: closed
+	misses   atomic.Int32           // calls in a row that weren't answered
+	answered atomic.Int64           // the instant at which the last call began that was
+
+	mu      sync.Mutex // of what changes the breaker
+	gone    bool       // the server is: the breaker stays closed
+	limit   limit
+	news    []news
+	telling bool // somebody tells the news
+}
+
+// outage is why and since when a breaker is open.
+type outage struct {
+	since  instant
+	err    *sparedError
+	merged bool // the log has told of it as a loss of invalidations
+}
+
+// news is a change of a breaker that is to be told.
+type news struct {
+	cause      error // nil: the server is asked again
+	lasted     time.Duration
+	reminder   bool // for the log alone
+	log        bool
+	suppressed int
+}
+
+// errGone answers a probe of a server that isn't part of the Cluster any more.
+var errGone = errors.New("the node isn't a master any more")
+
+// sparedError is the error of a call that wasn't made.
+type sparedError struct {
+	addr  string
+	cause error
+}
+
+func (e *sparedError) Error() string { return fmt.Sprintf("redis %s isn't asked: %v", e.addr, e.cause) }
+
+func (e *sparedError) Unwrap() error { return e.cause }
+
+// spared reports whether Redis wasn't asked.
+func spared(err error) bool {
+	_, is := errors.AsType[*sparedError](err)
+	return is
+}
+
+// spares returns the error of a call that isn't to be made, if it isn't.
+func (b *breaker) spares(name string) error {
+	if o := b.outage.Load(); o != nil {
+		return fmt.Errorf("tiered: redis: %s: %w", name, o.err)
+	}
+	return nil
+}
+
+func (b *breaker) isOpen() bool { return b != nil && b.outage.Load() != nil }
+
+// heed learns what became of a call that the caller's ctx bounded, too. One that the caller itself gave up says nothing.
+func (b *breaker) heed(ctx context.Context, began instant, err error) {
+	had, timeout := now().since(began), b.redis.timeout
+	switch {
+	case !b.redis.unread(err):
+		b.heard(began)
+	case errors.Is(err, ErrClosed):
+	case had < timeout-timeout/10 && isOver(ctx): // a write's context is a bit shorter than Timeout
+	case began > instant(b.answered.Load()) && b.misses.Add(1) >= missesToOpen:
+		b.trip(began, err)
+	}
+}
+
+// isOver doesn't rely on ctx's timer, which may go off after a connection's deadline that was derived from it.
+func isOver(ctx context.Context) bool {
+	deadline, has := ctx.Deadline()
+	return ctx.Err() != nil || has && !time.Now().Before(deadline)
+}
+
+// heard notes that the server has answered a call that began at the instant.
+func (b *breaker) heard(began instant) {
+	if b.answered.Load() < int64(began) {
+		b.answered.Store(int64(began))
+	}
+	if b.misses.Load() > 0 {
+		b.misses.Store(0)
+	}
+}
+
+// trip opens the breaker, unless the server has answered what was asked after the instant. It answers whether it is open.
+func (b *breaker) trip(asked instant, cause error) bool {
+	b.mu.Lock()
+	if b.gone || int64(asked) < b.answered.Load() {
+		b.mu.Unlock()
+		return false
+	}
+	if b.outage.Load() != nil {
+		b.remind()
+		return true
+	}
+	at := now()
+	o := &outage{since: at, err: &sparedError{b.addr(), bare(cause)}}
+	b.outage.Store(o)
+	n := news{cause: o.err.cause}
+	if b.stream != nil {
+		b.stream.silent.Store(true)
+		o.merged = b.stream.health.toldLately(at, 2*b.redis.maxAge())
+	}
+	if !o.merged {
+		n.log, n.suppressed = b.limit.begins(at)
+	}
+	b.tell(n)
+	if b.probe == nil {
+		b.stream.hasten()
+	} else if b.redis.calls.begin() {
+		go func() {
+			defer b.redis.calls.end()
+			b.mend(b.redis.streams.life, o)
+		}()
+	}
+	return true
+}
+
+// bare is the error without what this package has put before it.
+func bare(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
+
+// back tells that the server answers.
+func (b *breaker) back() {
+	if b.before == nil || !b.isOpen() || b.before() {
+		b.close()
+	}
+}
+
+// close has the server asked again.
+func (b *breaker) close() {
+	b.mu.Lock()
+	if b.stream != nil && b.redis.streams.life.Err() == nil {
+		b.stream.silent.Store(false)
+	}
+	o := b.outage.Swap(nil)
+	if o == nil {
+		b.mu.Unlock()
+		return
+	}
+	at := now()
+	b.heard(at) // a call that began before says nothing any more
+	b.tell(news{lasted: at.since(o.since), log: b.limit.ends()})
+}
+
+// leave closes the breaker of a server that is no more, for good.
+func (b *breaker) leave() {
+	b.mu.Lock()
+	b.gone = true
+	b.mu.Unlock()
+	b.close()
+	if b.left != nil {
+		b.left()
+	}
+}
+
+// mend asks the server until it answers, for as long as the outage lasts.
+func (b *breaker) mend(ctx context.Context, o *outage) {
+	longest := b.redis.options.Heartbeat
+	pause := longest / 10
+	for b.outage.Load() == o {
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return
+		}
+		pause = min(2*pause, longest)
+		asked := now()
+		switch err := b.probe(ctx); {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errGone):
+			b.leave()
+		case b.redis.unread(err):
+			b.trip(asked, err)
+		default:
+			b.back()
+		}
+	}
+}
+
+// remind has the log tell of an outage that it was kept from telling of. It is called with the lock, and gives it up.
+func (b *breaker) remind() {
+	n := news{reminder: true}
+	if o := b.outage.Load(); !o.merged {
+		n.cause = o.err.cause
+		n.log, n.suppressed = b.limit.begins(now())
+	}
+	if !n.log {
+		b.mu.Unlock()
+		return
+	}
+	b.tell(n)
+}
+
+// tell tells the news in their order, without the lock: what is called may come back here. It is called with the lock, and
+// gives it up.
+func (b *breaker) tell(n news) {
+	defer b.mu.Unlock()
+	b.news = append(b.news, n)
+	if b.telling {
+		return
+	}
+	b.telling = true
+	for len(b.news) > 0 {
+		next := b.news[0]
+		b.news = b.news[1:]
+		b.mu.Unlock()
+		b.announce(next)
+		b.mu.Lock()
+	}
+	b.telling = false
+}
+
+func (b *breaker) announce(n news) {
+	addr := b.addr()
+	if n.log {
+		attrs := []slog.Attr{slog.String("addr", addr)}
+		level, message := slog.LevelInfo, "tiered: Redis is asked again"
+		if n.cause != nil {
+			level, message = slog.LevelWarn, "tiered: Redis doesn't answer, and isn't asked"
+			attrs = append(attrs, slog.Any("cause", n.cause))
+		} else {
+			attrs = append(attrs, slog.Duration("downtime", n.lasted))
+		}
+		if n.suppressed > 0 {
+			attrs = append(attrs, slog.Int("suppressed", n.suppressed))
+		}
+		b.redis.options.Logger.LogAttrs(context.Background(), level, message, attrs...)
+	}
+	if !n.reminder {
+		b.redis.switched(addr, n.cause)
+	}
+}
+
+// status returns since when the server isn't asked, and why.
+func (b *breaker) status() error {
+	o := b.outage.Load()
+	if o == nil {
+		return nil
+	}
+	return fmt.Errorf("tiered: redis %s: not asked for %v: %w", o.err.addr, now().since(o.since).Round(time.Millisecond), o.err.cause)
+}

@@ -1,0 +1,197 @@
+package tiered
+
+import (
+	"cmp"
+	"context"
+)
+
+// claim is a flight whose value the trip is to load.
+type claim[T any] struct {
+	flight  *flight[T]
+	finding finding[T] // what there is instead
+	tier    Tier
+	began   instant
+	stamp   stamp
+	leased  place
+
+	// Set by the load:
+	result *record[T] // nil: it failed
+	policy Policy     // of the result
+	err    error      // for the callers, beside the result
+}
+
+// place is where a claim's lease is.
+type place uint8
+
+const (
+	nowhere place = iota
+	inPlace       // of the value that isn't there
+	beside        // beside a value that stays until there is a newer one
+)
+
+// runOut makes nothing of what another program wrote and Redis is about to let expire: it isn't to be kept, so there is no
+// reason to load beside it without a lease. Until it is gone that isn't to be had.
+func (f *finding[T]) runOut() {
+	if f.err == nil && f.record != nil && !f.framed() && f.record.state(now()) == Stale {
+		f.record, f.seen, f.vacant = nil, seen{}, true
+	}
+}
+
+// leasable answers whether a load's lease is to take the place of what was found.
+func (f *finding[T]) leasable() bool {
+	if f.lease != nil || f.seen.there && f.seen.bytes == "" { // an older load's; what can't be told from nothing later
+		return true
+	}
+	return f.record == nil && f.vacant
+}
+
+func (t *trip[T]) claim(f *flight[T], fd finding[T]) *claim[T] {
+	cl := &claim[T]{flight: f, finding: fd, tier: Remote}
+	if it := f.offer.item.Load(); fd.record == nil && it != nil && !it.dead.Load() {
+		cl.finding.record, cl.tier = &it.record, Local
+	} else if f.why == refreshed && fd.record == nil {
+		if it := t.cache.local.fallback(f.key, f.hash, &t.cache.policy, asFallback); it != nil {
+			cl.finding.record, cl.tier = &it.record, Local
+		}
+	}
+	return cl
+}
+
+// take takes the leases that are to be had, and adds those claims to the others. The load's place among the invalidations is
+// taken before any of it begins; err: it isn't to be had.
+func (t *trip[T]) take(claims, vacant, standing []*claim[T], err error) []*claim[T] {
+	c := t.cache
+	if len(claims)+len(vacant)+len(standing) == 0 {
+		return nil
+	}
+	var s stamp
+	if err == nil {
+		s, err = c.tags.stamp(t.timed)
+	}
+	if err == nil {
+		claims = append(claims, t.lease(vacant)...)
+		claims = append(claims, t.leaseBeside(standing)...)
+	} else {
+		s = c.tags.lastKnown()
+		claims = append(append(claims, vacant...), standing...)
+	}
+	for _, cl := range claims {
+		cl.stamp = s
+		cl.finding.err = cmp.Or(cl.finding.err, err) // nothing can be stored
+		if cl.leased != inPlace {
+			c.guards.load(cl.flight, false)
+		}
+	}
+	return claims
+}
+
+// lease returns the claims that got their lease, or that no lease can be asked for. The others have been taken by
+// somebody else meanwhile.
+func (t *trip[T]) lease(vacant []*claim[T]) (claims []*claim[T]) {
+	if len(vacant) == 0 {
+		return nil
+	}
+	c := t.cache
+	t.takeOffice()
+	holds, was := make([]hold[T], len(vacant)), make([]seen, len(vacant))
+	for i, cl := range vacant {
+		holds[i], was[i] = cl.flight.hold, cl.finding.seen
+		c.guards.load(cl.flight, true)
+	}
+	answers := c.remote.lease(t.timed, c.remote.keys(holds), was, t.tenure.current())
+	for i, a := range answers {
+		cl := vacant[i]
+		if a.err == nil && !a.leased() {
+			c.guards.unload(cl.flight)
+			t.waits.remove(cl.flight) // to be looked at again at once
+			continue
+		}
+		if cl.finding.err = a.err; a.err == nil {
+			cl.leased = inPlace
+		}
+		claims = append(claims, cl)
+		t.tenure.add(holds[i], c.remote.key(holds[i])) // after an error too: Redis may have it
+	}
+	return claims
+}
+
+// leaseBeside returns the claims that got a lease beside the value that is there, or that no lease can be asked for. The others
+// wait for who has it.
+func (t *trip[T]) leaseBeside(standing []*claim[T]) (claims []*claim[T]) {
+	if len(standing) == 0 {
+		return nil
+	}
+	c := t.cache
+	t.takeOffice()
+	keys := make([]string, len(standing))
+	for i, cl := range standing {
+		keys[i] = c.remote.besideKey(cl.flight.hold)
+	}
+	var taken []*claim[T]
+	for i, a := range c.remote.leaseBeside(t.timed, keys, t.tenure.current()) {
+		cl := standing[i]
+		theirs := finding[T]{lease: a.theirs(), answer: a}
+		if l, ok := parseLease(theirs.lease); ok && !t.tenure.owns(l.seen()) && t.waits.add(cl.flight, theirs) {
+			continue
+		}
+		t.tenure.add(cl.flight.hold, keys[i])
+		if a.err == nil {
+			cl.leased = beside
+			taken = append(taken, cl)
+		} else {
+			claims = append(claims, cl)
+		}
+	}
+	return append(claims, t.stillStanding(taken)...)
+}
+
+// stillStanding returns the claims beside whose leases the value is that was seen. Who had a lease before may have replaced the
+// others and given it back since they were read: they are looked at again at once.
+func (t *trip[T]) stillStanding(taken []*claim[T]) (claims []*claim[T]) {
+	if len(taken) == 0 {
+		return nil
+	}
+	c := t.cache
+	holds := make([]hold[T], len(taken))
+	for i, cl := range taken {
+		holds[i] = cl.flight.hold
+	}
+	var replaced []string
+	for i, f := range c.remote.read(t.timed, holds, c.policy) {
+		cl := taken[i]
+		if f.err != nil || f.seen == cl.finding.seen {
+			claims = append(claims, cl)
+			continue
+		}
+		t.waits.remove(cl.flight)
+		replaced = append(replaced, c.remote.besideKey(cl.flight.hold))
+	}
+	if len(replaced) > 0 {
+		t.tenure.drop(replaced)
+		c.remote.release(context.WithoutCancel(t.timed), replaced, t.tenure.seen)
+	}
+	return claims
+}
+
+func (t *trip[T]) takeOffice() {
+	if t.tenure == nil {
+		t.tenure = newTenure(t.cache)
+	}
+}
+
+// landBehind lands flights before what was loaded is stored, if the policy says so. They can be joined until they are stored,
+// or that fails. A Refresh isn't over while its process may still have the value that it replaces.
+func (t *trip[T]) landBehind(claims []*claim[T]) (stored func()) {
+	var landed []*flight[T]
+	for _, cl := range claims {
+		if t.cache.policy.StoreBehind && cl.result != nil && cl.flight.why != refreshed {
+			cl.flight.land(cl.result, cl.err)
+			landed = append(landed, cl.flight)
+		}
+	}
+	return func() {
+		for _, f := range landed {
+			t.part(f, nil)
+		}
+	}
+}

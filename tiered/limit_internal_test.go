@@ -1,0 +1,44 @@
+package tiered
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l limit
+		begins := func(want bool, suppressed int) {
+			t.Helper()
+			if tell, n := l.begins(now()); tell != want || n != suppressed {
+				t.Errorf("begins: %v, %d suppressed; want %v, %d", tell, n, want, suppressed)
+			}
+		}
+		ends := func(want bool) {
+			t.Helper()
+			if tell := l.ends(); tell != want {
+				t.Errorf("ends: %v", tell)
+			}
+		}
+		begins(true, 0)
+		begins(false, 0) // it was told
+		ends(true)
+		ends(false)
+		for range 3 {
+			time.Sleep(time.Second)
+			begins(false, 0)
+			begins(false, 0)
+			ends(false)
+		}
+		time.Sleep(tellEvery - 4*time.Second)
+		begins(false, 0)
+		time.Sleep(time.Second) // it outlasts the time
+		begins(true, 3)
+		time.Sleep(time.Hour)
+		begins(false, 0)
+		ends(true)
+		begins(true, 0)
+		ends(true)
+	})
+}

@@ -1,0 +1,148 @@
+package tiered_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/faultproxy"
+	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// brakes hold the replays of a client back while they are on. Everything else passes.
+type brakes struct {
+	on      atomic.Bool
+	refused atomic.Int64
+}
+
+var errBraked = errors.New("braked")
+
+// brake answers whether the command is one that only a replay sends, where nothing else is invalidated meanwhile.
+func (b *brakes) brake(cmd redis.Cmder) bool {
+	args := cmd.Args()
+	switch {
+	case !b.on.Load():
+		return false
+	case cmd.Name() == "pttl":
+	case cmd.Name() == "set" && strings.Contains(fmt.Sprint(args[1]), "!era"):
+	case cmd.Name() == "eval" && args[2] == 2 && args[len(args)-1] == 1: // the next count
+	default:
+		return false
+	}
+	b.refused.Add(1)
+	return true
+}
+
+func (b *brakes) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (b *brakes) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if b.brake(cmd) {
+			cmd.SetErr(errBraked)
+			return errBraked
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (b *brakes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if b.brake(cmd) {
+				for _, cmd := range cmds {
+					cmd.SetErr(errBraked)
+				}
+				return errBraked
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// outpost is a process whose connection to Redis can be broken, and whose replays can be held back.
+type outpost struct {
+	*tiered.Cache[string]
+	proxy  *faultproxy.Proxy
+	redis  *tiered.Redis
+	brakes *brakes
+	traced atomic.Int64
+	log    *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func newOutpost(t *testing.T, s *redistest.Server, o tiered.RedisOptions) *outpost {
+	t.Helper()
+	out := &outpost{proxy: faultproxy.Start(t, s.Addr()), brakes: new(brakes), log: new(lockedBuffer)}
+	// A call that was given up doesn't go on trying, and arrive in the end.
+	client := redis.NewClient(&redis.Options{Addr: out.proxy.Addr(), MaxRetries: -1, DialerRetries: 1})
+	client.AddHook(out.brakes)
+	var err error
+	if out.redis, err = tiered.NewRedis(client, o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(out.redis.Close(), client.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	waitFor(t, func() bool { return out.redis.Status() == nil })
+	out.Cache = newCache(t, tiered.Options[string]{
+		Redis:  out.redis,
+		Policy: longLived,
+		Logger: slog.New(slog.NewTextHandler(out.log, nil)),
+		Trace:  &tiered.Trace{Queued: func([]string, error) { out.traced.Add(1) }},
+	})
+	return out
+}
+
+func (o *outpost) cutOff() {
+	o.proxy.Refuse(true)
+	o.proxy.Cut()
+}
+
+// reconnect returns when the process can rely on Redis for what isn't queued.
+func (o *outpost) reconnect(t *testing.T) {
+	t.Helper()
+	o.proxy.Refuse(false)
+	waitFor(t, func() bool { return o.redis.Status() == nil })
+}
+
+func queued(t testing.TB, err error) {
+	t.Helper()
+	if !errors.Is(err, tiered.ErrQueued) || errors.Is(err, tiered.ErrClosed) || len(err.Error()) <= len(tiered.ErrQueued.Error()) {
+		t.Fatalf("got %v, want ErrQueued with its cause", err)
+	}
+}
+
+func (o *outpost) replays(t testing.TB) {
+	t.Helper()
+	waitFor(t, func() bool { return o.Stats().Queued == 0 })
+}

@@ -1,0 +1,124 @@
+package tiered
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// record is one version of a key's value. It is not changed once others can see it.
+type record[T any] struct {
+	value      T
+	absent     bool // the source said that there is none
+	expired    bool // by Expire: its time is over, whatever freshUntil says
+	created    instant
+	freshUntil instant
+	took       time.Duration // how long it took to load; 0: it was set
+	early      time.Duration // by how much it is refreshed before RefreshAfter
+	windows    *windows      // its own; nil: those of the reader's policy
+	marks
+}
+
+// windows are the parts of a policy that say when a value is replaced, and for how long past its TTL it is served.
+type windows struct {
+	refreshAfter, whileRevalidate, ifError time.Duration
+}
+
+func (p *Policy) windows() windows {
+	return windows{max(0, p.RefreshAfter), max(0, p.StaleWhileRevalidate), max(0, p.StaleIfError)}
+}
+
+// keep is for how long past its TTL a value is of use.
+func (w windows) keep() time.Duration { return max(w.whileRevalidate, w.ifError) }
+
+// newRecord makes a record of what a loader or a Set gives; it isn't changed when the caller changes tags.
+func newRecord[T any](value T, absent bool, p Policy, m marks) *record[T] {
+	at := now()
+	m.tags = slices.Clone(m.tags)
+	r := &record[T]{
+		value:      value,
+		absent:     absent,
+		created:    at,
+		freshUntil: at.add(p.freshFor(absent)),
+		marks:      m,
+	}
+	r.drawEarly(&p)
+	return r
+}
+
+// kept answers whether the record is to be stored at all.
+func (r *record[T]) kept() bool { return r.freshUntil > r.created }
+
+// state is the one place that says when a record is fresh.
+func (r *record[T]) state(at instant) State {
+	switch {
+	case r.expired || at >= r.freshUntil:
+		return Stale
+	case r.absent:
+		return NotFound
+	}
+	return Fresh
+}
+
+// use is what a record is good for.
+type use uint8
+
+const (
+	useless  use = iota
+	fallback     // served if a load fails or is overdue
+	outdated     // served while a load in the background replaces it
+	due          // fresh, and to be replaced
+	good
+)
+
+// use is the one place that says what a record is good for under a policy.
+func (r *record[T]) use(p *Policy, at instant) use {
+	state := r.state(at)
+	if state == NotFound {
+		return good
+	}
+	w := p.windows()
+	if r.windows != nil {
+		w = *r.windows
+	}
+	past := at.since(r.freshUntil)
+	switch {
+	case state == Fresh && w.refreshAfter > 0 && at.since(r.created) >= max(w.refreshAfter-r.early, w.refreshAfter/2):
+		return due
+	case state == Fresh:
+		return good
+	case r.absent:
+		return useless
+	case !r.expired && past < w.whileRevalidate:
+		return outdated
+	case w.ifError > 0 && past < w.ifError: // an expired one's time may be to come
+		return fallback
+	}
+	return useless
+}
+
+// drawEarly draws by how much the record is refreshed before its time: XFetch's delta * beta * -ln(rand()) with beta 1
+// ("Optimal Probabilistic Cache Stampede Prevention", VLDB 2015, section 3), and the policy's jitter.
+func (r *record[T]) drawEarly(p *Policy) {
+	after := p.RefreshAfter
+	if r.windows != nil {
+		after = r.windows.refreshAfter
+	}
+	if after > 0 {
+		r.early = time.Duration(rand.ExpFloat64()*float64(r.took)) + after - p.jittered(after)
+	}
+}
+
+// entry is what a Loader and the callers of Lookup see of r.
+func (r *record[T]) entry(key string, p Policy, tier Tier, at instant) Entry[T] {
+	return Entry[T]{
+		Key:    key,
+		Value:  r.value,
+		Found:  !r.absent,
+		Policy: p,
+		Tags:   slices.Clone(r.tags),
+		Age:    max(0, at.since(r.created)),
+		Tier:   tier,
+		State:  r.state(at),
+	}
+}

@@ -1,0 +1,67 @@
+package tiered
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+)
+
+// maxRenewals is how many loads in the background a cache has at a time. One more isn't begun: the next hit tries again.
+const maxRenewals = 64
+
+// Refresh loads the value even if there is one, which the loader gets as e.Value, and stores it in both tiers. Callers
+// that refresh a key at the same time share one load; a load that GetOrLoad began earlier is superseded. If the source
+// has none any more the cached value is removed; if the load fails it stays. Errors are those of GetOrLoad.
+func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, error) {
+	if load == nil || c.wrong != nil {
+		var none T
+		return none, cmp.Or(c.wrong, errNoLoader)
+	}
+	return c.load(ctx, key, c.hash(key), load, refreshed)
+}
+
+// renew has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait.
+func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.Context, []*claim[T]) error) {
+	select {
+	case c.renewals <- struct{}{}:
+	default:
+		return
+	}
+	p := new(pilot)
+	var own []*flight[T]
+	for _, k := range keys {
+		if f, mine := c.guards.join(ctx, k.key, k.hash, renewal, p); mine {
+			own = append(own, f)
+		}
+	}
+	if len(own) == 0 {
+		<-c.renewals
+		return
+	}
+	c.stats.refreshes.Add(uint64(len(own)))
+	c.takeOff(ctx, p, own, load)
+}
+
+// complaints are about loads in the background, which fail without anybody else hearing of it.
+type complaints struct {
+	mu         sync.Mutex
+	next       instant // when there may be another one
+	suppressed int     // since the last
+}
+
+func (c *Cache[T]) complain(key string, failure error) {
+	l := &c.complaints
+	at := now()
+	l.mu.Lock()
+	if at < l.next {
+		l.suppressed++
+		l.mu.Unlock()
+		return
+	}
+	suppressed := l.suppressed
+	l.next, l.suppressed = at.add(tellEvery), 0
+	l.mu.Unlock()
+	c.logger.LogAttrs(c.base, slog.LevelWarn, "tiered: a load in the background failed", slog.String("cache", c.name),
+		slog.String("key", key), slog.Any("cause", failure), slog.Int("suppressed", suppressed))
+}

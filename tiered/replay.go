@@ -1,0 +1,248 @@
+package tiered
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	replaySoon  = 10 * time.Millisecond // a write may have failed by chance
+	replayBatch = 500                   // keys in one pipeline
+	replayLooks = 3                     // at a key that others keep changing
+)
+
+// startReplayer starts the goroutine that replays the backlog until there is none, or the cache or its Redis is closed.
+func (t *tiers[T]) startReplayer() bool {
+	r := t.remote.redis
+	if !t.life.begin() {
+		return false
+	}
+	if !r.calls.begin() {
+		t.life.end()
+		return false
+	}
+	go func() {
+		defer t.life.end()
+		defer r.calls.end()
+		ctx, cancel := context.WithCancel(t.base)
+		defer cancel()
+		defer context.AfterFunc(r.streams.life, cancel)()
+		t.replayAll(ctx)
+	}()
+	return true
+}
+
+func (t *tiers[T]) replayAll(ctx context.Context) {
+	longest := max(t.remote.redis.options.Heartbeat, replaySoon)
+	for pause := replaySoon; !t.backlog.stopsIfEmpty(); pause = min(2*pause, longest) {
+		wait := time.NewTimer(pause/2 + rand.N(pause/2+1))
+		select {
+		case <-wait.C:
+		case <-t.backlog.hurry:
+			wait.Stop()
+		case <-ctx.Done():
+			wait.Stop()
+			t.backlog.stopped()
+			return
+		}
+		t.replay(ctx)
+	}
+}
+
+// answered is called when Redis has answered.
+func (t *tiers[T]) answered() { t.backlog.hasten() }
+
+// lastReplay is called when the cache is closed.
+func (t *tiers[T]) lastReplay() {
+	b := t.backlog
+	if b.waiting() > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), t.remote.redis.timeout)
+		defer cancel()
+		t.replay(ctx)
+	}
+	if lost := b.close(); lost > 0 {
+		t.logger.LogAttrs(context.Background(), slog.LevelWarn, "tiered: changes that redis didn't take are lost",
+			slog.String("cache", t.name), slog.Int("changes", lost))
+	}
+}
+
+// replay tries once to make up for what is queued. What fails stays queued.
+func (t *tiers[T]) replay(ctx context.Context) {
+	t.replayLedger(ctx)
+	b := t.backlog
+	b.mu.Lock()
+	keys := slices.Collect(maps.Keys(b.keys))
+	b.mu.Unlock()
+	for batch := range slices.Chunk(keys, replayBatch) {
+		if !t.replayKeys(ctx, batch) {
+			return
+		}
+	}
+}
+
+// replayLedger is replay for tags and Clear. A Set that comes while they wait needs it first: they would take its value away.
+func (t *tiers[T]) replayLedger(ctx context.Context) {
+	b := t.backlog
+	b.ledger.Lock()
+	defer b.ledger.Unlock()
+	b.mu.Lock()
+	number, era, tags := b.number, b.clear, slices.Collect(maps.Keys(b.tags))
+	b.mu.Unlock()
+	if era > 0 && t.tags.ledger.clear(ctx) == nil {
+		t.tags.heardEra()
+		b.pay(func() { b.payClear(number) })
+		b.done.Add(1)
+	}
+	if len(tags) > 0 && t.tags.ledger.invalidate(ctx, tags) == nil {
+		t.tags.invalidated(tags)
+		b.pay(func() { b.payTags(tags, number) })
+		b.done.Add(uint64(len(tags)))
+	}
+}
+
+// replayKeys answers false if Redis has answered for none of the keys.
+func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {
+	var changes []change[T]
+	holds := make([]hold[T], len(keys))
+	for i, key := range keys {
+		holds[i] = hold[T]{key: key, hash: t.hash(key)}
+	}
+	// A server that was frozen, and answers this, has carried out what it was sent by calls that ended before.
+	for i, a := range t.remote.probe(ctx, holds) {
+		if a.err == nil {
+			changes = append(changes, change[T]{hold: holds[i]})
+		}
+	}
+	if len(changes) == 0 {
+		return false
+	}
+	// With the turns of the keys no write of this process can be under way, nor begin. They are given back even if a
+	// call to Redis still is: it would find that what it is to delete isn't there any more.
+	turns, inTurn, _ := t.guards.takeTurns(ctx, changes, false)
+	defer turns.done()
+	defer turns.done()
+	t.makeUp(ctx, inTurn)
+	return true
+}
+
+// makeUp has the keys in turn hold nothing that is older than what is queued for them.
+func (t *tiers[T]) makeUp(ctx context.Context, inTurn []change[T]) {
+	b := t.backlog
+	var holds []hold[T]
+	var debts []debt
+	b.mu.Lock()
+	for _, ch := range inTurn {
+		if d, ok := b.keys[ch.hold.key]; ok { // else it was written meanwhile
+			holds, debts = append(holds, ch.hold), append(debts, d)
+		}
+	}
+	b.mu.Unlock()
+	var paid []string
+	settled := make(map[string]uint64)
+	for range replayLooks {
+		if len(holds) == 0 {
+			break
+		}
+		var again []int
+		for i, ok := range t.remote.retract(ctx, holds, debts) {
+			if ok {
+				settled[holds[i].key] = debts[i].number
+				paid = append(paid, t.remote.space+holds[i].key)
+			} else {
+				again = append(again, i)
+			}
+		}
+		holds, debts = pick(holds, again), pick(debts, again)
+	}
+	if t.remote.redis.publish(ctx, paid) != nil {
+		return
+	}
+	b.pay(func() {
+		for key, number := range settled {
+			if b.keys[key].number == number {
+				delete(b.keys, key)
+			}
+		}
+	})
+	b.done.Add(uint64(len(settled)))
+}
+
+func pick[E any](all []E, places []int) []E {
+	picked := make([]E, len(places))
+	for n, i := range places {
+		picked[n] = all[i]
+	}
+	return picked
+}
+
+// probe asks the servers of the keys for something.
+func (m *remote[T]) probe(ctx context.Context, holds []hold[T]) []answer {
+	return m.redis.do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+		return to.PTTL(ctx, key)
+	}))
+}
+
+// retract looks at what the keys hold, and deletes it or makes it stale where the debt says so. It answers which are done
+// with; the others failed, or were changed at the same time.
+func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) (done []bool) {
+	done = make([]bool, len(holds))
+	var places []int
+	var were []seen
+	for i, a := range m.redis.do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+		return to.Get(ctx, key)
+	})) {
+		var was seen
+		switch {
+		case redis.HasErrorPrefix(a.err, "WRONGTYPE "): // another program's, which a Delete deletes too
+			was.there = true
+		case a.err != nil:
+			continue
+		default:
+			if b, err := a.cmd.(*redis.StringCmd).Bytes(); err == nil { // else redis.Nil
+				was = debts[i].outdates(b)
+			}
+		}
+		if done[i] = !was.there; was.there {
+			places, were = append(places, i), append(were, was)
+		}
+	}
+	answers := m.redis.do(ctx, m.request("replay", pick(holds, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
+		was, mark := were[n], ""
+		if debts[places[n]].expire && was.head && !isLease([]byte(was.bytes)) {
+			mark = string([]byte{was.bytes[frameExpired]%255 + 1})
+		}
+		return to.Eval(ctx, retracting, []string{key}, was.bytes, was.end(), mark, frameExpired)
+	}))
+	for n, a := range answers {
+		done[places[n]] = a.swapped()
+	}
+	return done
+}
+
+// outdates answers what of the bytes that a key holds tells them from others, if the debt is to be paid with them: then
+// seen.there is true. A lease is of a load that may have begun before; another program's value doesn't say how old it is.
+func (d debt) outdates(b []byte) seen {
+	if l, ok := parseLease(b); ok {
+		return l.seen()
+	}
+	f, err := parseFrame(b)
+	switch {
+	case err != nil:
+		return seen{there: true, bytes: string(b)}
+	case !d.until.IsZero() && f.began().After(d.until):
+		return seen{}
+	}
+	return seen{there: true, bytes: string(b[:frameHead]), head: true}
+}
+
+// retracting deletes what is still what was seen, or marks it as expired with ARGV[3]. What is no string was no string then.
+const retracting = `local v=redis.pcall('GETRANGE',KEYS[1],0,ARGV[2])
+if type(v)=='string' and v~=ARGV[1] then return 0 end
+if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SETRANGE',KEYS[1],ARGV[4],ARGV[3]) end
+return 1`

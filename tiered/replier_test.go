@@ -1,0 +1,128 @@
+package tiered_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// replier stands before a Redis, and may give the replies itself: the same error to every command but HELLO.
+type replier struct {
+	listener net.Listener
+	upstream string
+	reply    atomic.Pointer[string] // nil: Redis replies
+	wg       sync.WaitGroup
+
+	mu    sync.Mutex
+	conns []net.Conn
+	over  bool
+}
+
+func startReplier(t *testing.T, upstream string) *replier {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &replier{listener: l, upstream: upstream}
+	r.wg.Go(r.serve)
+	t.Cleanup(func() {
+		_ = l.Close()
+		r.mu.Lock()
+		r.over = true
+		for _, c := range r.conns {
+			_ = c.Close()
+		}
+		r.mu.Unlock()
+		r.wg.Wait()
+	})
+	return r
+}
+
+func (r *replier) addr() string { return r.listener.Addr().String() }
+
+// replies has it reply with the error, or with "" Redis.
+func (r *replier) replies(err string) {
+	if err == "" {
+		r.reply.Store(nil)
+	} else {
+		r.reply.Store(&err)
+	}
+}
+
+func (r *replier) serve() {
+	for {
+		conn, err := r.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", r.upstream)
+		if err != nil {
+			_ = conn.Close()
+			continue
+		}
+		r.mu.Lock()
+		r.conns = append(r.conns, conn, server)
+		if r.over {
+			_, _ = conn.Close(), server.Close()
+		}
+		r.mu.Unlock()
+		hangUp := func() { _, _ = conn.Close(), server.Close() }
+		r.wg.Go(func() { defer hangUp(); _, _ = io.Copy(conn, server) })
+		r.wg.Go(func() { defer hangUp(); r.pass(bufio.NewReader(conn), conn, server) })
+	}
+}
+
+func (r *replier) pass(from *bufio.Reader, client, server net.Conn) {
+	for {
+		command, name, err := readCommand(from)
+		if err != nil {
+			return
+		}
+		if own := r.reply.Load(); own != nil && name != "HELLO" {
+			_, err = io.WriteString(client, "-"+*own+"\r\n")
+		} else {
+			_, err = server.Write(command)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// readCommand returns an array of bulk strings as it came, and the first of them.
+func readCommand(from *bufio.Reader) (raw []byte, name string, err error) {
+	var all bytes.Buffer
+	number := func(kind byte) (int, error) {
+		line, err := from.ReadString('\n')
+		if err != nil {
+			return 0, err
+		}
+		all.WriteString(line)
+		if line[0] != kind {
+			return 0, errors.New("not what a client sends: " + line)
+		}
+		return strconv.Atoi(strings.TrimSpace(line[1:]))
+	}
+	words, err := number('*')
+	for i := 0; i < words && err == nil; i++ {
+		var size int
+		if size, err = number('$'); err != nil {
+			break
+		}
+		word := make([]byte, size+2)
+		_, err = io.ReadFull(from, word)
+		all.Write(word)
+		if i == 0 {
+			name = strings.ToUpper(string(word[:size]))
+		}
+	}
+	return all.Bytes(), name, err
+}

@@ -1,0 +1,23 @@
+package tiered
+
+import (
+	"context"
+	"time"
+)
+
+// Trace is called as things happen in a cache, by the goroutine to which they happen: what it does takes time from a load
+// or a caller. Each function may be nil. All may be called at the same time.
+type Trace struct {
+	// LoadDone is called when a loader has returned, with the keys that it was to load, the time it took, and its error.
+	// ctx is the loader's.
+	LoadDone func(ctx context.Context, keys []string, took time.Duration, err error)
+	// StaleServed is called when a value is served past its TTL. cause is the error of the load that was to replace it;
+	// nil: that is still under way.
+	StaleServed func(ctx context.Context, key string, cause error)
+	// Breaker is called when Redis, or a master of a Cluster, is no longer asked because it doesn't answer, and with
+	// a nil cause when it is asked again.
+	Breaker func(addr string, cause error)
+	// Queued is called when changes were queued because Redis couldn't be written: those of keys, or with nil those of
+	// InvalidateTags and Clear. How many wait now is in Stats.
+	Queued func(keys []string, cause error)
+}

@@ -1,0 +1,243 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+// row is one of the table in docs/resilience.md.
+type row struct{ value, source, gets, loads, next string }
+
+func rowsOf(t *testing.T, file string) (rows []row) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "|---|---|---|---|---|\n")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(line, "|\n "), " | ")
+		if len(cells) != 5 {
+			break
+		}
+		rows = append(rows, row{cells[0], cells[1], cells[2], cells[3], cells[4]})
+	}
+	if len(rows) < 21 {
+		t.Fatalf("%s has %d rows", file, len(rows))
+	}
+	return rows
+}
+
+var whenPolicy = Policy{
+	TTL: time.Hour, RefreshAfter: 30 * time.Minute, StaleWhileRevalidate: time.Hour, StaleIfError: 2 * time.Hour, NotFoundTTL: time.Hour,
+	RetryAfter: time.Hour, SoftTimeout: 30 * time.Millisecond, LoadTimeout: 300 * time.Millisecond, Jitter: -1,
+}
+
+// ages are those of the table's values.
+var ages = map[string]time.Duration{
+	"fresh":                              time.Minute,
+	"due":                                40 * time.Minute,
+	"stale, within StaleWhileRevalidate": 90 * time.Minute,
+	"stale, within StaleIfError":         150 * time.Minute,
+	"older, or not there":                4 * time.Hour,
+}
+
+// place is where the value is, and what is with Redis.
+var whenPlaces = []string{"in process", "local", "only in redis", "local, redis dead"}
+
+func TestWhatHappensWhen(t *testing.T) {
+	rows := rowsOf(t, "../docs/resilience.md")
+	for _, place := range whenPlaces {
+		t.Run(place, func(t *testing.T) {
+			w := &when{place: place}
+			if place != "in process" {
+				w.server = redistest.Start(t)
+			}
+			if place != "local, redis dead" {
+				w.open(t)
+			}
+			for _, r := range rows {
+				t.Run(r.value+", the source "+r.source, func(t *testing.T) {
+					if place == "local, redis dead" {
+						w.open(t)
+					}
+					w.check(t, r)
+				})
+			}
+		})
+	}
+}
+
+type when struct {
+	place  string
+	server *redistest.Server
+	cache  *Cache[string]
+}
+
+func (w *when) open(t *testing.T) {
+	t.Helper()
+	o := Options[string]{Name: "test", Codec: codec.Raw, Policy: whenPolicy}
+	if w.server != nil {
+		w.server.Restart()
+		client := w.server.Client(t)
+		r, err := NewRedis(client, RedisOptions{Timeout: 200 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		o.Redis = r
+	}
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	w.cache = c
+}
+
+// put puts a value of the age where it is to be.
+func (w *when) put(t *testing.T, key string, age time.Duration) {
+	t.Helper()
+	c := w.cache
+	if c.remote == nil {
+		at := now().add(-age)
+		r := &record[string]{value: "old", created: at, freshUntil: at.add(whenPolicy.TTL), marks: c.tags.now.Load().marks(nil)}
+		c.local.set(c.local.newItem(key, c.hash(key), r, bonds{proof: selfEvident, era: c.tags.era.Load()}, r.freshUntil))
+		return
+	}
+	s, err := c.tags.stamp(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := frame{
+		codec: "raw", created: c.remote.redis.now(t.Context()).Add(-age), freshFor: whenPolicy.TTL,
+		era: s.era.id, count: s.count, payload: []byte("old"),
+	}
+	marker := c.guards.hold("marker", c.hash("marker"))
+	defer c.guards.release(marker)
+	w.server.Do("SET", "tc:test:"+key, f.append(nil))
+	w.server.Do("SET", "tc:test:marker", "x") // heard of once the other has been taken in
+	for deadline := time.Now().Add(10 * time.Second); c.guards.listen(marker, nil).heard == marker.heard; {
+		if time.Now().After(deadline) {
+			t.Fatal("the write isn't heard of")
+		}
+	}
+	if w.place == "only in redis" || age == ages["older, or not there"] {
+		return
+	}
+	for hash, deadline := c.hash(key), time.Now().Add(10*time.Second); c.local.find(key, hash, now(), nil, asFallback) == nil; {
+		if time.Now().After(deadline) {
+			t.Fatal("it isn't kept")
+		}
+		h := c.guards.hold(key, hash)
+		if found := c.consult(t.Context(), []hold[string]{h})[0]; found.record != nil {
+			c.fill(h, found)
+		}
+		c.guards.release(h)
+	}
+}
+
+// trouble is a source that is as a row says.
+type trouble struct {
+	source  string
+	began   chan struct{} // receives once a load
+	release chan struct{} // of a slow one
+}
+
+var errSource = errors.New("the source fails")
+
+func (s *trouble) load(ctx context.Context, _ *Entry[string]) (string, error) {
+	s.began <- struct{}{}
+	switch s.source {
+	case "fails":
+		return "", errSource
+	case "has none":
+		return "", ErrNotFound
+	case "is slow":
+		<-s.release
+	case "hangs":
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+	return "new", nil
+}
+
+func (w *when) check(t *testing.T, r row) {
+	c := w.cache
+	key := r.value + r.source
+	w.put(t, key, ages[r.value])
+	if w.place == "local, redis dead" {
+		w.server.Kill()
+		for s := c.remote.redis.streams.only; !s.breaker.isOpen(); {
+			runtime.Gosched()
+		}
+	}
+	s := &trouble{r.source, make(chan struct{}, 10), make(chan struct{})}
+	answered := make(chan struct{})
+	go func() { // it is slow for longer than SoftTimeout, and than the call if that doesn't wait for it
+		timer := time.NewTimer(3 * whenPolicy.SoftTimeout)
+		defer timer.Stop()
+		<-timer.C
+		if r.gets != "the new one" {
+			<-answered
+		}
+		close(s.release)
+	}()
+	stale := c.Stats().Stale
+	v, err := c.GetOrLoad(t.Context(), key, s.load)
+	close(answered)
+	w.expect(t, "the call", r.gets, v, err)
+	if served := c.Stats().Stale > stale; served != (strings.HasPrefix(r.value, "stale") && strings.HasPrefix(r.gets, "the value")) {
+		t.Errorf("counted as stale: %v", served)
+	}
+	if r.loads == "1, behind" {
+		select {
+		case <-s.began:
+		case <-time.After(10 * time.Second):
+			t.Fatal("no load behind")
+		}
+	} else if n := len(s.began); r.loads != "0" && n != 1 || r.loads == "0" && n != 0 {
+		t.Errorf("%d loads", n)
+	}
+	for n := 1; n > 0; { // until the load is over
+		shard := c.guards.shard(c.hash(key))
+		shard.mu.Lock()
+		held := shard.keys[key]
+		n = 0
+		if held != nil && held.flight != nil && !held.flight.landed() {
+			n = 1
+		}
+		shard.mu.Unlock()
+	}
+	for len(s.began) > 0 {
+		<-s.began
+	}
+	v, err = c.GetOrLoad(t.Context(), key, s.load)
+	w.expect(t, "the next call", r.next, v, err)
+	if n := len(s.began); strings.HasPrefix(r.next, "the") && n > 0 {
+		t.Errorf("the next call had %d loads begun", n)
+	}
+}
+
+func (w *when) expect(t *testing.T, who, what, v string, err error) {
+	t.Helper()
+	what, _, _ = strings.Cut(what, ",")
+	got := map[string]bool{
+		"the value":        v == "old" && err == nil,
+		"the new one":      v == "new" && err == nil,
+		"ErrNotFound":      errors.Is(err, ErrNotFound),
+		"its error":        errors.Is(err, errSource),
+		"DeadlineExceeded": errors.Is(err, context.DeadlineExceeded),
+	}
+	if ok, known := got[what]; !known || !ok {
+		t.Errorf("%s got %q, %v; want %s", who, v, err, what)
+	}
+}
