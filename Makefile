@@ -14,7 +14,7 @@ TOPOLOGY ?= all
 # The summary is the last line, so that the end of a log tells the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 10m
 
-.PHONY: help demo test race fuzz lint tidy-check bench bench-peers chaos redis ci
+.PHONY: help demo test race fuzz lint tidy-check bench bench-peers chaos outage redis ci
 .NOTPARALLEL: # ci's order is its point, and tests and benchmarks want the machine for themselves
 
 help: ## what there is
@@ -32,6 +32,9 @@ race: redis ## all tests under the race detector
 
 chaos: redis ## caches against a Redis that is being broken, for TIME (60s) by SEED (1); TOPOLOGY=single, sentinel, cluster or all
 	go test ./internal/chaos -run '^TestChaos$$' -count 1 -timeout 24h -v -args -chaos.time=$(TIME) -chaos.seed=$(SEED) -chaos.topology=$(TOPOLOGY)
+
+outage: redis ## caches under load while Redis or the source fails in 14 ways, each for TIME (60s) by SEED (1)
+	go test ./internal/outage -run '^TestOutage$$' -count 1 -timeout 24h -v -args -outage.time=$(TIME) -outage.seed=$(SEED)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	scripts/fuzz.sh $(FUZZTIME)

@@ -70,6 +70,11 @@ func (v victim) catchUp() error {
 	if _, err := v.node.do("CLIENT", "PAUSE", pauseLimit.Milliseconds(), "WRITE"); err != nil {
 		return err
 	}
+	return v.caughtUp()
+}
+
+// caughtUp waits until the replica has all that the master has now.
+func (v victim) caughtUp() error {
 	master, err := v.node.role()
 	if err != nil {
 		return err
@@ -126,12 +131,15 @@ func (in *injector) killBehind() {
 // it would connect again at once. The pause at the end makes what is read of the master its last state.
 func (in *injector) fallBehind(v victim) (l *loss, err error) {
 	l = &loss{owned: in.ownedBy(v.node)}
+	l.cutFrom = history.Clock()
+	if err := v.caughtUp(); err != nil { // else it may lose what was acknowledged long before
+		return nil, err
+	}
 	thaw, err := v.replica.freeze()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, thaw()) }()
-	l.cutFrom = history.Clock()
 	if _, err = v.node.do("CLIENT", "KILL", "TYPE", "replica"); err != nil {
 		return nil, err
 	}

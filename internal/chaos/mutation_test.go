@@ -24,9 +24,11 @@ type mutation struct {
 var mutations = []mutation{
 	{
 		name: "the local tier is changed before Redis, and not after", focus: "fills", breaks: []string{"G3"},
-		edits: []edit{{"write.go",
-			"	answers := c.remote.write(ctx, inTurn, turns.done)\n	c.finish(inTurn, answers)\n",
-			"	for _, ch := range inTurn {\n		c.guards.finish(ch.hold, nil)\n	}\n	answers := c.remote.write(ctx, inTurn, turns.done)\n"}},
+		edits: []edit{
+			{"write.go", "	mark := c.backlog.mark()\n",
+				"	for _, ch := range inTurn {\n		c.guards.finish(ch.hold, nil, false)\n	}\n	mark := c.backlog.mark()\n"},
+			{"write.go", "	c.finish(changes, answers)\n", ""},
+		},
 	},
 	{
 		name: "what was heard is noted after the read of Redis", focus: "late replies", breaks: []string{"G2"},
@@ -56,9 +58,9 @@ var mutations = []mutation{
 	{
 		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},
 		edits: []edit{{"write.go",
-			"		return c.tags.enroll(ctx, cl.stamp, r.tags",
+			"		b, err := c.tags.enroll(ctx, cl.stamp, r.tags",
 			"		var err error\n		if cl.stamp, err = c.tags.stamp(ctx); err != nil {\n			return nil, err\n		}\n" +
-				"		r.marks = cl.stamp.marks(r.tags)\n		return c.tags.enroll(ctx, cl.stamp, r.tags"}},
+				"		r.marks = cl.stamp.marks(r.tags)\n		b, err := c.tags.enroll(ctx, cl.stamp, r.tags"}},
 	},
 	{
 		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
@@ -88,12 +90,13 @@ var mutations = []mutation{
 	{
 		name: "own writes aren't made in the local tier", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"guard.go",
-			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	g.put(h, it)\n	g.changed(h.guard)\n	s.release(h)\n",
+			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	if expire {\n		it = g.local.expired(h.key, h.hash)\n	}\n" +
+				"	g.put(h, it)\n	g.changed(h.guard)\n	s.release(h)\n",
 			"	g.changed(h.guard)\n	s.release(h)\n"}},
 	},
 	{
 		name: "no leases are taken", focus: "crowds", breaks: []string{"G4"},
-		edits: []edit{{"trip.go", "t.lease(vacant)...", "vacant..."}},
+		edits: []edit{{"claim.go", "t.lease(vacant)...", "vacant..."}},
 	},
 	{
 		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},

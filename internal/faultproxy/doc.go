@@ -15,6 +15,9 @@
 // too. What was written before is in the kernel's hands and still arrives. Faults add up: what is stalled and delayed
 // is due when both are over.
 //
+// Pretend breaks the server instead: it seems to be in a [State] in which it refuses commands. That takes reading the
+// requests as RESP; what isn't RESP is passed on as it is.
+//
 // A queue holds 1024 chunks of up to 32 KiB. When it is full the sender waits, as with any slow receiver.
 //
 // Connections are always accepted: a dead server, and Refuse, look like a connection that is reset at once.

@@ -1,6 +1,7 @@
 package faultproxy
 
 import (
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -80,3 +81,22 @@ func (p *Proxy) HalfOpen() {
 // more. Order is kept, and bandwidth is not affected. What is under way when d changes arrives as it would have, and
 // nothing overtakes it. Zero is no delay.
 func (p *Proxy) Delay(d time.Duration) { p.delay.Store(int64(d)) }
+
+// stalls are delays of single chunks.
+type stalls struct {
+	share float64
+	lasts time.Duration
+}
+
+// StallSome has a share of the chunks, from 0 for none to 1 for all, arrive d later, chosen at random, and with them what
+// comes after them on the same connection: as where packets are lost and sent again.
+func (p *Proxy) StallSome(share float64, d time.Duration) { p.stalls.Store(&stalls{share, d}) }
+
+// lag is the delay of a chunk that is read now.
+func (p *Proxy) lag() time.Duration {
+	d := time.Duration(p.delay.Load())
+	if s := p.stalls.Load(); s != nil && rand.Float64() < s.share {
+		d += s.lasts
+	}
+	return d
+}

@@ -279,3 +279,30 @@ func TestDelay(t *testing.T) {
 	p.Delay(0)
 	dialEcho(t, p)
 }
+
+func TestStallSome(t *testing.T) {
+	t.Parallel()
+	const stall, calls = 20 * time.Millisecond, 200
+	p := faultproxy.Start(t, serve(t, echo))
+	conn := dialEcho(t, p)
+	p.StallSome(0.1, stall)
+	slow := 0
+	for range calls {
+		start := time.Now()
+		send(t, conn, "x")
+		expect(t, conn, "x")
+		if time.Since(start) >= stall {
+			slow++
+		}
+	}
+	if slow < calls/20 || slow == calls { // a fifth, or more on a busy machine
+		t.Errorf("%d of %d were slow", slow, calls)
+	}
+	p.StallSome(1, time.Hour)
+	send(t, conn, "y")
+	if err := readError(t, conn, moment); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	p.StallSome(0, time.Hour)
+	dialEcho(t, p)
+}

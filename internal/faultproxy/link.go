@@ -24,11 +24,11 @@ type link struct {
 }
 
 // newLink returns a link without a server. cancel ends run's context: a dial that is under way when the link ends.
-func newLink(client *net.TCPConn, delay *atomic.Int64, cancel context.CancelFunc) *link {
+func newLink(client *net.TCPConn, p *Proxy, cancel context.CancelFunc) *link {
 	l := &link{client: client, gone: make(chan struct{}), cancel: cancel}
-	l.requests = newPipe(delay, l.passRequestsEnd)
-	l.requests.src = client
-	l.replies = newPipe(delay, l.passRepliesEnd)
+	l.requests = newPipe(p.lag, l.passRequestsEnd)
+	l.requests.src, l.requests.edit = client, pretender(p)
+	l.replies = newPipe(p.lag, l.passRepliesEnd)
 	l.replies.dst = client
 	return l
 }

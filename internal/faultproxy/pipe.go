@@ -18,16 +18,17 @@ const (
 // chunk is what one Read returned.
 type chunk struct {
 	bytes []byte
-	end   error // why there is no more; such a chunk has no bytes
+	end   error // why there is no more; such a chunk is read without bytes
 	due   time.Time
 }
 
 // pipe is one direction of a link.
 type pipe struct {
-	src     *net.TCPConn // set before read is called
-	dst     *net.TCPConn // set before write is called
-	delay   *atomic.Int64
-	passEnd func(error) // tells dst how src ended
+	src     *net.TCPConn         // set before read is called
+	dst     *net.TCPConn         // set before write is called
+	delay   func() time.Duration // of the next chunk
+	passEnd func(error)          // tells dst how src ended
+	edit    func(c chunk) []byte // returns what is delivered of a chunk; nil: what it holds
 	queue   chan chunk
 	over    chan struct{} // closed when nothing more will be delivered
 	broken  atomic.Bool   // dst has refused a write
@@ -39,7 +40,7 @@ type pipe struct {
 	ended   bool // over is closed
 }
 
-func newPipe(delay *atomic.Int64, passEnd func(error)) *pipe {
+func newPipe(delay func() time.Duration, passEnd func(error)) *pipe {
 	p := &pipe{delay: delay, passEnd: passEnd, queue: make(chan chunk, queueLength), over: make(chan struct{})}
 	p.changed = sync.NewCond(&p.mu)
 	return p
@@ -50,7 +51,7 @@ func (p *pipe) read() {
 	buf := make([]byte, chunkSize)
 	for {
 		n, err := p.src.Read(buf)
-		due := time.Now().Add(time.Duration(p.delay.Load()))
+		due := time.Now().Add(p.delay())
 		if n > 0 {
 			p.enqueue(chunk{bytes: bytes.Clone(buf[:n]), due: due})
 		}
@@ -77,11 +78,14 @@ func (p *pipe) write() {
 		if !ok {
 			return
 		}
-		if c.end != nil {
-			p.pass(func() { p.passEnd(c.end) })
-			return
+		if p.edit != nil {
+			c.bytes = p.edit(c)
 		}
 		if err := p.send(c.bytes); err != nil {
+			return
+		}
+		if c.end != nil {
+			p.pass(func() { p.passEnd(c.end) })
 			return
 		}
 	}

@@ -20,6 +20,8 @@ const acceptPause = 10 * time.Millisecond
 type Proxy struct {
 	listener *net.TCPListener
 	delay    atomic.Int64 // a time.Duration
+	stalls   atomic.Pointer[stalls]
+	state    atomic.Uint32
 	wg       sync.WaitGroup
 
 	mu           sync.Mutex // held while a fault takes effect: faults come one after the other
@@ -105,7 +107,7 @@ func (p *Proxy) admit(client *net.TCPConn) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l := newLink(client, &p.delay, cancel)
+	l := newLink(client, p, cancel)
 	l.hold(p.stall, p.stall || p.stallReplies)
 	p.links = append(p.links, l)
 	upstream := p.upstream

@@ -1,0 +1,44 @@
+//go:build !windows
+
+package outage
+
+import (
+	"context"
+	"time"
+)
+
+// clock counts from the start of a run.
+type clock struct{ start time.Time }
+
+func (c clock) now() time.Duration { return time.Since(c.start) }
+
+// span is a time with a beginning and an end.
+type span struct{ start, end time.Duration }
+
+func (s span) length() time.Duration { return s.end - s.start }
+
+// overlaps answers whether the spans have a moment in common.
+func (s span) overlaps(other span) bool { return s.start <= other.end && other.start <= s.end }
+
+// widened is the span with some time before and after it.
+func (s span) widened(before, after time.Duration) span { return span{s.start - before, s.end + after} }
+
+// pause returns when d is over or ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// await polls until done, or answers false when the patience is over.
+func await(patience time.Duration, done func() bool) bool {
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,68 @@
+//go:build !windows
+
+package outage
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/faultproxy"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// process is what a process of a service has: a client, and caches that share it.
+type process struct {
+	number int
+	proxy  *faultproxy.Proxy
+	tiers  []*tiered.Redis
+	caches map[*member]*tiered.Cache[Value]
+	lines  []*lines // of each logger
+	traced traced
+}
+
+// startProcess returns a process that t's end closes.
+func (r *run) startProcess(t testing.TB, number int) *process {
+	t.Helper()
+	p := &process{number: number, caches: make(map[*member]*tiered.Cache[Value])}
+	p.proxy = faultproxy.Start(t, r.server.Addr())
+	client := redis.NewClient(&redis.Options{
+		Addr: p.proxy.Addr(), ReadTimeout: time.Second, WriteTimeout: time.Second, DialTimeout: time.Second,
+		ContextTimeoutEnabled: number%2 == 0, // both ways are common
+	})
+	t.Cleanup(func() { _ = client.Close() })
+	byStrict := make(map[bool]*tiered.Redis)
+	for _, strict := range []bool{false, true} {
+		tier, err := tiered.NewRedis(client, tiered.RedisOptions{
+			Prefix: prefix, Timeout: timeout, Heartbeat: heartbeat, Strict: strict, Logger: p.logger("redis"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tier.Close() })
+		byStrict[strict] = tier
+		p.tiers = append(p.tiers, tier)
+	}
+	for _, m := range roster {
+		o := m.options(byStrict[m.strict])
+		o.Logger, o.Trace = p.logger(m.name), p.traced.trace()
+		c, err := tiered.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		p.caches[m] = c
+	}
+	return p
+}
+
+// status is that of the process's streams of invalidations; nil: all arrive.
+func (p *process) status() error {
+	for _, tier := range p.tiers {
+		if err := tier.Status(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+//go:build !windows
+
+package outage
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// member is a cache that every process has.
+type member struct {
+	name   string
+	strict bool
+	policy tiered.Policy
+}
+
+const (
+	loadTimeout = time.Second
+	softTimeout = 50 * time.Millisecond
+	ages        = time.Hour // longer than any run
+)
+
+// lasting is the cache of the fixed and the changing keys.
+var lasting = &member{name: "lasting", policy: tiered.Policy{TTL: ages, StaleIfError: ages}}
+
+// roster are the caches of a process. What they have expires during a fault, except in the lasting one.
+var roster = []*member{
+	{name: "plain", policy: tiered.Policy{TTL: 500 * time.Millisecond}},
+	{name: "stale-if-error", policy: tiered.Policy{TTL: 400 * time.Millisecond, StaleIfError: ages}},
+	{name: "soft-timeout", policy: tiered.Policy{TTL: 400 * time.Millisecond, StaleIfError: ages, SoftTimeout: softTimeout}},
+	{name: "revalidate", policy: tiered.Policy{TTL: 400 * time.Millisecond, StaleWhileRevalidate: ages, SoftTimeout: softTimeout}},
+	{name: "refresh", policy: tiered.Policy{TTL: 800 * time.Millisecond, RefreshAfter: 300 * time.Millisecond, StaleIfError: ages,
+		SoftTimeout: softTimeout, StoreBehind: true}},
+	{name: "strict", strict: true, policy: tiered.Policy{TTL: 400 * time.Millisecond, StaleIfError: ages, SoftTimeout: softTimeout}},
+	lasting,
+}
+
+// window is for how long past its TTL a value may be served.
+func (m *member) window() time.Duration {
+	return max(m.policy.StaleIfError, m.policy.StaleWhileRevalidate)
+}
+
+// options are those of the member's cache.
+func (m *member) options(r *tiered.Redis) tiered.Options[Value] {
+	p := m.policy
+	p.LoadTimeout, p.RetryAfter = loadTimeout, 100*time.Millisecond
+	return tiered.Options[Value]{Name: m.name, Redis: r, Policy: p, MaxCost: room}
+}
+
+// room is for far more than all keys of a member.
+const room = 5000
+
+// How many keys there are of each kind; groups and their keys are each process's.
+const (
+	ownKeys    = 8
+	sharedKeys = 6
+	fixedKeys  = 10
+	groups     = 3
+	groupKeys  = 3
+)
+
+func ownKey(process, i int) string { return fmt.Sprintf("own-%d-%d", process, i) }
+
+func sharedKey(i int) string { return fmt.Sprintf("shared-%d", i) }
+
+func fixedKey(i int) string { return fmt.Sprintf("fixed-%d", i) }
+
+// group are the changing keys that have one tag.
+type group struct {
+	tag  string
+	keys []string
+}
+
+// groupOf returns a group that a process changes.
+func groupOf(process, i int) group {
+	g := group{tag: fmt.Sprintf("tag-%d-%d", process, i)}
+	for k := range groupKeys {
+		g.keys = append(g.keys, fmt.Sprintf("changing-%d-%d-%d", process, i, k))
+	}
+	return g
+}
+
+// tagOf is the tag of each changing key.
+var tagOf = func() map[string]string {
+	tags := make(map[string]string)
+	for p := range processes {
+		for i := range groups {
+			g := groupOf(p, i)
+			for _, key := range g.keys {
+				tags[key] = g.tag
+			}
+		}
+	}
+	return tags
+}()
+
+// keysOf are all keys of a member that a process reads; own ones first.
+func keysOf(m *member, process int) (keys []string) {
+	if m == lasting {
+		for i := range fixedKeys {
+			keys = append(keys, fixedKey(i))
+		}
+		for p := range processes {
+			for i := range groups {
+				keys = append(keys, groupOf(p, i).keys...)
+			}
+		}
+		return keys
+	}
+	for i := range ownKeys {
+		keys = append(keys, ownKey(process, i))
+	}
+	for i := range sharedKeys {
+		keys = append(keys, sharedKey(i))
+	}
+	return keys
+}

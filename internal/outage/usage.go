@@ -1,0 +1,81 @@
+//go:build !windows
+
+package outage
+
+import (
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// usage is what the process that runs all this takes.
+type usage struct {
+	goroutines map[string]int // by the function that created them
+	heap       uint64
+}
+
+func currentUsage() usage {
+	runtime.GC()
+	runtime.GC() // what the first one finalized
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return usage{currentGoroutines(), m.HeapAlloc}
+}
+
+// currentGoroutines leaves out the proxies', which belong to connections, of which a pool may have any number.
+func currentGoroutines() map[string]int {
+	buf := make([]byte, 1<<20)
+	n := runtime.Stack(buf, true)
+	for n == len(buf) {
+		buf = make([]byte, 2*len(buf))
+		n = runtime.Stack(buf, true)
+	}
+	created := make(map[string]int)
+	for stack := range strings.SplitSeq(string(buf[:n]), "\n\n") {
+		if strings.Contains(stack, "internal/faultproxy.") {
+			continue
+		}
+		_, by, _ := strings.Cut(stack, "created by ")
+		by, _, _ = strings.Cut(by, " in goroutine")
+		created[by]++
+	}
+	return created
+}
+
+// heapSlack is what a heap may grow by whatever the cause: pools of buffers and connections, and stacks.
+const heapSlack = 16 << 20
+
+// checkUsage compares with what was before, when what lingers has had the time to end.
+func (r *run) checkUsage(before usage) (after usage, found []finding) {
+	settled := await(patience, func() bool { return len(more(before.goroutines, currentGoroutines())) == 0 })
+	after = currentUsage()
+	if !settled {
+		found = append(found, finding{"goroutines", "there are more than before: " +
+			strings.Join(more(before.goroutines, after.goroutines), ", ")})
+	}
+	if after.heap > 2*before.heap+heapSlack {
+		found = append(found, finding{"heap", fmt.Sprintf("%d KiB, before the fault %d", after.heap>>10, before.heap>>10)})
+	}
+	return after, found
+}
+
+// more lists what there is more of, by more than the few whose number varies.
+func more(before, after map[string]int) (list []string) {
+	const varies = 2
+	for _, by := range slices.Sorted(maps.Keys(after)) {
+		if n := after[by] - before[by]; n > varies {
+			list = append(list, fmt.Sprintf("%d of %s", n, by))
+		}
+	}
+	return list
+}
+
+// peak is how many goroutines there ever were, as far as was seen.
+type peak struct{ goroutines int }
+
+func (p *peak) see() { p.goroutines = max(p.goroutines, runtime.NumGoroutine()) }
+
+const patience = 20 * time.Second
