@@ -30,13 +30,31 @@ func TestReadmeBlocksAreCompiled(t *testing.T) {
 // The tests and benchmarks that the README and the guarantees name are there.
 func TestReadmeNamesTests(t *testing.T) {
 	tests := contents(t, "*_test.go", "*/*_test.go", "adapters/*/*_test.go", "internal/*/*_test.go")
-	names := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z]*)").FindAllStringSubmatch(contents(t, "README.md", "docs/guarantees.md"), -1)
+	names := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z]*)").FindAllStringSubmatch(contents(t, "README.md", "docs/*.md"), -1)
 	if len(names) == 0 {
 		t.Fatal("the README names no test")
 	}
 	for _, name := range names {
 		if !strings.Contains(tests, "\nfunc "+name[1]+"(") {
 			t.Errorf("there is no %s", name[1])
+		}
+	}
+}
+
+// The README's rows of what happens when are among those that a test checks.
+func TestReadmeRows(t *testing.T) {
+	const head = "| the value is | the source | the call gets | loads | next |\n|---|---|---|---|---|\n"
+	_, rows, found := strings.Cut(contents(t, "README.md"), head)
+	if !found {
+		t.Fatal("the README has no such table")
+	}
+	checked := contents(t, "docs/resilience.md")
+	for row := range strings.Lines(rows) {
+		if !strings.HasPrefix(row, "|") {
+			break
+		}
+		if !strings.Contains(checked, row) {
+			t.Errorf("not in docs/resilience.md: %s", row)
 		}
 	}
 }
