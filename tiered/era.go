@@ -84,7 +84,9 @@ func (t *tags) ask(ctx context.Context) (stamp, error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if eras != t.erasHeard {
-			return stamp{newEra(id, unproven), count}, nil
+			e := newEra(id, unproven)
+			e.over.Store(true) // nobody would end it with the others
+			return stamp{e, count}, nil
 		}
 		s := stamp{t.learn(id, t.ledger.redis.learned(p)), count}
 		t.last.Store(&s)

@@ -11,24 +11,50 @@ import (
 // offer is what a flight has in place of its result, for callers whose policy lets them have that: a value past its TTL,
 // or one in the local tier that can't be proved to be current while Redis can't be asked.
 type offer[T any] struct {
-	item atomic.Pointer[item[T]]
-	made chan struct{} // closed with the first item
+	last atomic.Pointer[offered[T]]
+	made chan struct{} // closed with the first
 }
 
+type offered[T any] struct {
+	*item[T]
+	origin origin
+}
+
+// origin is where the flight has what it offers.
+type origin uint8
+
+const (
+	fromLocal      origin = iota // it was proved, or Redis silent
+	fromRedis                    // it was read there just now
+	forWantOfRedis               // from the local tier, since Redis couldn't be read
+)
+
 // make is called by the flight's trip.
-func (o *offer[T]) make(it *item[T]) {
-	if o.item.Swap(it) == nil {
+func (o *offer[T]) make(it *item[T], from origin) {
+	if o.last.Swap(&offered[T]{it, from}) == nil {
 		close(o.made)
 	}
 }
 
-// accepted returns the record that is served under the policy now, if it is good for that use; nil: none.
-func (o *offer[T]) accepted(p *Policy, least use) *record[T] {
-	it, at := o.item.Load(), now()
-	if it == nil || it.dead.Load() || !it.intact() || it.use(p, at) < least || least > fallback && !it.hold(at) {
+// offered returns the offer that is served under the policy now in place of the flight's result, if it is good for that
+// use; nil: none. The flight may have begun long ago: what was proved then need not be now. Nor what Redis had, of which only a
+// stale value is served, since the policy says so.
+func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
+	o, at := f.offer.last.Load(), now()
+	if o == nil || o.dead.Load() || !o.intact() || o.use(&c.policy, at) < least {
 		return nil
 	}
-	return &it.record
+	if o.hold(at) {
+		return o
+	}
+	silent := o.stream != nil && o.stream.silent.Load()
+	switch {
+	case least > fallback:
+		return nil
+	case o.origin == fromRedis && o.state(at) == Stale, !c.local.strict && (o.origin == forWantOfRedis || silent):
+		return o
+	}
+	return nil
 }
 
 // await returns the flight's result; a record beside an error is that there is none. In its place it returns the flight's
@@ -60,9 +86,8 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose) (r *rec
 		case <-made:
 			made = nil
 		}
-		if r := f.offer.accepted(&c.policy, least); r != nil {
-			c.serves(ctx, f.key, r, nil)
-			return r, true, nil
+		if o := c.offered(f, least); o != nil {
+			return c.accept(ctx, o, nil), true, nil
 		}
 	}
 	if f.panic != nil {
@@ -71,11 +96,19 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose) (r *rec
 	if f.record != nil || f.why == refreshed || errors.Is(f.err, ErrClosed) {
 		return f.record, false, f.err
 	}
-	if r := f.offer.accepted(&c.policy, fallback); r != nil {
-		c.serves(ctx, f.key, r, f.err)
-		return r, true, nil
+	if o := c.offered(f, fallback); o != nil {
+		return c.accept(ctx, o, f.err), true, nil
 	}
 	return nil, false, f.err
+}
+
+// accept counts what is served in place of a flight's result.
+func (c *Cache[T]) accept(ctx context.Context, o *offered[T], cause error) *record[T] {
+	if o.origin != fromRedis && !o.hold(now()) {
+		c.local.unverified.Add(1)
+	}
+	c.serves(ctx, o.key, &o.record, cause)
+	return &o.record
 }
 
 // serves counts a value that is served past its TTL.

@@ -169,7 +169,7 @@ func (t *trip[T]) look() (claims []*claim[T], waiting []*flight[T]) {
 		case fd.leasable():
 			vacant = append(vacant, cl)
 		case f.why != refreshed && fd.framed():
-			f.offer.make(c.fill(f.hold, fd))
+			f.offer.make(c.fill(f.hold, fd), fromRedis)
 			standing = append(standing, cl)
 		default:
 			claims = append(claims, cl) // what is there stays until there is a newer one
@@ -205,7 +205,7 @@ func (t *trip[T]) lookInside() {
 			f.why == renewal && at < it.until && !it.renews(&c.policy, at):
 			t.serve(f, &it.record)
 		default:
-			f.offer.make(it)
+			f.offer.make(it, fromLocal)
 		}
 	}
 	t.settle()
@@ -265,7 +265,7 @@ func (t *trip[T]) landFallback(f *flight[T], err error) bool {
 		}
 	}
 	if it := c.local.fallback(f.key, f.hash, &c.policy, asFallback); it != nil {
-		f.offer.make(it)
+		f.offer.make(it, forWantOfRedis)
 	}
 	return false
 }
@@ -330,7 +330,7 @@ func (t *trip[T]) part(f *flight[T], failure error) {
 	if failure != nil && f.why == renewal && !c.life.isOver() {
 		c.complain(f.key, failure)
 	}
-	if failure == nil || f.why == refreshed || c.life.isOver() || f.offer.accepted(&c.policy, fallback) == nil {
+	if failure == nil || f.why == refreshed || c.life.isOver() || c.offered(f, fallback) == nil {
 		c.guards.leave(f)
 		return
 	}
