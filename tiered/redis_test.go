@@ -57,9 +57,10 @@ func TestTwoTiers(t *testing.T) {
 			if v, err := reader.GetOrLoad(ctx, "7", noLoad[user](t)); err != nil || !reflect.DeepEqual(v, want) {
 				t.Errorf("the other process got %+v, %v", v, err)
 			}
-			if e, err := reader.Lookup(ctx, "7"); err != nil || e.Tier != tiered.Local || e.State != tiered.Fresh || !e.Found || e.Age > time.Minute {
-				t.Errorf("%+v, %v", e, err)
-			}
+			waitFor(t, func() bool { // Redis may tell of the store later than the value is read
+				e, err := reader.Lookup(ctx, "7")
+				return err == nil && e.Tier == tiered.Local && e.State == tiered.Fresh && e.Found && e.Age < time.Minute
+			})
 			if err := writer.Set(ctx, "8", want, "a", "b"); err != nil {
 				t.Error(err)
 			}
@@ -78,7 +79,7 @@ func TestTwoTiers(t *testing.T) {
 			if n := s.Do("EXISTS", "tc:"+cd.Name()+":7", "tc:"+cd.Name()+":8"); n != int64(0) {
 				t.Errorf("%v deleted keys exist", n)
 			}
-			if st := reader.Stats(); st.RemoteHits != 3 || st.LocalHits != 1 || st.Misses != 0 || st.RedisErrors+st.CodecErrors != 0 {
+			if st := reader.Stats(); st.RemoteHits < 3 || st.LocalHits != 1 || st.Misses != 0 || st.RedisErrors+st.CodecErrors != 0 {
 				t.Errorf("stats %+v", st)
 			}
 		})
