@@ -75,7 +75,7 @@ func spared(err error) bool {
 
 // spares returns the error of a call that isn't to be made, if it isn't.
 func (b *breaker) spares(name string) error {
-	if o := b.outage.Load(); o != nil {
+	if o := b.outage.Load(); o != nil && !b.redis.calls.isOver() { // else it is closed for good
 		return fmt.Errorf("tiered: redis: %s: %w", name, o.err)
 	}
 	return nil

@@ -38,10 +38,11 @@ func (o *offer[T]) make(it *item[T], from origin) {
 
 // offered returns the offer that is served under the policy now in place of the flight's result, if it is good for that
 // use; nil: none. The flight may have begun long ago: what was proved then need not be now. Nor what Redis had, of which only a
-// stale value is served, since the policy says so.
+// stale value is served, since the policy says so. It doesn't matter that the local tier has dropped the item: Redis may only
+// have told late of the write that made it, and who comes after a change of the key doesn't join the flight.
 func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 	o, at := f.offer.last.Load(), now()
-	if o == nil || o.dead.Load() || !o.intact() || o.use(&c.policy, at) < least {
+	if o == nil || !o.intact() || o.use(&c.policy, at) < least {
 		return nil
 	}
 	if o.hold(at) {

@@ -128,6 +128,7 @@ func TestSoftTimeoutBetweenProcesses(t *testing.T) {
 			a, b := newProcess(t, s, o, p), newProcess(t, s, o, p)
 			set(t, a, "k", "old")
 			isStale(t, a, "k")
+			settled(t, how, a, b)
 			kept := func(_ context.Context, e *tiered.Entry[string]) { e.Policy.TTL = time.Hour }
 			load, running, open := gated("new")
 			first := begin(t, a, "k", func(ctx context.Context, e *tiered.Entry[string]) (string, error) {

@@ -27,6 +27,18 @@ func isStale(t testing.TB, c *tiered.Cache[string], key string) {
 	})
 }
 
+// settled returns when both processes have heard of the era that the first of them began: until then what they have read
+// counts as invalidated.
+func settled(t testing.TB, how tiered.Invalidation, a, b *tiered.Cache[string]) {
+	t.Helper()
+	if how != tiered.None {
+		lasting := func(p *tiered.Policy) { p.TTL = time.Hour }
+		a, b = a.With(lasting), b.With(lasting)
+		caughtUp(t, a, b)
+		caughtUp(t, b, a)
+	}
+}
+
 // A stale value that only Redis has, from another process, is served if the load fails.
 func TestStaleValueInRedis(t *testing.T) {
 	for mode, how := range modes {
@@ -37,10 +49,7 @@ func TestStaleValueInRedis(t *testing.T) {
 			a, b := newProcess(t, s, o, p), newProcess(t, s, o, p)
 			set(t, a, "k", "old", "tag")
 			isStale(t, a, "k")
-			if how != tiered.None { // else it may hear of the Set when it has read the value, and take that for an older one
-				lasting := func(p *tiered.Policy) { p.TTL = time.Hour }
-				caughtUp(t, a.With(lasting), b.With(lasting))
-			}
+			settled(t, how, a, b)
 			loads := 0
 			for range 3 {
 				gets(t, b, "k", failing(&loads), "old")
@@ -67,6 +76,7 @@ func TestExpiredValueIsOnlyAFallback(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
 			c := newProcess(t, s, tiered.RedisOptions{}, tiered.Policy{TTL: time.Hour, StaleIfError: ifError})
+			settled(t, tiered.Tracking, c, c)
 			set(t, c, "k", "old")
 			if err := c.Expire(t.Context(), "k"); err != nil {
 				t.Fatal(err)
@@ -96,6 +106,25 @@ func TestExpiredValueIsOnlyAFallback(t *testing.T) {
 				t.Errorf("%q, %v", v, err)
 			}
 			isGone("after a load that failed")
+		})
+	}
+}
+
+// What Redis tells late of the write that made a value stale takes nothing from who asks for it at once.
+func TestFallbackRightAfterExpire(t *testing.T) {
+	for mode, how := range modes {
+		t.Run(mode, func(t *testing.T) {
+			s := redistest.Start(t)
+			c := newProcess(t, s, tiered.RedisOptions{Invalidation: how}, tiered.Policy{TTL: time.Hour, StaleIfError: time.Hour})
+			settled(t, how, c, c)
+			loads := 0
+			for range 300 {
+				set(t, c, "k", "old")
+				if err := c.Expire(t.Context(), "k"); err != nil {
+					t.Fatal(err)
+				}
+				gets(t, c, "k", failing(&loads), "old")
+			}
 		})
 	}
 }
