@@ -11,11 +11,12 @@ import (
 // evidence is all that the run knows of the calls.
 func (r *run) evidence(calls []call) *evidence {
 	e := &evidence{
-		scenario: r.scenario, fault: r.fault, loss: r.loss, calls: calls, loads: r.source.loads, spells: r.source.spells,
-		deaf: make(map[int][]span), noise: r.noise.worst,
+		scenario: r.scenario, fault: r.fault, loss: r.loss, calls: calls,
+		deaf: make(map[int][]span), alone: make(map[int][]span), noise: r.noise.worst,
 	}
+	e.loads, e.spells = r.source.take()
 	for _, o := range r.observers {
-		e.deaf[o.number] = o.deaf
+		e.deaf[o.number], e.alone[o.number] = o.deaf, o.traced.alone(r.clock.now())
 	}
 	e.learn()
 	return e

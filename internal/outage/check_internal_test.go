@@ -102,6 +102,26 @@ func TestChecks(t *testing.T) {
 			},
 			want: "policy",
 		},
+		"a value in a Redis that answers reads": {
+			scenario: Scenario{reads: true},
+			evidence: evidence{calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, spells: []span{{14 * s, 16 * s}}},
+			want:     "policy",
+		},
+		"a value in a Redis that isn't asked": {
+			scenario: Scenario{reads: true},
+			evidence: evidence{
+				calls:  []call{known, read(stale, key, 15*s, 0).failed(errSource)},
+				alone:  map[int][]span{0: {{14 * s, 16 * s}}},
+				spells: []span{{14 * s, 16 * s}},
+			},
+		},
+		"a value in a Redis that may not have answered": {
+			scenario: Scenario{reads: true},
+			evidence: evidence{
+				calls:  []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)},
+				spells: []span{{14 * s, 16 * s}},
+			},
+		},
 		"Strict": {
 			evidence: evidence{
 				calls:  []call{read(strict, key, 9*s, 8*s), read(strict, key, 15*s, 0).failed(errSource)},

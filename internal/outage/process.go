@@ -25,7 +25,7 @@ type process struct {
 // startProcess returns a process that t's end closes.
 func (r *run) startProcess(t testing.TB, number int) *process {
 	t.Helper()
-	p := &process{number: number, caches: make(map[*member]*tiered.Cache[Value])}
+	p := &process{number: number, caches: make(map[*member]*tiered.Cache[Value]), traced: traced{clock: r.clock}}
 	p.proxy = faultproxy.Start(t, r.server.Addr())
 	client := redis.NewClient(&redis.Options{
 		Addr: p.proxy.Addr(), ReadTimeout: time.Second, WriteTimeout: time.Second, DialTimeout: time.Second,

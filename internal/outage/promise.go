@@ -21,6 +21,7 @@ type evidence struct {
 	loads    []load
 	spells   []span         // in which the source was at fault
 	deaf     map[int][]span // by process, when it heard of no invalidations
+	alone    map[int][]span // by process, when it didn't ask Redis
 	noise    time.Duration
 
 	had     map[place][]answer // in the order of their time
@@ -93,9 +94,15 @@ func (e *evidence) reliable(c *call, last time.Duration) bool {
 	case c.end >= e.fault.end, e.scenario.patchy, c.member.strict:
 		return false
 	case e.scenario.reads: // from then on it stays in Redis, unless a lease was in its place
-		return !e.loaded(c.place(), span{e.fault.start, e.fault.start}.widened(timeout+e.noise, timeout+e.noise))
+		return e.heard(c) && !e.loaded(c.place(), span{e.fault.start, e.fault.start}.widened(timeout+e.noise, timeout+e.noise))
 	}
 	return slices.ContainsFunc(e.had[c.place()], func(a answer) bool { return a.at <= c.start && e.local(c.place(), a) })
+}
+
+// heard answers whether the call had an answer from Redis. go-redis asks a server that is READONLY again until Timeout is over,
+// so that a breaker can't tell it from one that doesn't answer.
+func (e *evidence) heard(c *call) bool {
+	return c.length() < timeout && !slices.ContainsFunc(e.alone[c.process], c.overlaps)
 }
 
 // local answers whether the process keeps what it was given in its local tier while Redis doesn't answer. It doesn't tell

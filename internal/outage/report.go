@@ -61,7 +61,7 @@ func (r *run) report(calls []call) *Report {
 	calm := span{r.fault.start - r.options.calm(), r.fault.start}
 	after := span{r.fault.end, max(r.recovered, r.fault.end) + r.options.calm()}
 	for i, s := range []span{calm, r.fault, after} {
-		rep.loads[i] = rate(r.source.loads, s)
+		rep.loads[i] = rate(e.loads, s)
 	}
 	for _, o := range r.observers {
 		rep.deaf += len(o.deaf)

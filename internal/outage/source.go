@@ -50,6 +50,15 @@ func newDatabase(c clock, seed uint64) *database {
 	return &database{clock: c, rng: rand.New(rand.NewPCG(seed, 7)), versions: make(map[string]uint64)}
 }
 
+// take returns what the source was asked for, and when it was at fault, and forgets the loads, or they would count as usage.
+// Refreshes of the caches' own may still come in.
+func (d *database) take() (loads []load, spells []span) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	loads, d.loads = d.loads, nil
+	return loads, d.spells
+}
+
 // turn changes the weather. What it returns makes it fine again.
 func (d *database) turn(w weather) (fine func()) {
 	d.mu.Lock()

@@ -4,20 +4,34 @@ package outage
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// traced counts what the caches of a process trace.
+// traced is what the caches of a process trace.
 type traced struct {
+	clock                         clock
 	stale, opened, closed, queued atomic.Int64
+
+	mu    sync.Mutex
+	turns []turn
+}
+
+// turn is a breaker that opened or closed.
+type turn struct {
+	at   time.Duration
+	open bool
 }
 
 func (t *traced) trace() *tiered.Trace {
 	return &tiered.Trace{
 		StaleServed: func(context.Context, string, error) { t.stale.Add(1) },
 		Breaker: func(_ string, cause error) {
+			t.turn(cause != nil)
 			if cause != nil {
 				t.opened.Add(1)
 			} else {
@@ -26,4 +40,28 @@ func (t *traced) trace() *tiered.Trace {
 		},
 		Queued: func(keys []string, _ error) { t.queued.Add(int64(len(keys))) },
 	}
+}
+
+func (t *traced) turn(open bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.turns = append(t.turns, turn{t.clock.now(), open})
+}
+
+// alone returns when a breaker of the process may have been open. It is told of a change just after that.
+func (t *traced) alone(now time.Duration) (spans []span) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	open, since := 0, time.Duration(0)
+	for _, turn := range append(slices.Clone(t.turns), turn{at: now}) {
+		if open > 0 {
+			spans = append(spans, span{since, turn.at}.widened(timeout, 0))
+		}
+		if since = turn.at; turn.open {
+			open++
+		} else {
+			open--
+		}
+	}
+	return spans
 }
