@@ -108,7 +108,7 @@ func (s *stream) sung(l *life, at instant, err error) {
 func (s *stream) unanswered(at instant, err error) {
 	s.canary.lost.Store(s.canary.reported.Load() >= int64(at))
 	if s.breaker == nil {
-		s.silent.Store(true)
+		s.hush()
 	} else {
 		s.breaker.trip(at, err)
 	}
@@ -134,6 +134,18 @@ func (s *stream) answeredAt(at instant) {
 	case s.silent.Load():
 		s.hasten()
 	}
+}
+
+// hush has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
+func (s *stream) hush() {
+	if b := s.breaker; b != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.gone {
+			return
+		}
+	}
+	s.silent.Store(true)
 }
 
 // mute has the stream silent for good: its Redis is closed, and so is the breaker's chance to end that.

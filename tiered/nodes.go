@@ -49,11 +49,14 @@ func (r *Redis) breakerOf(cluster *redis.ClusterClient, node *redis.Client, key 
 	made := &breaker{redis: r, addr: func() string { return addr }, left: func() { masters.Delete(addr) }}
 	made.probe = func(ctx context.Context) error {
 		cluster.ReloadState(ctx) // by itself the client wouldn't soon look who took over
-		now, err := cluster.MasterForKey(ctx, key)
-		if err == nil && now.Options().Addr != addr {
+		current, err := cluster.MasterForKey(ctx, key) // not node, which the client closes if it is out of the Cluster for a while
+		switch {
+		case err != nil:
+			return err
+		case current.Options().Addr != addr:
 			return errGone
 		}
-		return r.probe(ctx, node)
+		return r.probe(ctx, current)
 	}
 	b, _ := masters.LoadOrStore(addr, made)
 	return b.(*breaker)

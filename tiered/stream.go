@@ -147,7 +147,7 @@ func (s *stream) ended(ctx context.Context, l *life, err error) {
 	}
 	// A server that can't be reached answers nobody, unless it has answered the caches' client since.
 	if !l.reached() && s.canary.answered.Load() < int64(s.health.downSince(at)) {
-		s.silent.Store(true)
+		s.hush()
 	}
 	s.down(at, err)
 	if l.began || !l.reached() {

@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -119,5 +120,37 @@ func TestClusterDownAtFirst(t *testing.T) {
 	l := listen(t, client, alert())
 	if l.Status() == nil {
 		t.Error("status is nil")
+	}
+}
+
+// Where a node left the Cluster for a while go-redis has closed its client: the breaker asks through that of now.
+func TestBreakerOfANodeThatCameBack(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	l := listen(t, c.Client(t), RedisOptions{Invalidation: None, Heartbeat: 50 * time.Millisecond, Timeout: 5 * time.Second})
+	earlier := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()})
+	node, err := earlier.MasterForKey(t.Context(), "tc:c:k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := l.breakerOf(l.client.(*redis.ClusterClient), node, "tc:c:k")
+	if err := earlier.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !b.trip(now(), io.EOF) {
+		t.Fatal("it isn't open")
+	}
+	eventually(t, "the node is asked again", func() bool { return !b.isOpen() })
+}
+
+// A stream that ends as its node leaves the Cluster says nothing of who has the keys now.
+func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
+	l := listen(t, redistest.Start(t).Client(t), quick())
+	s := l.streams.only
+	l.proven(t)
+	s.breaker.leave()
+	s.ended(t.Context(), newLife(s), io.EOF)
+	if s.silent.Load() {
+		t.Error("what can't be proved may be served, for good")
 	}
 }
