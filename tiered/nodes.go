@@ -49,7 +49,8 @@ func (r *Redis) breakerOf(cluster *redis.ClusterClient, node *redis.Client, key 
 	made := &breaker{redis: r, addr: func() string { return addr }, left: func() { masters.Delete(addr) }}
 	made.probe = func(ctx context.Context) error {
 		cluster.ReloadState(ctx) // by itself the client wouldn't soon look who took over
-		current, err := cluster.MasterForKey(ctx, key) // not node, which the client closes if it is out of the Cluster for a while
+		// Not node: the client closes that if it is out of the Cluster for a while, and has another one afterwards.
+		current, err := cluster.MasterForKey(ctx, key)
 		switch {
 		case err != nil:
 			return err

@@ -204,9 +204,9 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 		case a.err != nil:
 			continue
 		default:
-			if b, err := a.cmd.(*redis.StringCmd).Bytes(); err == nil { // else redis.Nil
-				was = debts[i].outdates(b)
-			}
+			// Nothing is deleted too: a server that was demoted refuses that. Its master may well have something.
+			b, _ := a.cmd.(*redis.StringCmd).Bytes()
+			was = debts[i].outdates(b)
 		}
 		if done[i] = !was.there; was.there {
 			places, were = append(places, i), append(were, was)
@@ -241,7 +241,8 @@ func (d debt) outdates(b []byte) seen {
 	return seen{there: true, bytes: string(b[:frameHead]), head: true}
 }
 
-// retracting deletes what is still what was seen, or marks it as expired with ARGV[3]. What is no string was no string then.
+// retracting deletes what is still what was seen, or marks it as expired with ARGV[3]. What is no
+// string is another program's, whenever that came.
 const retracting = `local v=redis.pcall('GETRANGE',KEYS[1],0,ARGV[2])
 if type(v)=='string' and v~=ARGV[1] then return 0 end
 if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SETRANGE',KEYS[1],ARGV[4],ARGV[3]) end

@@ -188,3 +188,34 @@ func TestReplayFollowsALateSet(t *testing.T) {
 		t.Errorf("Redis has %q", got)
 	}
 }
+
+// What a server that was demoted doesn't have may well be in its master: with a replay there the change isn't made up for.
+func TestReplayOnADemotedServer(t *testing.T) {
+	ctx := t.Context()
+	for name, change := range map[string]func(c *tiered.Cache[string]) error{
+		"Set":    func(c *tiered.Cache[string]) error { return c.Set(ctx, "k", "queued") },
+		"Delete": func(c *tiered.Cache[string]) error { return c.Delete(ctx, "k") },
+		"Expire": func(c *tiered.Cache[string]) error { return c.Expire(ctx, "k") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			master, demoted := redistest.Start(t), redistest.Start(t)
+			b := newProcess(t, master, lively(tiered.Tracking), longLived)
+			if err := b.Set(ctx, "k", "old"); err != nil {
+				t.Fatal(err)
+			}
+			a := newOutpost(t, demoted, lively(tiered.Tracking))
+			demoted.Do("REPLICAOF", "127.0.0.1", 1)
+			queued(t, change(a.Cache))
+			before := calls(demoted, "pttl")
+			waitFor(t, func() bool { return calls(demoted, "pttl") > before+3 || a.Stats().Queued == 0 }) // replays
+			a.proxy.SetUpstream(master.Addr())
+			a.proxy.Cut()
+			a.replays(t)
+			if got := stored(master, "k"); got == "old" && name != "Expire" {
+				t.Errorf("Redis has %q", got)
+			}
+			follows(t, b, "k", "")
+			follows(t, a.Cache, "k", "")
+		})
+	}
+}
