@@ -50,12 +50,22 @@ func (t *tags) open(ctx context.Context) (s stamp, err error) {
 	}
 	r := t.ledger.redis
 	_, cluster := r.client.(*redis.ClusterClient)
-	if (cluster || r.streams.only.deaf) && !r.options.Strict {
-		last.era.proof.Store(newProof(now().add(r.options.Heartbeat)))
-		t.now.Store(last)
+	if (cluster || r.streams.only.deaf) && !r.options.Strict && t.prolong(last) {
 		err = nil
 	}
 	return *last, err
+}
+
+// prolong makes the stamp that was last known do for a while, unless its era was heard to be over meanwhile.
+func (t *tags) prolong(last *stamp) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last.era.over.Load() {
+		return false
+	}
+	last.era.proof.Store(newProof(now().add(t.ledger.redis.options.Heartbeat)))
+	t.now.Store(last)
+	return true
 }
 
 // lastKnown is the stamp of a load that can't ask the ledger. Before anything is known it is of an era that stands for
@@ -120,8 +130,13 @@ func (t *tags) learn(id eraID, p *proof) *era {
 func (t *tags) clear(ctx context.Context) (err error) {
 	if t.ledger != nil {
 		mark := t.backlog.mark()
-		err = t.backlog.cleared(mark, t.ledger.clear(ctx))
+		if err = t.ledger.clear(ctx); err != nil {
+			err = t.backlog.queueClear(err) // before anything is forgotten here, see consult
+		}
 		t.heardEra()
+		if err == nil {
+			t.backlog.pay(func() { t.backlog.payClear(mark) }) // reads rely on Redis again
+		}
 		return err
 	}
 	t.mu.Lock()

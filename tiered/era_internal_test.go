@@ -1,0 +1,167 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+// interlude is a go-redis hook that has something happen once the server has replied to who asks for the era, and before
+// they know. It happens once.
+type interlude struct {
+	happen atomic.Pointer[func(cmd redis.Cmder)]
+}
+
+func (i *interlude) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (i *interlude) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (i *interlude) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if cmd.Name() == "eval" && slices.ContainsFunc(cmd.Args(), isEra) {
+			if happen := i.happen.Swap(nil); happen != nil {
+				(*happen)(cmd)
+				err = cmd.Err()
+			}
+		}
+		return err
+	}
+}
+
+func isEra(arg any) bool {
+	s, ok := arg.(string)
+	return ok && strings.HasPrefix(s, "tc:test!era")
+}
+
+// next has f happen.
+func (i *interlude) next(f func(cmd redis.Cmder)) { i.happen.Store(&f) }
+
+func one(context.Context, *Entry[string]) (string, error) { return "v", nil }
+
+// An era that another process ended before this one has it as its own ends with this process's next Clear too, for who
+// depends on it.
+func TestEraThatWasOutdatedWhenItWasLearned(t *testing.T) {
+	ctx := t.Context()
+	s := redistest.Start(t)
+	client := s.Client(t)
+	var learning interlude
+	client.AddHook(&learning)
+	c, other := openListening(t, client, PubSub), openListening(t, s.Client(t), PubSub) // where the load's own store isn't heard of
+	if _, err := c.tags.current(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c.tags.heardCount() // so that the load asks for its place once it knows that there is no value
+	learning.next(func(redis.Cmder) {
+		before := c.tags.heardOf()
+		if err := other.Clear(ctx); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "the Clear is heard of", func() bool { return c.tags.heardOf() > before })
+	})
+	if v, err := c.GetOrLoad(ctx, "k", one); v != "v" || err != nil {
+		t.Fatalf("%q, %v", v, err)
+	}
+	s.Do("CONFIG", "SET", "maxmemory", 1)
+	if err := c.Clear(ctx); !errors.Is(err, ErrQueued) {
+		t.Fatalf("a Clear that Redis refuses: %v", err)
+	}
+	if v, err := c.Get(ctx, "k"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("after the Clear: %q, %v", v, err)
+	}
+}
+
+// openListening makes a cache on a server, as another process would have it.
+func openListening(t *testing.T, client redis.UniversalClient, how Invalidation) *Cache[string] {
+	t.Helper()
+	r, err := NewRedis(client, RedisOptions{Invalidation: how, Timeout: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(Options[string]{Name: "test", Redis: r, Policy: Policy{TTL: time.Hour}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(c.Close(), r.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// heardOf is how often an era's end was heard of.
+func (t *tags) heardOf() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.erasHeard
+}
+
+// A Set whose place among the invalidations can't be had, while the last era that was known is being ended, isn't there.
+func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
+	ctx := t.Context()
+	s := redistest.Start(t)
+	client := s.Client(t)
+	var learning interlude
+	client.AddHook(&learning)
+	c, other := openListening(t, client, None), openListening(t, s.Client(t), None)
+	if err := c.Set(ctx, "other", "v"); err != nil {
+		t.Fatal(err)
+	}
+	learning.next(func(cmd redis.Cmder) {
+		if err := other.Clear(ctx); err != nil {
+			t.Error(err)
+		}
+		c.tags.heardEra()
+		cmd.SetErr(io.EOF)
+	})
+	err := c.Set(ctx, "k", "v")
+	if v, missing := c.Get(ctx, "k"); err == nil && (v != "v" || missing != nil) || err != nil && !errors.Is(err, ErrQueued) {
+		t.Errorf("Set: %v, and then %q, %v", err, v, missing)
+	}
+}
+
+// Reads rely on Redis again when the process has forgotten what it knew before the Clear, and not before.
+func TestClearForgetsBeforeReadsRelyOnRedis(t *testing.T) {
+	ctx := t.Context()
+	s := redistest.Start(t)
+	c := openListening(t, s.Client(t), PubSub)
+	if err := c.Set(ctx, "k", "old"); err != nil {
+		t.Fatal(err)
+	}
+	c.backlog.ledger.Lock() // no replay
+	defer c.backlog.ledger.Unlock()
+	s.Do("CONFIG", "SET", "maxmemory", 1)
+	if err := c.Clear(ctx); !errors.Is(err, ErrQueued) {
+		t.Fatalf("a Clear that Redis refuses: %v", err)
+	}
+	if _, err := c.tags.current(ctx); err != nil { // Redis still has the old era
+		t.Fatal(err)
+	}
+	s.Do("CONFIG", "SET", "maxmemory", 0)
+	c.tags.mu.Lock()
+	cleared := make(chan error, 1)
+	go func() { cleared <- c.Clear(ctx) }()
+	for deadline := time.Now().Add(500 * time.Millisecond); c.backlog.waiting() > 0 && time.Now().Before(deadline); {
+		runtime.Gosched()
+	}
+	v, err := c.Get(ctx, "k")
+	c.tags.mu.Unlock()
+	if err := <-cleared; err != nil {
+		t.Error(err)
+	}
+	if !errors.Is(err, ErrNotFound) {
+		t.Errorf("after a Clear that was queued: %q, %v", v, err)
+	}
+}
