@@ -147,13 +147,9 @@ func (b *backlog) written(keys []string, expire bool, mark uint64) {
 	b.count()
 }
 
-// invalidated notes what became of an invalidation of tags, and returns its error.
-func (b *backlog) invalidated(names []string, mark uint64, err error) error {
-	if err == nil {
-		b.pay(func() { b.payTags(names, mark) })
-		return nil
-	}
-	return b.queue(err, func(number uint64) {
+// queueTags queues an invalidation of tags that failed, and returns its error.
+func (b *backlog) queueTags(names []string, cause error) error {
+	return b.queue(cause, func(number uint64) {
 		if b.clear > 0 {
 			b.clearAt(number) // another one, if that of now is under way
 			return
@@ -164,14 +160,8 @@ func (b *backlog) invalidated(names []string, mark uint64, err error) error {
 	})
 }
 
-// cleared notes what became of a Clear, and returns its error.
-func (b *backlog) cleared(mark uint64, err error) error {
-	if err == nil {
-		b.pay(func() { b.payClear(mark) })
-		return nil
-	}
-	return b.queue(err, b.clearAt)
-}
+// queueClear queues a Clear that failed, and returns its error.
+func (b *backlog) queueClear(cause error) error { return b.queue(cause, b.clearAt) }
 
 // clearAt is called with the lock.
 func (b *backlog) clearAt(number uint64) {

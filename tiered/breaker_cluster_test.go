@@ -10,22 +10,29 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
+// startHelplessCluster returns a Cluster that doesn't heal by itself.
+func startHelplessCluster(t *testing.T) *redistest.Cluster {
+	t.Helper()
+	cluster := redistest.StartCluster(t)
+	for _, addr := range cluster.Addrs() {
+		node := redis.NewClient(&redis.Options{Addr: addr})
+		for _, set := range [][2]string{{"cluster-replica-no-failover", "yes"}, {"cluster-require-full-coverage", "no"}} {
+			if err := node.ConfigSet(t.Context(), set[0], set[1]).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = node.Close()
+	}
+	return cluster
+}
+
 // A dead master takes only its own keys along.
 func TestBreakerOfOneMaster(t *testing.T) {
 	t.Cleanup(func() { waitFor(t, poolsAreGone) })
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			cluster := redistest.StartCluster(t)
-			for _, addr := range cluster.Addrs() { // it isn't to heal by itself
-				node := redis.NewClient(&redis.Options{Addr: addr})
-				for _, set := range [][2]string{{"cluster-replica-no-failover", "yes"}, {"cluster-require-full-coverage", "no"}} {
-					if err := node.ConfigSet(t.Context(), set[0], set[1]).Err(); err != nil {
-						t.Fatal(err)
-					}
-				}
-				_ = node.Close()
-			}
+			cluster := startHelplessCluster(t)
 			client := cluster.Client(t)
 			var told switches
 			o := quickToGiveUp(how)

@@ -2,6 +2,7 @@ package tiered_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,10 @@ import (
 )
 
 // asked is a go-redis hook that counts the commands for keys of the cache "test", and so neither canaries nor probes.
-type asked struct{ n atomic.Int64 }
+type asked struct {
+	n      atomic.Int64
+	prefix string // of the keys; "": all
+}
 
 func (a *asked) DialHook(next redis.DialHook) redis.DialHook { return next }
 
@@ -41,7 +45,7 @@ func (a *asked) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 
 func (a *asked) count(cmd redis.Cmder) {
 	for _, arg := range cmd.Args() {
-		if s, ok := arg.(string); ok && strings.HasPrefix(s, "tc:test") {
+		if s, ok := arg.(string); ok && strings.HasPrefix(s, cmp.Or(a.prefix, "tc:test")) {
 			a.n.Add(1)
 			return
 		}

@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -254,11 +255,12 @@ if n and n>=tonumber(ARGV[2]) then return 0 end
 redis.call('SET',KEYS[1],ARGV[1]..ARGV[2],'KEEPTTL')
 return 1`
 
-// invalidate makes what has one of the tags invalid.
-func (l *ledger) invalidate(ctx context.Context, tags []string) error {
+// invalidate makes what has one of the tags invalid. It returns the tags for which that is done, and those for which it
+// failed.
+func (l *ledger) invalidate(ctx context.Context, tags []string) (done, failed []string, err error) {
 	era, count, _, err := l.open(ctx, 1)
 	if err != nil {
-		return err
+		return nil, tags, err
 	}
 	keys := l.tagKeys(tags)
 	answers := l.redis.do(ctx, request{
@@ -269,9 +271,15 @@ func (l *ledger) invalidate(ctx context.Context, tags []string) error {
 		},
 	})
 	for i, a := range answers {
-		if a.err != nil {
-			return fmt.Errorf("%w (tag %q)", a.err, tags[i])
+		if a.err == nil {
+			done = append(done, tags[i])
+			continue
 		}
+		failed = append(failed, tags[i])
+		err = cmp.Or(err, fmt.Errorf("%w (tag %q)", a.err, tags[i]))
 	}
-	return l.redis.publish(ctx, append(keys, l.count))
+	if untold := l.redis.publish(ctx, append(keys, l.count)); untold != nil {
+		return nil, tags, cmp.Or(err, untold)
+	}
+	return done, failed, err
 }

@@ -99,10 +99,13 @@ func (t *tiers[T]) replayLedger(ctx context.Context) {
 		b.pay(func() { b.payClear(number) })
 		b.done.Add(1)
 	}
-	if len(tags) > 0 && t.tags.ledger.invalidate(ctx, tags) == nil {
-		t.tags.invalidated(tags)
-		b.pay(func() { b.payTags(tags, number) })
-		b.done.Add(uint64(len(tags)))
+	if len(tags) == 0 {
+		return
+	}
+	if done, _, _ := t.tags.ledger.invalidate(ctx, tags); len(done) > 0 {
+		t.tags.invalidated(done)
+		b.pay(func() { b.payTags(done, number) })
+		b.done.Add(uint64(len(done)))
 	}
 }
 

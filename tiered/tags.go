@@ -235,11 +235,17 @@ func (t *tags) drop(tag string) {
 
 // invalidate makes all that has one of the tags invalid, and whatever a load that began before may bring.
 func (t *tags) invalidate(ctx context.Context, names []string) (err error) {
-	if t.ledger != nil {
-		mark := t.backlog.mark()
-		err = t.backlog.invalidated(names, mark, t.ledger.invalidate(ctx, names)) // before anything is forgotten here, see consult
+	if t.ledger == nil {
+		t.invalidated(names)
+		return nil
+	}
+	mark := t.backlog.mark()
+	done, failed, err := t.ledger.invalidate(ctx, names)
+	if err != nil {
+		err = t.backlog.queueTags(failed, err) // before anything is forgotten here, see consult
 	}
 	t.invalidated(names)
+	t.backlog.pay(func() { t.backlog.payTags(done, mark) }) // reads rely on Redis again
 	return err
 }
 
