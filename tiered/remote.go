@@ -227,7 +227,8 @@ func (m *remote[T]) settle(ctx context.Context, q request) []answer {
 			changed = append(changed, q.keys[i])
 		}
 	}
-	if err := m.redis.publish(ctx, changed); err != nil {
+	// Another master of a Cluster that didn't answer in time takes none from the others' changes.
+	if err := m.redis.publish(context.WithoutCancel(ctx), changed); err != nil {
 		for i := range answers {
 			answers[i].err = errors.Join(answers[i].err, err)
 		}
