@@ -80,9 +80,10 @@ func (t *tiers[T]) replay(ctx context.Context) {
 	keys := slices.Collect(maps.Keys(b.keys))
 	b.mu.Unlock()
 	for batch := range slices.Chunk(keys, replayBatch) {
-		if !t.replayKeys(ctx, batch) {
+		if ctx.Err() != nil {
 			return
 		}
+		t.replayKeys(ctx, batch)
 	}
 }
 
@@ -109,8 +110,9 @@ func (t *tiers[T]) replayLedger(ctx context.Context) {
 	}
 }
 
-// replayKeys answers false if Redis has answered for none of the keys.
-func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {
+// replayKeys is replay for some keys. Where their servers don't answer other keys' may: a breaker sees to it that this
+// isn't waited for each time.
+func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) {
 	var changes []change[T]
 	holds := make([]hold[T], len(keys))
 	for i, key := range keys {
@@ -123,7 +125,7 @@ func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {
 		}
 	}
 	if len(changes) == 0 {
-		return false
+		return
 	}
 	// With the turns of the keys no write of this process can be under way, nor begin. They are given back even if a
 	// call to Redis still is: it would find that what it is to delete isn't there any more.
@@ -131,7 +133,6 @@ func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {
 	defer turns.done()
 	defer turns.done()
 	t.makeUp(ctx, inTurn)
-	return true
 }
 
 // makeUp has the keys in turn hold nothing that is older than what is queued for them.

@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -153,4 +154,53 @@ func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
 	if s.silent.Load() {
 		t.Error("what can't be proved may be served, for good")
 	}
+}
+
+// A master that doesn't answer keeps none of the others' keys in the queue, however many of its own are in it.
+func TestReplayOfOtherMastersKeys(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	client := cluster.Client(t)
+	if err := client.ForEachShard(t.Context(), func(ctx context.Context, node *redis.Client) error {
+		return node.ConfigSet(ctx, "cluster-replica-no-failover", "yes").Err()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c := openListening(t, client, Tracking)
+	if _, err := c.tags.current(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r, b := c.remote.redis, c.backlog
+	dead := cluster.Masters()[0]
+	debts, theirs, others := make(map[string]debt), 0, 0
+	for i := 0; theirs < maxQueuedKeys-1 || others == 0; i++ {
+		key := fmt.Sprint("k", i)
+		node, err := client.MasterForKey(t.Context(), c.remote.space+key)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case node.Options().Addr != dead.Addr() && others == 0:
+			others++
+		case node.Options().Addr == dead.Addr() && theirs < maxQueuedKeys-1:
+			theirs++
+		default:
+			continue
+		}
+		debts[key] = debt{number: 1}
+	}
+	dead.Freeze()
+	defer dead.Thaw()
+	(*r.streams.topology.streams.Load())[dead.Addr()].breaker.trip(now(), io.EOF)
+	queue := func(debts map[string]debt) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.keys = debts
+		b.count()
+	}
+	queue(debts)
+	c.replay(t.Context())
+	if n := b.waiting(); n != theirs {
+		t.Errorf("%d are queued after a replay, want the %d of the master that doesn't answer", n, theirs)
+	}
+	queue(map[string]debt{})
 }
