@@ -78,7 +78,7 @@ func (b *backlog) queue(cause error, add func(number uint64)) error {
 	b.number++
 	add(b.number)
 	if len(b.keys) > maxQueuedKeys || len(b.tags) > maxQueuedTags {
-		clear(b.keys)
+		b.keys = make(map[string]debt) // an emptied one would keep its memory
 		b.clearAt(b.number)
 	}
 	b.count()
@@ -166,7 +166,7 @@ func (b *backlog) queueClear(cause error) error { return b.queue(cause, b.clearA
 // clearAt is called with the lock.
 func (b *backlog) clearAt(number uint64) {
 	b.clear = number
-	clear(b.tags)
+	b.tags = make(map[string]uint64)
 }
 
 // pay has f take off what needs no replay any more.

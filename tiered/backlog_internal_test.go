@@ -2,6 +2,8 @@ package tiered
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -84,4 +86,28 @@ func TestQueuedDuringAReplay(t *testing.T) {
 	if err := b.failed([]string{"k"}, false, cause); err != cause || b.waiting() != 0 {
 		t.Errorf("closed: %v, %d", err, b.waiting())
 	}
+}
+
+// What was too much to be queued leaves no memory behind.
+func TestMemoryOfAFullQueue(t *testing.T) {
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	b := newBacklog(&Redis{timeout: time.Second}, func() bool { return true }, nil)
+	before := heap()
+	keys := make([]string, 300_000)
+	for i := range keys {
+		keys[i] = fmt.Sprint(i)
+	}
+	if err := b.failed(keys, false, errors.New("down")); !errors.Is(err, ErrQueued) || b.waiting() != 1 {
+		t.Errorf("%v, %d queued", err, b.waiting())
+	}
+	keys = nil
+	if grown := heap() - before; grown > 2<<20 {
+		t.Errorf("%d bytes are left", grown)
+	}
+	runtime.KeepAlive(b)
 }
