@@ -222,13 +222,16 @@ func (m *remote[T]) settle(ctx context.Context, q request) []answer {
 		return answers
 	}
 	var changed []string
+	telling := ctx
 	for i, a := range answers {
 		if !spared(a.err) {
 			changed = append(changed, q.keys[i])
 		}
+		if a.err == nil {
+			telling = context.WithoutCancel(ctx) // it may be over: another master of a Cluster didn't answer in time
+		}
 	}
-	// Another master of a Cluster that didn't answer in time takes none from the others' changes.
-	if err := m.redis.publish(context.WithoutCancel(ctx), changed); err != nil {
+	if err := m.redis.publish(telling, changed); err != nil {
 		for i := range answers {
 			answers[i].err = errors.Join(answers[i].err, err)
 		}
