@@ -98,14 +98,16 @@ func TestMemoryOfAFullQueue(t *testing.T) {
 	}
 	b := newBacklog(&Redis{timeout: time.Second}, func() bool { return true }, nil)
 	before := heap()
-	keys := make([]string, 300_000)
-	for i := range keys {
-		keys[i] = fmt.Sprint(i)
+	fail := func() error {
+		keys := make([]string, 300_000)
+		for i := range keys {
+			keys[i] = fmt.Sprint(i)
+		}
+		return b.failed(keys, false, errors.New("down"))
 	}
-	if err := b.failed(keys, false, errors.New("down")); !errors.Is(err, ErrQueued) || b.waiting() != 1 {
+	if err := fail(); !errors.Is(err, ErrQueued) || b.waiting() != 1 {
 		t.Errorf("%v, %d queued", err, b.waiting())
 	}
-	keys = nil
 	if grown := heap() - before; grown > 2<<20 {
 		t.Errorf("%d bytes are left", grown)
 	}
