@@ -15,9 +15,9 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// note is of what happens on a busy machine even if no fault is under way: a time in which one of a worker's caches
-// counted errors of Redis or spared it, and so may have loaded without a lease, or said that it served what it couldn't verify. Notes
-// are written at once, since workers are killed.
+// note is of what happens on a busy machine even if no fault is under way, or after one: a time in which one of a worker's
+// caches counted errors of Redis, spared it, or had writes queued, and so may have loaded without a lease or voided one, or said
+// that it served what it couldn't verify. Notes are written at once, since workers are killed.
 type note struct {
 	history.Window
 	Unverified bool
@@ -39,7 +39,7 @@ func (w *worker) watch(ctx context.Context) {
 		for i, m := range w.members {
 			s := m.cache.Stats()
 			window := history.Window{Process: m.process, Start: from, End: to}
-			if s.RedisErrors+s.Spared != before[i].RedisErrors+before[i].Spared {
+			if s.Queued > 0 || s.RedisErrors+s.Spared+s.Replayed != before[i].RedisErrors+before[i].Spared+before[i].Replayed {
 				_ = json.NewEncoder(file).Encode(note{Window: window})
 			}
 			if s.Unverified != before[i].Unverified {

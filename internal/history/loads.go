@@ -9,7 +9,8 @@ import (
 )
 
 // checkLoads checks G4: of two loads of one key the second begins after the first has ended, or after its lease has if
-// nobody saw it end. (A lease is extended while its load runs.) A write voids a lease, a fault may.
+// nobody saw it end. (A lease is extended while its load runs.) A write voids a lease, an invalidation of what is
+// replaced, too; a fault may.
 func (c *checker) checkLoads() {
 	loads := map[string][]*Op{}
 	for i := range c.record.Ops {
@@ -19,12 +20,12 @@ func (c *checker) checkLoads() {
 	}
 	voids := newVoids(c.record)
 	for key, l := range loads {
-		slices.SortFunc(l, func(a, b *Op) int {
-			return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.ID, b.ID))
-		})
+		slices.SortFunc(l, byStart)
 		c.checkKeyLoads(l, voids.of(key))
 	}
 }
+
+func byStart(a, b *Op) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.ID, b.ID)) }
 
 // checkKeyLoads takes the loads of one key in the order in which they began. Of those that still run when another
 // begins it looks at the latest only: what excuses that one excuses the others.
@@ -57,11 +58,14 @@ func (c *checker) leaseEnd(load *Op) int64 {
 type voids struct {
 	record            *Record
 	keys              map[string]spans
+	tags              map[string]spans
+	makes             map[string][]*Op // by key, in the order in which they began: what has tags
 	clears, disturbed spans
 }
 
 func newVoids(r *Record) *voids {
-	keys := map[string][]span{}
+	v := &voids{record: r, makes: make(map[string][]*Op)}
+	keys, tags := map[string][]span{}, map[string][]span{}
 	var clears, disturbed []span
 	for i := range r.Ops {
 		op := &r.Ops[i]
@@ -69,9 +73,16 @@ func newVoids(r *Record) *voids {
 		if op.End == 0 {
 			s.to = math.MaxInt64
 		}
+		if op.makes() && len(op.Tags) > 0 {
+			v.makes[op.Key] = append(v.makes[op.Key], op)
+		}
 		switch op.Kind {
 		case Set, Delete, Expire:
 			keys[op.Key] = append(keys[op.Key], s)
+		case InvalidateTags:
+			for _, tag := range op.Tags {
+				tags[tag] = append(tags[tag], s)
+			}
 		case Clear:
 			clears = append(clears, s)
 		}
@@ -79,25 +90,55 @@ func newVoids(r *Record) *voids {
 	for _, w := range r.Disturbed {
 		disturbed = append(disturbed, span{w.Start, w.End})
 	}
-	v := &voids{record: r, keys: make(map[string]spans, len(keys)), clears: newSpans(clears), disturbed: newSpans(disturbed)}
-	for key, s := range keys {
-		v.keys[key] = newSpans(s)
+	v.clears, v.disturbed = newSpans(clears), newSpans(disturbed)
+	v.keys, v.tags = spansOf(keys), spansOf(tags)
+	for _, makes := range v.makes {
+		slices.SortFunc(makes, byStart)
 	}
 	return v
 }
 
-func (v *voids) of(key string) keyVoids { return keyVoids{v, v.keys[key]} }
+func spansOf(lists map[string][]span) map[string]spans {
+	m := make(map[string]spans, len(lists))
+	for name, list := range lists {
+		m[name] = newSpans(list)
+	}
+	return m
+}
+
+func (v *voids) of(key string) keyVoids { return keyVoids{v, v.keys[key], v.makes[key]} }
 
 // keyVoids are the voids of one key.
 type keyVoids struct {
 	*voids
 	writes spans
+	makes  []*Op
+}
+
+// replaces is how many of the latest values with tags may be the one that a load is to replace: some are stored late.
+const replaces = 2
+
+// outdated answers whether the value that the first load was to replace may have been invalidated by its tags: then a load
+// that begins after that isn't to wait for one that began before.
+func (v keyVoids) outdated(first *Op, held span) bool {
+	if first.End != 0 {
+		held.to = min(held.to, first.End)
+	}
+	n, _ := slices.BinarySearchFunc(v.makes, first, byStart)
+	for _, op := range v.makes[max(0, n-replaces):n] {
+		for _, tag := range op.Tags {
+			if v.tags[tag].overlap(held) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // excuse answers whether the first load's lease may have been lost before the second load began.
 func (v keyVoids) excuse(first, second *Op) bool {
 	delta, slack := int64(v.record.Delta), int64(v.record.Slack)
 	held := span{first.Start - slack, second.Start}
-	return v.writes.overlap(held) || v.clears.overlap(held) ||
+	return v.writes.overlap(held) || v.clears.overlap(held) || v.outdated(first, held) ||
 		v.disturbed.overlap(span{first.Start - delta - slack, second.Start + slack})
 }

@@ -22,6 +22,17 @@ func TestOneLoad(t *testing.T) {
 	disturbed := func(start, end int64) func(*run) {
 		return func(r *run) { r.Disturbed = []history.Window{{Process: 5, Start: start, End: end}} }
 	}
+	outdate := func(tags ...string) func(*run) { // one value after the other has a tag, and then "t" is invalidated
+		return func(r *run) {
+			for i, tag := range tags {
+				at := int64(10 * i)
+				r.Ops = append(r.Ops, history.Op{
+					ID: int64(10 + i), Process: 3, Kind: history.Set, Key: "k", Tags: []string{tag}, Start: at, End: at + 1, OK: true,
+				})
+			}
+			r.Ops = append(r.Ops, history.Op{ID: 9, Process: 3, Kind: history.InvalidateTags, Tags: []string{"t"}, Start: 1020, End: 1030})
+		}
+	}
 	for _, c := range []struct {
 		name string
 		edit func(*run)
@@ -41,6 +52,8 @@ func TestOneLoad(t *testing.T) {
 		{"an expire", write(history.Expire, "k", 1020, 1030), ""},
 		{"a clear", write(history.Clear, "", 1020, 1030), ""},
 		{"tags", write(history.InvalidateTags, "", 1020, 1030), "G4"},
+		{"a tag of what is replaced", outdate("u", "t"), ""},
+		{"a tag of what was replaced before", outdate("t", "u", "u", "u"), "G4"},
 		{"a delete of another key", write(history.Delete, "l", 1020, 1030), "G4"},
 		{"a delete before it", write(history.Delete, "k", 900, 1000-slack-1), "G4"},
 		{"a delete just before it", write(history.Delete, "k", 900, 1000-slack), ""},
