@@ -122,6 +122,18 @@ func TestChecks(t *testing.T) {
 				spells: []span{{14 * s, 16 * s}},
 			},
 		},
+		"a stale value while the source fails": {
+			scenario: Scenario{broken: source},
+			evidence: evidence{calls: []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)}, spells: []span{{14 * s, 16 * s}}},
+			want:     "policy",
+		},
+		"the same on a machine that is too busy": {
+			scenario: Scenario{broken: source},
+			evidence: evidence{
+				calls:  []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)},
+				spells: []span{{14 * s, 16 * s}}, noise: timeout,
+			},
+		},
 		"Strict": {
 			evidence: evidence{
 				calls:  []call{read(strict, key, 9*s, 8*s), read(strict, key, 15*s, 0).failed(errSource)},

@@ -90,6 +90,9 @@ func (e *evidence) reliable(c *call, last time.Duration) bool {
 	switch {
 	case e.scenario.broken == source, c.end < e.fault.start:
 		since := span{last, c.end}
+		if e.noise >= timeout && !e.heard(c) {
+			return false // the machine may have kept Redis from answering
+		}
 		return !slices.ContainsFunc(e.deaf[c.process], func(s span) bool { return s.widened(0, delta).overlaps(since) })
 	case c.end >= e.fault.end, e.scenario.patchy, c.member.strict:
 		return false
