@@ -69,7 +69,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	if o.Redis != nil {
 		t.remote = newRemote[T](o.Redis, o.Name, o.Codec, &t.stats)
 		t.maxKey -= len(t.remote.space)
-		t.tags = newTags(newLedger(o.Redis, o.Name))
+		t.tags = newTags(newLedger(o.Redis, o.Name, &t.stats))
 		t.backlog = newBacklog(o.Redis, t.startReplayer, o.Trace)
 		t.tags.backlog = t.backlog
 		t.local.strict = o.Redis.options.Strict

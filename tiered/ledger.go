@@ -25,6 +25,7 @@ import (
 // or the count all that the cache has (the one is never made without the other being new).
 type ledger struct {
 	redis *Redis
+	stats *counters
 	space string // what every key begins with
 	era   string
 	count string
@@ -37,9 +38,15 @@ const tagLife = 24 * time.Hour
 
 var errLedger = errors.New("tiered: redis: the cache's era is damaged")
 
-func newLedger(r *Redis, name string) *ledger {
+func newLedger(r *Redis, name string, stats *counters) *ledger {
 	space := r.prefix + name + "!"
-	return &ledger{redis: r, space: space, era: space + "era{" + name + "}", count: space + "count{" + name + "}"}
+	return &ledger{redis: r, stats: stats, space: space, era: space + "era{" + name + "}", count: space + "count{" + name + "}"}
+}
+
+func (l *ledger) do(ctx context.Context, q request) []answer {
+	answers := l.redis.do(ctx, q)
+	l.stats.countErrors(answers)
+	return answers
 }
 
 // opening reads the era and the count, begins new ones where one is lost or damaged, and steps on by ARGV[2].
@@ -52,7 +59,7 @@ return {e,n}`
 // open returns the era and, after step more invalidations, the count.
 func (l *ledger) open(ctx context.Context, step int) (era eraID, count uint64, p *proof, err error) {
 	fresh := newEraBytes()
-	a := l.redis.do(ctx, request{
+	a := l.do(ctx, request{
 		name: "open",
 		keys: []string{l.era},
 		command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
@@ -78,7 +85,7 @@ func (l *ledger) open(ctx context.Context, step int) (era eraID, count uint64, p
 
 // clear begins a new era.
 func (l *ledger) clear(ctx context.Context) error {
-	err := l.redis.do(ctx, request{
+	err := l.do(ctx, request{
 		name: "clear",
 		keys: []string{l.era},
 		command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
@@ -125,7 +132,7 @@ func (e *tagEntry) parse(value string) {
 // read returns the tags' records.
 func (l *ledger) read(ctx context.Context, tags []string) []tagEntry {
 	keys := l.tagKeys(tags)
-	answers := l.redis.do(ctx, request{
+	answers := l.do(ctx, request{
 		name: "tags",
 		keys: keys,
 		command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
@@ -159,7 +166,7 @@ return {v,tonumber(ARGV[3])}`
 func (l *ledger) enter(ctx context.Context, era eraID, tags []string, ttl time.Duration) ([]tagEntry, error) {
 	keys := l.tagKeys(tags)
 	life := max(tagLife, min(ttl, 1<<61)*2)
-	answers := l.redis.do(ctx, request{
+	answers := l.do(ctx, request{
 		name: "tags",
 		keys: keys,
 		command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
@@ -208,7 +215,7 @@ func (l *ledger) settle(ctx context.Context, era eraID, tags []string, entries [
 	for n, i := range open {
 		settling[n] = keys[i]
 	}
-	answers := l.redis.do(ctx, request{
+	answers := l.do(ctx, request{
 		name: "tags",
 		keys: settling,
 		command: func(ctx context.Context, c redis.Cmdable, n int) redis.Cmder {
@@ -263,7 +270,7 @@ func (l *ledger) invalidate(ctx context.Context, tags []string) (done, failed []
 		return nil, tags, err
 	}
 	keys := l.tagKeys(tags)
-	answers := l.redis.do(ctx, request{
+	answers := l.do(ctx, request{
 		name: "invalidate tags",
 		keys: keys,
 		command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {

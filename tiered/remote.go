@@ -62,7 +62,7 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy) []findi
 	answers := m.redis.do(ctx, m.request("get", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.Get(ctx, key)
 	}))
-	m.countErrors(answers)
+	m.stats.countErrors(answers)
 	findings := make([]finding[T], len(holds))
 	var foreign []int
 	for i, a := range answers {
@@ -95,25 +95,13 @@ func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []findi
 	answers := m.redis.do(ctx, m.request("pttl", theirs, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.PTTL(ctx, key)
 	}))
-	m.countErrors(answers)
+	m.stats.countErrors(answers)
 	for n, i := range foreign {
 		r := findings[i].record
 		if answers[n].err != nil {
 			findings[i].err = answers[n].err
 		} else if left := answers[n].cmd.(*redis.DurationCmd).Val(); left != -1 { // without expiry
 			r.freshUntil = min(r.freshUntil, now().add(left))
-		}
-	}
-}
-
-func (m *remote[T]) countErrors(answers []answer) {
-	for _, a := range answers {
-		switch {
-		case a.err == nil, errors.Is(a.err, context.Canceled):
-		case spared(a.err):
-			m.stats.spared.Add(1)
-		default:
-			m.stats.redisErrors.Add(1)
 		}
 	}
 }
@@ -217,7 +205,7 @@ func (m *remote[T]) replace(ctx context.Context, changes []change[T]) []answer {
 // settle makes a request that changes keys, and tells the others.
 func (m *remote[T]) settle(ctx context.Context, q request) []answer {
 	answers := m.redis.do(ctx, q)
-	m.countErrors(answers)
+	m.stats.countErrors(answers)
 	if m.redis.options.Invalidation != PubSub {
 		return answers
 	}
@@ -248,7 +236,7 @@ func (m *remote[T]) lease(ctx context.Context, keys []string, was []seen, l leas
 		}
 		return swap{was[i], value, l.ttl}.queue(ctx, to, keys[i])
 	}})
-	m.countErrors(answers)
+	m.stats.countErrors(answers)
 	return answers
 }
 
@@ -264,7 +252,7 @@ func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l lease) []a
 	answers := m.redis.do(ctx, request{name: "lease", keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return to.Eval(ctx, besideScript, keys[i:i+1], value, l.ttl.Milliseconds())
 	}})
-	m.countErrors(answers)
+	m.stats.countErrors(answers)
 	return answers
 }
 

@@ -1,6 +1,10 @@
 package tiered
 
-import "sync/atomic"
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
 
 // Stats counts what a cache did since New, in all its views together. The counters only grow; Entries and Cost are of
 // now.
@@ -13,7 +17,7 @@ type Stats struct {
 	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is no failure
 	Refreshes   uint64 // keys for which a load in the background was begun
 	Stale       uint64 // answers with a value past its TTL
-	RedisErrors uint64 // keys whose read from Redis, or write to it, failed or timed out
+	RedisErrors uint64 // keys, tags and eras whose read from Redis, or write to it, failed or timed out
 	Spared      uint64 // keys that Redis wasn't asked for, or told of, since it doesn't answer: no RedisErrors
 	CodecErrors uint64 // values that could not be encoded, and bytes in Redis that could not be decoded
 	// Entries that the local tier has but that may be older than Redis's, since invalidations are not proved to arrive:
@@ -38,6 +42,19 @@ type Stats struct {
 type counters struct {
 	remoteHits, misses, collapsed, loads, loadErrors, refreshes, stale, redisErrors, codecErrors atomic.Uint64
 	invalidations, spared, opened                                                                atomic.Uint64
+}
+
+// countErrors counts what Redis didn't answer, and what it wasn't asked.
+func (s *counters) countErrors(answers []answer) {
+	for _, a := range answers {
+		switch {
+		case a.err == nil, errors.Is(a.err, context.Canceled):
+		case spared(a.err):
+			s.spared.Add(1)
+		default:
+			s.redisErrors.Add(1)
+		}
+	}
 }
 
 // Stats returns the cache's counters.
