@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
+
+	"github.com/tiercache/tiercache/adapters/fibercache"
+	"github.com/tiercache/tiercache/adapters/httpcache"
+)
+
+const (
+	maxUpload  = 64 << 20 // bytes of a request's body, which Fiber collects before it is forwarded
+	maxCollect = 8 << 20  // bytes of an answer's body: what is longer is streamed, past the cache
+	maxHead    = 64 << 10 // bytes of a request's header
+)
+
+// app is Fiber's server with the ways of net/http's.
+type app struct{ fiber *fiber.App }
+
+// newApp is the proxy on Fiber: the cache goes before the handler that forwards.
+func newApp(cache *httpcache.Cache, o *origin) *app {
+	a := fiber.New(fiber.Config{
+		BodyLimit:                    maxUpload,
+		ReadBufferSize:               maxHead,
+		ReadTimeout:                  time.Minute,
+		DisablePreParseMultipartForm: true, // forms pass as they are
+		RequestMethods:               append(slices.Clone(fiber.DefaultMethods), "M-SEARCH", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"),
+	})
+	a.Use(fibercache.New(cache), (&forwarder{origin: o}).handle)
+	return &app{a}
+}
+
+// Serve returns nil where Shutdown ended it.
+func (a *app) Serve(l net.Listener) error {
+	return a.fiber.Listener(l, fiber.ListenConfig{DisableStartupMessage: true})
+}
+
+// Shutdown waits for the requests under way.
+func (a *app) Shutdown(ctx context.Context) error { return a.fiber.ShutdownWithContext(ctx) }
+
+// forwarder is what httputil.ReverseProxy is on net/http, without the switching of protocols, and without 1xx answers,
+// which fasthttp can't send.
+type forwarder struct{ origin *origin }
+
+func (f *forwarder) handle(c fiber.Ctx) error {
+	in, err := newRequest(c)
+	if err != nil {
+		return c.Status(http.StatusBadRequest).SendString(err.Error())
+	}
+	out := in.Clone(in.Context())
+	out.RequestURI = ""
+	dropHopByHop(out.Header)
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		out.Header.Del(name)
+	}
+	f.origin.rewrite(&httputil.ProxyRequest{In: in, Out: out})
+	if out.Header.Get("User-Agent") == "" {
+		out.Header.Set("User-Agent", "") // or the Transport would say its own
+	}
+	answer, err := f.origin.transport.RoundTrip(out)
+	if err == nil {
+		err = send(c, answer)
+	}
+	if err != nil {
+		code := status(in, err)
+		c.Response().Reset()
+		return c.Status(code).SendString(http.StatusText(code))
+	}
+	return nil
+}
+
+// newRequest copies everything: Fiber uses its own again when the handler has returned, and the Transport may still be
+// sending then.
+func newRequest(c fiber.Ctx) (*http.Request, error) {
+	target := string(c.Request().Header.RequestURI())
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		return nil, err
+	}
+	body := bytes.Clone(c.Request().Body()) // as it was sent; c.Body would undo a Content-Encoding
+	r, err := http.NewRequestWithContext(c.Context(), strings.Clone(c.Method()), target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.URL, r.RequestURI = u, target
+	r.Host = strings.Clone(c.Host())
+	r.RemoteAddr = c.RequestCtx().RemoteAddr().String()
+	for name, value := range c.Request().Header.All() {
+		r.Header.Add(string(name), string(value))
+	}
+	for _, name := range []string{"Host", "Content-Length", "Expect"} { // the Transport says them, or Fiber has dealt with it
+		r.Header.Del(name)
+	}
+	return r, nil
+}
+
+// send makes the origin's answer Fiber's. An error means that nothing was sent.
+func send(c fiber.Ctx, answer *http.Response) error {
+	dropHopByHop(answer.Header)
+	out := c.Response()
+	if err := sendHead(out, answer); err != nil {
+		return errors.Join(err, answer.Body.Close())
+	}
+	if live(answer) {
+		out.SetBodyStream(answer.Body, int(answer.ContentLength)) // which closes it
+		return nil
+	}
+	defer answer.Body.Close()
+	if c.Method() == http.MethodHead {
+		out.SkipBody = true
+		return nil
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return fmt.Errorf("the body broke off: %w", err)
+	}
+	out.SetBodyRaw(body)
+	return nil
+}
+
+// sendHead has fasthttp parse the head, which is the one way to give it a Date: its setters ignore the field, and the
+// cache couldn't tell how old an answer was when it came.
+func sendHead(out *fasthttp.Response, answer *http.Response) error {
+	if answer.Header.Get("Date") == "" {
+		answer.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	var head bytes.Buffer
+	fmt.Fprintf(&head, "HTTP/1.1 %03d %s\r\n", answer.StatusCode, http.StatusText(answer.StatusCode))
+	if err := answer.Header.Write(&head); err != nil {
+		return err
+	}
+	head.WriteString("\r\n")
+	if err := out.Header.Read(bufio.NewReaderSize(&head, head.Len())); err != nil {
+		return err
+	}
+	out.Header.ResetConnectionClose()
+	out.Header.SetNoDefaultContentType(true)
+	return nil
+}
+
+// live answers whether the body is to be sent while it comes. One of unknown length may be endless, unless the answer
+// says that it may be kept.
+func live(answer *http.Response) bool {
+	if answer.Request.Method == http.MethodHead || answer.ContentLength == 0 {
+		return false
+	}
+	if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") || answer.ContentLength > maxCollect {
+		return true
+	}
+	return answer.ContentLength < 0 && answer.Header.Get("Cache-Control") == "" && answer.Header.Get("Expires") == ""
+}
+
+// dropHopByHop removes the fields that are between two neighbours only (RFC 9110, section 7.6.1).
+func dropHopByHop(h http.Header) {
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range []string{
+		"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade",
+	} {
+		h.Del(name)
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// newCache says how long answers are kept. What an answer says of itself wins; this is for those that say nothing.
+func newCache(s settings, r *remote) (*httpcache.Cache, error) {
+	return httpcache.New(httpcache.Options{
+		Name:  "proxy",
+		Redis: r.tier,
+		TTL:   s.ttl,
+	})
+}
+
+// remote is the Redis behind the cache, or none.
+type remote struct {
+	client *redis.Client
+	tier   *tiered.Redis // nil: the cache is in this process's memory only
+}
+
+func openRedis(url string) (*remote, error) {
+	if url == "" {
+		return &remote{}, nil
+	}
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("-redis: %w", err)
+	}
+	client := redis.NewClient(o)
+	tier, err := tiered.NewRedis(client, tiered.RedisOptions{})
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return &remote{client: client, tier: tier}, nil
+}
+
+// Close closes what was opened.
+func (r *remote) Close() error {
+	if r.tier == nil {
+		return nil
+	}
+	return errors.Join(r.tier.Close(), r.client.Close())
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"time"
+)
+
+// origin is where requests are forwarded to.
+type origin struct {
+	url       *url.URL
+	host      string // that it is sent; empty: the client's
+	transport *http.Transport
+}
+
+func newOrigin(raw, host string) (*origin, error) {
+	if raw == "" {
+		return nil, errors.New("-origin is missing: say where to forward to, like http://localhost:8000")
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("-origin: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("-origin is %q: want http://host or https://host", raw)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("-origin is %q: want a scheme, a host and perhaps a path", u.Redacted())
+	}
+	return &origin{url: u, host: host, transport: newTransport()}, nil
+}
+
+// newTransport is what a proxy needs, which differs from http.DefaultTransport.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext, // a dead origin is known soon
+		TLSHandshakeTimeout: 5 * time.Second,
+		// Uvicorn and Node close a connection after 5 idle seconds. Whoever sends a request at that moment gets an
+		// error, and a POST can't be tried again: ours are closed before.
+		IdleConnTimeout:       4 * time.Second,
+		MaxIdleConnsPerHost:   256, // there is one host; the default is 2
+		ExpectContinueTimeout: time.Second,
+		ResponseHeaderTimeout: time.Minute,
+		DisableCompression:    true, // the client chooses the coding and undoes it, so bodies pass as they are
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// rewrite makes of a client's request the one that is forwarded. What the client says of X-Forwarded-* isn't believed.
+func (o *origin) rewrite(r *httputil.ProxyRequest) {
+	r.SetURL(o.url)
+	r.Out.Host = o.host
+	if o.host == "" {
+		r.Out.Host = r.In.Host
+	}
+	r.SetXForwarded()
+}
+
+// status is the answer to a client whose request the origin failed. Of a client that left there is nothing to say.
+func status(r *http.Request, err error) int {
+	if !errors.Is(err, context.Canceled) {
+		slog.WarnContext(r.Context(), "forwarding", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || timedOut(err) {
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusBadGateway
+}
+
+func timedOut(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// baseline has the verdicts of each server's tests, as they were when somebody last found them right.
+type baseline map[string]map[string]verdict
+
+// readBaseline reads a file of lines with a test's ID and a verdict for each of the servers. Without a file there is
+// nothing to compare with.
+func readBaseline(file string) (baseline, error) {
+	b := make(baseline)
+	for _, server := range servers {
+		b[server] = make(map[string]verdict)
+	}
+	content, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(content)) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] == "#" {
+			continue
+		}
+		if len(fields) != 1+len(servers) {
+			return nil, fmt.Errorf("%s: %q: want a test's ID and %d verdicts", file, line, len(servers))
+		}
+		for i, server := range servers {
+			b[server][fields[0]] = verdict(fields[1+i])
+		}
+	}
+	return b, nil
+}
+
+// set takes the verdicts of the tests that ran.
+func (b baseline) set(server string, verdicts map[string]verdict) {
+	for id, v := range verdicts {
+		if v != untested {
+			b[server][id] = v
+		}
+	}
+}
+
+func (b baseline) write(file string) error {
+	ids := make(map[string]bool)
+	for _, server := range servers {
+		for id := range b[server] {
+			ids[id] = true
+		}
+	}
+	var out bytes.Buffer
+	line := func(cells ...any) {
+		fmt.Fprintln(&out, strings.TrimRight(fmt.Sprintf("%-60s %-10s %-10s", cells...), " "))
+	}
+	line("# go run ./internal/conformance -update", servers[0], servers[1])
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		cells := []any{id}
+		for _, server := range servers {
+			v, ok := b[server][id]
+			if !ok {
+				v = untested
+			}
+			cells = append(cells, v)
+		}
+		line(cells...)
+	}
+	return os.WriteFile(file, out.Bytes(), 0o644)
+}

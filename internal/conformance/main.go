@@ -1,0 +1,136 @@
+// Command conformance runs http-cache-tests, the suite behind cache-tests.fyi, against examples/proxy on net/http and on
+// Fiber, and compares the verdicts with those of baseline.txt:
+//
+//	go run ./internal/conformance                  # what make conformance does
+//	go run ./internal/conformance -v               # with the message of each test that fails
+//	go run ./internal/conformance -ids vary,304-etag-update-response-ETag -server nethttp
+//	go run ./internal/conformance -update          # write baseline.txt anew
+//
+// It fails when a required or optimal test that passes in the baseline doesn't any more, twice in a row. The suite is
+// installed by npm into .conformance, where the logs of the servers are too.
+//
+// suite.go installs and runs; verdict.go scores as the suite's own pages do; expected.go lists the tests that are wrong;
+// baseline.go and report.go compare and print.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+// settings are what the flags say.
+type settings struct {
+	ids     []string // tests and groups; none: all
+	servers []string
+	verbose bool
+	update  bool
+	timeout time.Duration
+}
+
+func parse(args []string) (settings, error) {
+	var s settings
+	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
+	ids := flags.String("ids", "", "run only these tests or groups, and what they depend on: `ID,ID...`")
+	server := flags.String("server", "", "run only this one: `nethttp` or fiber")
+	flags.BoolVar(&s.verbose, "v", false, "say of each test that doesn't pass why; implied by -ids")
+	flags.BoolVar(&s.update, "update", false, "write the verdicts to the baseline")
+	flags.DurationVar(&s.timeout, "timeout", 5*time.Minute, "for everything, installing included")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	if flags.NArg() > 0 {
+		return s, fmt.Errorf("%q: only flags are understood", flags.Arg(0))
+	}
+	s.servers = servers
+	if *server != "" {
+		if !slices.Contains(servers, *server) {
+			return s, fmt.Errorf("-server is %q: want one of %s", *server, strings.Join(servers, ", "))
+		}
+		s.servers = []string{*server}
+	}
+	if *ids != "" {
+		s.ids, s.verbose = strings.Split(*ids, ","), true
+	}
+	return s, nil
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	s, err := parse(args)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("not done in %v", s.timeout))
+	defer cancel()
+	suite, err := install(ctx)
+	if err != nil {
+		return explained(ctx, err)
+	}
+	base, err := readBaseline(suite.baseline)
+	if err != nil {
+		return err
+	}
+
+	var regressed []string
+	var summaries []string
+	for _, server := range s.servers {
+		o, err := suite.run(ctx, server, s.ids)
+		if err != nil {
+			return explained(ctx, err)
+		}
+		r := newReport(server, o, base[server], s.ids)
+		if again := r.regressions(); len(again) > 0 {
+			fmt.Fprintf(out, "%s: once more, to rule out a hiccup: %s\n", server, strings.Join(again, " "))
+			second, err := suite.run(ctx, server, again)
+			if err != nil {
+				return explained(ctx, err)
+			}
+			o.replace(again, second)
+			r = newReport(server, o, base[server], s.ids)
+		}
+		r.write(out, s.verbose)
+		base.set(server, r.verdicts)
+		summaries = append(summaries, r.summary())
+		if len(r.regressions()) > 0 {
+			regressed = append(regressed, server)
+		}
+	}
+	if s.update {
+		if err := base.write(suite.baseline); err != nil {
+			return err
+		}
+	}
+	for _, line := range summaries {
+		fmt.Fprintln(out, line)
+	}
+	if len(regressed) > 0 && !s.update {
+		return fmt.Errorf("tests that passed don't any more on %s; if that is right, -update", strings.Join(regressed, " and "))
+	}
+	return nil
+}
+
+// explained says why ctx ended, if that is the reason for err.
+func explained(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
