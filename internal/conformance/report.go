@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // report compares a server's verdicts with its baseline.
@@ -12,176 +13,138 @@ type report struct {
 	outcome  *outcome
 	verdicts map[string]verdict
 	base     map[string]verdict
-	shown    map[string]bool // the tests that were asked for
+	ids      []string // the tests and groups that were asked for; none: all
 }
 
 func newReport(server string, o *outcome, base map[string]verdict, ids []string) *report {
-	r := &report{server: server, outcome: o, verdicts: o.verdicts(), base: base, shown: make(map[string]bool)}
-	for _, g := range o.Groups {
-		for _, t := range g.Tests {
-			r.shown[t.ID] = len(ids) == 0 || slices.Contains(ids, t.ID) || slices.Contains(ids, g.ID)
-		}
-	}
-	return r
+	return &report{server: server, outcome: o, verdicts: o.verdicts(), base: base, ids: ids}
 }
 
-// count is how many tests of a group, or of all, have which verdict.
-type count map[string]map[verdict]int // by kind
-
-func (c count) add(kind string, v verdict) {
-	if c[kind] == nil {
-		c[kind] = make(map[verdict]int)
-	}
-	c[kind][v]++
-}
-
-func (c count) of(kind string) int {
-	n := 0
-	for _, m := range c[kind] {
-		n += m
-	}
-	return n
-}
-
-// regressions are the tests that passed in the baseline and don't now. Checks are neither good nor bad.
-func (r *report) regressions() []string {
-	return r.changed(func(t test, was, is verdict) bool { return was == pass && is != pass })
-}
-
-func (r *report) changed(which func(t test, was, is verdict) bool) []string {
-	var ids []string
+// tests yields the tests that were asked for, with their groups. Others ran because these build on them.
+func (r *report) tests(yield func(group, test) bool) {
 	for _, g := range r.outcome.Groups {
 		for _, t := range g.Tests {
-			was, ok := r.base[t.ID]
-			if is := r.verdicts[t.ID]; ok && r.shown[t.ID] && was != is && which(t, was, is) {
-				ids = append(ids, t.ID)
-			}
-		}
-	}
-	return ids
-}
-
-func (r *report) write(out io.Writer, verbose bool) {
-	fmt.Fprintf(out, "\n%s%*s\n", r.server, 66-len(r.server), "baseline")
-	row := "%-24s %9s %9s %13s    %4v %4v %7s\n"
-	fmt.Fprintf(out, row, "group", "required", "optimal", "checks", "req", "opt", "checks")
-	for _, g := range r.outcome.Groups {
-		is, was := r.counts(g)
-		if is.of(required)+is.of(optimal)+is.of(check) == 0 {
-			continue
-		}
-		fmt.Fprintf(out, row, g.ID, fraction(is, required), fraction(is, optimal), answers(is),
-			was[required][pass], was[optimal][pass], fmt.Sprintf("%d/%d", was[check][yes], was[check][no]))
-	}
-	if verbose {
-		r.writeFailures(out)
-	}
-	r.writeChanges(out)
-}
-
-func (r *report) counts(groups ...group) (is, was count) {
-	is, was = make(count), make(count)
-	for _, g := range groups {
-		for _, t := range g.Tests {
-			if r.shown[t.ID] {
-				is.add(t.kind(), r.verdicts[t.ID])
-				was.add(t.kind(), r.base[t.ID])
-			}
-		}
-	}
-	return is, was
-}
-
-func fraction(c count, kind string) string {
-	if c.of(kind) == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%d/%d", c[kind][pass], c.of(kind))
-}
-
-func answers(c count) string {
-	if c.of(check) == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%d yes %d no", c[check][yes], c[check][no])
-}
-
-func (r *report) writeFailures(out io.Writer) {
-	fmt.Fprintln(out)
-	for _, g := range r.outcome.Groups {
-		for _, t := range g.Tests {
-			v := r.verdicts[t.ID]
-			if !r.shown[t.ID] || v.passed() || v == untested {
+			if len(r.ids) > 0 && !slices.Contains(r.ids, t.ID) && !slices.Contains(r.ids, g.ID) {
 				continue
 			}
-			fmt.Fprintf(out, "%-10s %-8s %s: %s\n", v, t.kind(), t.ID, t.Name)
-			res := r.outcome.Results[t.ID]
-			if res.OK {
-				fmt.Fprintf(out, "%20s it passes, but not all of %v do\n", "", t.DependsOn)
-			} else {
-				fmt.Fprintf(out, "%20s %s: %s\n", "", res.Name, res.Message)
-			}
-			if why, ok := expected[t.ID]; ok {
-				fmt.Fprintf(out, "%20s expected: %s\n", "", why)
+			if !yield(g, t) {
+				return
 			}
 		}
 	}
+}
+
+// changed are the tests whose verdict isn't the baseline's.
+func (r *report) changed(which func(was, is verdict) bool) []test {
+	var tests []test
+	for _, t := range r.tests {
+		was, ok := r.base[t.ID]
+		if is := r.verdicts[t.ID]; ok && was != is && which(was, is) {
+			tests = append(tests, t)
+		}
+	}
+	return tests
+}
+
+// worse are the regressions. Checks are neither good nor bad.
+func (r *report) worse() []test {
+	return r.changed(func(was, _ verdict) bool { return was == pass })
+}
+
+func (r *report) better() []test {
+	return r.changed(func(_, is verdict) bool { return is == pass })
+}
+
+func (r *report) otherwise() []test {
+	return r.changed(func(was, is verdict) bool { return was != pass && is != pass })
+}
+
+// scores are those of each group and, under no name, of all.
+func (r *report) scores(verdicts map[string]verdict) map[string]*score {
+	scores := map[string]*score{"": {}}
+	for g, t := range r.tests {
+		if scores[g.ID] == nil {
+			scores[g.ID] = new(score)
+		}
+		scores[g.ID].add(t, verdicts[t.ID])
+		scores[""].add(t, verdicts[t.ID])
+	}
+	return scores
+}
+
+func (r *report) writeTable(out io.Writer) {
+	is, was := r.scores(r.verdicts), r.scores(r.base)
+	line := func(cells ...any) {
+		fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%-16s %10s %10s %10s %13s   %8v %8v %13s", cells...), " "))
+	}
+	fmt.Fprintln(out)
+	line(r.server, "", "", "", "", "baseline", "", "")
+	line("", "required", "can't pass", "optimal", "checks", "required", "optimal", "checks")
+	row := func(name, id string) {
+		if s := is[id]; s != nil {
+			line(name, s.required, s.impossible, s.optimal, s.answers(),
+				was[id].required.passed, was[id].optimal.passed, was[id].answers())
+		}
+	}
+	for _, g := range r.outcome.Groups {
+		row(g.ID, g.ID)
+	}
+	row("all", "")
+}
+
+// writeFailures says why tests don't pass. A check's no isn't a failure, but whoever asked for it wants to know.
+func (r *report) writeFailures(out io.Writer) {
+	fmt.Fprintln(out)
+	for _, t := range r.tests {
+		if v := r.verdicts[t.ID]; v.passed() || v == no && len(r.ids) == 0 {
+			continue
+		}
+		fmt.Fprintf(out, "%s %s, %s: %s\n    %s\n", r.server, r.verdicts[t.ID], t.kind(), t.ID, t.Name)
+		fmt.Fprintf(out, "    %s\n", r.reason(t))
+		if why, ok := expected[t.ID]; ok {
+			fmt.Fprintf(out, "    expected: %s\n", why)
+		}
+	}
+}
+
+func (r *report) reason(t test) string {
+	res := r.outcome.Results[t.ID]
+	said := "on its own it passes"
+	if !res.OK {
+		said = res.Name + ": " + res.Message
+	}
+	if r.verdicts[t.ID] != dependency {
+		return said
+	}
+	broken := slices.DeleteFunc(slices.Clone(t.DependsOn), func(id string) bool { return r.verdicts[id].passed() })
+	return fmt.Sprintf("%s; it builds on %s", said, strings.Join(broken, ", "))
 }
 
 func (r *report) writeChanges(out io.Writer) {
-	for _, change := range []struct {
-		title string
-		ids   []string
-	}{
-		{"passed before, and doesn't now", r.regressions()},
-		{"passes now, and didn't before: go run ./internal/conformance -update keeps it",
-			r.changed(func(_ test, _, is verdict) bool { return is == pass })},
-		{"changed otherwise", r.changed(func(_ test, was, is verdict) bool { return was != pass && is != pass })},
-	} {
-		if len(change.ids) == 0 {
-			continue
+	r.writeTests(out, "passed before, and don't now", r.worse())
+	r.writeTests(out, "pass now, and didn't before; go run ./internal/conformance -update keeps that", r.better())
+	r.writeTests(out, "have changed otherwise", r.otherwise())
+}
+
+func (r *report) writeTests(out io.Writer, what string, tests []test) {
+	if len(tests) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%s: %d %s:\n", r.server, len(tests), what)
+	for _, t := range tests {
+		fmt.Fprintf(out, "  %s: was %s, is %s", t.ID, r.base[t.ID], r.verdicts[t.ID])
+		if !r.verdicts[t.ID].passed() {
+			fmt.Fprintf(out, ". %s", r.reason(t))
 		}
-		fmt.Fprintf(out, "\n%s: %s\n", r.server, change.title)
-		for _, id := range change.ids {
-			res := r.outcome.Results[id]
-			fmt.Fprintf(out, "  %s: %s, was %s. %s\n", id, r.verdicts[id], r.base[id], res.Message)
-		}
+		fmt.Fprintln(out)
 	}
 }
 
 // summary is one line.
 func (r *report) summary() string {
-	is, _ := r.counts(r.outcome.Groups...)
-	able, passed, other := 0, 0, 0
-	for _, g := range r.outcome.Groups {
-		for _, t := range g.Tests {
-			if t.kind() != required || !r.shown[t.ID] {
-				continue
-			}
-			ok := r.verdicts[t.ID] == pass
-			if _, hopeless := expected[t.ID]; !hopeless {
-				able++
-				passed += one(ok)
-			} else {
-				other += one(ok)
-			}
-		}
+	change := "as in the baseline"
+	if worse, better := len(r.worse()), len(r.better()); worse+better > 0 {
+		change = fmt.Sprintf("%d better and %d worse than the baseline", better, worse)
 	}
-	return fmt.Sprintf("%s: required %d of %d that can pass (and %d of the %d that can't), optimal %d of %d, checks %d yes %d no",
-		r.server, passed, able, other, is.of(required)-able, is[optimal][pass], is.of(optimal), is[check][yes], is[check][no])
-}
-
-func one(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// kind fills in the suite's default.
-func (t test) kind() string {
-	if t.Kind == "" {
-		return required
-	}
-	return t.Kind
+	return fmt.Sprintf("%s: %s; %s", r.server, r.scores(r.verdicts)[""], change)
 }

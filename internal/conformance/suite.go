@@ -124,6 +124,7 @@ func (s *suite) node(script string) *exec.Cmd {
 func output(ctx context.Context, dir, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
+	cmd.WaitDelay = patience // should it leave a child behind that holds the pipe
 	said, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError

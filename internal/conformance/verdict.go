@@ -39,6 +39,14 @@ type test struct {
 	DependsOn []string `json:"depends_on"`
 }
 
+// kind fills in the suite's default.
+func (t test) kind() string {
+	if t.Kind == "" {
+		return required
+	}
+	return t.Kind
+}
+
 // group is what the suite calls a suite: tests of one subject.
 type group struct {
 	ID    string `json:"id"`
@@ -75,10 +83,10 @@ type outcome struct {
 	Results map[string]result `json:"results"`
 }
 
-// replace takes some tests' results from another run.
-func (o *outcome) replace(ids []string, other *outcome) {
-	for _, id := range ids {
-		if r, ok := other.Results[id]; ok {
+// forgive takes what another run of some tests, with those they build on, made better.
+func (o *outcome) forgive(other *outcome) {
+	for id, r := range other.Results {
+		if r.OK {
 			o.Results[id] = r
 		}
 	}
@@ -129,13 +137,13 @@ func (s *scorer) score(id string) verdict {
 		return retried
 	case r.Name == "Setup":
 		return setup
-	case t.Kind == check && r.OK:
+	case t.kind() == check && r.OK:
 		return yes
-	case t.Kind == check:
+	case t.kind() == check:
 		return no
 	case r.OK:
 		return pass
-	case t.Kind == optimal:
+	case t.kind() == optimal:
 		return suboptimal
 	}
 	return fail
