@@ -14,7 +14,7 @@ TOPOLOGY ?= all
 # The summary is the last line, so that the end of a log tells the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 10m
 
-.PHONY: help demo test race fuzz lint tidy-check bench bench-peers chaos outage redis ci
+.PHONY: help demo test race fuzz lint tidy-check bench bench-peers chaos outage conformance redis ci
 .NOTPARALLEL: # ci's order is its point, and tests and benchmarks want the machine for themselves
 
 help: ## what there is
@@ -36,6 +36,11 @@ chaos: redis ## caches against a Redis that is being broken, for TIME (60s) by S
 outage: redis ## caches under load while Redis or the source fails in 14 ways, each for TIME (60s) by SEED (1)
 	go test ./internal/outage -run '^TestOutage$$' -count 1 -timeout 24h -v -args -outage.time=$(TIME) -outage.seed=$(SEED)
 
+conformance: ## the suite of HTTP caching (http-cache-tests), on net/http and Fiber; installs node and npm where they are missing
+	@scripts/need.sh node nodejs
+	@scripts/need.sh npm npm
+	go run ./internal/conformance
+
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	scripts/fuzz.sh $(FUZZTIME)
 
@@ -56,4 +61,4 @@ redis:
 
 ci: export CI = true # where a missing Redis is a failure, never a skip
 ci: FUZZTIME = 5s
-ci: lint fuzz test race ## what must pass before a merge
+ci: lint fuzz conformance test race ## what must pass before a merge

@@ -28,17 +28,22 @@ const (
 	maxHead    = 64 << 10 // bytes of a request's header
 )
 
+// methods are those of Fiber, which refuses others, and of WebDAV and its like.
+var methods = append(slices.Clone(fiber.DefaultMethods),
+	"COPY", "LOCK", "M-SEARCH", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH", "REPORT", "SEARCH", "UNLOCK")
+
 // app is Fiber's server with the ways of net/http's.
 type app struct{ fiber *fiber.App }
 
 // newApp is the proxy on Fiber: the cache goes before the handler that forwards.
 func newApp(cache *httpcache.Cache, o *origin) *app {
 	a := fiber.New(fiber.Config{
+		RequestMethods:               methods,
 		BodyLimit:                    maxUpload,
 		ReadBufferSize:               maxHead,
 		ReadTimeout:                  time.Minute,
+		DisableDefaultDate:           true, // it would replace the origin's
 		DisablePreParseMultipartForm: true, // forms pass as they are
-		RequestMethods:               append(slices.Clone(fiber.DefaultMethods), "M-SEARCH", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"),
 	})
 	a.Use(fibercache.New(cache), (&forwarder{origin: o}).handle)
 	return &app{a}
@@ -59,13 +64,13 @@ type forwarder struct{ origin *origin }
 func (f *forwarder) handle(c fiber.Ctx) error {
 	in, err := newRequest(c)
 	if err != nil {
-		return c.Status(http.StatusBadRequest).SendString(err.Error())
+		return send(c, failure(http.StatusBadRequest))
 	}
 	out := in.Clone(in.Context())
 	out.RequestURI = ""
 	dropHopByHop(out.Header)
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-		out.Header.Del(name)
+		out.Header.Del(name) // as ReverseProxy does for its Rewrite
 	}
 	f.origin.rewrite(&httputil.ProxyRequest{In: in, Out: out})
 	if out.Header.Get("User-Agent") == "" {
@@ -76,11 +81,20 @@ func (f *forwarder) handle(c fiber.Ctx) error {
 		err = send(c, answer)
 	}
 	if err != nil {
-		code := status(in, err)
-		c.Response().Reset()
-		return c.Status(code).SendString(http.StatusText(code))
+		return send(c, failure(status(in, err)))
 	}
 	return nil
+}
+
+// failure is an answer of the proxy's own.
+func failure(code int) *http.Response {
+	text := http.StatusText(code) + "\n"
+	return &http.Response{
+		StatusCode:    code,
+		Header:        http.Header{"Content-Type": {"text/plain; charset=utf-8"}},
+		ContentLength: int64(len(text)),
+		Body:          io.NopCloser(strings.NewReader(text)),
+	}
 }
 
 // newRequest copies everything: Fiber uses its own again when the handler has returned, and the Transport may still be
@@ -108,28 +122,37 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 	return r, nil
 }
 
-// send makes the origin's answer Fiber's. An error means that nothing was sent.
+// send makes an answer Fiber's. An error means that nothing was sent.
 func send(c fiber.Ctx, answer *http.Response) error {
 	dropHopByHop(answer.Header)
 	out := c.Response()
 	if err := sendHead(out, answer); err != nil {
 		return errors.Join(err, answer.Body.Close())
 	}
+	if c.Method() == http.MethodHead {
+		out.SkipBody = true
+		return answer.Body.Close()
+	}
 	if live(answer) {
 		out.SetBodyStream(answer.Body, int(answer.ContentLength)) // which closes it
 		return nil
 	}
-	defer answer.Body.Close()
-	if c.Method() == http.MethodHead {
-		out.SkipBody = true
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxCollect+1))
+	if err != nil {
+		return errors.Join(fmt.Errorf("the body broke off: %w", err), answer.Body.Close())
+	}
+	if len(body) > maxCollect {
+		out.SetBodyStream(rest{io.MultiReader(bytes.NewReader(body), answer.Body), answer.Body}, -1)
 		return nil
 	}
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return fmt.Errorf("the body broke off: %w", err)
-	}
 	out.SetBodyRaw(body)
-	return nil
+	return answer.Body.Close()
+}
+
+// rest is a body of which a part was read.
+type rest struct {
+	io.Reader
+	io.Closer
 }
 
 // sendHead has fasthttp parse the head, which is the one way to give it a Date: its setters ignore the field, and the
@@ -155,9 +178,6 @@ func sendHead(out *fasthttp.Response, answer *http.Response) error {
 // live answers whether the body is to be sent while it comes. One of unknown length may be endless, unless the answer
 // says that it may be kept.
 func live(answer *http.Response) bool {
-	if answer.Request.Method == http.MethodHead || answer.ContentLength == 0 {
-		return false
-	}
 	if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") || answer.ContentLength > maxCollect {
 		return true
 	}

@@ -30,20 +30,24 @@ func readBaseline(file string) (baseline, error) {
 	}
 	for line := range strings.Lines(string(content)) {
 		fields := strings.Fields(line)
-		if len(fields) == 0 || fields[0] == "#" {
+		if len(fields) == 0 || strings.HasPrefix(line, "#") {
 			continue
 		}
 		if len(fields) != 1+len(servers) {
 			return nil, fmt.Errorf("%s: %q: want a test's ID and %d verdicts", file, line, len(servers))
 		}
 		for i, server := range servers {
-			b[server][fields[0]] = verdict(fields[1+i])
+			v := verdict(fields[1+i])
+			if !slices.Contains(verdicts, v) {
+				return nil, fmt.Errorf("%s: %q: %q is no verdict", file, line, v)
+			}
+			b[server][fields[0]] = v
 		}
 	}
 	return b, nil
 }
 
-// set takes the verdicts of the tests that ran.
+// set takes the verdicts of the tests that ran, and leaves the others.
 func (b baseline) set(server string, verdicts map[string]verdict) {
 	for id, v := range verdicts {
 		if v != untested {

@@ -108,9 +108,12 @@ func (r *report) writeFailures(out io.Writer) {
 }
 
 func (r *report) reason(t test) string {
-	res := r.outcome.Results[t.ID]
+	res, ran := r.outcome.Results[t.ID]
 	said := "on its own it passes"
-	if !res.OK {
+	switch {
+	case !ran:
+		return "it didn't run"
+	case !res.OK:
 		said = res.Name + ": " + res.Message
 	}
 	if r.verdicts[t.ID] != dependency {

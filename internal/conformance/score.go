@@ -48,8 +48,6 @@ func (s *score) add(t test, v verdict) {
 	}
 }
 
-func (s *score) tests() int { return s.required.all + s.impossible.all + s.optimal.all + s.checks }
-
 func (s *score) answers() string {
 	if s.checks == 0 {
 		return ""

@@ -21,6 +21,8 @@ const (
 	dependency verdict = "dependency" // a test that this one builds on doesn't pass
 )
 
+var verdicts = []verdict{untested, pass, fail, suboptimal, yes, no, setup, retried, dependency}
+
 // passed is what a test has that others build on.
 func (v verdict) passed() bool { return v == pass || v == yes }
 
