@@ -10,11 +10,13 @@ COUNT    ?= 6
 TIME     ?= 60s
 SEED     ?= 1
 TOPOLOGY ?= all
+ROUNDS   ?= 5
+SECONDS  ?= 5
 
 # The summary is the last line, so that the end of a log tells the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 10m
 
-.PHONY: help demo test race fuzz lint tidy-check bench bench-peers chaos outage conformance redis ci
+.PHONY: help demo test race fuzz lint tidy-check bench bench-peers bench-http chaos outage conformance redis ci
 .NOTPARALLEL: # ci's order is its point, and tests and benchmarks want the machine for themselves
 
 help: ## what there is
@@ -55,6 +57,9 @@ bench: redis ## the tiers side by side; BENCH=regexp and COUNT=n narrow it
 
 bench-peers: redis ## the same work done by other libraries
 	scripts/bench.sh benchmarks peers '$(BENCH)' $(COUNT) $(BENCHSTAT)
+
+bench-http: ## hits over HTTP beside nginx, Varnish and Fiber's middleware, ROUNDS (5) times SECONDS (5) each; installs these
+	scripts/bench-http.sh $(ROUNDS) $(SECONDS)
 
 redis:
 	@scripts/need.sh redis-server redis-server

@@ -40,35 +40,15 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 		ContentLength: contentLength(in),
 		Host:          strings.Clone(c.Host()), // behind a trusted proxy, what it was asked for
 		RequestURI:    target,
+		TLS:           c.RequestCtx().TLSConnectionState(),
+	}
+	if r.TLS == nil && c.Scheme() == "https" {
+		u.Scheme = "https" // a trusted proxy says so
 	}
 	if ctx := c.Context(); ctx != context.Background() {
 		r = r.WithContext(ctx)
 	}
 	return r, nil
-}
-
-// requestHeader copies a request's header fields: this is done for each hit, so into few pieces of memory.
-func requestHeader(in *fasthttp.RequestHeader) http.Header {
-	h := make(http.Header, in.Len())
-	lines := make([]string, 0, in.Len())
-	var text strings.Builder
-	text.Grow(len(in.RawHeaders()))
-	for name, value := range in.All() {
-		begin := text.Len()
-		text.Write(name)
-		text.Write(value)
-		line := text.String()[begin:]
-		key := http.CanonicalHeaderKey(line[:len(name)])
-		if h[key] != nil {
-			h[key] = append(h[key], line[len(name):])
-			continue
-		}
-		lines = append(lines, line[len(name):])
-		n := len(lines)
-		h[key] = lines[n-1 : n : n]
-	}
-	delete(h, "Host") // as in net/http
-	return h
 }
 
 // contentLength is 0 where there is no body, and -1 where its length isn't known.

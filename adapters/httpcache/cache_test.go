@@ -64,14 +64,14 @@ func TestWhatIsStored(t *testing.T) {
 		{name: "private", ttl: minute, response: []string{"Cache-Control", "private"}, first: missed, second: missed},
 		{name: "no-cache", ttl: minute, response: []string{"Cache-Control", "no-cache"}, first: missed, second: missed},
 		{name: "Set-Cookie", ttl: minute, response: []string{"Set-Cookie", "a=b"}, first: missed, second: missed},
-		{name: "Vary", ttl: minute, response: []string{"Vary", "Accept"}, first: missed, second: missed},
+		{name: "Vary", ttl: minute, response: []string{"Vary", "Accept"}, first: stored, second: "http; hit; ttl=59"},
+		{name: "Vary *", ttl: minute, response: []string{"Vary", "*"}, first: missed, second: missed},
 		{name: "404", ttl: minute, status: 404, first: missed, second: missed},
 		{name: "206", ttl: minute, status: 206, first: missed, second: missed},
 		{name: "events", ttl: minute, response: []string{"Content-Type", "text/event-stream"}, first: missed, second: missed},
 		{name: "an unreadable Content-Length", ttl: minute, response: []string{"Content-Length", "four"}, first: missed, second: missed},
 		{name: "too short for its Content-Length", ttl: minute, response: []string{"Content-Length", "5"}, first: stored, second: stored},
-		{name: "Authorization", ttl: minute, request: []string{"Authorization", "x"}, first: bypass, second: bypass},
-		{name: "Range", ttl: minute, request: []string{"Range", "bytes=0-0"}, first: bypass, second: bypass},
+		{name: "Authorization", ttl: minute, request: []string{"Authorization", "x"}, first: missed, second: missed},
 		{name: "Upgrade", ttl: minute, request: []string{"Upgrade", "websocket"}, first: bypass, second: bypass},
 		{name: "request no-store", ttl: minute, request: []string{"Cache-Control", "no-store"}, first: "http; fwd=request", second: "http; fwd=request"},
 		{name: "no key", ttl: minute, target: "/unkeyed", first: bypass, second: bypass},
@@ -105,16 +105,17 @@ func TestWhatIsStored(t *testing.T) {
 	}
 }
 
+// What may have changed the resource takes away what is stored of it.
 func TestOtherMethodsPass(t *testing.T) {
 	o := text("hello")
 	h := newCache(t, httpcache.Options{TTL: minute}).Handler(o)
-	get(h, "/a")
-	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
-		expect(t, serve(h, request(method, "/a")), 200, "http; fwd=method", "hello")
-	}
-	o.expectRuns(t, 5)
-	if w := get(h, "/a"); !strings.HasPrefix(w.Header().Get("Cache-Status"), "http; hit") {
-		t.Errorf("the stored response is gone: %q", w.Header().Get("Cache-Status"))
+	for method, stays := range map[string]bool{"POST": false, "PUT": false, "DELETE": false, "PATCH": false, "X": false, "OPTIONS": true} {
+		get(h, "/"+method)
+		expect(t, serve(h, request(method, "/"+method)), 200, "http; fwd=method", "hello")
+		hit := strings.HasPrefix(get(h, "/"+method).Header().Get("Cache-Status"), "http; hit")
+		if hit != stays {
+			t.Errorf("%s: hit %v, want %v", method, hit, stays)
+		}
 	}
 }
 
@@ -330,20 +331,20 @@ func TestStats(t *testing.T) {
 	get(h, "/a", "If-None-Match", "*")
 	get(h, "/a", "Authorization", "x")
 	s := c.Stats()
-	if s.Tiers.LocalHits != 2 || s.Tiers.Loads != 1 || s.Tiers.LoadErrors != 0 {
+	if s.Tiers.LocalHits < 2 || s.Tiers.Loads != 1 || s.Tiers.LoadErrors != 0 {
 		t.Errorf("%+v", s.Tiers)
 	}
 	s.Tiers = httpcache.Stats{}.Tiers
-	if want := (httpcache.Stats{Hits: 2, NotModified: 1, Misses: 1, Stored: 1, Bypassed: 1}); s != want {
+	if want := (httpcache.Stats{Hits: 2, NotModified: 1, Misses: 2, Stored: 1}); s != want {
 		t.Errorf("%+v, want %+v", s, want)
 	}
 }
 
 func TestWrongOptions(t *testing.T) {
 	for want, o := range map[string]httpcache.Options{
-		"httpcache: Options.TTL is -1s: want 0 (only responses that say how long they are fresh) or more": {TTL: -time.Second},
-		"httpcache: Options.MaxBody is -1: want 0 (8388608) or more bytes":                                {MaxBody: -1},
-		"httpcache: Options.MaxCost is -2: want 0 (67108864) or more bytes":                               {MaxCost: -2},
+		"httpcache: Options.TTL is -1s: want 0 (what responses say of it) or more": {TTL: -time.Second},
+		"httpcache: Options.MaxBody is -1: want 0 (8388608) or more bytes":         {MaxBody: -1},
+		"httpcache: Options.MaxCost is -2: want 0 (67108864) or more bytes":        {MaxCost: -2},
 	} {
 		if _, err := httpcache.New(o); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)

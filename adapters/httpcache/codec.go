@@ -25,13 +25,34 @@ func (c responseCodec) Unmarshal(data []byte, v any) error {
 }
 
 func (r *response) usable() bool {
-	if r == nil || r.Status != http.StatusOK || len(r.Header)%2 != 0 || r.Age < 0 || !r.fresh(0) {
+	switch {
+	case r == nil || r.Age < 0 || r.Lifetime < 0 || r.Behind < 0 || r.IfError < 0 || len(r.Header)%2 != 0:
+		return false
+	case r.Index != nil:
+		return r.Index.usable()
+	case r.Alias != "":
+		return true
+	case r.Status < 200 || r.Status > 599 || r.Status == http.StatusNotModified:
+		return false
+	case (r.Status == http.StatusPartialContent) != (r.Size > 0):
+		return false
+	case r.Size > 0 && (r.First < 0 || r.First > r.Size || int64(len(r.Body)) > r.Size-r.First):
 		return false
 	}
 	storable := rfc9111.Stored(nil)
 	for i := 0; i < len(r.Header); i += 2 {
 		name := r.Header[i]
-		if name != http.CanonicalHeaderKey(name) || !storable(name) || name == "Set-Cookie" {
+		if name != http.CanonicalHeaderKey(name) || !storable(name) || !validValue(r.Header[i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
+// validValue answers whether a field's value can't be taken for more than that.
+func validValue(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
 			return false
 		}
 	}

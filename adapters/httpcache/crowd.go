@@ -17,17 +17,21 @@ type crowd struct {
 }
 
 // join lets a turn wait for another request's response, or lead. The answer is false where there is nothing to wait for: a
-// response that goes out in parts may take any time, and a new response is made for one request at a time.
-func (c *crowds) join(t *turn) bool {
+// response that goes out in parts may take any time, a new response is made for one request at a time, and a request that
+// mustn't share only leads.
+func (c *crowds) join(t *turn, shares bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cr := c.byKey[t.key]
+	cr := c.byKey[t.at]
+	if cr != nil && !shares {
+		return false
+	}
 	if cr == nil {
 		cr = &crowd{streams: make(chan struct{})}
 		if c.byKey == nil {
 			c.byKey = make(map[string]*crowd)
 		}
-		c.byKey[t.key] = cr
+		c.byKey[t.at] = cr
 	}
 	if t.reload && cr.reloading || !t.reload && cr.streaming {
 		return false
@@ -48,7 +52,7 @@ func (c *crowds) leave(t *turn) {
 		cr.reloading = false
 	}
 	if cr.turns == 0 {
-		delete(c.byKey, t.key)
+		delete(c.byKey, t.at)
 	}
 }
 

@@ -1,51 +1,65 @@
-// Package httpcache is a shared HTTP cache in front of net/http handlers, in the sense of RFC 9111, on top of a
-// two-tier [tiered.Cache]: answers come from this process's memory, else from Redis, else from the handler.
+// Package httpcache is a shared HTTP cache in front of net/http handlers, by RFC 9111, on top of a two-tier
+// [tiered.Cache]: answers come from this process's memory, else from Redis, else from the handler.
 //
 //	cache, err := httpcache.New(httpcache.Options{TTL: time.Minute})
 //	mux.Handle("GET /api/", cache.Handler(api))
 //
+// docs/http.md in the repository has tables of what is cached when, and of every option. In short:
+//
 // # What is stored
 //
-// A response is stored if it is a 200 to a GET and says how long it is fresh (s-maxage, max-age or Expires), or says
-// nothing about that and Options.TTL is set. It is not stored with Cache-Control no-store, private or no-cache, with
-// Set-Cookie, with any Vary, with a field name that isn't canonical, as text/event-stream, nor when its body is longer
-// than Options.MaxBody or than its own Content-Length, or was cut short: a handler that panicked, a copy that failed, a
-// client that left.
+// Responses to GETs that say how long they are fresh (CDN-Cache-Control, s-maxage, max-age, Expires), and 200s that say nothing,
+// if Options.TTL is set. Those that have to be validated before each use (no-cache, max-age=0) are stored if the handler gave
+// them an ETag or a Last-Modified. Not stored: private and no-store; Set-Cookie and answers to Authorization, unless they
+// say that they are for all; Vary: *; events; what is longer than Options.MaxBody or than its own Content-Length, or was
+// cut short: a handler that panicked, a copy that failed, a client that left.
 //
 // Header fields that a handler around the cache set before, and that are still the same, are that handler's: they count
 // in the decision, but are not stored with the response. Where the handler added to such a field or removed it, the
 // response is not stored.
 //
-// Requests with Authorization, Range, Upgrade, If-Match, If-Unmodified-Since, a body, or Cache-Control: no-store go to
-// the handler and leave the store alone. Those with no-cache or max-age=0 go to the handler too, and what it answers
-// replaces what is stored. A request's Cookie is not looked at: a handler that answers by it says private or no-store.
-//
 // # What is answered from the store
 //
-// GET, and HEAD from a stored GET, with Age and Cache-Status (RFC 9211), and with 304 where If-None-Match or
-// If-Modified-Since allow it. A response without an ETag gets one, made of its body, when it is answered from the
-// store. The first answer, which the handler makes, passes as it comes and has no such ETag.
+// GET, HEAD and ranges, with Age and Cache-Status (RFC 9211), and with 304 where If-None-Match or If-Modified-Since allow it.
+// Responses that vary are told apart by what their Vary names. A response without an ETag gets one, made of its body, when
+// it is answered from the store; the first answer, which the handler makes, passes as it comes.
 //
-// Concurrent requests for something not yet stored wait for the first of them, which leads: it runs the handler in its
-// own goroutine. The others run the handler too, each for its own client and not recorded, as soon as it is clear that the
-// response isn't stored, when the leader flushes a part of it, and at the latest after 5 seconds: a stream or a slow
-// client doesn't hold them up. Nobody gets another request's response unless by these rules it may be stored. What the
-// leader's client is owed goes out while it is being made; the handler's return is held up only until the tiers have the
-// response, so that who read to the end of one answer finds it cached.
+// A stale response is served for as long as its stale-while-revalidate says, while the handler is asked behind the
+// request; or else validated: the handler is asked with If-None-Match or If-Modified-Since, and its 304 freshens what is
+// stored. If it fails, the stale response is served for as long as stale-if-error says.
+//
+// # What is removed
+//
+// After a 2xx or 3xx to an unsafe method, all responses for its URL, and for those in Location and Content-Location, before
+// the answer goes out. And by [Cache.Purge], [Cache.PurgeTags] (Cache-Tag, Surrogate-Key) and [Cache.Clear]. With a Redis this
+// holds for all processes, also for a response that is being made meanwhile.
+//
+// # Concurrent requests
+//
+// Requests for something not yet stored, or that has to be validated, wait for the first of them, which leads: it runs the
+// handler in its own goroutine. The others run the handler too, each for its own client and not recorded, as soon as it is
+// clear that the response isn't stored or isn't theirs, when the leader flushes a part of it, and at the latest after 5
+// seconds: a stream or a slow client doesn't hold them up. Nobody gets another request's response unless by these rules it
+// may be stored, and requests with Authorization or Cookie wait for nobody. What the leader's client is owed goes out while it
+// is being made; the handler's return is held up only until the tiers have the response, so that who read to the end of
+// one answer finds it cached.
 //
 // That a key's response can't be stored is remembered for 5 seconds, in both tiers: meanwhile its requests don't wait for
 // each other, and the first response that can be stored is. Failures (5xx) and responses that were cut short don't count.
-// Requests for a new response don't wait for each other either; one at a time replaces what is stored.
 //
-// On a miss the handler gets a copy of the request with another context. Its Pattern, if a mux under the cache sets it, is
-// copied back for the handlers around the cache; its path values can't be.
-//
-// Other methods pass. [Cache.Purge] removes what is stored for a URL. The cache never fails a request: when Redis is
-// down or the cache is closed, the handler answers.
+// On a miss the handler gets a copy of the request with another context, and without the client's conditions. Its Pattern, if
+// a mux under the cache sets it, is copied back for the handlers around the cache; its path values can't be. A run behind
+// the requests has a context that ends with the cache, and no client. The cache never fails a request: when Redis is down or
+// the cache is closed, the handler answers.
 //
 // # How it is built
 //
 // [Cache.Answer] is the engine, for any server: it asks internal/rfc9111 what the rules are, and a server's [Exchange]
 // to carry the bytes. An Exchange serves a [Reply] from the store, or runs the handler and shows what it answers to a
 // [Recording]. The Exchange of net/http is in handler.go; the one of Fiber is in package fibercache.
+//
+// answer.go is the path of a request; place.go finds what is stored, under keys made in key.go and, for responses that
+// vary, in index.go. miss.go sends one of many requests to the handler, by a turn and its crowd; recording.go and
+// storable.go see what it answers, and keep.go finds the place for that. behind.go renews stale responses, change.go is
+// for unsafe methods.
 package httpcache

@@ -9,12 +9,25 @@ type Exchange interface {
 	// in it may be kept. The body isn't read.
 	Request() *http.Request
 
-	// Serve answers with what was stored. It is called at most once, and then Run isn't.
+	// Serve answers with what was stored. It is called at most once, and after that nothing is. It may be called after
+	// a Run that was held.
 	Serve(*Reply)
 
-	// Run runs the handler, answers with what that makes, and shows it to the Recording: first Head, when the status
-	// and the header fields are final, then Body, in the order in which the body goes to the client, and Stream if parts
-	// of it are sent while it is being made. Where something goes wrong it calls Drop. A response whose head wasn't
-	// shown when Run returns is not stored.
+	// Run runs the handler on the request with the Recording's Edits, answers with what that makes, and shows it to the
+	// Recording: first Head, when the status and the header fields are final, then Body, in the order in which the body
+	// goes to the client, and Stream if parts of it are sent while it is being made. Where something goes wrong it calls
+	// Drop. A response whose head wasn't shown when Run returns is not stored. If the Recording is Held after Head, nothing
+	// of the response is sent, nor kept in the answer, of the header fields neither. A panic before the head, where the
+	// response MayHold, is shown as the Head of a 500: if that is Held, it goes to Panicked and no further.
 	Run(*Recording)
+
+	// Detach returns an Exchange with a copy of the request that may be run after Answer has returned, in another
+	// goroutine, and sends nothing to anybody; or nil, if the server can't do that. Serve isn't called on it.
+	Detach() Exchange
+}
+
+// Edit is a change of a request's header for the handler.
+type Edit struct {
+	Name  string // canonical
+	Value string // "": the field is removed
 }

@@ -51,8 +51,40 @@ func (x *exchange) Run(rec *Recording) {
 	if rec.Active() {
 		w.before = maps.Clone(x.w.Header())
 		r = r.WithContext(rec.Context(r.Context()))
+		if edits := rec.Edits(); len(edits) > 0 {
+			r.Header = maps.Clone(r.Header)
+			for _, e := range edits {
+				if delete(r.Header, e.Name); e.Value != "" {
+					r.Header[e.Name] = []string{e.Value}
+				}
+			}
+		}
+		if rec.MayHold() {
+			w.own = maps.Clone(w.before)
+			if w.own == nil {
+				w.own = make(http.Header)
+			}
+		}
 	}
+	defer w.rescue()
 	x.next.ServeHTTP(w, r)
 	x.r.Pattern = r.Pattern // r may be a copy, and handlers around the cache log by it
 	w.end()
 }
+
+func (x *exchange) Detach() Exchange {
+	r := x.r.Clone(x.r.Context())
+	r.Body = http.NoBody
+	return &exchange{w: &nowhere{header: make(http.Header)}, r: r, next: x.next}
+}
+
+// nowhere is the http.ResponseWriter of a run that nobody waits for.
+type nowhere struct{ header http.Header }
+
+func (w *nowhere) Header() http.Header { return w.header }
+
+func (w *nowhere) WriteHeader(int) {}
+
+func (w *nowhere) FlushError() error { return nil } // a handler that streams isn't to fail for want of it
+
+func (w *nowhere) Write(p []byte) (int, error) { return len(p), nil }

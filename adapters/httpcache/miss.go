@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
-	"github.com/tiercache/tiercache/tiered"
 )
 
 // patience is how long a request waits for another one's response, whose client may be slow to read.
@@ -17,31 +16,15 @@ const patience = 5 * time.Second
 // The handler must run in this goroutine, and a flight runs its loader in another one. So a goroutine of this request's
 // own enters the flight. It ends when the flight does or when the request doesn't wait any more, and miss doesn't return
 // before.
-func (c *Cache) miss(x Exchange, r *http.Request, key string, reload bool, why rfc9111.Forward) {
-	if r.Context().Value(leading{c}) == key {
-		x.Run(new(Recording)) // the same cache, twice around one handler: the outer one records
+func (c *Cache) miss(x Exchange, w *want) {
+	t := newTurn(w)
+	if !c.crowds.join(t, c.options.Collapse(w.request)) {
+		c.pass(x, w.why)
 		return
 	}
-	t := newTurn(key, reload)
-	if !c.crowds.join(t) {
-		c.pass(x, why)
-		return
-	}
-	enter := c.store.GetOrLoad
-	if reload {
-		enter = c.store.Refresh
-	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := context.WithCancel(w.request.Context())
 	defer cancel()
-	var found *response
-	landed := make(chan struct{})
-	go func() {
-		defer close(landed)
-		var err error
-		if found, err = enter(ctx, key, t.load); err != nil {
-			found = nil // Redis is down, the cache is closed...: the handler answers
-		}
-	}()
+	found, landed := c.enter(ctx, t)
 	if c.leads(t, landed) {
 		defer func() {
 			if t.refused {
@@ -49,13 +32,31 @@ func (c *Cache) miss(x Exchange, r *http.Request, key string, reload bool, why r
 			}
 			<-landed // that is, until the tiers have the response: see the package's documentation
 		}()
-		c.lead(x, r, t, why)
+		c.lead(x, t)
 		return
 	}
 	cancel()
 	<-landed
 	c.crowds.leave(t)
-	c.follow(x, r, t, found, why)
+	c.follow(x, t, *found)
+}
+
+// enter has a goroutine enter the flight of the turn's key. When landed is closed, found is what it brought.
+func (c *Cache) enter(ctx context.Context, t *turn) (found **response, landed <-chan struct{}) {
+	enter := c.store.GetOrLoad
+	if t.reload {
+		enter = c.store.Refresh
+	}
+	found = new(*response)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r, err := enter(ctx, t.at, c.load(t))
+		if err == nil { // else Redis is down, the cache is closed...: the handler answers
+			*found = r
+		}
+	}()
+	return found, done
 }
 
 // leads waits until the request is asked to lead, or has nothing more to wait for.
@@ -72,39 +73,55 @@ func (c *Cache) leads(t *turn, landed <-chan struct{}) bool {
 }
 
 // lead runs the handler and hands what it recorded to the flight, also when the handler panics.
-func (c *Cache) lead(x Exchange, r *http.Request, t *turn, why rfc9111.Forward) {
-	rec := &Recording{
-		status:  rfc9111.Status{Cache: c.options.Name, Forward: why},
-		cache:   c,
-		request: r,
-		turn:    t,
-		began:   time.Now(),
-	}
+func (c *Cache) lead(x Exchange, t *turn) {
+	rec := c.record(t)
 	defer rec.Drop()
 	x.Run(rec)
 	rec.end()
+	if rec.reply != nil {
+		x.Serve(rec.reply)
+	}
 }
 
 // follow answers with what the flight brought, if it brought something. A request that wants a new response doesn't take
 // one that was begun before it came.
-func (c *Cache) follow(x Exchange, r *http.Request, t *turn, found *response, why rfc9111.Forward) {
-	if found == nil || t.reload {
-		c.pass(x, why)
+func (c *Cache) follow(x Exchange, t *turn, found *response) {
+	w := t.want
+	if found == nil || w.reload {
+		c.pass(x, w.why)
 		return
 	}
 	// A flight may also find what was stored some time ago. Only the store knows when.
-	e, err := c.store.Lookup(r.Context(), t.key)
-	if err != nil {
-		if c.options.Redis != nil {
-			c.pass(x, why)
+	p := c.find(place{primary: w.primary, key: w.primary, private: w.private}, w.request)
+	if p.found == nil && c.options.Redis == nil && found != w.found && found.Index == nil && found.Select == "" && !w.barred(w.request) {
+		p.found, p.age, p.since = found, found.Age, 0 // made just now, and not kept
+	}
+	if p.found == nil {
+		if p.key == w.key || w.again { // else the responses turned out to vary
+			c.pass(x, w.why)
 			return
 		}
-		e = tiered.Entry[*response]{Value: found} // made just now, and not kept
+		next := *w
+		next.place, next.at, next.again = p, p.key, true
+		c.miss(x, &next)
+		return
 	}
-	if !e.Value.fresh(e.Age) {
-		c.pass(x, why)
+	status := rfc9111.Status{Cache: c.options.Name, Forward: w.why, Collapsed: true}
+	decision := p.decide(w.directives)
+	switch {
+	case decision == rfc9111.Serve, decision == rfc9111.ServeAndRefresh:
+	case p.since < time.Since(t.arrived): // it was validated for a request that came with this one
+	case decision == rfc9111.ValidateOrStale: // the handler failed just now
+		status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.found.left(p.age)}
+	default:
+		c.pass(x, w.why)
 		return
 	}
 	c.stats.collapsed.Add(1)
-	x.Serve(c.reply(r, e.Value, e.Value.Age+e.Age, rfc9111.Status{Cache: c.options.Name, Forward: why, Collapsed: true}))
+	x.Serve(c.reply(w.request, p.found, p.age, status))
+}
+
+// conditional answers whether the client says what it has already.
+func conditional(r *http.Request) bool {
+	return len(r.Header["If-None-Match"]) > 0 || len(r.Header["If-Modified-Since"]) > 0
 }

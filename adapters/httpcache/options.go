@@ -2,10 +2,12 @@ package httpcache
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
-	"github.com/tiercache/tiercache/keys"
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -13,6 +15,7 @@ const (
 	defaultName    = "http"
 	defaultMaxBody = 8 << 20
 	defaultMaxCost = 64 << 20
+	defaultKeep    = time.Hour
 )
 
 // Options configures a [Cache]. The zero Options is an in-process cache that stores the responses that say how long they
@@ -23,18 +26,62 @@ type Options struct {
 	Name string
 	// Redis is the second tier. nil: the cache is in-process only.
 	Redis *tiered.Redis
-	// TTL is how long a response is fresh that doesn't say so itself; what a response says wins. 0: such responses
-	// are not stored.
+	// Logger is told of what goes wrong behind the requests' backs, at most every 10 seconds, and of panics in whose place a
+	// stale response was served. nil: slog.Default().
+	Logger *slog.Logger
+
+	// TTL is how long a 200 is fresh that says nothing about its freshness. 0: such responses are not stored, unless
+	// Heuristic is set.
 	TTL time.Duration
+	// Heuristic has responses that say nothing about their freshness, but have a Last-Modified, be fresh for a tenth of
+	// the time since then, at most a day (RFC 9111 §4.2.2). TTL goes before it.
+	Heuristic bool
+	// StaleWhileRevalidate is for how long past its freshness a response is served while the handler is asked for a new
+	// one behind (RFC 5861 §3), where the response's Cache-Control doesn't say so. 0: not at all.
+	StaleWhileRevalidate time.Duration
+	// StaleIfError is for how long past its freshness a response is served when the handler panics, or answers with a 500,
+	// 502, 503 or 504 (RFC 5861 §4), where the response's Cache-Control doesn't say so. 0: not at all.
+	StaleIfError time.Duration
+	// Keep is for how long past its freshness a response that has an ETag or a Last-Modified is kept, to ask the handler
+	// whether it still holds. 0: 1 hour; negative: not at all.
+	Keep time.Duration
+	// ShareCookies has responses with Set-Cookie stored, cookies and all, if they say that they are fresh, as RFC 9111
+	// §7.3 has it. false: only those that also say public or s-maxage.
+	ShareCookies bool
+	// StorePosts has the response to a POST stored for later GETs, if it says that it is what they would bring, with its
+	// Content-Location, and for how long (RFC 9110 §9.3.3). A POST then costs what a miss does. false: none is.
+	StorePosts bool
+	// Collapse answers whether a request that finds nothing stored may wait for the response to another one, if that
+	// turns out to be for all. nil: those without Authorization and Cookie.
+	Collapse func(*http.Request) bool
+
+	// IgnoreQuery are names of parameters that don't change the response: "fbclid", or "utm_*" for all that begin so.
+	// They count for nothing in the key: a handler that makes something of one all the same gives one client's to others.
+	// With Key, that has to do it.
+	IgnoreQuery []string
+	// KeyHeaders are names of header fields that are part of the key, beside those that the responses' Vary names: fields that
+	// a handler or a framework acts on without saying so, as X-Forwarded-Host, X-Forwarded-Proto, X-Original-URL and
+	// X-HTTP-Method-Override often are. A change or a Purge removes what is stored for its own values of them; tags remove
+	// the rest.
+	KeyHeaders []string
+	// User returns who a request is from, if the response is that user's: then it is stored for this user alone, though it
+	// says private, has a Set-Cookie, or answers a request with Authorization. A change or a Purge removes what is its own
+	// user's; tags remove the rest. "": the response is for all. nil: all are.
+	User func(*http.Request) string
+	// Key returns what a request's response is stored under. The empty string means that the cache has no part in
+	// the request. It sees HEAD requests as GETs, and may not read the body. Whatever in a request changes the
+	// response must be in the key, or in the responses' Vary. nil: the scheme, host, path and query, as in keys.HostRequest.
+	Key func(*http.Request) string
+	// Encodings are the content codings that the handler can make, the best first. Then a request's Accept-Encoding is
+	// reduced to the first of them that it allows, for the handler and for Vary, so that browsers with different lists
+	// share a response. nil: Accept-Encoding is left as it is.
+	Encodings []string
+
 	// MaxBody is the length of the longest body that is stored, in bytes; longer ones pass through. 0: 8 MiB.
 	MaxBody int64
 	// MaxCost is the local tier's capacity in bytes. A response counts with its header fields, its body and 512 bytes
 	// for the rest; its key, of which no more than about 1 KiB is kept, doesn't count. 0: 64 MiB.
 	MaxCost int64
-	// Key returns what a request's response is stored under. The empty string means that the cache has no part in
-	// the request. It sees HEAD requests as GETs, and may not read the body. Whatever in a request changes the
-	// response must be in the key. nil: keys.HostRequest, the host, path and query.
-	Key func(*http.Request) string
 }
 
 // validated returns o with the defaults filled in. The Name is for tiered.New to judge.
@@ -42,9 +89,21 @@ func (o Options) validated() (Options, error) {
 	if o.Name == "" {
 		o.Name = defaultName
 	}
-	if o.TTL < 0 {
-		return o, fmt.Errorf("httpcache: Options.TTL is %v: want 0 (only responses that say how long they are fresh) or more",
-			o.TTL)
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"TTL", o.TTL}, {"StaleWhileRevalidate", o.StaleWhileRevalidate}, {"StaleIfError", o.StaleIfError},
+	} {
+		if d.value < 0 {
+			return o, fmt.Errorf("httpcache: Options.%s is %v: want 0 (what responses say of it) or more", d.field, d.value)
+		}
+	}
+	switch {
+	case o.Keep == 0:
+		o.Keep = defaultKeep
+	case o.Keep < 0:
+		o.Keep = 0
 	}
 	for _, n := range []struct {
 		field string
@@ -61,8 +120,45 @@ func (o Options) validated() (Options, error) {
 			*n.value = n.zero
 		}
 	}
+	if o.Collapse == nil {
+		o.Collapse = anonymous
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o.validatedKey()
+}
+
+// validatedKey looks at what makes the key.
+func (o Options) validatedKey() (Options, error) {
+	for _, list := range []struct {
+		field  string
+		values []string
+	}{
+		{"IgnoreQuery", o.IgnoreQuery}, {"KeyHeaders", o.KeyHeaders}, {"Encodings", o.Encodings},
+	} {
+		for _, v := range list.values {
+			if v == "" || strings.ContainsAny(v, " \t,;") {
+				return o, fmt.Errorf("httpcache: Options.%s has %q: want a name", list.field, v)
+			}
+		}
+	}
+	if o.Key != nil && len(o.IgnoreQuery)+len(o.KeyHeaders) > 0 {
+		return o, fmt.Errorf("httpcache: Options.Key is set with IgnoreQuery or KeyHeaders: want one or the other")
+	}
 	if o.Key == nil {
-		o.Key = keys.HostRequest
+		o.Key = keyMaker(o.IgnoreQuery, o.KeyHeaders)
 	}
 	return o, nil
+}
+
+// anonymous answers whether nothing in the request tells one user from another.
+func anonymous(r *http.Request) bool {
+	return len(r.Header["Authorization"]) == 0 && len(r.Header["Cookie"]) == 0
+}
+
+func (o *Options) defaults() rfc9111.Defaults {
+	return rfc9111.Defaults{
+		TTL: o.TTL, Heuristic: o.Heuristic, StaleWhileRevalidate: o.StaleWhileRevalidate, StaleIfError: o.StaleIfError,
+	}
 }

@@ -2,7 +2,9 @@ package httpcache
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
@@ -12,38 +14,102 @@ import (
 // that runs the handler. The zero Recording records nothing.
 type Recording struct {
 	status rfc9111.Status // without a Cache: none is said
+	change *change        // of a run that may change what is stored; nil: it doesn't
 
 	// Of a run that is recorded:
-	cache   *Cache
-	request *http.Request
-	began   time.Time
-	turn    *turn // nil: the outcome is delivered
+	cache *Cache
+	want  *want
+	began time.Time
+	turn  *turn           // nil: the outcome is delivered
+	ctx   context.Context // to run the handler on; nil: the request's
+	holds bool            // the response may come to be held
 
 	// Since the head was shown:
 	length   int64 // by its Content-Length; -1: unknown
 	received time.Time
 	lacks    lacking
 	response *response
+
+	// Since it is held:
+	held  bool
+	reply *Reply
+}
+
+// record returns a recording of a turn's run.
+func (c *Cache) record(t *turn) *Recording {
+	return &Recording{
+		status: rfc9111.Status{Cache: c.options.Name, Forward: t.why},
+		cache:  c,
+		want:   t.want,
+		turn:   t,
+		began:  time.Now(),
+		holds:  t.found != nil || conditional(t.request) && !t.part(),
+	}
 }
 
 // Context returns the context to run the handler on, made of the request's. With it, a handler that is wrapped in the same
 // cache again doesn't wait for itself.
 func (rec *Recording) Context(ctx context.Context) context.Context {
-	if !rec.Active() {
+	if rec.ctx != nil {
+		ctx = rec.ctx
+	}
+	if !rec.Active() || rec.want == nil {
 		return ctx
 	}
-	return context.WithValue(ctx, leading{rec.cache}, rec.turn.key)
+	return context.WithValue(ctx, leading{rec.cache}, rec.want.primary)
 }
 
 // leading is the context's key for what the run of a handler under it is recorded as.
 type leading struct{ cache *Cache }
 
-// Active answers whether the body is still wanted. Once it isn't it never will be.
+// Edits returns how the request's header differs for the handler from that of the client: what the cache has already,
+// instead of what the client has; and the whole of a response that is to be stored, unless only a part is asked for.
+func (rec *Recording) Edits() (edits []Edit) {
+	w := rec.want
+	if w == nil || w.request.Method != http.MethodGet {
+		return nil
+	}
+	if len(rec.cache.options.Encodings) > 0 {
+		edits = append(edits, Edit{acceptEncoding, w.request.Header.Get(acceptEncoding)})
+	}
+	if w.part() { // only the handler can tell what the client's conditions come to
+		return edits
+	}
+	match, since := w.conditions()
+	edits = appendEdit(edits, w.request.Header, "If-None-Match", match)
+	edits = appendEdit(edits, w.request.Header, "If-Modified-Since", since)
+	edits = appendEdit(edits, w.request.Header, "Range", "")
+	return appendEdit(edits, w.request.Header, "If-Range", "")
+}
+
+func appendEdit(edits []Edit, header http.Header, name, value string) []Edit {
+	if value == "" && len(header[name]) == 0 {
+		return edits
+	}
+	return append(edits, Edit{name, value})
+}
+
+// Active answers whether what the handler answers is wanted, from its head to its end. Once it isn't it never will be.
 func (rec *Recording) Active() bool {
 	if rec.turn != nil && rec.turn.over.Load() {
 		rec.Drop() // nobody takes the response any more: it needn't be kept
 	}
-	return rec.turn != nil
+	return rec.turn != nil || rec.change != nil
+}
+
+// MayHold answers whether the response may come to be Held.
+func (rec *Recording) MayHold() bool { return rec.holds }
+
+// Held answers whether the response isn't sent: the client gets another one, of what is stored.
+func (rec *Recording) Held() bool { return rec.held }
+
+// Panicked tells the Logger of a panic of the handler that ends there, since the response to it is Held.
+func (rec *Recording) Panicked(thrown any) {
+	if err, ok := thrown.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return
+	}
+	rec.cache.options.Logger.Error("httpcache: a handler panicked, and a stale response stood in for its own",
+		"cache", rec.cache.options.Name, "panic", thrown, "stack", string(debug.Stack()))
 }
 
 // Drop ends the recording: the response isn't stored, and requests that wait for it run the handler themselves.
@@ -60,14 +126,22 @@ func (rec *Recording) finish(o outcome) {
 // Stream says that the answer goes out in parts from now on: requests that wait for it run the handler themselves. It is
 // recorded all the same.
 func (rec *Recording) Stream() {
-	if rec.Active() {
+	if rec.turn != nil && rec.turn.crowd != nil && rec.Active() {
 		rec.cache.crowds.stream(rec.turn)
 	}
 }
 
 // Head shows the final status and header fields, with those that were set before the handler ran. It returns the
-// value for a line of Cache-Status to be added to the answer, if not empty. The headers are not kept or changed.
+// value for a line of Cache-Status to be added to the answer, if not empty. The headers are not kept or changed. After Drop
+// the status may be 0: it isn't known, and so nothing is invalidated either.
 func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus string) {
+	if ch := rec.change; ch != nil {
+		rec.change = nil
+		ch.head(rec, status, header)
+	}
+	if rec.holds && rec.hold(status, before, header) {
+		return ""
+	}
 	if rec.Active() {
 		rec.head(status, before, header)
 	}
@@ -78,30 +152,35 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 	return rec.status.String()
 }
 
+// head decides whether the response is stored.
 func (rec *Recording) head(status int, before, header http.Header) {
-	ok, _ := rfc9111.Storable(rec.request.Method, rec.request.Header, status, header)
-	length, lengthOK := contentLength(header)
-	// A failing server may be back at the next request.
-	refusal := outcome{refused: status < http.StatusInternalServerError}
-	if !ok || !lengthOK || length > rec.cache.options.MaxBody {
-		rec.finish(refusal)
-		return
-	}
+	c, w := rec.cache, rec.want
 	rec.received = time.Now()
-	lifetime, explicit := rfc9111.Lifetime(header, rec.received)
-	if !explicit {
-		lifetime = rec.cache.options.TTL
-	}
-	r := &response{Status: status, Age: rfc9111.InitialAge(header, rec.began, rec.received), Lifetime: lifetime}
-	if !r.fresh(0) || !r.addFields(before, header) {
+	// A failing server may be back at the next request, and a part or a 304 says nothing of the whole, nor does what one user
+	// gets of what others do.
+	barred := w.barred(w.request)
+	refusal := outcome{refused: status < http.StatusInternalServerError && status != http.StatusNotModified && !w.part() && !barred}
+	r, why := c.storable(w, status, header, rec.received)
+	if r == nil {
+		if barred {
+			c.refused.add(w.key)
+		}
+		rec.status.Detail = why
 		rec.finish(refusal)
 		return
 	}
+	r.Age = rfc9111.InitialAge(header, rec.began, rec.received)
+	if conflicts(before, header) || !c.worth(r, header) {
+		rec.finish(refusal)
+		return
+	}
+	r.addFields(before, header)
 	if len(header["Date"]) == 0 { // RFC 9110 §6.6.1
 		r.add("Date", rec.received.UTC().Format(http.TimeFormat))
 	}
+	length, _ := contentLength(header)
 	r.Body = make([]byte, 0, max(length, 0))
-	rec.length, rec.lacks, rec.response = length, lacks(header), r
+	rec.length, rec.lacks, rec.response = length, lacks(status, header), r
 }
 
 // Body shows a part of the body, which is copied.
@@ -128,10 +207,14 @@ func (rec *Recording) limit() int64 {
 // whole answers whether the body ended where it should. Where its length isn't known, a handler whose client has left may
 // have stopped early.
 func (rec *Recording) whole() bool {
-	if rec.length >= 0 {
-		return int64(len(rec.response.Body)) == rec.length
+	r := rec.response
+	switch {
+	case r.Size > 0 && int64(len(r.Body)) > r.Size-r.First:
+		return false
+	case rec.length >= 0:
+		return int64(len(r.Body)) == rec.length
 	}
-	return rec.request.Context().Err() == nil
+	return rec.want.request.Context().Err() == nil
 }
 
 // end is called when the handler has returned: what was recorded is stored, if it is whole.
@@ -147,8 +230,5 @@ func (rec *Recording) end() {
 	r.Body = exact(r.Body)
 	r.Age += time.Since(rec.received)
 	r.complete(rec.lacks)
-	if !r.fresh(0) {
-		r = nil
-	}
 	rec.finish(outcome{response: r})
 }

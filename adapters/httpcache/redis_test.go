@@ -99,14 +99,15 @@ func TestForeignResponses(t *testing.T) {
 		t.Errorf("%v, %q", w.Header(), w.Body)
 	}
 	for i, name := range []string{
-		"Content-Length", "content-length", "Transfer-Encoding", "Set-Cookie", "Connection", "Age", "", "X Any", "X-Any\r\nSet-Cookie", "X:",
+		"Content-Length", "content-length", "Transfer-Encoding", "Connection", "Age", "", "X Any", "X-Any\r\nSet-Cookie", "X:",
 	} {
 		target := fmt.Sprint("/", i)
 		plant(target, response{Header: []string{name, "1"}, Lifetime: minute})
 		expect(t, get(h, target), 200, stored, "hello")
 	}
+	plant("/stale", response{Age: minute, Lifetime: minute})
+	expect(t, get(h, "/stale"), 200, "http; fwd=stale; stored", "hello")
 	for target, r := range map[string]response{
-		"/stale":    {Age: minute, Lifetime: minute},
 		"/negative": {Age: -1, Lifetime: minute},
 		"/odd":      {Header: []string{"X-Any"}, Lifetime: minute},
 	} {

@@ -9,69 +9,137 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// Reply is an answer made from a stored response: the stored status, or 304.
+// Reply is an answer made from a stored response: with the stored status, or 304, 206, 416; or 504 where nothing is stored
+// for a request that takes nothing else.
 type Reply struct {
 	Status int
 	// Body is what is to be written: nothing for HEAD and for a 304. The bytes belong to the store and must not be
 	// changed.
 	Body []byte
 
-	stored *response
-	age    time.Duration
-	status rfc9111.Status
+	stored       *response
+	age          time.Duration // less than 0: it comes from the handler
+	status       rfc9111.Status
+	contentRange string
+	length       int // of the body; -1: not said
 }
 
-// reply makes the answer to r from a stored response of the given age.
+// reply makes the answer to r from a response of the given age.
 func (c *Cache) reply(r *http.Request, stored *response, age time.Duration, status rfc9111.Status) *Reply {
-	reply := &Reply{Status: stored.Status, stored: stored, age: age, status: status}
+	reply := &Reply{Status: stored.Status, Body: stored.Body, stored: stored, age: age, status: status}
+	if status.FwdStatus != http.StatusNotModified && age >= 0 && stored.left(age) <= 0 {
+		c.stats.stale.Add(1)
+	}
+	// RFC 9110 §13.2.1: only what would be a success has conditions evaluated.
+	success := stored.Status >= 200 && stored.Status < 300
 	switch {
-	case conditional(r) && rfc9111.NotModified(r.Header, stored.validators()):
-		reply.Status = http.StatusNotModified
+	case success && conditional(r) && rfc9111.NotModified(r.Header, stored.validators()):
+		reply.Status, reply.Body = http.StatusNotModified, nil
 		c.stats.notModified.Add(1)
-	case r.Method != http.MethodHead:
-		reply.Body = stored.Body
+	case ranged(r) && stored.Status == http.StatusOK && rfc9111.RangeApplies(r.Header, stored.validators()):
+		reply.cut(r, 0, int64(len(stored.Body)))
+	case stored.Size > 0:
+		reply.cut(r, stored.First, stored.Size)
+	}
+	reply.length = len(reply.Body)
+	if reply.Status == http.StatusNotModified || reply.Status == http.StatusNoContent { // RFC 9110 §8.6
+		reply.length = -1
+	}
+	if r.Method == http.MethodHead {
+		reply.Body = nil
 	}
 	return reply
 }
 
-func conditional(r *http.Request) bool {
-	return len(r.Header["If-None-Match"]) > 0 || len(r.Header["If-Modified-Since"]) > 0
+// cut makes the reply one of the range that r asks for, out of a body that begins at first in a whole of the size.
+func (r *Reply) cut(request *http.Request, first, size int64) {
+	part, use := rfc9111.ParseRange(request.Header["Range"], size)
+	switch use {
+	case rfc9111.OneRange:
+		r.Status, r.contentRange = http.StatusPartialContent, part.ContentRange(size)
+		r.Body = r.Body[part.First-first : part.Last+1-first]
+	case rfc9111.NoRange:
+		r.Status, r.contentRange = http.StatusRequestedRangeNotSatisfiable, "bytes */"+strconv.FormatInt(size, 10)
+		r.Body = nil
+	}
+}
+
+// covers answers whether a part has all that the request asks for.
+func (r *response) covers(request *http.Request) bool {
+	part, use := rfc9111.ParseRange(request.Header["Range"], r.Size)
+	return use == rfc9111.OneRange && part.First >= r.First && part.Last < r.First+int64(len(r.Body)) &&
+		rfc9111.RangeApplies(request.Header, r.validators())
+}
+
+// gatewayTimeout is the answer to only-if-cached where nothing is stored (RFC 9111 §5.2.1.7).
+func (c *Cache) gatewayTimeout(r *http.Request) *Reply {
+	stored := &response{Status: http.StatusGatewayTimeout}
+	return c.reply(r, stored, -1, rfc9111.Status{Cache: c.options.Name, Detail: "only-if-cached"})
 }
 
 // Len is the number of field lines in Fields, or a little more.
-func (r *Reply) Len() int { return len(r.stored.Header)/2 + 3 }
+func (r *Reply) Len() int { return len(r.stored.Header)/2 + 4 }
 
 // Fields returns the header field lines with canonical names; the lines of one name follow each other. They replace
 // fields of the same name that the answer may have already.
 func (r *Reply) Fields() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
-		notModified := r.Status == http.StatusNotModified
-		hasETag := notModified && r.stored.get("Etag") != ""
+		hasETag := r.Status == http.StatusNotModified && r.stored.get("Etag") != ""
 		for h := r.stored.Header; len(h) > 1; h = h[2:] {
-			if h[0] == "Cache-Status" || notModified && !rfc9111.InNotModified(h[0], hasETag) {
-				continue
-			}
-			if !yield(h[0], h[1]) {
+			if r.sends(h[0], hasETag) && !yield(h[0], h[1]) {
 				return
 			}
 		}
-		if !notModified && !yield("Content-Length", strconv.Itoa(len(r.stored.Body))) {
+		if r.contentRange != "" && !yield("Content-Range", r.contentRange) {
 			return
 		}
-		if !yield("Age", strconv.FormatInt(int64(r.age/time.Second), 10)) {
+		length, age, status := r.values()
+		if length != "" && !yield("Content-Length", length) {
 			return
 		}
-		r.cacheStatus(yield)
+		if age != "" && !yield("Age", age) {
+			return
+		}
+		r.cacheStatus(status, yield)
 	}
+}
+
+// values returns what the cache itself says of the answer, "" for what it doesn't say. This is done for each hit, so in one
+// piece of memory.
+func (r *Reply) values() (length, age, status string) {
+	b := make([]byte, 0, 128)
+	if r.length >= 0 {
+		b = strconv.AppendInt(b, int64(r.length), 10)
+	}
+	lengthEnd := len(b)
+	if r.age >= 0 {
+		b = strconv.AppendInt(b, int64(r.age/time.Second), 10)
+	}
+	ageEnd := len(b)
+	all := string(r.status.Append(b))
+	return all[:lengthEnd], all[lengthEnd:ageEnd], all[ageEnd:]
+}
+
+// sends answers whether a stored field is part of the answer as it is.
+func (r *Reply) sends(name string, hasETag bool) bool {
+	switch {
+	case name == "Cache-Status", name == "Content-Range" && r.contentRange != "":
+		return false
+	case r.Status == http.StatusNotModified:
+		return rfc9111.InNotModified(name, hasETag)
+	case r.Status == http.StatusRequestedRangeNotSatisfiable:
+		return name == "Etag" || name == "Date" || name == "Vary" || name == "Cache-Control"
+	}
+	return true
 }
 
 // cacheStatus yields the Cache-Status lines: ours comes after those of the caches the response came through (RFC 9211
 // §2).
-func (r *Reply) cacheStatus(yield func(name, value string) bool) {
+func (r *Reply) cacheStatus(status string, yield func(name, value string) bool) {
 	for h := r.stored.Header; len(h) > 1; h = h[2:] {
 		if h[0] == "Cache-Status" && !yield(h[0], h[1]) {
 			return
 		}
 	}
-	yield("Cache-Status", r.status.String())
+	yield("Cache-Status", status)
 }

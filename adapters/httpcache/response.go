@@ -12,26 +12,87 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// response is what is stored. Those who read it share it: it isn't changed once it is stored.
+// response is what is stored: a response, or an index of the fields that responses to one URL vary by. Those who read it
+// share it: it isn't changed once it is stored.
 type response struct {
-	Status   int           `msgpack:"s"`
-	Header   []string      `msgpack:"h"` // name, value, name, value...; the lines of a name follow each other
-	Body     []byte        `msgpack:"b"`
-	Age      time.Duration `msgpack:"a"` // when it was stored
-	Lifetime time.Duration `msgpack:"l"` // fresh up to this age
+	Status int           `msgpack:"s"`
+	Header []string      `msgpack:"h"` // name, value, name, value...; the lines of a name follow each other
+	Body   []byte        `msgpack:"b"`
+	Age    time.Duration `msgpack:"a"` // when it was stored
+
+	// Its terms.
+	Lifetime time.Duration `msgpack:"l"`
+	Behind   time.Duration `msgpack:"w,omitempty"` // stale-while-revalidate
+	IfError  time.Duration `msgpack:"e,omitempty"` // stale-if-error
+	Flags    flags         `msgpack:"f,omitempty"`
+
+	// Of a part (206): where it begins, and how long the whole is. Size 0: it is the whole.
+	First int64 `msgpack:"p,omitempty"`
+	Size  int64 `msgpack:"n,omitempty"`
+
+	Index *index `msgpack:"i,omitempty"` // it is an index
+	Alias string `msgpack:"k,omitempty"` // the response is under this key
+
+	// Of a variant that varies by other fields than its place is for: the key that it would have by its own. It is for
+	// requests for which that is the same.
+	Select string `msgpack:"v,omitempty"`
+}
+
+// flags are the terms that are yes or no.
+type flags uint8
+
+const (
+	noCache flags = 1 << iota
+	mustRevalidate
+	shared
+	explicit
+	madeETag // the Etag is the cache's: the handler doesn't know it
+)
+
+func (f *flags) set(flag flags, on bool) {
+	if on {
+		*f |= flag
+	}
 }
 
 // overhead is what a response costs beside its strings and its body, roughly.
 const overhead = 512
 
-// fresh is the one place that says whether a response may still be served, d after it was stored. Neither Age nor Lifetime is
-// negative, so that nothing here overflows.
-func (r *response) fresh(d time.Duration) bool { return d < r.Lifetime-r.Age }
+func (r *response) setTerms(t rfc9111.Terms) {
+	r.Lifetime, r.Behind, r.IfError, r.Flags = t.Lifetime, t.StaleWhileRevalidate, t.StaleIfError, r.Flags&madeETag
+	r.Flags.set(noCache, t.NoCache)
+	r.Flags.set(mustRevalidate, t.MustRevalidate)
+	r.Flags.set(shared, t.Shared)
+	r.Flags.set(explicit, t.Explicit)
+}
+
+func (r *response) terms() rfc9111.Terms {
+	return rfc9111.Terms{
+		Lifetime: r.Lifetime, StaleWhileRevalidate: r.Behind, StaleIfError: r.IfError,
+		NoCache: r.Flags&noCache != 0, MustRevalidate: r.Flags&mustRevalidate != 0, Shared: r.Flags&shared != 0,
+		Explicit: r.Flags&explicit != 0,
+	}
+}
+
+// left is for how long it is fresh from now on, when it is of the age; less than 0: since when it is stale. Neither Age nor
+// Lifetime is negative, so that nothing here overflows.
+func (r *response) left(age time.Duration) time.Duration {
+	if r.Flags&noCache != 0 {
+		return min(0, r.Lifetime-age)
+	}
+	return r.Lifetime - age
+}
+
+// standsIn answers whether it may be served at that age, however stale, in some case.
+func (r *response) standsIn(age time.Duration) bool { return r.left(age)+max(r.Behind, r.IfError) > 0 }
 
 func (r *response) cost() int64 {
 	n := overhead + len(r.Body) + 16*len(r.Header)
 	for _, s := range r.Header {
 		n += len(s)
+	}
+	if r.Index != nil {
+		n += r.Index.cost()
 	}
 	return int64(n)
 }
@@ -48,17 +109,30 @@ func (r *response) get(name string) string {
 
 func (r *response) add(name string, value string) { r.Header = append(r.Header, name, value) }
 
-// addFields adds what is stored of a response's header. Fields that were there, unchanged, before the handler ran are
-// somebody else's, who sets them for each request: a request ID must not be replayed to the next client. Where the handler
-// removed such a field, or added to it, what it made can't be told from what somebody made for this request: the answer is
-// false, and the response can't be stored.
-func (r *response) addFields(before, header http.Header) bool {
+// header is what the response's header was, as far as it is stored.
+func (r *response) header() http.Header {
+	h := make(http.Header, len(r.Header)/2)
+	for i := 0; i+1 < len(r.Header); i += 2 {
+		h[r.Header[i]] = append(h[r.Header[i]], r.Header[i+1])
+	}
+	return h
+}
+
+// conflicts answers whether the handler changed fields in place that somebody around the cache set before it ran: it removed
+// such a field, or added to it. Then what it made can't be told from what somebody made for this request.
+func conflicts(before, header http.Header) bool {
 	for name, old := range before {
 		now := header[name]
 		if len(now) == 0 && len(old) > 0 || len(now) > len(old) && len(old) > 0 && slices.Equal(now[:len(old)], old) {
-			return false
+			return true
 		}
 	}
+	return false
+}
+
+// addFields adds what is stored of a response's header. Fields that were there, unchanged, before the handler ran are
+// somebody else's, who sets them for each request: a request ID must not be replayed to the next client.
+func (r *response) addFields(before, header http.Header) {
 	stored := rfc9111.Stored(header)
 	names := make([]string, 0, len(header))
 	for name := range header {
@@ -74,18 +148,17 @@ func (r *response) addFields(before, header http.Header) bool {
 			r.add(name, value)
 		}
 	}
-	return true
 }
 
 // lacking is what a response lacks that is made of its body.
 type lacking struct{ contentType, etag bool }
 
-// lacks says what is to be made for a response with this header.
-func lacks(header http.Header) lacking {
+// lacks says what is to be made for a response with this status and header.
+func lacks(status int, header http.Header) lacking {
 	_, typed := header["Content-Type"]
 	return lacking{
 		contentType: !typed && len(header["Content-Encoding"]) == 0, // as net/http does it
-		etag:        len(header["Etag"]) == 0,
+		etag:        status == http.StatusOK && len(header["Etag"]) == 0,
 	}
 }
 
@@ -96,6 +169,7 @@ func (r *response) complete(lacks lacking) {
 	}
 	if lacks.etag {
 		r.add("Etag", makeETag(r.Body))
+		r.Flags |= madeETag
 	}
 }
 
@@ -107,6 +181,15 @@ func makeETag(body []byte) string {
 
 func (r *response) validators() rfc9111.Validators {
 	return rfc9111.Validators{ETag: r.get("Etag"), LastModified: r.get("Last-Modified"), Date: r.get("Date")}
+}
+
+// origin are the validators that the handler gave.
+func (r *response) origin() rfc9111.Validators {
+	v := r.validators()
+	if r.Flags&madeETag != 0 {
+		v.ETag = ""
+	}
+	return v
 }
 
 // exact returns b without much spare capacity, which would count for nothing and be kept all the same.

@@ -9,6 +9,8 @@ import (
 // Stats counts what a cache did since New. The counters only grow.
 type Stats struct {
 	Hits        uint64 // requests answered from the store
+	Stale       uint64 // answers from the store past their freshness
+	Validated   uint64 // stored responses of which the handler said that they hold
 	NotModified uint64 // answers of 304 from the store
 	Misses      uint64 // requests that had to go to the handler, or to wait for one that was there
 	Collapsed   uint64 // misses answered with the response to another request
@@ -18,7 +20,7 @@ type Stats struct {
 }
 
 type counters struct {
-	hits, notModified, misses, collapsed, stored, bypassed atomic.Uint64
+	hits, stale, validated, notModified, misses, collapsed, stored, bypassed atomic.Uint64
 }
 
 // Stats returns the cache's counters. In Tiers, a request that misses counts more than once: it looks, and then waits for its
@@ -28,6 +30,8 @@ func (c *Cache) Stats() Stats {
 	s := &c.stats
 	return Stats{
 		Hits:        s.hits.Load(),
+		Stale:       s.stale.Load(),
+		Validated:   s.validated.Load(),
 		NotModified: s.notModified.Load(),
 		Misses:      s.misses.Load(),
 		Collapsed:   s.collapsed.Load(),

@@ -3,6 +3,7 @@ package httpcache
 import (
 	"bufio"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 )
@@ -12,7 +13,17 @@ type writer struct {
 	http.ResponseWriter
 	rec    *Recording
 	before http.Header // the header before the handler ran
+	own    http.Header // the handler's, which may not be sent; nil: it has the real one
+	given  http.Header // what own was, which the handler may have kept for its trailers
 	headed bool        // the recording has seen the head
+}
+
+// Header is where the handler puts its header fields.
+func (w *writer) Header() http.Header {
+	if w.own != nil {
+		return w.own
+	}
+	return w.ResponseWriter.Header()
 }
 
 // Unwrap is for http.ResponseController.
@@ -22,6 +33,12 @@ func (w *writer) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 	if !informational {
 		w.head(status)
+	}
+	if w.rec.Held() {
+		return
+	}
+	if informational && w.own != nil {
+		replace(w.ResponseWriter.Header(), w.own) // and once more when the final head is there
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -33,13 +50,38 @@ func (w *writer) head(status int) {
 	}
 	w.headed = true
 	h := w.Header()
-	if s := w.rec.Head(status, w.before, h); s != "" {
+	s := w.rec.Head(status, w.before, h)
+	if w.own != nil {
+		w.decided()
+	}
+	if s != "" && !w.rec.Held() {
+		h = w.Header()
 		h["Cache-Status"] = append(h["Cache-Status"], s)
 	}
 }
 
+// decided makes the handler's header the answer's, unless that is held.
+func (w *writer) decided() {
+	if w.rec.Held() {
+		replace(w.ResponseWriter.Header(), w.before) // it may have been sent with a 103
+		return
+	}
+	replace(w.ResponseWriter.Header(), w.own)
+	w.own, w.given = nil, w.own
+}
+
+// replace makes one header the same as another.
+func replace(header, by http.Header) {
+	clear(header)
+	maps.Copy(header, by)
+}
+
 func (w *writer) Write(p []byte) (int, error) {
 	w.head(http.StatusOK)
+	if w.rec.Held() {
+		w.rec.Body(p)
+		return len(p), nil
+	}
 	n, err := w.ResponseWriter.Write(p)
 	w.wrote(p[:min(max(n, 0), len(p))], err)
 	return n, err
@@ -55,7 +97,7 @@ func (w *writer) wrote(p []byte, err error) {
 
 // ReadFrom is for io.Copy. Once the head is shown, what isn't recorded goes the shortest way, which may be sendfile.
 func (w *writer) ReadFrom(src io.Reader) (int64, error) {
-	if direct, ok := w.ResponseWriter.(io.ReaderFrom); ok && w.headed && !w.rec.Active() {
+	if direct, ok := w.ResponseWriter.(io.ReaderFrom); ok && w.headed && !w.rec.Active() && !w.rec.Held() {
 		return direct.ReadFrom(src)
 	}
 	n, err := io.Copy(writeOnly{w}, src)
@@ -77,6 +119,9 @@ func (w *writer) FlushError() error {
 		return http.ErrNotSupported // nothing is sent: the head may still change
 	}
 	w.head(http.StatusOK)
+	if w.rec.Held() {
+		return nil
+	}
 	w.rec.Stream()
 	err := http.NewResponseController(w.ResponseWriter).Flush()
 	if err != nil {
@@ -109,11 +154,37 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buf, err
 }
 
+// rescue is deferred around the handler: if that panics before its head is out, it has failed like one that answers with a
+// 500, and something stored may stand in for it. Else it goes on panicking.
+func (w *writer) rescue() {
+	if w.headed || !w.rec.MayHold() {
+		return
+	}
+	thrown := recover()
+	if thrown == nil {
+		return
+	}
+	w.head(http.StatusInternalServerError)
+	if !w.rec.Held() {
+		panic(thrown)
+	}
+	w.rec.Panicked(thrown)
+}
+
 // end is called when the handler has returned. One that wrote nothing is answered by the server, or by a handler around
 // the cache, which may still make another answer of it: it is not stored.
 func (w *writer) end() {
 	if !w.headed {
 		w.rec.Drop()
 		w.head(http.StatusOK)
+	}
+	if w.rec.Held() {
+		return
+	}
+	h := w.ResponseWriter.Header()
+	for name, values := range w.given { // the trailers, by now
+		if _, ok := h[name]; !ok {
+			h[name] = values
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"errors"
 	"fmt"
 
@@ -16,6 +18,11 @@ func newCache(s settings, r *remote) (*httpcache.Cache, error) {
 		Name:  "proxy",
 		Redis: r.tier,
 		TTL:   s.ttl,
+
+		Heuristic:    true,
+		StaleIfError: time.Hour,
+		ShareCookies: true,
+		StorePosts:   true,
 	})
 }
 

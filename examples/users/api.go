@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
 	"github.com/tiercache/tiercache/examples/internal/userdb"
@@ -24,11 +26,11 @@ type api struct {
 
 func (a *api) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+listPath, a.pages.Handler(http.HandlerFunc(a.list)))
+	mux.HandleFunc("GET "+listPath, a.list)
 	mux.HandleFunc("GET "+listPath+"/{id}", a.user)
 	mux.HandleFunc("PUT "+listPath+"/{id}", a.update)
 	mux.HandleFunc("GET /stats", a.stats)
-	return mux
+	return a.pages.Handler(mux) // which sees the PUTs, too
 }
 
 // list knows nothing of the cache around it: it runs when a page isn't cached.
@@ -43,6 +45,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
+	keepable(w.Header(), listTag)
 	answer(w, http.StatusOK, users)
 }
 
@@ -55,6 +58,14 @@ func (a *api) user(w http.ResponseWriter, r *http.Request) {
 	u, err := a.service.User(r.Context(), id)
 	if err != nil {
 		fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	keepable(h)
+	h.Set("Vary", "Accept") // by which it is told what the next line asks for
+	if strings.Contains(r.Header.Get("Accept"), cardType) {
+		h.Set("Content-Type", cardType)
+		write(w, http.StatusOK, card(u))
 		return
 	}
 	answer(w, http.StatusOK, u)
@@ -78,6 +89,10 @@ func (a *api) update(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil { // a Redis that is down doesn't keep anybody from saving: what is cached expires soon
 		slog.WarnContext(r.Context(), "invalidating", "error", err)
+	}
+	// What is cached of this URL goes by itself, since it was PUT. The lists don't.
+	if err := a.pages.PurgeTags(context.WithoutCancel(r.Context()), listTag); err != nil {
+		slog.WarnContext(r.Context(), "invalidating the lists", "error", err)
 	}
 	answer(w, http.StatusOK, u)
 }
@@ -108,8 +123,11 @@ func answer(w http.ResponseWriter, status int, v any) {
 		slog.Error("encoding an answer", "error", err)
 		status, body = http.StatusInternalServerError, []byte(`{"error":"internal"}`)
 	}
-	body = append(body, '\n') // for who reads it in a terminal
 	w.Header().Set("Content-Type", "application/json")
+	write(w, status, append(body, '\n')) // for who reads it in a terminal
+}
+
+func write(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // if the client has gone, nobody is left to be told

@@ -18,7 +18,7 @@ const tour = `Listening on {url}. In another terminal:
       "fwd=request; stored": asked anew, and cached for the others.
   curl -i {url}{list}/7
   curl -i -X PUT -d '{"name":"Grace","email":"grace@example.com","city":"Ghent"}' {url}{list}/7
-      The next GET of user 7 shows it at once, pages of the list within a minute.
+      The next GET of user 7 shows it at once, and so do the pages of the list.
   curl {url}/stats
       Hits, misses and loads of both caches.
 

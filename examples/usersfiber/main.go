@@ -1,9 +1,11 @@
-// Command usersfiber is the list endpoint of the example users on Fiber v3, with the same cache around it: 20,000
-// made-up users in SQLite, whose pages are kept for a minute in this process's memory and in Redis.
+// Command usersfiber is the API of the example users on Fiber v3, with the same cache around it: 20,000 made-up users in
+// SQLite, whose pages are kept for a minute in this process's memory and in Redis, or until a user changes.
 //
 //	go run ./examples/usersfiber
 //
 // With -redis URL, or REDIS_URL in the environment, it uses that Redis; else it brings one of its own.
+//
+// Read api.go: the handlers and their cache. main.go puts everything together.
 package main
 
 import (
@@ -13,27 +15,38 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gofiber/fiber/v3"
 
-	"github.com/tiercache/tiercache/adapters/fibercache"
-	"github.com/tiercache/tiercache/adapters/httpcache"
 	"github.com/tiercache/tiercache/examples/internal/redisdb"
 	"github.com/tiercache/tiercache/examples/internal/userdb"
-	"github.com/tiercache/tiercache/keys"
 	"github.com/tiercache/tiercache/tiered"
 )
 
 const (
 	users     = 20_000
-	listPath  = "/api/v1/users"
 	lastWords = 5 * time.Second // for the requests under way when the service is stopped
 )
+
+const tour = `Listening.
+
+  curl -i '{url}?limit=3'
+      Twice, and look at Cache-Status, Age and ETag.
+  curl -i -H 'If-None-Match: <that ETag>' '{url}?limit=3'
+      304: no body at all.
+  curl -i {url}/7
+  curl -i -H 'Accept: application/xml' {url}/7
+      Each is kept: see Vary.
+  curl -i -X PUT -d '{"name":"Grace","email":"grace@example.com","city":"Ghent"}' {url}/7
+      The next GET of user 7 shows it, and so do the pages of the list.
+
+Ctrl-C stops.
+`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -43,32 +56,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usersfiber:", err)
 		os.Exit(1)
 	}
-}
-
-// newApp is what there is to it: the cache goes before the handler.
-func newApp(db *userdb.DB, pages *httpcache.Cache) *fiber.App {
-	app := fiber.New()
-	app.Get(listPath, fibercache.New(pages), func(c fiber.Ctx) error {
-		p, err := userdb.ParsePage(c.Query("skip"), c.Query("limit"))
-		if err != nil {
-			return c.Status(http.StatusBadRequest).JSON(fiber.Map{"error": err.Error()})
-		}
-		users, err := db.List(c.Context(), p)
-		if err != nil {
-			return err
-		}
-		return c.JSON(users)
-	})
-	return app
-}
-
-func newPages(redis *tiered.Redis) (*httpcache.Cache, error) {
-	return httpcache.New(httpcache.Options{
-		Name:  "usersfiber-pages",
-		Redis: redis,
-		TTL:   time.Minute,
-		Key:   keys.Request, // without the host: it answers the same under every name
-	})
 }
 
 // run puts the service together, and takes it apart in the reverse order when ctx ends.
@@ -113,8 +100,7 @@ func serve(ctx context.Context, out io.Writer, addr string, app *fiber.App) erro
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true}) }()
-	fmt.Fprintf(out, "Listening. Twice, and look at Cache-Status, Age and ETag:\n\n  curl -i 'http://%s%s?limit=3'\n\nCtrl-C stops.\n",
-		listener.Addr(), listPath)
+	fmt.Fprint(out, strings.NewReplacer("{url}", "http://"+listener.Addr().String()+listPath).Replace(tour))
 
 	select {
 	case err := <-ended:

@@ -25,12 +25,14 @@ func InitialAge(response http.Header, requested, received time.Time) time.Durati
 }
 
 // AgeOf returns the value of the Age field, and whether there is a valid one. Of several values the first counts; an
-// invalid field is ignored (RFC 9111 §5.1).
+// invalid field is ignored (RFC 9111 §5.1). Parameters, which the field doesn't have, are ignored alone: who sends some
+// means the number before them.
 func AgeOf(response http.Header) (d time.Duration, ok bool) {
 	lines := response["Age"]
 	if len(lines) == 0 {
 		return 0, false
 	}
 	first, _, _ := strings.Cut(lines[0], ",")
+	first, _, _ = strings.Cut(first, ";")
 	return parseSeconds(trimOWS(first))
 }

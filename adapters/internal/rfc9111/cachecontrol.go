@@ -1,6 +1,7 @@
 package rfc9111
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -10,24 +11,29 @@ type CacheControl []Directive
 
 // Directive is one member of a Cache-Control field.
 type Directive struct {
-	Name  string // in lower case
-	Value string // unquoted; empty also if there is none
+	Name   string // in lower case
+	Value  string // unquoted; empty also if there is none
+	Quoted bool   // the value was a quoted string
 }
 
 // ParseCacheControl reads all lines of a Cache-Control field (RFC 9111 §5.2), in any case, with values as tokens or
 // as quoted strings. Any input gives a result: what can't be understood is a directive that nobody asks for, or a
-// value that no directive accepts. A name also ends at a ';', so that "private; max-age=60", which is seen in the wild,
-// forbids what it was meant to.
-func ParseCacheControl(lines []string) CacheControl {
-	var cc CacheControl
+// value that no directive accepts. A name also ends at a ';', and has no value then, so that "private; max-age=60",
+// which is seen in the wild, forbids what it was meant to.
+func ParseCacheControl(lines []string) CacheControl { return appendDirectives(nil, lines) }
+
+func appendDirectives(cc CacheControl, lines []string) CacheControl {
 	for _, rest := range lines {
 		for rest != "" {
 			var member string
 			member, rest = cutMember(rest)
 			name, value, _ := strings.Cut(member, "=")
-			name, _, _ = strings.Cut(name, ";")
+			if before, _, cut := strings.Cut(name, ";"); cut {
+				name, value = before, ""
+			}
 			if name = strings.ToLower(trimOWS(name)); name != "" {
-				cc = append(cc, Directive{Name: name, Value: unquote(trimOWS(value))})
+				value, quoted := unquote(trimOWS(value))
+				cc = append(cc, Directive{Name: name, Value: value, Quoted: quoted})
 			}
 		}
 	}
@@ -61,22 +67,66 @@ func (cc CacheControl) Seconds(name string) (d time.Duration, ok bool) {
 	return d, true
 }
 
+// whole answers whether a directive is there in the form that names no fields and so is about the whole response (RFC
+// 9111 §5.2.2.4, §5.2.2.7).
+func (cc CacheControl) whole(name string) bool {
+	for _, d := range cc {
+		if d.Name == name && d.fields() == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// fields returns the names of the fields that are not to be stored: those that no-cache or private are limited to.
+func (cc CacheControl) fields() []string {
+	var list []string
+	for _, d := range cc {
+		if d.Name == "no-cache" || d.Name == "private" {
+			list = append(list, d.fields()...)
+		}
+	}
+	return list
+}
+
+// fields returns the names of the fields that a no-cache or private is limited to, or nil if it is about the whole
+// response. To take the one form for the other is allowed and forbids more: that is done with a list that can't be
+// read, and with tokens, as "private=true" means no field.
+func (d Directive) fields() []string {
+	if !d.Quoted {
+		return nil
+	}
+	list := names([]string{d.Value})
+	for _, name := range list {
+		if !isFieldName(name) {
+			return nil
+		}
+	}
+	return list
+}
+
 // maxSeconds is what a larger number counts as (RFC 9111 §1.2.2).
 const maxSeconds = 1 << 31
 
 // parseSeconds reads delta-seconds: digits and nothing else.
 func parseSeconds(s string) (d time.Duration, ok bool) {
-	if s == "" {
-		return 0, false
-	}
-	var n int64
+	n, ok := parseDigits(s)
+	return time.Duration(min(n, maxSeconds)) * time.Second, ok
+}
+
+// parseDigits reads digits and nothing else. What is too large is math.MaxInt64.
+func parseDigits(s string) (n int64, ok bool) {
 	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
+		if !isDigit(c) {
 			return 0, false
 		}
-		n = min(n*10+int64(c-'0'), maxSeconds)
+		if digit := int64(c - '0'); n > (math.MaxInt64-digit)/10 {
+			n = math.MaxInt64
+		} else {
+			n = n*10 + digit
+		}
 	}
-	return time.Duration(n) * time.Second, true
+	return n, s != ""
 }
 
 // cutMember cuts a list at its first comma outside of a quoted string. A quote that is never closed, or that doesn't
@@ -113,13 +163,13 @@ func quotedLen(s string) int {
 }
 
 // unquote returns what a quoted string stands for (RFC 9110 §5.6.4), and anything else as it is.
-func unquote(s string) string {
+func unquote(s string) (value string, quoted bool) {
 	if len(s) < 2 || s[0] != '"' || quotedLen(s) != len(s) {
-		return s
+		return s, false
 	}
 	s = s[1 : len(s)-1]
 	if !strings.Contains(s, `\`) {
-		return s
+		return s, true
 	}
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -128,8 +178,19 @@ func unquote(s string) string {
 		}
 		b = append(b, s[i])
 	}
-	return string(b)
+	return string(b), true
 }
 
-// trimOWS cuts optional whitespace (RFC 9110 §5.6.3), and no other kind, from both ends.
-func trimOWS(s string) string { return strings.Trim(s, " \t") }
+// trimOWS cuts optional whitespace (RFC 9110 §5.6.3), and no other kind, from both ends. Hits call it often, and most of
+// the time there is none: strings.Trim makes a set of the two characters first.
+func trimOWS(s string) string {
+	for s != "" && isOWS(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isOWS(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isOWS(c byte) bool { return c == ' ' || c == '\t' }

@@ -24,20 +24,22 @@ func TestParseCacheControl(t *testing.T) {
 		{"duplicates keep their order", []string{"max-age=1, max-age=2"},
 			rfc9111.CacheControl{{Name: "max-age", Value: "1"}, {Name: "max-age", Value: "2"}}},
 		{"quoted", []string{`max-age="5",private="set-cookie, x", public`},
-			rfc9111.CacheControl{{Name: "max-age", Value: "5"}, {Name: "private", Value: "set-cookie, x"}, {Name: "public"}}},
-		{"escaped", []string{`x="a\"b,\\c", no-store`}, rfc9111.CacheControl{{Name: "x", Value: `a"b,\c`}, {Name: "no-store"}}},
+			rfc9111.CacheControl{{Name: "max-age", Value: "5", Quoted: true}, {Name: "private", Value: "set-cookie, x", Quoted: true},
+				{Name: "public"}}},
+		{"escaped", []string{`x="a\"b,\\c", no-store`}, rfc9111.CacheControl{{Name: "x", Value: `a"b,\c`, Quoted: true}, {Name: "no-store"}}},
 		{"unclosed quote hides nothing", []string{`x="a, no-store`}, rfc9111.CacheControl{{Name: "x", Value: `"a`}, {Name: "no-store"}}},
 		{"quote in a name hides nothing", []string{`x"a, no-store, b"`},
 			rfc9111.CacheControl{{Name: `x"a`}, {Name: "no-store"}, {Name: `b"`}}},
 		{"after a quoted string", []string{`max-age="5"x, public`}, rfc9111.CacheControl{{Name: "max-age", Value: `"5"x`}, {Name: "public"}}},
 		{"a lone backslash", []string{`x="a\`}, rfc9111.CacheControl{{Name: "x", Value: `"a\`}}},
-		{"semicolon after a name", []string{"private; max-age=60, public;x, ;y"}, rfc9111.CacheControl{{Name: "private", Value: "60"}, {Name: "public"}}},
+		{"semicolon after a name", []string{"private; max-age=60, public;x, ;y"}, rfc9111.CacheControl{{Name: "private"}, {Name: "public"}}},
+		{"semicolon in a value", []string{"max-age=5;x, y"}, rfc9111.CacheControl{{Name: "max-age", Value: "5;x"}, {Name: "y"}}},
 		{"no name", []string{"=5, public"}, rfc9111.CacheControl{{Name: "public"}}},
 		{"whitespace", []string{" \tmax-age = 5\t,public "}, rfc9111.CacheControl{{Name: "max-age", Value: "5"}, {Name: "public"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := rfc9111.ParseCacheControl(tc.lines); !slices.Equal(got, tc.want) {
-				t.Errorf("ParseCacheControl(%q) = %q, want %q", tc.lines, got, tc.want)
+				t.Errorf("ParseCacheControl(%q) = %+v, want %+v", tc.lines, got, tc.want)
 			}
 		})
 	}
@@ -85,10 +87,10 @@ func FuzzCacheControl(f *testing.F) {
 		cc := rfc9111.ParseCacheControl([]string{first, second})
 		for _, d := range cc {
 			if d.Name == "" || d.Name != strings.ToLower(d.Name) || strings.ContainsAny(d.Name, ",=;") {
-				t.Errorf("directive %q", d)
+				t.Errorf("directive %+v", d)
 			}
 			if s, _ := cc.Seconds(d.Name); s < 0 || s > 1<<31*time.Second {
-				t.Errorf("%q is %v", d, s)
+				t.Errorf("%+v is %v", d, s)
 			}
 		}
 		// Lines and members are the same list (RFC 9110 §5.3), and no directive hides another line's.
@@ -97,7 +99,7 @@ func FuzzCacheControl(f *testing.F) {
 		}
 		if !strings.Contains(first+second, `"`) {
 			if joined := rfc9111.ParseCacheControl([]string{first + "," + second}); !slices.Equal(joined, cc) {
-				t.Errorf("joined %q, in lines %q", joined, cc)
+				t.Errorf("joined %+v, in lines %+v", joined, cc)
 			}
 		}
 	})

@@ -10,9 +10,9 @@ type Validators struct {
 	Date         string // stands in for Last-Modified (RFC 9111 §4.3.2)
 }
 
-// NotModified answers whether a conditional request (RFC 9110 §13) is answered with 304 from a stored, fresh response,
-// because the client has that already. A request without conditions never is. Conditions that only an origin can
-// evaluate are not looked at: see [RequestUse].
+// NotModified answers whether a conditional request (RFC 9110 §13) is answered with 304 from a stored, fresh
+// response, because the client has that already. A request without conditions never is. Conditions that only an
+// origin can evaluate are not looked at: see [Passes].
 func NotModified(request http.Header, stored Validators) bool {
 	if lines := request["If-None-Match"]; len(lines) > 0 { // §13.1.2
 		if len(lines) == 1 && trimOWS(lines[0]) == "*" {
@@ -25,14 +25,14 @@ func NotModified(request http.Header, stored Validators) bool {
 	if len(lines) != 1 {
 		return false
 	}
-	since, err := http.ParseTime(lines[0])
-	if err != nil {
+	since, ok := parseDate(lines[0])
+	if !ok {
 		return false
 	}
 	value := stored.LastModified
 	if value == "" {
 		value = stored.Date
 	}
-	modified, err := http.ParseTime(value)
-	return err == nil && !modified.After(since)
+	modified, ok := parseDate(value)
+	return ok && !modified.After(since)
 }

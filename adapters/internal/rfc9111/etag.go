@@ -25,8 +25,11 @@ func (t ETag) String() string {
 // WeakMatch compares by the weak comparison function (RFC 9110 §8.8.3.2). No tag matches nothing.
 func (t ETag) WeakMatch(u ETag) bool { return t.Opaque == u.Opaque && t.Opaque != "" }
 
-// matchList answers whether tag matches, weakly, one of the entity tags in the lines of an If-None-Match field. A line
-// counts up to where it can't be understood.
+// StrongMatch compares by the strong comparison function (RFC 9110 §8.8.3.2). No tag matches nothing.
+func (t ETag) StrongMatch(u ETag) bool { return t.WeakMatch(u) && !t.Weak && !u.Weak }
+
+// matchList answers whether tag matches, weakly, one of the entity tags in the lines of an If-None-Match field. A
+// line counts up to where it can't be understood.
 func matchList(lines []string, tag ETag) bool {
 	for _, line := range lines {
 		rest := strings.TrimLeft(line, " \t,")

@@ -11,7 +11,19 @@ import (
 func Stored(response http.Header) func(name string) bool {
 	listed := append(names(response["Connection"]), // RFC 9110 §7.6.1
 		names(response["Trailer"])...) // §6.5: they are no header fields
+	cc, _ := Control(response)
+	listed = append(listed, cc.fields()...) // §5.2.2.4: not to be used again, §5.2.2.7: not to be shared
 	return func(name string) bool { return !slices.Contains(listed, name) && !unstored(name) }
+}
+
+// Updates answers whether a field of a 304 replaces that of the stored response (RFC 9111 §3.2). It doesn't if it
+// isn't stored, or is about the content, which stays. name is canonical. [Stored] of the 304 leaves out more of them.
+func Updates(name string) bool {
+	switch name {
+	case "Content-Encoding", "Content-Range", "Etag":
+		return false
+	}
+	return !unstored(name) // nor Content-Length and Transfer-Encoding
 }
 
 // names returns the field names that a field lists.
@@ -44,16 +56,19 @@ func unstored(name string) bool {
 // isFieldName answers whether a name is a token (RFC 9110 §5.1, §5.6.2).
 func isFieldName(name string) bool {
 	for _, c := range []byte(name) {
-		alnum := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !alnum && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+		if !isTokenByte(c) {
 			return false
 		}
 	}
 	return name != ""
 }
 
-// canonical answers whether all names are as [http.CanonicalHeaderKey] writes them. The rules look for fields by these
-// names and would overlook the others.
+func isTokenByte(c byte) bool {
+	return isAlpha(c) || isDigit(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+// canonical answers whether all names are as [http.CanonicalHeaderKey] writes them. The rules look for fields by
+// these names and would overlook the others.
 func canonical(h http.Header) bool {
 	for name := range h {
 		if name != http.CanonicalHeaderKey(name) {
@@ -64,8 +79,8 @@ func canonical(h http.Header) bool {
 }
 
 // InNotModified answers whether a field of the stored response goes into a 304 made from it. Fields that describe the
-// content the client has already do not (RFC 9110 §15.4.5); Last-Modified does where it is the only validator. name is
-// canonical.
+// content the client has already do not (RFC 9110 §15.4.5); Last-Modified does where it is the only validator. name
+// is canonical.
 func InNotModified(name string, hasETag bool) bool {
 	switch name {
 	case "Content-Type", "Content-Encoding", "Content-Language", "Content-Length", "Content-Range",

@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// Lifetime returns how long a response is fresh in a shared cache, counted from age 0, and whether the response says
+// lifetime returns how long a response is fresh in a shared cache, counted from age 0, and whether the response says
 // so itself (RFC 9111 §4.2.1): s-maxage, else max-age, else Expires minus Date. received stands for a Date that is
 // absent or invalid. A lifetime of 0 means that the response is stale from the start; invalid information counts as
 // that (§4.2.1, §5.3).
-func Lifetime(response http.Header, received time.Time) (d time.Duration, explicit bool) {
-	cc := ParseCacheControl(response["Cache-Control"])
+func lifetime(cc CacheControl, targeted bool, response http.Header, received time.Time) (d time.Duration, explicit bool) {
 	if d, ok := cc.Seconds("s-maxage"); ok { // §5.2.2.10
 		return d, true
 	}
@@ -18,11 +17,11 @@ func Lifetime(response http.Header, received time.Time) (d time.Duration, explic
 		return d, true
 	}
 	expires := response["Expires"]
-	if len(expires) == 0 {
+	if len(expires) == 0 || targeted { // RFC 9213 §2.2
 		return 0, false
 	}
-	at, err := http.ParseTime(expires[0])
-	if err != nil { // §5.3: "0" and the like are in the past
+	at, ok := parseDate(expires[0])
+	if !ok { // §5.3: "0" and the like are in the past
 		return 0, true
 	}
 	date, ok := dateOf(response)
@@ -32,12 +31,22 @@ func Lifetime(response http.Header, received time.Time) (d time.Duration, explic
 	return max(0, at.Sub(date)), true
 }
 
-// dateOf returns the time in the Date field, and whether there is a valid one.
-func dateOf(response http.Header) (time.Time, bool) {
-	lines := response["Date"]
+const maxHeuristic = 24 * time.Hour
+
+// heuristicLifetime guesses: a tenth of the time for which the content hadn't changed when it was sent (RFC 9111
+// §4.2.2).
+func heuristicLifetime(response http.Header, received time.Time) time.Duration {
+	lines := response["Last-Modified"]
 	if len(lines) == 0 {
-		return time.Time{}, false
+		return 0
 	}
-	t, err := http.ParseTime(lines[0])
-	return t, err == nil
+	modified, ok := parseDate(lines[0])
+	if !ok {
+		return 0
+	}
+	date, ok := dateOf(response)
+	if !ok {
+		date = received
+	}
+	return min(max(0, date.Sub(modified)/10), maxHeuristic)
 }

@@ -2,7 +2,6 @@ package rfc9111
 
 import (
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -10,33 +9,54 @@ import (
 type Forward string
 
 const (
-	ForBypass  Forward = "bypass"   // the cache doesn't handle such requests
-	ForMethod  Forward = "method"   // the method's semantics
-	ForMiss    Forward = "uri-miss" // nothing is stored for the URI
-	ForRequest Forward = "request"  // the request's directives
+	ForBypass   Forward = "bypass"    // the cache doesn't handle such requests
+	ForMethod   Forward = "method"    // the method's semantics
+	ForMiss     Forward = "uri-miss"  // nothing is stored for the URI
+	ForVaryMiss Forward = "vary-miss" // nothing that is stored for the URI is for such a request
+	ForRequest  Forward = "request"   // the request's directives
+	ForStale    Forward = "stale"     // what is stored is stale
+	ForPartial  Forward = "partial"   // what is stored is not all that the request asks for
 )
 
 // Status is one cache's member of a Cache-Status field (RFC 9211): a hit, or else a Forward.
 type Status struct {
 	Cache     string // the cache's name
 	Hit       bool
-	TTL       time.Duration // the freshness that is left, cut to whole seconds; of a hit only
 	Forward   Forward
-	Stored    bool // the response is being stored
-	Collapsed bool // the answer is another request's response
+	FwdStatus int           // the status code of the response to the forwarded request, where the answer has another; else 0
+	TTL       time.Duration // the freshness that is left, below 0 of a stale response, cut to whole seconds; of a hit only
+	Stored    bool          // the response is being stored
+	Collapsed bool          // the answer is another request's response
+	Detail    string        // in the cache's own words
 }
 
 // String returns the member as it is in the field.
-func (s Status) String() string {
-	b := make([]byte, 0, 64)
+func (s Status) String() string { return string(s.Append(make([]byte, 0, 96))) }
+
+// Append appends the member as it is in the field.
+func (s Status) Append(b []byte) []byte {
 	b = appendItem(b, s.Cache)
 	if s.Hit {
 		b = append(b, "; hit; ttl="...)
-		return string(strconv.AppendInt(b, int64(s.TTL/time.Second), 10))
+		b = strconv.AppendInt(b, int64(s.TTL/time.Second), 10)
+	} else {
+		b = s.appendForward(b)
 	}
+	if s.Detail != "" {
+		b = appendItem(append(b, "; detail="...), s.Detail)
+	}
+	return b
+}
+
+// appendForward appends the parameters of a request that was forwarded.
+func (s Status) appendForward(b []byte) []byte {
 	if s.Forward != "" {
 		b = append(b, "; fwd="...)
 		b = append(b, s.Forward...)
+	}
+	if s.FwdStatus != 0 {
+		b = append(b, "; fwd-status="...)
+		b = strconv.AppendInt(b, int64(s.FwdStatus), 10)
 	}
 	if s.Stored {
 		b = append(b, "; stored"...)
@@ -44,7 +64,7 @@ func (s Status) String() string {
 	if s.Collapsed {
 		b = append(b, "; collapsed"...)
 	}
-	return string(b)
+	return b
 }
 
 // appendItem appends s as a token if it is one, else as a string, of which what isn't printable ASCII becomes '?'
@@ -67,15 +87,8 @@ func appendItem(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
+// isToken answers whether s is a token of a structured field (RFC 9651 §3.3.4).
 func isToken(s string) bool {
-	for i, c := range []byte(s) {
-		alpha := 'a' <= c|0x20 && c|0x20 <= 'z'
-		if i == 0 && !alpha && c != '*' {
-			return false
-		}
-		if !alpha && (c < '0' || c > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~:/", rune(c)) {
-			return false
-		}
-	}
-	return s != ""
+	k, text, _, ok := cutBare(s)
+	return ok && k == kindToken && text == s
 }

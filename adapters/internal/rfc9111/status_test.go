@@ -23,6 +23,13 @@ func TestStatus(t *testing.T) {
 		{rfc9111.Status{Cache: "2nd", Forward: rfc9111.ForRequest}, `"2nd"; fwd=request`},
 		{rfc9111.Status{Cache: `CDN "x" \é`, Hit: true}, `"CDN \"x\" \\?"; hit; ttl=0`},
 		{rfc9111.Status{}, `""`},
+		{rfc9111.Status{Cache: "http", Forward: rfc9111.ForVaryMiss, FwdStatus: 304, Stored: true, Collapsed: true, Detail: "x"},
+			"http; fwd=vary-miss; fwd-status=304; stored; collapsed; detail=x"},
+		{rfc9111.Status{Cache: "http", Forward: rfc9111.ForStale, FwdStatus: 503, Detail: "stale if error"},
+			`http; fwd=stale; fwd-status=503; detail="stale if error"`},
+		{rfc9111.Status{Cache: "http", Forward: rfc9111.ForPartial}, "http; fwd=partial"},
+		{rfc9111.Status{Cache: "http", Hit: true, TTL: -12 * time.Second, Detail: "max-stale"}, "http; hit; ttl=-12; detail=max-stale"},
+		{rfc9111.Status{Cache: "http", Hit: true, FwdStatus: 200, Stored: true}, "http; hit; ttl=0"},
 	} {
 		if got := tc.status.String(); got != tc.want {
 			t.Errorf("%+v: %s, want %s", tc.status, got, tc.want)

@@ -1,51 +1,92 @@
 package rfc9111
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 )
 
-// Storable answers whether a shared cache may store a response (RFC 9111 §3), and if not, why in a few words. It
-// doesn't ask how long the response is fresh: see [Lifetime].
-//
-// It allows less than the RFC does. A response is stored if it is a 200 to a GET, and a Set-Cookie or a Vary, which
-// need more care than a yes or no, keep it out. So does a field whose name isn't canonical.
-func Storable(method string, request http.Header, status int, response http.Header) (ok bool, why string) {
-	switch {
-	case method != http.MethodGet:
-		return false, "method"
-	case len(request["Authorization"]) > 0: // §3.5
-		return false, "authorization"
-	case ParseCacheControl(request["Cache-Control"]).Has("no-store"): // §5.2.1.5
-		return false, "request no-store"
-	case status != http.StatusOK:
-		return false, "status"
-	case !canonical(response):
-		return false, "field name"
-	case len(response["Set-Cookie"]) > 0: // §7.3
-		return false, "set-cookie"
-	case len(response["Vary"]) > 0: // §4.1
-		return false, "vary"
-	case eventStream(response): // has no end
-		return false, "event stream"
-	}
-	cc := ParseCacheControl(response["Cache-Control"])
-	// no-cache and private also have a form that names fields (§5.2.2.4, §5.2.2.7). To take it for the one
-	// without, which forbids more, is allowed.
-	for _, directive := range [...]string{"no-store", "private", "no-cache"} {
-		if cc.Has(directive) {
-			return false, directive
-		}
-	}
-	return true, ""
+// Rules are what options let a cache store beyond the safe.
+type Rules struct {
+	SetCookie bool // responses with Set-Cookie as any other; else only with public or s-maxage
+	Private   bool // what is stored is for one user alone (§1: a private cache): nothing is kept from others
 }
 
-func eventStream(h http.Header) bool {
+// Storable answers whether a cache, a shared one unless the rules say else, may store a response to a GET (RFC 9111 §3), and if not, why in a few
+// words. It doesn't ask how long the response is fresh, or whether it says so: see [TermsOf].
+func Storable(request http.Header, status int, response http.Header, rules Rules) (ok bool, why string) {
+	cc, _ := Control(response)
+	why = cmp.Or(badStatus(status, response, cc), forbidden(request, response, cc, rules), unsafe(response, cc, rules))
+	return why == "", why
+}
+
+// badStatus is why a response can't be stored by its status code; "" if it can.
+func badStatus(status int, response http.Header, cc CacheControl) string {
+	switch {
+	case status < 200 || status > 599: // not final, or none at all (RFC 9110 §15)
+		return "status"
+	case status == http.StatusNotModified, status == http.StatusRequestedRangeNotSatisfiable: // about one request's fields
+		return "status"
+	case cc.Has("must-understand") && !understood(status): // §5.2.2.3
+		return "must-understand"
+	case status == http.StatusPartialContent:
+		if _, _, ok := ParseContentRange(response["Content-Range"]); !ok || hasType(response, "multipart/byteranges") {
+			return "content-range" // §3.3
+		}
+	}
+	return ""
+}
+
+// forbidden is the directive that forbids to store a response.
+func forbidden(request, response http.Header, cc CacheControl, rules Rules) string {
+	switch {
+	case ParseDirectives(request).NoStore: // §5.2.1.5
+		return "request no-store"
+	case cc.Has("no-store") && !cc.Has("must-understand"): // §5.2.2.5, §5.2.2.3
+		return "no-store"
+	case !rules.Private && cc.whole("private"): // §5.2.2.7
+		return "private"
+	case !rules.Private && len(request["Authorization"]) > 0 && !sharedBy(cc): // §3.5
+		return "authorization"
+	}
+	if _, any := Vary(response); any { // §4.1: no request would match
+		return "vary"
+	}
+	return ""
+}
+
+// unsafe is what else keeps a response out of a shared cache, though the RFC would allow it.
+func unsafe(response http.Header, cc CacheControl, rules Rules) string {
+	switch {
+	case !canonical(response):
+		return "field name"
+	case hasType(response, "text/event-stream"): // has no end
+		return "event stream"
+	case len(response["Set-Cookie"]) == 0 || rules.SetCookie || rules.Private || cc.Has("public") || cc.Has("s-maxage"):
+		return ""
+	case slices.Contains(cc.fields(), "Set-Cookie"): // isn't stored
+		return ""
+	}
+	return "set-cookie" // §7.3
+}
+
+func hasType(h http.Header, mediaType string) bool {
 	for _, line := range h["Content-Type"] {
-		mediaType, _, _ := strings.Cut(line, ";")
-		if strings.EqualFold(trimOWS(mediaType), "text/event-stream") {
+		value, _, _ := strings.Cut(line, ";")
+		if strings.EqualFold(trimOWS(value), mediaType) {
 			return true
 		}
+	}
+	return false
+}
+
+// understood answers whether what a status code asks of a cache is known and done here: those of RFC 9110 §15.
+func understood(status int) bool {
+	switch {
+	case 200 <= status && status <= 206, 300 <= status && status <= 305, status == 307, status == 308,
+		400 <= status && status <= 417, status == 421, status == 422, status == 426, 500 <= status && status <= 505:
+		return true
 	}
 	return false
 }

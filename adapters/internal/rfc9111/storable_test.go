@@ -9,81 +9,92 @@ import (
 
 // RFC 9111 §3.
 func TestStorable(t *testing.T) {
+	cc := func(value string) http.Header { return fields("Cache-Control", value) }
+	auth := fields("Authorization", "Basic x")
 	for _, tc := range []struct {
 		name     string
-		method   string
 		request  http.Header
 		status   int
 		response http.Header
 		why      string
 	}{
-		{"bare", "GET", nil, 200, nil, ""},
-		{"with everything usual", "GET", fields("Accept", "*/*"), 200,
-			fields("Cache-Control", "public, max-age=5, must-revalidate", "Etag", `"a"`, "Content-Type", "text/html"), ""},
-		{"HEAD", "HEAD", nil, 200, nil, "method"},
-		{"POST", "POST", nil, 200, nil, "method"},
-		{"§3.5 Authorization", "GET", fields("Authorization", "Basic x"), 200, fields("Cache-Control", "public"), "authorization"},
-		{"§5.2.1.5", "GET", fields("Cache-Control", "no-store"), 200, nil, "request no-store"},
-		{"201", "GET", nil, 201, nil, "status"},
-		{"§3.3 206", "GET", nil, 206, nil, "status"},
-		{"304", "GET", nil, 304, nil, "status"},
-		{"404", "GET", nil, 404, nil, "status"},
-		{"500", "GET", nil, 500, nil, "status"},
-		{"§7.3 Set-Cookie", "GET", nil, 200, fields("Set-Cookie", "a=b"), "set-cookie"},
-		{"§4.1 Vary", "GET", nil, 200, fields("Vary", "Accept"), "vary"},
-		{"§4.1 Vary: *", "GET", nil, 200, fields("Vary", "*"), "vary"},
-		{"a name that no rule would find", "GET", nil, 200, http.Header{"set-cookie": {"a=b"}}, "field name"},
-		{"events", "GET", nil, 200, fields("Content-Type", "Text/Event-Stream; charset=utf-8"), "event stream"},
-		{"§5.2.2.5 no-store", "GET", nil, 200, fields("Cache-Control", "max-age=5", "Cache-Control", "NO-STORE"), "no-store"},
-		{"§5.2.2.7 private", "GET", nil, 200, fields("Cache-Control", "private, s-maxage=5"), "private"},
-		{"§5.2.2.7 private with fields", "GET", nil, 200, fields("Cache-Control", `private="x"`), "private"},
-		{"§5.2.2.4 no-cache", "GET", nil, 200, fields("Cache-Control", "no-cache"), "no-cache"},
-		{"§5.2.2.4 no-cache with fields", "GET", nil, 200, fields("Cache-Control", `no-cache="x", max-age=5`), "no-cache"},
-		{"§5.4 Pragma says nothing in a response", "GET", nil, 200, fields("Pragma", "no-cache"), ""},
+		{"bare", nil, 200, nil, ""},
+		{"with everything usual", fields("Accept", "*/*", "Cookie", "a=b"), 200,
+			fields("Cache-Control", "public, max-age=5, must-revalidate", "Etag", `"a"`, "Content-Type", "text/html", "Vary", "Accept"), ""},
+		{"§5.2.1.5", cc("no-store"), 200, cc("max-age=5"), "request no-store"},
+		{"§5.2.1.4", cc("no-cache"), 200, nil, ""},
+		{"§5.2.2.5 no-store", nil, 200, fields("Cache-Control", "max-age=5", "Cache-Control", "NO-STORE"), "no-store"},
+		{"§5.2.2.7 private", nil, 200, cc("private, s-maxage=5"), "private"},
+		{"§5.2.2.7 private with fields", nil, 200, cc(`private="x"`), ""},
+		{"§5.2.2.7 both forms", nil, 200, cc(`private="x", private`), "private"},
+		{"§5.2.2.7 a token isn't fields", nil, 200, cc("private=1"), "private"},
+		{"§5.2.2.7 before a semicolon", nil, 200, cc("private; max-age=60"), "private"},
+		{"§5.2.2.4 no-cache", nil, 200, cc("no-cache"), ""},
+		{"§5.4 Pragma says nothing in a response", nil, 200, fields("Pragma", "no-cache"), ""},
+
+		{"§5.2.2.3 understood", nil, 200, cc("max-age=5, no-store, must-understand"), ""},
+		{"§5.2.2.3 not understood", nil, 299, cc("max-age=5, must-understand"), "must-understand"},
+		{"§5.2.2.3 not understood, no-store", nil, 599, cc("no-store, must-understand"), "must-understand"},
+		{"§5.2.2.3 private counts", nil, 200, cc("private, must-understand"), "private"},
+
+		{"§3.5 Authorization", auth, 200, cc("max-age=5"), "authorization"},
+		{"§3.5 empty Authorization", fields("Authorization", ""), 200, cc("max-age=5"), "authorization"},
+		{"§3.5 public", auth, 200, cc("public"), ""},
+		{"§3.5 s-maxage", auth, 200, cc("s-maxage=5"), ""},
+		{"§3.5 must-revalidate", auth, 200, cc("must-revalidate"), ""},
+		{"§3.5 proxy-revalidate", auth, 200, cc("proxy-revalidate"), "authorization"},
+
+		{"§3.3 206", nil, 206, fields("Content-Range", "bytes 0-4/10"), ""},
+		{"§3.3 206 without Content-Range", nil, 206, nil, "content-range"},
+		{"§3.3 206 with two", nil, 206, fields("Content-Range", "bytes 0-4/10", "Content-Range", "bytes 5-9/10"), "content-range"},
+		{"§3.3 206 of another unit", nil, 206, fields("Content-Range", "lines 0-4/10"), "content-range"},
+		{"§3.3 206 of several ranges", nil, 206, fields("Content-Type", "Multipart/Byteranges; boundary=x", "Content-Range", "bytes 0-4/10"), "content-range"},
+
+		{"§4.1 Vary: *", nil, 200, fields("Vary", "Accept", "Vary", "*"), "vary"},
+		{"§4.1 a Vary that can't be read", nil, 200, fields("Vary", "Accept Cookie"), "vary"},
+
+		{"RFC 9213 §2.2 stored by the one field", nil, 200, fields("Cdn-Cache-Control", "max-age=5", "Cache-Control", "private, no-store"), ""},
+		{"RFC 9213 §2.2 not stored by it", nil, 200, fields("Cdn-Cache-Control", "no-store", "Cache-Control", "public"), "no-store"},
+		{"RFC 9213 §2.1 stored by the other", nil, 200, fields("Cdn-Cache-Control", "max-age=5,", "Cache-Control", "private"), "private"},
+
+		{"a name that no rule would find", nil, 200, http.Header{"set-cookie": {"a=b"}}, "field name"},
+		{"events", nil, 200, fields("Content-Type", "Text/Event-Stream; charset=utf-8"), "event stream"},
+		{"§7.3 Set-Cookie", nil, 200, fields("Set-Cookie", "a=b", "Cache-Control", "max-age=5"), "set-cookie"},
+		{"§7.3 Set-Cookie with public", nil, 200, fields("Set-Cookie", "a=b", "Cache-Control", "public"), ""},
+		{"§7.3 Set-Cookie with s-maxage", nil, 200, fields("Set-Cookie", "a=b", "Cache-Control", "s-maxage=5"), ""},
+		{"§5.2.2.7 Set-Cookie that isn't stored", nil, 200, fields("Set-Cookie", "a=b", "Cache-Control", `private="set-cookie"`), ""},
+		{"§5.2.2.4 Set-Cookie that isn't stored", nil, 200, fields("Set-Cookie", "a=b", "Cache-Control", `no-cache="X, Set-Cookie"`), ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			ok, why := rfc9111.Storable(tc.method, tc.request, tc.status, tc.response)
+			ok, why := rfc9111.Storable(tc.request, tc.status, tc.response, rfc9111.Rules{})
 			if why != tc.why || ok != (tc.why == "") {
 				t.Errorf("%v, %q, want %q", ok, why, tc.why)
 			}
 		})
 	}
-}
-
-// RFC 9111 §3.1, RFC 9110 §7.6.1.
-func TestStoredFields(t *testing.T) {
-	h := fields("Connection", "close, x-hop ,, Keep-Alive", "Connection", "X-Other", "Trailer", "x-sum")
-	stored := rfc9111.Stored(h)
-	for name, want := range map[string]bool{
-		"Content-Type": true, "Etag": true, "Date": true, "Cache-Control": true, "Expires": true, "X-Any": true,
-		"Connection": false, "Keep-Alive": false, "Proxy-Connection": false, "Te": false, "Transfer-Encoding": false,
-		"Upgrade": false, "Proxy-Authenticate": false, "Proxy-Authentication-Info": false, "Proxy-Authorization": false,
-		"Trailer": false, "Trailer:X-Sum": false, "": false, "X Any": false, "X\r\nAny": false, "Content-Length": false, "Age": false,
-		"X-Hop": false, "X-Other": false, "X-Sum": false,
-	} {
-		if got := stored(name); got != want {
-			t.Errorf("%s: %v, want %v", name, got, want)
-		}
-	}
-	if !rfc9111.Stored(nil)("X-Hop") {
-		t.Error("without Connection, X-Hop is not stored")
+	if ok, why := rfc9111.Storable(nil, 200, fields("Set-Cookie", "a=b"), rfc9111.Rules{SetCookie: true}); !ok {
+		t.Errorf("not stored though Rules say so: %s", why)
 	}
 }
 
-// RFC 9110 §15.4.5.
-func TestInNotModified(t *testing.T) {
-	for _, name := range []string{"Cache-Control", "Content-Location", "Date", "Etag", "Expires", "Vary", "Age", "Cache-Status",
-		"Access-Control-Allow-Origin"} {
-		if !rfc9111.InNotModified(name, true) {
-			t.Errorf("%s is missing", name)
+// RFC 9111 §3, RFC 9110 §15.
+func TestStorableStatus(t *testing.T) {
+	for status := -1; status < 1000; status++ {
+		final := status >= 200 && status < 600
+		want := final && status != 206 && status != 304 && status != 416
+		if got, _ := rfc9111.Storable(nil, status, fields("Cache-Control", "max-age=5"), rfc9111.Rules{}); got != want {
+			t.Errorf("%d: %v, want %v", status, got, want)
 		}
 	}
-	for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Language", "Last-Modified"} {
-		if rfc9111.InNotModified(name, true) {
-			t.Errorf("%s is there", name)
+	for _, status := range []int{200, 203, 204, 301, 302, 303, 307, 308, 400, 404, 410, 421, 500, 502, 503, 504} {
+		if ok, why := rfc9111.Storable(nil, status, fields("Cache-Control", "must-understand"), rfc9111.Rules{}); !ok {
+			t.Errorf("%d isn't understood: %s", status, why)
 		}
 	}
-	if !rfc9111.InNotModified("Last-Modified", false) {
-		t.Error("Last-Modified is missing without an ETag")
+	unknown := []int{207, 299, 306, 399, 418, 451, 499, 511, 599}
+	for _, status := range unknown {
+		if ok, _ := rfc9111.Storable(nil, status, fields("Cache-Control", "must-understand"), rfc9111.Rules{}); ok {
+			t.Errorf("%d is understood", status)
+		}
 	}
 }

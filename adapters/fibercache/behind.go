@@ -1,0 +1,109 @@
+package fibercache
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
+)
+
+// behind is the httpcache.Exchange of a run that nobody waits for. Fiber's Ctx is reused as soon as a request is answered,
+// and handlers can't be run without one: so a copy of the request goes through the whole app once more. What it carries
+// tells the middleware that detached it to run the handlers after it and to record what they answer; other caches on the
+// way let it pass.
+type behind struct {
+	*middleware
+	r   *http.Request
+	ctx *fasthttp.RequestCtx
+	app fasthttp.RequestHandler
+	rec *httpcache.Recording
+}
+
+// behindKey is a behind's key among the values of its request.
+type behindKey struct{}
+
+func (x *exchange) Detach() httpcache.Exchange {
+	in, app := x.c.RequestCtx(), x.c.App()
+	config := app.Config()
+	ctx := new(fasthttp.RequestCtx)
+	ctx.Init2(newConn(in), nil, true)
+	in.Request.CopyTo(&ctx.Request)
+	ctx.Request.SetRequestURIBytes(in.Request.Header.RequestURI()) // with the path that handlers around the cache may have changed
+	ctx.Response.Header.SetNoDefaultContentType(config.DisableDefaultContentType)
+	if config.DisableHeaderNormalizing {
+		ctx.Response.Header.DisableNormalizing()
+	}
+	// Its own context: values in this request's may refer to its Ctx. The handlers around the cache make them anew.
+	r := x.r.WithContext(context.Background())
+	return &behind{middleware: x.middleware, r: r, ctx: ctx, app: app.Server().Handler}
+}
+
+func (b *behind) Request() *http.Request { return b.r }
+
+// Serve isn't called.
+func (b *behind) Serve(*httpcache.Reply) {}
+
+func (b *behind) Run(rec *httpcache.Recording) {
+	b.rec = rec
+	b.ctx.SetUserValue(behindKey{}, b)
+	defer func() {
+		if b.ctx.LastTimeoutErrorResponse() == nil { // else the handler may still be at work
+			b.ctx.ResetUserValues()
+			b.ctx.Response.ResetBody() // closes a stream
+		}
+	}()
+	b.app(b.ctx)
+}
+
+// Detach isn't called.
+func (b *behind) Detach() httpcache.Exchange { return nil }
+
+// handle is what a middleware does when the run comes to it.
+func (b *behind) handle(c fiber.Ctx, m *middleware) error {
+	if b.middleware != m {
+		return c.Next()
+	}
+	c.RequestCtx().RemoveUserValue(behindKey{}) // caches after this one see a request like any other
+	x := &exchange{middleware: m, c: c, behind: true}
+	x.Run(b.rec)
+	return x.err
+}
+
+// conn is a closed connection that has a real one's addresses.
+type conn struct {
+	net.Conn
+	local, remote net.Addr
+}
+
+// tlsConn is what fasthttp takes for a TLS connection.
+type tlsConn struct {
+	conn
+	state tls.ConnectionState
+}
+
+func newConn(in *fasthttp.RequestCtx) net.Conn {
+	closed, other := net.Pipe()
+	_, _ = closed.Close(), other.Close()
+	c := conn{Conn: closed, local: in.LocalAddr(), remote: in.RemoteAddr()}
+	if !in.IsTLS() {
+		return c
+	}
+	t := tlsConn{conn: c}
+	if state := in.TLSConnectionState(); state != nil {
+		t.state = *state
+	}
+	return t
+}
+
+func (c conn) LocalAddr() net.Addr { return c.local }
+
+func (c conn) RemoteAddr() net.Addr { return c.remote }
+
+func (tlsConn) Handshake() error { return nil }
+
+func (c tlsConn) ConnectionState() tls.ConnectionState { return c.state }

@@ -1,0 +1,156 @@
+package fibercache
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
+)
+
+// exchange is the httpcache.Exchange of Fiber.
+type exchange struct {
+	*middleware
+	c      fiber.Ctx
+	r      *http.Request
+	behind bool  // nobody waits for the answer
+	err    error // of the handlers after the cache
+}
+
+func (x *exchange) Request() *http.Request { return x.r }
+
+func (x *exchange) Serve(reply *httpcache.Reply) {
+	out := x.c.Response()
+	out.SetStatusCode(reply.Status)
+	out.Header.SetNoDefaultContentType(true) // a response that was stored without one had none
+	last := ""
+	for name, value := range reply.Fields() {
+		if name == "Date" {
+			setDate(&out.Header, value)
+			continue
+		}
+		if name != last {
+			out.Header.Del(name)
+		}
+		out.Header.Add(name, value)
+		last = name
+	}
+	// Not SetBodyRaw: the stored bytes are everybody's.
+	out.SetBody(reply.Body)
+}
+
+func (x *exchange) Run(rec *httpcache.Recording) {
+	out := x.c.Response()
+	var before, after http.Header
+	if rec.Active() {
+		before = responseHeader(out)
+		delete(before, "Content-Type") // fasthttp's default looks as if somebody had set it
+	}
+	var own *fasthttp.ResponseHeader
+	if rec.MayHold() {
+		own = new(fasthttp.ResponseHeader)
+		out.Header.CopyTo(own)
+	}
+	x.next(rec)
+	if x.abandoned() {
+		rec.Drop()
+		return // the handler may still be at work on out
+	}
+	status := x.status(rec)
+	if x.err == nil && rec.Active() {
+		after = x.header()
+	}
+	s := rec.Head(status, before, after)
+	switch {
+	case x.err != nil:
+		rec.Drop()
+	case rec.Active() && !x.elsewhere():
+		rec.Body(out.Body())
+	}
+	switch {
+	case rec.Held():
+		x.err = nil
+		own.CopyTo(&out.Header)
+		out.ResetBody()
+		out.SkipBody = false
+	case s != "":
+		out.Header.Add("Cache-Status", s)
+	}
+}
+
+// next runs the handlers after the cache. Those around it find the request as it was.
+func (x *exchange) next(rec *httpcache.Recording) {
+	if !rec.Active() {
+		x.err = x.c.Next()
+		return
+	}
+	ctx := x.c.Context()
+	run := rec.Context(ctx)
+	if x.behind {
+		run = within{run, ctx}
+	}
+	x.c.SetContext(run)
+	restore := edit(&x.c.Request().Header, rec.Edits())
+	defer func() {
+		if !x.abandoned() { // else a handler may still be reading both
+			restore()
+			x.c.SetContext(ctx)
+		}
+	}()
+	x.err = x.c.Next()
+}
+
+// status is that of the answer; 0: it isn't known yet, for Fiber's error handler may make any answer of an error. Where the
+// cache may have a better one, a *fiber.Error is taken at its word if it says that the server failed.
+func (x *exchange) status(rec *httpcache.Recording) int {
+	if x.err == nil {
+		return x.c.Response().StatusCode()
+	}
+	var e *fiber.Error
+	if rec.MayHold() && errors.As(x.err, &e) && e != nil && e.Code >= http.StatusInternalServerError {
+		return e.Code
+	}
+	rec.Drop()
+	return 0
+}
+
+// header is the answer's, as the cache is to judge it.
+func (x *exchange) header() http.Header {
+	out := x.c.Response()
+	h := responseHeader(out)
+	if x.elsewhere() {
+		h["Content-Length"] = []string{strconv.Itoa(math.MaxInt)} // more than is ever stored
+	} else if len(out.Body()) == 0 && !typed(out) {
+		delete(h, "Content-Type") // fasthttp has a default, but doesn't send it
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // fasthttp doesn't guess: nor may the cache
+	}
+	return h
+}
+
+// abandoned answers whether Fiber's timeout gave the handler up.
+func (x *exchange) abandoned() bool { return x.c.RequestCtx().LastTimeoutErrorResponse() != nil }
+
+// elsewhere answers whether the body comes from elsewhere than the response: Body would drain a stream.
+func (x *exchange) elsewhere() bool {
+	return x.c.Response().IsBodyStream() || x.c.RequestCtx().Hijacked()
+}
+
+// within is a context that ends with one, and has the values of both.
+type within struct {
+	context.Context
+	values context.Context
+}
+
+func (w within) Value(key any) any {
+	if v := w.Context.Value(key); v != nil {
+		return v
+	}
+	return w.values.Value(key)
+}

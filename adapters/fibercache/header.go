@@ -1,0 +1,113 @@
+package fibercache
+
+import (
+	"bufio"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
+)
+
+// requestHeader copies a request's header fields: this is done for each hit, so into few pieces of memory.
+func requestHeader(in *fasthttp.RequestHeader) http.Header {
+	h := make(http.Header, in.Len())
+	lines := make([]string, 0, in.Len())
+	var text strings.Builder
+	text.Grow(len(in.RawHeaders()))
+	for name, value := range in.All() {
+		begin := text.Len()
+		text.Write(name)
+		text.Write(value)
+		line := text.String()[begin:]
+		key := http.CanonicalHeaderKey(line[:len(name)])
+		if h[key] != nil {
+			h[key] = append(h[key], line[len(name):])
+			continue
+		}
+		lines = append(lines, line[len(name):])
+		n := len(lines)
+		h[key] = lines[n-1 : n : n]
+	}
+	delete(h, "Host") // as in net/http
+	return h
+}
+
+// responseHeader copies a response's header fields, without a length, which fasthttp sets by the body.
+func responseHeader(out *fasthttp.Response) http.Header {
+	h := make(http.Header)
+	for name, value := range out.Header.All() {
+		h.Add(string(name), string(value))
+	}
+	delete(h, "Content-Length")
+	return h
+}
+
+// typed answers whether somebody has set a response's Content-Type.
+func typed(out *fasthttp.Response) bool {
+	var h fasthttp.ResponseHeader
+	out.Header.CopyTo(&h)
+	h.SetNoDefaultContentType(true)
+	return len(h.ContentType()) > 0
+}
+
+// setDate sets the one field that fasthttp's setters ignore: it takes it when it reads it, in a trailer as well. Where
+// fiber.Config.DisableDefaultDate isn't set, it still writes its own instead.
+func setDate(h *fasthttp.ResponseHeader, value string) {
+	if strings.ContainsAny(value, "\r\n") {
+		return
+	}
+	h.Del("Date")
+	r := trailers.Get().(*trailer)
+	r.text.Reset("Date: " + value + "\r\n\r\n")
+	r.Reset(&r.text)
+	_ = h.ReadTrailer(&r.Reader) // a value that can't be read isn't sent
+	trailers.Put(r)
+}
+
+// trailer reads from a text.
+type trailer struct {
+	bufio.Reader
+	text strings.Reader
+}
+
+var trailers = sync.Pool{New: func() any { return new(trailer) }}
+
+// line is one of a request's header.
+type line struct{ name, value string }
+
+// edit changes a request's header, and returns what undoes that.
+func edit(h *fasthttp.RequestHeader, edits []httpcache.Edit) (undo func()) {
+	before := make([][]line, len(edits))
+	for i, e := range edits {
+		var lines []line
+		if e.Value != "" {
+			lines = []line{{e.Name, e.Value}}
+		}
+		before[i] = replace(h, e.Name, lines)
+	}
+	return func() {
+		for i, e := range edits {
+			replace(h, e.Name, before[i])
+		}
+	}
+}
+
+// replace puts lines in the place of those with the name, and returns these. Names are as the client wrote them, if the app
+// is configured so.
+func replace(h *fasthttp.RequestHeader, name string, lines []line) (old []line) {
+	for n, value := range h.All() {
+		if strings.EqualFold(string(n), name) {
+			old = append(old, line{string(n), string(value)})
+		}
+	}
+	for _, l := range old {
+		h.Del(l.name)
+	}
+	for _, l := range lines {
+		h.Add(l.name, l.value)
+	}
+	return old
+}

@@ -1,0 +1,73 @@
+package httpcache_test
+
+import (
+	"bytes"
+	"net/http"
+	"runtime"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
+)
+
+// catcher is a ResponseWriter that keeps what it is handed, and not a copy of it.
+type catcher struct {
+	discard
+	writes [][]byte
+}
+
+func (w *catcher) Write(p []byte) (int, error) {
+	w.writes = append(w.writes, p)
+	return len(p), nil
+}
+
+// The server gets the stored bytes themselves.
+func TestHitCopiesNoBody(t *testing.T) {
+	body := bytes.Repeat([]byte("x"), sizes["300KB"])
+	h := newCache(t, httpcache.Options{TTL: time.Hour}).Handler(bare(body))
+	catch := func(fields ...string) []byte {
+		t.Helper()
+		w := &catcher{discard: discard{make(http.Header)}}
+		h.ServeHTTP(w, request("GET", "/", fields...))
+		if len(w.writes) != 1 {
+			t.Fatalf("the body was written in %d pieces, want 1", len(w.writes))
+		}
+		return w.writes[0]
+	}
+	catch() // a miss, which writes the handler's bytes
+	first, second, part := catch(), catch(), catch("Range", "bytes=1000-1999")
+	if !bytes.Equal(first, body) || unsafe.SliceData(first) == unsafe.SliceData(body) {
+		t.Fatal("the handler may change its bytes afterwards: want a copy of them stored")
+	}
+	if unsafe.SliceData(first) != unsafe.SliceData(second) || unsafe.SliceData(first[1000:]) != unsafe.SliceData(part) {
+		t.Error("two hits wrote different memory, want the store's")
+	}
+}
+
+// What a hit allocates is for its header fields.
+func TestHitAllocatesNothingForTheBody(t *testing.T) {
+	short, shortBytes := hitAllocations(t, sizes["3KB"])
+	long, longBytes := hitAllocations(t, sizes["300KB"])
+	if long != short || longBytes > shortBytes+1000 {
+		t.Errorf("%v allocations of %d bytes for 300 KB, %v of %d for 3 KB: want the same", long, longBytes, short, shortBytes)
+	}
+}
+
+// hitAllocations returns the allocations of a hit and their bytes.
+func hitAllocations(t *testing.T, length int) (allocations float64, size uint64) {
+	t.Helper()
+	const hits = 100
+	h := newCache(t, httpcache.Options{TTL: time.Hour}).Handler(bare(make([]byte, length)))
+	w, r := discard{make(http.Header)}, request("GET", "/")
+	h.ServeHTTP(w, r)
+	hit := func() { h.ServeHTTP(w, r) }
+	allocations = testing.AllocsPerRun(hits, hit)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range hits {
+		hit()
+	}
+	runtime.ReadMemStats(&after)
+	return allocations, (after.TotalAlloc - before.TotalAlloc) / hits
+}

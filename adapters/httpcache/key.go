@@ -1,0 +1,88 @@
+package httpcache
+
+import (
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+	"github.com/tiercache/tiercache/keys"
+)
+
+// maxKey is the length of the longest key that is kept as it is: any client chooses how long a URL is.
+const maxKey = 1 << 10
+
+// primary returns the key of the GET for r's URL, "" where the cache has no part in it; and whether it is one user's. A cut
+// key is longer than those that are whole, and so never one of them.
+func (c *Cache) primary(r *http.Request) (key string, private bool) {
+	if r.Method != http.MethodGet {
+		r = r.WithContext(r.Context())
+		r.Method = http.MethodGet
+	}
+	if key = c.options.Key(r); key == "" {
+		return "", false
+	}
+	if c.options.User != nil {
+		user := c.options.User(r)
+		key, private = keys.Join(key, user), user != "" // also of nobody: else a URL could be chosen to look like a user's
+	}
+	switch {
+	case strings.IndexByte(key, 0) >= 0: // which is for the keys that the cache makes of this one
+		key = "\x00" + keys.Digest(key)
+	case len(key) > maxKey:
+		key = key[:maxKey] + keys.Digest(key)
+	}
+	return key, private
+}
+
+// partKey is where a part of the response is that has the key.
+func partKey(key string) string { return key + "\x00part" }
+
+// keyMaker returns the default for Options.Key.
+func keyMaker(ignore, headers []string) func(*http.Request) string {
+	names := make([]string, len(headers))
+	for i, name := range headers {
+		names[i] = textproto.CanonicalMIMEHeaderKey(name)
+	}
+	return func(r *http.Request) string {
+		if len(ignore) > 0 && r.URL.RawQuery != "" {
+			r = without(r, ignore)
+		}
+		key := keys.HostRequest(r)
+		if r.TLS != nil || r.URL.Scheme == "https" {
+			key = "https " + key
+		}
+		if len(names) > 0 {
+			key += " " + keys.Digest(rfc9111.Selecting(names, r.Header))
+		}
+		return key
+	}
+}
+
+// without returns the request without the parameters that match one of the patterns. What of the query can't be parsed is
+// nobody's parameter, and stays.
+func without(r *http.Request, patterns []string) *http.Request {
+	var kept []string
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(name)
+		if strings.Contains(pair, ";") || err != nil || !matches(name, patterns) {
+			kept = append(kept, pair)
+		}
+	}
+	r = r.WithContext(r.Context())
+	u := *r.URL
+	u.RawQuery = strings.Join(kept, "&")
+	r.URL = &u
+	return r
+}
+
+func matches(name string, patterns []string) bool {
+	for _, p := range patterns {
+		if prefix, open := strings.CutSuffix(p, "*"); name == p || open && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,133 @@
+package httpcache
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// place is where the response to a request is stored, or will be, with what is there.
+type place struct {
+	primary string
+	private bool // it is one user's
+	key     string
+	index   *index   // nil: the responses aren't known to vary
+	names   []string // what those at key vary by
+	old     bool     // the index soon expires
+
+	found   *response // nil: none that the request may have
+	age     time.Duration
+	since   time.Duration // how long it has been stored
+	fresh   bool          // for the store
+	refused bool          // it is remembered that the response can't be stored
+}
+
+// find looks for what is stored for a request, at a place that has only a primary key as yet.
+func (c *Cache) find(p place, r *http.Request) place {
+	ctx := r.Context()
+	e, err := c.store.Lookup(ctx, p.primary)
+	switch {
+	case err != nil:
+		p.refused = e.State == tiered.NotFound
+		return p
+	case e.Value.Index == nil:
+		if e.Value.Size == 0 { // else somebody put it there
+			p.take(e, r)
+		}
+		return p
+	}
+	p.index, p.old = e.Value.Index, e.Age > indexTTL/2
+	for i, names := range p.index.Specs {
+		key := p.index.variant(p.primary, names, r.Header)
+		if i == 0 {
+			p.key, p.names = key, names
+		}
+		if e, err := c.store.Lookup(ctx, key); err == nil && p.selects(e.Value, r) && p.take(e, r) {
+			p.key, p.names = key, names
+			return p
+		} else if i == 0 {
+			p.refused = e.State == tiered.NotFound
+		}
+	}
+	c.findLanguage(&p, r)
+	return p
+}
+
+// selects answers whether what is in a place of the index is a response for such a request.
+func (p *place) selects(v *response, r *http.Request) bool {
+	if v.Index != nil || v.Size > 0 || v.Select == "" {
+		return v.Index == nil && v.Size == 0
+	}
+	names, _ := rfc9111.Vary(v.header())
+	return v.Select == p.index.variant(p.primary, names, r.Header)
+}
+
+// findLanguage looks for a response in the language that the request prefers to all others: no handler has a better one.
+func (c *Cache) findLanguage(p *place, r *http.Request) {
+	ctx := r.Context()
+	if len(r.Header[acceptLanguage]) == 0 {
+		return
+	}
+	language, ok := rfc9111.FirstLanguage(r.Header)
+	if !ok {
+		return
+	}
+	for _, names := range p.index.Specs {
+		key := p.index.languageKey(p.primary, names, r.Header, language)
+		if key == "" {
+			continue
+		}
+		alias, err := c.store.Lookup(ctx, key)
+		if err != nil || alias.Value.Alias == "" {
+			continue
+		}
+		e, err := c.store.Lookup(ctx, alias.Value.Alias)
+		if err == nil && e.Value.is(language) && e.Value.left(e.Value.Age+e.Age) > 0 && p.take(e, r) {
+			return // key and names stay those of the request: that is where a new response goes
+		}
+	}
+}
+
+// take takes what was found, if the request may have it. Who authenticates gets what is for all only if the response says so
+// (RFC 9111 §3.5).
+func (p *place) take(e tiered.Entry[*response], r *http.Request) bool {
+	if e.Value.Alias != "" || p.barred(r) && e.Value.Flags&shared == 0 {
+		return false
+	}
+	p.found, p.age, p.since, p.fresh, p.refused = e.Value, e.Value.Age+e.Age, e.Age, e.State == tiered.Fresh, false
+	return true
+}
+
+// barred answers whether the request may only have what says that it is for all.
+func (p *place) barred(r *http.Request) bool { return !p.private && len(r.Header["Authorization"]) > 0 }
+
+// is answers whether it is a whole response in the language, and varies by nothing that its place isn't for.
+func (r *response) is(language string) bool {
+	return r.Index == nil && r.Size == 0 && r.Select == "" && rfc9111.ContentLanguage(r.header()) == language
+}
+
+// findPart looks for a part of the response that has all that a request asks for, or for the whole, which the handler gave
+// to a request for a part.
+func (c *Cache) findPart(p place, r *http.Request) (place, bool) {
+	p.key, p.found, p.refused = partKey(p.key), nil, false
+	e, err := c.store.Lookup(r.Context(), p.key)
+	if err != nil || e.Value.Index != nil || e.Value.Select != "" || !p.take(e, r) {
+		return p, false
+	}
+	return p, p.found.Size == 0 || p.found.covers(r)
+}
+
+// left is for how long what was found is fresh; less than 0: since when it is stale.
+func (p *place) left() time.Duration {
+	if p.found == nil {
+		return 0
+	}
+	return p.found.left(p.age)
+}
+
+// decide says what to do for a request with what was found.
+func (p *place) decide(d rfc9111.Directives) rfc9111.Decision {
+	return rfc9111.Decide(p.found.terms(), p.age, d)
+}

@@ -1,0 +1,144 @@
+package httpcache
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+)
+
+// storable returns what is to be stored of a response that w brought, without its fields and its body; nil: nothing, and why.
+func (c *Cache) storable(w *want, status int, header http.Header, received time.Time) (r *response, why string) {
+	length, known := contentLength(header)
+	switch {
+	case !known:
+		return nil, "content-length"
+	case length > c.options.MaxBody:
+		return nil, "too-long"
+	}
+	if _, ok := rfc9111.Tags(header); !ok {
+		return nil, "tags"
+	}
+	if ok, why := rfc9111.Storable(w.request.Header, status, header, c.rules(w)); !ok {
+		return nil, why
+	}
+	r = &response{Status: status}
+	r.setTerms(rfc9111.TermsOf(status, header, received, c.options.defaults()))
+	if status != http.StatusPartialContent {
+		return r, ""
+	}
+	part, size, ok := rfc9111.ParseContentRange(header["Content-Range"])
+	if !ok || size <= 0 || !w.part() {
+		return nil, "part"
+	}
+	r.First, r.Size = part.First, size
+	return r, ""
+}
+
+func (c *Cache) rules(w *want) rfc9111.Rules {
+	return rfc9111.Rules{SetCookie: c.options.ShareCookies, Private: w.private}
+}
+
+// worth answers whether the response will be of use: it is fresh, or can be validated, or stands in for a failure.
+func (c *Cache) worth(r *response, header http.Header) bool {
+	if r.left(r.Age) > 0 {
+		return true
+	}
+	if r.Flags&explicit == 0 || r.Size > 0 {
+		return false
+	}
+	valid := len(header["Etag"]) > 0 || len(header["Last-Modified"]) > 0
+	return valid && c.options.Keep > 0 || r.standsIn(r.Age)
+}
+
+// hold answers whether the response isn't for the client, who gets a reply made of another one.
+func (rec *Recording) hold(status int, before, header http.Header) bool {
+	w := rec.want
+	switch {
+	case status == http.StatusNotModified && w.asks():
+		rec.validated(before, header)
+	case w.stale && rfc9111.OriginFailed(status):
+		age := w.age + time.Since(rec.began)
+		rec.hand(w.found, age, rfc9111.Status{FwdStatus: status, Detail: "stale-if-error"})
+		rec.finish(outcome{failed: true})
+	case status == http.StatusOK && conditional(w.request) && rec.unmodified(before, header):
+	default:
+		return false
+	}
+	rec.held = true
+	return true
+}
+
+// hand prepares a reply of what is stored.
+func (rec *Recording) hand(r *response, age time.Duration, status rfc9111.Status) {
+	status.Cache, status.Forward = rec.cache.options.Name, rec.want.why
+	rec.reply = rec.cache.reply(rec.want.request, r, age, status)
+}
+
+// validated freshens the stored response by the handler's 304 (RFC 9111 §4.3.4).
+func (rec *Recording) validated(before, header http.Header) {
+	c, w := rec.cache, rec.want
+	c.stats.validated.Add(1)
+	r := c.freshened(w, rec.began, before, header)
+	ok, _ := rfc9111.Storable(w.request.Header, r.Status, r.header(), c.rules(w))
+	if ok = ok && rec.Active(); ok {
+		rec.finish(outcome{response: r})
+	} else {
+		rec.finish(outcome{refused: true})
+	}
+	rec.hand(r, r.Age, rfc9111.Status{FwdStatus: http.StatusNotModified, Stored: ok})
+}
+
+// freshened is the stored response with the fields of a 304 (RFC 9111 §3.2). Those of one that is about another entity tag
+// update nothing (§4.3.4): it only says that what is stored holds.
+func (c *Cache) freshened(w *want, began time.Time, before, header http.Header) *response {
+	received := time.Now()
+	update := &response{}
+	if rfc9111.Validates(w.found.origin(), header) {
+		update.addFields(before, header)
+	}
+	if update.get("Date") == "" {
+		update.add("Date", received.UTC().Format(http.TimeFormat))
+	}
+	r := *w.found
+	r.Header = make([]string, 0, len(w.found.Header)+len(update.Header))
+	for i := 0; i+1 < len(w.found.Header); i += 2 {
+		if name := w.found.Header[i]; !rfc9111.Updates(name) || !has(update.Header, name) {
+			r.add(name, w.found.Header[i+1])
+		}
+	}
+	for i := 0; i+1 < len(update.Header); i += 2 {
+		if name := update.Header[i]; rfc9111.Updates(name) {
+			r.add(name, update.Header[i+1])
+		}
+	}
+	r.Age = rfc9111.InitialAge(header, began, received)
+	r.setTerms(rfc9111.TermsOf(r.Status, r.header(), received, c.options.defaults()))
+	return &r
+}
+
+func has(fields []string, name string) bool {
+	for i := 0; i < len(fields); i += 2 {
+		if fields[i] == name {
+			return true
+		}
+	}
+	return false
+}
+
+// unmodified answers whether the client has what the handler answers already: it was asked without the client's
+// conditions, so that the response could be stored.
+func (rec *Recording) unmodified(before, header http.Header) bool {
+	r := &response{Status: http.StatusOK}
+	r.addFields(before, header)
+	v := r.validators()
+	v.Date = "" // which stands in for Last-Modified where a response is stored, and this one is new
+	if !rfc9111.NotModified(rec.want.request.Header, v) {
+		return false
+	}
+	if rec.Active() {
+		rec.head(http.StatusOK, before, header)
+	}
+	rec.hand(r, -1, rfc9111.Status{FwdStatus: http.StatusOK, Stored: rec.Active()})
+	return true
+}

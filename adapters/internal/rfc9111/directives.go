@@ -1,0 +1,59 @@
+package rfc9111
+
+import (
+	"math"
+	"net/http"
+	"time"
+)
+
+// Directives is what a request's Cache-Control says (RFC 9111 §5.2.1), or its Pragma where it has no Cache-Control
+// (§5.4).
+type Directives struct {
+	NoCache, NoStore, OnlyIfCached bool
+
+	MaxAge   time.Duration // less than 0: not said. An invalid value counts as 0
+	MinFresh time.Duration // 0: not said
+	MaxStale time.Duration // 0: not said; without a value: math.MaxInt64. An invalid value: not said
+}
+
+// ParseDirectives reads the directives of a request.
+func ParseDirectives(request http.Header) Directives {
+	if lines := request["Cache-Control"]; len(lines) > 0 {
+		return parseDirectives(lines)
+	}
+	return Directives{MaxAge: -1, NoCache: pragmaNoCache(request["Pragma"])}
+}
+
+func parseDirectives(lines []string) Directives {
+	var room [6]Directive // as many as a request has, so that none is on the heap
+	cc := appendDirectives(room[:0], lines)
+	d := Directives{NoCache: cc.Has("no-cache"), NoStore: cc.Has("no-store"), OnlyIfCached: cc.Has("only-if-cached"), MaxAge: -1}
+	if age, ok := cc.Seconds("max-age"); ok {
+		d.MaxAge = age
+	}
+	d.MinFresh, _ = cc.Seconds("min-fresh")
+	if value, ok := cc.Get("max-stale"); ok {
+		d.MaxStale = math.MaxInt64
+		if value != "" {
+			d.MaxStale, _ = parseSeconds(value)
+		}
+	}
+	return d
+}
+
+// pragmaNoCache answers whether a request says what only this was for, before there was Cache-Control (RFC 9111
+// §5.4).
+func pragmaNoCache(lines []string) bool {
+	if len(lines) == 0 {
+		return false
+	}
+	var room [2]Directive
+	return appendDirectives(room[:0], lines).Has("no-cache")
+}
+
+// Passes answers whether a cache has no part in a GET or HEAD with these fields: it can't answer it from what it has,
+// and may not store the answer for others.
+func Passes(request http.Header) bool {
+	return len(request["If-Match"]) > 0 || len(request["If-Unmodified-Since"]) > 0 || // §4.3.2: only the origin can tell
+		len(request["Upgrade"]) > 0 // RFC 9110 §7.8: it may leave HTTP
+}

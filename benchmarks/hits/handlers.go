@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+	fibers "github.com/gofiber/fiber/v3/middleware/cache"
+
+	"github.com/tiercache/tiercache/adapters/fibercache"
+	"github.com/tiercache/tiercache/adapters/httpcache"
+)
+
+const (
+	path = "/api/v1/users?skip=0&limit=20"
+	etag = `"3c59dc048e8850243be8079a5c74d079"`
+)
+
+// page is what is asked for: 3 KB.
+var page = []byte("[" + strings.Repeat(`{"id":7,"name":"Ada Lovelace","email":"ada@analytical.example","city":"London"},`, 39)[:3070] + "]")
+
+// What the origin says of the page, and what a cache that has it adds to that.
+var (
+	fields = http.Header{
+		"Content-Type":   {"application/json"},
+		"Content-Length": {strconv.Itoa(len(page))},
+		"Cache-Control":  {"max-age=3600"},
+		"Etag":           {etag},
+		"Date":           {time.Now().UTC().Format(http.TimeFormat)},
+	}
+	added = http.Header{"Age": {"0"}, "Cache-Status": {"http; hit; ttl=3600"}}
+)
+
+// origin is net/http's handler with these fields, made once.
+func origin(header http.Header) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		maps.Copy(w.Header(), header)
+		_, _ = w.Write(page)
+	})
+}
+
+// fiberOrigin is the same on Fiber, which puts Date and Content-Length itself.
+func fiberOrigin(header http.Header) fiber.Handler {
+	names := slices.Sorted(maps.Keys(header))
+	return func(c fiber.Ctx) error {
+		out := c.Response()
+		for _, name := range names {
+			if name != "Date" && name != "Content-Length" {
+				out.Header.Set(name, header[name][0])
+			}
+		}
+		out.SetBodyRaw(page)
+		return nil
+	}
+}
+
+func both(a, b http.Header) http.Header {
+	sum := maps.Clone(a)
+	maps.Copy(sum, b)
+	return sum
+}
+
+// serve is one of the servers.
+func serve(name string, in io.Reader, out io.Writer) (err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	cache, err := httpcache.New(httpcache.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cache.Close()) }()
+
+	ended := make(chan error, 1)
+	go func() {
+		switch name {
+		case "origin":
+			ended <- http.Serve(listener, origin(fields))
+		case "net/http":
+			ended <- http.Serve(listener, origin(both(fields, added)))
+		case "httpcache":
+			ended <- http.Serve(listener, cache.Handler(origin(fields)))
+		case "Fiber":
+			ended <- serveFiber(listener, fiberOrigin(both(fields, added)))
+		case "fibercache":
+			ended <- serveFiber(listener, fibercache.New(cache), fiberOrigin(fields))
+		case "Fiber's cache":
+			ended <- serveFiber(listener, fibers.New(fibers.Config{StoreResponseHeaders: true, MaxBytes: 64 << 20}), fiberOrigin(fields))
+		default:
+			ended <- fmt.Errorf("-serve is %q: there is no such server", name)
+		}
+	}()
+	go func() {
+		_, err := io.Copy(io.Discard, in) // until who started it ends
+		ended <- err
+	}()
+	fmt.Fprintf(out, "http://%s\n", listener.Addr())
+	return <-ended
+}
+
+func serveFiber(listener net.Listener, handlers ...fiber.Handler) error {
+	app := fiber.New()
+	for _, h := range handlers {
+		app.Use(h)
+	}
+	return app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true})
+}

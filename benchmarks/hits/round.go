@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// contest is what is compared.
+type contest struct {
+	dir     string // for configurations and logs
+	cores   cores
+	running []*process
+	entries []*entry
+}
+
+// entry is one server and what was measured of it.
+type entry struct {
+	*process
+	version string
+	hit     func(http.Header) bool
+
+	// By round:
+	rates []float64 // requests a second
+	costs []float64 // microseconds of processor time for a request
+}
+
+// begin starts all servers and has them store the page.
+func (c *contest) begin(ctx context.Context, out io.Writer) error {
+	if _, err := exec.LookPath("wrk"); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	statusHit := has("Cache-Status", "; hit")
+	for _, e := range []struct {
+		name    string
+		version string
+		hit     func(http.Header) bool
+	}{
+		{"net/http", goVersion(), statusHit}, // what a hit has, written by hand
+		{"httpcache", "", statusHit},
+		{"Fiber", fiberVersion(), statusHit},
+		{"fibercache", "", statusHit},
+		{"Fiber's cache", fiberVersion(), has("X-Cache", "hit")},
+	} {
+		p, err := c.start(e.name, "", c.cores.server(self, "-serve", e.name))
+		if err != nil {
+			return err
+		}
+		c.entries = append(c.entries, &entry{process: p, version: e.version, hit: e.hit})
+	}
+	if err := c.beginProxies(out, self); err != nil {
+		return err
+	}
+	for _, e := range c.entries {
+		if err := e.warm(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginProxies starts those that are installed.
+func (c *contest) beginProxies(out io.Writer, self string) error {
+	behind, err := c.start("origin", "", exec.Command(self, "-serve", "origin"))
+	if err != nil {
+		return err
+	}
+	for _, e := range []struct {
+		proxy
+		versionFlag string
+		hit         func(http.Header) bool
+	}{
+		{nginx, "-v", has("X-Cache-Status", "HIT")},
+		{varnish, "-V", has("X-Varnish", " ")}, // its numbers of this request and of the one that was stored
+	} {
+		p, err := e.start(c, behind.url)
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+			fmt.Fprintf(out, "%s is left out: %s is not installed\n", e.name, e.command)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		v, err := versionOf(e.command, e.versionFlag)
+		if err != nil {
+			return err
+		}
+		c.entries = append(c.entries, &entry{process: p, version: v, hit: e.hit})
+	}
+	return nil
+}
+
+// has answers whether a field has the text in it.
+func has(name, text string) func(http.Header) bool {
+	return func(h http.Header) bool { return strings.Contains(h.Get(name), text) }
+}
+
+// warm has the page stored.
+func (e *entry) warm(ctx context.Context) error {
+	for range 2 {
+		if _, _, err := e.fetch(ctx); err != nil {
+			return err
+		}
+	}
+	return e.check(ctx)
+}
+
+// check fails if the answer isn't the page, out of the cache.
+func (e *entry) check(ctx context.Context) error {
+	answer, body, err := e.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK || !bytes.Equal(body, page) || answer.Header.Get("Etag") != etag || !e.hit(answer.Header) {
+		return fmt.Errorf("%s doesn't answer with a hit: %d, %d bytes, %v", e.name, answer.StatusCode, len(body), answer.Header)
+	}
+	return nil
+}
+
+// measure has the servers take turns.
+func (c *contest) measure(ctx context.Context, out io.Writer, rounds int, length time.Duration) error {
+	for round := range rounds {
+		fmt.Fprintf(out, "round %d:", round+1)
+		for _, e := range c.entries {
+			if err := c.ask(ctx, e, length); err != nil {
+				return err
+			}
+			fmt.Fprintf(out, " %s %.0f", e.name, e.rates[round])
+		}
+		fmt.Fprintln(out)
+	}
+	for _, e := range c.entries {
+		if err := e.check(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	perSecond = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
+	inAll     = regexp.MustCompile(`(\d+) requests in`)
+	troubles  = regexp.MustCompile(`Non-2xx.*|Socket errors.*`)
+)
+
+// ask has wrk ask one server.
+func (c *contest) ask(ctx context.Context, e *entry, length time.Duration) error {
+	said := new(bytes.Buffer)
+	cmd := c.cores.client("wrk", "-t1", "-c32", "--timeout", "30s", "-d", strconv.Itoa(int(length.Seconds()))+"s", e.url+path)
+	cmd.Stdout, cmd.Stderr = said, said
+	before := cpuTime(e.cmd.Process.Pid)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+	defer stop()
+	if err := cmd.Wait(); err != nil {
+		return errors.Join(fmt.Errorf("wrk: %w: %s", err, said), ctx.Err())
+	}
+	used := cpuTime(e.cmd.Process.Pid) - before
+	if trouble := troubles.Find(said.Bytes()); trouble != nil {
+		return fmt.Errorf("%s: %s", e.name, trouble)
+	}
+	rate, err := find(perSecond, said.Bytes())
+	if err != nil {
+		return err
+	}
+	requests, err := find(inAll, said.Bytes())
+	e.rates = append(e.rates, rate)
+	e.costs = append(e.costs, float64(used.Microseconds())/max(requests, 1))
+	return err
+}
+
+func find(number *regexp.Regexp, said []byte) (float64, error) {
+	found := number.FindSubmatch(said)
+	if found == nil {
+		return 0, fmt.Errorf("wrk says %q", said)
+	}
+	return strconv.ParseFloat(string(found[1]), 64)
+}
+
+// end ends all servers, the last one started first.
+func (c *contest) end() (err error) {
+	for len(c.running) > 0 {
+		last := len(c.running) - 1
+		err = errors.Join(err, c.running[last].end())
+		c.running = c.running[:last]
+	}
+	return err
+}
