@@ -34,11 +34,13 @@ func (w *worker) watch(ctx context.Context) {
 	defer file.Close()
 	const interval = 20 * time.Millisecond
 	before := make([]tiered.Stats, len(w.members))
+	// What a cache counted between two looks lies between the beginning of one and the end of the other: a busy machine may
+	// keep the worker waiting in between.
 	for from := history.Clock(); ctx.Err() == nil; pause(ctx, interval) {
-		to := history.Clock()
+		began := history.Clock()
 		for i, m := range w.members {
 			s := m.cache.Stats()
-			window := history.Window{Process: m.process, Start: from, End: to}
+			window := history.Window{Process: m.process, Start: from, End: history.Clock()}
 			if s.Queued > 0 || s.RedisErrors+s.Spared+s.Replayed != before[i].RedisErrors+before[i].Spared+before[i].Replayed {
 				_ = json.NewEncoder(file).Encode(note{Window: window})
 			}
@@ -47,7 +49,7 @@ func (w *worker) watch(ctx context.Context) {
 			}
 			before[i] = s
 		}
-		from = to
+		from = began
 	}
 }
 
