@@ -115,8 +115,8 @@ type keyVoids struct {
 	makes  []*Op
 }
 
-// replaces is how many of the latest values with tags may be the one that a load is to replace: some are stored late.
-const replaces = 2
+// replaces is how many of the latest values with tags may be the one that a load is to replace: some were never stored.
+const replaces = 6
 
 // outdated answers whether the value that the first load was to replace may have been invalidated by its tags: then a load
 // that begins after that isn't to wait for one that began before.

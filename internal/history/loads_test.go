@@ -53,7 +53,7 @@ func TestOneLoad(t *testing.T) {
 		{"a clear", write(history.Clear, "", 1020, 1030), ""},
 		{"tags", write(history.InvalidateTags, "", 1020, 1030), "G4"},
 		{"a tag of what is replaced", outdate("u", "t"), ""},
-		{"a tag of what was replaced before", outdate("t", "u", "u", "u"), "G4"},
+		{"a tag of what was replaced before", outdate("t", "u", "u", "u", "u", "u", "u", "u"), "G4"},
 		{"a delete of another key", write(history.Delete, "l", 1020, 1030), "G4"},
 		{"a delete before it", write(history.Delete, "k", 900, 1000-slack-1), "G4"},
 		{"a delete just before it", write(history.Delete, "k", 900, 1000-slack), ""},

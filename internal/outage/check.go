@@ -12,9 +12,15 @@ import (
 func (r *run) evidence(calls []call) *evidence {
 	e := &evidence{
 		scenario: r.scenario, fault: r.fault, loss: r.loss, calls: calls,
-		deaf: make(map[int][]span), alone: make(map[int][]span), noise: r.noise.worst,
+		deaf: make(map[int][]span), alone: make(map[int][]span), unread: make(map[int]bool), noise: r.noise.worst,
 	}
 	e.loads, e.spells = r.source.take()
+	for _, p := range r.processes {
+		for _, c := range p.caches {
+			s := c.Stats()
+			e.unread[p.number] = e.unread[p.number] || s.RedisErrors+s.Spared > 0
+		}
+	}
 	for _, o := range r.observers {
 		e.deaf[o.number], e.alone[o.number] = o.deaf, o.traced.alone(r.clock.now())
 	}

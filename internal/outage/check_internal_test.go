@@ -131,7 +131,7 @@ func TestChecks(t *testing.T) {
 			scenario: Scenario{broken: source},
 			evidence: evidence{
 				calls:  []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)},
-				spells: []span{{14 * s, 16 * s}}, noise: timeout,
+				spells: []span{{14 * s, 16 * s}}, unread: map[int]bool{0: true},
 			},
 		},
 		"Strict": {

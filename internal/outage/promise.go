@@ -22,6 +22,7 @@ type evidence struct {
 	spells   []span         // in which the source was at fault
 	deaf     map[int][]span // by process, when it heard of no invalidations
 	alone    map[int][]span // by process, when it didn't ask Redis
+	unread   map[int]bool   // by process, whether Redis ever didn't answer it
 	noise    time.Duration
 
 	had     map[place][]answer // in the order of their time
@@ -90,8 +91,8 @@ func (e *evidence) reliable(c *call, last time.Duration) bool {
 	switch {
 	case e.scenario.broken == source, c.end < e.fault.start:
 		since := span{last, c.end}
-		if e.noise >= timeout && !e.heard(c) {
-			return false // the machine may have kept Redis from answering
+		if e.scenario.broken == source && e.unread[c.process] {
+			return false // a busy machine kept Redis from answering
 		}
 		return !slices.ContainsFunc(e.deaf[c.process], func(s span) bool { return s.widened(0, delta).overlaps(since) })
 	case c.end >= e.fault.end, e.scenario.patchy, c.member.strict:
