@@ -2,7 +2,7 @@ package tiered
 
 import (
 	"cmp"
-	"context"
+	"slices"
 )
 
 // claim is a flight whose value the trip is to load.
@@ -13,6 +13,7 @@ type claim[T any] struct {
 	began   instant
 	stamp   stamp
 	leased  place
+	lasts   instant // beside: the value that is there, in Redis
 
 	// Set by the load:
 	result *record[T] // nil: it failed
@@ -69,18 +70,20 @@ func (t *trip[T]) take(claims, vacant, standing []*claim[T], err error) []*claim
 		s, err = c.tags.stamp(t.timed)
 	}
 	if err == nil {
-		claims = append(claims, t.lease(vacant)...)
 		claims = append(claims, t.leaseBeside(standing)...)
 	} else {
 		s = c.tags.lastKnown()
 		claims = append(append(claims, vacant...), standing...)
 	}
 	for _, cl := range claims {
+		c.guards.load(cl.flight, false)
+	}
+	if err == nil {
+		claims = append(claims, t.lease(vacant)...)
+	}
+	for _, cl := range claims {
 		cl.stamp = s
 		cl.finding.err = cmp.Or(cl.finding.err, err) // nothing can be stored
-		if cl.leased != inPlace {
-			c.guards.load(cl.flight, false)
-		}
 	}
 	return claims
 }
@@ -145,32 +148,20 @@ func (t *trip[T]) leaseBeside(standing []*claim[T]) (claims []*claim[T]) {
 	return append(claims, t.stillStanding(taken)...)
 }
 
-// stillStanding returns the claims beside whose leases the value is that was seen. Who had a lease before may have replaced the
-// others and given it back since they were read: they are looked at again at once.
+// stillStanding returns the claims beside whose leases the value is that was seen, or was. Who had a lease before may have
+// replaced the others and given it back since they were read: they are looked at again at once.
 func (t *trip[T]) stillStanding(taken []*claim[T]) (claims []*claim[T]) {
 	if len(taken) == 0 {
 		return nil
 	}
-	c := t.cache
-	holds := make([]hold[T], len(taken))
-	for i, cl := range taken {
-		holds[i] = cl.flight.hold
-	}
-	var replaced []string
-	for i, f := range c.remote.read(t.timed, holds, c.policy) {
-		cl := taken[i]
-		if f.err != nil || f.seen == cl.finding.seen {
-			claims = append(claims, cl)
-			continue
-		}
+	replaced := t.tenure.uphold(t.timed, taken)
+	keys := make([]string, len(replaced))
+	for i, cl := range replaced {
 		t.waits.remove(cl.flight)
-		replaced = append(replaced, c.remote.besideKey(cl.flight.hold))
+		keys[i] = t.cache.remote.besideKey(cl.flight.hold)
 	}
-	if len(replaced) > 0 {
-		t.tenure.drop(replaced)
-		c.remote.release(context.WithoutCancel(t.timed), replaced, t.tenure.seen)
-	}
-	return claims
+	t.tenure.giveBack(t.timed, keys)
+	return slices.DeleteFunc(taken, func(cl *claim[T]) bool { return slices.Contains(replaced, cl) })
 }
 
 func (t *trip[T]) takeOffice() {

@@ -22,8 +22,9 @@ type local[T any] struct {
 	cost    func(T) int64
 	strict  bool         // never serve what isn't proved
 	keep    atomic.Int64 // for how long past its TTL a value may be of use, by the policy of any view
+	renewed atomic.Bool  // by the policy of any view, values may be loaded while they are there
 	closed  atomic.Bool
-	_       [39]byte      // what every Get reads is not on a line with what Sets write
+	_       [35]byte      // what every Get reads is not on a line with what Sets write
 	settled atomic.Uint64 // how often the nursery let items go: one that a Get saw in neither place may have moved
 	_       [56]byte
 
@@ -188,7 +189,17 @@ func (it *item[T]) renews(p *Policy, at instant) bool {
 	return (p.RefreshAfter > 0 || it.windows != nil || at >= it.until) && it.use(p, at) < good
 }
 
-// keeps is for how long past its TTL the record is kept, in both tiers.
+// stays is for how long Redis keeps the record: for as long as it is of use, and then for a lease's time if there may be one
+// beside it.
+func (l *local[T]) stays(r *record[T]) time.Duration {
+	until := r.freshUntil.add(l.keeps(r))
+	if l.renewed.Load() || r.windows != nil {
+		until = until.add(leaseMax)
+	}
+	return until.since(r.created)
+}
+
+// keeps is for how long past its TTL the record is of use, in both tiers.
 func (l *local[T]) keeps(r *record[T]) time.Duration {
 	switch {
 	case r.absent:
@@ -201,7 +212,11 @@ func (l *local[T]) keeps(r *record[T]) time.Duration {
 
 // retain has values kept for as long as the policy may want them.
 func (l *local[T]) retain(p *Policy) {
-	keep := int64(p.windows().keep())
+	w := p.windows()
+	if w != (windows{}) {
+		l.renewed.Store(true)
+	}
+	keep := int64(w.keep())
 	for {
 		current := l.keep.Load()
 		if current >= keep || l.keep.CompareAndSwap(current, keep) {

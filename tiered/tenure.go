@@ -18,6 +18,9 @@ type tenure[T any] struct {
 	lease lease
 	held  map[string]hold[T] // by Redis's key
 	timer *time.Timer        // nil until something is held
+
+	moving   sync.Mutex  // held while leases move
+	standing []*claim[T] // whose leases may have to move yet, from beside a value into its place
 }
 
 func newTenure[T any](c *Cache[T]) *tenure[T] {
@@ -68,6 +71,7 @@ func (t *tenure[T]) extend() {
 		}
 	}
 	t.drop(lost)
+	t.reinforce(t.cache.base)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.held) > 0 {
@@ -95,6 +99,7 @@ func (t *tenure[T]) release() {
 	if t == nil {
 		return
 	}
+	t.settle()
 	t.mu.Lock()
 	held := maps.Clone(t.held)
 	t.mu.Unlock()

@@ -280,6 +280,7 @@ func (t *trip[T]) loadClaims(claims []*claim[T]) bool {
 	if !t.away(func() { err = t.traced(claims) }) {
 		return false
 	}
+	t.tenure.settle()
 	if err = c.loadError(t.timed, err); err != nil {
 		t.landClaims(claims, err)
 	}

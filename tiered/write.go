@@ -86,7 +86,7 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bond
 	}
 	for range 3 {
 		if at, err = c.tags.stamp(ctx); err == nil {
-			b, err = c.tags.enroll(ctx, at, tags, c.policy.TTL+c.policy.windows().keep())
+			b, err = c.tags.enroll(ctx, at, tags, c.policy.TTL+c.policy.windows().keep()+leaseMax)
 		}
 		if err != nil {
 			return at, c.tags.attach(c.tags.lastKnown(), tags, c.temporary(began), c.tags.own.Load()), err
@@ -163,7 +163,7 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *bonds
 	if !r.kept() {
 		return change[T]{hold: h}, nil
 	}
-	ch := change[T]{hold: h, ttl: wholeMillis(r.freshUntil.add(c.local.keeps(r)).since(r.created)), began: r.created}
+	ch := change[T]{hold: h, ttl: wholeMillis(c.local.stays(r)), began: r.created}
 	if b != nil {
 		ch.item = c.local.newItem(h.key, h.hash, r, *b, p.localUntil(r.created, r.freshUntil))
 	}
@@ -317,7 +317,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*bonds, error) {
 	r := cl.result
 	if cl.finding.err == nil {
-		b, err := c.tags.enroll(ctx, cl.stamp, r.tags, r.freshUntil.add(c.local.keeps(r)).since(r.created))
+		b, err := c.tags.enroll(ctx, cl.stamp, r.tags, c.local.stays(r))
 		if !c.backlog.hidesAll() {
 			return b, err
 		}

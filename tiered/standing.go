@@ -1,0 +1,118 @@
+package tiered
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A value stands while its load has the lease beside it. Redis may let it expire before the load is over, and who then finds
+// nothing would take a lease in its place. So Redis keeps a value that may be loaded beside for leaseMax longer than it is of
+// use (see stays), and in that last stretch the lease beside it becomes one in its place.
+
+// standScript answers for how long Redis keeps what was seen, in milliseconds, or puts the lease in its place if that is no
+// longer than ARGV[5]. The answer to an earlier attempt may have been lost.
+const standScript = `if redis.call('GETRANGE',KEYS[1],0,ARGV[6])~=string.sub(ARGV[3],1,ARGV[6]+1) then
+if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return -3 end
+local left=redis.call('PTTL',KEYS[1])
+if left<0 or left>tonumber(ARGV[5]) then return left end
+end
+redis.call('SET',KEYS[1],ARGV[3],'PX',ARGV[4])
+return -2`
+
+const (
+	standsForGood = -1 // Redis doesn't let it expire
+	madeWay       = -2 // for the lease
+	standsNoMore  = -3 // something else is there, or nothing
+)
+
+// stand is standScript for what the claims' leases are beside.
+func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l lease, p *Policy) []answer {
+	holds := make([]hold[T], len(claims))
+	for i, cl := range claims {
+		holds[i] = cl.flight.hold
+	}
+	value, is := l.bytes(), l.seen()
+	answers := m.redis.do(ctx, m.request("lease", holds, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+		was, last := claims[i].finding.seen, int64(-1)
+		if claims[i].finding.use(p) < outdated { // nobody is served it at once
+			last = leaseMax.Milliseconds()
+		}
+		return to.Eval(ctx, standScript, []string{key}, was.bytes, was.end(), value, l.ttl.Milliseconds(), last, is.end())
+	}))
+	m.stats.countErrors(answers)
+	return answers
+}
+
+// uphold looks at what the claims' leases were taken beside, and moves those that have to be in its place by now. It returns
+// the claims whose values were replaced since they were read.
+func (t *tenure[T]) uphold(ctx context.Context, claims []*claim[T]) (replaced []*claim[T]) {
+	t.moving.Lock()
+	defer t.moving.Unlock()
+	return t.stand(ctx, claims)
+}
+
+// reinforce is uphold for the leases that may have to move by now, unless the loads are over.
+func (t *tenure[T]) reinforce(ctx context.Context) {
+	t.moving.Lock()
+	defer t.moving.Unlock()
+	var due []*claim[T]
+	last := now().add(leaseMax)
+	t.standing = slices.DeleteFunc(t.standing, func(cl *claim[T]) bool {
+		is := cl.lasts <= last
+		if is {
+			due = append(due, cl)
+		}
+		return is
+	})
+	t.stand(ctx, due)
+}
+
+// stand is called with moving.
+func (t *tenure[T]) stand(ctx context.Context, claims []*claim[T]) (replaced []*claim[T]) {
+	m := t.cache.remote
+	var moved []string
+	for i, a := range m.stand(ctx, claims, t.current(), &t.cache.policy) {
+		cl := claims[i]
+		key, left := m.key(cl.flight.hold), int64(0)
+		if a.err == nil {
+			left, _ = a.cmd.(*redis.Cmd).Val().(int64)
+		}
+		switch {
+		case a.err != nil:
+			t.add(cl.flight.hold, key) // Redis may have it
+			t.standing = append(t.standing, cl)
+		case left == madeWay:
+			cl.leased = inPlace
+			t.add(cl.flight.hold, key)
+			moved = append(moved, m.besideKey(cl.flight.hold))
+		case left == standsNoMore:
+			replaced = append(replaced, cl)
+		case left != standsForGood:
+			cl.lasts = now().add(time.Duration(left) * time.Millisecond)
+			t.standing = append(t.standing, cl)
+		}
+	}
+	t.giveBack(ctx, moved)
+	return replaced
+}
+
+// giveBack releases the leases of some keys.
+func (t *tenure[T]) giveBack(ctx context.Context, redisKeys []string) {
+	if len(redisKeys) > 0 {
+		t.drop(redisKeys)
+		t.cache.remote.release(context.WithoutCancel(ctx), redisKeys, t.seen)
+	}
+}
+
+// settle has the leases stay where they are: they are about to be replaced by what was loaded, or released.
+func (t *tenure[T]) settle() {
+	if t == nil {
+		return
+	}
+	t.moving.Lock()
+	defer t.moving.Unlock()
+	t.standing = nil
+}

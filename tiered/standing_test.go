@@ -1,0 +1,108 @@
+package tiered_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// briefly has values that are soon over, and leases that are soon extended.
+var briefly = tiered.Policy{
+	TTL: 100 * time.Millisecond, StaleIfError: 100 * time.Millisecond, Jitter: -1, LoadTimeout: 3 * time.Second,
+}
+
+func isFree(s *redistest.Server, key string) bool {
+	return s.Do("EXISTS", "tc:test!lease:"+key) == int64(0)
+}
+
+// What is loaded beside a value is loaded once also when the value is over before the load is.
+func TestValueIsOverBeforeItsLoad(t *testing.T) {
+	for name, mode := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			a, b := newProcess(t, s, tiered.RedisOptions{Invalidation: mode}, briefly), newProcess(t, s, tiered.RedisOptions{Invalidation: mode}, briefly)
+			set(t, a, "k", "old")
+			waitFor(t, func() bool { _, err := a.Get(t.Context(), "k"); return errors.Is(err, tiered.ErrNotFound) })
+			g := newGate()
+			holder := g.begin(t, a, "k")
+			waitFor(t, func() bool { return leased(s, "k") && isFree(s, "k") })
+			gets := calls(s, "get")
+			waiter := begin(t, b, "k", g.load)
+			waitFor(t, func() bool { return calls(s, "get") > gets })
+			close(g.open)
+			holder.gets(t, "load 1")
+			waiter.gets(t, "load 1")
+			if v, n := stored(s, "k"), g.loads.Load(); v != "load 1" || n != 1 {
+				t.Errorf("%d loads, and Redis has %q", n, v)
+			}
+		})
+	}
+}
+
+// A value that is of no use when its load begins makes way at once; the load may fail.
+func TestValueThatWasOver(t *testing.T) {
+	s := redistest.Start(t)
+	a, b := newProcess(t, s, tiered.RedisOptions{}, briefly), newProcess(t, s, tiered.RedisOptions{}, briefly)
+	set(t, a, "k", "old")
+	waitFor(t, func() bool {
+		e, err := a.Lookup(t.Context(), "k")
+		return errors.Is(err, tiered.ErrNotFound) && !e.Found
+	})
+	if v := stored(s, "k"); v != "old" {
+		t.Fatalf("Redis has %q", v)
+	}
+	if p := s.Do("PTTL", "tc:test:k").(int64); p <= 0 || p > 5000 {
+		t.Errorf("it is there for %d ms", p)
+	}
+	broken := errors.New("broken")
+	_, err := begin(t, a, "k", func(context.Context, *tiered.Entry[string]) (string, error) {
+		if !leased(s, "k") || !isFree(s, "k") {
+			t.Error("the lease isn't in its place")
+		}
+		return "", broken
+	}).wait(t)
+	if !errors.Is(err, broken) {
+		t.Error(err)
+	}
+	waitFor(t, func() bool { return s.Do("EXISTS", "tc:test:k") == int64(0) })
+	gets(t, b, "k", value("new"), "new")
+}
+
+// What a lease was taken beside may be written while the load goes on: that stays.
+func TestValueIsWrittenBeforeItIsOver(t *testing.T) {
+	s := redistest.Start(t)
+	p := briefly
+	p.StaleIfError = time.Second
+	a, b := newProcess(t, s, tiered.RedisOptions{}, p), newProcess(t, s, tiered.RedisOptions{}, tiered.Policy{})
+	set(t, a, "k", "old")
+	waitFor(t, func() bool { _, err := a.Get(t.Context(), "k"); return errors.Is(err, tiered.ErrNotFound) })
+	g := newGate()
+	holder := g.begin(t, a, "k")
+	if isFree(s, "k") {
+		t.Error("no lease beside it")
+	}
+	set(t, b, "k", "written")
+	before := calls(s, "eval")
+	waitFor(t, func() bool { return calls(s, "eval") > before+2 }) // the lease is extended, and would move
+	close(g.open)
+	holder.gets(t, "load 1")
+	if v := stored(s, "k"); v != "written" {
+		t.Errorf("Redis has %q", v)
+	}
+	waitFor(t, func() bool { return isFree(s, "k") })
+}
+
+// Nobody needs a value to stay whose loads wait until it is gone.
+func TestValueWithoutLoadsBeside(t *testing.T) {
+	s := redistest.Start(t)
+	c := newProcess(t, s, tiered.RedisOptions{}, tiered.Policy{TTL: time.Second, Jitter: -1})
+	set(t, c, "k", "v")
+	if p := s.Do("PTTL", "tc:test:k").(int64); p > 1000 {
+		t.Errorf("it is there for %d ms", p)
+	}
+}
