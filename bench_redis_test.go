@@ -139,7 +139,7 @@ func BenchmarkRedisHit(b *testing.B) {
 		for _, impl := range impls {
 			check(b, impl.read)
 		}
-		for _, n := range []int{1, 64} {
+		for _, n := range []int{1, 64, 512} {
 			for _, impl := range impls {
 				b.Run(fmt.Sprintf("codec=%s/callers=%d/impl=%s", cd.Name(), n, impl.name), func(b *testing.B) {
 					impl.only(b, func() int {

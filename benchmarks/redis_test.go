@@ -24,7 +24,7 @@ func BenchmarkRedisHit(b *testing.B) {
 	server := redistest.Start(b)
 	keys := shuffledKeys()
 	warmed := openWarm(b, redisPeers, setting{client: server.Client(b)}, keys)
-	for _, callers := range []int{1, 64} {
+	for _, callers := range []int{1, 64, 512} {
 		for _, w := range warmed {
 			b.Run(fmt.Sprintf("callers=%d/impl=%s", callers, w.name), func(b *testing.B) {
 				before := redisHits(b, server)

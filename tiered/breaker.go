@@ -28,8 +28,9 @@ type breaker struct {
 	before func() bool
 
 	outage   atomic.Pointer[outage] // nil: closed
-	misses   atomic.Int32           // calls in a row that weren't answered
-	answered atomic.Int64           // the instant at which the last call began that was
+	pipeline atomic.Pointer[pipeline]
+	misses   atomic.Int32 // calls in a row that weren't answered
+	answered atomic.Int64 // the instant at which the last call began that was
 
 	mu      sync.Mutex // of what changes the breaker
 	gone    bool       // the server is: the breaker stays closed
@@ -183,6 +184,7 @@ func (b *breaker) leave() {
 	b.gone = true
 	b.mu.Unlock()
 	b.close()
+	b.redis.dropPipeline(b)
 	if b.left != nil {
 		b.left()
 	}

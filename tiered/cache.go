@@ -34,6 +34,7 @@ type tiers[T any] struct {
 	renewals   chan struct{} // of loads in the background, one each
 	complaints complaints
 
+	loads  loads           // under way
 	life   lifetime        // of the goroutines that load
 	base   context.Context // ends with the cache
 	stop   context.CancelFunc
@@ -107,6 +108,10 @@ func (c *Cache[T]) Close() error {
 	}
 	defer close(c.closed)
 	c.stop()
+	c.loads.close()
+	if c.remote != nil {
+		c.remote.abandon()
+	}
 	c.life.wait()
 	if c.remote != nil {
 		c.lastReplay()

@@ -1,7 +1,6 @@
 package tiered
 
 import (
-	"context"
 	"errors"
 	"runtime/debug"
 )
@@ -11,7 +10,7 @@ type flight[T any] struct {
 	hold[T]
 	why   purpose
 	pilot *pilot
-	done  chan struct{}
+	done  event
 	start instant
 	began uint64        // how often this process had invalidated tags by then
 	wake  chan struct{} // of the trip that waits, see guards.listen
@@ -21,7 +20,7 @@ type flight[T any] struct {
 	loading bool // the loader runs
 	echoes  int  // changes to be heard of that are the flight's own
 
-	// Set before done is closed:
+	// Set before done happens:
 	record *record[T]
 	err    error
 	panic  *LoaderPanic
@@ -44,7 +43,7 @@ type pilot struct {
 // land ends the flight for its callers.
 func (f *flight[T]) land(r *record[T], err error) {
 	f.record, f.err = r, err
-	close(f.done)
+	f.done.happen()
 }
 
 // crash ends the flight with what made its goroutine end early.
@@ -65,46 +64,4 @@ func newCrash(recovered any) error {
 	return &LoaderPanic{Value: recovered, Stack: debug.Stack()}
 }
 
-func (f *flight[T]) landed() bool {
-	select {
-	case <-f.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// loadContext is the context of a load: it ends with the load's time or the cache, and has the values of the caller
-// that began it. (context.WithoutCancel with a timeout would need a goroutine more to end with the cache.)
-type loadContext struct {
-	context.Context
-	caller context.Context
-	pilot  *pilot
-}
-
-type pilotKey struct{}
-
-func (c *loadContext) Value(key any) any {
-	if _, ok := key.(pilotKey); ok {
-		return c
-	}
-	if v := c.Context.Value(key); v != nil {
-		return v
-	}
-	return c.caller.Value(key)
-}
-
-// within answers whether ctx comes from a loader that p runs, or from one that such a loader waits for: to wait there
-// for p would be to wait for oneself.
-func (p *pilot) within(ctx context.Context) bool {
-	for {
-		c, ok := ctx.Value(pilotKey{}).(*loadContext)
-		if !ok {
-			return false
-		}
-		if c.pilot == p {
-			return true
-		}
-		ctx = c.caller
-	}
-}
+func (f *flight[T]) landed() bool { return f.done.happened() }

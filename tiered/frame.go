@@ -142,7 +142,7 @@ func parseFrame(b []byte) (frame, error) {
 		expired:  b[frameExpired] != 0,
 		id:       binary.BigEndian.Uint64(b[frameSummed:]),
 		notFound: flags&frameNotFound != 0,
-		codec:    r.string(),
+		codec:    intern(r.bytes(r.upTo(math.MaxInt64))),
 		created:  time.UnixMilli(int64(r.upTo(maxMillis))),
 		freshFor: r.millis(),
 		took:     r.millis(),
@@ -164,6 +164,19 @@ func parseFrame(b []byte) (frame, error) {
 		return frame{}, errFrame
 	}
 	return f, nil
+}
+
+// intern is the string without a copy of its own, if it is a name that most frames have.
+func intern(name []byte) string {
+	switch string(name) {
+	case "json":
+		return "json"
+	case "msgpack":
+		return "msgpack"
+	case "raw":
+		return "raw"
+	}
+	return string(name)
 }
 
 // maxMillis is the most that a time.Duration holds: 292 years.

@@ -96,8 +96,7 @@ func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpo
 		}
 		held.supersede()
 	}
-	f = &flight[T]{hold: s.hold(key, hash), why: why, pilot: p, done: make(chan struct{}), start: now()}
-	f.offer.made = make(chan struct{})
+	f = &flight[T]{hold: s.hold(key, hash), why: why, pilot: p, start: now()}
 	f.guard.flight = f
 	return f, true
 }

@@ -43,7 +43,7 @@ func (c *Cache[T]) load(ctx context.Context, key string, hash uint64, load Loade
 		late := !mine && f.landed()
 		switch {
 		case mine:
-			c.takeOff(ctx, p, []*flight[T]{f}, c.loading(load))
+			c.begin(ctx, f, load)
 		case f.pilot.within(ctx):
 			return none, errOwnKey
 		default:
@@ -62,6 +62,19 @@ func (c *Cache[T]) load(ctx context.Context, key string, hash uint64, load Loade
 		}
 		c.guards.dismiss(f) // a Refresh failed, and what it was to replace may be there; or the failure is an older one
 	}
+}
+
+// begin sees to a flight of one key.
+func (c *Cache[T]) begin(ctx context.Context, f *flight[T], load Loader[T]) {
+	f.began = c.tags.own.Load()
+	var given *reading
+	if f.why == asked {
+		var landed bool
+		if given, landed = c.glance(ctx, f, load); landed {
+			return
+		}
+	}
+	c.goOn(ctx, f.pilot, []*flight[T]{f}, given, c.loading(load))
 }
 
 // loading is load as a trip calls it.
@@ -96,7 +109,7 @@ func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) 
 }
 
 // consult reads the keys from Redis, and finds out what of it is valid.
-func (c *Cache[T]) consult(ctx context.Context, holds []hold[T]) []finding[T] {
+func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []finding[T] {
 	var hidden []bool
 	asked := holds
 	if c.backlog.waiting() > 0 {
@@ -107,7 +120,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T]) []finding[T] {
 			}
 		}
 	}
-	findings := c.ask(ctx, asked)
+	findings := c.ask(ctx, asked, how)
 	all := c.backlog.hidesAll()
 	if hidden == nil && !all {
 		return findings
@@ -125,8 +138,8 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T]) []finding[T] {
 }
 
 // ask reads the keys from Redis, and finds out what of it is valid.
-func (c *Cache[T]) ask(ctx context.Context, holds []hold[T]) []finding[T] {
-	findings := c.remote.read(ctx, holds, c.policy)
+func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []finding[T] {
+	findings := c.remote.read(ctx, holds, c.policy, how)
 	all, framed := make([]*marks, len(holds)), false
 	for i := range findings {
 		f := &findings[i]
@@ -172,7 +185,7 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least use) []serv
 		t = asFallback
 	}
 	got := make([]served[T], len(holds))
-	for i, f := range c.consult(ctx, holds) {
+	for i, f := range c.consult(ctx, holds, manner{}) {
 		switch {
 		case unreadable(f.err) && ctx.Err() == nil:
 			if it := c.local.fallback(holds[i].key, holds[i].hash, nil, t); it != nil && it.use(&c.policy, now()) >= least {

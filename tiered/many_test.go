@@ -87,7 +87,7 @@ func (c *countCommands) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 func (c *countCommands) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if name := cmds[0].Name(); name == "get" || name == "set" || name == "del" || name == "eval" {
+		if name := cmds[0].Name(); name == "mget" || name == "set" || name == "del" || name == "eval" {
 			c.pipelines.Add(1)
 		}
 		return next(ctx, cmds)

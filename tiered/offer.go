@@ -12,7 +12,7 @@ import (
 // or one in the local tier that can't be proved to be current while Redis can't be asked.
 type offer[T any] struct {
 	last atomic.Pointer[offered[T]]
-	made chan struct{} // closed with the first
+	made event // with the first
 }
 
 type offered[T any] struct {
@@ -32,7 +32,7 @@ const (
 // make is called by the flight's trip.
 func (o *offer[T]) make(it *item[T], from origin) {
 	if o.last.Swap(&offered[T]{it, from}) == nil {
-		close(o.made)
+		o.made.happen()
 	}
 }
 
@@ -63,10 +63,10 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 // It returns the context's error if that ends first, and panics if the loader did.
 func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose) (r *record[T], offered bool, err error) {
 	var late <-chan time.Time
-	var made chan struct{}
+	var made <-chan struct{}
 	least := fallback
 	if f.why == renewal && why == asked { // who comes while the local tier lacks what others are served meanwhile is served it too
-		least, made = outdated, f.offer.made
+		least, made = outdated, f.offer.made.wait()
 	}
 	if soft := c.policy.SoftTimeout; soft > 0 && why != refreshed && !f.landed() {
 		timer := time.NewTimer(soft - now().since(f.start))
@@ -75,7 +75,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose) (r *rec
 	}
 	for !f.landed() {
 		select {
-		case <-f.done:
+		case <-f.done.wait():
 			continue
 		case <-ctx.Done():
 			if !f.landed() {
@@ -83,7 +83,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose) (r *rec
 			}
 			continue
 		case <-late:
-			late, least, made = nil, fallback, f.offer.made
+			late, least, made = nil, fallback, f.offer.made.wait()
 		case <-made:
 			made = nil
 		}

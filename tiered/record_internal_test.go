@@ -111,7 +111,7 @@ func TestWindowsRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		var f finding[string]
-		c.remote.decode(t.Context(), &f, b, c.policy)
+		_ = c.remote.decode(t.Context(), &f, b, c.policy)
 		switch got := f.record; {
 		case got == nil:
 			t.Errorf("%s: nothing", tc.key)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -41,13 +42,15 @@ type RedisOptions struct {
 
 // Redis is the second tier of the caches of a process: one is made per process and shared by them all.
 type Redis struct {
-	client  redis.UniversalClient
-	prefix  string
-	timeout time.Duration
-	options RedisOptions
-	clock   redisClock
-	calls   lifetime
-	streams streams
+	client    redis.UniversalClient
+	prefix    string
+	timeout   time.Duration
+	options   RedisOptions
+	clock     redisClock
+	calls     lifetime
+	noMGet    atomic.Bool // the server doesn't do it, or not for this user
+	streams   streams
+	pipelines pipelines
 
 	mu      sync.Mutex
 	tenants map[string]*tenant // by cache name
@@ -139,6 +142,7 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 func (r *Redis) Close() error {
 	r.closeStreams()
 	r.calls.close()
+	r.closePipelines()
 	r.calls.wait()
 	return nil
 }

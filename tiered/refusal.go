@@ -91,6 +91,9 @@ func unanswered(err error) bool {
 // a key is another node's says so only where the client can't go there, being no Cluster's. That some keys are no node's
 // doesn't.
 func (r *Redis) unread(err error) bool {
+	if err == nil {
+		return false
+	}
 	if _, cluster := r.client.(*redis.ClusterClient); cluster {
 		return unanswered(err) && !redis.HasErrorPrefix(err, "CLUSTERDOWN Hash slot not served")
 	}

@@ -1,10 +1,12 @@
 package tiered
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 
@@ -57,11 +59,16 @@ func (m *remote[T]) request(name string, holds []hold[T], command func(ctx conte
 	}}
 }
 
+// manner is how Redis is read.
+type manner struct {
+	given *reading // of the one key: it was begun already
+	// exact tells values of another type from nothing. Otherwise these look like each other, and show when one is to be replaced.
+	exact bool
+}
+
 // read returns what Redis has under the keys. Errors of Redis are counted.
-func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy) []finding[T] {
-	answers := m.redis.do(ctx, m.request("get", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
-		return to.Get(ctx, key)
-	}))
+func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how manner) []finding[T] {
+	answers := m.answers(ctx, holds, how)
 	m.stats.countErrors(answers)
 	findings := make([]finding[T], len(holds))
 	var foreign []int
@@ -71,12 +78,14 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy) []findi
 		if a.err != nil {
 			continue
 		}
-		b, err := a.cmd.(*redis.StringCmd).Bytes()
-		if err != nil { // redis.Nil
+		b, there := a.bytes()
+		if !there {
 			f.vacant = true
 			continue
 		}
-		m.decode(ctx, f, b, p)
+		if err := m.decode(ctx, f, b, p); err != nil {
+			m.stats.codecErrors.Add(1)
+		}
 		if f.record != nil && !f.framed() {
 			foreign = append(foreign, i)
 		}
@@ -84,6 +93,30 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy) []findi
 	m.limit(ctx, holds, findings, foreign)
 	return findings
 }
+
+func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []answer {
+	if len(holds) == 0 {
+		return nil
+	}
+	if how.given == nil && !how.exact && len(holds) == 1 {
+		how.given = m.redis.read(ctx, m.key(holds[0]), nil)
+	}
+	if how.given != nil {
+		return []answer{how.given.await(ctx)}
+	}
+	q := m.redis.reads(m.keys(holds))
+	q.bulk = !how.exact
+	return m.redis.do(ctx, q)
+}
+
+// begin begins to read a key, with the values of ctx, for a caller who is to hear when the cache is closed; nil: that takes
+// a call of its own.
+func (m *remote[T]) begin(ctx context.Context, h hold[T]) *reading {
+	return m.redis.read(ctx, m.key(h), m.stats)
+}
+
+// abandon ends what was begun so.
+func (m *remote[T]) abandon() { m.redis.abandon(m.stats) }
 
 // limit lets the records that other programs wrote expire when Redis's keys do: no frame says when that is, and Redis tells
 // of it up to a second late.
@@ -107,11 +140,11 @@ func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []findi
 }
 
 // decode finds out what Redis holds.
-func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Policy) {
+func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Policy) error {
 	read := now()
 	if l, ok := parseLease(b); ok {
 		f.seen, f.lease = l.seen(), b
-		return
+		return nil
 	}
 	r := &record[T]{created: read, freshUntil: read.add(p.localTTL())}
 	payload := b
@@ -121,10 +154,9 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 		fr, err := parseFrame(b)
 		if err != nil || fr.codec != m.codec.Name() {
 			f.seen = seen{there: true, bytes: string(b)}
-			m.stats.codecErrors.Add(1)
-			return
+			return cmp.Or(err, errForeignCodec)
 		}
-		f.seen = seen{there: true, bytes: string(b[:frameHead]), head: true}
+		f.seen = seen{there: true, bytes: unsafe.String(&b[0], frameHead), head: true} // nobody changes the head
 		age := max(0, m.redis.now(ctx).Sub(fr.created))
 		r.created, r.freshUntil = read.add(-age), read.add(fr.freshFor-age)
 		r.expired, r.absent, payload = fr.expired, fr.notFound, fr.payload
@@ -136,12 +168,14 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 	}
 	if !r.absent {
 		if err := m.codec.Unmarshal(payload, &r.value); err != nil {
-			m.stats.codecErrors.Add(1)
-			return
+			return err
 		}
 	}
 	f.record, f.vacant = r, false
+	return nil
 }
+
+var errForeignCodec = errors.New("the frame has another codec's value")
 
 // framed answers whether the record came out of a frame, and not from another program.
 func (f *finding[T]) framed() bool { return f.seen.head }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -19,11 +20,13 @@ type request struct {
 	command func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder
 	ended   func() // nil, or called when nothing more of the request can come to Redis from here
 	anyway  bool   // also of a server that isn't asked since it doesn't answer
+	bulk    bool   // GETs, for which one command may take the place of many: a value of another type then is as good as none
 }
 
 // answer is what became of one command.
 type answer struct {
 	cmd    redis.Cmder // nil: the call failed, or was given up
+	value  any         // what a command of many keys had for this one: a string or nothing
 	err    error       // the call's or the command's; that there is nothing is no error
 	stream *stream     // of the server that answered
 	proof  *proof      // vouches for what was read
@@ -117,7 +120,7 @@ func (r *Redis) run(ctx context.Context, q request, g group) (answers []answer, 
 	if !p.holds(now()) {
 		p = unproven
 	}
-	answers = send(ctx, g.to, q, g.places)
+	answers = r.send(ctx, g.to, q, g.places)
 	var moved []int // places in the group
 	unread := 0
 	for n := range answers {
@@ -146,14 +149,19 @@ func (r *Redis) run(ctx context.Context, q request, g group) (answers []answer, 
 
 // sendAnywhere leaves it to the client to find the node. Nothing vouches for what is read there.
 func (r *Redis) sendAnywhere(ctx context.Context, q request, group []int) []answer {
-	answers := send(ctx, r.client, q, group)
+	answers := r.send(ctx, r.client, q, group)
 	for i := range answers {
 		answers[i].stream, answers[i].proof = r.anyStream(), unproven
 	}
 	return answers
 }
 
-func send(ctx context.Context, to redis.Cmdable, q request, group []int) []answer {
+func (r *Redis) send(ctx context.Context, to redis.Cmdable, q request, group []int) []answer {
+	if q.bulk && len(group) > 1 && r.canMGet() {
+		if answers, ok := r.mget(ctx, to, q, group); ok {
+			return answers
+		}
+	}
 	var cmds []redis.Cmder
 	if len(group) == 1 {
 		cmds = []redis.Cmder{q.command(ctx, to, group[0])}
@@ -173,6 +181,67 @@ func send(ctx context.Context, to redis.Cmdable, q request, group []int) []answe
 		}
 	}
 	return answers
+}
+
+// canMGet answers whether all keys are in one place, and the server lets itself be asked for many at once.
+func (r *Redis) canMGet() bool {
+	_, single := r.client.(*redis.Client)
+	return single && !r.noMGet.Load()
+}
+
+// maxMGet is how many keys an MGET has at most: Redis does nothing else meanwhile.
+const maxMGet = 1000
+
+// mget reads the keys with as few commands as can be, in one round trip; false: the server refuses those.
+func (r *Redis) mget(ctx context.Context, to redis.Cmdable, q request, group []int) ([]answer, bool) {
+	keys := q.keys
+	if len(keys) != len(group) {
+		keys = make([]string, len(group))
+		for n, i := range group {
+			keys[n] = q.keys[i]
+		}
+	}
+	var cmds []redis.Cmder
+	if len(keys) <= maxMGet {
+		cmds = []redis.Cmder{to.MGet(ctx, keys...)}
+	} else {
+		cmds, _ = to.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
+			for part := range slices.Chunk(keys, maxMGet) {
+				pipe.MGet(ctx, part...)
+			}
+			return nil
+		})
+	}
+	answers := make([]answer, len(group))
+	for n := range answers {
+		cmd := cmds[n/maxMGet].(*redis.SliceCmd)
+		if err := cmd.Err(); err == nil {
+			answers[n].value = cmd.Val()[n%maxMGet]
+		} else if redis.IsPermissionError(err) || redis.HasErrorPrefix(err, "ERR unknown command") {
+			r.noMGet.Store(true)
+			return nil, false
+		} else {
+			answers[n].err = fmt.Errorf("tiered: redis: %s: %w", q.name, err)
+		}
+	}
+	return answers, true
+}
+
+// reads is the request for what the keys hold.
+func (r *Redis) reads(keys []string) request {
+	return request{name: "get", keys: keys, bulk: true, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+		return to.Get(ctx, keys[i])
+	}}
+}
+
+// bytes are what a key holds; false: nothing. They are the caller's own.
+func (a *answer) bytes() ([]byte, bool) {
+	if cmd, ok := a.cmd.(*redis.StringCmd); ok {
+		b, err := cmd.Bytes()
+		return b, err == nil // else it is redis.Nil
+	}
+	s, ok := a.value.(string)
+	return unsafe.Slice(unsafe.StringData(s), len(s)), ok // as go-redis makes bytes of a reply
 }
 
 // elsewhere answers whether another node may be able to do what a node of a Cluster failed to do: it answered so, or it
@@ -220,6 +289,31 @@ func (r *Redis) byNode(ctx context.Context, keys []string) ([]group, error) {
 	return groups, err
 }
 
+// groupOf is where one key is; false: that takes a word to the network.
+func (r *Redis) groupOf(ctx context.Context, key string) (group, bool) {
+	cluster, ok := r.client.(*redis.ClusterClient)
+	if !ok {
+		only := r.streams.only
+		return group{to: r.client, stream: only, breaker: only.breaker}, true
+	}
+	if !r.streams.nodes.located.Load() {
+		return group{}, false
+	}
+	node, err := cluster.MasterForKey(ctx, key)
+	if err != nil {
+		return group{}, false
+	}
+	return r.groupOfNode(cluster, node, key), true
+}
+
+func (r *Redis) groupOfNode(cluster *redis.ClusterClient, node *redis.Client, key string) group {
+	g := group{to: node, stream: r.streamOf(node), breaker: r.breakerOf(cluster, node, key)}
+	if g.stream == r.streams.only {
+		g.to = cluster // who answers doesn't matter
+	}
+	return g
+}
+
 func (r *Redis) groupByNode(ctx context.Context, cluster *redis.ClusterClient, keys []string) (groups []group, err error) {
 	places := make(map[*redis.Client]int) // of the nodes in groups
 	for i, key := range keys {
@@ -231,11 +325,7 @@ func (r *Redis) groupByNode(ctx context.Context, cluster *redis.ClusterClient, k
 		if !ok {
 			at = len(groups)
 			places[node] = at
-			g := group{to: node, stream: r.streamOf(node), breaker: r.breakerOf(cluster, node, key)}
-			if g.stream == r.streams.only {
-				g.to = cluster // who answers doesn't matter
-			}
-			groups = append(groups, g)
+			groups = append(groups, r.groupOfNode(cluster, node, key))
 		}
 		groups[at].places = append(groups[at].places, i)
 	}

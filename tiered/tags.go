@@ -96,6 +96,25 @@ func (t *tags) bind(ctx context.Context, all []*marks) (bound []*bonds, errs []e
 	return bound, errs
 }
 
+// bindKnown is bind for one record, where it takes no word to the ledger; false: it does, or the record was invalidated.
+func (t *tags) bindKnown(m *marks) (b bonds, ok bool) {
+	e := t.era.Load()
+	if e == nil || e.id != m.era || !e.proof.Load().holds(now()) {
+		return b, false
+	}
+	b.era = e
+	if len(m.tags) > 0 {
+		records := make(map[string]*tagRecord, len(m.tags))
+		if unknown, _ := t.recall(m.tags, 0, records); len(unknown) > 0 {
+			return b, false
+		}
+		for _, tag := range m.tags {
+			b.tags = append(b.tags, records[tag])
+		}
+	}
+	return b, m.precede(b.tags)
+}
+
 // known returns the records of the tags that have one, and the errors of those that couldn't be read.
 func (t *tags) known(ctx context.Context, names []string) (records map[string]*tagRecord, failed map[string]error) {
 	if len(names) == 0 {

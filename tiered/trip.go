@@ -20,6 +20,8 @@ type trip[T any] struct {
 	tenure  *tenure[T]
 	waits   waitlist[T]
 	loading bool      // the loader was called
+	given   *reading  // of its one key, begun before it
+	looked  bool      // Redis was asked
 	renews  []hold[T] // keys whose values were served, and are to be replaced
 	slot    bool      // it has one of the cache's renewals
 
@@ -33,7 +35,12 @@ func (c *Cache[T]) takeOff(caller context.Context, p *pilot, flights []*flight[T
 	for _, f := range flights {
 		f.began = c.tags.own.Load()
 	}
-	t := &trip[T]{cache: c, caller: caller, pilot: p, flights: flights, load: load}
+	c.goOn(caller, p, flights, nil, load)
+}
+
+// goOn begins a trip for flights, of which a reading may have begun already.
+func (c *Cache[T]) goOn(caller context.Context, p *pilot, flights []*flight[T], given *reading, load func(context.Context, []*claim[T]) error) {
+	t := &trip[T]{cache: c, caller: caller, pilot: p, flights: flights, given: given, load: load}
 	t.holding, t.slot = t.lands(), flights[0].why == renewal
 	if !c.life.begin() {
 		t.fail(ErrClosed)
@@ -78,17 +85,18 @@ func (t *trip[T]) run() {
 // begin makes the trip's context, which ends after LoadTimeout and with the cache. If that finds the trip away, in the
 // loader or waiting, it lands the flights.
 func (t *trip[T]) begin() (done func()) {
-	c := t.cache
-	timed, cancel := context.WithTimeout(c.base, c.policy.LoadTimeout)
-	t.timed = &loadContext{Context: timed, caller: t.caller, pilot: t.pilot}
-	stop := context.AfterFunc(timed, func() {
-		if t.lands() {
-			defer c.life.end()
-			t.overdue()
-			t.tenure.release()
-		}
-	})
-	return func() { stop(); cancel() }
+	timed := t.cache.loads.begin(t.caller, t.pilot, t.cache.policy.LoadTimeout, t.interrupt)
+	t.timed = timed
+	return timed.done
+}
+
+// interrupt lands what is left when the trip's context has ended, if the trip is away.
+func (t *trip[T]) interrupt() {
+	if t.lands() {
+		defer t.cache.life.end()
+		t.overdue()
+		t.tenure.release()
+	}
 }
 
 // away lets others land the flights while f runs. It answers whether they are still to be landed here.
@@ -187,6 +195,9 @@ func (t *trip[T]) look() (claims []*claim[T], waiting []*flight[T]) {
 
 // others are the flights that aren't among these.
 func (t *trip[T]) others(these []*flight[T]) []*flight[T] {
+	if len(these) == len(t.flights) {
+		return nil
+	}
 	among := make(map[*flight[T]]bool, len(these))
 	for _, f := range these {
 		among[f] = true
@@ -196,20 +207,28 @@ func (t *trip[T]) others(these []*flight[T]) []*flight[T] {
 
 // lookInside lands what the local tier has, for another flight may have ended since the callers looked, or offers it.
 func (t *trip[T]) lookInside() {
-	at, c := now(), t.cache
 	for _, f := range t.flights {
-		it := c.local.find(f.key, f.hash, at, &c.policy, asFallback)
-		switch {
-		case it == nil:
-		case f.why == asked && (at < it.until || it.lasts(at, &c.policy, 0)),
-			f.why == renewal && at < it.until && !it.renews(&c.policy, at):
-			t.serve(f, &it.record)
-		default:
-			f.offer.make(it, fromLocal)
+		if r := t.cache.inside(f); r != nil {
+			t.serve(f, r)
 		}
 	}
 	t.settle()
 	t.renew()
+}
+
+// inside returns what the local tier has to land the flight with, or has it offered what is there.
+func (c *Cache[T]) inside(f *flight[T]) *record[T] {
+	at := now()
+	it := c.local.find(f.key, f.hash, at, &c.policy, asFallback)
+	switch {
+	case it == nil:
+	case f.why == asked && (at < it.until || it.lasts(at, &c.policy, 0)),
+		f.why == renewal && at < it.until && !it.renews(&c.policy, at):
+		return &it.record
+	default:
+		f.offer.make(it, fromLocal)
+	}
+	return nil
 }
 
 // serve lands a flight with what was found.
@@ -234,13 +253,19 @@ func (t *trip[T]) renew() {
 func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 	c := t.cache
 	holds := make([]hold[T], len(due))
+	how := manner{given: t.given, exact: t.looked}
 	for i, f := range due {
 		f.wake = t.waits.wake()
-		f.heard = c.guards.listen(f.hold, f.wake).heard // the rest of it is read by those who wait
+		heard := c.guards.listen(f.hold, f.wake).heard // the rest of it is read by those who wait
+		if how.given != nil && heard != f.heard {
+			how.given = nil // it may be of before what was heard
+		}
+		f.heard = heard
 		holds[i] = f.hold
 	}
 	if err == nil {
-		return c.consult(t.timed, holds)
+		t.given, t.looked = nil, len(due) > 0 || t.looked
+		return c.consult(t.timed, holds, how)
 	}
 	if spared(err) {
 		c.stats.spared.Add(uint64(len(holds)))

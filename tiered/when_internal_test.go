@@ -138,7 +138,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 			t.Fatal("it isn't kept")
 		}
 		h := c.guards.hold(key, hash)
-		if found := c.consult(t.Context(), []hold[string]{h})[0]; found.record != nil {
+		if found := c.consult(t.Context(), []hold[string]{h}, manner{})[0]; found.record != nil {
 			c.fill(h, found)
 		}
 		c.guards.release(h)

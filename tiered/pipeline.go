@@ -1,0 +1,431 @@
+package tiered
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxLanes is how many readings go to a server at a time, each over a connection of its own. A breaker has to see
+	// missesToOpen of them fail before it opens.
+	maxLanes = 4
+	// maxConvoy is how many keys one of them has at most: they all wait for the slowest.
+	maxConvoy = 128
+	// minCrowd is from how many keys in a convoy on others wait for a lane to be back though there are free ones. Callers that are
+	// served by a convoy come back one by one: if each of them left at once, they would never again be many.
+	minCrowd = 8
+)
+
+// pipeline is how the reads of single keys go to one server: at once, by themselves, as long as few are under way, and
+// otherwise together with those that came meanwhile, as soon as an earlier one is back. So nobody waits for company, and
+// the more there are, the less each costs. It is our own since go-redis's automatic pipelining, which is experimental,
+// ends no call with its context, has one command for each key where one for all of them will do, and costs a single
+// caller more than a plain GET.
+type pipeline struct {
+	redis   *Redis
+	breaker *breaker
+
+	mu      sync.Mutex
+	closed  bool
+	lanes   []*lane // all but those that are overdue
+	idle    []*lane
+	waiting []*reading
+	watched bool          // the timer runs
+	timer   *time.Timer   // nil: it never did
+	left    instant       // when the last convoy did
+	takes   time.Duration // a convoy, on average
+	crowd   int           // the size of convoys lately
+}
+
+// lane is a goroutine that has one convoy of readings under way at a time.
+type lane struct {
+	pipeline *pipeline
+	work     chan struct{}
+	keys     []string // of the convoy, as places are
+	places   []int
+
+	// Under the pipeline's lock:
+	convoy []*reading
+	sent   instant // when the convoy left
+	heeded bool    // the breaker knows what became of it
+	lost   bool    // it took too long: the lane ends with it
+}
+
+// reading is the read of one key. Whoever asked for it may give it up, and leave the answer to nobody.
+type reading struct {
+	owner  any // the cache's
+	key    string
+	to     group
+	caller context.Context // its values are for the client's hooks
+	at     instant
+	state  atomic.Uint32 // reading...
+	done   chan struct{} // has one element when the answer is there, and never a second
+	answer answer
+	taken  bool // who waits has the answer
+}
+
+const (
+	readingAsked uint32 = iota
+	readingAnswered
+	readingGivenUp
+)
+
+// pipelines are those of one Redis.
+type pipelines struct {
+	mu     sync.Mutex
+	closed bool
+	all    []*pipeline
+	// bells are used again once they have rung. A reading isn't: those who may still answer it would answer another.
+	bells sync.Pool
+}
+
+// pipelineOf returns the pipeline to the breaker's server; nil: it is closed.
+func (r *Redis) pipelineOf(b *breaker) *pipeline {
+	if p := b.pipeline.Load(); p != nil {
+		return p
+	}
+	ps := &r.pipelines
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p := b.pipeline.Load(); p != nil {
+		return p
+	}
+	p := &pipeline{redis: r, breaker: b, closed: ps.closed}
+	b.pipeline.Store(p)
+	if !p.closed {
+		ps.all = append(ps.all, p)
+	}
+	return p
+}
+
+// closePipelines ends what waits. What is under way ends by itself.
+func (r *Redis) closePipelines() {
+	ps := &r.pipelines
+	ps.mu.Lock()
+	ps.closed = true
+	all := ps.all
+	ps.all = nil
+	ps.mu.Unlock()
+	for _, p := range all {
+		p.close()
+	}
+}
+
+// dropPipeline is for a server that is no more.
+func (r *Redis) dropPipeline(b *breaker) {
+	p := r.pipelineOf(b)
+	r.pipelines.mu.Lock()
+	r.pipelines.all = slices.DeleteFunc(r.pipelines.all, func(other *pipeline) bool { return other == p })
+	r.pipelines.mu.Unlock()
+	p.close()
+}
+
+// abandon ends a cache's readings.
+func (r *Redis) abandon(owner any) {
+	r.pipelines.mu.Lock()
+	all := slices.Clone(r.pipelines.all)
+	r.pipelines.mu.Unlock()
+	for _, p := range all {
+		p.mu.Lock()
+		for _, rd := range p.waiting {
+			rd.abandon(owner)
+		}
+		for _, l := range p.lanes {
+			for _, rd := range l.convoy {
+				rd.abandon(owner)
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (rd *reading) abandon(owner any) {
+	if rd.owner == owner {
+		rd.give(answer{err: ErrClosed, stream: rd.to.stream, proof: unproven})
+	}
+}
+
+// read begins to read a key; nil: that takes a call of its own.
+func (r *Redis) read(caller context.Context, key string, owner any) *reading {
+	g, ok := r.groupOf(caller, key)
+	if !ok || g.breaker.isOpen() {
+		return nil
+	}
+	bell, ok := r.pipelines.bells.Get().(chan struct{})
+	if !ok {
+		bell = make(chan struct{}, 1)
+	}
+	rd := &reading{owner: owner, key: key, to: g, caller: caller, at: now(), done: bell}
+	if !r.pipelineOf(g.breaker).ask(rd) {
+		return nil
+	}
+	return rd
+}
+
+// give gives the answer to who waits for it, if anybody does.
+func (rd *reading) give(a answer) {
+	if rd.state.CompareAndSwap(readingAsked, readingAnswered) {
+		rd.answer = a
+		rd.done <- struct{}{}
+	}
+}
+
+// await returns the answer, or an error when ctx ends.
+func (rd *reading) await(ctx context.Context) answer {
+	if rd.arrives(ctx, nil) {
+		return rd.answer
+	}
+	if rd.state.CompareAndSwap(readingAsked, readingGivenUp) {
+		return rd.failed(ctx.Err())
+	}
+	rd.arrives(context.Background(), nil)
+	return rd.answer
+}
+
+// arrives waits for the answer until ctx ends or it is late.
+func (rd *reading) arrives(ctx context.Context, late <-chan time.Time) bool {
+	if rd.taken {
+		return true
+	}
+	select {
+	case <-rd.done:
+		rd.taken = true
+		rd.to.breaker.redis.pipelines.bells.Put(rd.done)
+	case <-ctx.Done():
+	case <-late:
+	}
+	return rd.taken
+}
+
+func (rd *reading) failed(err error) answer {
+	return answer{err: fmt.Errorf("tiered: redis: get: %w", err), stream: rd.to.stream, proof: unproven}
+}
+
+// ask has the reading sent: now, or with others.
+func (p *pipeline) ask(rd *reading) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.waiting = append(p.waiting, rd)
+	p.dispatch(rd.at)
+	p.watch(rd.at.add(p.redis.timeout), rd.at)
+	return true
+}
+
+// dispatch has what waits sent, if there is a lane for it. It is called with the lock.
+func (p *pipeline) dispatch(at instant) {
+	if p.gathers(at) {
+		return
+	}
+	var l *lane
+	if n := len(p.idle); n > 0 {
+		l, p.idle = p.idle[n-1], p.idle[:n-1]
+	} else if len(p.lanes) < maxLanes && p.redis.calls.begin() {
+		l = &lane{pipeline: p, work: make(chan struct{}, 1)}
+		p.lanes = append(p.lanes, l)
+		go l.run()
+	} else {
+		return
+	}
+	p.left = at
+	l.work <- struct{}{}
+}
+
+// gathers answers whether what waits is to wait for more: while there are many callers, convoys leave when one is back, or
+// should be half way. It is called with the lock.
+func (p *pipeline) gathers(at instant) bool {
+	return p.crowd >= minCrowd && len(p.idle) < len(p.lanes) && len(p.waiting) < maxConvoy && at.since(p.left) < p.takes/2
+}
+
+// watch has the pipeline swept then, unless it will be earlier. It is called with the lock.
+func (p *pipeline) watch(then, at instant) {
+	switch {
+	case p.watched:
+		return
+	case p.timer == nil:
+		p.timer = time.AfterFunc(then.since(at), p.sweep)
+	default:
+		p.timer.Reset(then.since(at))
+	}
+	p.watched = true
+}
+
+// sweep ends the readings whose Timeout is over. What they are under way with keeps nobody else waiting any more.
+func (p *pipeline) sweep() {
+	at := now()
+	last := at.add(-p.redis.timeout) // what was asked or sent before is late
+	var next instant = math.MaxInt64
+	var late []*reading
+	var missed []instant
+	p.mu.Lock()
+	p.watched = false
+	see := func(rd *reading) {
+		if rd.state.Load() != readingAsked {
+			return
+		}
+		if rd.at <= last {
+			late = append(late, rd)
+		} else {
+			next = min(next, rd.at)
+		}
+	}
+	p.lanes = slices.DeleteFunc(p.lanes, func(l *lane) bool {
+		for _, rd := range l.convoy {
+			see(rd)
+		}
+		// One that left only a bit later isn't worth another wait.
+		if len(l.convoy) == 0 || at.since(l.sent) < p.redis.timeout-p.redis.timeout/10 {
+			return false
+		}
+		if l.lost = true; !l.heeded {
+			l.heeded = true
+			missed = append(missed, l.sent)
+		}
+		return true
+	})
+	for _, rd := range p.waiting {
+		see(rd)
+	}
+	if len(p.waiting) > 0 {
+		p.dispatch(at)
+	}
+	if next < math.MaxInt64 {
+		p.watch(next.add(p.redis.timeout), at)
+	}
+	p.mu.Unlock()
+	for _, sent := range missed {
+		p.breaker.heed(context.Background(), sent, errLate)
+	}
+	for _, rd := range late {
+		rd.give(rd.failed(context.DeadlineExceeded))
+	}
+}
+
+var errLate = fmt.Errorf("tiered: redis: get: %w", context.DeadlineExceeded)
+
+// load takes a convoy of what waits; false: nothing does. It is called with the pipeline's lock.
+func (l *lane) load(at instant) bool {
+	p := l.pipeline
+	l.convoy, l.keys, l.places = l.convoy[:0], l.keys[:0], l.places[:0]
+	n := 0
+	for _, rd := range p.waiting {
+		if len(l.convoy) == maxConvoy || len(l.convoy) > 0 && !l.convoy[0].goesWith(rd) {
+			break
+		}
+		n++
+		if rd.state.Load() == readingAsked {
+			l.places = append(l.places, len(l.convoy))
+			l.convoy = append(l.convoy, rd)
+			l.keys = append(l.keys, rd.key)
+		}
+	}
+	p.waiting = slices.Delete(p.waiting, 0, n)
+	l.sent, l.heeded, p.left = at, false, at
+	p.crowd = max(len(l.convoy), p.crowd*7/8)
+	return len(l.convoy) > 0
+}
+
+// goesWith answers whether both go to the same client of the server.
+func (rd *reading) goesWith(other *reading) bool {
+	return rd.to.to == other.to.to && rd.to.stream == other.to.stream
+}
+
+func (l *lane) run() {
+	defer l.pipeline.redis.calls.end()
+	for range l.work {
+		for l.departs() {
+			l.carry()
+			if l.arrived() {
+				return
+			}
+		}
+	}
+}
+
+// departs loads a convoy; false: there is nothing to carry, and the lane is idle. Where there are many callers, those that can
+// run do so first, and may come along.
+func (l *lane) departs() bool {
+	p := l.pipeline
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.crowd >= minCrowd && len(p.waiting) < maxConvoy {
+		p.mu.Unlock()
+		runtime.Gosched()
+		p.mu.Lock()
+	}
+	if l.load(now()) {
+		return true
+	}
+	if p.closed {
+		close(l.work)
+	} else {
+		p.idle = append(p.idle, l)
+	}
+	return false
+}
+
+// carry reads the convoy's keys.
+func (l *lane) carry() {
+	r, first := l.pipeline.redis, l.convoy[0]
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(first.caller), r.timeout)
+	defer cancel()
+	g := first.to
+	g.places = l.places
+	began := l.sent
+	answers, err := r.run(ctx, r.reads(l.keys), g)
+	if l.heeds() {
+		if err == nil && now().since(began) >= r.timeout {
+			err = errLate
+		}
+		g.breaker.heed(context.Background(), began, err)
+	}
+	for i, rd := range l.convoy {
+		rd.give(answers[i])
+	}
+}
+
+// heeds answers whether the breaker is still to be told of the convoy.
+func (l *lane) heeds() bool {
+	l.pipeline.mu.Lock()
+	defer l.pipeline.mu.Unlock()
+	first := !l.heeded
+	l.heeded = true
+	return first
+}
+
+// arrived ends a convoy, and with it a lane that is lost.
+func (l *lane) arrived() (lost bool) {
+	p, at := l.pipeline, now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.takes += (at.since(l.sent) - p.takes) / 8
+	clear(l.convoy)
+	l.convoy = l.convoy[:0]
+	return l.lost
+}
+
+// close ends the lanes as they are back, and what waits for them.
+func (p *pipeline) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	for _, l := range p.idle {
+		close(l.work)
+	}
+	p.idle = nil
+	for _, rd := range p.waiting {
+		rd.give(answer{err: ErrClosed, stream: rd.to.stream, proof: unproven})
+	}
+	p.waiting = nil
+}
