@@ -10,6 +10,7 @@
 //  1. Local tier: a fresh record is returned, if it is proved that no change of it can have gone unheard; as the [Policy] says,
 //     one that is due or stale too, and a flight then renews it behind.
 //  2. Flight: one per key and process; whoever asks meanwhile waits for it, each on its own context.
+//     The caller that begins it has a glance at the tiers itself, and a trip only if there is more to do.
 //  3. Redis: a fresh frame is decoded, put into the local tier and returned. An error of Redis is a miss; where it can't be
 //     read at all, what the local tier has will do. One that doesn't answer isn't asked again until it does.
 //  4. Lease: who first finds nothing puts one in the key's place. The others wait until Redis tells of what became of it.
@@ -28,8 +29,10 @@
 // takes flights from take-off to landing, has offers for those who wait, loads what it has claims to and has a waitlist for the rest; a tenure is its
 // leases while it holds them; a pilot is whose trip it is, and a lifetime the owner of goroutines.
 //
+// A glance is a trip's first look, made by the caller, and an event what some wait for.
+//
 // In Redis: a frame is the bytes of a record, a remote a cache's part of Redis, a request one command for each of some keys,
-// a swap a write that is made only where a key still holds what was seen; a clock is Redis's time. A breaker keeps requests
+// a reading the read of one key; a pipeline takes the readings to a server, in convoys, on lanes; a swap a write that is made only where a key still holds what was seen; a clock is Redis's time. A breaker keeps requests
 // from a server while it doesn't answer, an outage; nodes are those of a Cluster that have a breaker and no stream of their
 // own. A ledger has what orders loads and invalidations: the era, which Clear ends, and the tags; bonds are what an item
 // depends on of it. A debt is what a replay has to make up for with a key.

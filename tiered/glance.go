@@ -5,57 +5,90 @@ import (
 	"time"
 )
 
-// A glance is a flight's first look into the tiers, by the caller that began it. What Redis has is served without a trip,
-// whose goroutine and context cost more than the read. A glance waits for nothing but its one read, and for that no longer than the
+// A glance is the first look into the tiers for some flights, by the caller that began them. What is there is served without a
+// trip, whose goroutine and context cost more than the read. A glance waits for nothing but its one read, and for that no longer than the
 // caller would: whatever else it takes is left to the trip, and so is a read that isn't done.
 
-// glance answers whether the flight has landed. If it hasn't, the trip goes on with the read that was begun; nil: none.
-func (c *Cache[T]) glance(ctx context.Context, f *flight[T], load Loader[T]) (given *reading, landed bool) {
-	if c.remote == nil || c.backlog.waiting() > 0 || c.remote.redis.clock.sample.Load() == nil {
-		return nil, false
+// glance lands what the tiers have, and returns the other flights, which may have a read begun that the trip goes on with,
+// and the keys whose values are to be replaced.
+func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*flight[T], renews []hold[T]) {
+	began := c.tags.own.Load()
+	for _, f := range flights {
+		f.began = began
 	}
-	e := c.tags.era.Load()
-	if e == nil || !e.proof.Load().holds(now()) {
-		return nil, false
+	if !c.glances(flights) {
+		return append(rest, flights...), nil
 	}
 	over := false
 	defer func() {
 		if !over { // a codec, Cost or Clone has panicked, or ended the goroutine
-			c.crashed(f, recover())
-			given, landed = nil, true
+			c.crashed(flights, recover())
+			rest = nil
 		}
 	}()
-	if r := c.inside(f); r != nil {
-		c.glimpsed(ctx, f, r, load)
-		over = true
-		return nil, true
-	}
-	if given = c.remote.begin(ctx, f.hold); given != nil && c.patiently(ctx, given) {
-		if r := c.recognize(ctx, f, given); r != nil {
-			c.stats.remoteHits.Add(1)
-			c.glimpsed(ctx, f, r, load)
-			over = true
-			return nil, true
+	outside := flights
+	for i, f := range flights {
+		if r := c.inside(f); r != nil {
+			renews = c.glimpsed(ctx, f, r, renews)
+			if len(outside) == len(flights) {
+				outside = append([]*flight[T](nil), flights[:i]...)
+			}
+		} else if len(outside) < len(flights) {
+			outside = append(outside, f)
 		}
 	}
-	over = true
-	return given, false
-}
-
-// patiently waits for the answer, but no longer than the caller would before it takes something else.
-func (c *Cache[T]) patiently(ctx context.Context, rd *reading) bool {
+	c.remote.begin(ctx, outside)
 	var late <-chan time.Time
 	if soft := c.policy.SoftTimeout; soft > 0 {
 		timer := time.NewTimer(soft)
 		defer timer.Stop()
 		late = timer.C
 	}
-	return rd.arrives(ctx, late)
+	waits := true
+	for _, f := range outside {
+		waits = waits && f.given != nil && f.given.arrives(ctx, late)
+		var r *record[T]
+		if waits {
+			r = c.recognize(ctx, f)
+		}
+		if r == nil {
+			rest = append(rest, f)
+			continue
+		}
+		c.stats.remoteHits.Add(1)
+		renews = c.glimpsed(ctx, f, r, renews)
+	}
+	over = true
+	return rest, renews
+}
+
+// glances answers whether a glance can be of use, and needs no other word to Redis.
+func (c *Cache[T]) glances(flights []*flight[T]) bool {
+	if c.remote == nil || len(flights) > maxConvoy || flights[0].why != asked {
+		return false
+	}
+	e := c.tags.era.Load()
+	return e != nil && e.proof.Load().holds(now()) && c.backlog.waiting() == 0 && c.remote.redis.clock.sample.Load() != nil
+}
+
+// inside returns what the local tier has to land the flight with, or has it offered what is there.
+func (c *Cache[T]) inside(f *flight[T]) *record[T] {
+	at := now()
+	it := c.local.find(f.key, f.hash, at, &c.policy, asFallback)
+	switch {
+	case it == nil:
+	case f.why == asked && (at < it.until || it.lasts(at, &c.policy, 0)),
+		f.why == renewal && at < it.until && !it.renews(&c.policy, at):
+		return &it.record
+	default:
+		f.offer.make(it, fromLocal)
+	}
+	return nil
 }
 
 // recognize makes a record of what was read and puts it into the local tier, if it can be served and nobody else has to be asked.
-func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], given *reading) *record[T] {
-	fd := finding[T]{answer: given.answer}
+func (c *Cache[T]) recognize(ctx context.Context, f *flight[T]) *record[T] {
+	fd := finding[T]{answer: f.given.answer}
 	if fd.err != nil || c.backlog.hidesAll() {
 		return nil
 	}
@@ -73,19 +106,24 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], given *reading) 
 	return fd.record
 }
 
-// glimpsed lands a flight with what was found, and has that replaced in the background if that is due.
-func (c *Cache[T]) glimpsed(ctx context.Context, f *flight[T], r *record[T], load Loader[T]) {
-	renews := r.use(&c.policy, now()) < good
+// glimpsed lands a flight with what was found, and adds its key to those whose values are to be replaced, if it is due.
+func (c *Cache[T]) glimpsed(ctx context.Context, f *flight[T], r *record[T], renews []hold[T]) []hold[T] {
+	if r.use(&c.policy, now()) < good {
+		renews = append(renews, hold[T]{key: f.key, hash: f.hash})
+	}
 	c.serves(ctx, f.key, r, nil)
 	c.land(f, r, nil)
-	if renews {
-		c.renew(ctx, []hold[T]{{key: f.key, hash: f.hash}}, c.loading(load))
-	}
+	return renews
 }
 
-// crashed ends a flight as a trip would.
-func (c *Cache[T]) crashed(f *flight[T], thrown any) {
+// crashed ends the flights as a trip would.
+func (c *Cache[T]) crashed(flights []*flight[T], thrown any) {
 	c.stats.loadErrors.Add(1)
-	c.guards.leave(f)
-	f.crash(newCrash(thrown))
+	err := newCrash(thrown)
+	for _, f := range flights {
+		if !f.landed() {
+			c.guards.leave(f)
+			f.crash(err)
+		}
+	}
 }

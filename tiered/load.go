@@ -66,15 +66,14 @@ func (c *Cache[T]) load(ctx context.Context, key string, hash uint64, load Loade
 
 // begin sees to a flight of one key.
 func (c *Cache[T]) begin(ctx context.Context, f *flight[T], load Loader[T]) {
-	f.began = c.tags.own.Load()
-	var given *reading
-	if f.why == asked {
-		var landed bool
-		if given, landed = c.glance(ctx, f, load); landed {
-			return
-		}
+	one := [...]*flight[T]{f}
+	rest, renews := c.glance(ctx, one[:])
+	if len(rest) > 0 {
+		c.takeOff(ctx, f.pilot, rest, c.loading(load))
 	}
-	c.goOn(ctx, f.pilot, []*flight[T]{f}, given, c.loading(load))
+	if len(renews) > 0 {
+		c.renew(ctx, renews, c.loading(load))
+	}
 }
 
 // loading is load as a trip calls it.

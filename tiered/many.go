@@ -176,7 +176,13 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 		waiting = append(waiting, s)
 	}
 	if len(own) > 0 {
-		c.takeOff(ctx, b.pilot, own, b.loadClaims)
+		rest, renews := c.glance(ctx, own)
+		if len(rest) > 0 {
+			c.takeOff(ctx, b.pilot, rest, b.loadClaims)
+		}
+		if len(renews) > 0 {
+			c.renew(ctx, renews, b.loadClaims)
+		}
 	}
 	for _, s := range waiting {
 		r, offered, err := c.await(ctx, s.flight, asked)

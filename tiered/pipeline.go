@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,7 +16,7 @@ const (
 	maxLanes = 4
 	// maxConvoy is how many keys one of them has at most: they all wait for the slowest.
 	maxConvoy = 128
-	// minCrowd is from how many keys in a convoy on others wait for a lane to be back though there are free ones. Callers that are
+	// minCrowd is from how many callers of a convoy on others wait for a lane to be back though there are free ones. Callers that are
 	// served by a convoy come back one by one: if each of them left at once, they would never again be many.
 	minCrowd = 8
 )
@@ -40,7 +39,7 @@ type pipeline struct {
 	timer   *time.Timer   // nil: it never did
 	left    instant       // when the last convoy did
 	takes   time.Duration // a convoy, on average
-	crowd   int           // the size of convoys lately
+	crowd   int           // how many callers convoys had lately
 }
 
 // lane is a goroutine that has one convoy of readings under way at a time.
@@ -56,25 +55,6 @@ type lane struct {
 	heeded bool    // the breaker knows what became of it
 	lost   bool    // it took too long: the lane ends with it
 }
-
-// reading is the read of one key. Whoever asked for it may give it up, and leave the answer to nobody.
-type reading struct {
-	owner  any // the cache's
-	key    string
-	to     group
-	caller context.Context // its values are for the client's hooks
-	at     instant
-	state  atomic.Uint32 // reading...
-	done   chan struct{} // has one element when the answer is there, and never a second
-	answer answer
-	taken  bool // who waits has the answer
-}
-
-const (
-	readingAsked uint32 = iota
-	readingAnswered
-	readingGivenUp
-)
 
 // pipelines are those of one Redis.
 type pipelines struct {
@@ -145,78 +125,16 @@ func (r *Redis) abandon(owner any) {
 	}
 }
 
-func (rd *reading) abandon(owner any) {
-	if rd.owner == owner {
-		rd.give(answer{err: ErrClosed, stream: rd.to.stream, proof: unproven})
-	}
-}
-
-// read begins to read a key; nil: that takes a call of its own.
-func (r *Redis) read(caller context.Context, key string, owner any) *reading {
-	g, ok := r.groupOf(caller, key)
-	if !ok || g.breaker.isOpen() {
-		return nil
-	}
-	bell, ok := r.pipelines.bells.Get().(chan struct{})
-	if !ok {
-		bell = make(chan struct{}, 1)
-	}
-	rd := &reading{owner: owner, key: key, to: g, caller: caller, at: now(), done: bell}
-	if !r.pipelineOf(g.breaker).ask(rd) {
-		return nil
-	}
-	return rd
-}
-
-// give gives the answer to who waits for it, if anybody does.
-func (rd *reading) give(a answer) {
-	if rd.state.CompareAndSwap(readingAsked, readingAnswered) {
-		rd.answer = a
-		rd.done <- struct{}{}
-	}
-}
-
-// await returns the answer, or an error when ctx ends.
-func (rd *reading) await(ctx context.Context) answer {
-	if rd.arrives(ctx, nil) {
-		return rd.answer
-	}
-	if rd.state.CompareAndSwap(readingAsked, readingGivenUp) {
-		return rd.failed(ctx.Err())
-	}
-	rd.arrives(context.Background(), nil)
-	return rd.answer
-}
-
-// arrives waits for the answer until ctx ends or it is late.
-func (rd *reading) arrives(ctx context.Context, late <-chan time.Time) bool {
-	if rd.taken {
-		return true
-	}
-	select {
-	case <-rd.done:
-		rd.taken = true
-		rd.to.breaker.redis.pipelines.bells.Put(rd.done)
-	case <-ctx.Done():
-	case <-late:
-	}
-	return rd.taken
-}
-
-func (rd *reading) failed(err error) answer {
-	return answer{err: fmt.Errorf("tiered: redis: get: %w", err), stream: rd.to.stream, proof: unproven}
-}
-
-// ask has the reading sent: now, or with others.
-func (p *pipeline) ask(rd *reading) bool {
+// ask has the readings sent: now, or with others.
+func (p *pipeline) ask(some ...*reading) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	p.waiting = append(p.waiting, rd)
-	p.dispatch(rd.at)
-	p.watch(rd.at.add(p.redis.timeout), rd.at)
+	p.waiting = append(p.waiting, some...)
+	p.dispatch(some[0].at)
+	p.watch(some[0].at.add(p.redis.timeout), some[0].at)
 	return true
 }
 
@@ -315,13 +233,16 @@ var errLate = fmt.Errorf("tiered: redis: get: %w", context.DeadlineExceeded)
 func (l *lane) load(at instant) bool {
 	p := l.pipeline
 	l.convoy, l.keys, l.places = l.convoy[:0], l.keys[:0], l.places[:0]
-	n := 0
+	n, callers := 0, 0
 	for _, rd := range p.waiting {
 		if len(l.convoy) == maxConvoy || len(l.convoy) > 0 && !l.convoy[0].goesWith(rd) {
 			break
 		}
 		n++
 		if rd.state.Load() == readingAsked {
+			if !rd.follows {
+				callers++
+			}
 			l.places = append(l.places, len(l.convoy))
 			l.convoy = append(l.convoy, rd)
 			l.keys = append(l.keys, rd.key)
@@ -329,13 +250,8 @@ func (l *lane) load(at instant) bool {
 	}
 	p.waiting = slices.Delete(p.waiting, 0, n)
 	l.sent, l.heeded, p.left = at, false, at
-	p.crowd = max(len(l.convoy), p.crowd*7/8)
+	p.crowd = max(callers, p.crowd*7/8)
 	return len(l.convoy) > 0
-}
-
-// goesWith answers whether both go to the same client of the server.
-func (rd *reading) goesWith(other *reading) bool {
-	return rd.to.to == other.to.to && rd.to.stream == other.to.stream
 }
 
 func (l *lane) run() {

@@ -88,7 +88,7 @@ type listener interface {
 //	&tc!* +publish +subscribe +ping                  PubSub
 //	+cluster|slots                                   in a Cluster
 //
-// where tc stands for the Prefix without its colon.
+// where tc stands for the Prefix without its colon. With +mget the values of many keys are read with one command.
 //
 // A Redis that doesn't answer isn't asked: after three calls in a row, or one that proves the invalidations, have failed or
 // taken longer than the Timeout, every call fails at once. As soon as Redis answers it is asked again. In a Cluster that

@@ -39,6 +39,10 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 		<-c.renewals
 		return
 	}
+	began := c.tags.own.Load()
+	for _, f := range own {
+		f.began = began
+	}
 	c.stats.refreshes.Add(uint64(len(own)))
 	c.takeOff(ctx, p, own, load)
 }

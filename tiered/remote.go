@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"unsafe"
 
 	"github.com/redis/go-redis/v9"
@@ -61,7 +62,7 @@ func (m *remote[T]) request(name string, holds []hold[T], command func(ctx conte
 
 // manner is how Redis is read.
 type manner struct {
-	given *reading // of the one key: it was begun already
+	given []*reading // of the keys: they were begun already; nil: they weren't
 	// exact tells values of another type from nothing. Otherwise these look like each other, and show when one is to be replaced.
 	exact bool
 }
@@ -95,24 +96,37 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how man
 }
 
 func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []answer {
-	if len(holds) == 0 {
-		return nil
+	if len(holds) == 1 && how.given == nil && !how.exact {
+		if rd := m.redis.read(ctx, m.key(holds[0]), nil); rd != nil {
+			how.given = []*reading{rd}
+		}
 	}
-	if how.given == nil && !how.exact && len(holds) == 1 {
-		how.given = m.redis.read(ctx, m.key(holds[0]), nil)
+	if len(how.given) != len(holds) || slices.Contains(how.given, nil) {
+		q := m.redis.reads(m.keys(holds))
+		q.bulk = !how.exact
+		return m.redis.do(ctx, q)
 	}
-	if how.given != nil {
-		return []answer{how.given.await(ctx)}
+	answers := make([]answer, len(holds))
+	for i, rd := range how.given {
+		answers[i] = rd.await(ctx)
 	}
-	q := m.redis.reads(m.keys(holds))
-	q.bulk = !how.exact
-	return m.redis.do(ctx, q)
+	return answers
 }
 
-// begin begins to read a key, with the values of ctx, for a caller who is to hear when the cache is closed; nil: that takes
-// a call of its own.
-func (m *remote[T]) begin(ctx context.Context, h hold[T]) *reading {
-	return m.redis.read(ctx, m.key(h), m.stats)
+// begin begins to read the flights' keys, with the values of ctx, for a caller who is to hear when the cache is closed. Where
+// that takes a call of its own, there is no reading.
+func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
+	if len(flights) == 1 {
+		flights[0].given = m.redis.read(ctx, m.key(flights[0].hold), m.stats)
+		return
+	}
+	keys := make([]string, len(flights))
+	for i, f := range flights {
+		keys[i] = m.key(f.hold)
+	}
+	for i, rd := range m.redis.readAll(ctx, keys, m.stats) {
+		flights[i].given = rd
+	}
 }
 
 // abandon ends what was begun so.

@@ -20,7 +20,6 @@ type trip[T any] struct {
 	tenure  *tenure[T]
 	waits   waitlist[T]
 	loading bool      // the loader was called
-	given   *reading  // of its one key, begun before it
 	looked  bool      // Redis was asked
 	renews  []hold[T] // keys whose values were served, and are to be replaced
 	slot    bool      // it has one of the cache's renewals
@@ -30,17 +29,9 @@ type trip[T any] struct {
 	holding bool // the trip's goroutine does
 }
 
-// takeOff begins a trip for flights that have just begun.
+// takeOff begins a trip for flights that have just begun, after a glance or without one.
 func (c *Cache[T]) takeOff(caller context.Context, p *pilot, flights []*flight[T], load func(context.Context, []*claim[T]) error) {
-	for _, f := range flights {
-		f.began = c.tags.own.Load()
-	}
-	c.goOn(caller, p, flights, nil, load)
-}
-
-// goOn begins a trip for flights, of which a reading may have begun already.
-func (c *Cache[T]) goOn(caller context.Context, p *pilot, flights []*flight[T], given *reading, load func(context.Context, []*claim[T]) error) {
-	t := &trip[T]{cache: c, caller: caller, pilot: p, flights: flights, given: given, load: load}
+	t := &trip[T]{cache: c, caller: caller, pilot: p, flights: flights, load: load}
 	t.holding, t.slot = t.lands(), flights[0].why == renewal
 	if !c.life.begin() {
 		t.fail(ErrClosed)
@@ -120,7 +111,7 @@ func (t *trip[T]) leave(waiting []*flight[T]) {
 		t.cache.guards.unlisten(f)
 	}
 	t.flights = t.others(waiting)
-	other := &trip[T]{cache: t.cache, caller: t.caller, pilot: t.pilot, flights: waiting, load: t.load}
+	other := &trip[T]{cache: t.cache, caller: t.caller, pilot: t.pilot, flights: waiting, load: t.load, looked: t.looked}
 	other.holding = other.lands()
 	go other.run()
 }
@@ -216,21 +207,6 @@ func (t *trip[T]) lookInside() {
 	t.renew()
 }
 
-// inside returns what the local tier has to land the flight with, or has it offered what is there.
-func (c *Cache[T]) inside(f *flight[T]) *record[T] {
-	at := now()
-	it := c.local.find(f.key, f.hash, at, &c.policy, asFallback)
-	switch {
-	case it == nil:
-	case f.why == asked && (at < it.until || it.lasts(at, &c.policy, 0)),
-		f.why == renewal && at < it.until && !it.renews(&c.policy, at):
-		return &it.record
-	default:
-		f.offer.make(it, fromLocal)
-	}
-	return nil
-}
-
 // serve lands a flight with what was found.
 func (t *trip[T]) serve(f *flight[T], r *record[T]) {
 	c := t.cache
@@ -253,18 +229,22 @@ func (t *trip[T]) renew() {
 func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 	c := t.cache
 	holds := make([]hold[T], len(due))
-	how := manner{given: t.given, exact: t.looked}
+	how := manner{exact: t.looked}
 	for i, f := range due {
 		f.wake = t.waits.wake()
 		heard := c.guards.listen(f.hold, f.wake).heard // the rest of it is read by those who wait
-		if how.given != nil && heard != f.heard {
-			how.given = nil // it may be of before what was heard
+		if heard != f.heard {
+			f.given = nil // it may be of before what was heard
+		}
+		if f.given != nil {
+			how.given = append(how.given, f.given)
+			f.given = nil
 		}
 		f.heard = heard
 		holds[i] = f.hold
 	}
 	if err == nil {
-		t.given, t.looked = nil, len(due) > 0 || t.looked
+		t.looked = t.looked || len(due) > 0
 		return c.consult(t.timed, holds, how)
 	}
 	if spared(err) {
