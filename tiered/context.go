@@ -98,6 +98,7 @@ func (c *loadContext) end(err error) bool {
 	}
 	c.ended, c.err = true, err
 	after := c.after
+	c.after = nil // who stops one from now on is too late
 	c.mu.Unlock()
 	c.over.happen()
 	for f := range after {
@@ -143,7 +144,7 @@ func (c *loadContext) AfterFunc(f func()) (stop func() bool) {
 		defer c.mu.Unlock()
 		_, waits := c.after[&f]
 		delete(c.after, &f)
-		return waits && !c.ended
+		return waits
 	}
 }
 

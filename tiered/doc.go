@@ -32,7 +32,8 @@
 // A glance is a trip's first look, made by the caller, and an event what some wait for.
 //
 // In Redis: a frame is the bytes of a record, a remote a cache's part of Redis, a request one command for each of some keys,
-// a reading the read of one key; a pipeline takes the readings to a server, in convoys, on lanes; a swap a write that is made only where a key still holds what was seen; a clock is Redis's time. A breaker keeps requests
+// a reading the read of one key; a pipeline takes the readings to a server, in convoys, on lanes, but for those of keys in
+// solitude; a swap is a write that is made only where a key still holds what was seen; a clock is Redis's time. A breaker keeps requests
 // from a server while it doesn't answer, an outage; nodes are those of a Cluster that have a breaker and no stream of their
 // own. A ledger has what orders loads and invalidations: the era, which Clear ends, and the tags; bonds are what an item
 // depends on of it. A debt is what a replay has to make up for with a key.

@@ -40,6 +40,7 @@ type pipeline struct {
 	left    instant       // when the last convoy did
 	takes   time.Duration // a convoy, on average
 	crowd   int           // how many callers convoys had lately
+	alone   solitude      // keys that are not to hold others up
 }
 
 // lane is a goroutine that has one convoy of readings under way at a time.
@@ -125,11 +126,11 @@ func (r *Redis) abandon(owner any) {
 	}
 }
 
-// ask has the readings sent: now, or with others.
+// ask has the readings sent: now, or with others; false: that takes a call of their own.
 func (p *pipeline) ask(some ...*reading) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || slices.ContainsFunc(some, func(rd *reading) bool { return p.alone.has(rd.key, rd.at) }) {
 		return false
 	}
 	p.waiting = append(p.waiting, some...)
@@ -196,13 +197,14 @@ func (p *pipeline) sweep() {
 		}
 	}
 	p.lanes = slices.DeleteFunc(p.lanes, func(l *lane) bool {
-		for _, rd := range l.convoy {
-			see(rd)
-		}
 		// One that left only a bit later isn't worth another wait.
 		if len(l.convoy) == 0 || at.since(l.sent) < p.redis.timeout-p.redis.timeout/10 {
+			for _, rd := range l.convoy {
+				see(rd)
+			}
 			return false
 		}
+		late = append(late, l.convoy...)
 		if l.lost = true; !l.heeded {
 			l.heeded = true
 			missed = append(missed, l.sent)
@@ -303,8 +305,29 @@ func (l *lane) carry() {
 		}
 		g.breaker.heed(context.Background(), began, err)
 	}
+	l.part(answers, now())
 	for i, rd := range l.convoy {
 		rd.give(answers[i])
+	}
+}
+
+// part has those keys read alone for a while that hold the others up, or one of which does.
+func (l *lane) part(answers []answer, at instant) {
+	p := l.pipeline
+	took := at.since(l.sent)
+	for i, rd := range l.convoy {
+		stay := time.Duration(0)
+		if len(l.convoy) > 1 && took >= p.redis.timeout {
+			stay = aloneIfLate
+		}
+		if b, _ := answers[i].bytes(); len(b) >= heavy {
+			stay = aloneIfHeavy
+		}
+		if stay > 0 {
+			p.mu.Lock()
+			p.alone.add(rd.key, at, stay)
+			p.mu.Unlock()
+		}
 	}
 }
 
@@ -322,7 +345,9 @@ func (l *lane) arrived() (lost bool) {
 	p, at := l.pipeline, now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.takes += (at.since(l.sent) - p.takes) / 8
+	if !l.lost {
+		p.takes += (at.since(l.sent) - p.takes) / 8
+	}
 	clear(l.convoy)
 	l.convoy = l.convoy[:0]
 	return l.lost

@@ -246,3 +246,88 @@ func TestReadsInACluster(t *testing.T) {
 	}
 	callers.Wait()
 }
+
+// gatekeeper holds GETs and what is to be late back, and notes how many keys each command read.
+type gatekeeper struct {
+	redis.Hook
+	mu   sync.Mutex
+	gets chan struct{} // closed: they pass
+	slow string        // an MGET of this key is never in time
+	late chan struct{} // closed: it returns
+	with map[string]int
+}
+
+func (g *gatekeeper) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (g *gatekeeper) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (g *gatekeeper) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		g.mu.Lock()
+		gets, isLate := g.gets, false
+		if name := cmd.Name(); name == "get" || name == "mget" {
+			for _, key := range cmd.Args()[1:] {
+				key := strings.TrimPrefix(key.(string), "tc:test:")
+				g.with[key] = len(cmd.Args()) - 1
+				isLate = isLate || name == "mget" && key == g.slow
+			}
+		}
+		g.mu.Unlock()
+		if cmd.Name() == "get" {
+			<-gets
+		}
+		if isLate {
+			<-g.late
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// crowd reads all keys at the same time, after four others that occupy the pipeline, and returns how many were read with each.
+func (g *gatekeeper) crowd(t *testing.T, c *tiered.Cache[string], keys []string) map[string]int {
+	t.Helper()
+	gets := make(chan struct{})
+	g.mu.Lock()
+	g.gets, g.with = gets, make(map[string]int)
+	g.mu.Unlock()
+	read := func(ctx context.Context, key string) (string, error) { return c.Get(ctx, key) }
+	first := beginAll(t, 4, func(ctx context.Context, i int) (string, error) { return read(ctx, fmt.Sprint("first", i)) })
+	all := beginAll(t, len(keys), func(ctx context.Context, i int) (string, error) { return read(ctx, keys[i]) })
+	close(gets)
+	for _, cl := range append(first, all...) {
+		_, _ = cl.wait(t)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.with
+}
+
+// A value that is long, or keeps the others waiting, is read alone the next time.
+func TestReadsThatHoldOthersUp(t *testing.T) {
+	s := redistest.Start(t)
+	g := &gatekeeper{gets: make(chan struct{}), late: make(chan struct{}), with: make(map[string]int)}
+	close(g.gets)
+	client := s.Client(t)
+	client.AddHook(g)
+	o := quiet
+	o.Timeout = time.Second
+	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, client, o), Policy: tiered.Policy{LocalTTL: time.Nanosecond}})
+	var keys []string
+	for i := range 30 {
+		keys = append(keys, fmt.Sprint("k", i))
+		set(t, c, keys[i], "v")
+	}
+	set(t, c, "k7", strings.Repeat("v", 100_000))
+	if with := g.crowd(t, c, keys); with["k7"] < 2 || with["k8"] < 2 {
+		t.Fatalf("%d and %d keys were read together", with["k7"], with["k8"])
+	}
+	if with := g.crowd(t, c, keys); with["k7"] != 1 || with["k8"] < 2 {
+		t.Errorf("a long value was read with %d others, a short one with %d", with["k7"]-1, with["k8"]-1)
+	}
+	g.slow = "k9"
+	g.crowd(t, c, keys)
+	close(g.late)
+	waitFor(t, func() bool { return g.crowd(t, c, keys)["k9"] == 1 }) // the command that was late is back
+}

@@ -60,9 +60,7 @@ func (r *Redis) readAll(caller context.Context, keys []string, owner any) []*rea
 	}
 	for b, some := range together {
 		if !r.pipelineOf(b).ask(some...) {
-			for _, rd := range some {
-				rd.give(rd.failed(ErrClosed))
-			}
+			return nil
 		}
 	}
 	return all

@@ -1,0 +1,42 @@
+package tiered
+
+import "time"
+
+const (
+	// heavy is from what length on a value is read alone: sharing a command saves less than others would wait for it.
+	heavy        = 64 << 10
+	aloneIfHeavy = time.Minute
+	// aloneIfLate is for how long keys are read alone after all of a command's were late: one of them may be to blame each
+	// time.
+	aloneIfLate = 10 * time.Second
+	mostAlone   = 4096
+)
+
+// solitude is for keys that are to be read alone for a while.
+type solitude struct {
+	until map[string]instant
+}
+
+func (s *solitude) has(key string, at instant) bool {
+	if len(s.until) == 0 {
+		return false
+	}
+	until, is := s.until[key]
+	if is && at >= until {
+		delete(s.until, key)
+	}
+	return is && at < until
+}
+
+func (s *solitude) add(key string, at instant, stay time.Duration) {
+	if s.until == nil {
+		s.until = make(map[string]instant)
+	}
+	if _, is := s.until[key]; !is && len(s.until) >= mostAlone {
+		for other := range s.until { // any
+			delete(s.until, other)
+			break
+		}
+	}
+	s.until[key] = max(s.until[key], at.add(stay))
+}
