@@ -28,18 +28,7 @@ func (x *exchange) Serve(reply *httpcache.Reply) {
 	out := x.c.Response()
 	out.SetStatusCode(reply.Status)
 	out.Header.SetNoDefaultContentType(true) // a response that was stored without one had none
-	last := ""
-	for name, value := range reply.Fields() {
-		if name == "Date" {
-			setDate(&out.Header, value)
-			continue
-		}
-		if name != last {
-			out.Header.Del(name)
-		}
-		out.Header.Add(name, value)
-		last = name
-	}
+	setFields(&out.Header, reply)
 	// Not SetBodyRaw: the stored bytes are everybody's.
 	out.SetBody(reply.Body)
 }

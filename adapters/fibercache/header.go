@@ -45,6 +45,30 @@ func responseHeader(out *fasthttp.Response) http.Header {
 	return h
 }
 
+// setFields puts the reply's fields into an answer, in the place of those that are there. Most of the time none is: then
+// nothing has to be looked for, and the names are canonical as they are.
+func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply) {
+	none := out.Len() == 0
+	var key, text [64]byte
+	last := ""
+	for name, value := range reply.Fields() {
+		switch {
+		case name == "Date":
+			setDate(out, value)
+			continue
+		case name == last:
+			out.Add(name, value)
+			continue
+		case none:
+			out.SetCanonical(append(key[:0], name...), append(text[:0], value...))
+		default:
+			out.Del(name)
+			out.Add(name, value)
+		}
+		last = name
+	}
+}
+
 // typed answers whether somebody has set a response's Content-Type.
 func typed(out *fasthttp.Response) bool {
 	var h fasthttp.ResponseHeader
