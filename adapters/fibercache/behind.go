@@ -28,6 +28,7 @@ type behind struct {
 type behindKey struct{}
 
 func (x *exchange) Detach() httpcache.Exchange {
+	x.kept = true
 	in, app := x.c.RequestCtx(), x.c.App()
 	config := app.Config()
 	ctx := new(fasthttp.RequestCtx)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
+	"sync"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
@@ -20,6 +22,27 @@ type exchange struct {
 	r      *http.Request
 	behind bool  // nobody waits for the answer
 	err    error // of the handlers after the cache
+	kept   bool  // others than Answer have seen the request
+
+	// What r is made of:
+	request http.Request
+	url     url.URL
+	fields  http.Header
+	lines   []string
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// release has the exchange be used again. After a hit nobody has its request any more; strings out of it stay as they are.
+func (x *exchange) release() {
+	const most = 64 // fields: a request with more leaves nothing behind
+	if x.kept || len(x.fields) > most {
+		return
+	}
+	clear(x.fields)
+	clear(x.lines)
+	*x = exchange{fields: x.fields, lines: x.lines}
+	exchanges.Put(x)
 }
 
 func (x *exchange) Request() *http.Request { return x.r }
@@ -34,6 +57,7 @@ func (x *exchange) Serve(reply *httpcache.Reply) {
 }
 
 func (x *exchange) Run(rec *httpcache.Recording) {
+	x.kept = true
 	out := x.c.Response()
 	var before, after http.Header
 	if rec.Active() {

@@ -17,11 +17,13 @@ func (m *middleware) handle(c fiber.Ctx) error {
 	if b, ok := c.RequestCtx().UserValue(behindKey{}).(*behind); ok {
 		return b.handle(c, m)
 	}
-	r, err := newRequest(c)
-	if err != nil {
+	x := exchanges.Get().(*exchange)
+	x.middleware, x.c = m, c
+	if err := x.read(); err != nil {
 		return c.Next() // net/http would have refused it, or taken it for another
 	}
-	x := &exchange{middleware: m, c: c, r: r}
 	m.cache.Answer(x)
-	return x.err
+	err := x.err
+	x.release()
+	return err
 }

@@ -3,6 +3,7 @@ package fibercache
 import (
 	"bufio"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -11,12 +12,13 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// requestHeader copies a request's header fields: this is done for each hit, so into few pieces of memory.
-func requestHeader(in *fasthttp.RequestHeader) http.Header {
-	h := make(http.Header, in.Len())
-	lines := make([]string, 0, in.Len())
-	var text strings.Builder
-	text.Grow(len(in.RawHeaders()))
+// readHeader copies a request's header fields.
+func (x *exchange) readHeader(in *fasthttp.RequestHeader, text *strings.Builder) {
+	if x.fields == nil {
+		x.fields = make(http.Header, in.Len())
+	}
+	x.lines = slices.Grow(x.lines[:0], in.Len())
+	h := x.fields
 	for name, value := range in.All() {
 		begin := text.Len()
 		text.Write(name)
@@ -27,12 +29,11 @@ func requestHeader(in *fasthttp.RequestHeader) http.Header {
 			h[key] = append(h[key], line[len(name):])
 			continue
 		}
-		lines = append(lines, line[len(name):])
-		n := len(lines)
-		h[key] = lines[n-1 : n : n]
+		x.lines = append(x.lines, line[len(name):])
+		n := len(x.lines)
+		h[key] = x.lines[n-1 : n : n]
 	}
 	delete(h, "Host") // as in net/http
-	return h
 }
 
 // responseHeader copies a response's header fields, without a length, which fasthttp sets by the body.

@@ -7,48 +7,96 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 )
 
 var errPath = errors.New("fibercache: the path has several spellings")
 
-// newRequest makes of a request what net/http would have made of it, without the body. All strings are copies.
-func newRequest(c fiber.Ctx) (*http.Request, error) {
-	in := c.Request()
+// read makes of the Ctx's request what net/http would have made of it, without the body. All strings are copies, into
+// few pieces of memory: this is done for each hit.
+func (x *exchange) read() error {
+	in := x.c.Request()
 	uri := in.URI() // with what middleware made of the path
-	var space [256]byte
-	b := append(space[:0], uri.PathOriginal()...)
-	if query := uri.QueryString(); len(query) > 0 {
-		b = append(append(b, '?'), query...)
+	path, query, host := uri.PathOriginal(), uri.QueryString(), x.c.Host()
+
+	var text strings.Builder
+	text.Grow(len(path) + 1 + len(query) + len(host) + len(in.Header.RawHeaders()))
+	text.Write(path)
+	if len(query) > 0 {
+		text.WriteByte('?')
+		text.Write(query)
 	}
-	target := string(b)
-	u, err := url.ParseRequestURI(target)
-	if err != nil {
-		return nil, err
+	target := text.String()
+	text.WriteString(host)
+	host = text.String()[len(target):] // behind a trusted proxy, what it was asked for
+
+	if err := parseTarget(&x.url, target, len(path)); err != nil {
+		return err
 	}
-	if u.EscapedPath() != string(uri.PathOriginal()) {
-		return nil, errPath // "/a|b" has the key of "/a%7Cb", but Fiber's handlers tell them apart
+	if x.url.EscapedPath() != target[:len(path)] {
+		return errPath // "/a|b" has the key of "/a%7Cb", but Fiber's handlers tell them apart
 	}
-	r := &http.Request{
-		Method:        c.Method(),
-		URL:           u,
+	x.readHeader(&in.Header, &text)
+	x.request = http.Request{
+		Method:        x.c.Method(),
+		URL:           &x.url,
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        requestHeader(&in.Header),
+		Header:        x.fields,
 		ContentLength: contentLength(in),
-		Host:          strings.Clone(c.Host()), // behind a trusted proxy, what it was asked for
+		Host:          host,
 		RequestURI:    target,
-		TLS:           c.RequestCtx().TLSConnectionState(),
+		TLS:           x.c.RequestCtx().TLSConnectionState(),
 	}
-	if r.TLS == nil && c.Scheme() == "https" {
-		u.Scheme = "https" // a trusted proxy says so
+	if x.request.TLS == nil && x.c.Scheme() == "https" {
+		x.url.Scheme = "https" // a trusted proxy says so
 	}
-	if ctx := c.Context(); ctx != context.Background() {
-		r = r.WithContext(ctx)
+	x.r = &x.request
+	if ctx := x.c.Context(); ctx != context.Background() {
+		x.r = x.r.WithContext(ctx)
 	}
-	return r, nil
+	return nil
+}
+
+// parseTarget is url.ParseRequestURI, which most targets don't need: they are a path and a query with nothing to unescape.
+func parseTarget(u *url.URL, target string, path int) error {
+	if plain(target[:path]) && !hasControl(target) {
+		*u = url.URL{Path: target[:path]}
+		if path < len(target) {
+			u.RawQuery = target[path+1:]
+		}
+		return nil
+	}
+	parsed, err := url.ParseRequestURI(target)
+	if err == nil {
+		*u = *parsed
+	}
+	return err
+}
+
+// plain answers whether a path is the same before and after unescaping.
+func plain(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	for i := range len(path) {
+		switch c := path[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '/', c == '-', c == '_', c == '.', c == '~':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
 }
 
 // contentLength is 0 where there is no body, and -1 where its length isn't known.

@@ -5,8 +5,9 @@ import "net/http"
 // Exchange is one request with the way to answer it, as a server's adapter gives it to [Cache.Answer]. Its methods are
 // called in the goroutine that called Answer.
 type Exchange interface {
-	// Request returns the request: method, host, URL, header with canonical names, ContentLength and context. What is
-	// in it may be kept. The body isn't read.
+	// Request returns the request: method, host, URL, header with canonical names, ContentLength and context. Strings
+	// out of it may be kept; it is itself not read after Answer has returned, unless Run or Detach was called. The body
+	// isn't read.
 	Request() *http.Request
 
 	// Serve answers with what was stored. It is called at most once, and after that nothing is. It may be called after
