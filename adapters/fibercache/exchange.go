@@ -51,7 +51,7 @@ func (x *exchange) Serve(reply *httpcache.Reply) {
 	out := x.c.Response()
 	out.SetStatusCode(reply.Status)
 	out.Header.SetNoDefaultContentType(true) // a response that was stored without one had none
-	setFields(&out.Header, reply)
+	setFields(&out.Header, reply, x.c.App().Server().NoDefaultDate)
 	// Not SetBodyRaw: the stored bytes are everybody's.
 	out.SetBody(reply.Body)
 }

@@ -47,15 +47,18 @@ func responseHeader(out *fasthttp.Response) http.Header {
 }
 
 // setFields puts the reply's fields into an answer, in the place of those that are there. Most of the time none is: then
-// nothing has to be looked for, and the names are canonical as they are.
-func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply) {
+// nothing has to be looked for, and the names are canonical as they are. dated: the Date too, which the server would replace
+// by its own else.
+func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool) {
 	none := out.Len() == 0
 	var key, text [64]byte
 	last := ""
 	for name, value := range reply.Fields() {
 		switch {
 		case name == "Date":
-			setDate(out, value)
+			if dated {
+				setDate(out, value)
+			}
 			continue
 		case name == last:
 			out.Add(name, value)
