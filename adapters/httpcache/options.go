@@ -69,8 +69,9 @@ type Options struct {
 	// user's; tags remove the rest. "": the response is for all. nil: all are.
 	User func(*http.Request) string
 	// Key returns what a request's response is stored under. The empty string means that the cache has no part in
-	// the request. It sees HEAD requests as GETs, and may not read the body. Whatever in a request changes the
-	// response must be in the key, or in the responses' Vary. nil: the scheme, host, path and query, as in keys.HostRequest.
+	// the request. It sees HEAD requests as GETs, and may not read the body. Like User and Collapse it may not keep the
+	// request. Whatever in a request changes the response must be in the key, or in the responses' Vary. nil: the scheme,
+	// host, path and query, as in keys.HostRequest.
 	Key func(*http.Request) string
 	// Encodings are the content codings that the handler can make, the best first. Then a request's Accept-Encoding is
 	// reduced to the first of them that it allows, for the handler and for Vary, so that browsers with different lists
