@@ -150,6 +150,7 @@ func BenchmarkMiss(b *testing.B) {
 				return func(string) (*user, error) { return load() }
 			}},
 			{"byhand", missByHand},
+			{"byhand-detached", missDetached},
 			{"tiercache", missTiercache},
 		} {
 			get := impl.open(b, source.load)
@@ -190,6 +191,36 @@ func missByHand(b *testing.B, load func() (*user, error)) func(string) (*user, e
 			return nil, err
 		}
 		return v.(*user), nil
+	}
+}
+
+// missDetached is missByHand whose load isn't cut short when its first caller leaves, which callers do when they like.
+func missDetached(b *testing.B, load func() (*user, error)) func(string) (*user, error) {
+	c := newRistretto(b, missCapacity)
+	var flights singleflight.Group
+	detached := func(ctx context.Context, key string) (*user, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		u, err := load()
+		if err == nil && ctx.Err() == nil {
+			c.SetWithTTL(key, u, 1, time.Hour)
+		}
+		return u, err
+	}
+	ctx := b.Context()
+	return func(key string) (*user, error) {
+		if u, ok := c.Get(key); ok {
+			return u, nil
+		}
+		select {
+		case r := <-flights.DoChan(key, func() (any, error) { return detached(ctx, key) }):
+			if r.Err != nil {
+				return nil, r.Err
+			}
+			return r.Val.(*user), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }
 
