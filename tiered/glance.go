@@ -79,6 +79,9 @@ func (c *Cache[T]) inside(f *flight[T]) *record[T] {
 	case it == nil:
 	case f.why == asked && (at < it.until || it.lasts(at, &c.policy, 0)),
 		f.why == renewal && at < it.until && !it.renews(&c.policy, at):
+		if !it.hold(at) {
+			c.local.unverified.Add(1) // Redis has become silent
+		}
 		return &it.record
 	default:
 		f.offer.make(it, fromLocal)
