@@ -15,17 +15,13 @@ const missesToOpen = 3
 
 // breaker keeps calls from a server that doesn't answer: they fail at once, and cost their callers no Timeout. It opens
 // when some calls in a row weren't answered, or a canary wasn't, and closes when a canary was. It is our own since the
-// libraries try a caller's call to see whether the server is back, where here the canaries show it anyway, and sooner;
-// and since something may have to be done before it closes.
+// libraries try a caller's call to see whether the server is back, where here the canaries show it anyway, and sooner.
 type breaker struct {
 	redis  *Redis
 	addr   func() string
 	stream *stream                         // that is silent while the breaker is open; nil: none
 	probe  func(ctx context.Context) error // asks the server whether it answers; nil: the stream's canaries do
 	left   func()                          // nil, or called when the server is no more
-	// before is called, if not nil, when the server answers again. If it answers false, something has to be done before
-	// anybody reads there, and who does that closes the breaker.
-	before func() bool
 
 	outage   atomic.Pointer[outage] // nil: closed
 	pipeline atomic.Pointer[pipeline]
@@ -155,13 +151,6 @@ func bare(err error) error {
 	return err
 }
 
-// back tells that the server answers.
-func (b *breaker) back() {
-	if b.before == nil || !b.isOpen() || b.before() {
-		b.close()
-	}
-}
-
 // close has the server asked again.
 func (b *breaker) close() {
 	b.mu.Lock()
@@ -212,7 +201,7 @@ func (b *breaker) mend(ctx context.Context, o *outage) {
 		case b.redis.unread(err):
 			b.trip(asked, err)
 		default:
-			b.back()
+			b.close()
 		}
 	}
 }

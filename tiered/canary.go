@@ -121,7 +121,7 @@ func (s *stream) answered(at instant) {
 		return
 	}
 	s.breaker.heard(at)
-	s.breaker.back()
+	s.breaker.close()
 }
 
 // answeredAt takes it from a canary's report that Redis answers, of which its sender may hear only later. A report that was

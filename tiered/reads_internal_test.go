@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -111,22 +110,4 @@ func deadClient(t *testing.T) *redis.Client {
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	t.Cleanup(func() { _ = client.Close() })
 	return client
-}
-
-// What has to be done before the breaker closes keeps it open.
-func TestBeforeClosing(t *testing.T) {
-	listening := listen(t, deadClient(t), RedisOptions{Invalidation: None})
-	done := errors.New("no")
-	b := &breaker{redis: listening.Redis, addr: func() string { return "a" }}
-	b.probe = func(context.Context) error { return io.EOF }
-	b.before = func() bool { return done == nil }
-	defer b.leave()
-	b.trip(now(), io.EOF)
-	if b.back(); !b.isOpen() {
-		t.Error("it closed too early")
-	}
-	done = nil
-	if b.back(); b.isOpen() {
-		t.Error("it doesn't close")
-	}
 }

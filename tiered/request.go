@@ -19,7 +19,6 @@ type request struct {
 	keys    []string
 	command func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder
 	ended   func() // nil, or called when nothing more of the request can come to Redis from here
-	anyway  bool   // also of a server that isn't asked since it doesn't answer
 	bulk    bool   // GETs, for which one command may take the place of many: a value of another type then is as good as none
 }
 
@@ -57,10 +56,10 @@ func (r *Redis) do(ctx context.Context, q request) []answer {
 	}
 	groups = slices.DeleteFunc(groups, func(g group) bool {
 		err := g.breaker.spares(q.name)
-		if err != nil && !q.anyway {
+		if err != nil {
 			fill(g, failed(len(g.places), err, g.stream))
 		}
-		return err != nil && !q.anyway
+		return err != nil
 	})
 	var underWay atomic.Int32
 	underWay.Store(int32(len(groups)))
