@@ -1,11 +1,8 @@
 package tiercache_test
 
 import (
-	"bytes"
 	"context"
-	"net"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,90 +39,6 @@ func patient(i tiered.Invalidation) tiered.RedisOptions {
 	return tiered.RedisOptions{Invalidation: i, Timeout: 10 * time.Second}
 }
 
-// A tap tells when a client's process has taken in what mentions a mark, without asking the cache, whose spinning reads
-// would have a core for themselves: the goroutine that listens to a connection handles all it has read before it reads
-// again. So the mark arrives when a Read returns it, and is handled when the next Read begins.
-type tap struct {
-	mu      sync.Mutex
-	mark    []byte // nil: nothing is looked for
-	handled chan sighting
-}
-
-type sighting struct{ arrived, handled time.Time }
-
-// expect has the next mention of the mark reported.
-func (t *tap) expect(mark string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.mark = []byte(mark)
-	if t.handled == nil {
-		t.handled = make(chan sighting, 1)
-	}
-}
-
-// await returns the sighting of what is expected.
-func (t *tap) await(b *testing.B) sighting {
-	b.Helper()
-	const patience = time.Minute
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	select {
-	case s := <-t.handled:
-		return s
-	case <-late.C:
-		b.Fatalf("%s wasn't heard of within %v", t.mark, patience)
-		return sighting{}
-	}
-}
-
-func (t *tap) client(b *testing.B, server *redistest.Server) *redis.Client {
-	b.Helper()
-	client := redis.NewClient(&redis.Options{
-		Addr: server.Addr(),
-		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-			return &tappedConn{Conn: conn, tap: t}, err
-		},
-	})
-	b.Cleanup(func() { _ = client.Close() })
-	return client
-}
-
-type tappedConn struct {
-	net.Conn
-	tap     *tap
-	tail    []byte // of the last Read, lest a mark in two parts be missed
-	arrived time.Time
-}
-
-func (c *tappedConn) Read(p []byte) (int, error) {
-	if !c.arrived.IsZero() {
-		c.tap.handled <- sighting{c.arrived, time.Now()}
-		c.arrived = time.Time{}
-	}
-	n, err := c.Conn.Read(p)
-	if c.mentioned(p[:n]) {
-		c.arrived = time.Now()
-	}
-	return n, err
-}
-
-func (c *tappedConn) mentioned(p []byte) bool {
-	c.tap.mu.Lock()
-	defer c.tap.mu.Unlock()
-	mark := c.tap.mark
-	if mark == nil {
-		return false
-	}
-	seam := append(c.tail, p[:min(len(p), len(mark)-1)]...)
-	found := bytes.Contains(p, mark) || bytes.Contains(seam, mark)
-	c.tail = slices.Clone(p[max(0, len(p)-len(mark)+1):])
-	if found {
-		c.tap.mark, c.tail = nil, nil
-	}
-	return found
-}
-
 // reportQuantiles takes the place of ns/op, in which the preparations are.
 func reportQuantiles(b *testing.B, name string, of []time.Duration) {
 	slices.Sort(of)
@@ -146,14 +59,14 @@ func BenchmarkCoherenceDrop(b *testing.B) {
 	server := redistest.Start(b)
 	type process struct {
 		name           string
-		ears           tap
+		ears           redistest.Tap
 		writer, reader *tiered.Cache[*user]
 	}
 	processes := []*process{{name: "tracking"}, {name: "pubsub"}}
 	for i, mode := range []tiered.Invalidation{tiered.Tracking, tiered.PubSub} {
 		p := processes[i]
 		p.writer = newCache(b, tiered.Options[*user]{Redis: newRedisOf(b, server.Client(b), patient(mode))})
-		p.reader = newCache(b, tiered.Options[*user]{Redis: newRedisOf(b, p.ears.client(b, server), patient(mode))})
+		p.reader = newCache(b, tiered.Options[*user]{Redis: newRedisOf(b, p.ears.Client(b, server), patient(mode))})
 	}
 	for _, of := range []struct {
 		name, mark string
@@ -181,32 +94,32 @@ type round struct {
 	write func(ctx context.Context) error
 }
 
-func dropRounds(b *testing.B, ears *tap, writer, reader *tiered.Cache[*user], of round) {
+func dropRounds(b *testing.B, ears *redistest.Tap, writer, reader *tiered.Cache[*user], of round) {
 	ctx := b.Context()
 	var writes, arrivals, drops []time.Duration
 	late := 0
 	for b.Loop() {
-		ears.expect(dropped)
+		ears.Expect(dropped)
 		if err := writer.Set(ctx, dropped, newUser(1), "team"); err != nil {
 			b.Fatal(err)
 		}
-		ears.await(b)
+		ears.Await(b)
 		keepLocal(b, reader)
 
-		ears.expect(of.mark)
+		ears.Expect(of.mark)
 		begin := time.Now()
 		err := of.write(ctx)
 		written := time.Now()
 		if err != nil {
 			b.Fatal(err)
 		}
-		seen := ears.await(b)
-		if seen.handled.After(written) {
+		seen := ears.Await(b)
+		if seen.Handled.After(written) {
 			late++
 		}
 		writes = append(writes, written.Sub(begin))
-		arrivals = append(arrivals, seen.arrived.Sub(begin))
-		drops = append(drops, seen.handled.Sub(begin))
+		arrivals = append(arrivals, seen.Arrived.Sub(begin))
+		drops = append(drops, seen.Handled.Sub(begin))
 		if e, _ := reader.Lookup(ctx, dropped); e.Tier == tiered.Local {
 			b.Fatalf("the local tier still has %+v", e)
 		}

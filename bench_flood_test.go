@@ -143,15 +143,15 @@ func BenchmarkCoherenceFlood(b *testing.B) {
 		reportRate(b, "set/s", took)
 	})
 	b.Run("impl=discarded", func(b *testing.B) {
-		ears := new(tap)
-		conn := ears.discard(b, server)
+		ears := new(redistest.Tap)
+		conn := discardTracked(b, server, ears)
 		defer conn.Close()
 		var took, heard time.Duration
 		for b.Loop() {
-			ears.expect(floodEnd)
+			ears.Expect(floodEnd)
 			begin := time.Now()
 			took += f.timed(b)
-			heard += ears.await(b).handled.Sub(begin)
+			heard += ears.Await(b).Handled.Sub(begin)
 		}
 		reportRate(b, "set/s", took)
 		reportRate(b, "inv/s", heard)
@@ -202,8 +202,8 @@ func (f *flood) timed(b *testing.B) time.Duration {
 	return time.Since(begin)
 }
 
-// discard returns a connection that has the keys tracked and drops what it hears, until it is closed.
-func (t *tap) discard(b *testing.B, server *redistest.Server) net.Conn {
+// discardTracked returns a connection that has the keys tracked and drops what it hears, until it is closed.
+func discardTracked(b *testing.B, server *redistest.Server, ears *redistest.Tap) net.Conn {
 	b.Helper()
 	conn, err := net.Dial("tcp", server.Addr())
 	if err != nil {
@@ -212,14 +212,14 @@ func (t *tap) discard(b *testing.B, server *redistest.Server) net.Conn {
 	if _, err := io.WriteString(conn, "HELLO 3\r\nCLIENT TRACKING ON BCAST PREFIX tc:\r\n"); err != nil {
 		b.Fatal(err)
 	}
-	go func() { _, _ = io.Copy(io.Discard, &tappedConn{Conn: conn, tap: t}) }()
+	go func() { _, _ = io.Copy(io.Discard, ears.Conn(conn)) }()
 	return conn
 }
 
 func (f *flood) invalidates(b *testing.B) {
-	ears := new(tap)
+	ears := new(redistest.Tap)
 	c := newCache(b, tiered.Options[int]{
-		Redis:   newRedisOf(b, ears.client(b, f.server), patient(tiered.Tracking)),
+		Redis:   newRedisOf(b, ears.Client(b, f.server), patient(tiered.Tracking)),
 		MaxCost: 2 * floodKeys,
 	})
 	var took, heard time.Duration
@@ -228,7 +228,7 @@ func (f *flood) invalidates(b *testing.B) {
 		b.StopTimer()
 		fillLocal(b, c)
 		b.StartTimer()
-		ears.expect(floodEnd)
+		ears.Expect(floodEnd)
 		stop, stopped := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(stopped)
@@ -245,7 +245,7 @@ func (f *flood) invalidates(b *testing.B) {
 		}()
 		begin := time.Now()
 		took += f.timed(b)
-		heard += ears.await(b).handled.Sub(begin)
+		heard += ears.Await(b).Handled.Sub(begin)
 		close(stop)
 		<-stopped
 	}

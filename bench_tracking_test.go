@@ -202,8 +202,8 @@ func BenchmarkCoherenceSetThenGet(b *testing.B) {
 			name string
 			mode tiered.Invalidation
 		}{{"none", tiered.None}, {"tracking", tiered.Tracking}, {"pubsub", tiered.PubSub}} {
-			ears := new(tap)
-			client := ears.client(b, server)
+			ears := new(redistest.Tap)
+			client := ears.Client(b, server)
 			counter := counted(b, client)
 			c := newCache(b, tiered.Options[*user]{Redis: newRedisOf(b, client, patient(of.mode))})
 			if !echoed || of.mode != tiered.Tracking { // the others have no echo, or don't heed it
@@ -219,13 +219,13 @@ func BenchmarkCoherenceSetThenGet(b *testing.B) {
 	}
 }
 
-func setThenGet(b *testing.B, c *tiered.Cache[*user], ears *tap) {
+func setThenGet(b *testing.B, c *tiered.Cache[*user], ears *redistest.Tap) {
 	ctx, u := b.Context(), newUser(1)
 	load := tiered.Loader[*user](loadUser)
 	var took time.Duration
 	for b.Loop() {
 		if ears != nil {
-			ears.expect(userKeys[1])
+			ears.Expect(userKeys[1])
 		}
 		begin := time.Now()
 		if err := c.Set(ctx, userKeys[1], u); err != nil {
@@ -233,7 +233,7 @@ func setThenGet(b *testing.B, c *tiered.Cache[*user], ears *tap) {
 		}
 		took += time.Since(begin)
 		if ears != nil {
-			ears.await(b)
+			ears.Await(b)
 		}
 		begin = time.Now()
 		if _, err := c.GetOrLoad(ctx, userKeys[1], load); err != nil {
