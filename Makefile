@@ -55,8 +55,8 @@ tidy-check: ## each go.mod is tidy and builds by itself; the core stays free of 
 bench: redis ## the tiers side by side; BENCH=regexp and COUNT=n narrow it
 	scripts/bench.sh . tiers '$(BENCH)' $(COUNT) $(BENCHSTAT)
 
-bench-peers: redis ## the same work done by other libraries
-	scripts/bench.sh benchmarks peers '$(BENCH)' $(COUNT) $(BENCHSTAT)
+bench-peers: redis ## the same work done by other libraries, in one table
+	scripts/bench-peers.sh '$(BENCH)' $(COUNT) $(BENCHSTAT)
 
 bench-http: ## hits over HTTP beside nginx, Varnish and Fiber's middleware, ROUNDS (5) times SECONDS (5) each; installs these
 	scripts/bench-http.sh $(ROUNDS) $(SECONDS)

@@ -38,3 +38,16 @@ func (r *goRedisCacheReader) read(ctx context.Context, key string) (*user, error
 	})
 	return u, err
 }
+
+// readMany reads one by one: there is nothing for many.
+func (r *goRedisCacheReader) readMany(ctx context.Context, keys []string) (map[string]*user, error) {
+	us := make(map[string]*user, len(keys))
+	for _, key := range keys {
+		u, err := r.read(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		us[key] = u
+	}
+	return us, nil
+}

@@ -38,3 +38,27 @@ func (r *goRedisReader) read(ctx context.Context, key string) (*user, error) {
 	}
 	return u, r.client.Set(ctx, "go-redis:"+key, data, keep).Err()
 }
+
+func (r *goRedisReader) readMany(ctx context.Context, keys []string) (map[string]*user, error) {
+	named := make([]string, len(keys))
+	for i, key := range keys {
+		named[i] = "go-redis:" + key
+	}
+	replies, err := r.client.MGet(ctx, named...).Result()
+	if err != nil {
+		return nil, err
+	}
+	us := make(map[string]*user, len(keys))
+	for i, reply := range replies {
+		data, ok := reply.(string)
+		if !ok {
+			return nil, redis.Nil
+		}
+		u := new(user)
+		if err := codec.Msgpack.Unmarshal([]byte(data), u); err != nil {
+			return nil, err
+		}
+		us[keys[i]] = u
+	}
+	return us, nil
+}

@@ -6,14 +6,18 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/internal/redistest"
 )
 
+// localPeers have what is read in the process's memory. DoCache only caches what Redis has.
 var localPeers = []peer{
-	{"ristretto", openRistretto},
-	{"otter", openOtter},
-	{"sturdyc", openSturdyc},
-	{"go-redis-cache", openGoRedisCache},
-	{"tiercache", openTiercache},
+	{"ristretto", openRistretto, false},
+	{"otter", openOtter, false},
+	{"sturdyc", openSturdyc, false},
+	{"go-redis-cache", openGoRedisCache, false},
+	{"rueidis-DoCache", openDoCache, true},
+	{"tiercache", openTiercache, false},
 }
 
 const population = 10_000 // users
@@ -47,7 +51,8 @@ func warm(t testing.TB, s *source, keys []string, r reader) {
 // BenchmarkLocalHit reads users that the process's memory has: 64 of them or all 10,000.
 func BenchmarkLocalHit(b *testing.B) {
 	keys := shuffledKeys()
-	warmed := openWarm(b, localPeers, setting{capacity: 10 * population}, keys)
+	client := redistest.Start(b).Client(b)
+	warmed := openWarm(b, localPeers, setting{capacity: 10 * population, client: client}, keys)
 	for _, order := range []struct {
 		name string
 		keys []string
@@ -77,9 +82,9 @@ func openWarm(b *testing.B, peers []peer, set setting, keys []string) []warmPeer
 	b.Helper()
 	all := make([]warmPeer, len(peers))
 	for i, p := range peers {
-		set.source = new(source)
-		all[i] = warmPeer{reader: p.open(b, set), name: p.name, source: set.source}
-		warm(b, set.source, keys, all[i])
+		own := set.of(p, new(source))
+		all[i] = warmPeer{reader: p.open(b, own), name: p.name, source: own.source}
+		warm(b, own.source, keys, all[i])
 	}
 	return all
 }

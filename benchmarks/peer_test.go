@@ -72,8 +72,18 @@ type reader interface {
 
 // peer is a library, or a way to do without one. What open makes is closed with the test.
 type peer struct {
-	name string
-	open func(t testing.TB, s setting) reader
+	name    string
+	open    func(t testing.TB, s setting) reader
+	inRedis bool // the setting's client is used, if it has one
+}
+
+// of returns what the peer is set up for, with that source.
+func (s setting) of(p peer, from *source) setting {
+	s.source = from
+	if !p.inRedis {
+		s.client = nil
+	}
+	return s
 }
 
 func closeWith(t testing.TB, end func() error) {

@@ -13,10 +13,11 @@ import (
 )
 
 var redisPeers = []peer{
-	{"go-redis", openGoRedis},
-	{"go-redis-cache", openGoRedisCache},
-	{"rueidis", openRueidis},
-	{"tiercache", openTiercache},
+	{"go-redis", openGoRedis, true},
+	{"go-redis-cache", openGoRedisCache, true},
+	{"rueidis", openRueidis, true},
+	{"rueidis-DoCache", openDoCache, true},
+	{"tiercache", openTiercache, true},
 }
 
 // BenchmarkRedisHit reads users that only Redis has: no peer has a local tier, or what is in it has expired.
@@ -34,6 +35,39 @@ func BenchmarkRedisHit(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// manyReader reads users at once.
+type manyReader interface {
+	readMany(ctx context.Context, keys []string) (map[string]*user, error)
+}
+
+// BenchmarkRedisMany reads 100 users at once that only Redis has.
+func BenchmarkRedisMany(b *testing.B) {
+	const size = 100
+	server := redistest.Start(b)
+	keys := shuffledKeys()
+	for _, w := range openWarm(b, redisPeers, setting{client: server.Client(b)}, keys) {
+		b.Run(fmt.Sprintf("keys=%d/impl=%s", size, w.name), func(b *testing.B) {
+			ctx := b.Context()
+			before, at, n := redisHits(b, server), 0, 0
+			b.ReportAllocs()
+			w.onlyHits(b, func() {
+				for b.Loop() {
+					batch := keys[at : at+size]
+					us, err := w.reader.(manyReader).readMany(ctx, batch)
+					if err != nil || len(us) != size || userKey(us[batch[0]].ID) != batch[0] {
+						b.Fatalf("got %d users, %v", len(us), err)
+					}
+					at = (at + size) % len(keys)
+					n += size
+				}
+			})
+			if hits := redisHits(b, server) - before; hits < n {
+				b.Errorf("%d reads were %d hits in Redis", n, hits)
+			}
+		})
 	}
 }
 

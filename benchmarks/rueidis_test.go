@@ -26,6 +26,11 @@ func openRueidis(t testing.TB, s setting) reader {
 
 func (r *rueidisReader) read(ctx context.Context, key string) (*user, error) {
 	data, err := r.client.Do(ctx, r.client.B().Get().Key("rueidis:"+key).Build()).AsBytes()
+	return r.decodeOrLoad(ctx, key, data, err)
+}
+
+// decodeOrLoad makes a user of Redis's reply to a GET.
+func (r *rueidisReader) decodeOrLoad(ctx context.Context, key string, data []byte, err error) (*user, error) {
 	if err == nil {
 		u := new(user)
 		return u, codec.Msgpack.Unmarshal(data, u)
@@ -41,4 +46,37 @@ func (r *rueidisReader) read(ctx context.Context, key string) (*user, error) {
 		return nil, err
 	}
 	return u, r.client.Do(ctx, r.client.B().Set().Key("rueidis:"+key).Value(rueidis.BinaryString(data)).Ex(keep).Build()).Error()
+}
+
+func (r *rueidisReader) readMany(ctx context.Context, keys []string) (map[string]*user, error) {
+	replies, err := rueidis.MGet(r.client, ctx, rueidisKeys(keys))
+	return decodeReplies(keys, replies, err)
+}
+
+func rueidisKeys(keys []string) []string {
+	named := make([]string, len(keys))
+	for i, key := range keys {
+		named[i] = "rueidis:" + key
+	}
+	return named
+}
+
+func decodeReplies(keys []string, replies map[string]rueidis.RedisMessage, err error) (map[string]*user, error) {
+	if err != nil {
+		return nil, err
+	}
+	us := make(map[string]*user, len(keys))
+	for _, key := range keys {
+		reply := replies["rueidis:"+key]
+		data, err := reply.AsBytes()
+		if err != nil {
+			return nil, err
+		}
+		u := new(user)
+		if err := codec.Msgpack.Unmarshal(data, u); err != nil {
+			return nil, err
+		}
+		us[key] = u
+	}
+	return us, nil
 }

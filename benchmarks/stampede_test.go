@@ -9,29 +9,24 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// stampedePeers say which tiers they are set up with: to store a value in Redis takes its time.
-var stampedePeers = []struct {
-	peer
-	inRedis bool
-}{
-	{peer{"singleflight", openSingleflight}, false},
-	{peer{"otter", openOtter}, false},
-	{peer{"sturdyc", openSturdyc}, false},
-	{peer{"tiercache-local", openTiercache}, false},
-	{peer{"go-redis-cache", openGoRedisCache}, true},
-	{peer{"tiercache", openTiercache}, true},
+// stampedePeers are set up with Redis or without: to store a value there takes its time. DoCache doesn't join loads.
+var stampedePeers = []peer{
+	{"singleflight", openSingleflight, false},
+	{"otter", openOtter, false},
+	{"sturdyc", openSturdyc, false},
+	{"tiercache-local", openTiercache, false},
+	{"go-redis-cache", openGoRedisCache, true},
+	{"rueidis-DoCache", openDoCache, true},
+	{"tiercache", openTiercache, true},
 }
 
 // BenchmarkStampede has 1,000 callers ask for one key that no cache has, from a source that takes 10 ms. An operation is
 // over when all have their answer; loads/op is how often the source was asked for it.
 func BenchmarkStampede(b *testing.B) {
 	const callers = 1_000
-	server := redistest.Start(b)
+	client := redistest.Start(b).Client(b)
 	for _, p := range stampedePeers {
-		set := setting{source: &source{delay: 10 * time.Millisecond}, capacity: population}
-		if p.inRedis {
-			set.client = server.Client(b)
-		}
+		set := setting{capacity: population, client: client}.of(p, &source{delay: 10 * time.Millisecond})
 		r := p.open(b, set)
 		cold := 0
 		b.Run(fmt.Sprintf("callers=%d/impl=%s", callers, p.name), func(b *testing.B) {

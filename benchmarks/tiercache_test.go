@@ -12,6 +12,7 @@ import (
 type tiercacheReader struct {
 	cache *tiered.Cache[*user]
 	load  tiered.Loader[*user]
+	many  func(ctx context.Context, keys []string) (map[string]*user, error)
 }
 
 func openTiercache(t testing.TB, s setting) reader {
@@ -39,9 +40,24 @@ func openTiercache(t testing.TB, s setting) reader {
 	}
 	closeWith(t, c.Close)
 	load := func(ctx context.Context, e *tiered.Entry[*user]) (*user, error) { return s.source.load(ctx, e.Key) }
-	return &tiercacheReader{cache: c, load: load}
+	many := func(ctx context.Context, keys []string) (map[string]*user, error) {
+		us := make(map[string]*user, len(keys))
+		for _, key := range keys {
+			u, err := s.source.load(ctx, key)
+			if err != nil {
+				return nil, err
+			}
+			us[key] = u
+		}
+		return us, nil
+	}
+	return &tiercacheReader{cache: c, load: load, many: many}
 }
 
 func (r *tiercacheReader) read(ctx context.Context, key string) (*user, error) {
 	return r.cache.GetOrLoad(ctx, key, r.load)
+}
+
+func (r *tiercacheReader) readMany(ctx context.Context, keys []string) (map[string]*user, error) {
+	return tiered.GetOrLoadMany(ctx, r.cache, keys, func(key string) string { return key }, r.many)
 }
