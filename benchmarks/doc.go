@@ -4,4 +4,6 @@
 //
 // Every peer keeps *user values under string keys for an hour, with room for all, and reads through: what isn't there is
 // loaded from the same source. What goes through Redis is encoded by codec.Msgpack for all of them.
+//
+// How tiercache's own costs grow is measured by growth_test.go, and drawn by the program in plot.
 package benchmarks
