@@ -16,7 +16,7 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log tells the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 10m
 
-.PHONY: help demo test race fuzz lint tidy-check bench bench-peers bench-growth bench-http chaos outage conformance redis ci
+.PHONY: help demo test race fuzz lint tidy-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis ci
 .NOTPARALLEL: # ci's order is its point, and tests and benchmarks want the machine for themselves
 
 help: ## what there is
@@ -60,6 +60,9 @@ bench-peers: redis ## the same work done by other libraries, in one table
 
 bench-growth: redis ## how costs grow with keys, goroutines, sizes and caches: docs/growth.svg, and a table; takes 6 GB of memory
 	scripts/bench-growth.sh $(COUNT)
+
+bench-codec: ## the codecs beside the libraries under them
+	scripts/bench.sh codec codec '$(BENCH)' $(COUNT) $(BENCHSTAT)
 
 bench-http: ## hits over HTTP beside nginx, Varnish and Fiber's middleware, ROUNDS (5) times SECONDS (5) each; installs these
 	scripts/bench-http.sh $(ROUNDS) $(SECONDS)

@@ -14,3 +14,23 @@ type Codec interface {
 	// After an error v holds nothing of use.
 	Unmarshal(data []byte, v any) error
 }
+
+// Appender is a [Codec] that can encode to the end of a slice, so that its caller needs no copy. Those of this package can;
+// yours needn't.
+type Appender interface {
+	// Append appends what Marshal returns to dst, in place if there is room, and returns the longer slice. It neither
+	// reads nor changes what is in dst, and keeps no reference to it. After an error it returns nothing of use.
+	Append(dst []byte, v any) ([]byte, error)
+}
+
+// Append encodes v with c to the end of dst, as an [Appender] if c is one.
+func Append(c Codec, dst []byte, v any) ([]byte, error) {
+	if a, ok := c.(Appender); ok {
+		return a.Append(dst, v)
+	}
+	data, err := c.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return append(dst, data...), nil
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,19 +149,40 @@ func TestRoundTrip(t *testing.T) {
 
 // What was encoded before must not change when the codec's buffers are used again.
 func TestMarshalOwnsItsBytes(t *testing.T) {
-	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack} {
-		first, err := c.Marshal(users(3))
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := string(first)
-		for i := range 10 {
-			if _, err := c.Marshal([]string{"other", fmt.Sprint(i)}); err != nil {
+	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack, codec.Zstd(codec.JSON, 0), codec.S2(codec.Msgpack, 0)} {
+		for _, n := range []int{3, 3_000} { // from a pooled buffer, and from one that is too large for that
+			first, err := c.Marshal(users(n))
+			if err != nil {
 				t.Fatal(err)
 			}
+			before := string(first)
+			for i := range 10 {
+				if _, err := c.Marshal([]string{"other", strings.Repeat(fmt.Sprint(i), 10*n)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if string(first) != before {
+				t.Errorf("%s: encoded bytes changed", c.Name())
+			}
 		}
-		if string(first) != before {
-			t.Errorf("%s: encoded bytes changed", c.Name())
+	}
+}
+
+// Append is Marshal behind what is there already, with room for it and without.
+func TestAppend(t *testing.T) {
+	values := []any{"", strings.Repeat("what repeats gets smaller. ", 100), []byte("<bytes>"), blob(strings.Repeat("x", 300_000)), users(1), users(200), nil, make(chan int)}
+	inners := []codec.Codec{codec.JSON, codec.Msgpack, codec.Raw, quoted{}}
+	for _, inner := range inners {
+		for _, c := range []codec.Codec{inner, codec.Zstd(inner, 0), codec.S2(inner, 0)} {
+			for _, v := range values {
+				want, wantErr := c.Marshal(v)
+				for _, room := range []int{0, 10, 1 << 16} {
+					got, err := codec.Append(c, append(make([]byte, 0, 6+room), "prefix"...), v)
+					if (err != nil) != (wantErr != nil) || err == nil && string(got) != "prefix"+string(want) {
+						t.Errorf("%s of a %T: %.80q, %v; want %.80q, %v", c.Name(), v, got, err, want, wantErr)
+					}
+				}
+			}
 		}
 	}
 }

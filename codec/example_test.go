@@ -3,6 +3,8 @@ package codec_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tiercache/tiercache/codec"
 )
@@ -80,4 +82,36 @@ func ExampleCodec() {
 	data, err := c.Marshal([]int{1, 2})
 	fmt.Println(string(data), err)
 	// Output: <<[1,2]>> <nil>
+}
+
+func ExampleZstd() {
+	c := codec.Zstd(codec.JSON, 0) // values of 1 KiB and more
+	cities := slices.Repeat([]city{{"Hanoi", 8_000_000}}, 1000)
+	plain, err := codec.JSON.Marshal(cities)
+	fmt.Println(len(plain), err)
+	small, err := c.Marshal(cities)
+	fmt.Println(c.Name(), len(small) < len(plain)/100, err)
+
+	var back []city
+	fmt.Println(c.Unmarshal(small, &back), len(back), back[999].Name)
+	// Output:
+	// 34001 <nil>
+	// zstd(json) true <nil>
+	// <nil> 1000 Hanoi
+}
+
+func ExampleS2() {
+	c := codec.S2(codec.Raw, 100)
+	short, err := c.Marshal("Hanoi")
+	fmt.Printf("%q %v\n", short, err) // too short to gain anything: as it is, behind a byte that says so
+
+	long, err := c.Marshal(strings.Repeat("Hanoi", 1000))
+	fmt.Println(c.Name(), len(long) < 100, err)
+
+	var page string
+	fmt.Println(c.Unmarshal(long, &page), len(page))
+	// Output:
+	// "\x00Hanoi" <nil>
+	// s2(raw) true <nil>
+	// <nil> 5000
 }

@@ -48,6 +48,7 @@ func TestJSONEncodesLikeStdlib(t *testing.T) {
 		"invalid UTF-8":     "\xff<&>\u2028",
 		"nil and empty":     [][]int{nil, {}},
 		"sorted keys":       map[int]string{10: "a", 9: "b"},
+		"number":            json.Number("1.5"),
 		"number that isn't": json.Number("1x"),
 		"year 10000":        time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
 		"NaN":               math.NaN(),
@@ -79,7 +80,7 @@ func TestJSONDecodesLikeStdlib(t *testing.T) {
 		Any  any
 	}
 	inputs := []string{
-		``, ` `, `null`, `{}x`, `{} {}`, `{"a":1,"A":2}`, `{"str":"01"}`, `{"ſtr":"5"}`, `{"N":"1"}`, `{"Chan":null}`,
+		``, ` `, `null`, `{}x`, `{} {}`, `{"a":1,"A":2}`, `{"str":"01"}`, `{"ſtr":"5"}`, `{"N":"1"}`, `{"N":1.5}`, `{"Chan":null}`,
 		`{"T":"2024-01-01T00:00:00,5Z"}`, `{"B":"AQ=="}`, `{"B":"!"}`, `{"Any":"\ud800"}`, "{\"Any\":\"\xff\"}", `{"Any":1e400}`, `{"A":1.0}`,
 		`{"unknown":[}`, `{"unknown":01}`, strings.Repeat("[", 10_001), strings.Repeat("[", 5_000_000),
 		`{"Any":` + strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000) + `}`,

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -23,17 +22,14 @@ import (
 // doesn't have. A decoding method that panics is an error.
 var Msgpack Codec = msgpackCodec{}
 
-// maxPooled is the size from which buffers are left to the garbage collector, so that one large value doesn't pin its size.
-const maxPooled = 64 << 10
-
 type msgpackCodec struct{}
 
 func (msgpackCodec) Name() string { return "msgpack" }
 
-// msgpackEncoder is an encoder with the buffer it writes to.
+// msgpackEncoder is an encoder with what it writes to.
 type msgpackEncoder struct {
 	enc *msgpack.Encoder
-	buf bytes.Buffer
+	out appended
 }
 
 // msgpackDecoder is a decoder with the reader it reads from.
@@ -49,18 +45,18 @@ var (
 	msgpackDecoders = sync.Pool{New: func() any { return &msgpackDecoder{dec: msgpack.NewDecoder(nil)} }}
 )
 
-func (msgpackCodec) Marshal(v any) ([]byte, error) {
+func (c msgpackCodec) Marshal(v any) ([]byte, error) { return marshalAppended(c, v) }
+
+func (msgpackCodec) Append(dst []byte, v any) ([]byte, error) {
 	e := msgpackEncoders.Get().(*msgpackEncoder)
-	e.buf.Reset()
-	e.enc.Reset(&e.buf)
+	e.out.b = dst
+	e.enc.Reset(&e.out)
 	if err := e.enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("codec: encode msgpack: %w", err)
 	}
-	data := bytes.Clone(e.buf.Bytes())
-	if e.buf.Cap() <= maxPooled {
-		msgpackEncoders.Put(e)
-	}
-	return data, nil
+	dst = e.out.release()
+	msgpackEncoders.Put(e)
+	return dst, nil
 }
 
 func (msgpackCodec) Unmarshal(data []byte, v any) error {

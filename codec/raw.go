@@ -13,19 +13,21 @@ type rawCodec struct{}
 
 func (rawCodec) Name() string { return "raw" }
 
-func (rawCodec) Marshal(v any) ([]byte, error) {
+func (c rawCodec) Marshal(v any) ([]byte, error) { return c.Append([]byte{}, v) }
+
+func (rawCodec) Append(dst []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case []byte:
-		return clone(v), nil
+		return append(dst, v...), nil
 	case string:
-		return []byte(v), nil
+		return append(dst, v...), nil
 	}
 	rv := reflect.ValueOf(v)
 	switch {
 	case isString(rv):
-		return []byte(rv.String()), nil
+		return append(dst, rv.String()...), nil
 	case isBytes(rv):
-		return clone(rv.Bytes()), nil
+		return append(dst, rv.Bytes()...), nil
 	}
 	return nil, &TypeError{Codec: "raw", Type: reflect.TypeOf(v)}
 }

@@ -1,0 +1,142 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Zstd returns a codec that compresses what inner encodes, with Zstandard at its fastest level, for a slow or crowded
+// network or a Redis short of memory: lists of users took 0.31 to 0.37 of their size as JSON, and 0.38 to 0.42 of that as
+// MessagePack. Its name is zstd(inner's name).
+//
+// Values that inner encodes in fewer than minSize bytes are stored as they are, for they gain little; 0 or less means
+// 1 KiB. So is what doesn't get smaller. minSize is no part of the format: values written with another one are read alike.
+// A nil inner is [JSON].
+//
+// A stored value is one byte, 0 for as it is and 1 for compressed, then inner's bytes or one whole frame of Zstandard that
+// says its size. It may decompress to 1 MiB plus 1,000 times its bytes in Redis, and never to more than 512 MiB: what claims more
+// is an error before any memory is taken, and what compresses better than that is stored as it is. Encoders and decoders
+// are pooled, and none starts a goroutine.
+func Zstd(inner Codec, minSize int) Codec { return newCompressed("zstd", zstdBlocks{}, inner, minSize) }
+
+// S2 returns a codec that compresses what inner encodes, with S2, an extension of Snappy: it compresses several times as fast
+// as [Zstd], and the same lists took half of their size as JSON, and 0.6 of that as MessagePack. Its name is
+// s2(inner's name). All else is as with Zstd, with one block of S2 in the frame's place.
+func S2(inner Codec, minSize int) Codec { return newCompressed("s2", s2Blocks{}, inner, minSize) }
+
+const defaultMinSize = 1 << 10
+
+// What a compressed value may grow to.
+const (
+	inflateBase  = 1 << 20
+	inflateRatio = 1000
+	inflateMost  = 512 << 20 // Redis's limit on a value
+)
+
+// The first byte of a value.
+const (
+	tagStored     = 0
+	tagCompressed = 1
+)
+
+var (
+	errNoTag    = errors.New("neither stored nor compressed")
+	errInflate  = errors.New("it claims to decompress to more than its size warrants")
+	errInflated = errors.New("it isn't of the size that it claims")
+)
+
+// compressor is a format of compressed blocks that say their size.
+type compressor interface {
+	// compress appends src, compressed, to dst.
+	compress(dst, src []byte) []byte
+
+	// size is what src claims to decompress to.
+	size(src []byte) (uint64, error)
+
+	// decompress appends src, decompressed, to dst, which has room for the claimed size.
+	decompress(dst, src []byte) ([]byte, error)
+}
+
+type compressed struct {
+	name    string
+	format  string
+	blocks  compressor
+	inner   Codec
+	minSize int
+}
+
+func newCompressed(format string, blocks compressor, inner Codec, minSize int) Codec {
+	if inner == nil {
+		inner = JSON
+	}
+	if minSize <= 0 {
+		minSize = defaultMinSize
+	}
+	return &compressed{name: format + "(" + inner.Name() + ")", format: format, blocks: blocks, inner: inner, minSize: minSize}
+}
+
+func (c *compressed) Name() string { return c.name }
+
+func (c *compressed) Marshal(v any) ([]byte, error) { return marshalAppended(c, v) }
+
+func (c *compressed) Append(dst []byte, v any) ([]byte, error) {
+	plain := newBuffer()
+	defer plain.free()
+	data, err := Append(c.inner, plain.b, v)
+	if err != nil {
+		return nil, err
+	}
+	plain.b = data
+	start := len(dst)
+	if len(data) >= c.minSize && len(data) <= inflateMost {
+		dst = c.blocks.compress(append(dst, tagCompressed), data)
+		if n := len(dst) - start - 1; n < len(data) && len(data) <= inflateLimit(n) {
+			return dst, nil
+		}
+		dst = dst[:start]
+	}
+	return append(append(dst, tagStored), data...), nil
+}
+
+func (c *compressed) Unmarshal(data []byte, v any) error {
+	if len(data) > 0 {
+		switch data[0] {
+		case tagStored:
+			return c.inner.Unmarshal(data[1:], v)
+		case tagCompressed:
+			return c.inflate(data[1:], v)
+		}
+	}
+	return c.failed(errNoTag)
+}
+
+// inflate decodes what data decompresses to.
+func (c *compressed) inflate(data []byte, v any) error {
+	size, err := c.blocks.size(data)
+	if err != nil {
+		return c.failed(err)
+	}
+	if size > uint64(inflateLimit(len(data))) {
+		return c.failed(errInflate)
+	}
+	plain := newBuffer()
+	defer plain.free()
+	plain.grow(int(size) + inflateSpare)
+	out, err := c.blocks.decompress(plain.b, data)
+	if err != nil {
+		return c.failed(err)
+	}
+	if uint64(len(out)) != size {
+		return c.failed(errInflated)
+	}
+	return c.inner.Unmarshal(out, v)
+}
+
+func (c *compressed) failed(err error) error {
+	return fmt.Errorf("codec: decode %s: %w", c.format, err)
+}
+
+// inflateLimit is the most that n bytes may decompress to.
+func inflateLimit(n int) int {
+	return int(min(inflateBase+inflateRatio*uint64(n), inflateMost))
+}
