@@ -1,11 +1,15 @@
 package tiered
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"math"
+	"sync"
 	"time"
+
+	"github.com/tiercache/tiercache/codec"
 )
 
 // A frame is what a cache keeps in Redis under one key: a header, then the codec's bytes as they are.
@@ -68,8 +72,8 @@ func isFrame(b []byte) bool {
 	return len(b) >= len(frameMagic) && string(b[:len(frameMagic)]) == frameMagic
 }
 
-// append adds f's bytes to b, which must be empty.
-func (f *frame) append(b []byte) []byte {
+// appendHeader adds f's header to b, which must be empty. The payload is to follow, and then the seal.
+func (f *frame) appendHeader(b []byte) []byte {
 	b = append(b, frameMagic...)
 	b = append(b, frameVersion, 0, 0, 0, 0, 0)
 	if f.expired {
@@ -99,7 +103,37 @@ func (f *frame) append(b []byte) []byte {
 	for _, tag := range f.tags {
 		b = appendString(b, tag)
 	}
-	b = append(b, f.payload...)
+	return b
+}
+
+// frameBuffers are what frames are made in, and copied out of when their size is known.
+var frameBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxFrameBuffer is the size from which they aren't used again, so that one large value doesn't pin its size.
+const maxFrameBuffer = 256 << 10
+
+// encode returns f's bytes, with what c makes of v as the payload.
+func (f *frame) encode(c codec.Codec, v any) ([]byte, error) {
+	buf := frameBuffers.Get().(*[]byte)
+	b := f.appendHeader((*buf)[:0])
+	if !f.notFound {
+		var err error
+		if b, err = codec.Append(c, b, v); err != nil {
+			return nil, err
+		}
+	}
+	b = seal(b)
+	if cap(b) > maxFrameBuffer {
+		return b, nil
+	}
+	whole := bytes.Clone(b)
+	*buf = b
+	frameBuffers.Put(buf)
+	return whole, nil
+}
+
+// seal puts the checksum into a frame that is whole otherwise.
+func seal(b []byte) []byte {
 	binary.BigEndian.PutUint32(b[frameExpired+1:], crc32.Checksum(b[frameSummed:], castagnoli))
 	return b
 }
@@ -113,15 +147,6 @@ func wholeMillis(d time.Duration) time.Duration {
 		return whole
 	}
 	return d.Truncate(time.Millisecond) + time.Millisecond
-}
-
-// size is at least the number of bytes that append adds.
-func (f *frame) size() int {
-	n := frameHead + 1 + len(f.era) + 9*binary.MaxVarintLen64 + len(f.codec) + len(f.payload)
-	for _, tag := range f.tags {
-		n += binary.MaxVarintLen64 + len(tag)
-	}
-	return n
 }
 
 func appendString(b []byte, s string) []byte {
@@ -175,6 +200,14 @@ func intern(name []byte) string {
 		return "msgpack"
 	case "raw":
 		return "raw"
+	case "zstd(json)":
+		return "zstd(json)"
+	case "zstd(msgpack)":
+		return "zstd(msgpack)"
+	case "s2(json)":
+		return "s2(json)"
+	case "s2(msgpack)":
+		return "s2(msgpack)"
 	}
 	return string(name)
 }

@@ -209,14 +209,12 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 		count:    r.count,
 		tags:     r.tags,
 	}
-	if !r.absent {
-		var err error
-		if f.payload, err = m.codec.Marshal(r.value); err != nil {
-			m.stats.codecErrors.Add(1)
-			return nil, fmt.Errorf("tiered: encoding a value: %w", err)
-		}
+	b, err := f.encode(m.codec, r.value)
+	if err != nil {
+		m.stats.codecErrors.Add(1)
+		return nil, fmt.Errorf("tiered: encoding a value: %w", err)
 	}
-	return f.append(make([]byte, 0, f.size())), nil
+	return b, nil
 }
 
 // write makes the changes, whatever the keys hold. ended is called when nothing more of it can come to Redis from here.

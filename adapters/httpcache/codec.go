@@ -14,6 +14,11 @@ var errNoResponse = errors.New("httpcache: not a stored response")
 // served is an error here, which makes it a miss.
 type responseCodec struct{ codec.Codec }
 
+// Append lets a response be encoded without a copy of its body.
+func (c responseCodec) Append(dst []byte, v any) ([]byte, error) {
+	return codec.Append(c.Codec, dst, v)
+}
+
 func (c responseCodec) Unmarshal(data []byte, v any) error {
 	if err := c.Codec.Unmarshal(data, v); err != nil {
 		return err
