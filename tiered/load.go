@@ -118,6 +118,9 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []f
 				asked = append(asked, h)
 			}
 		}
+		if len(asked) < len(holds) {
+			how.given = nil // of all the keys
+		}
 	}
 	findings := c.ask(ctx, asked, how)
 	all := c.backlog.hidesAll()

@@ -62,7 +62,7 @@ func (m *remote[T]) request(name string, holds []hold[T], command func(ctx conte
 
 // manner is how Redis is read.
 type manner struct {
-	given []*reading // of the keys: they were begun already; nil: they weren't
+	given []*reading // one for each of the keys, begun already; nil, or with a nil: they weren't all
 	// exact tells values of another type from nothing. Otherwise these look like each other, and show when one is to be replaced.
 	exact bool
 }
@@ -96,12 +96,12 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how man
 }
 
 func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []answer {
-	if len(holds) == 1 && how.given == nil && !how.exact {
+	if len(holds) == 1 && (how.given == nil || how.given[0] == nil) && !how.exact {
 		if rd := m.redis.read(ctx, m.key(holds[0]), nil); rd != nil {
 			how.given = []*reading{rd}
 		}
 	}
-	if len(how.given) != len(holds) || slices.Contains(how.given, nil) {
+	if how.given == nil || slices.Contains(how.given, nil) {
 		q := m.redis.reads(m.keys(holds))
 		q.bulk = !how.exact
 		return m.redis.do(ctx, q)

@@ -229,17 +229,14 @@ func (t *trip[T]) renew() {
 func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 	c := t.cache
 	holds := make([]hold[T], len(due))
-	how := manner{exact: t.looked}
+	how := manner{exact: t.looked, given: make([]*reading, len(due))}
 	for i, f := range due {
 		f.wake = t.waits.wake()
 		heard := c.guards.listen(f.hold, f.wake).heard // the rest of it is read by those who wait
 		if heard != f.heard {
 			f.given = nil // it may be of before what was heard
 		}
-		if f.given != nil {
-			how.given = append(how.given, f.given)
-			f.given = nil
-		}
+		how.given[i], f.given = f.given, nil
 		f.heard = heard
 		holds[i] = f.hold
 	}
