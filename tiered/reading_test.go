@@ -2,6 +2,7 @@ package tiered_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -82,4 +83,35 @@ func TestReadingsOfOtherKeys(t *testing.T) {
 	gets(t, c, "a", value("loaded"), "a's")
 	replays.on.Store(false)
 	waitFor(t, func() bool { return c.Stats().Queued == 0 })
+}
+
+// A server that is a Cluster by itself, and is asked by a client that doesn't know, has one command for all keys refused,
+// though it has them all.
+func TestReadsAcrossSlots(t *testing.T) {
+	const n = 20
+	s := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-config-file", t.TempDir()+"/nodes.conf")
+	s.Do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+	waitFor(t, func() bool {
+		info, _ := s.Do("CLUSTER", "INFO").(string)
+		return strings.Contains(info, "cluster_state:ok")
+	})
+	values, keys := make(map[string]string, n), make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprint("k", i)
+		values[keys[i]] = "v"
+	}
+	if err := newProcess(t, s, quiet, longLived).SetMany(t.Context(), values); err != nil {
+		t.Fatal(err)
+	}
+	c := newProcess(t, s, quiet, longLived)
+	set(t, c, "to know the cache's era", "")
+	s.Freeze()
+	all := beginAll(t, n, func(ctx context.Context, i int) (string, error) { return c.GetOrLoad(ctx, keys[i], noLoad[string](t)) })
+	s.Thaw()
+	for _, cl := range all {
+		cl.gets(t, "v")
+	}
+	if got, err := newProcess(t, s, quiet, longLived).GetMany(t.Context(), keys...); len(got) != n || err != nil {
+		t.Errorf("got %d, %v", len(got), err)
+	}
 }

@@ -48,7 +48,7 @@ type Redis struct {
 	options   RedisOptions
 	clock     redisClock
 	calls     lifetime
-	noMGet    atomic.Bool // the server doesn't do it, or not for this user
+	noMGet    atomic.Bool // the server doesn't do it, or not for this user or keys of several slots
 	streams   streams
 	pipelines pipelines
 

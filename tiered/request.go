@@ -216,7 +216,7 @@ func (r *Redis) mget(ctx context.Context, to redis.Cmdable, q request, group []i
 		cmd := cmds[n/maxMGet].(*redis.SliceCmd)
 		if err := cmd.Err(); err == nil {
 			answers[n].value = cmd.Val()[n%maxMGet]
-		} else if redis.IsPermissionError(err) || redis.HasErrorPrefix(err, "ERR unknown command") {
+		} else if noMGet(err) {
 			r.noMGet.Store(true)
 			return nil, false
 		} else {
@@ -224,6 +224,12 @@ func (r *Redis) mget(ctx context.Context, to redis.Cmdable, q request, group []i
 		}
 	}
 	return answers, true
+}
+
+// noMGet reports whether keys that MGET fails for with the error may well be read one by one. A server that is a Cluster by
+// itself has all keys, and lets none of its commands have those of two slots.
+func noMGet(err error) bool {
+	return redis.IsPermissionError(err) || redis.HasErrorPrefix(err, "ERR unknown command") || redis.HasErrorPrefix(err, "CROSSSLOT ")
 }
 
 // reads is the request for what the keys hold.
