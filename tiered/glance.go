@@ -92,7 +92,7 @@ func (c *Cache[T]) inside(f *flight[T]) *record[T] {
 // recognize makes a record of what was read and puts it into the local tier, if it can be served and nobody else has to be asked.
 func (c *Cache[T]) recognize(ctx context.Context, f *flight[T]) *record[T] {
 	fd := finding[T]{answer: f.given.answer}
-	if fd.err != nil || c.backlog.hidesAll() {
+	if fd.err != nil {
 		return nil
 	}
 	data, _ := fd.bytes()
@@ -100,7 +100,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T]) *record[T] {
 		return nil
 	}
 	b, ok := c.tags.bindKnown(&fd.record.marks)
-	if !ok || fd.use(&c.policy) < outdated {
+	if !ok || fd.use(&c.policy) < outdated || c.backlog.hidesAll() { // in this order: see tags.invalidate
 		return nil
 	}
 	b.proof, b.stream = fd.proof, fd.stream

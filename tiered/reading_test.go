@@ -2,27 +2,31 @@ package tiered_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// holdup is a go-redis hook that holds the replies of a command back, and lets nothing be deleted.
+// holdup is a go-redis hook that holds what is read of a key back, and lets nothing be deleted.
 type holdup struct {
 	redis.Hook
-	command string
+	key     string
 	there   chan struct{} // has one element for each that is held
 	release chan struct{}
 }
 
-func newHoldup(command string) *holdup {
-	return &holdup{command: command, there: make(chan struct{}, 100), release: make(chan struct{})}
+func newHoldup(key string) *holdup {
+	return &holdup{key: "tc:test:" + key, there: make(chan struct{}, 100), release: make(chan struct{})}
 }
 
 func (h *holdup) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -38,7 +42,7 @@ func (h *holdup) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return errBraked
 		}
 		err := next(ctx, cmd)
-		if cmd.Name() == h.command {
+		if name := cmd.Name(); (name == "get" || name == "mget") && slices.Contains(cmd.Args()[1:], any(h.key)) {
 			h.there <- struct{}{}
 			<-h.release
 		}
@@ -51,7 +55,7 @@ func (h *holdup) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func TestReadingsOfOtherKeys(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client(t)
-	h, replays := newHoldup("mget"), new(brakes)
+	h, replays := newHoldup("a"), new(brakes)
 	client.AddHook(h)
 	client.AddHook(replays)
 	c := newCache(t, tiered.Options[string]{
@@ -114,4 +118,44 @@ func TestReadsAcrossSlots(t *testing.T) {
 	if got, err := newProcess(t, s, quiet, longLived).GetMany(t.Context(), keys...); len(got) != n || err != nil {
 		t.Errorf("got %d, %v", len(got), err)
 	}
+}
+
+// A read that goes on while an invalidation of a tag fails, and is queued, doesn't leave what has the tag in the local tier, also
+// if another read has meanwhile learned from Redis that nothing was invalidated.
+func TestReadDuringAQueuedInvalidationOfTags(t *testing.T) {
+	s := redistest.Start(t)
+	client := s.Client(t)
+	h, replays := newHoldup("other"), new(brakes)
+	client.AddHook(h)
+	client.AddHook(replays)
+	d := slowDecoder{codec.JSON, new(atomic.Bool), make(chan struct{}), make(chan struct{})}
+	d.first.Store(true) // not yet
+	c := newCache(t, tiered.Options[string]{
+		Redis: openedRedis(t, client, tiered.RedisOptions{Heartbeat: time.Hour, Timeout: 10 * time.Second}), Policy: longLived, Codec: d,
+	})
+	writer := newProcess(t, s, tiered.RedisOptions{}, longLived)
+	for _, key := range []string{"k", "first", "other"} {
+		set(t, writer, key, "old", "tag")
+	}
+	caughtUp(t, writer, c)
+	gets(t, c, "first", noLoad[string](t), "old") // the tag is known
+
+	other := begun(func() (string, error) { return c.Get(t.Context(), "other") })
+	<-h.there
+	d.first.Store(false)
+	reads := begin(t, c, "k", value("new"))
+	<-d.reading
+	replays.on.Store(true)
+	queued(t, c.InvalidateTags(t.Context(), "tag"))
+	close(h.release)
+	if v, err := other.wait(t); !errors.Is(err, tiered.ErrNotFound) {
+		t.Errorf("got %q, %v", v, err)
+	}
+	close(d.goOn)
+	_, _ = reads.wait(t)
+	if v, err := c.Get(t.Context(), "k"); v == "old" {
+		t.Errorf("after the invalidation: %q, %v", v, err)
+	}
+	replays.on.Store(false)
+	waitFor(t, func() bool { return c.Stats().Queued == 0 })
 }
