@@ -3,8 +3,14 @@ package tiered_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
@@ -109,4 +115,55 @@ func TestValueWithoutLoadsBeside(t *testing.T) {
 	if p := s.Do("PTTL", "tc:test:k").(int64); p > 1000 {
 		t.Errorf("it is there for %d ms", p)
 	}
+}
+
+// mishap is a go-redis hook that has something happen to the reply of the script that moves leases, once.
+type mishap struct {
+	redis.Hook
+	happens atomic.Pointer[func(redis.Cmder) error]
+}
+
+func (m *mishap) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (m *mishap) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (m *mishap) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if args := cmd.Args(); cmd.Name() == "eval" && strings.Contains(fmt.Sprint(args[1]), "PTTL") {
+			if happens := m.happens.Swap(nil); happens != nil {
+				return (*happens)(cmd)
+			}
+		}
+		return err
+	}
+}
+
+// A lease that has moved into its value's place, though nobody knows, is released with the others.
+func TestLeaseMovesUnknown(t *testing.T) {
+	s := redistest.Start(t)
+	var m mishap
+	lost := func(cmd redis.Cmder) error {
+		cmd.SetErr(io.ErrUnexpectedEOF)
+		return io.ErrUnexpectedEOF
+	}
+	client := s.Client(t)
+	client.AddHook(&m)
+	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, client, tiered.RedisOptions{}), Policy: briefly})
+	set(t, c, "k", "old")
+	waitFor(t, func() bool {
+		_, err := c.Lookup(t.Context(), "k")
+		return errors.Is(err, tiered.ErrNotFound) && s.Do("PTTL", "tc:test:k").(int64) < 5000
+	})
+	m.happens.Store(&lost)
+	gets(t, c, "k", func(context.Context, *tiered.Entry[string]) (string, error) {
+		if m.happens.Load() != nil || !leased(s, "k") {
+			t.Error("no lease has moved")
+		}
+		s.Do("PERSIST", "tc:test:k") // it doesn't run out
+		return "new", nil
+	}, "new")
+	waitFor(t, func() bool { return !leased(s, "k") && isFree(s, "k") })
 }

@@ -272,7 +272,7 @@ func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T
 	var over []hold[T]
 	for i, a := range c.remote.replace(ctx, changes) {
 		ch := changes[i]
-		if a.err == nil {
+		if a.swapped() || a.err == nil && held.owns(ch.seen) { // else a lease may have moved into its place all the same
 			over = append(over, ch.hold)
 		}
 		if a.err != nil && ch.item != nil || a.swapped() {
