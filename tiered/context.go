@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -116,6 +117,11 @@ func (c *loadContext) Err() error {
 		return nil
 	}
 	return c.err
+}
+
+// String is for who prints contexts: without it fmt reads the fields, and ranges over a map that others write.
+func (c *loadContext) String() string {
+	return fmt.Sprint(c.Context, ".WithDeadline(", c.deadline, ")")
 }
 
 type pilotKey struct{}

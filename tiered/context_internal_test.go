@@ -3,6 +3,9 @@ package tiered
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -57,4 +60,24 @@ func TestLoadContext(t *testing.T) {
 			t.Errorf("%d overdue, %v", overdue.Load(), ls.first)
 		}
 	})
+}
+
+// A load's context can be printed, as by a log or a mock, while others are made of it.
+func TestLoadContextIsPrinted(t *testing.T) {
+	var ls loads
+	c := ls.begin(t.Context(), new(pilot), time.Minute, func() {})
+	defer c.done()
+	var others sync.WaitGroup
+	others.Go(func() {
+		for range 1000 {
+			_, cancel := context.WithCancel(c)
+			cancel()
+		}
+	})
+	for range 1000 {
+		if s := fmt.Sprint(c); strings.Contains(s, "0x") {
+			t.Fatal(s)
+		}
+	}
+	others.Wait()
 }
