@@ -83,7 +83,9 @@ func (t *trip[T]) take(claims, vacant, standing []*claim[T], err error) []*claim
 	}
 	for _, cl := range claims {
 		cl.stamp = s
-		cl.finding.err = cmp.Or(cl.finding.err, err) // nothing can be stored
+		if err != nil { // else the tenure may be reading what was found
+			cl.finding.err = cmp.Or(cl.finding.err, err) // nothing can be stored
+		}
 	}
 	return claims
 }
