@@ -123,7 +123,11 @@ func (rd *reading) abandon(owner any) {
 	}
 }
 
-// goesWith answers whether both go to the same client of the server.
+// goesWith answers whether both go to the same client of the server. Where there is one stream for all there is one client,
+// which may be of a type that can't be compared.
 func (rd *reading) goesWith(other *reading) bool {
-	return rd.to.to == other.to.to && rd.to.stream == other.to.stream
+	if rd.to.stream != other.to.stream {
+		return false
+	}
+	return rd.to.stream == rd.to.breaker.redis.streams.only || rd.to.to == other.to.to
 }

@@ -159,3 +159,23 @@ func TestReadDuringAQueuedInvalidationOfTags(t *testing.T) {
 	replays.on.Store(false)
 	waitFor(t, func() bool { return c.Stats().Queued == 0 })
 }
+
+// ownClient is a client of a user's own, which can't be compared.
+type ownClient struct {
+	redis.UniversalClient
+	_ []string
+}
+
+func TestReadsOfAnyClient(t *testing.T) {
+	const n = 20
+	s := redistest.Start(t)
+	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, ownClient{UniversalClient: s.Client(t)}, quiet)})
+	s.Freeze()
+	all := beginAll(t, n, func(ctx context.Context, i int) (string, error) { return c.Get(ctx, fmt.Sprint("k", i)) })
+	s.Thaw()
+	for _, cl := range all {
+		if _, err := cl.wait(t); !errors.Is(err, tiered.ErrNotFound) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
