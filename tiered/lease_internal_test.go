@@ -188,3 +188,19 @@ func TestExtensionsRaceEnds(t *testing.T) {
 	}
 	noGuards(t, c)
 }
+
+// What is given up before it was sent doesn't look at claims that the trip goes on with.
+func TestStandIsGivenUp(t *testing.T) {
+	c := openOn(t, redistest.Start(t).Client(t), Policy{})
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	l := newLease(time.Second)
+	for range 100 {
+		f := &flight[string]{hold: hold[string]{key: "k", hash: c.hash("k")}}
+		cl := &claim[string]{flight: f, finding: finding[string]{record: new(record[string])}}
+		if a := c.remote.stand(gone, []*claim[string]{cl}, l, &c.policy); a[0].err == nil {
+			t.Error("it wasn't given up")
+		}
+		cl.finding.err = errNotReplayed
+	}
+}

@@ -30,17 +30,16 @@ const (
 
 // stand is standScript for what the claims' leases are beside.
 func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l lease, p *Policy) []answer {
-	holds := make([]hold[T], len(claims))
-	for i, cl := range claims {
-		holds[i] = cl.flight.hold
+	holds, was, last := make([]hold[T], len(claims)), make([]seen, len(claims)), make([]int64, len(claims))
+	for i, cl := range claims { // not as they are sent: that may be when they were given up
+		holds[i], was[i], last[i] = cl.flight.hold, cl.finding.seen, -1
+		if cl.finding.use(p) < outdated { // nobody is served it at once
+			last[i] = leaseMax.Milliseconds()
+		}
 	}
 	value, is := l.bytes(), l.seen()
 	answers := m.redis.do(ctx, m.request("lease", holds, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
-		was, last := claims[i].finding.seen, int64(-1)
-		if claims[i].finding.use(p) < outdated { // nobody is served it at once
-			last = leaseMax.Milliseconds()
-		}
-		return to.Eval(ctx, standScript, []string{key}, was.bytes, was.end(), value, l.ttl.Milliseconds(), last, is.end())
+		return to.Eval(ctx, standScript, []string{key}, was[i].bytes, was[i].end(), value, l.ttl.Milliseconds(), last[i], is.end())
 	}))
 	m.stats.countErrors(answers)
 	return answers
