@@ -177,7 +177,8 @@ func (p *pipeline) watch(then, at instant) {
 	p.watched = true
 }
 
-// sweep ends the readings whose Timeout is over. What they are under way with keeps nobody else waiting any more.
+// sweep ends the readings whose Timeout is over. What they are under way with keeps nobody else waiting any more. Where nothing
+// is under way the lanes end: they are back as soon as somebody asks.
 func (p *pipeline) sweep() {
 	at := now()
 	last := at.add(-p.redis.timeout) // what was asked or sent before is late
@@ -217,8 +218,13 @@ func (p *pipeline) sweep() {
 	if len(p.waiting) > 0 {
 		p.dispatch(at)
 	}
-	if next < math.MaxInt64 {
+	switch {
+	case next < math.MaxInt64:
 		p.watch(next.add(p.redis.timeout), at)
+	case len(p.idle) < len(p.lanes):
+		p.watch(at.add(p.redis.timeout), at)
+	default:
+		p.retire()
 	}
 	p.mu.Unlock()
 	for _, sent := range missed {
@@ -361,12 +367,18 @@ func (p *pipeline) close() {
 		return
 	}
 	p.closed = true
-	for _, l := range p.idle {
-		close(l.work)
-	}
-	p.idle = nil
+	p.retire()
 	for _, rd := range p.waiting {
 		rd.give(answer{err: ErrClosed, stream: rd.to.stream, proof: unproven})
 	}
 	p.waiting = nil
+}
+
+// retire ends the lanes that are idle. It is called with the lock.
+func (p *pipeline) retire() {
+	for _, l := range p.idle {
+		close(l.work)
+	}
+	p.lanes = slices.DeleteFunc(p.lanes, func(l *lane) bool { return slices.Contains(p.idle, l) })
+	p.idle = nil
 }
