@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"testing"
+	"time"
 
 	"github.com/tiercache/tiercache/internal/redistest"
 )
@@ -9,6 +10,7 @@ import (
 // Nothing is left of reads that are over.
 func TestLanesRetire(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
+	c.remote.redis.timeout = 200 * time.Millisecond
 	p := c.remote.redis.pipelineOf(c.remote.redis.streams.only.breaker)
 	lanes := func() int {
 		p.mu.Lock()
