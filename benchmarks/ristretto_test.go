@@ -11,9 +11,18 @@ import (
 type ristrettoReader struct {
 	cache  *ristretto.Cache[string, *user]
 	source *source
+	waits  bool // until ristretto has taken in what is new
 }
 
-func openRistretto(t testing.TB, s setting) reader {
+func openRistrettoWaiting(t testing.TB, s setting) reader {
+	r := newRistrettoReader(t, s)
+	r.waits = true
+	return r
+}
+
+func openRistretto(t testing.TB, s setting) reader { return newRistrettoReader(t, s) }
+
+func newRistrettoReader(t testing.TB, s setting) *ristrettoReader {
 	c, err := ristretto.NewCache(&ristretto.Config[string, *user]{
 		NumCounters:        int64(10 * s.capacity),
 		MaxCost:            int64(s.capacity),
@@ -34,6 +43,9 @@ func (r *ristrettoReader) read(ctx context.Context, key string) (*user, error) {
 	u, err := r.source.load(ctx, key)
 	if err == nil {
 		r.cache.SetWithTTL(key, u, 1, keep)
+		if r.waits {
+			r.cache.Wait()
+		}
 	}
 	return u, err
 }
