@@ -48,13 +48,14 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := newLocal(o.MaxCost, o.Cost)
+	seed := maphash.MakeSeed()
+	l, err := newLocal(o.MaxCost, o.Cost, func(key string) uint64 { return maphash.String(seed, key) })
 	if err != nil {
 		return nil, err
 	}
 	t := &tiers[T]{
 		name:   o.Name,
-		seed:   maphash.MakeSeed(),
+		seed:   seed,
 		local:  l,
 		guards: newGuards(l),
 		tags:   newTags(nil),

@@ -48,7 +48,7 @@ func (f *finding[T]) leasable() bool {
 
 func (t *trip[T]) claim(f *flight[T], fd finding[T]) *claim[T] {
 	cl := &claim[T]{flight: f, finding: fd, tier: Remote}
-	if o := f.offer.last.Load(); fd.record == nil && o != nil && !o.dead.Load() {
+	if o := f.offer.last.Load(); fd.record == nil && o != nil && !o.isDead() {
 		cl.finding.record, cl.tier = &o.record, Local
 	} else if f.why == refreshed && fd.record == nil {
 		if it := t.cache.local.fallback(f.key, f.hash, &t.cache.policy, asFallback); it != nil {

@@ -20,7 +20,7 @@ func TestState(t *testing.T) {
 		{true, until - 1, NotFound},
 		{true, until, Stale},
 	} {
-		r := record[int]{absent: test.absent, created: created, freshUntil: until}
+		r := record[int]{created: created, freshUntil: until, traits: &traits{absent: test.absent}}
 		if got := r.state(test.at); got != test.want {
 			t.Errorf("absent %v at %v: %v, want %v", test.absent, time.Duration(test.at), got, test.want)
 		}
@@ -28,7 +28,7 @@ func TestState(t *testing.T) {
 }
 
 func TestEntryOf(t *testing.T) {
-	r := record[int]{value: 7, created: instant(time.Minute), freshUntil: instant(time.Hour), marks: marks{tags: []string{"a"}}}
+	r := record[int]{value: 7, created: instant(time.Minute), freshUntil: instant(time.Hour), traits: &traits{marks: marks{tags: []string{"a"}}}}
 	e := r.entry("k", Policy{TTL: 1}, Local, instant(2*time.Minute))
 	if e.Key != "k" || e.Value != 7 || !e.Found || e.Policy.TTL != 1 || len(e.Tags) != 1 || e.Age != time.Minute || e.Tier != Local || e.State != Fresh {
 		t.Errorf("%+v", e)

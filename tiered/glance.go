@@ -77,8 +77,8 @@ func (c *Cache[T]) inside(f *flight[T]) *record[T] {
 	it := c.local.find(f.key, f.hash, at, &c.policy, asFallback)
 	switch {
 	case it == nil:
-	case f.why == asked && (at < it.until || it.lasts(at, &c.policy, 0)),
-		f.why == renewal && at < it.until && !it.renews(&c.policy, at):
+	case f.why == asked && (at < it.servedUntil() || c.local.lasts(it, at, &c.policy, 0)),
+		f.why == renewal && at < it.servedUntil() && !it.renews(&c.policy, at):
 		if !it.hold(at) {
 			c.local.unverified.Add(1) // Redis has become silent
 		}

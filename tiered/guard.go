@@ -347,6 +347,6 @@ func (g *guards[T]) put(h hold[T], it *item[T]) {
 	if it == nil {
 		g.local.delete(h.key, h.hash)
 	} else {
-		g.local.set(it)
+		g.local.set(h.hash, it)
 	}
 }

@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 type local[T any] struct {
 	cache   *ristretto.Cache[uint64, *item[T]]
 	cost    func(T) int64
+	hash    func(key string) uint64
 	strict  bool         // never serve what isn't proved
 	keep    atomic.Int64 // for how long past its TTL a value may be of use, by the policy of any view
 	renewed atomic.Bool  // by the policy of any view, values may be loaded while they are there
@@ -29,6 +31,7 @@ type local[T any] struct {
 	_       [56]byte
 
 	gets    [readStripes]getCount
+	commons commons
 	nursery nursery[T]
 	sweeper sweeper[T]
 
@@ -40,21 +43,23 @@ type local[T any] struct {
 	bypassed, unverified atomic.Uint64
 }
 
-// item is a record in the local tier.
+// item is a record in the local tier: with a small value a cache line, and no more than what tells it from others.
 type item[T any] struct {
 	record[T]
-	bonds
-	key  string
-	hash uint64
-	cost int64
-	// until is when the local tier serves it no longer as fresh: at freshUntil or, because of LocalTTL, earlier.
-	until instant
-	over  instant     // when it is of no use any more
-	dead  atomic.Bool // deleted or replaced: not served, wherever it is still found
-	// Of the nursery, under its lock:
-	round uint64 // the nursery's round in which the item came
-	again bool   // ristretto has not been given the item yet
+	*bonds // its own until it is set
+	key    string
+	// until is when the local tier serves it no longer as fresh: at freshUntil or, because of LocalTTL, earlier; or it is dead.
+	until atomic.Int64
 }
+
+// dead is the time of an item that was deleted or replaced: it isn't served, wherever it is still found.
+const dead instant = math.MinInt64
+
+func (it *item[T]) servedUntil() instant { return instant(it.until.Load()) }
+
+func (it *item[T]) kill() { it.until.Store(int64(dead)) }
+
+func (it *item[T]) isDead() bool { return it.servedUntil() == dead }
 
 const readStripes = 64
 
@@ -74,15 +79,15 @@ func countersFor(maxCost int64, costed bool) int64 {
 	return min(max(10*min(maxCost, most), least), most)
 }
 
-func newLocal[T any](maxCost int64, cost func(T) int64) (*local[T], error) {
-	l := &local[T]{cost: cost}
+func newLocal[T any](maxCost int64, cost func(T) int64, hash func(key string) uint64) (*local[T], error) {
+	l := &local[T]{cost: cost, hash: hash}
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *item[T]]{
 		NumCounters:        countersFor(maxCost, cost != nil),
 		MaxCost:            maxCost,
 		BufferItems:        64,
 		IgnoreInternalCost: true,
 		OnEvict: func(i *ristretto.Item[*item[T]]) {
-			if i.Value != nil && now() < i.Value.over && !l.closed.Load() {
+			if i.Value != nil && now() < l.over(i.Value) && !l.closed.Load() {
 				l.evicted.Add(1)
 			}
 		},
@@ -132,11 +137,16 @@ func (l *local[T]) find(key string, hash uint64, at instant, p *Policy, t terms)
 		return nil
 	}
 	settled := l.settled.Load()
-	it, ok := l.cache.Get(hash)
-	if !ok || !l.serves(it, key, at, p, t) {
+	var it *item[T]
+	if t == 0 {
+		it, _ = l.cache.Get(hash)
+	} else {
+		it = l.peek(hash)
+	}
+	if it == nil || !l.serves(it, key, at, p, t) {
 		it = l.nursery.get(hash)
 		if it == nil && l.settled.Load() != settled {
-			it, _ = l.cache.Get(hash) // it went from the nursery to ristretto meanwhile
+			it = l.peek(hash) // it went from the nursery to ristretto meanwhile
 		}
 		if it == nil || !l.serves(it, key, at, p, t) {
 			count.misses.Add(1)
@@ -151,10 +161,20 @@ func (l *local[T]) find(key string, hash uint64, at instant, p *Policy, t terms)
 	return it
 }
 
+// peek returns what ristretto has. What it hasn't isn't counted as asked for, which a Get would do: each miss looks more
+// than once, and what is asked for once would seem to be asked for often.
+func (l *local[T]) peek(hash uint64) *item[T] {
+	if _, there := l.cache.GetTTL(hash); !there {
+		return nil
+	}
+	it, _ := l.cache.Get(hash)
+	return it
+}
+
 // serves is the one place that says whether an item is served.
 func (l *local[T]) serves(it *item[T], key string, at instant, p *Policy, t terms) bool {
 	switch {
-	case it.dead.Load() || it.key != key || at >= it.until && !it.lasts(at, p, t):
+	case it.key != key || at >= it.servedUntil() && !l.lasts(it, at, p, t):
 		return false
 	case it.hold(at):
 		return true
@@ -174,9 +194,9 @@ func (l *local[T]) serves(it *item[T], key string, at instant, p *Policy, t term
 
 // lasts answers whether the item is served though its time in the local tier is over. If that is only so because of
 // LocalTTL, Redis is to be asked first.
-func (it *item[T]) lasts(at instant, p *Policy, t terms) bool {
+func (l *local[T]) lasts(it *item[T], at instant, p *Policy, t terms) bool {
 	switch {
-	case at >= it.over:
+	case it.isDead() || at >= l.over(it):
 		return false
 	case t&asFallback != 0:
 		return true
@@ -186,7 +206,7 @@ func (it *item[T]) lasts(at instant, p *Policy, t terms) bool {
 
 // renews answers whether a load in the background is to replace the item, which is served.
 func (it *item[T]) renews(p *Policy, at instant) bool {
-	return (p.RefreshAfter > 0 || it.windows != nil || at >= it.until) && it.use(p, at) < good
+	return (p.RefreshAfter > 0 || it.windows != nil || at >= it.servedUntil()) && it.use(p, at) < good
 }
 
 // stays is for how long Redis keeps the record: for as long as it is of use, and then for a lease's time if there may be one
@@ -197,6 +217,15 @@ func (l *local[T]) stays(r *record[T]) time.Duration {
 		until = until.add(leaseMax)
 	}
 	return until.since(r.created)
+}
+
+// over is when the item is of no use any more.
+func (l *local[T]) over(it *item[T]) instant {
+	until := it.servedUntil()
+	if keep := l.keeps(&it.record); keep > 0 && until != dead {
+		return max(until, it.freshUntil.add(keep))
+	}
+	return until
 }
 
 // keeps is for how long past its TTL the record is of use, in both tiers.
@@ -232,13 +261,14 @@ func (l *local[T]) newItem(key string, hash uint64, r *record[T], b bonds, until
 	if r.expired {
 		until = r.created // its time may be to come, but it is never fresh again
 	}
-	it := &item[T]{record: *r, bonds: b, key: key, hash: hash, cost: 1, until: until, over: until}
-	if keep := l.keeps(r); keep > 0 {
-		it.over = max(until, r.freshUntil.add(keep))
-	}
+	t := *r.traits
+	t.took, t.cost = 0, 1
 	if l.cost != nil && !r.absent {
-		it.cost = max(1, l.cost(r.value))
+		t.cost = max(1, l.cost(r.value))
 	}
+	it := &item[T]{record: *r, bonds: &b, key: key}
+	it.traits = l.commons.shareTraits(&t)
+	it.until.Store(int64(until))
 	return it
 }
 
@@ -248,31 +278,36 @@ func (l *local[T]) expired(key string, hash uint64) *item[T] {
 	if it == nil || it.absent || l.keeps(&it.record) == 0 {
 		return nil
 	}
-	older := &item[T]{record: it.record, bonds: it.bonds, key: key, hash: hash, cost: it.cost, over: it.over}
-	older.expired = true
+	older := &item[T]{record: it.record, bonds: it.bonds, key: key} // until 0
+	t := *it.traits
+	t.expired = true
+	older.traits = l.commons.shareTraits(&t)
 	return older
 }
 
 // set makes it what get returns for its key.
-func (l *local[T]) set(it *item[T]) { l.nursery.add(it) }
+func (l *local[T]) set(hash uint64, it *item[T]) {
+	it.bonds = l.commons.shareBonds(it.bonds)
+	l.nursery.add(hash, it)
+}
 
 // delete makes get return nothing for the key until the next set.
 func (l *local[T]) delete(key string, hash uint64) { l.nursery.remove(key, hash) }
 
 // admit hands an item to ristretto; false: its queue is full.
-func (l *local[T]) admit(it *item[T], at instant) bool {
-	if at >= it.over {
-		l.cache.Del(it.hash) // nobody would be served it, nor may they be served what it replaces
+func (l *local[T]) admit(hash uint64, it *item[T], at instant) bool {
+	if at >= l.over(it) {
+		l.cache.Del(hash) // nobody would be served it, nor may they be served what it replaces
 		return true
 	}
 	if l.cost != nil {
 		// Replacing an item in place, ristretto neither makes room for what it costs more nor refuses it.
-		if older, ok := l.cache.Get(it.hash); ok && older.cost < it.cost {
-			l.cache.Del(it.hash)
+		if older := l.peek(hash); older != nil && older.cost < it.cost {
+			l.cache.Del(hash)
 		}
 	}
 	l.entries.Add(1)
-	if l.cache.Set(it.hash, it, it.cost) {
+	if l.cache.Set(hash, it, it.cost) {
 		return true
 	}
 	l.entries.Add(-1)
@@ -281,8 +316,8 @@ func (l *local[T]) admit(it *item[T], at instant) bool {
 
 // kill marks what ristretto holds under the key as dead, and takes it out.
 func (l *local[T]) kill(key string, hash uint64) {
-	if it, ok := l.cache.Get(hash); ok && it.key == key {
-		it.dead.Store(true)
+	if it := l.peek(hash); it != nil && it.key == key {
+		it.kill()
 		l.cache.Del(hash)
 	}
 }

@@ -26,13 +26,13 @@ func TestLocalAgainstModel(t *testing.T) {
 		{math.MaxInt64, 7, time.Hour, false},
 	} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
-			l, err := newLocal[int](test.maxCost, nil)
+			l, err := newLocal[int](test.maxCost, nil, func(key string) uint64 { return modelHash(key, test.hashes) })
 			if err != nil {
 				t.Fatal(err)
 			}
 			var wg sync.WaitGroup
 			for g := range 4 {
-				wg.Go(func() { localModel(t, l, g, test.hashes, test.ttl, test.exact) })
+				wg.Go(func() { localModel(t, l, g, test.ttl, test.exact) })
 			}
 			wg.Wait()
 			for deadline := time.Now().Add(10 * time.Second); l.nursery.count.Load() > 0; time.Sleep(time.Millisecond) {
@@ -54,7 +54,18 @@ func TestLocalAgainstModel(t *testing.T) {
 	}
 }
 
-func localModel(t *testing.T, l *local[int], g int, hashes uint64, ttl time.Duration, exact bool) {
+// modelHash makes so many different hashes of the keys; 0: all differ.
+func modelHash(key string, hashes uint64) uint64 {
+	var g, i uint64
+	_, _ = fmt.Sscanf(key, "%d-%d", &g, &i)
+	hash := g*1000 + i
+	if hashes > 0 {
+		hash %= hashes
+	}
+	return hash * 0x9E3779B97F4A7C15
+}
+
+func localModel(t *testing.T, l *local[int], g int, ttl time.Duration, exact bool) {
 	type last struct {
 		value int
 		until instant
@@ -63,18 +74,15 @@ func localModel(t *testing.T, l *local[int], g int, hashes uint64, ttl time.Dura
 	model := make(map[string]last)
 	for n := 1; n <= 20_000; n++ {
 		i := rnd.IntN(120)
-		key, hash := fmt.Sprint(g, "-", i), uint64(g*1000+i)
-		if hashes > 0 {
-			hash %= hashes
-		}
-		hash *= 0x9E3779B97F4A7C15
+		key := fmt.Sprint(g, "-", i)
+		hash := l.hash(key)
 		switch rnd.IntN(5) {
 		case 0:
 			l.delete(key, hash)
 			delete(model, key)
 		case 1, 2:
 			until := now().add(ttl / time.Duration(1+rnd.IntN(3)))
-			l.set(l.newItem(key, hash, &record[int]{value: n}, bonds{proof: selfEvident}, until))
+			l.set(hash, l.newItem(key, hash, &record[int]{value: n, traits: new(traits)}, bonds{proof: selfEvident}, until))
 			model[key] = last{n, until}
 		}
 		at := now()

@@ -30,8 +30,15 @@ type nursery[T any] struct {
 type nurseryShard[T any] struct {
 	mu     sync.Mutex
 	room   sync.Cond           // there may be room again, or the nursery is closed
-	items  map[uint64]*item[T] // by hash
+	items  map[uint64]young[T] // by hash
 	closed bool
+}
+
+// young is an item in the nursery.
+type young[T any] struct {
+	*item[T]
+	round uint64 // in which it came
+	again bool   // ristretto has not been given it yet
 }
 
 func (n *nursery[T]) start(l *local[T]) {
@@ -40,7 +47,7 @@ func (n *nursery[T]) start(l *local[T]) {
 	n.quit = make(chan struct{})
 	n.ended = make(chan struct{})
 	for i := range n.shards {
-		n.shards[i].items = make(map[uint64]*item[T])
+		n.shards[i].items = make(map[uint64]young[T])
 		n.shards[i].room.L = &n.shards[i].mu
 	}
 	go n.run()
@@ -55,7 +62,7 @@ func (n *nursery[T]) get(hash uint64) *item[T] {
 	s := n.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.items[hash]
+	return s.items[hash].item
 }
 
 // waitForRoom is not a promise of room: what has waited, and batches, may go over the limit.
@@ -72,25 +79,25 @@ func (n *nursery[T]) waitForRoom(hash uint64) {
 }
 
 // add takes a new item in and hands it to ristretto.
-func (n *nursery[T]) add(it *item[T]) {
-	s := n.shard(it.hash)
+func (n *nursery[T]) add(hash uint64, it *item[T]) {
+	s := n.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
-	older := s.items[it.hash]
-	if older != nil {
-		older.dead.Store(true)
-		it.again = true
+	y := young[T]{item: it}
+	if older, there := s.items[hash]; there {
+		older.kill()
+		y.again = true
 	} else {
-		if it.again = !n.local.admit(it, now()); it.again {
+		if y.again = !n.local.admit(hash, it, now()); y.again {
 			n.local.dropped.Add(1)
 		}
 		n.count.Add(1)
 	}
-	it.round = n.round.Load() // once it is queued: a Wait of this round comes behind it
-	s.items[it.hash] = it
+	y.round = n.round.Load() // once it is queued: a Wait of this round comes behind it
+	s.items[hash] = y
 	select {
 	case n.wake <- struct{}{}:
 	default:
@@ -104,30 +111,31 @@ func (n *nursery[T]) remove(key string, hash uint64) {
 	if s.closed {
 		return
 	}
-	young := s.items[hash]
-	if young == nil {
+	y, there := s.items[hash]
+	if !there {
 		n.local.kill(key, hash)
 		return
 	}
-	if young.key == key {
-		young.dead.Store(true)
+	if y.key == key {
+		y.kill()
 	}
 	// ristretto may hold an older item still, which the young one was to replace.
-	if it, ok := n.local.cache.Get(hash); ok && it.key == key {
-		it.dead.Store(true)
+	if it := n.local.peek(hash); it != nil && it.key == key {
+		it.kill()
 	}
 }
 
 // discard takes an expired item out of ristretto, if it is still there.
 func (n *nursery[T]) discard(it *item[T]) {
-	s := n.shard(it.hash)
+	hash := n.local.hash(it.key)
+	s := n.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.items[it.hash] != nil {
+	if _, there := s.items[hash]; there {
 		return
 	}
-	if current, ok := n.local.cache.Get(it.hash); ok && current == it {
-		n.local.cache.Del(it.hash)
+	if n.local.peek(hash) == it {
+		n.local.cache.Del(hash)
 	}
 }
 
@@ -160,16 +168,17 @@ func (n *nursery[T]) settle(s *nurseryShard[T], over uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := now()
-	for hash, it := range s.items {
+	for hash, y := range s.items {
 		switch {
-		case it.round > over:
+		case y.round > over:
 			continue
-		case it.dead.Load():
+		case y.isDead():
 			n.local.cache.Del(hash)
-		case it.again:
+		case y.again:
 			// Replaces at once what ristretto has under the hash, or else is queued. Either way it stays for a round more.
-			it.again = !n.local.admit(it, at)
-			it.round = n.round.Load()
+			y.again = !n.local.admit(hash, y.item, at)
+			y.round = n.round.Load()
+			s.items[hash] = y
 			continue
 		}
 		delete(s.items, hash)

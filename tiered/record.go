@@ -9,14 +9,9 @@ import (
 // record is one version of a key's value. It is not changed once others can see it.
 type record[T any] struct {
 	value      T
-	absent     bool // the source said that there is none
-	expired    bool // by Expire: its time is over, whatever freshUntil says
 	created    instant
 	freshUntil instant
-	took       time.Duration // how long it took to load; 0: it was set
-	early      time.Duration // by how much it is refreshed before RefreshAfter
-	windows    *windows      // its own; nil: those of the reader's policy
-	marks
+	*traits    // never nil
 }
 
 // windows are the parts of a policy that say when a value is replaced, and for how long past its TTL it is served.
@@ -37,10 +32,9 @@ func newRecord[T any](value T, absent bool, p Policy, m marks) *record[T] {
 	m.tags = slices.Clone(m.tags)
 	r := &record[T]{
 		value:      value,
-		absent:     absent,
 		created:    at,
 		freshUntil: at.add(p.freshFor(absent)),
-		marks:      m,
+		traits:     &traits{absent: absent, marks: m},
 	}
 	r.drawEarly(&p)
 	return r

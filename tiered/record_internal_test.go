@@ -9,14 +9,11 @@ import (
 func TestUse(t *testing.T) {
 	all := Policy{RefreshAfter: 50 * time.Second, StaleWhileRevalidate: 10 * time.Second, StaleIfError: 20 * time.Second}
 	errorFirst := Policy{StaleWhileRevalidate: 20 * time.Second, StaleIfError: 10 * time.Second}
-	fresh := record[int]{freshUntil: instant(100 * time.Second)}
-	absent, expired, early, far, own, none := fresh, fresh, fresh, fresh, fresh, fresh
-	absent.absent = true
-	expired.expired = true
-	early.early = 20 * time.Second
-	far.early = time.Hour
-	own.windows = &windows{refreshAfter: 10 * time.Second, whileRevalidate: time.Second}
-	none.windows = new(windows)
+	with := func(t traits) record[int] { return record[int]{freshUntil: instant(100 * time.Second), traits: &t} }
+	fresh, absent, expired := with(traits{}), with(traits{absent: true}), with(traits{expired: true})
+	early, far := with(traits{early: 20 * time.Second}), with(traits{early: time.Hour})
+	own := with(traits{windows: &windows{refreshAfter: 10 * time.Second, whileRevalidate: time.Second}})
+	none := with(traits{windows: new(windows)})
 	for _, tc := range []struct {
 		name string
 		r    record[int]

@@ -160,7 +160,7 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 		f.seen, f.lease = l.seen(), b
 		return nil
 	}
-	r := &record[T]{created: read, freshUntil: read.add(p.localTTL())}
+	r := &record[T]{created: read, freshUntil: read.add(p.localTTL()), traits: new(traits)}
 	payload := b
 	f.vacant = len(b) == 0 // nothing to be missed
 	if isFrame(b) || isLease(b) {

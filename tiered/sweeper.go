@@ -39,7 +39,7 @@ func (s *sweeper[T]) run() {
 func (s *sweeper[T]) sweep(at instant) time.Duration {
 	var expired []*item[T]
 	s.local.cache.IterValues(func(it *item[T]) (stop bool) {
-		if at >= it.over || !it.intact() {
+		if at >= s.local.over(it) || !it.intact() {
 			expired = append(expired, it)
 		}
 		return s.quits()

@@ -109,8 +109,8 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	c := w.cache
 	if c.remote == nil {
 		at := now().add(-age)
-		r := &record[string]{value: "old", created: at, freshUntil: at.add(whenPolicy.TTL), marks: c.tags.now.Load().marks(nil)}
-		c.local.set(c.local.newItem(key, c.hash(key), r, bonds{proof: selfEvident, era: c.tags.era.Load()}, r.freshUntil))
+		r := &record[string]{value: "old", created: at, freshUntil: at.add(whenPolicy.TTL), traits: &traits{marks: c.tags.now.Load().marks(nil)}}
+		c.local.set(c.hash(key), c.local.newItem(key, c.hash(key), r, bonds{proof: selfEvident, era: c.tags.era.Load()}, r.freshUntil))
 		return
 	}
 	s, err := c.tags.stamp(t.Context())

@@ -1,0 +1,73 @@
+package tiered
+
+import (
+	"hash/maphash"
+	"strconv"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// What an item is for itself is a cache line: more would show in docs/performance.md.
+func TestItemIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(item[int64]{}); n != 64 {
+		t.Errorf("an item of an int64 has %d bytes", n)
+	}
+}
+
+// Items share what is the same in them, and only that: what one is tied to isn't another's.
+func TestItemsShare(t *testing.T) {
+	seed := maphash.MakeSeed()
+	hash := func(key string) uint64 { return maphash.String(seed, key) }
+	l, err := newLocal[int](1000, func(n int) int64 { return int64(n) }, hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	other, tag := newProof(1), new(tagRecord)
+	n := 0
+	set := func(tr traits, value int, b bonds) *item[int] {
+		n++
+		key := strconv.Itoa(n)
+		it := l.newItem(key, hash(key), &record[int]{value: value, freshUntil: instant(time.Hour), traits: &tr}, b, instant(time.Hour))
+		if value == 2 {
+			it.proof = other // as tie does, before it is set
+		}
+		l.set(hash(key), it)
+		return it
+	}
+	plain := bonds{proof: selfEvident}
+	first := set(traits{took: 1}, 1, plain)
+	for _, tc := range []struct {
+		name         string
+		t            traits
+		value        int
+		b            bonds
+		alike, bound bool
+	}{
+		{"took longer", traits{took: 2}, 1, plain, true, true},
+		{"costs more, and is tied", traits{}, 2, plain, false, false},
+		{"absent", traits{absent: true}, 0, plain, false, true},
+		{"expired", traits{expired: true}, 1, plain, false, true},
+		{"early", traits{early: 1}, 1, plain, false, true},
+		{"has windows", traits{windows: new(windows)}, 1, plain, false, true},
+		{"another count", traits{marks: marks{count: 1}}, 1, plain, false, true},
+		{"has a tag", traits{marks: marks{tags: []string{"a"}}}, 1, bonds{proof: selfEvident, tags: []*tagRecord{tag}}, false, false},
+	} {
+		set(traits{}, 1, plain) // the last before it
+		it := set(tc.t, tc.value, tc.b)
+		if it.sameTraits(first.traits) != tc.alike {
+			t.Errorf("%s: has the traits %+v", tc.name, *it.traits)
+		}
+		if it.sameBonds(first.bonds) != tc.bound {
+			t.Errorf("%s: has the bonds %+v", tc.name, *it.bonds)
+		}
+	}
+	if first.proof != selfEvident || first.cost != 1 || first.absent || first.expired || len(first.tags) > 0 {
+		t.Errorf("the first was changed: %+v, %+v", *first.traits, *first.bonds)
+	}
+	a, b := set(traits{took: 3}, 1, plain), set(traits{took: 4}, 1, plain)
+	if a.traits != b.traits || a.bonds != b.bonds {
+		t.Error("two that are alike share nothing")
+	}
+}
