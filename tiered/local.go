@@ -69,22 +69,46 @@ type getCount struct {
 	_                   [40]byte // a cache line each
 }
 
-// countersFor is the number of access counters: ristretto admits by them, and wants about ten an entry. They take
-// three bytes each. With a cost function the number of entries isn't known.
+// countersFor is the number of access counters, which ristretto admits by. They forget half of what they know whenever
+// they have counted as many reads as there are counters: a small cache needs many an entry to learn what is asked for
+// often. With a cost function the number of entries isn't known.
 func countersFor(maxCost int64, costed bool) int64 {
-	const least, most = 1_000, 1 << 24
+	const (
+		least, most = 1_000, 13_900_000 // most take 48 MB
+		small, aim  = 40, 1_700_000     // so many an entry of a small cache, up to 6 MB
+		large       = 8                 // and so many of a large one
+	)
 	if costed {
-		return min(max(maxCost, least), 1_000_000)
+		return countersLike(min(max(maxCost, least), 1_000_000))
 	}
-	return min(max(10*min(maxCost, most), least), most)
+	entries := min(maxCost, most)
+	return countersLike(min(max(min(small*entries, aim), large*entries, least), most))
 }
+
+// countersLike is the largest number of counters that takes no more memory than n: ristretto has four rows of half a byte
+// each and, for one error in a hundred, 9.6 bits of a Bloom filter. It makes both of them a power of two.
+func countersLike(n int64) int64 {
+	const bloomBits = 9.6
+	row, bloom := int64(1), 1.0
+	for row < n {
+		row *= 2
+	}
+	for bloom < bloomBits*float64(n) {
+		bloom *= 2
+	}
+	return min(row, int64(bloom/bloomBits))
+}
+
+// bufferFor is how many reads a processor gathers before they are counted. ristretto forgets them where they come faster than
+// its goroutine counts; that happens less with fewer and longer batches. But a small cache can't wait for long ones.
+func bufferFor(maxCost int64) int64 { return min(max(maxCost/16, 64), 512) }
 
 func newLocal[T any](maxCost int64, cost func(T) int64, hash func(key string) uint64) (*local[T], error) {
 	l := &local[T]{cost: cost, hash: hash}
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *item[T]]{
 		NumCounters:        countersFor(maxCost, cost != nil),
 		MaxCost:            maxCost,
-		BufferItems:        64,
+		BufferItems:        bufferFor(maxCost),
 		IgnoreInternalCost: true,
 		OnEvict: func(i *ristretto.Item[*item[T]]) {
 			if i.Value != nil && now() < l.over(i.Value) && !l.closed.Load() {
