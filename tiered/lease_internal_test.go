@@ -197,7 +197,7 @@ func TestStandIsGivenUp(t *testing.T) {
 	l := newLease(time.Second)
 	for range 100 {
 		f := &flight[string]{hold: hold[string]{key: "k", hash: c.hash("k")}}
-		cl := &claim[string]{flight: f, finding: finding[string]{record: new(record[string])}}
+		cl := &claim[string]{flight: f, finding: finding[string]{record: &record[string]{traits: new(traits)}}}
 		if a := c.remote.stand(gone, []*claim[string]{cl}, l, &c.policy); a[0].err == nil {
 			t.Error("it wasn't given up")
 		}
