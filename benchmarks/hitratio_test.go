@@ -10,10 +10,10 @@ import (
 )
 
 var hitRatioPeers = []peer{
-	{"ristretto", openRistretto},
-	{"ristretto-wait", openRistrettoWaiting},
-	{"otter", openOtter},
-	{"tiercache", openTiercache},
+	{"ristretto", openRistretto, false},
+	{"ristretto-wait", openRistrettoWaiting, false},
+	{"otter", openOtter, false},
+	{"tiercache", openTiercache, false},
 }
 
 const (

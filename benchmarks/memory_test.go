@@ -36,7 +36,7 @@ func BenchmarkMemory(b *testing.B) {
 		b.Run(fmt.Sprintf("entries=%d/impl=%s", memoryEntries, p.name), func(b *testing.B) {
 			bytes, held := 0.0, 0
 			for b.Loop() {
-				before := heap()
+				before, _ := heap()
 				set, get := p.open(b)
 				for i := range memoryEntries {
 					set(numberKey(i), number(i))
@@ -47,7 +47,8 @@ func BenchmarkMemory(b *testing.B) {
 						held++
 					}
 				}
-				bytes = float64(heap()-before) / float64(held)
+				after, _ := heap()
+				bytes = (after - before) / float64(held)
 				runtime.KeepAlive(get)
 			}
 			b.ReportMetric(bytes, "B/entry")
@@ -57,15 +58,6 @@ func BenchmarkMemory(b *testing.B) {
 }
 
 func numberKey(i int) string { return fmt.Sprintf("number:%09d", i) }
-
-// heap is what is reachable. It is asked twice, since what sync.Pools hold survives one collection.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
 
 // ristrettoNumbers waits now and then, for else ristretto drops most of what is set so fast.
 func ristrettoNumbers(ttl time.Duration) func(testing.TB) (func(string, number), func(string) bool) {
