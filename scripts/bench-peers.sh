@@ -13,6 +13,11 @@ SKIP='^BenchmarkGrowth$' scripts/rounds.sh benchmarks peers "$regexp" "$count"
 : >"$csv"
 for benchmark in $(scripts/ran.sh "$raw"); do
 	go run "$benchstat" -col /impl -filter ".name:$benchmark" "$raw" >>"$stat"
-	go run "$benchstat" -col /impl -filter ".name:$benchmark .unit:sec/op" -format csv "$raw" >>"$csv" 2>/dev/null
+	case $benchmark in
+	HitRatio) unit='"hit%"' ;;
+	Memory) unit=B/entry ;;
+	*) unit=sec/op ;;
+	esac
+	go run "$benchstat" -col /impl -filter ".name:$benchmark .unit:$unit" -format csv "$raw" >>"$csv" 2>/dev/null
 done
 awk -f scripts/ratios.awk "$csv" | tee .bench/peers.md

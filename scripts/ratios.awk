@@ -1,9 +1,11 @@
-# ratios.awk: makes one Markdown table of benchstat's CSV, any number of tables of one unit. A row is a benchmark: its floor,
+# ratios.awk: makes one Markdown table of benchstat's CSV, any number of tables. A row is a benchmark: its floor,
 # which is the first implementation that it has, and the others' medians with their ratios to it. ~ is a ratio of which
 # benchstat doesn't say that it differs from 1.
 BEGIN { FS = ","; columns = 2; head[1] = "benchmark"; head[2] = "floor" }
 
-/^,[^,]/ && !/^,sec\/op/ { # a table begins: its implementations' names stand above their medians
+/^,[^,]*,CI/ { unit = $2; next }
+
+/^,[^,]/ { # a table begins: its implementations' names stand above their medians
 	split("", name)
 	for (i = 2; i <= NF; i++) if ($i != "") {
 		name[i] = $i
@@ -16,15 +18,20 @@ BEGIN { FS = ","; columns = 2; head[1] = "benchmark"; head[2] = "floor" }
 	cell[row, 1] = $1
 	sub(/-[0-9]+$/, "", cell[row, 1])
 	gsub(/\//, " ", cell[row, 1])
-	cell[row, 2] = name[2] " " time($2)
+	cell[row, 2] = name[2] " " amount($2)
 	for (i in name) if (i + 0 > 2 && $i != "") # i is a string
-		cell[row, column[name[i]]] = sprintf("%s %.2f%s", time($i), $i / $2, $(i + 2) == "~" ? "~" : "")
+		cell[row, column[name[i]]] = sprintf("%s %.2f%s", amount($i), $i / $2, $(i + 2) == "~" ? "~" : "")
 }
 
 END {
 	line(0)
 	rule()
 	for (r = 1; r <= row; r++) line(r)
+}
+
+function amount(n) {
+	if (unit == "sec/op") return time(n)
+	return sprintf("%.3g%s", n, unit == "hit%" ? "%" : unit)
 }
 
 function time(seconds) {
