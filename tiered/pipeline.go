@@ -18,7 +18,7 @@ const (
 	maxConvoy = 128
 	// minCrowd is from how many callers of a convoy on others wait for a lane to be back though there are free ones. Callers that are
 	// served by a convoy come back one by one: if each of them left at once, they would never again be many.
-	minCrowd = 8
+	minCrowd = 2
 )
 
 // pipeline is how the reads of single keys go to one server: at once, by themselves, as long as few are under way, and
