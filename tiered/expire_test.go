@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
@@ -105,6 +106,21 @@ func TestExpireInProcess(t *testing.T) {
 	if v, err := c.GetOrLoad(t.Context(), "k", value("new")); v != "new" || err != nil {
 		t.Errorf("%q, %v", v, err)
 	}
+}
+
+// A test's clock may begin long before the process did.
+func TestExpireOnATestsClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, tiered.Options[string]{Policy: failSafe})
+		set(t, c, "k", "old")
+		if err := c.Expire(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := c.Get(t.Context(), "k"); err != tiered.ErrNotFound {
+			t.Errorf("%q, %v", v, err)
+		}
+		gets(t, c, "k", value("new"), "new")
+	})
 }
 
 // An expired value goes with its tag, and with the cache.

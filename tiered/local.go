@@ -302,7 +302,8 @@ func (l *local[T]) expired(key string, hash uint64) *item[T] {
 	if it == nil || it.absent || l.keeps(&it.record) == 0 {
 		return nil
 	}
-	older := &item[T]{record: it.record, bonds: it.bonds, key: key} // until 0
+	older := &item[T]{record: it.record, bonds: it.bonds, key: key}
+	older.until.Store(int64(it.created)) // never fresh again; 0 may be to come, on a test's clock
 	t := *it.traits
 	t.expired = true
 	older.traits = l.commons.shareTraits(&t)
