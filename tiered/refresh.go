@@ -50,7 +50,7 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 // complaints are about loads in the background, which fail without anybody else hearing of it.
 type complaints struct {
 	mu         sync.Mutex
-	next       instant // when there may be another one
+	next       instant // when there may be another one; 0: now
 	suppressed int     // since the last
 }
 
@@ -58,7 +58,7 @@ func (c *Cache[T]) complain(key string, failure error) {
 	l := &c.complaints
 	at := now()
 	l.mu.Lock()
-	if at < l.next {
+	if l.next != 0 && at < l.next {
 		l.suppressed++
 		l.mu.Unlock()
 		return

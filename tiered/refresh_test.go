@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -238,6 +239,34 @@ func TestManyRefreshes(t *testing.T) {
 		}
 		if v, err := c.GetOrLoad(t.Context(), "1", load); !errors.Is(err, tiered.ErrClosed) {
 			t.Errorf("%q, %v", v, err)
+		}
+	})
+}
+
+// The log is told of a load in the background that fails, and of no other for a while.
+func TestFailuresInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		c := newCache(t, tiered.Options[string]{
+			Policy: tiered.Policy{TTL: time.Hour, RefreshAfter: time.Minute, StaleIfError: time.Hour, Jitter: -1},
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		for i := range 3 {
+			set(t, c, fmt.Sprint(i), "old")
+		}
+		time.Sleep(time.Minute)
+		for i := range 3 {
+			gets(t, c, fmt.Sprint(i), failing(new(int)), "old")
+			synctest.Wait()
+		}
+		if n := strings.Count(log.String(), errDown.Error()); n != 1 {
+			t.Errorf("%d lines:\n%s", n, log.String())
+		}
+		time.Sleep(time.Minute)
+		gets(t, c, "0", failing(new(int)), "old")
+		synctest.Wait()
+		if n := strings.Count(log.String(), errDown.Error()); n != 2 || !strings.Contains(log.String(), "suppressed=2") {
+			t.Errorf("a minute later:\n%s", log.String())
 		}
 	})
 }
