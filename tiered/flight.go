@@ -15,7 +15,7 @@ type flight[T any] struct {
 	began uint64        // how often this process had invalidated tags by then
 	wake  chan struct{} // of the trip that waits, see guards.listen
 	offer offer[T]
-	given *reading // of the key, begun by a glance; nil: none
+	given share // of a read that a glance has begun
 
 	// Under the guard's lock:
 	loading bool // the loader runs

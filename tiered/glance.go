@@ -46,7 +46,7 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	}
 	waits := true
 	for _, f := range outside {
-		waits = waits && f.given != nil && f.given.arrives(ctx, late)
+		waits = waits && f.given.reading != nil && f.given.arrives(ctx, late)
 		var r *record[T]
 		if waits {
 			r = c.recognize(ctx, f)
@@ -91,7 +91,7 @@ func (c *Cache[T]) inside(f *flight[T]) *record[T] {
 
 // recognize makes a record of what was read and puts it into the local tier, if it can be served and nobody else has to be asked.
 func (c *Cache[T]) recognize(ctx context.Context, f *flight[T]) *record[T] {
-	fd := finding[T]{answer: f.given.answer}
+	fd := finding[T]{answer: f.given.answer()}
 	if fd.err != nil {
 		return nil
 	}

@@ -21,7 +21,7 @@ const (
 	minCrowd = 2
 )
 
-// pipeline is how the reads of single keys go to one server: at once, by themselves, as long as few are under way, and
+// pipeline is how the reads of some keys go to one server: at once, by themselves, as long as few are under way, and
 // otherwise together with those that came meanwhile, as soon as an earlier one is back. So nobody waits for company, and
 // the more there are, the less each costs. It is our own since go-redis's automatic pipelining, which is experimental,
 // ends no call with its context, has one command for each key where one for all of them will do, and costs a single
@@ -35,6 +35,7 @@ type pipeline struct {
 	lanes   []*lane // all but those that are overdue
 	idle    []*lane
 	waiting []*reading
+	keys    int           // of those that wait
 	watched bool          // the timer runs
 	timer   *time.Timer   // nil: it never did
 	left    instant       // when the last convoy did
@@ -126,16 +127,17 @@ func (r *Redis) abandon(owner any) {
 	}
 }
 
-// ask has the readings sent: now, or with others; false: that takes a call of their own.
-func (p *pipeline) ask(some ...*reading) bool {
+// ask has the reading sent: now, or with others; false: that takes a call of its own.
+func (p *pipeline) ask(rd *reading) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || slices.ContainsFunc(some, func(rd *reading) bool { return p.alone.has(rd.key, rd.at) }) {
+	if p.closed || slices.ContainsFunc(rd.keys, func(key string) bool { return p.alone.has(key, rd.at) }) {
 		return false
 	}
-	p.waiting = append(p.waiting, some...)
-	p.dispatch(some[0].at)
-	p.watch(some[0].at.add(p.redis.timeout), some[0].at)
+	p.waiting = append(p.waiting, rd)
+	p.keys += len(rd.keys)
+	p.dispatch(rd.at)
+	p.watch(rd.at.add(p.redis.timeout), rd.at)
 	return true
 }
 
@@ -161,7 +163,7 @@ func (p *pipeline) dispatch(at instant) {
 // gathers answers whether what waits is to wait for more: while there are many callers, convoys leave when one is back, or
 // should be half way. It is called with the lock.
 func (p *pipeline) gathers(at instant) bool {
-	return p.crowd >= minCrowd && len(p.idle) < len(p.lanes) && len(p.waiting) < maxConvoy && at.since(p.left) < p.takes/2
+	return p.crowd >= minCrowd && len(p.idle) < len(p.lanes) && p.keys < maxConvoy && at.since(p.left) < p.takes/2
 }
 
 // watch has the pipeline swept then, unless it will be earlier. It is called with the lock.
@@ -241,24 +243,24 @@ var errLate = fmt.Errorf("tiered: redis: get: %w", context.DeadlineExceeded)
 func (l *lane) load(at instant) bool {
 	p := l.pipeline
 	l.convoy, l.keys, l.places = l.convoy[:0], l.keys[:0], l.places[:0]
-	n, callers := 0, 0
+	n := 0
 	for _, rd := range p.waiting {
-		if len(l.convoy) == maxConvoy || len(l.convoy) > 0 && !l.convoy[0].goesWith(rd) {
+		if len(l.convoy) > 0 && (len(l.keys)+len(rd.keys) > maxConvoy || !l.convoy[0].goesWith(rd)) {
 			break
 		}
 		n++
+		p.keys -= len(rd.keys)
 		if rd.state.Load() == readingAsked {
-			if !rd.follows {
-				callers++
-			}
-			l.places = append(l.places, len(l.convoy))
 			l.convoy = append(l.convoy, rd)
-			l.keys = append(l.keys, rd.key)
+			for _, key := range rd.keys {
+				l.places = append(l.places, len(l.places))
+				l.keys = append(l.keys, key)
+			}
 		}
 	}
 	p.waiting = slices.Delete(p.waiting, 0, n)
 	l.sent, l.heeded, p.left = at, false, at
-	p.crowd = max(callers, p.crowd*7/8)
+	p.crowd = max(len(l.convoy), p.crowd*7/8)
 	return len(l.convoy) > 0
 }
 
@@ -280,7 +282,7 @@ func (l *lane) departs() bool {
 	p := l.pipeline
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.crowd >= minCrowd && len(p.waiting) < maxConvoy {
+	if p.crowd >= minCrowd && p.keys < maxConvoy {
 		p.mu.Unlock()
 		runtime.Gosched()
 		p.mu.Lock()
@@ -312,8 +314,10 @@ func (l *lane) carry() {
 		g.breaker.heed(context.Background(), began, err)
 	}
 	l.part(answers, now())
-	for i, rd := range l.convoy {
-		rd.give(answers[i])
+	for _, rd := range l.convoy {
+		n := len(rd.keys)
+		rd.give(answers[:n:n])
+		answers = answers[n:]
 	}
 }
 
@@ -321,9 +325,9 @@ func (l *lane) carry() {
 func (l *lane) part(answers []answer, at instant) {
 	p := l.pipeline
 	took := at.since(l.sent)
-	for i, rd := range l.convoy {
+	for i, key := range l.keys {
 		stay := time.Duration(0)
-		if len(l.convoy) > 1 && took >= p.redis.timeout {
+		if len(l.keys) > 1 && took >= p.redis.timeout {
 			stay = aloneIfLate
 		}
 		if b, _ := answers[i].bytes(); len(b) >= heavy {
@@ -331,7 +335,7 @@ func (l *lane) part(answers []answer, at instant) {
 		}
 		if stay > 0 {
 			p.mu.Lock()
-			p.alone.add(rd.key, at, stay)
+			p.alone.add(key, at, stay)
 			p.mu.Unlock()
 		}
 	}
@@ -369,9 +373,9 @@ func (p *pipeline) close() {
 	p.closed = true
 	p.retire()
 	for _, rd := range p.waiting {
-		rd.give(answer{err: ErrClosed, stream: rd.to.stream, proof: unproven})
+		rd.give(failed(len(rd.keys), ErrClosed, rd.to.stream))
 	}
-	p.waiting = nil
+	p.waiting, p.keys = nil, 0
 }
 
 // retire ends the lanes that are idle. It is called with the lock.

@@ -3,24 +3,32 @@ package tiered
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// reading is the read of one key. Whoever asked for it may give it up, and leave the answer to nobody.
+// reading is the read of one caller's keys, as far as one server has them. Whoever asked for it may give it up, and leave the
+// answers to nobody.
 type reading struct {
 	owner   any // the cache's
-	key     string
+	keys    []string
+	only    [1]string // the keys, if there is but one
 	to      group
 	caller  context.Context // its values are for the client's hooks
 	at      instant
-	follows bool          // another one that the same caller asked for
 	state   atomic.Uint32 // reading...
-	done    chan struct{} // has one element when the answer is there, and never a second
-	answer  answer
-	taken   bool // who waits has the answer
+	done    chan struct{} // has one element when the answers are there, and never a second
+	answers []answer      // one for each key
+	taken   bool          // who waits has the answers
+}
+
+// share is a key's place in a reading; with none, the key takes a call of its own.
+type share struct {
+	*reading
+	place int
 }
 
 const (
@@ -29,43 +37,50 @@ const (
 	readingGivenUp
 )
 
-// read begins to read a key; nil: that takes a call of its own.
-func (r *Redis) read(caller context.Context, key string, owner any) *reading {
+// read begins to read a key; none: that takes a call of its own.
+func (r *Redis) read(caller context.Context, key string, owner any) share {
 	rd := r.newReading(caller, key, owner)
 	if rd == nil || !r.pipelineOf(rd.to.breaker).ask(rd) {
-		return nil
+		return share{}
 	}
-	return rd
+	return share{rd, 0}
 }
 
 // readAll begins to read some keys, together as far as they are in one place; nil: that takes a call of its own.
-func (r *Redis) readAll(caller context.Context, keys []string, owner any) []*reading {
-	all := make([]*reading, len(keys))
-	for i, key := range keys {
-		if all[i] = r.newReading(caller, key, owner); all[i] == nil {
-			return nil
-		}
-		all[i].follows = i > 0
-	}
+func (r *Redis) readAll(caller context.Context, keys []string, owner any) []share {
+	shares := make([]share, len(keys))
+	var all []*reading
 	_, cluster := r.client.(*redis.ClusterClient)
+	for i, key := range keys {
+		if i > 0 && !cluster {
+			shares[i] = share{all[0], i}
+			continue
+		}
+		rd := r.newReading(caller, key, owner)
+		if rd == nil {
+			return nil
+		}
+		at := slices.IndexFunc(all, func(other *reading) bool { return other.to.breaker == rd.to.breaker && other.goesWith(rd) })
+		if at >= 0 {
+			rd = all[at]
+			rd.keys = append(rd.keys, key)
+		} else {
+			all = append(all, rd)
+		}
+		shares[i] = share{rd, len(rd.keys) - 1}
+	}
 	if !cluster && len(all) > 0 {
-		if !r.pipelineOf(all[0].to.breaker).ask(all...) {
-			return nil
-		}
-		return all
+		all[0].keys = keys
 	}
-	together := make(map[*breaker][]*reading)
 	for _, rd := range all {
-		together[rd.to.breaker] = append(together[rd.to.breaker], rd)
-	}
-	for b, some := range together {
-		if !r.pipelineOf(b).ask(some...) {
+		if !r.pipelineOf(rd.to.breaker).ask(rd) {
 			return nil
 		}
 	}
-	return all
+	return shares
 }
 
+// newReading is a reading of one key, to which others of its place can be added; nil: the key takes a call of its own.
 func (r *Redis) newReading(caller context.Context, key string, owner any) *reading {
 	g, ok := r.groupOf(caller, key)
 	if !ok || g.breaker.isOpen() {
@@ -75,30 +90,35 @@ func (r *Redis) newReading(caller context.Context, key string, owner any) *readi
 	if !ok {
 		bell = make(chan struct{}, 1)
 	}
-	return &reading{owner: owner, key: key, to: g, caller: caller, at: now(), done: bell}
+	rd := &reading{owner: owner, only: [1]string{key}, to: g, caller: caller, at: now(), done: bell}
+	rd.keys = rd.only[:]
+	return rd
 }
 
-// give gives the answer to who waits for it, if anybody does.
-func (rd *reading) give(a answer) {
+// give gives the answers to who waits for them, if anybody does.
+func (rd *reading) give(answers []answer) {
 	if rd.state.CompareAndSwap(readingAsked, readingAnswered) {
-		rd.answer = a
+		rd.answers = answers
 		rd.done <- struct{}{}
 	}
 }
 
-// await returns the answer, or an error when ctx ends.
-func (rd *reading) await(ctx context.Context) answer {
-	if rd.arrives(ctx, nil) {
-		return rd.answer
+// await returns the key's answer, or an error when ctx ends.
+func (s share) await(ctx context.Context) answer {
+	if !s.arrives(ctx, nil) {
+		if s.state.CompareAndSwap(readingAsked, readingGivenUp) {
+			s.answers, s.taken = s.failed(ctx.Err()), true
+		} else {
+			s.arrives(context.Background(), nil)
+		}
 	}
-	if rd.state.CompareAndSwap(readingAsked, readingGivenUp) {
-		return rd.failed(ctx.Err())
-	}
-	rd.arrives(context.Background(), nil)
-	return rd.answer
+	return s.answer()
 }
 
-// arrives waits for the answer until ctx ends or it is late.
+// answer is the key's, once it has arrived.
+func (s share) answer() answer { return s.answers[s.place] }
+
+// arrives waits for the answers until ctx ends or they are late.
 func (rd *reading) arrives(ctx context.Context, late <-chan time.Time) bool {
 	if rd.taken {
 		return true
@@ -113,13 +133,13 @@ func (rd *reading) arrives(ctx context.Context, late <-chan time.Time) bool {
 	return rd.taken
 }
 
-func (rd *reading) failed(err error) answer {
-	return answer{err: fmt.Errorf("tiered: redis: get: %w", err), stream: rd.to.stream, proof: unproven}
+func (rd *reading) failed(err error) []answer {
+	return failed(len(rd.keys), fmt.Errorf("tiered: redis: get: %w", err), rd.to.stream)
 }
 
 func (rd *reading) abandon(owner any) {
 	if rd.owner == owner {
-		rd.give(answer{err: ErrClosed, stream: rd.to.stream, proof: unproven})
+		rd.give(failed(len(rd.keys), ErrClosed, rd.to.stream))
 	}
 }
 

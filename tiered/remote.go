@@ -62,7 +62,7 @@ func (m *remote[T]) request(name string, holds []hold[T], command func(ctx conte
 
 // manner is how Redis is read.
 type manner struct {
-	given []*reading // one for each of the keys, begun already; nil, or with a nil: they weren't all
+	given []share // one for each of the keys, begun already; nil, or with one that has no reading: they weren't all
 	// exact tells values of another type from nothing. Otherwise these look like each other, and show when one is to be replaced.
 	exact bool
 }
@@ -96,19 +96,19 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how man
 }
 
 func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []answer {
-	if len(holds) == 1 && (how.given == nil || how.given[0] == nil) && !how.exact {
-		if rd := m.redis.read(ctx, m.key(holds[0]), nil); rd != nil {
-			how.given = []*reading{rd}
+	if len(holds) == 1 && (how.given == nil || how.given[0].reading == nil) && !how.exact {
+		if s := m.redis.read(ctx, m.key(holds[0]), nil); s.reading != nil {
+			how.given = []share{s}
 		}
 	}
-	if how.given == nil || slices.Contains(how.given, nil) {
+	if how.given == nil || slices.ContainsFunc(how.given, func(s share) bool { return s.reading == nil }) {
 		q := m.redis.reads(m.keys(holds))
 		q.bulk = !how.exact
 		return m.redis.do(ctx, q)
 	}
 	answers := make([]answer, len(holds))
-	for i, rd := range how.given {
-		answers[i] = rd.await(ctx)
+	for i, s := range how.given {
+		answers[i] = s.await(ctx)
 	}
 	return answers
 }
@@ -124,8 +124,8 @@ func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 	for i, f := range flights {
 		keys[i] = m.key(f.hold)
 	}
-	for i, rd := range m.redis.readAll(ctx, keys, m.stats) {
-		flights[i].given = rd
+	for i, s := range m.redis.readAll(ctx, keys, m.stats) {
+		flights[i].given = s
 	}
 }
 

@@ -229,14 +229,14 @@ func (t *trip[T]) renew() {
 func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 	c := t.cache
 	holds := make([]hold[T], len(due))
-	how := manner{exact: t.looked, given: make([]*reading, len(due))}
+	how := manner{exact: t.looked, given: make([]share, len(due))}
 	for i, f := range due {
 		f.wake = t.waits.wake()
 		heard := c.guards.listen(f.hold, f.wake).heard // the rest of it is read by those who wait
 		if heard != f.heard {
-			f.given = nil // it may be of before what was heard
+			f.given = share{} // it may be of before what was heard
 		}
-		how.given[i], f.given = f.given, nil
+		how.given[i], f.given = f.given, share{}
 		f.heard = heard
 		holds[i] = f.hold
 	}
