@@ -30,13 +30,28 @@ type clockSample struct {
 	asked bool      // it is Redis's, and not this machine's
 }
 
-func (s *clockSample) now() time.Time { return s.redis.Add(now().since(s.at)) }
+func (s *clockSample) time(at instant) time.Time { return s.redis.Add(at.since(s.at)) }
 
 // now returns Redis's time. It has Redis asked where the last sample is too old, and waits for the answer only if there
 // is no sample yet, and only until ctx ends.
 func (r *Redis) now(ctx context.Context) time.Time {
+	if s := r.sampled(ctx, now()); s != nil {
+		return s.time(now())
+	}
+	return time.Now()
+}
+
+// time is now as it was at an instant that is hardly over.
+func (r *Redis) time(ctx context.Context, at instant) time.Time {
+	if s := r.sampled(ctx, at); s != nil {
+		return s.time(at)
+	}
+	return time.Now().Add(-now().since(at))
+}
+
+func (r *Redis) sampled(ctx context.Context, at instant) *clockSample {
 	s := r.clock.sample.Load()
-	if s == nil || now() >= s.until {
+	if s == nil || at >= s.until {
 		sampled := r.sampleClock()
 		if s == nil {
 			select {
@@ -46,10 +61,7 @@ func (r *Redis) now(ctx context.Context) time.Time {
 			}
 		}
 	}
-	if s == nil {
-		return time.Now()
-	}
-	return s.now()
+	return s
 }
 
 // latest returns a time that Redis's clock hasn't reached, whichever process tells: each is off by half a round trip, which
@@ -61,7 +73,7 @@ func (r *Redis) latest() (time.Time, bool) {
 		return time.Time{}, false
 	}
 	drift := (now().since(s.at) + clockSampleEvery) / 1000
-	return s.now().Add(r.timeout + drift + clockSlack), true
+	return s.time(now()).Add(r.timeout + drift + clockSlack), true
 }
 
 // sampleClock begins to ask Redis for its time, unless that is under way, and returns a channel that is closed when the

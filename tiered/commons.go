@@ -48,8 +48,16 @@ func (c *commons) shareTraits(t *traits) *traits {
 	return &own
 }
 
+// knownBonds are the last item's, if these are the same; nil: they aren't.
+func (c *commons) knownBonds(b *bonds) *bonds {
+	if same := c.bonds.Load(); same != nil && (same == b || same.sameBonds(b)) {
+		return same
+	}
+	return nil
+}
+
 func (c *commons) shareBonds(b *bonds) *bonds {
-	if same := c.bonds.Load(); same != nil && same.sameBonds(b) {
+	if same := c.knownBonds(b); same != nil {
 		return same
 	}
 	c.bonds.Store(b)

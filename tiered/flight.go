@@ -16,6 +16,7 @@ type flight[T any] struct {
 	wake  chan struct{} // of the trip that waits, see guards.listen
 	offer offer[T]
 	given share // of a read that a glance has begun
+	apart bool  // the local tier had nothing for it, just before it began
 
 	// Under the guard's lock:
 	loading bool // the loader runs
@@ -39,6 +40,35 @@ const (
 // pilot is who loads: the call that began a flight, or those of a batch. It has no state, only an identity.
 type pilot struct {
 	_ byte // so that no two have one address
+}
+
+// fleet is room for the flights that a call begins, and for the guards of their keys: a batch has it allocated at once.
+type fleet[T any] struct {
+	pilot *pilot
+	start instant // 0: now
+	size  int     // how many flights may yet begin; 0: one
+	room  []berth[T]
+}
+
+type berth[T any] struct {
+	flight flight[T]
+	guard  guard[T]
+}
+
+// maxRoom is how many flights are allocated at once: what is left of one keeps what the others brought in memory.
+const maxRoom = 32
+
+func (fl *fleet[T]) berth() *berth[T] {
+	if len(fl.room) == 0 {
+		if fl.size <= 1 {
+			return new(berth[T])
+		}
+		fl.room = make([]berth[T], min(fl.size, maxRoom))
+	}
+	b := &fl.room[0]
+	fl.room = fl.room[1:]
+	fl.size--
+	return b
 }
 
 // land ends the flight for its callers.

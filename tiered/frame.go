@@ -138,6 +138,22 @@ func seal(b []byte) []byte {
 	return b
 }
 
+// times are those of the frame's record, where at is the instant of the time on Redis's clock.
+func (f *frame) times(at instant, onRedis time.Time) (created, freshUntil instant) {
+	age := max(0, onRedis.Sub(f.created))
+	return at.add(-age), at.add(f.freshFor - age)
+}
+
+// traits are those of the frame's record, which p is to refresh.
+func (f *frame) traits(p *Policy) traits {
+	t := traits{
+		absent: f.notFound, expired: f.expired, took: f.took, windows: f.windows,
+		marks: marks{f.era, f.count, f.tags},
+	}
+	t.drawEarly(p)
+	return t
+}
+
 // began is when the making of the value began: the load that brought it, or the Set.
 func (f *frame) began() time.Time { return f.created.Add(-f.took) }
 

@@ -21,6 +21,7 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	}
 	over := false
 	defer func() {
+		c.local.nursery.ring()
 		if !over { // a codec, Cost or Clone has panicked, or ended the goroutine
 			c.crashed(flights, recover())
 			rest = nil
@@ -28,8 +29,13 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	}()
 	outside := flights
 	for i, f := range flights {
-		if r := c.inside(f); r != nil {
-			renews = c.glimpsed(ctx, f, r, renews)
+		var r *record[T]
+		if !f.apart {
+			r = c.inside(f)
+		}
+		if r != nil {
+			renews = c.glimpsed(ctx, f, r, now(), renews)
+			c.land(f, r, nil)
 			if len(outside) == len(flights) {
 				outside = append([]*flight[T](nil), flights[:i]...)
 			}
@@ -47,16 +53,21 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	waits := true
 	for _, f := range outside {
 		waits = waits && f.given.reading != nil && f.given.arrives(ctx, late)
-		var r *record[T]
+		var it *item[T]
+		var at instant
 		if waits {
-			r = c.recognize(ctx, f)
+			c.local.nursery.waitForRoom(f.hash)
+			at = now()
+			it = c.recognize(ctx, f, at)
 		}
-		if r == nil {
+		if it == nil {
 			rest = append(rest, f)
 			continue
 		}
 		c.stats.remoteHits.Add(1)
-		renews = c.glimpsed(ctx, f, r, renews)
+		renews = c.glimpsed(ctx, f, &it.record, at, renews)
+		c.guards.deliver(f, it)
+		f.land(&it.record, nil)
 	}
 	over = true
 	return rest, renews
@@ -89,33 +100,38 @@ func (c *Cache[T]) inside(f *flight[T]) *record[T] {
 	return nil
 }
 
-// recognize makes a record of what was read and puts it into the local tier, if it can be served and nobody else has to be asked.
-func (c *Cache[T]) recognize(ctx context.Context, f *flight[T]) *record[T] {
-	fd := finding[T]{answer: f.given.answer()}
-	if fd.err != nil {
+// recognize makes an item of what was read, if it can be served at that instant and nobody else has to be asked.
+func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at instant) *item[T] {
+	a := f.given.answer()
+	data, _ := a.bytes()
+	if a.err != nil || !isFrame(data) {
 		return nil
 	}
-	data, _ := fd.bytes()
-	if !isFrame(data) || c.remote.decode(ctx, &fd, data, c.policy) != nil {
+	fr, err := c.remote.parse(data)
+	if err != nil {
 		return nil
 	}
-	b, ok := c.tags.bindKnown(&fd.record.marks)
-	if !ok || fd.use(&c.policy) < outdated || c.backlog.hidesAll() { // in this order: see tags.invalidate
+	it := &item[T]{key: f.key}
+	it.created, it.freshUntil = fr.times(at, c.remote.redis.time(ctx, at))
+	if !fr.notFound && c.remote.codec.Unmarshal(fr.payload, &it.value) != nil {
 		return nil
 	}
-	b.proof, b.stream = fd.proof, fd.stream
-	fd.bonds = &b
-	c.fill(f.hold, fd)
-	return fd.record
+	c.local.furnish(it, fr.traits(&c.policy), c.policy.localUntil(at, it.freshUntil))
+	b, ok := c.tags.bindKnown(&it.marks, at)
+	if !ok || it.use(&c.policy, at) < outdated || c.backlog.hidesAll() { // in this order: see tags.invalidate
+		return nil
+	}
+	b.proof, b.stream = a.proof, a.stream
+	c.local.tie(it, b)
+	return it
 }
 
-// glimpsed lands a flight with what was found, and adds its key to those whose values are to be replaced, if it is due.
-func (c *Cache[T]) glimpsed(ctx context.Context, f *flight[T], r *record[T], renews []hold[T]) []hold[T] {
-	if r.use(&c.policy, now()) < good {
+// glimpsed counts what was found, and adds its key to those whose values are to be replaced, if it is due.
+func (c *Cache[T]) glimpsed(ctx context.Context, f *flight[T], r *record[T], at instant, renews []hold[T]) []hold[T] {
+	if r.use(&c.policy, at) < good {
 		renews = append(renews, hold[T]{key: f.key, hash: f.hash})
+		c.serves(ctx, f.key, r, nil)
 	}
-	c.serves(ctx, f.key, r, nil)
-	c.land(f, r, nil)
 	return renews
 }
 

@@ -19,7 +19,7 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 		return it != nil
 	})
 	before := c.Stats().Unverified
-	f, _ := c.guards.join(t.Context(), "k", hash, asked, new(pilot))
+	f, _ := c.guards.join(t.Context(), "k", hash, asked, &fleet[string]{pilot: new(pilot)})
 	defer c.guards.leave(f)
 	it.proof.end()
 	if r := c.inside(f); r != nil {

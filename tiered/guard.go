@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // guard orders what this process does with one key: a value read or loaded before a write of the key must not be kept
@@ -40,6 +41,7 @@ type guards[T any] struct {
 type guardShard[T any] struct {
 	mu   sync.Mutex
 	keys map[string]*guard[T]
+	puts atomic.Uint64 // how often something was put into the local tier: what was put before it was counted is found there
 }
 
 func newGuards[T any](l *local[T]) *guards[T] {
@@ -66,8 +68,12 @@ func (s *guardShard[T]) hold(key string, hash uint64) hold[T] {
 		held = new(guard[T])
 		s.keys[key] = held
 	}
-	held.holds++
-	return hold[T]{key: key, hash: hash, guard: held, generation: held.generation, heard: held.heard}
+	return held.hold(key, hash)
+}
+
+func (g *guard[T]) hold(key string, hash uint64) hold[T] {
+	g.holds++
+	return hold[T]{key: key, hash: hash, guard: g, generation: g.generation, heard: g.heard}
 }
 
 func (g *guards[T]) release(h hold[T]) {
@@ -86,18 +92,28 @@ func (s *guardShard[T]) release(h hold[T]) {
 // join returns the flight to wait for, and whether it is a new one, which the caller must see to. A refresh doesn't
 // join a plain load, which may have begun before what the refresh is to see: it supersedes it. But a loader that asks
 // for its own key, on ctx, gets its own flight.
-func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpose, p *pilot) (f *flight[T], mine bool) {
+func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpose, fl *fleet[T]) (f *flight[T], mine bool) {
 	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if held := s.keys[key]; held != nil && held.flight != nil {
+	held := s.keys[key]
+	if held != nil && held.flight != nil {
 		if f := held.flight; f.why == refreshed || why != refreshed || f.pilot.within(ctx) {
 			return f, false
 		}
 		held.supersede()
 	}
-	f = &flight[T]{hold: s.hold(key, hash), why: why, pilot: p, start: now()}
-	f.guard.flight = f
+	b := fl.berth()
+	if held == nil {
+		held = &b.guard
+		s.keys[key] = held
+	}
+	f = &b.flight
+	f.hold, f.why, f.pilot, f.start = held.hold(key, hash), why, fl.pilot, fl.start
+	if f.start == 0 {
+		f.start = now()
+	}
+	held.flight = f
 	return f, true
 }
 
@@ -106,6 +122,10 @@ func (g *guards[T]) leave(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.leave(f)
+}
+
+func (s *guardShard[T]) leave(f *flight[T]) {
 	f.guard.forget(f.wake)
 	if f.guard.flight == f {
 		f.guard.flight = nil
@@ -185,7 +205,7 @@ func (g *guards[T]) unheard(f *flight[T]) bool {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return f.heard == f.guard.heard && f.generation == f.guard.generation
+	return f.isCurrent()
 }
 
 // load says that the flight's value is being loaded. leased: Redis will tell of one change that is the flight's own.
@@ -296,9 +316,26 @@ func (g *guards[T]) fill(h hold[T], it *item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h.generation == h.guard.generation && h.heard == h.guard.heard {
+	if h.isCurrent() {
 		g.put(h, it)
 	}
+}
+
+// deliver is fill for what a flight brings, and leave. The nursery is to be rung.
+func (g *guards[T]) deliver(f *flight[T], it *item[T]) {
+	s := g.shard(f.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.isCurrent() {
+		g.local.place(f.hash, it)
+		s.puts.Add(1)
+	}
+	s.leave(f)
+}
+
+// isCurrent is asked under the shard's lock.
+func (h *hold[T]) isCurrent() bool {
+	return h.generation == h.guard.generation && h.heard == h.guard.heard
 }
 
 // arrive is fill for what was loaded: what was read before is too old from now on.
@@ -348,5 +385,6 @@ func (g *guards[T]) put(h hold[T], it *item[T]) {
 		g.local.delete(h.key, h.hash)
 	} else {
 		g.local.set(h.hash, it)
+		g.shard(h.hash).puts.Add(1)
 	}
 }

@@ -93,7 +93,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	t.Helper()
 	l := &loading{began: make(chan struct{}), end: make(chan struct{}), done: make(chan struct{})}
 	p := new(pilot)
-	f, mine := c.guards.join(t.Context(), "k", c.hash("k"), asked, p)
+	f, mine := c.guards.join(t.Context(), "k", c.hash("k"), asked, &fleet[string]{pilot: p})
 	if !mine {
 		t.Fatal("there is a load already")
 	}

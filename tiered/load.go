@@ -38,8 +38,7 @@ func (c *Cache[T]) load(ctx context.Context, key string, hash uint64, load Loade
 	}
 	invalidated := c.tags.own.Load()
 	for {
-		p := new(pilot)
-		f, mine := c.guards.join(ctx, key, hash, why, p)
+		f, mine := c.guards.join(ctx, key, hash, why, &fleet[T]{pilot: new(pilot)})
 		late := !mine && f.landed()
 		switch {
 		case mine:

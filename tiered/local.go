@@ -154,27 +154,33 @@ func (l *local[T]) fallback(key string, hash uint64, p *Policy, t terms) *item[T
 }
 
 func (l *local[T]) find(key string, hash uint64, at instant, p *Policy, t terms) *item[T] {
+	it, _ := l.look(key, hash, at, p, t)
+	return it
+}
+
+// look returns the item that is served on the terms; in place of nil, whether there is another that may be of use.
+func (l *local[T]) look(key string, hash uint64, at instant, p *Policy, t terms) (it *item[T], other bool) {
 	count := &l.gets[hash>>58]
 	count.begun.Add(1)
 	if l.closed.Load() {
 		count.misses.Add(1)
-		return nil
+		return nil, false
 	}
 	settled := l.settled.Load()
-	var it *item[T]
 	if t == 0 {
 		it, _ = l.cache.Get(hash)
 	} else {
 		it = l.peek(hash)
 	}
 	if it == nil || !l.serves(it, key, at, p, t) {
+		other = l.isOfUse(it, at)
 		it = l.nursery.get(hash)
 		if it == nil && l.settled.Load() != settled {
 			it = l.peek(hash) // it went from the nursery to ristretto meanwhile
 		}
 		if it == nil || !l.serves(it, key, at, p, t) {
 			count.misses.Add(1)
-			return nil
+			return nil, other || l.isOfUse(it, at)
 		}
 	}
 	if t&asFallback != 0 {
@@ -182,7 +188,11 @@ func (l *local[T]) find(key string, hash uint64, at instant, p *Policy, t terms)
 	} else {
 		count.hits.Add(1)
 	}
-	return it
+	return it, false
+}
+
+func (l *local[T]) isOfUse(it *item[T], at instant) bool {
+	return it != nil && !it.isDead() && at < l.over(it)
 }
 
 // peek returns what ristretto has. What it hasn't isn't counted as asked for, which a Get would do: each miss looks more
@@ -282,18 +292,30 @@ func (l *local[T]) retain(p *Policy) {
 // waits.
 func (l *local[T]) newItem(key string, hash uint64, r *record[T], b bonds, until instant) *item[T] {
 	l.nursery.waitForRoom(hash)
-	if r.expired {
-		until = r.created // its time may be to come, but it is never fresh again
-	}
-	t := *r.traits
-	t.took, t.cost = 0, 1
-	if l.cost != nil && !r.absent {
-		t.cost = max(1, l.cost(r.value))
-	}
 	it := &item[T]{record: *r, bonds: &b, key: key}
+	l.furnish(it, *r.traits, until)
+	return it
+}
+
+// furnish gives a new item its traits.
+func (l *local[T]) furnish(it *item[T], t traits, until instant) {
+	if t.expired {
+		until = it.created // its time may be to come, but it is never fresh again
+	}
+	t.took, t.cost = 0, 1
+	if l.cost != nil && !t.absent {
+		t.cost = max(1, l.cost(it.value))
+	}
 	it.traits = l.commons.shareTraits(&t)
 	it.until.Store(int64(until))
-	return it
+}
+
+// tie gives a new item bonds that won't change before it is set.
+func (l *local[T]) tie(it *item[T], b bonds) {
+	if it.bonds = l.commons.knownBonds(&b); it.bonds == nil {
+		own := b
+		it.bonds = &own
+	}
 }
 
 // expired returns what the local tier has as a stale item; nil: nothing that could be a fallback.
@@ -312,6 +334,12 @@ func (l *local[T]) expired(key string, hash uint64) *item[T] {
 
 // set makes it what get returns for its key.
 func (l *local[T]) set(hash uint64, it *item[T]) {
+	l.place(hash, it)
+	l.nursery.ring()
+}
+
+// place is set for one of many items, after which the nursery is rung.
+func (l *local[T]) place(hash uint64, it *item[T]) {
 	it.bonds = l.commons.shareBonds(it.bonds)
 	l.nursery.add(hash, it)
 }

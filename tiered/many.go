@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"sync"
 )
 
@@ -101,11 +102,14 @@ type batch[K comparable, T any] struct {
 	load   func(context.Context, []K) (map[K]T, error)
 	values map[K]T      // found
 	seats  []seat[K, T] // one for each id that the local tier doesn't have
-	ids    map[string]K // by key
 	pilot  *pilot       // of the flights that the batch begins
 	turn   sync.Mutex   // callers wait for one call of load at a time
 
 	renewing []hold[T] // keys whose values were found, and are to be replaced
+	due      []K       // their ids
+
+	naming sync.Once
+	ids    map[string]K // by key
 }
 
 // seat is an id and the flight that its value comes with.
@@ -113,25 +117,30 @@ type seat[K comparable, T any] struct {
 	id     K
 	key    string
 	hash   uint64
-	flight *flight[T]
-	late   bool // the flight had landed
+	puts   uint64     // the shard's, if the local tier has nothing for the key
+	flight *flight[T] // nil: the id's loader asks for it itself
+	late   bool       // the flight had landed
 }
+
+// looksAgain is for a seat whose flight may offer what the local tier has.
+const looksAgain = math.MaxUint64
 
 // newBatch looks the ids up in the local tier.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
-	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), ids: make(map[string]K), pilot: new(pilot)}
+	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot)}
 	if c.life.isOver() {
 		return b, ErrClosed
 	}
-	seen := make(map[K]struct{})
 	at := now()
-	for _, id := range ids {
+	for i, id := range ids {
 		k := key(id)
 		hash := c.hash(k)
-		if it := c.local.get(k, hash, at, &c.policy); it != nil {
+		puts := c.guards.shard(hash).puts.Load()
+		it, other := c.local.look(k, hash, at, &c.policy, 0)
+		if it != nil {
 			if it.renews(&c.policy, at) {
 				c.serves(ctx, k, &it.record, nil)
-				b.ids[k] = id
+				b.due = append(b.due, id)
 				b.renewing = append(b.renewing, hold[T]{key: k, hash: hash})
 			}
 			if v, err := c.give(&it.record); err == nil {
@@ -142,13 +151,13 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if err := c.usable(k); err != nil {
 			return b, err
 		}
-		if _, twice := seen[id]; !twice {
-			seen[id] = struct{}{}
-			if _, other := b.ids[k]; !other {
-				b.ids[k] = id
-			}
-			b.seats = append(b.seats, seat[K, T]{id: id, key: k, hash: hash})
+		if other {
+			puts = looksAgain
 		}
+		if b.seats == nil {
+			b.seats = make([]seat[K, T], 0, len(ids)-i)
+		}
+		b.seats = append(b.seats, seat[K, T]{id: id, key: k, hash: hash, puts: puts})
 	}
 	return b, nil
 }
@@ -158,22 +167,23 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 	c := b.cache
 	invalidated := c.tags.own.Load()
-	var own []*flight[T]
-	waiting := b.seats[:0]
-	for _, s := range b.seats {
-		var mine bool
-		s.flight, mine = c.guards.join(ctx, s.key, s.hash, asked, b.pilot)
+	own := make([]*flight[T], 0, len(b.seats))
+	fl := fleet[T]{pilot: b.pilot, start: now(), size: len(b.seats)}
+	for i := range b.seats {
+		s := &b.seats[i]
+		f, mine := c.guards.join(ctx, s.key, s.hash, asked, &fl)
 		switch {
 		case mine:
-			own = append(own, s.flight)
-		case s.flight.pilot.within(ctx):
+			f.apart = c.guards.shard(s.hash).puts.Load() == s.puts
+			own = append(own, f)
+		case f.pilot.within(ctx):
 			firstErr = cmp.Or(firstErr, errOwnKey)
 			continue
-		case s.flight.pilot != b.pilot:
+		case f.pilot != b.pilot:
 			c.stats.collapsed.Add(1)
-			s.late = s.flight.landed()
+			s.late = f.landed()
 		}
-		waiting = append(waiting, s)
+		s.flight = f
 	}
 	if len(own) > 0 {
 		rest, renews := c.glance(ctx, own)
@@ -184,7 +194,11 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 			c.renew(ctx, renews, b.loadClaims)
 		}
 	}
-	for _, s := range waiting {
+	for i := range b.seats {
+		s := &b.seats[i]
+		if s.flight == nil {
+			continue
+		}
 		r, offered, err := c.await(ctx, s.flight, asked)
 		switch {
 		case r == nil && (s.late || s.flight.why == refreshed) && ctx.Err() == nil:
@@ -206,6 +220,7 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 
 // loadClaims loads what the batch is to load. Ids of one key have one value: the first stands for them.
 func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*claim[T]) error {
+	b.naming.Do(b.name)
 	ids := make([]K, len(claims))
 	for i, cl := range claims {
 		ids[i] = b.ids[cl.flight.key]
@@ -224,6 +239,17 @@ func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*claim[T]) error 
 		}
 	}
 	return err
+}
+
+// name sees to it that the ids that may have to be loaded are found by their keys.
+func (b *batch[K, T]) name() {
+	b.ids = make(map[string]K, len(b.seats)+len(b.due))
+	for i := len(b.due) - 1; i >= 0; i-- {
+		b.ids[b.renewing[i].key] = b.due[i]
+	}
+	for i := len(b.seats) - 1; i >= 0; i-- { // so that the first of a key is the one that stays
+		b.ids[b.seats[i].key] = b.seats[i].id
+	}
 }
 
 func (b *batch[K, T]) loadInTurn(ctx context.Context, ids []K) (map[K]T, error) {

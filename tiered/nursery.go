@@ -74,11 +74,20 @@ func (n *nursery[T]) waitForRoom(hash uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !s.closed && len(s.items) >= nurseryShardMax {
+		n.ring() // who has filled it may be about to, and wait here
 		s.room.Wait()
 	}
 }
 
-// add takes a new item in and hands it to ristretto.
+// ring is for whoever has added items.
+func (n *nursery[T]) ring() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// add takes a new item in and hands it to ristretto. The nursery isn't emptied before it is rung.
 func (n *nursery[T]) add(hash uint64, it *item[T]) {
 	s := n.shard(hash)
 	s.mu.Lock()
@@ -98,10 +107,6 @@ func (n *nursery[T]) add(hash uint64, it *item[T]) {
 	}
 	y.round = n.round.Load() // once it is queued: a Wait of this round comes behind it
 	s.items[hash] = y
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
 }
 
 func (n *nursery[T]) remove(key string, hash uint64) {

@@ -93,13 +93,13 @@ func (r *record[T]) use(p *Policy, at instant) use {
 
 // drawEarly draws by how much the record is refreshed before its time: XFetch's delta * beta * -ln(rand()) with beta 1
 // ("Optimal Probabilistic Cache Stampede Prevention", VLDB 2015, section 3), and the policy's jitter.
-func (r *record[T]) drawEarly(p *Policy) {
+func (t *traits) drawEarly(p *Policy) {
 	after := p.RefreshAfter
-	if r.windows != nil {
-		after = r.windows.refreshAfter
+	if t.windows != nil {
+		after = t.windows.refreshAfter
 	}
 	if after > 0 {
-		r.early = time.Duration(rand.ExpFloat64()*float64(r.took)) + after - p.jittered(after)
+		t.early = time.Duration(rand.ExpFloat64()*float64(t.took)) + after - p.jittered(after)
 	}
 }
 

@@ -28,10 +28,10 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 	default:
 		return
 	}
-	p := new(pilot)
+	fl := fleet[T]{pilot: new(pilot), size: len(keys)}
 	var own []*flight[T]
 	for _, k := range keys {
-		if f, mine := c.guards.join(ctx, k.key, k.hash, renewal, p); mine {
+		if f, mine := c.guards.join(ctx, k.key, k.hash, renewal, &fl); mine {
 			own = append(own, f)
 		}
 	}
@@ -44,7 +44,7 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 		f.began = began
 	}
 	c.stats.refreshes.Add(uint64(len(own)))
-	c.takeOff(ctx, p, own, load)
+	c.takeOff(ctx, fl.pilot, own, load)
 }
 
 // complaints are about loads in the background, which fail without anybody else hearing of it.

@@ -1,12 +1,12 @@
 package tiered
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/redis/go-redis/v9"
@@ -121,8 +121,17 @@ func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 		return
 	}
 	keys := make([]string, len(flights))
+	n := 0
+	for _, f := range flights {
+		n += len(m.space) + len(f.key)
+	}
+	var all strings.Builder // one string, of which each key is a part
+	all.Grow(n)
 	for i, f := range flights {
-		keys[i] = m.key(f.hold)
+		from := all.Len()
+		all.WriteString(m.space)
+		all.WriteString(f.key)
+		keys[i] = all.String()[from:]
 	}
 	for i, s := range m.redis.readAll(ctx, keys, m.stats) {
 		flights[i].given = s
@@ -165,18 +174,15 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 	f.vacant = len(b) == 0 // nothing to be missed
 	if isFrame(b) || isLease(b) {
 		f.vacant = true
-		fr, err := parseFrame(b)
-		if err != nil || fr.codec != m.codec.Name() {
+		fr, err := m.parse(b)
+		if err != nil {
 			f.seen = seen{there: true, bytes: string(b)}
-			return cmp.Or(err, errForeignCodec)
+			return err
 		}
 		f.seen = seen{there: true, bytes: unsafe.String(&b[0], frameHead), head: true} // nobody changes the head
-		age := max(0, m.redis.now(ctx).Sub(fr.created))
-		r.created, r.freshUntil = read.add(-age), read.add(fr.freshFor-age)
-		r.expired, r.absent, payload = fr.expired, fr.notFound, fr.payload
-		r.took, r.windows = fr.took, fr.windows
-		r.marks = marks{fr.era, fr.count, fr.tags}
-		r.drawEarly(&p)
+		r.created, r.freshUntil = fr.times(read, m.redis.time(ctx, read))
+		*r.traits = fr.traits(&p)
+		payload = fr.payload
 	} else {
 		f.seen = seen{there: true, bytes: string(b)}
 	}
@@ -187,6 +193,15 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 	}
 	f.record, f.vacant = r, false
 	return nil
+}
+
+// parse reads a frame whose payload is for the cache's codec.
+func (m *remote[T]) parse(b []byte) (frame, error) {
+	fr, err := parseFrame(b)
+	if err == nil && fr.codec != m.codec.Name() {
+		err = errForeignCodec
+	}
+	return fr, err
 }
 
 var errForeignCodec = errors.New("the frame has another codec's value")

@@ -96,10 +96,11 @@ func (t *tags) bind(ctx context.Context, all []*marks) (bound []*bonds, errs []e
 	return bound, errs
 }
 
-// bindKnown is bind for one record, where it takes no word to the ledger; false: it does, or the record was invalidated.
-func (t *tags) bindKnown(m *marks) (b bonds, ok bool) {
+// bindKnown is bind for one record at an instant, where it takes no word to the ledger; false: it does, or the record was
+// invalidated.
+func (t *tags) bindKnown(m *marks, at instant) (b bonds, ok bool) {
 	e := t.era.Load()
-	if e == nil || e.id != m.era || !e.proof.Load().holds(now()) {
+	if e == nil || e.id != m.era || !e.proof.Load().holds(at) {
 		return b, false
 	}
 	b.era = e
