@@ -9,6 +9,26 @@ import (
 // trip, whose goroutine and context cost more than the read. A glance waits for nothing but its one read, and for that no longer than the
 // caller would: whatever else it takes is left to the trip, and so is a read that isn't done.
 
+// glance is one of them.
+type glance[T any] struct {
+	cache  *Cache[T]
+	ctx    context.Context
+	found  []sighting[T] // in Redis, and not landed yet
+	since  instant       // when the first of them was recognized
+	one    [1]sighting[T]
+	rest   []*flight[T] // for the trip
+	renews []hold[T]    // keys whose values are to be replaced
+}
+
+type sighting[T any] struct {
+	flight *flight[T]
+	item   *item[T]
+}
+
+// landEvery is for how long what is found is gathered before it is landed: ristretto and the nursery, whose goroutines each
+// item wakes, have less work with many at once. Who waits for the first doesn't wait for all if they take long to decode.
+const landEvery = time.Millisecond
+
 // glance lands what the tiers have, and returns the other flights, which may have a read begun that the trip goes on with,
 // and the keys whose values are to be replaced.
 func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*flight[T], renews []hold[T]) {
@@ -19,58 +39,108 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	if !c.glances(flights) {
 		return append(rest, flights...), nil
 	}
+	g := glance[T]{cache: c, ctx: ctx}
 	over := false
 	defer func() {
-		c.local.nursery.ring()
 		if !over { // a codec, Cost or Clone has panicked, or ended the goroutine
-			c.crashed(flights, recover())
+			thrown := recover()
+			g.land()
+			c.crashed(flights, thrown)
 			rest = nil
 		}
 	}()
-	outside := flights
+	outside := g.lookInside(flights)
+	c.remote.begin(ctx, outside)
+	g.lookOutside(outside)
+	g.land()
+	over = true
+	return g.rest, g.renews
+}
+
+// lookInside lands what the local tier has, and returns the other flights.
+func (g *glance[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
+	outside = flights
 	for i, f := range flights {
 		var r *record[T]
 		if !f.apart {
-			r = c.inside(f)
+			r = g.cache.inside(f)
 		}
-		if r != nil {
-			renews = c.glimpsed(ctx, f, r, now(), renews)
-			c.land(f, r, nil)
+		switch {
+		case r != nil:
 			if len(outside) == len(flights) {
 				outside = append([]*flight[T](nil), flights[:i]...)
 			}
-		} else if len(outside) < len(flights) {
+			g.serve(f, r, now())
+			g.cache.land(f, r, nil)
+		case len(outside) < len(flights):
 			outside = append(outside, f)
 		}
 	}
-	c.remote.begin(ctx, outside)
+	return outside
+}
+
+// lookOutside waits for what was begun to be read.
+func (g *glance[T]) lookOutside(flights []*flight[T]) {
+	c := g.cache
 	var late <-chan time.Time
 	if soft := c.policy.SoftTimeout; soft > 0 {
 		timer := time.NewTimer(soft)
 		defer timer.Stop()
 		late = timer.C
 	}
+	g.found = g.one[:0]
+	if len(flights) > 1 {
+		g.found = make([]sighting[T], 0, len(flights))
+	}
 	waits := true
-	for _, f := range outside {
-		waits = waits && f.given.reading != nil && f.given.arrives(ctx, late)
-		var it *item[T]
-		var at instant
-		if waits {
-			c.local.nursery.waitForRoom(f.hash)
-			at = now()
-			it = c.recognize(ctx, f, at)
+	for _, f := range flights {
+		rd := f.given.reading
+		if waits = waits && rd != nil; waits && !rd.taken {
+			g.land() // what is there doesn't wait for another server
+			waits = rd.arrives(g.ctx, late)
 		}
+		if !waits {
+			g.rest = append(g.rest, f)
+			continue
+		}
+		c.local.nursery.waitForRoom(f.hash)
+		at := now()
+		it := c.recognize(g.ctx, f, at)
 		if it == nil {
-			rest = append(rest, f)
+			g.rest = append(g.rest, f)
 			continue
 		}
 		c.stats.remoteHits.Add(1)
-		renews = c.glimpsed(ctx, f, &it.record, at, renews)
-		c.guards.deliver(f, it)
-		f.land(&it.record, nil)
+		g.serve(f, &it.record, at)
+		if len(g.found) == 0 {
+			g.since = at
+		}
+		if g.found = append(g.found, sighting[T]{f, it}); at.since(g.since) >= landEvery {
+			g.land()
+		}
 	}
-	over = true
-	return rest, renews
+}
+
+// land lands what was found.
+func (g *glance[T]) land() {
+	if len(g.found) == 0 {
+		return
+	}
+	defer g.cache.local.nursery.ring()
+	for len(g.found) > 0 {
+		s := g.found[0]
+		g.found = g.found[1:]
+		g.cache.guards.deliver(s.flight, s.item)
+		s.flight.land(&s.item.record, nil)
+	}
+}
+
+// serve counts what was found, and adds its key to those whose values are to be replaced, if it is due.
+func (g *glance[T]) serve(f *flight[T], r *record[T], at instant) {
+	if r.use(&g.cache.policy, at) < good {
+		g.renews = append(g.renews, hold[T]{key: f.key, hash: f.hash})
+		g.cache.serves(g.ctx, f.key, r, nil)
+	}
 }
 
 // glances answers whether a glance can be of use, and needs no other word to Redis.
@@ -124,15 +194,6 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at instant) *ite
 	b.proof, b.stream = a.proof, a.stream
 	c.local.tie(it, b)
 	return it
-}
-
-// glimpsed counts what was found, and adds its key to those whose values are to be replaced, if it is due.
-func (c *Cache[T]) glimpsed(ctx context.Context, f *flight[T], r *record[T], at instant, renews []hold[T]) []hold[T] {
-	if r.use(&c.policy, at) < good {
-		renews = append(renews, hold[T]{key: f.key, hash: f.hash})
-		c.serves(ctx, f.key, r, nil)
-	}
-	return renews
 }
 
 // crashed ends the flights as a trip would.
