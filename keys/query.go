@@ -18,17 +18,22 @@ type param struct {
 // url.ParseQuery isn't used because it drops what it can't parse: a handler that parses differently would see parameters
 // that aren't in the key. Empty parts ("a&&b") do go, as everywhere.
 func appendQuery(b []byte, raw string) []byte {
-	var space [16]param
+	var space [8]param
 	params := space[:0]
+	sorted := true
 	for raw != "" {
 		var part string
 		part, raw, _ = strings.Cut(raw, "&")
-		if part != "" {
-			params = append(params, parseParam(part))
+		if part == "" {
+			continue
 		}
+		p := parseParam(part)
+		sorted = sorted && (len(params) == 0 || compareParams(params[len(params)-1], p) <= 0)
+		params = append(params, p)
 	}
-	// Stable, for the order of a name's values has a meaning.
-	slices.SortStableFunc(params, compareParams)
+	if !sorted { // stable, for the order of a name's values has a meaning
+		slices.SortStableFunc(params, compareParams)
+	}
 	for i, p := range params {
 		if i > 0 {
 			b = append(b, '&')
@@ -51,10 +56,14 @@ func compareParams(p, q param) int {
 }
 
 func parseParam(part string) param {
-	rawName, rawValue, hasValue := strings.Cut(part, "=")
-	if isPlain(rawName) && isPlain(rawValue) {
-		return param{name: rawName, text: part}
+	n := plainLen(part)
+	if n == len(part) {
+		return param{name: part, text: part}
 	}
+	if part[n] == '=' && plainLen(part[n+1:]) == len(part)-n-1 {
+		return param{name: part[:n], text: part}
+	}
+	rawName, rawValue, hasValue := strings.Cut(part, "=")
 	if strings.IndexByte(part, ';') >= 0 {
 		return brokenParam(part)
 	}
@@ -77,14 +86,23 @@ func brokenParam(part string) param {
 	return param{name: part, text: "!" + url.QueryEscape(part), broken: true}
 }
 
-// isPlain says that s needs no escaping, and thus no decoding.
-func isPlain(s string) bool {
+// plainLen is the length of what s begins with that needs no escaping, and thus no decoding.
+func plainLen(s string) int {
 	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
-		default:
-			return false
+		if !plain[s[i]] {
+			return i
 		}
 	}
-	return true
+	return len(s)
 }
+
+// plain are the bytes that stand for themselves in a path, a query and a host: RFC 3986's unreserved ones.
+var plain = func() (table [256]bool) {
+	for c := range table {
+		switch c := byte(c); {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
+			table[c] = true
+		}
+	}
+	return table
+}()

@@ -3,7 +3,6 @@ package keys
 import (
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // Request returns the key of a request, without its host:
@@ -53,15 +52,28 @@ func path(u *url.URL) string {
 	if u.Opaque != "" {
 		return "|" + url.QueryEscape(u.Opaque)
 	}
+	if u.RawPath == "" && isPlainPath(u.Path) {
+		return u.Path
+	}
 	if p := u.EscapedPath(); p != "" {
 		return p
 	}
 	return "/"
 }
 
+// isPlainPath answers whether a path is its own escaped form. Most are, and this is done for each request.
+func isPlainPath(s string) bool {
+	for i := range len(s) {
+		if !plain[s[i]] && s[i] != '/' {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // appendMethod puts a method in lower case. Methods are case-sensitive: the letters of "get" are escaped, for it isn't "GET".
 func appendMethod(b []byte, method string) []byte {
-	if method == "" {
+	if method == "" || method == http.MethodGet {
 		return append(b, "get"...)
 	}
 	for i := range len(method) {
@@ -79,17 +91,30 @@ func appendMethod(b []byte, method string) []byte {
 
 // appendHost leaves what hosts and ports are made of, and escapes the rest: a '/' or '|' always ends the host.
 func appendHost(b []byte, host string) []byte {
-	for i := range len(host) {
+	n := 0
+	for n < len(host) && isHost(host[n]) {
+		n++
+	}
+	b = append(b, host[:n]...) // mostly that is all
+	for i := n; i < len(host); i++ {
 		switch c := host[i]; {
 		case 'A' <= c && c <= 'Z':
 			b = append(b, c+'a'-'A')
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._:[]", c) >= 0:
+		case isHost(c):
 			b = append(b, c)
 		default:
 			b = appendEscaped(b, c)
 		}
 	}
 	return b
+}
+
+func isHost(c byte) bool {
+	switch c {
+	case '-', '.', '_', ':', '[', ']':
+		return true
+	}
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
 }
 
 func appendEscaped(b []byte, c byte) []byte {
