@@ -40,7 +40,7 @@ func (x *exchange) Detach() httpcache.Exchange {
 		ctx.Response.Header.DisableNormalizing()
 	}
 	// Its own context: values in this request's may refer to its Ctx. The handlers around the cache make them anew.
-	r := x.r.WithContext(context.Background())
+	r := x.Request().WithContext(context.Background())
 	return &behind{middleware: x.middleware, r: r, ctx: ctx, app: app.Server().Handler}
 }
 

@@ -19,12 +19,12 @@ import (
 type exchange struct {
 	*middleware
 	c      fiber.Ctx
-	r      *http.Request
-	behind bool  // nobody waits for the answer
-	err    error // of the handlers after the cache
-	kept   bool  // others than Answer have seen the request
+	r      *http.Request // nil: not yet
+	behind bool          // nobody waits for the answer
+	err    error         // of the handlers after the cache
+	kept   bool          // others than Answer have seen the request
 
-	// What r is made of:
+	// What r or a glimpse of it is made of:
 	request http.Request
 	url     url.URL
 	fields  http.Header
@@ -41,11 +41,25 @@ func (x *exchange) release() {
 	}
 	clear(x.fields)
 	clear(x.lines)
-	*x = exchange{fields: x.fields, lines: x.lines}
+	*x = exchange{fields: x.fields, lines: x.lines[:0]}
 	exchanges.Put(x)
 }
 
-func (x *exchange) Request() *http.Request { return x.r }
+// Request returns what read made, which fails only where there is no glimpse.
+func (x *exchange) Request() *http.Request {
+	if x.r == nil {
+		_ = x.read()
+	}
+	return x.r
+}
+
+// Glimpse returns a request that refers to Fiber's own memory.
+func (x *exchange) Glimpse() (*http.Request, context.Context) {
+	if x.r != nil {
+		return nil, nil
+	}
+	return &x.request, x.c.Context()
+}
 
 func (x *exchange) Serve(reply *httpcache.Reply) {
 	out := x.c.Response()

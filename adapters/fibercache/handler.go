@@ -19,8 +19,10 @@ func (m *middleware) handle(c fiber.Ctx) error {
 	}
 	x := exchanges.Get().(*exchange)
 	x.middleware, x.c = m, c
-	if err := x.read(); err != nil {
-		return c.Next() // net/http would have refused it, or taken it for another
+	if !x.glimpse() {
+		if err := x.read(); err != nil {
+			return c.Next() // net/http would have refused it, or taken it for another
+		}
 	}
 	m.cache.Answer(x)
 	err := x.err

@@ -14,26 +14,30 @@ import (
 
 // readHeader copies a request's header fields.
 func (x *exchange) readHeader(in *fasthttp.RequestHeader, text *strings.Builder) {
-	if x.fields == nil {
-		x.fields = make(http.Header, in.Len())
-	}
+	clear(x.fields) // of a glimpse
 	x.lines = slices.Grow(x.lines[:0], in.Len())
-	h := x.fields
 	for name, value := range in.All() {
 		begin := text.Len()
 		text.Write(name)
 		text.Write(value)
 		line := text.String()[begin:]
-		key := http.CanonicalHeaderKey(line[:len(name)])
-		if h[key] != nil {
-			h[key] = append(h[key], line[len(name):])
-			continue
-		}
-		x.lines = append(x.lines, line[len(name):])
-		n := len(x.lines)
-		h[key] = x.lines[n-1 : n : n]
+		x.add(http.CanonicalHeaderKey(line[:len(name)]), line[len(name):])
 	}
-	delete(h, "Host") // as in net/http
+	delete(x.fields, "Host") // as in net/http
+}
+
+// add adds a line of a field.
+func (x *exchange) add(key, value string) {
+	if lines := x.fields[key]; lines != nil {
+		x.fields[key] = append(lines, value)
+		return
+	}
+	if x.fields == nil {
+		x.fields = make(http.Header)
+	}
+	x.lines = append(x.lines, value)
+	n := len(x.lines)
+	x.fields[key] = x.lines[n-1 : n : n]
 }
 
 // responseHeader copies a response's header fields, without a length, which fasthttp sets by the body.

@@ -6,11 +6,41 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
 var errPath = errors.New("fibercache: the path has several spellings")
+
+// glimpse makes of the Ctx's request what most hits need of it, without a copy of anything. If the target needs a closer look it
+// answers false.
+func (x *exchange) glimpse() bool {
+	in := x.c.Request()
+	uri := in.URI() // with what middleware made of the path
+	path, query := view(uri.PathOriginal()), view(uri.QueryString())
+	if !plain(path) || hasControl(query) {
+		return false
+	}
+	x.url = url.URL{Path: path, RawQuery: query}
+	if x.c.Scheme() == "https" { // of the connection, or as a trusted proxy says
+		x.url.Scheme = "https"
+	}
+	x.request.Method, x.request.URL, x.request.Host = x.c.Method(), &x.url, x.c.Host()
+	x.request.ContentLength = contentLength(in)
+	for name, value := range in.Header.All() {
+		if key := httpcache.Heeded(view(name)); key != "" {
+			x.add(key, view(value))
+		}
+	}
+	x.request.Header = x.fields
+	return true
+}
+
+// view is b as a string, until somebody changes b.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // read makes of the Ctx's request what net/http would have made of it, without the body. All strings are copies, into
 // few pieces of memory: this is done for each hit.

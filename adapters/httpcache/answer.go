@@ -3,6 +3,7 @@ package httpcache
 import (
 	"maps"
 	"net/http"
+	"sync"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
@@ -10,15 +11,18 @@ import (
 // Answer answers one exchange: from the store, or by running the handler. It returns when the answer is complete, and
 // panics if the handler does.
 func (c *Cache) Answer(x Exchange) {
-	r := x.Request()
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	q := c.inquire(x)
+	if q.r.Method != http.MethodGet && q.r.Method != http.MethodHead {
 		c.stats.bypassed.Add(1)
-		c.change(x, r)
+		c.change(x, q.request())
 		return
 	}
-	d := rfc9111.ParseDirectives(r.Header)
+	d := rfc9111.NoDirectives
+	if !q.plain {
+		d = rfc9111.ParseDirectives(q.r.Header)
+	}
 	// A body has no meaning in a GET (RFC 9110 §9.3.1), but handlers may read it all the same.
-	if rfc9111.Passes(r.Header) || r.ContentLength != 0 {
+	if q.r.ContentLength != 0 || !q.plain && rfc9111.Passes(q.r.Header) {
 		c.bypass(x, rfc9111.ForBypass)
 		return
 	}
@@ -26,55 +30,64 @@ func (c *Cache) Answer(x Exchange) {
 		c.bypass(x, rfc9111.ForRequest)
 		return
 	}
-	r = c.normalised(r)
-	primary, private := c.primary(r)
-	if primary == "" {
+	q.r = c.normalised(q.r)
+	var p place
+	if p.primary, p.private = c.primary(q.r); p.primary == "" {
 		c.bypass(x, rfc9111.ForBypass)
 		return
 	}
-	if r.Context().Value(leading{c}) == primary {
+	if q.ctx.Value(leading{c}) == p.primary {
 		x.Run(new(Recording)) // the same cache, twice around one handler: the outer one records
 		return
 	}
-	p := c.find(place{primary: primary, key: primary, private: private}, r)
-	if ranged(r) && (p.found == nil || p.decide(d) != rfc9111.Serve) {
-		if part, ok := c.findPart(p, r); ok && part.decide(d) == rfc9111.Serve {
+	c.find(&p, &q)
+	if !q.plain && ranged(q.r) && (p.found == nil || p.decide(d) != rfc9111.Serve) {
+		if part, ok := c.findPart(p, &q); ok && part.decide(d) == rfc9111.Serve {
 			p = part
 		}
 	}
 	if p.found == nil {
-		c.ask(x, r, p, d, false)
+		c.ask(&q, &p, d, false)
 		return
 	}
 	switch p.decide(d) {
 	case rfc9111.Serve:
-		c.hit(x, r, p)
+		c.hit(&q, &p)
 	case rfc9111.ServeAndRefresh:
-		c.hit(x, r, p)
-		if r.Method == http.MethodGet { // what a handler answers to HEAD can't be stored
+		c.hit(&q, &p)
+		if q.r.Method == http.MethodGet { // what a handler answers to HEAD can't be stored
 			c.renew(x, p)
 		}
 	case rfc9111.Validate:
-		c.ask(x, r, p, d, false)
+		c.ask(&q, &p, d, false)
 	case rfc9111.ValidateOrStale:
-		c.ask(x, r, p, d, true)
+		c.ask(&q, &p, d, true)
 	}
 }
 
 // hit answers with what was found.
-func (c *Cache) hit(x Exchange, r *http.Request, p place) {
+func (c *Cache) hit(q *inquiry, p *place) {
 	c.stats.hits.Add(1)
-	x.Serve(c.reply(r, p.found, p.age, rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.found.Lifetime - p.age}))
+	reply := replies.Get().(*Reply)
+	reply.stored, reply.age = p.found, p.age
+	reply.status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.found.Lifetime - p.age}
+	c.shape(reply, q.r, q.plain)
+	q.x.Serve(reply)
+	*reply = Reply{}
+	replies.Put(reply) // where Serve panics it may still be of use
 }
 
+var replies = sync.Pool{New: func() any { return new(Reply) }}
+
 // ask has the handler answer, for what is stored isn't there or can't be used as it is. stale: if the handler fails, it can.
-func (c *Cache) ask(x Exchange, r *http.Request, p place, d rfc9111.Directives, stale bool) {
+func (c *Cache) ask(q *inquiry, p *place, d rfc9111.Directives, stale bool) {
+	x, r := q.x, q.request()
 	if d.OnlyIfCached { // RFC 9111 §5.2.1.7
 		c.stats.misses.Add(1)
 		x.Serve(c.gatewayTimeout(r))
 		return
 	}
-	w := &want{place: p, at: p.key, request: r, directives: d, stale: stale, why: rfc9111.ForMiss}
+	w := &want{place: *p, at: p.key, request: r, directives: d, stale: stale, why: rfc9111.ForMiss}
 	switch left := p.left(); {
 	case p.found != nil && left > 0:
 		w.why, w.reload = rfc9111.ForRequest, true

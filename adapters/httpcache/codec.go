@@ -23,9 +23,11 @@ func (c responseCodec) Unmarshal(data []byte, v any) error {
 	if err := c.Codec.Unmarshal(data, v); err != nil {
 		return err
 	}
-	if r, ok := v.(**response); !ok || !(*r).usable() {
+	r, ok := v.(**response)
+	if !ok || !(*r).usable() {
 		return errNoResponse
 	}
+	(*r).prepare()
 	return nil
 }
 

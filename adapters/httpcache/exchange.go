@@ -1,6 +1,11 @@
 package httpcache
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+)
 
 // Exchange is one request with the way to answer it, as a server's adapter gives it to [Cache.Answer]. Its methods are
 // called in the goroutine that called Answer.
@@ -10,8 +15,8 @@ type Exchange interface {
 	// isn't read.
 	Request() *http.Request
 
-	// Serve answers with what was stored. It is called at most once, and after that nothing is. It may be called after
-	// a Run that was held.
+	// Serve answers with what was stored, and doesn't keep the Reply. It is called at most once, and after that nothing is. It
+	// may be called after a Run that was held.
 	Serve(*Reply)
 
 	// Run runs the handler on the request with the Recording's Edits, answers with what that makes, and shows it to the
@@ -26,6 +31,19 @@ type Exchange interface {
 	// goroutine, and sends nothing to anybody; or nil, if the server can't do that. Serve isn't called on it.
 	Detach() Exchange
 }
+
+// Glimpser is an Exchange whose Request has to be made first, where most hits need little of it.
+type Glimpser interface {
+	Exchange
+
+	// Glimpse returns the request like Request, and before it, but without the header fields that aren't [Heeded], and with the
+	// context beside it. Strings out of it, except for the method, are only good until Request, Run or Detach is called, or
+	// Answer returns. nil: there is no such thing.
+	Glimpse() (*http.Request, context.Context)
+}
+
+// Heeded answers whether a Glimpse has the field, and returns its canonical name; else "". The name may be in any case.
+func Heeded(name string) (canonical string) { return rfc9111.Heeded(name) }
 
 // Edit is a change of a request's header for the handler.
 type Edit struct {

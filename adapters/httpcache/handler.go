@@ -3,15 +3,22 @@ package httpcache
 import (
 	"maps"
 	"net/http"
+	"sync"
 )
 
 // Handler returns a handler that answers for next as far as the cache can. Any number of handlers may share a cache, if
 // no two of them answer differently under one key.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.Answer(&exchange{w: w, r: r, next: next})
+		x := exchanges.Get().(*exchange)
+		x.w, x.r, x.next = w, r, next
+		c.Answer(x)
+		*x = exchange{}
+		exchanges.Put(x)
 	})
 }
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 // exchange is the Exchange of net/http.
 type exchange struct {
@@ -25,7 +32,7 @@ func (x *exchange) Request() *http.Request { return x.r }
 func (x *exchange) Serve(reply *Reply) {
 	h := x.w.Header()
 	values := make([]string, 0, reply.Len())
-	last := ""
+	last, typed := "", false
 	for name, value := range reply.Fields() {
 		if name == last {
 			h[name] = append(h[name], value)
@@ -34,9 +41,9 @@ func (x *exchange) Serve(reply *Reply) {
 		values = append(values, value)
 		n := len(values)
 		h[name] = values[n-1 : n : n]
-		last = name
+		last, typed = name, typed || name == "Content-Type"
 	}
-	if _, ok := h["Content-Type"]; !ok {
+	if _, ok := h["Content-Type"]; !typed && !ok {
 		h["Content-Type"] = nil // net/http doesn't guess: what it would have guessed is stored
 	}
 	x.w.WriteHeader(reply.Status)

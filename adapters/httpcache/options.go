@@ -83,6 +83,8 @@ type Options struct {
 	// MaxCost is the local tier's capacity in bytes. A response counts with its header fields, its body and 512 bytes
 	// for the rest; its key, of which no more than about 1 KiB is kept, doesn't count. 0: 64 MiB.
 	MaxCost int64
+
+	glimpses bool // the key needs no more of a request than a glimpse has
 }
 
 // validated returns o with the defaults filled in. The Name is for tiered.New to judge.
@@ -148,6 +150,7 @@ func (o Options) validatedKey() (Options, error) {
 		return o, fmt.Errorf("httpcache: Options.Key is set with IgnoreQuery or KeyHeaders: want one or the other")
 	}
 	if o.Key == nil {
+		o.glimpses = o.User == nil && len(o.KeyHeaders)+len(o.Encodings) == 0
 		o.Key = keyMaker(o.IgnoreQuery, o.KeyHeaders)
 	}
 	return o, nil

@@ -25,34 +25,34 @@ type place struct {
 }
 
 // find looks for what is stored for a request, at a place that has only a primary key as yet.
-func (c *Cache) find(p place, r *http.Request) place {
-	ctx := r.Context()
-	e, err := c.store.Lookup(ctx, p.primary)
+func (c *Cache) find(p *place, q *inquiry) {
+	p.key = p.primary
+	e, err := c.store.Lookup(q.ctx, p.primary)
 	switch {
 	case err != nil:
 		p.refused = e.State == tiered.NotFound
-		return p
+		return
 	case e.Value.Index == nil:
 		if e.Value.Size == 0 { // else somebody put it there
-			p.take(e, r)
+			p.take(&e, q)
 		}
-		return p
+		return
 	}
+	r := q.request()
 	p.index, p.old = e.Value.Index, e.Age > indexTTL/2
 	for i, names := range p.index.Specs {
 		key := p.index.variant(p.primary, names, r.Header)
 		if i == 0 {
 			p.key, p.names = key, names
 		}
-		if e, err := c.store.Lookup(ctx, key); err == nil && p.selects(e.Value, r) && p.take(e, r) {
+		if e, err := c.store.Lookup(q.ctx, key); err == nil && p.selects(e.Value, r) && p.take(&e, q) {
 			p.key, p.names = key, names
-			return p
+			return
 		} else if i == 0 {
 			p.refused = e.State == tiered.NotFound
 		}
 	}
-	c.findLanguage(&p, r)
-	return p
+	c.findLanguage(p, q)
 }
 
 // selects answers whether what is in a place of the index is a response for such a request.
@@ -65,8 +65,8 @@ func (p *place) selects(v *response, r *http.Request) bool {
 }
 
 // findLanguage looks for a response in the language that the request prefers to all others: no handler has a better one.
-func (c *Cache) findLanguage(p *place, r *http.Request) {
-	ctx := r.Context()
+func (c *Cache) findLanguage(p *place, q *inquiry) {
+	r := q.request()
 	if len(r.Header[acceptLanguage]) == 0 {
 		return
 	}
@@ -79,12 +79,12 @@ func (c *Cache) findLanguage(p *place, r *http.Request) {
 		if key == "" {
 			continue
 		}
-		alias, err := c.store.Lookup(ctx, key)
+		alias, err := c.store.Lookup(q.ctx, key)
 		if err != nil || alias.Value.Alias == "" {
 			continue
 		}
-		e, err := c.store.Lookup(ctx, alias.Value.Alias)
-		if err == nil && e.Value.is(language) && e.Value.left(e.Value.Age+e.Age) > 0 && p.take(e, r) {
+		e, err := c.store.Lookup(q.ctx, alias.Value.Alias)
+		if err == nil && e.Value.is(language) && e.Value.left(e.Value.Age+e.Age) > 0 && p.take(&e, q) {
 			return // key and names stay those of the request: that is where a new response goes
 		}
 	}
@@ -92,8 +92,8 @@ func (c *Cache) findLanguage(p *place, r *http.Request) {
 
 // take takes what was found, if the request may have it. Who authenticates gets what is for all only if the response says so
 // (RFC 9111 §3.5).
-func (p *place) take(e tiered.Entry[*response], r *http.Request) bool {
-	if e.Value.Alias != "" || p.barred(r) && e.Value.Flags&shared == 0 {
+func (p *place) take(e *tiered.Entry[*response], q *inquiry) bool {
+	if e.Value.Alias != "" || !q.plain && p.barred(q.r) && e.Value.Flags&shared == 0 {
 		return false
 	}
 	p.found, p.age, p.since, p.fresh, p.refused = e.Value, e.Value.Age+e.Age, e.Age, e.State == tiered.Fresh, false
@@ -110,13 +110,13 @@ func (r *response) is(language string) bool {
 
 // findPart looks for a part of the response that has all that a request asks for, or for the whole, which the handler gave
 // to a request for a part.
-func (c *Cache) findPart(p place, r *http.Request) (place, bool) {
+func (c *Cache) findPart(p place, q *inquiry) (place, bool) {
 	p.key, p.found, p.refused = partKey(p.key), nil, false
-	e, err := c.store.Lookup(r.Context(), p.key)
-	if err != nil || e.Value.Index != nil || e.Value.Select != "" || !p.take(e, r) {
+	e, err := c.store.Lookup(q.ctx, p.key)
+	if err != nil || e.Value.Index != nil || e.Value.Select != "" || !p.take(&e, q) {
 		return p, false
 	}
-	return p, p.found.Size == 0 || p.found.covers(r)
+	return p, p.found.Size == 0 || p.found.covers(q.r)
 }
 
 // left is for how long what was found is fresh; less than 0: since when it is stale.

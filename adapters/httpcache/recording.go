@@ -230,5 +230,6 @@ func (rec *Recording) end() {
 	r.Body = exact(r.Body)
 	r.Age += time.Since(rec.received)
 	r.complete(rec.lacks)
+	r.prepare()
 	rec.finish(outcome{response: r})
 }

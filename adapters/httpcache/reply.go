@@ -26,13 +26,22 @@ type Reply struct {
 
 // reply makes the answer to r from a response of the given age.
 func (c *Cache) reply(r *http.Request, stored *response, age time.Duration, status rfc9111.Status) *Reply {
-	reply := &Reply{Status: stored.Status, Body: stored.Body, stored: stored, age: age, status: status}
-	if status.FwdStatus != http.StatusNotModified && age >= 0 && stored.left(age) <= 0 {
+	reply := &Reply{stored: stored, age: age, status: status}
+	c.shape(reply, r, false)
+	return reply
+}
+
+// shape makes of a reply with what is stored the answer to r. plain: nothing in r's header asks for another form.
+func (c *Cache) shape(reply *Reply, r *http.Request, plain bool) {
+	stored := reply.stored
+	reply.Status, reply.Body = stored.Status, stored.Body
+	if reply.status.FwdStatus != http.StatusNotModified && reply.age >= 0 && stored.left(reply.age) <= 0 {
 		c.stats.stale.Add(1)
 	}
 	// RFC 9110 §13.2.1: only what would be a success has conditions evaluated.
 	success := stored.Status >= 200 && stored.Status < 300
 	switch {
+	case plain && stored.Size == 0:
 	case success && conditional(r) && rfc9111.NotModified(r.Header, stored.validators()):
 		reply.Status, reply.Body = http.StatusNotModified, nil
 		c.stats.notModified.Add(1)
@@ -48,7 +57,6 @@ func (c *Cache) reply(r *http.Request, stored *response, age time.Duration, stat
 	if r.Method == http.MethodHead {
 		reply.Body = nil
 	}
-	return reply
 }
 
 // cut makes the reply one of the range that r asks for, out of a body that begins at first in a whole of the size.
@@ -84,9 +92,10 @@ func (r *Reply) Len() int { return len(r.stored.Header)/2 + 4 }
 // fields of the same name that the answer may have already.
 func (r *Reply) Fields() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
+		all := r.sendsAll()
 		hasETag := r.Status == http.StatusNotModified && r.stored.get("Etag") != ""
 		for h := r.stored.Header; len(h) > 1; h = h[2:] {
-			if r.sends(h[0], hasETag) && !yield(h[0], h[1]) {
+			if (all || r.sends(h[0], hasETag)) && !yield(h[0], h[1]) {
 				return
 			}
 		}
@@ -100,13 +109,33 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 		if age != "" && !yield("Age", age) {
 			return
 		}
+		if all {
+			yield("Cache-Status", status)
+			return
+		}
 		r.cacheStatus(status, yield)
 	}
 }
 
-// values returns what the cache itself says of the answer, "" for what it doesn't say. This is done for each hit, so in one
-// piece of memory.
+// sendsAll answers whether all stored fields are part of the answer as they are, and in their order.
+func (r *Reply) sendsAll() bool {
+	return r.stored.ready != nil && r.stored.ready.only && r.Status == r.stored.Status && r.contentRange == ""
+}
+
+// values returns what the cache itself says of the answer, "" for what it doesn't say. Where it isn't ready, all is one piece
+// of memory.
 func (r *Reply) values() (length, age, status string) {
+	if ready := r.stored.ready; ready != nil && r.age >= 0 && r.status.Hit && r.status.Detail == "" {
+		s := ready.stampOf(r)
+		switch r.length {
+		case -1:
+		case len(r.stored.Body):
+			length = ready.length
+		default:
+			length = strconv.Itoa(r.length)
+		}
+		return length, s.ageValue, s.status
+	}
 	b := make([]byte, 0, 128)
 	if r.length >= 0 {
 		b = strconv.AppendInt(b, int64(r.length), 10)

@@ -36,6 +36,8 @@ type response struct {
 	// Of a variant that varies by other fields than its place is for: the key that it would have by its own. It is for
 	// requests for which that is the same.
 	Select string `msgpack:"v,omitempty"`
+
+	ready *ready // nil: it isn't stored, or isn't served itself
 }
 
 // flags are the terms that are yes or no.

@@ -114,6 +114,7 @@ func (c *Cache) freshened(w *want, began time.Time, before, header http.Header) 
 	}
 	r.Age = rfc9111.InitialAge(header, began, received)
 	r.setTerms(rfc9111.TermsOf(r.Status, r.header(), received, c.options.defaults()))
+	r.prepare()
 	return &r
 }
 

@@ -16,6 +16,9 @@ type Directives struct {
 	MaxStale time.Duration // 0: not said; without a value: math.MaxInt64. An invalid value: not said
 }
 
+// NoDirectives is what a request without directives says.
+var NoDirectives = Directives{MaxAge: -1}
+
 // ParseDirectives reads the directives of a request.
 func ParseDirectives(request http.Header) Directives {
 	if lines := request["Cache-Control"]; len(lines) > 0 {
