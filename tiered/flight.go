@@ -45,8 +45,8 @@ type pilot struct {
 // fleet is room for the flights that a call begins, and for the guards of their keys: a batch has it allocated at once.
 type fleet[T any] struct {
 	pilot *pilot
-	start instant // 0: now
-	size  int     // how many flights may yet begin; 0: one
+	start instant
+	size  int // how many flights may yet begin; 0: one
 	room  []berth[T]
 }
 

@@ -63,14 +63,14 @@ func (g *glance[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
 	for i, f := range flights {
 		var r *record[T]
 		if !f.apart {
-			r = g.cache.inside(f)
+			r = g.cache.inside(f, f.start)
 		}
 		switch {
 		case r != nil:
 			if len(outside) == len(flights) {
 				outside = append([]*flight[T](nil), flights[:i]...)
 			}
-			g.serve(f, r, now())
+			g.serve(f, r, f.start)
 			g.cache.land(f, r, nil)
 		case len(outside) < len(flights):
 			outside = append(outside, f)
@@ -149,12 +149,11 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 		return false
 	}
 	e := c.tags.era.Load()
-	return e != nil && e.proof.Load().holds(now()) && c.backlog.waiting() == 0 && c.remote.redis.clock.sample.Load() != nil
+	return e != nil && e.proof.Load().holds(flights[0].start) && c.backlog.waiting() == 0 && c.remote.redis.clock.sample.Load() != nil
 }
 
 // inside returns what the local tier has to land the flight with, or has it offered what is there.
-func (c *Cache[T]) inside(f *flight[T]) *record[T] {
-	at := now()
+func (c *Cache[T]) inside(f *flight[T], at instant) *record[T] {
 	it := c.local.find(f.key, f.hash, at, &c.policy, asFallback)
 	switch {
 	case it == nil:

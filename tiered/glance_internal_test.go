@@ -21,11 +21,11 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	f, _ := c.guards.join(t.Context(), "k", hash, asked, &fleet[string]{pilot: new(pilot)})
 	defer c.guards.leave(f)
 	it.proof.end()
-	if r := c.inside(f); r != nil {
+	if r := c.inside(f, now()); r != nil {
 		t.Errorf("served %q though Redis may answer", r.value)
 	}
 	it.stream.silent.Store(true)
-	if r := c.inside(f); r == nil || c.Stats().Unverified != before+1 {
+	if r := c.inside(f, now()); r == nil || c.Stats().Unverified != before+1 {
 		t.Errorf("%v, %d served unverified", r, c.Stats().Unverified-before)
 	}
 }

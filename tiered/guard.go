@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // guard orders what this process does with one key: a value read or loaded before a write of the key must not be kept
@@ -41,7 +40,6 @@ type guards[T any] struct {
 type guardShard[T any] struct {
 	mu   sync.Mutex
 	keys map[string]*guard[T]
-	puts atomic.Uint64 // how often something was put into the local tier: what was put before it was counted is found there
 }
 
 func newGuards[T any](l *local[T]) *guards[T] {
@@ -110,9 +108,6 @@ func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpo
 	}
 	f = &b.flight
 	f.hold, f.why, f.pilot, f.start = held.hold(key, hash), why, fl.pilot, fl.start
-	if f.start == 0 {
-		f.start = now()
-	}
 	held.flight = f
 	return f, true
 }
@@ -328,7 +323,6 @@ func (g *guards[T]) deliver(f *flight[T], it *item[T]) {
 	defer s.mu.Unlock()
 	if f.isCurrent() {
 		g.local.place(f.hash, it)
-		s.puts.Add(1)
 	}
 	s.leave(f)
 }
@@ -385,6 +379,5 @@ func (g *guards[T]) put(h hold[T], it *item[T]) {
 		g.local.delete(h.key, h.hash)
 	} else {
 		g.local.set(h.hash, it)
-		g.shard(h.hash).puts.Add(1)
 	}
 }

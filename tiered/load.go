@@ -21,27 +21,29 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
 	hash, at := c.hash(key), now()
-	if it := c.local.get(key, hash, at, &c.policy); it != nil {
+	it, puts := c.local.look(key, hash, at, &c.policy, 0)
+	if it != nil {
 		if it.renews(&c.policy, at) {
 			c.serves(ctx, key, &it.record, nil)
 			c.renew(ctx, []hold[T]{{key: key, hash: hash}}, c.loading(load))
 		}
 		return c.give(&it.record)
 	}
-	return c.load(ctx, key, hash, load, asked)
+	return c.load(ctx, sought{key, hash, at, puts}, load, asked)
 }
 
 // load waits for the key's flight, which it begins if there is none.
-func (c *Cache[T]) load(ctx context.Context, key string, hash uint64, load Loader[T], why purpose) (none T, err error) {
-	if err := c.usable(key); err != nil {
+func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpose) (none T, err error) {
+	if err := c.usable(s.key); err != nil {
 		return none, err
 	}
 	invalidated := c.tags.own.Load()
 	for {
-		f, mine := c.guards.join(ctx, key, hash, why, &fleet[T]{pilot: new(pilot)})
+		f, mine := c.guards.join(ctx, s.key, s.hash, why, &fleet[T]{pilot: new(pilot), start: s.at})
 		late := !mine && f.landed()
 		switch {
 		case mine:
+			f.apart = c.local.still(s)
 			c.begin(ctx, f, load)
 		case f.pilot.within(ctx):
 			return none, errOwnKey
@@ -59,6 +61,7 @@ func (c *Cache[T]) load(ctx context.Context, key string, hash uint64, load Loade
 		case ctx.Err() != nil || !late && (f.why != refreshed || why == refreshed):
 			return none, err
 		}
+		s.at, s.puts = now(), looksAgain
 		c.guards.dismiss(f) // a Refresh failed, and what it was to replace may be there; or the failure is an older one
 	}
 }

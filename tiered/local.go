@@ -66,8 +66,25 @@ const readStripes = 64
 // getCount counts Gets as they begin and as they end, so that their difference is how many are under way.
 type getCount struct {
 	begun, hits, misses atomic.Uint64
-	_                   [40]byte // a cache line each
+	puts                atomic.Uint64 // items: what came before it was counted is found by a Get
+	_                   [32]byte      // a cache line each
 }
+
+func (l *local[T]) counts(hash uint64) *getCount { return &l.gets[hash>>58] }
+
+// sought is a key that was looked up in the local tier, and isn't there.
+type sought struct {
+	key  string
+	hash uint64
+	at   instant
+	puts uint64 // as they were before; or looksAgain
+}
+
+// looksAgain: the local tier has something that may yet be of use.
+const looksAgain = math.MaxUint64
+
+// still answers whether the local tier has nothing for the key as it had not then.
+func (l *local[T]) still(s sought) bool { return l.counts(s.hash).puts.Load() == s.puts }
 
 // countersFor is the number of access counters, which ristretto admits by. They forget half of what they know whenever
 // they have counted as many reads as there are counters: a small cache needs many an entry to learn what is asked for
@@ -158,13 +175,14 @@ func (l *local[T]) find(key string, hash uint64, at instant, p *Policy, t terms)
 	return it
 }
 
-// look returns the item that is served on the terms; in place of nil, whether there is another that may be of use.
-func (l *local[T]) look(key string, hash uint64, at instant, p *Policy, t terms) (it *item[T], other bool) {
-	count := &l.gets[hash>>58]
+// look returns the item that is served on the terms, and the puts of a sought key that has none.
+func (l *local[T]) look(key string, hash uint64, at instant, p *Policy, t terms) (it *item[T], puts uint64) {
+	count := l.counts(hash)
 	count.begun.Add(1)
+	puts = count.puts.Load()
 	if l.closed.Load() {
 		count.misses.Add(1)
-		return nil, false
+		return nil, looksAgain
 	}
 	settled := l.settled.Load()
 	if t == 0 {
@@ -173,14 +191,19 @@ func (l *local[T]) look(key string, hash uint64, at instant, p *Policy, t terms)
 		it = l.peek(hash)
 	}
 	if it == nil || !l.serves(it, key, at, p, t) {
-		other = l.isOfUse(it, at)
+		if l.isOfUse(it, at) {
+			puts = looksAgain
+		}
 		it = l.nursery.get(hash)
 		if it == nil && l.settled.Load() != settled {
 			it = l.peek(hash) // it went from the nursery to ristretto meanwhile
 		}
 		if it == nil || !l.serves(it, key, at, p, t) {
 			count.misses.Add(1)
-			return nil, other || l.isOfUse(it, at)
+			if l.isOfUse(it, at) {
+				puts = looksAgain
+			}
+			return nil, puts
 		}
 	}
 	if t&asFallback != 0 {
@@ -188,7 +211,7 @@ func (l *local[T]) look(key string, hash uint64, at instant, p *Policy, t terms)
 	} else {
 		count.hits.Add(1)
 	}
-	return it, false
+	return it, puts
 }
 
 func (l *local[T]) isOfUse(it *item[T], at instant) bool {
@@ -342,6 +365,7 @@ func (l *local[T]) set(hash uint64, it *item[T]) {
 func (l *local[T]) place(hash uint64, it *item[T]) {
 	it.bonds = l.commons.shareBonds(it.bonds)
 	l.nursery.add(hash, it)
+	l.counts(hash).puts.Add(1)
 }
 
 // delete makes get return nothing for the key until the next set.

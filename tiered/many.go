@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"sync"
 )
 
@@ -114,16 +113,11 @@ type batch[K comparable, T any] struct {
 
 // seat is an id and the flight that its value comes with.
 type seat[K comparable, T any] struct {
-	id     K
-	key    string
-	hash   uint64
-	puts   uint64     // the shard's, if the local tier has nothing for the key
+	id K
+	sought
 	flight *flight[T] // nil: the id's loader asks for it itself
 	late   bool       // the flight had landed
 }
-
-// looksAgain is for a seat whose flight may offer what the local tier has.
-const looksAgain = math.MaxUint64
 
 // newBatch looks the ids up in the local tier.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
@@ -135,8 +129,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 	for i, id := range ids {
 		k := key(id)
 		hash := c.hash(k)
-		puts := c.guards.shard(hash).puts.Load()
-		it, other := c.local.look(k, hash, at, &c.policy, 0)
+		it, puts := c.local.look(k, hash, at, &c.policy, 0)
 		if it != nil {
 			if it.renews(&c.policy, at) {
 				c.serves(ctx, k, &it.record, nil)
@@ -151,13 +144,10 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if err := c.usable(k); err != nil {
 			return b, err
 		}
-		if other {
-			puts = looksAgain
-		}
 		if b.seats == nil {
 			b.seats = make([]seat[K, T], 0, len(ids)-i)
 		}
-		b.seats = append(b.seats, seat[K, T]{id: id, key: k, hash: hash, puts: puts})
+		b.seats = append(b.seats, seat[K, T]{id: id, sought: sought{k, hash, at, puts}})
 	}
 	return b, nil
 }
@@ -174,7 +164,7 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 		f, mine := c.guards.join(ctx, s.key, s.hash, asked, &fl)
 		switch {
 		case mine:
-			f.apart = c.guards.shard(s.hash).puts.Load() == s.puts
+			f.apart = c.local.still(s.sought)
 			own = append(own, f)
 		case f.pilot.within(ctx):
 			firstErr = cmp.Or(firstErr, errOwnKey)

@@ -18,7 +18,7 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	return c.load(ctx, key, c.hash(key), load, refreshed)
+	return c.load(ctx, sought{key, c.hash(key), now(), looksAgain}, load, refreshed)
 }
 
 // renew has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait.
@@ -28,7 +28,7 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 	default:
 		return
 	}
-	fl := fleet[T]{pilot: new(pilot), size: len(keys)}
+	fl := fleet[T]{pilot: new(pilot), start: now(), size: len(keys)}
 	var own []*flight[T]
 	for _, k := range keys {
 		if f, mine := c.guards.join(ctx, k.key, k.hash, renewal, &fl); mine {

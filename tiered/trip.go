@@ -199,7 +199,7 @@ func (t *trip[T]) others(these []*flight[T]) []*flight[T] {
 // lookInside lands what the local tier has, for another flight may have ended since the callers looked, or offers it.
 func (t *trip[T]) lookInside() {
 	for _, f := range t.flights {
-		if r := t.cache.inside(f); r != nil {
+		if r := t.cache.inside(f, now()); r != nil {
 			t.serve(f, r)
 		}
 	}
