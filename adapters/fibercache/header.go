@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 
@@ -55,7 +56,6 @@ func responseHeader(out *fasthttp.Response) http.Header {
 // by its own else.
 func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool) {
 	none := out.Len() == 0
-	var key, text [64]byte
 	last := ""
 	for name, value := range reply.Fields() {
 		switch {
@@ -68,7 +68,7 @@ func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool)
 			out.Add(name, value)
 			continue
 		case none:
-			out.SetCanonical(append(key[:0], name...), append(text[:0], value...))
+			out.SetCanonical(bytesOf(name), bytesOf(value))
 		default:
 			out.Del(name)
 			out.Add(name, value)
@@ -76,6 +76,9 @@ func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool)
 		last = name
 	}
 }
+
+// bytesOf is s as bytes, for who only reads them.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // typed answers whether somebody has set a response's Content-Type.
 func typed(out *fasthttp.Response) bool {

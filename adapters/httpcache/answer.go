@@ -18,11 +18,11 @@ func (c *Cache) Answer(x Exchange) {
 		return
 	}
 	d := rfc9111.NoDirectives
-	if !q.plain {
+	if q.heed(rfc9111.HeedsDirectives) {
 		d = rfc9111.ParseDirectives(q.r.Header)
 	}
 	// A body has no meaning in a GET (RFC 9110 §9.3.1), but handlers may read it all the same.
-	if q.r.ContentLength != 0 || !q.plain && rfc9111.Passes(q.r.Header) {
+	if q.r.ContentLength != 0 || q.heed(rfc9111.HeedsOrigin) {
 		c.bypass(x, rfc9111.ForBypass)
 		return
 	}
@@ -41,7 +41,7 @@ func (c *Cache) Answer(x Exchange) {
 		return
 	}
 	c.find(&p, &q)
-	if !q.plain && ranged(q.r) && (p.found == nil || p.decide(d) != rfc9111.Serve) {
+	if q.heed(rfc9111.HeedsRange) && ranged(q.r) && (p.found == nil || p.decide(d) != rfc9111.Serve) {
 		if part, ok := c.findPart(p, &q); ok && part.decide(d) == rfc9111.Serve {
 			p = part
 		}
@@ -71,7 +71,7 @@ func (c *Cache) hit(q *inquiry, p *place) {
 	reply := replies.Get().(*Reply)
 	reply.stored, reply.age = p.found, p.age
 	reply.status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.found.Lifetime - p.age}
-	c.shape(reply, q.r, q.plain)
+	c.shape(reply, q.r, q.heed(rfc9111.HeedsConditions|rfc9111.HeedsRange))
 	q.x.Serve(reply)
 	*reply = Reply{}
 	replies.Put(reply) // where Serve panics it may still be of use

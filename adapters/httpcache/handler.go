@@ -43,8 +43,10 @@ func (x *exchange) Serve(reply *Reply) {
 		h[name] = values[n-1 : n : n]
 		last, typed = name, typed || name == "Content-Type"
 	}
-	if _, ok := h["Content-Type"]; !typed && !ok {
-		h["Content-Type"] = nil // net/http doesn't guess: what it would have guessed is stored
+	if !typed && len(reply.Body) > 0 {
+		if _, ok := h["Content-Type"]; !ok {
+			h["Content-Type"] = nil // net/http doesn't guess: what it would have guessed is stored
+		}
 	}
 	x.w.WriteHeader(reply.Status)
 	if len(reply.Body) > 0 {

@@ -13,7 +13,7 @@ type inquiry struct {
 	ctx   context.Context
 	r     *http.Request
 	whole bool // r is all there is to know; else it is a glimpse, out of which no string is kept
-	plain bool // no field of r's header is Heeded
+	heeds rfc9111.Heeds
 }
 
 // inquire begins with a glimpse, where the exchange has one and nobody wants to see more: not the user's functions, nor a key
@@ -21,12 +21,15 @@ type inquiry struct {
 func (c *Cache) inquire(x Exchange) inquiry {
 	if g, ok := x.(Glimpser); ok && c.options.glimpses {
 		if r, ctx := g.Glimpse(); r != nil {
-			return inquiry{x: x, ctx: ctx, r: r, plain: len(r.Header) == 0}
+			return inquiry{x: x, ctx: ctx, r: r, heeds: rfc9111.HeedsOf(r.Header)}
 		}
 	}
 	r := x.Request()
-	return inquiry{x: x, ctx: r.Context(), r: r, whole: true, plain: rfc9111.Plain(r.Header)}
+	return inquiry{x: x, ctx: r.Context(), r: r, whole: true, heeds: rfc9111.HeedsOf(r.Header)}
 }
+
+// heed answers whether r's header says something about this.
+func (q *inquiry) heed(h rfc9111.Heeds) bool { return q.heeds&h != 0 }
 
 // request returns the whole request.
 func (q *inquiry) request() *http.Request {

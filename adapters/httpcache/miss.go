@@ -93,7 +93,7 @@ func (c *Cache) follow(x Exchange, t *turn, found *response) {
 	}
 	// A flight may also find what was stored some time ago. Only the store knows when.
 	p := place{primary: w.primary, private: w.private}
-	c.find(&p, &inquiry{x: x, ctx: w.request.Context(), r: w.request, whole: true})
+	c.find(&p, &inquiry{x: x, ctx: w.request.Context(), r: w.request, whole: true, heeds: rfc9111.HeedsOf(w.request.Header)})
 	if p.found == nil && c.options.Redis == nil && found != w.found && found.Index == nil && found.Select == "" && !w.barred(w.request) {
 		p.found, p.age, p.since = found, found.Age, 0 // made just now, and not kept
 	}

@@ -93,7 +93,7 @@ func (c *Cache) findLanguage(p *place, q *inquiry) {
 // take takes what was found, if the request may have it. Who authenticates gets what is for all only if the response says so
 // (RFC 9111 §3.5).
 func (p *place) take(e *tiered.Entry[*response], q *inquiry) bool {
-	if e.Value.Alias != "" || !q.plain && p.barred(q.r) && e.Value.Flags&shared == 0 {
+	if e.Value.Alias != "" || q.heed(rfc9111.HeedsUser) && p.barred(q.r) && e.Value.Flags&shared == 0 {
 		return false
 	}
 	p.found, p.age, p.since, p.fresh, p.refused = e.Value, e.Value.Age+e.Age, e.Age, e.State == tiered.Fresh, false

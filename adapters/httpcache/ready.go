@@ -21,7 +21,7 @@ type stamp struct {
 
 // prepare is called before the response is stored, when nothing of it changes any more.
 func (r *response) prepare() {
-	r.ready = &ready{length: strconv.Itoa(len(r.Body)), only: r.get("Cache-Status") == ""}
+	r.ready = &ready{length: strconv.Itoa(len(r.Body)), only: !has(r.Header, "Cache-Status")}
 }
 
 // stampOf returns the stamp for a hit.

@@ -27,12 +27,12 @@ type Reply struct {
 // reply makes the answer to r from a response of the given age.
 func (c *Cache) reply(r *http.Request, stored *response, age time.Duration, status rfc9111.Status) *Reply {
 	reply := &Reply{stored: stored, age: age, status: status}
-	c.shape(reply, r, false)
+	c.shape(reply, r, true)
 	return reply
 }
 
-// shape makes of a reply with what is stored the answer to r. plain: nothing in r's header asks for another form.
-func (c *Cache) shape(reply *Reply, r *http.Request, plain bool) {
+// shape makes of a reply with what is stored the answer to r. asks: r's header may ask for another form.
+func (c *Cache) shape(reply *Reply, r *http.Request, asks bool) {
 	stored := reply.stored
 	reply.Status, reply.Body = stored.Status, stored.Body
 	if reply.status.FwdStatus != http.StatusNotModified && reply.age >= 0 && stored.left(reply.age) <= 0 {
@@ -41,7 +41,7 @@ func (c *Cache) shape(reply *Reply, r *http.Request, plain bool) {
 	// RFC 9110 §13.2.1: only what would be a success has conditions evaluated.
 	success := stored.Status >= 200 && stored.Status < 300
 	switch {
-	case plain && stored.Size == 0:
+	case !asks && stored.Size == 0:
 	case success && conditional(r) && rfc9111.NotModified(r.Header, stored.validators()):
 		reply.Status, reply.Body = http.StatusNotModified, nil
 		c.stats.notModified.Add(1)
@@ -109,7 +109,7 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 		if age != "" && !yield("Age", age) {
 			return
 		}
-		if all {
+		if r.stored.ready != nil && r.stored.ready.only {
 			yield("Cache-Status", status)
 			return
 		}

@@ -40,12 +40,36 @@ func Heeded(name string) (canonical string) {
 	return ""
 }
 
-// Plain answers whether no field of a request is Heeded.
-func Plain(request http.Header) bool {
-	for name := range request {
-		if Heeded(name) != "" {
-			return false
-		}
+// Heeds says what the fields of a request that are [Heeded] are about, for the steps on a hit's way that nothing calls for.
+type Heeds uint8
+
+const (
+	HeedsDirectives Heeds = 1 << iota // Cache-Control, Pragma
+	HeedsOrigin                       // what only an origin can tell: see [Passes]
+	HeedsConditions                   // If-None-Match, If-Modified-Since
+	HeedsRange                        // Range; If-Range says nothing without it
+	HeedsUser                         // Authorization
+)
+
+// HeedsOf looks for each field: a browser sends more fields than there are to look for.
+func HeedsOf(request http.Header) (h Heeds) {
+	if len(request) == 0 {
+		return 0
 	}
-	return true
+	if len(request["Cache-Control"]) > 0 || len(request["Pragma"]) > 0 {
+		h |= HeedsDirectives
+	}
+	if Passes(request) {
+		h |= HeedsOrigin
+	}
+	if len(request["If-None-Match"]) > 0 || len(request["If-Modified-Since"]) > 0 {
+		h |= HeedsConditions
+	}
+	if len(request["Range"]) > 0 {
+		h |= HeedsRange
+	}
+	if len(request["Authorization"]) > 0 {
+		h |= HeedsUser
+	}
+	return h
 }
