@@ -49,6 +49,34 @@ func TestBuffersAreNotKept(t *testing.T) {
 	}
 }
 
+// Without functions of the user's most hits are found by what is in Fiber's buffers. What a miss keeps isn't: neither its key,
+// nor what its response varies by.
+func TestGlimpsesAreNotKept(t *testing.T) {
+	o := &origin{handler: func(c fiber.Ctx) error {
+		if strings.Contains(c.Path(), "vary") {
+			c.Set("Vary", "X-User")
+		}
+		return c.SendString(c.OriginalURL() + c.Get("X-User"))
+	}}
+	s := listen(t, fibercache.New(newCache(t, httpcache.Options{TTL: time.Minute})), o.serve)
+	const n = 200
+	for range 3 {
+		for i := range n {
+			path, user := fmt.Sprintf("/%0*d?q=%d", 1+i%7, i, i%11), ""
+			if i%3 == 0 {
+				path, user = "/vary"+path, fmt.Sprint("user", i)
+			}
+			if a := s.get(path, "X-User", user, "Cache-Control", "max-age=60"); a.body != path+user {
+				t.Fatalf("%s: %q", path, a.body)
+			}
+			if a := s.get(path, "X-User", user, "Range", "bytes=1-2"); a.status != 206 || a.body != (path + user)[1:3] {
+				t.Fatalf("%s: %d, %q", path, a.status, a.body)
+			}
+		}
+	}
+	o.expectRuns(t, n)
+}
+
 // The same URL has the same key on both servers.
 func TestSharesWithNetHTTP(t *testing.T) {
 	cache := newCache(t, httpcache.Options{TTL: time.Minute})

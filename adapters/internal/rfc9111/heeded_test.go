@@ -1,0 +1,41 @@
+package rfc9111_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+)
+
+func TestHeeded(t *testing.T) {
+	for name, want := range map[string]rfc9111.Heeds{
+		"Cache-Control":       rfc9111.HeedsDirectives,
+		"Pragma":              rfc9111.HeedsDirectives,
+		"If-Match":            rfc9111.HeedsOrigin,
+		"If-Unmodified-Since": rfc9111.HeedsOrigin,
+		"Upgrade":             rfc9111.HeedsOrigin,
+		"If-None-Match":       rfc9111.HeedsConditions,
+		"If-Modified-Since":   rfc9111.HeedsConditions,
+		"Range":               rfc9111.HeedsRange,
+		"If-Range":            0, // says nothing alone
+		"Authorization":       rfc9111.HeedsUser,
+	} {
+		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+			if got := rfc9111.Heeded(spelled); got != name {
+				t.Errorf("Heeded(%q) is %q, want %q", spelled, got, name)
+			}
+		}
+		if got := rfc9111.HeedsOf(http.Header{name: {"x"}, "User-Agent": {"x"}}); got != want {
+			t.Errorf("HeedsOf(%s) is %b, want %b", name, got, want)
+		}
+		if got := rfc9111.HeedsOf(http.Header{name: nil}); got != 0 {
+			t.Errorf("HeedsOf(%s) without a value is %b", name, got)
+		}
+	}
+	for _, name := range []string{"", "Accept", "Cookie", "If-Rangf", "If-Matcg", "Content-Typex", "Accept-Encode", "Rang\u0113", "\u017fange"} {
+		if got := rfc9111.Heeded(name); got != "" {
+			t.Errorf("Heeded(%q) is %q", name, got)
+		}
+	}
+}
