@@ -65,7 +65,10 @@ func parseWeight(s string) (thousandths int, ok bool) {
 }
 
 func (p preference) compare(q preference) int {
-	return cmp.Or(strings.Compare(p.of, q.of), strings.Compare(p.parameters, q.parameters), cmp.Compare(p.weight, q.weight))
+	if n := strings.Compare(p.of, q.of); n != 0 { // mostly that tells
+		return n
+	}
+	return cmp.Or(strings.Compare(p.parameters, q.parameters), cmp.Compare(p.weight, q.weight))
 }
 
 // appendWeight appends the weight in a form that no parameter has once it is escaped, and nothing for the full one.
