@@ -43,24 +43,6 @@ type local[T any] struct {
 	bypassed, unverified atomic.Uint64
 }
 
-// item is a record in the local tier: with a small value a cache line, and no more than what tells it from others.
-type item[T any] struct {
-	record[T]
-	*bonds // its own until it is set
-	key    string
-	// until is when the local tier serves it no longer as fresh: at freshUntil or, because of LocalTTL, earlier; or it is dead.
-	until atomic.Int64
-}
-
-// dead is the time of an item that was deleted or replaced: it isn't served, wherever it is still found.
-const dead instant = math.MinInt64
-
-func (it *item[T]) servedUntil() instant { return instant(it.until.Load()) }
-
-func (it *item[T]) kill() { it.until.Store(int64(dead)) }
-
-func (it *item[T]) isDead() bool { return it.servedUntil() == dead }
-
 const readStripes = 64
 
 // getCount counts Gets as they begin and as they end, so that their difference is how many are under way.
@@ -309,50 +291,6 @@ func (l *local[T]) retain(p *Policy) {
 			return
 		}
 	}
-}
-
-// newItem makes an item of r that is served as fresh until the given time. Where sets come faster than ristretto takes them in, it
-// waits.
-func (l *local[T]) newItem(key string, hash uint64, r *record[T], b bonds, until instant) *item[T] {
-	l.nursery.waitForRoom(hash)
-	it := &item[T]{record: *r, bonds: &b, key: key}
-	l.furnish(it, *r.traits, until)
-	return it
-}
-
-// furnish gives a new item its traits.
-func (l *local[T]) furnish(it *item[T], t traits, until instant) {
-	if t.expired {
-		until = it.created // its time may be to come, but it is never fresh again
-	}
-	t.took, t.cost = 0, 1
-	if l.cost != nil && !t.absent {
-		t.cost = max(1, l.cost(it.value))
-	}
-	it.traits = l.commons.shareTraits(&t)
-	it.until.Store(int64(until))
-}
-
-// tie gives a new item bonds that won't change before it is set.
-func (l *local[T]) tie(it *item[T], b bonds) {
-	if it.bonds = l.commons.knownBonds(&b); it.bonds == nil {
-		own := b
-		it.bonds = &own
-	}
-}
-
-// expired returns what the local tier has as a stale item; nil: nothing that could be a fallback.
-func (l *local[T]) expired(key string, hash uint64) *item[T] {
-	it := l.find(key, hash, now(), nil, asFallback|unproved)
-	if it == nil || it.absent || l.keeps(&it.record) == 0 {
-		return nil
-	}
-	older := &item[T]{record: it.record, bonds: it.bonds, key: key}
-	older.until.Store(int64(it.created)) // never fresh again; 0 may be to come, on a test's clock
-	t := *it.traits
-	t.expired = true
-	older.traits = l.commons.shareTraits(&t)
-	return older
 }
 
 // set makes it what get returns for its key.
