@@ -151,7 +151,11 @@ func TestErrorsPass(t *testing.T) {
 			if a := s.get("/a"); a.status != tc.status || strings.Contains(a.header.Get("Cache-Status"), "fwd-status") {
 				t.Errorf("%d, %v", a.status, a.header)
 			}
-			s.get("/a", "If-None-Match", `"1"`)
+			for range 100 { // one that comes while the second is about to end has the same answer
+				if s.get("/a", "If-None-Match", `"1"`); o.runs.Load() > 2 {
+					break
+				}
+			}
 			o.expectRuns(t, 3)
 		})
 	}
