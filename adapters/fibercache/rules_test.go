@@ -151,11 +151,7 @@ func TestErrorsPass(t *testing.T) {
 			if a := s.get("/a"); a.status != tc.status || strings.Contains(a.header.Get("Cache-Status"), "fwd-status") {
 				t.Errorf("%d, %v", a.status, a.header)
 			}
-			for range 100 { // one that comes while the second is about to end has the same answer
-				if s.get("/a", "If-None-Match", `"1"`); o.runs.Load() > 2 {
-					break
-				}
-			}
+			s.get("/b", "If-None-Match", `"1"`) // not /a, for which the handler may not be asked again so soon
 			o.expectRuns(t, 3)
 		})
 	}
