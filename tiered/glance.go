@@ -95,11 +95,11 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 	waits := true
 	for _, f := range flights {
 		rd := f.given.reading
-		if waits = waits && rd != nil; waits && !rd.taken {
+		if waits && rd != nil && !rd.taken {
 			g.land() // what is there doesn't wait for another server
 			waits = rd.arrives(g.ctx, late)
 		}
-		if !waits {
+		if rd == nil || !rd.taken {
 			g.rest = append(g.rest, f)
 			continue
 		}
@@ -110,6 +110,7 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 			g.rest = append(g.rest, f)
 			continue
 		}
+		f.given = share{} // which has all that was read with it
 		c.stats.remoteHits.Add(1)
 		g.serve(f, &it.record, at)
 		if len(g.found) == 0 {
