@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +18,8 @@ const (
 	// minCrowd is from how many callers of a convoy on others wait for a lane to be back though there are free ones. Callers that are
 	// served by a convoy come back one by one: if each of them left at once, they would never again be many.
 	minCrowd = 2
+	// gatherMost is for how long they wait at most, where convoys take less. A timer for each convoy would cost more than it.
+	gatherMost = time.Millisecond
 )
 
 // pipeline is how the reads of some keys go to one server: at once, by themselves, as long as few are under way, and
@@ -38,24 +39,12 @@ type pipeline struct {
 	keys    int           // of those that wait
 	watched bool          // the timer runs
 	timer   *time.Timer   // nil: it never did
+	bounded bool          // bound runs
+	bound   *time.Timer   // nil: it never did
 	left    instant       // when the last convoy did
 	takes   time.Duration // a convoy, on average
 	crowd   int           // how many callers convoys had lately
 	alone   solitude      // keys that are not to hold others up
-}
-
-// lane is a goroutine that has one convoy of readings under way at a time.
-type lane struct {
-	pipeline *pipeline
-	work     chan struct{}
-	keys     []string // of the convoy, as places are
-	places   []int
-
-	// Under the pipeline's lock:
-	convoy []*reading
-	sent   instant // when the convoy left
-	heeded bool    // the breaker knows what became of it
-	lost   bool    // it took too long: the lane ends with it
 }
 
 // pipelines are those of one Redis.
@@ -144,6 +133,7 @@ func (p *pipeline) ask(rd *reading) bool {
 // dispatch has what waits sent, if there is a lane for it. It is called with the lock.
 func (p *pipeline) dispatch(at instant) {
 	if p.gathers(at) {
+		p.limit(at)
 		return
 	}
 	var l *lane
@@ -164,6 +154,28 @@ func (p *pipeline) dispatch(at instant) {
 // should be half way. It is called with the lock.
 func (p *pipeline) gathers(at instant) bool {
 	return p.crowd >= minCrowd && len(p.idle) < len(p.lanes) && p.keys < maxConvoy && at.since(p.left) < p.takes/2
+}
+
+// limit has what gathers leave though nobody else comes, and the convoy before isn't back. It is called with the lock.
+func (p *pipeline) limit(at instant) {
+	wait := p.left.add(max(p.takes, gatherMost)).since(at)
+	switch {
+	case p.bounded:
+		return
+	case p.bound == nil:
+		p.bound = time.AfterFunc(wait, p.leave)
+	default:
+		p.bound.Reset(wait)
+	}
+	p.bounded = true
+}
+
+func (p *pipeline) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bounded = false; len(p.waiting) > 0 {
+		p.dispatch(now())
+	}
 }
 
 // watch has the pipeline swept then, unless it will be earlier. It is called with the lock.
@@ -238,130 +250,6 @@ func (p *pipeline) sweep() {
 }
 
 var errLate = fmt.Errorf("tiered: redis: get: %w", context.DeadlineExceeded)
-
-// load takes a convoy of what waits; false: nothing does. It is called with the pipeline's lock.
-func (l *lane) load(at instant) bool {
-	p := l.pipeline
-	l.convoy, l.keys, l.places = l.convoy[:0], l.keys[:0], l.places[:0]
-	n := 0
-	for _, rd := range p.waiting {
-		if len(l.convoy) > 0 && (len(l.keys)+len(rd.keys) > maxConvoy || !l.convoy[0].goesWith(rd)) {
-			break
-		}
-		n++
-		p.keys -= len(rd.keys)
-		if rd.state.Load() == readingAsked {
-			l.convoy = append(l.convoy, rd)
-			for _, key := range rd.keys {
-				l.places = append(l.places, len(l.places))
-				l.keys = append(l.keys, key)
-			}
-		}
-	}
-	p.waiting = slices.Delete(p.waiting, 0, n)
-	l.sent, l.heeded, p.left = at, false, at
-	p.crowd = max(len(l.convoy), p.crowd*7/8)
-	return len(l.convoy) > 0
-}
-
-func (l *lane) run() {
-	defer l.pipeline.redis.calls.end()
-	for range l.work {
-		for l.departs() {
-			l.carry()
-			if l.arrived() {
-				return
-			}
-		}
-	}
-}
-
-// departs loads a convoy; false: there is nothing to carry, and the lane is idle. Where there are many callers, those that can
-// run do so first, and may come along.
-func (l *lane) departs() bool {
-	p := l.pipeline
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.crowd >= minCrowd && p.keys < maxConvoy {
-		p.mu.Unlock()
-		runtime.Gosched()
-		p.mu.Lock()
-	}
-	if l.load(now()) {
-		return true
-	}
-	if p.closed {
-		close(l.work)
-	} else {
-		p.idle = append(p.idle, l)
-	}
-	return false
-}
-
-// carry reads the convoy's keys.
-func (l *lane) carry() {
-	r, first := l.pipeline.redis, l.convoy[0]
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(first.caller), r.timeout)
-	defer cancel()
-	g := first.to
-	g.places = l.places
-	began := l.sent
-	answers, err := r.run(ctx, r.reads(l.keys), g)
-	if l.heeds() {
-		if err == nil && now().since(began) >= r.timeout {
-			err = errLate
-		}
-		g.breaker.heed(context.Background(), began, err)
-	}
-	l.part(answers, now())
-	for _, rd := range l.convoy {
-		n := len(rd.keys)
-		rd.give(answers[:n:n])
-		answers = answers[n:]
-	}
-}
-
-// part has those keys read alone for a while that hold the others up, or one of which does.
-func (l *lane) part(answers []answer, at instant) {
-	p := l.pipeline
-	took := at.since(l.sent)
-	for i, key := range l.keys {
-		stay := time.Duration(0)
-		if len(l.keys) > 1 && took >= p.redis.timeout {
-			stay = aloneIfLate
-		}
-		if b, _ := answers[i].bytes(); len(b) >= heavy {
-			stay = aloneIfHeavy
-		}
-		if stay > 0 {
-			p.mu.Lock()
-			p.alone.add(key, at, stay)
-			p.mu.Unlock()
-		}
-	}
-}
-
-// heeds answers whether the breaker is still to be told of the convoy.
-func (l *lane) heeds() bool {
-	l.pipeline.mu.Lock()
-	defer l.pipeline.mu.Unlock()
-	first := !l.heeded
-	l.heeded = true
-	return first
-}
-
-// arrived ends a convoy, and with it a lane that is lost.
-func (l *lane) arrived() (lost bool) {
-	p, at := l.pipeline, now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !l.lost {
-		p.takes += (at.since(l.sent) - p.takes) / 8
-	}
-	clear(l.convoy)
-	l.convoy = l.convoy[:0]
-	return l.lost
-}
 
 // close ends the lanes as they are back, and what waits for them.
 func (p *pipeline) close() {

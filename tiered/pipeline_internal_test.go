@@ -1,8 +1,12 @@
 package tiered
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
 )
@@ -26,4 +30,55 @@ func TestLanesRetire(t *testing.T) {
 	if seen == 0 {
 		t.Error("there was no lane")
 	}
+}
+
+// stuck is a go-redis hook that holds the GETs of a key back.
+type stuck struct {
+	redis.Hook
+	key     string
+	there   chan struct{}
+	release chan struct{}
+}
+
+func (h *stuck) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *stuck) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h *stuck) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "get" && cmd.Args()[1] == h.key {
+			h.there <- struct{}{}
+			<-h.release
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// Who waits for company goes alone if none comes, and the convoy before doesn't come back.
+func TestCompanyThatNeverComes(t *testing.T) {
+	client := redistest.Start(t).Client(t)
+	h := &stuck{key: "tc:test:stuck", there: make(chan struct{}), release: make(chan struct{})}
+	client.AddHook(h)
+	c := openOn(t, client, Policy{})
+	p := c.remote.redis.pipelineOf(c.remote.redis.streams.only.breaker)
+	p.mu.Lock()
+	p.crowd, p.takes = 100, 500*time.Millisecond
+	p.mu.Unlock()
+	var calls sync.WaitGroup
+	calls.Go(func() { _, _ = c.Get(t.Context(), "stuck") })
+	<-h.there
+	other := make(chan struct{})
+	calls.Go(func() {
+		defer close(other)
+		_, _ = c.Get(t.Context(), "other")
+	})
+	select {
+	case <-other:
+	case <-time.After(5 * time.Second):
+		t.Error("a read waits for that of another key")
+	}
+	close(h.release)
+	calls.Wait()
 }

@@ -293,10 +293,19 @@ func (g *gatekeeper) crowd(t *testing.T, c *tiered.Cache[string], keys []string)
 	g.gets, g.with = gets, make(map[string]int)
 	g.mu.Unlock()
 	read := func(ctx context.Context, key string) (string, error) { return c.Get(ctx, key) }
-	first := beginAll(t, 4, func(ctx context.Context, i int) (string, error) { return read(ctx, fmt.Sprint("first", i)) })
-	all := beginAll(t, len(keys), func(ctx context.Context, i int) (string, error) { return read(ctx, keys[i]) })
+	var all []*call
+	for i := range 4 { // each alone
+		key := fmt.Sprint("first", i)
+		all = append(all, begun(func() (string, error) { return read(t.Context(), key) }))
+		waitFor(t, func() bool {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			return g.with[key] > 0
+		})
+	}
+	all = append(all, beginAll(t, len(keys), func(ctx context.Context, i int) (string, error) { return read(ctx, keys[i]) })...)
 	close(gets)
-	for _, cl := range append(first, all...) {
+	for _, cl := range all {
 		_, _ = cl.wait(t)
 	}
 	g.mu.Lock()

@@ -1,0 +1,146 @@
+package tiered
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// lane is a goroutine that has one convoy of readings under way at a time.
+type lane struct {
+	pipeline *pipeline
+	work     chan struct{}
+	keys     []string // of the convoy, as places are
+	places   []int
+
+	// Under the pipeline's lock:
+	convoy []*reading
+	sent   instant // when the convoy left
+	heeded bool    // the breaker knows what became of it
+	lost   bool    // it took too long: the lane ends with it
+}
+
+// load takes a convoy of what waits; false: nothing does. It is called with the pipeline's lock.
+func (l *lane) load(at instant) bool {
+	p := l.pipeline
+	l.convoy, l.keys, l.places = l.convoy[:0], l.keys[:0], l.places[:0]
+	n := 0
+	for _, rd := range p.waiting {
+		if len(l.convoy) > 0 && (len(l.keys)+len(rd.keys) > maxConvoy || !l.convoy[0].goesWith(rd)) {
+			break
+		}
+		n++
+		p.keys -= len(rd.keys)
+		if rd.state.Load() == readingAsked {
+			l.convoy = append(l.convoy, rd)
+			for _, key := range rd.keys {
+				l.places = append(l.places, len(l.places))
+				l.keys = append(l.keys, key)
+			}
+		}
+	}
+	p.waiting = slices.Delete(p.waiting, 0, n)
+	l.sent, l.heeded, p.left = at, false, at
+	p.crowd = max(len(l.convoy), p.crowd*7/8)
+	return len(l.convoy) > 0
+}
+
+func (l *lane) run() {
+	defer l.pipeline.redis.calls.end()
+	for range l.work {
+		for l.departs() {
+			l.carry()
+			if l.arrived() {
+				return
+			}
+		}
+	}
+}
+
+// departs loads a convoy; false: there is nothing to carry, and the lane is idle. Where there are many callers, those that can
+// run do so first, and may come along.
+func (l *lane) departs() bool {
+	p := l.pipeline
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.crowd >= minCrowd && p.keys < maxConvoy {
+		p.mu.Unlock()
+		runtime.Gosched()
+		p.mu.Lock()
+	}
+	if l.load(now()) {
+		return true
+	}
+	if p.closed {
+		close(l.work)
+	} else {
+		p.idle = append(p.idle, l)
+	}
+	return false
+}
+
+// carry reads the convoy's keys.
+func (l *lane) carry() {
+	r, first := l.pipeline.redis, l.convoy[0]
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(first.caller), r.timeout)
+	defer cancel()
+	g := first.to
+	g.places = l.places
+	began := l.sent
+	answers, err := r.run(ctx, r.reads(l.keys), g)
+	if l.heeds() {
+		if err == nil && now().since(began) >= r.timeout {
+			err = errLate
+		}
+		g.breaker.heed(context.Background(), began, err)
+	}
+	l.part(answers, now())
+	for _, rd := range l.convoy {
+		n := len(rd.keys)
+		rd.give(answers[:n:n])
+		answers = answers[n:]
+	}
+}
+
+// part has those keys read alone for a while that hold the others up, or one of which does.
+func (l *lane) part(answers []answer, at instant) {
+	p := l.pipeline
+	took := at.since(l.sent)
+	for i, key := range l.keys {
+		stay := time.Duration(0)
+		if len(l.keys) > 1 && took >= p.redis.timeout {
+			stay = aloneIfLate
+		}
+		if b, _ := answers[i].bytes(); len(b) >= heavy {
+			stay = aloneIfHeavy
+		}
+		if stay > 0 {
+			p.mu.Lock()
+			p.alone.add(key, at, stay)
+			p.mu.Unlock()
+		}
+	}
+}
+
+// heeds answers whether the breaker is still to be told of the convoy.
+func (l *lane) heeds() bool {
+	l.pipeline.mu.Lock()
+	defer l.pipeline.mu.Unlock()
+	first := !l.heeded
+	l.heeded = true
+	return first
+}
+
+// arrived ends a convoy, and with it a lane that is lost.
+func (l *lane) arrived() (lost bool) {
+	p, at := l.pipeline, now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !l.lost {
+		p.takes += (at.since(l.sent) - p.takes) / 8
+	}
+	clear(l.convoy)
+	l.convoy = l.convoy[:0]
+	return l.lost
+}
