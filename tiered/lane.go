@@ -106,10 +106,12 @@ func (l *lane) carry() {
 // part has those keys read alone for a while that hold the others up, or one of which does.
 func (l *lane) part(answers []answer, at instant) {
 	p := l.pipeline
-	took := at.since(l.sent)
+	p.mu.Lock()
+	late := l.lost || at.since(l.sent) >= p.redis.timeout
+	p.mu.Unlock()
 	for i, key := range l.keys {
 		stay := time.Duration(0)
-		if len(l.keys) > 1 && took >= p.redis.timeout {
+		if len(l.keys) > 1 && late {
 			stay = aloneIfLate
 		}
 		if b, _ := answers[i].bytes(); len(b) >= heavy {
