@@ -64,7 +64,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
-		edits: []edit{{"guard.go", "	if h.generation == h.guard.generation && h.heard == h.guard.heard {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"}},
+		edits: []edit{{"guard.go", "	if h.isCurrent() {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"},
+			{"guard.go", "	if f.isCurrent() {\n		g.local.place(f.hash, it)\n	}\n", "	g.local.place(f.hash, it)\n"}},
 	},
 	{
 		name: "a flush isn't heard", focus: "flushes", breaks: []string{"G2"},
