@@ -49,8 +49,8 @@ func TestHitCopiesNoBody(t *testing.T) {
 func TestHitAllocatesNothingForTheBody(t *testing.T) {
 	short, shortBytes := hitAllocations(t, sizes["3KB"])
 	long, longBytes := hitAllocations(t, sizes["300KB"])
-	if long != short || longBytes > shortBytes+1000 {
-		t.Errorf("%v allocations of %d bytes for 300 KB, %v of %d for 3 KB: want the same", long, longBytes, short, shortBytes)
+	if long > short+2 || longBytes > shortBytes+1000 { // under the race detector, pools forget now and then
+		t.Errorf("%v allocations of %d bytes for 300 KB, %v of %d for 3 KB: want about the same", long, longBytes, short, shortBytes)
 	}
 }
 
