@@ -36,11 +36,9 @@ type pipeline struct {
 	lanes   []*lane // all but those that are overdue
 	idle    []*lane
 	waiting []*reading
-	keys    int           // of those that wait
-	watched bool          // the timer runs
-	timer   *time.Timer   // nil: it never did
-	bounded bool          // bound runs
-	bound   *time.Timer   // nil: it never did
+	keys    int // of those that wait
+	sweeps  alarm
+	leaves  alarm
 	left    instant       // when the last convoy did
 	takes   time.Duration // a convoy, on average
 	crowd   int           // how many callers convoys had lately
@@ -158,37 +156,37 @@ func (p *pipeline) gathers(at instant) bool {
 
 // limit has what gathers leave though nobody else comes, and the convoy before isn't back. It is called with the lock.
 func (p *pipeline) limit(at instant) {
-	wait := p.left.add(max(p.takes, gatherMost)).since(at)
-	switch {
-	case p.bounded:
-		return
-	case p.bound == nil:
-		p.bound = time.AfterFunc(wait, p.leave)
-	default:
-		p.bound.Reset(wait)
-	}
-	p.bounded = true
+	p.leaves.in(p.left.add(max(p.takes, gatherMost)).since(at), p.leave)
 }
 
 func (p *pipeline) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bounded = false; len(p.waiting) > 0 {
+	if p.leaves.set = false; len(p.waiting) > 0 {
 		p.dispatch(now())
 	}
 }
 
 // watch has the pipeline swept then, unless it will be earlier. It is called with the lock.
-func (p *pipeline) watch(then, at instant) {
+func (p *pipeline) watch(then, at instant) { p.sweeps.in(then.since(at), p.sweep) }
+
+// alarm has something done once, later. It is used under the pipeline's lock, and what is done unsets it.
+type alarm struct {
+	set   bool
+	timer *time.Timer // nil: it was never set
+}
+
+// in does nothing where it is set already.
+func (a *alarm) in(wait time.Duration, do func()) {
 	switch {
-	case p.watched:
+	case a.set:
 		return
-	case p.timer == nil:
-		p.timer = time.AfterFunc(then.since(at), p.sweep)
+	case a.timer == nil:
+		a.timer = time.AfterFunc(wait, do)
 	default:
-		p.timer.Reset(then.since(at))
+		a.timer.Reset(wait)
 	}
-	p.watched = true
+	a.set = true
 }
 
 // sweep ends the readings whose Timeout is over. What they are under way with keeps nobody else waiting any more. Where nothing
@@ -200,7 +198,7 @@ func (p *pipeline) sweep() {
 	var late []*reading
 	var missed []instant
 	p.mu.Lock()
-	p.watched = false
+	p.sweeps.set = false
 	see := func(rd *reading) {
 		if rd.state.Load() != readingAsked {
 			return
