@@ -140,7 +140,7 @@ func TestExtensionsOfALostLease(t *testing.T) {
 		s := c.guards.shard(c.hash("k"))
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.keys["k"].flight.echoes
+		return int(s.keys["k"].flight.echoes)
 	}
 	eventually(t, "the newer lease's echo", func() bool { return expects() == 0 })
 	time.Sleep(400 * time.Millisecond) // several times what it takes the older load to extend what it thinks it has

@@ -8,7 +8,6 @@ import (
 // flight is one load of one key, which all callers that ask for the key meanwhile wait for.
 type flight[T any] struct {
 	hold[T]
-	why   purpose
 	pilot *pilot
 	done  event
 	start instant
@@ -16,11 +15,12 @@ type flight[T any] struct {
 	wake  chan struct{} // of the trip that waits, see guards.listen
 	offer offer[T]
 	given share // of a read that a glance has begun
-	apart bool  // the local tier had nothing for it, just before it began
+	why   purpose
+	apart bool // the local tier had nothing for it, just before it began
 
 	// Under the guard's lock:
-	loading bool // the loader runs
-	echoes  int  // changes to be heard of that are the flight's own
+	loading bool  // the loader runs
+	echoes  uint8 // changes to be heard of that are the flight's own
 
 	// Set before done happens:
 	record *record[T]

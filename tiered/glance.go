@@ -15,9 +15,8 @@ type glance[T any] struct {
 	ctx    context.Context
 	found  []sighting[T] // in Redis, and not landed yet
 	since  instant       // when the first of them was recognized
-	one    [1]sighting[T]
-	rest   []*flight[T] // for the trip
-	renews []hold[T]    // keys whose values are to be replaced
+	rest   []*flight[T]  // for the trip
+	renews []hold[T]     // keys whose values are to be replaced
 }
 
 type sighting[T any] struct {
@@ -88,7 +87,6 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 		defer timer.Stop()
 		late = timer.C
 	}
-	g.found = g.one[:0]
 	if len(flights) > 1 {
 		g.found = make([]sighting[T], 0, len(flights))
 	}
@@ -113,7 +111,12 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 		f.given = share{} // which has all that was read with it
 		c.stats.remoteHits.Add(1)
 		g.serve(f, &it.record, at)
-		if len(g.found) == 0 {
+		switch {
+		case len(flights) == 1:
+			g.bring(f, it, at)
+			c.local.nursery.ring()
+			continue
+		case len(g.found) == 0:
 			g.since = at
 		}
 		if g.found = append(g.found, sighting[T]{f, it}); at.since(g.since) >= landEvery {
@@ -131,9 +134,14 @@ func (g *glance[T]) land() {
 	for len(g.found) > 0 {
 		s := g.found[0]
 		g.found = g.found[1:]
-		g.cache.guards.deliver(s.flight, s.item)
-		s.flight.land(&s.item.record, nil)
+		g.bring(s.flight, s.item, g.since)
 	}
+}
+
+// bring lands one flight. The nursery is to be rung.
+func (g *glance[T]) bring(f *flight[T], it *item[T], at instant) {
+	g.cache.guards.deliver(f, it, at)
+	f.land(&it.record, nil)
 }
 
 // serve counts what was found, and adds its key to those whose values are to be replaced, if it is due.

@@ -316,13 +316,13 @@ func (g *guards[T]) fill(h hold[T], it *item[T]) {
 	}
 }
 
-// deliver is fill for what a flight brings, and leave. The nursery is to be rung.
-func (g *guards[T]) deliver(f *flight[T], it *item[T]) {
+// deliver is fill for what a flight brings, at an instant that is hardly over, and leave. The nursery is to be rung.
+func (g *guards[T]) deliver(f *flight[T], it *item[T], at instant) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.isCurrent() {
-		g.local.place(f.hash, it)
+		g.local.place(f.hash, it, at)
 	}
 	s.leave(f)
 }

@@ -85,8 +85,7 @@ func (l *lane) carry() {
 	r, first := l.pipeline.redis, l.convoy[0]
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(first.caller), r.timeout)
 	defer cancel()
-	g := first.to
-	g.places = l.places
+	g := group{l.places, first.to}
 	began := l.sent
 	answers, err := r.run(ctx, r.reads(l.keys), g)
 	if l.heeds() {

@@ -69,7 +69,7 @@ func (l *ledger) open(ctx context.Context, step int) (era eraID, count uint64, p
 	if a.err != nil {
 		return era, 0, nil, a.err
 	}
-	reply, err := a.cmd.(*redis.Cmd).StringSlice()
+	reply, err := a.reply.(*redis.Cmd).StringSlice()
 	if err != nil || len(reply) != 2 || len(reply[0]) != len(era) {
 		return era, 0, nil, errLedger
 	}
@@ -145,7 +145,7 @@ func (l *ledger) read(ctx context.Context, tags []string) []tagEntry {
 		if redis.HasErrorPrefix(a.err, "WRONGTYPE ") {
 			entries[i].err = nil // somebody else's key is no record
 		} else if a.err == nil {
-			entries[i].parse(a.cmd.(*redis.StringCmd).Val())
+			entries[i].parse(a.reply.(*redis.StringCmd).Val())
 		}
 	}
 	return entries
@@ -178,7 +178,7 @@ func (l *ledger) enter(ctx context.Context, era eraID, tags []string, ttl time.D
 		if a.err != nil {
 			return nil, a.err
 		}
-		reply, err := a.cmd.(*redis.Cmd).Slice()
+		reply, err := a.reply.(*redis.Cmd).Slice()
 		if err != nil || len(reply) != 2 {
 			return nil, errLedger
 		}

@@ -295,14 +295,14 @@ func (l *local[T]) retain(p *Policy) {
 
 // set makes it what get returns for its key.
 func (l *local[T]) set(hash uint64, it *item[T]) {
-	l.place(hash, it)
+	l.place(hash, it, now())
 	l.nursery.ring()
 }
 
 // place is set for one of many items, after which the nursery is rung.
-func (l *local[T]) place(hash uint64, it *item[T]) {
+func (l *local[T]) place(hash uint64, it *item[T], at instant) {
 	it.bonds = l.commons.shareBonds(it.bonds)
-	l.nursery.add(hash, it)
+	l.nursery.add(hash, it, at)
 	l.counts(hash).puts.Add(1)
 }
 

@@ -88,7 +88,7 @@ func (n *nursery[T]) ring() {
 }
 
 // add takes a new item in and hands it to ristretto. The nursery isn't emptied before it is rung.
-func (n *nursery[T]) add(hash uint64, it *item[T]) {
+func (n *nursery[T]) add(hash uint64, it *item[T], at instant) {
 	s := n.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (n *nursery[T]) add(hash uint64, it *item[T]) {
 		older.kill()
 		y.again = true
 	} else {
-		if y.again = !n.local.admit(hash, it, now()); y.again {
+		if y.again = !n.local.admit(hash, it, at); y.again {
 			n.local.dropped.Add(1)
 		}
 		n.count.Add(1)

@@ -66,6 +66,7 @@ func (r *Redis) pipelineOf(b *breaker) *pipeline {
 		return p
 	}
 	p := &pipeline{redis: r, breaker: b, closed: ps.closed}
+	p.sweeps.do, p.leaves.do = p.sweep, p.leave
 	b.pipeline.Store(p)
 	if !p.closed {
 		ps.all = append(ps.all, p)
@@ -96,7 +97,7 @@ func (r *Redis) dropPipeline(b *breaker) {
 }
 
 // abandon ends a cache's readings.
-func (r *Redis) abandon(owner any) {
+func (r *Redis) abandon(owner *counters) {
 	r.pipelines.mu.Lock()
 	all := slices.Clone(r.pipelines.all)
 	r.pipelines.mu.Unlock()
@@ -156,7 +157,7 @@ func (p *pipeline) gathers(at instant) bool {
 
 // limit has what gathers leave though nobody else comes, and the convoy before isn't back. It is called with the lock.
 func (p *pipeline) limit(at instant) {
-	p.leaves.in(p.left.add(max(p.takes, gatherMost)).since(at), p.leave)
+	p.leaves.in(p.left.add(max(p.takes, gatherMost)).since(at))
 }
 
 func (p *pipeline) leave() {
@@ -168,21 +169,22 @@ func (p *pipeline) leave() {
 }
 
 // watch has the pipeline swept then, unless it will be earlier. It is called with the lock.
-func (p *pipeline) watch(then, at instant) { p.sweeps.in(then.since(at), p.sweep) }
+func (p *pipeline) watch(then, at instant) { p.sweeps.in(then.since(at)) }
 
 // alarm has something done once, later. It is used under the pipeline's lock, and what is done unsets it.
 type alarm struct {
+	do    func()
 	set   bool
 	timer *time.Timer // nil: it was never set
 }
 
 // in does nothing where it is set already.
-func (a *alarm) in(wait time.Duration, do func()) {
+func (a *alarm) in(wait time.Duration) {
 	switch {
 	case a.set:
 		return
 	case a.timer == nil:
-		a.timer = time.AfterFunc(wait, do)
+		a.timer = time.AfterFunc(wait, a.do)
 	default:
 		a.timer.Reset(wait)
 	}

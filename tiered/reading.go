@@ -13,16 +13,16 @@ import (
 // reading is the read of one caller's keys, as far as one server has them. Whoever asked for it may give it up, and leave the
 // answers to nobody.
 type reading struct {
-	owner   any // the cache's
+	owner   *counters // the cache's
 	keys    []string
 	only    [1]string // the keys, if there is but one
-	to      group
+	to      server
 	caller  context.Context // its values are for the client's hooks
 	at      instant
 	state   atomic.Uint32 // reading...
+	taken   bool          // who waits has the answers
 	done    chan struct{} // has one element when the answers are there, and never a second
 	answers []answer      // one for each key
-	taken   bool          // who waits has the answers
 }
 
 // share is a key's place in a reading; with none, the key takes a call of its own.
@@ -38,8 +38,8 @@ const (
 )
 
 // read begins to read a key; none: that takes a call of its own.
-func (r *Redis) read(caller context.Context, key string, owner any) share {
-	rd := r.newReading(caller, key, owner)
+func (r *Redis) read(caller context.Context, key string, owner *counters, at instant) share {
+	rd := r.newReading(caller, key, owner, at)
 	if rd == nil || !r.pipelineOf(rd.to.breaker).ask(rd) {
 		return share{}
 	}
@@ -47,7 +47,7 @@ func (r *Redis) read(caller context.Context, key string, owner any) share {
 }
 
 // readAll begins to read some keys, together as far as they are in one place; nil: that takes a call of its own.
-func (r *Redis) readAll(caller context.Context, keys []string, owner any) []share {
+func (r *Redis) readAll(caller context.Context, keys []string, owner *counters, at instant) []share {
 	shares := make([]share, len(keys))
 	var all []*reading
 	_, cluster := r.client.(*redis.ClusterClient)
@@ -56,13 +56,13 @@ func (r *Redis) readAll(caller context.Context, keys []string, owner any) []shar
 			shares[i] = share{all[0], i}
 			continue
 		}
-		rd := r.newReading(caller, key, owner)
+		rd := r.newReading(caller, key, owner, at)
 		if rd == nil {
 			return nil
 		}
-		at := slices.IndexFunc(all, func(other *reading) bool { return other.to.breaker == rd.to.breaker && other.goesWith(rd) })
-		if at >= 0 {
-			rd = all[at]
+		same := slices.IndexFunc(all, func(other *reading) bool { return other.to.breaker == rd.to.breaker && other.goesWith(rd) })
+		if same >= 0 {
+			rd = all[same]
 			rd.keys = append(rd.keys, key)
 		} else {
 			all = append(all, rd)
@@ -81,16 +81,16 @@ func (r *Redis) readAll(caller context.Context, keys []string, owner any) []shar
 }
 
 // newReading is a reading of one key, to which others of its place can be added; nil: the key takes a call of its own.
-func (r *Redis) newReading(caller context.Context, key string, owner any) *reading {
-	g, ok := r.groupOf(caller, key)
-	if !ok || g.breaker.isOpen() {
+func (r *Redis) newReading(caller context.Context, key string, owner *counters, at instant) *reading {
+	to, ok := r.serverOf(caller, key)
+	if !ok || to.breaker.isOpen() {
 		return nil
 	}
 	bell, ok := r.pipelines.bells.Get().(chan struct{})
 	if !ok {
 		bell = make(chan struct{}, 1)
 	}
-	rd := &reading{owner: owner, only: [1]string{key}, to: g, caller: caller, at: now(), done: bell}
+	rd := &reading{owner: owner, only: [1]string{key}, to: to, caller: caller, at: at, done: bell}
 	rd.keys = rd.only[:]
 	return rd
 }
@@ -137,7 +137,7 @@ func (rd *reading) failed(err error) []answer {
 	return failed(len(rd.keys), fmt.Errorf("tiered: redis: get: %w", err), rd.to.stream)
 }
 
-func (rd *reading) abandon(owner any) {
+func (rd *reading) abandon(owner *counters) {
 	if rd.owner == owner {
 		rd.give(failed(len(rd.keys), ErrClosed, rd.to.stream))
 	}

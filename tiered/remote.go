@@ -97,7 +97,7 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how man
 
 func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []answer {
 	if len(holds) == 1 && (how.given == nil || how.given[0].reading == nil) && !how.exact {
-		if s := m.redis.read(ctx, m.key(holds[0]), nil); s.reading != nil {
+		if s := m.redis.read(ctx, m.key(holds[0]), nil, now()); s.reading != nil {
 			how.given = []share{s}
 		}
 	}
@@ -116,8 +116,9 @@ func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []
 // begin begins to read the flights' keys, with the values of ctx, for a caller who is to hear when the cache is closed. Where
 // that takes a call of its own, there is no reading.
 func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
+	at := flights[0].start // just now
 	if len(flights) == 1 {
-		flights[0].given = m.redis.read(ctx, m.key(flights[0].hold), m.stats)
+		flights[0].given = m.redis.read(ctx, m.key(flights[0].hold), m.stats, at)
 		return
 	}
 	keys := make([]string, len(flights))
@@ -133,7 +134,7 @@ func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 		all.WriteString(f.key)
 		keys[i] = all.String()[from:]
 	}
-	for i, s := range m.redis.readAll(ctx, keys, m.stats) {
+	for i, s := range m.redis.readAll(ctx, keys, m.stats, at) {
 		flights[i].given = s
 	}
 }
@@ -156,7 +157,7 @@ func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []findi
 		r := findings[i].record
 		if answers[n].err != nil {
 			findings[i].err = answers[n].err
-		} else if left := answers[n].cmd.(*redis.DurationCmd).Val(); left != -1 { // without expiry
+		} else if left := answers[n].reply.(*redis.DurationCmd).Val(); left != -1 { // without expiry
 			r.freshUntil = min(r.freshUntil, now().add(left))
 		}
 	}
@@ -319,7 +320,7 @@ func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l lease) []a
 
 // theirs is the lease that somebody else has beside a value; nil: nobody.
 func (a answer) theirs() []byte {
-	if cmd, ok := a.cmd.(*redis.Cmd); ok && a.err == nil {
+	if cmd, ok := a.reply.(*redis.Cmd); ok && a.err == nil {
 		if s, ok := cmd.Val().(string); ok {
 			return []byte(s)
 		}
@@ -344,7 +345,7 @@ func (m *remote[T]) release(ctx context.Context, keys []string, is seen) {
 }
 
 func (a answer) leased() bool {
-	cmd, ok := a.cmd.(*redis.BoolCmd)
+	cmd, ok := a.reply.(*redis.BoolCmd)
 	return ok && a.err == nil && cmd.Val() || a.swapped()
 }
 

@@ -209,7 +209,7 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 			continue
 		default:
 			// Nothing is deleted too: a server that was demoted refuses that. Its master may well have something.
-			b, _ := a.cmd.(*redis.StringCmd).Bytes()
+			b, _ := a.reply.(*redis.StringCmd).Bytes()
 			was = debts[i].outdates(b)
 		}
 		if done[i] = !was.there; was.there {

@@ -24,16 +24,20 @@ type request struct {
 
 // answer is what became of one command.
 type answer struct {
-	cmd    redis.Cmder // nil: the call failed, or was given up
-	value  any         // what a command of many keys had for this one: a string or nothing
-	err    error       // the call's or the command's; that there is nothing is no error
-	stream *stream     // of the server that answered
-	proof  *proof      // vouches for what was read
+	reply  any     // the command, or what one of many keys had for this one: a string or nothing; nil too if the call failed
+	err    error   // the call's or the command's; that there is nothing is no error
+	stream *stream // of the server that answered
+	proof  *proof  // vouches for what was read
 }
 
 // group are those keys of a request that go to one server, in one round trip.
 type group struct {
-	places  []int
+	places []int
+	server
+}
+
+// server is where some keys are.
+type server struct {
 	to      redis.Cmdable
 	stream  *stream
 	breaker *breaker
@@ -174,7 +178,7 @@ func (r *Redis) send(ctx context.Context, to redis.Cmdable, q request, group []i
 	}
 	answers := make([]answer, len(group))
 	for n, cmd := range cmds {
-		answers[n].cmd = cmd
+		answers[n].reply = cmd
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
 			answers[n].err = fmt.Errorf("tiered: redis: %s: %w", q.name, err)
 		}
@@ -215,7 +219,7 @@ func (r *Redis) mget(ctx context.Context, to redis.Cmdable, q request, group []i
 	for n := range answers {
 		cmd := cmds[n/maxMGet].(*redis.SliceCmd)
 		if err := cmd.Err(); err == nil {
-			answers[n].value = cmd.Val()[n%maxMGet]
+			answers[n].reply = cmd.Val()[n%maxMGet]
 		} else if noMGet(err) {
 			r.noMGet.Store(true)
 			return nil, false
@@ -241,11 +245,11 @@ func (r *Redis) reads(keys []string) request {
 
 // bytes are what a key holds; false: nothing. They are the caller's own.
 func (a *answer) bytes() ([]byte, bool) {
-	if cmd, ok := a.cmd.(*redis.StringCmd); ok {
+	if cmd, ok := a.reply.(*redis.StringCmd); ok {
 		b, err := cmd.Bytes()
 		return b, err == nil // else it is redis.Nil
 	}
-	s, ok := a.value.(string)
+	s, ok := a.reply.(string)
 	return unsafe.Slice(unsafe.StringData(s), len(s)), ok // as go-redis makes bytes of a reply
 }
 
@@ -273,7 +277,7 @@ func (r *Redis) byNode(ctx context.Context, keys []string) ([]group, error) {
 	cluster, ok := r.client.(*redis.ClusterClient)
 	if !ok {
 		only := r.streams.only
-		return []group{{places: upTo(len(keys)), to: r.client, stream: only, breaker: only.breaker}}, nil
+		return []group{{upTo(len(keys)), server{r.client, only, only.breaker}}}, nil
 	}
 	nodes := &r.streams.nodes
 	if nodes.located.Load() {
@@ -294,29 +298,29 @@ func (r *Redis) byNode(ctx context.Context, keys []string) ([]group, error) {
 	return groups, err
 }
 
-// groupOf is where one key is; false: that takes a word to the network.
-func (r *Redis) groupOf(ctx context.Context, key string) (group, bool) {
+// serverOf is where one key is; false: that takes a word to the network.
+func (r *Redis) serverOf(ctx context.Context, key string) (server, bool) {
 	cluster, ok := r.client.(*redis.ClusterClient)
 	if !ok {
 		only := r.streams.only
-		return group{to: r.client, stream: only, breaker: only.breaker}, true
+		return server{r.client, only, only.breaker}, true
 	}
 	if !r.streams.nodes.located.Load() {
-		return group{}, false
+		return server{}, false
 	}
 	node, err := cluster.MasterForKey(ctx, key)
 	if err != nil {
-		return group{}, false
+		return server{}, false
 	}
-	return r.groupOfNode(cluster, node, key), true
+	return r.serverOfNode(cluster, node, key), true
 }
 
-func (r *Redis) groupOfNode(cluster *redis.ClusterClient, node *redis.Client, key string) group {
-	g := group{to: node, stream: r.streamOf(node), breaker: r.breakerOf(cluster, node, key)}
-	if g.stream == r.streams.only {
-		g.to = cluster // who answers doesn't matter
+func (r *Redis) serverOfNode(cluster *redis.ClusterClient, node *redis.Client, key string) server {
+	s := server{node, r.streamOf(node), r.breakerOf(cluster, node, key)}
+	if s.stream == r.streams.only {
+		s.to = cluster // who answers doesn't matter
 	}
-	return g
+	return s
 }
 
 func (r *Redis) groupByNode(ctx context.Context, cluster *redis.ClusterClient, keys []string) (groups []group, err error) {
@@ -330,7 +334,7 @@ func (r *Redis) groupByNode(ctx context.Context, cluster *redis.ClusterClient, k
 		if !ok {
 			at = len(groups)
 			places[node] = at
-			groups = append(groups, r.groupOfNode(cluster, node, key))
+			groups = append(groups, group{server: r.serverOfNode(cluster, node, key)})
 		}
 		groups[at].places = append(groups[at].places, i)
 	}

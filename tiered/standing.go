@@ -77,7 +77,7 @@ func (t *tenure[T]) stand(ctx context.Context, claims []*claim[T]) (replaced []*
 		cl := claims[i]
 		key, left := m.key(cl.flight.hold), int64(0)
 		if a.err == nil {
-			left, _ = a.cmd.(*redis.Cmd).Val().(int64)
+			left, _ = a.reply.(*redis.Cmd).Val().(int64)
 		}
 		switch {
 		case a.err != nil:

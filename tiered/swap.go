@@ -41,6 +41,6 @@ func (s seen) end() int {
 
 // swapped answers whether the write was made.
 func (a answer) swapped() bool {
-	cmd, ok := a.cmd.(*redis.Cmd)
+	cmd, ok := a.reply.(*redis.Cmd)
 	return ok && a.err == nil && cmd.Val() == int64(1)
 }

@@ -65,7 +65,7 @@ var mutations = []mutation{
 	{
 		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"guard.go", "	if h.isCurrent() {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"},
-			{"guard.go", "	if f.isCurrent() {\n		g.local.place(f.hash, it)\n	}\n", "	g.local.place(f.hash, it)\n"}},
+			{"guard.go", "	if f.isCurrent() {\n		g.local.place(f.hash, it, at)\n	}\n", "	g.local.place(f.hash, it, at)\n"}},
 	},
 	{
 		name: "a flush isn't heard", focus: "flushes", breaks: []string{"G2"},
