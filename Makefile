@@ -64,7 +64,7 @@ bench-growth: redis ## how costs grow with keys, goroutines, sizes and caches: d
 bench-codec: ## the codecs beside the libraries under them
 	scripts/bench.sh codec codec '$(BENCH)' $(COUNT) $(BENCHSTAT)
 
-bench-http: ## hits over HTTP beside nginx, Varnish and Fiber's middleware, ROUNDS (5) times SECONDS (5) each; installs these
+bench-http: ## hits and 304s over HTTP beside nginx, Varnish and Fiber's middleware, ROUNDS (5) times SECONDS (5) each; installs these
 	scripts/bench-http.sh $(ROUNDS) $(SECONDS)
 
 redis:

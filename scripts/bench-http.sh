@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench-http.sh ROUNDS SECONDS: stored responses asked for by wrk, from the adapters beside bare handlers, Fiber's
+# bench-http.sh ROUNDS SECONDS: stored responses, and 304s, asked for by wrk, from the adapters beside bare handlers, Fiber's
 # middleware, nginx and Varnish. The table stays in .bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -4,7 +4,8 @@
 //	go run ./benchmarks/hits -rounds 5 -seconds 5
 //
 // The caches are httpcache on net/http and fibercache on Fiber, each beside a bare handler that writes the same bytes,
-// Fiber's own middleware, and, where they are installed, nginx and Varnish. They take turns, round by round, so that
+// Fiber's own middleware, and, where they are installed, nginx and Varnish. They are asked once more by a client that has
+// the page already, which gets a 304; but for Fiber's middleware, which has none. They take turns, round by round, so that
 // a busy moment of the machine hits all alike, and each ratio is the median of the rounds' ratios. Each runs in a
 // process of its own; where taskset is, on one core, with wrk on another. The processor time of a request says the same
 // as requests a second do, less what other work on the machine adds to them.

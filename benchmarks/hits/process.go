@@ -87,14 +87,17 @@ func (p *process) end() error {
 	return errors.Join(fmt.Errorf("%s had to be killed", p.name), err)
 }
 
-// fetch asks for the page, as soon as the server listens.
-func (p *process) fetch(ctx context.Context) (*http.Response, []byte, error) {
+// fetch asks for the page, as soon as the server listens. has is the entity tag of what the client has already, or "".
+func (p *process) fetch(ctx context.Context, has string) (*http.Response, []byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s doesn't answer", p.name))
 	defer cancel()
 	for {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path, nil)
 		if err != nil {
 			return nil, nil, err
+		}
+		if has != "" {
+			r.Header.Set("If-None-Match", has)
 		}
 		answer, err := http.DefaultClient.Do(r)
 		if err == nil {

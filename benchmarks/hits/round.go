@@ -23,11 +23,12 @@ type contest struct {
 	entries []*entry
 }
 
-// entry is one server and what was measured of it.
+// entry is one server, what it is asked for, and what was measured of it.
 type entry struct {
 	*process
 	version string
 	hit     func(http.Header) bool
+	has     string // the entity tag of the page, if the client has it already
 
 	// By round:
 	rates []float64 // requests a second
@@ -43,23 +44,24 @@ func (c *contest) begin(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	statusHit := has("Cache-Status", "; hit")
+	statusHit := says("Cache-Status", "; hit")
 	for _, e := range []struct {
-		name    string
-		version string
-		hit     func(http.Header) bool
+		name        string
+		version     string
+		hit         func(http.Header) bool
+		notModified bool // it answers 304 to who has the page
 	}{
-		{"net/http", goVersion(), statusHit}, // what a hit has, written by hand
-		{"httpcache", "", statusHit},
-		{"Fiber", fiberVersion(), statusHit},
-		{"fibercache", "", statusHit},
-		{"Fiber's cache", fiberVersion(), has("X-Cache", "hit")},
+		{"net/http", goVersion(), statusHit, false}, // what a hit has, written by hand
+		{"httpcache", "", statusHit, true},
+		{"Fiber", fiberVersion(), statusHit, false},
+		{"fibercache", "", statusHit, true},
+		{"Fiber's cache", fiberVersion(), says("X-Cache", "hit"), false},
 	} {
 		p, err := c.start(e.name, "", c.cores.server(self, "-serve", e.name))
 		if err != nil {
 			return err
 		}
-		c.entries = append(c.entries, &entry{process: p, version: e.version, hit: e.hit})
+		c.add(entry{process: p, version: e.version, hit: e.hit}, e.notModified)
 	}
 	if err := c.beginProxies(out, self); err != nil {
 		return err
@@ -83,8 +85,8 @@ func (c *contest) beginProxies(out io.Writer, self string) error {
 		versionFlag string
 		hit         func(http.Header) bool
 	}{
-		{nginx, "-v", has("X-Cache-Status", "HIT")},
-		{varnish, "-V", has("X-Varnish", " ")}, // its numbers of this request and of the one that was stored
+		{nginx, "-v", says("X-Cache-Status", "HIT")},
+		{varnish, "-V", says("X-Varnish", " ")}, // its numbers of this request and of the one that was stored
 	} {
 		p, err := e.start(c, behind.url)
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
@@ -98,34 +100,56 @@ func (c *contest) beginProxies(out io.Writer, self string) error {
 		if err != nil {
 			return err
 		}
-		c.entries = append(c.entries, &entry{process: p, version: v, hit: e.hit})
+		c.add(entry{process: p, version: v, hit: e.hit}, true)
 	}
 	return nil
 }
 
-// has answers whether a field has the text in it.
-func has(name, text string) func(http.Header) bool {
+// add has the server compared: asked for the page, and, if it is to answer 304, by a client that has it.
+func (c *contest) add(e entry, notModified bool) {
+	c.entries = append(c.entries, &e)
+	if notModified {
+		again := e
+		again.has = etag
+		c.entries = append(c.entries, &again)
+	}
+}
+
+// title is the server's name, with the answer unless it is the page.
+func (e *entry) title() string {
+	if e.has != "" {
+		return e.name + ", 304"
+	}
+	return e.name
+}
+
+// says answers whether a field has the text in it.
+func says(name, text string) func(http.Header) bool {
 	return func(h http.Header) bool { return strings.Contains(h.Get(name), text) }
 }
 
 // warm has the page stored.
 func (e *entry) warm(ctx context.Context) error {
 	for range 2 {
-		if _, _, err := e.fetch(ctx); err != nil {
+		if _, _, err := e.fetch(ctx, ""); err != nil {
 			return err
 		}
 	}
 	return e.check(ctx)
 }
 
-// check fails if the answer isn't the page, out of the cache.
+// check fails if the answer isn't the page, out of the cache, or the 304 in its place.
 func (e *entry) check(ctx context.Context) error {
-	answer, body, err := e.fetch(ctx)
+	answer, body, err := e.fetch(ctx, e.has)
 	if err != nil {
 		return err
 	}
-	if answer.StatusCode != http.StatusOK || !bytes.Equal(body, page) || answer.Header.Get("Etag") != etag || !e.hit(answer.Header) {
-		return fmt.Errorf("%s doesn't answer with a hit: %d, %d bytes, %v", e.name, answer.StatusCode, len(body), answer.Header)
+	status, want := http.StatusOK, page
+	if e.has != "" {
+		status, want = http.StatusNotModified, nil
+	}
+	if answer.StatusCode != status || !bytes.Equal(body, want) || answer.Header.Get("Etag") != etag || !e.hit(answer.Header) {
+		return fmt.Errorf("%s doesn't answer with a hit: %d, %d bytes, %v", e.title(), answer.StatusCode, len(body), answer.Header)
 	}
 	return nil
 }
@@ -138,7 +162,7 @@ func (c *contest) measure(ctx context.Context, out io.Writer, rounds int, length
 			if err := c.ask(ctx, e, length); err != nil {
 				return err
 			}
-			fmt.Fprintf(out, " %s %.0f", e.name, e.rates[round])
+			fmt.Fprintf(out, " %s %.0f", e.title(), e.rates[round])
 		}
 		fmt.Fprintln(out)
 	}
@@ -159,7 +183,11 @@ var (
 // ask has wrk ask one server.
 func (c *contest) ask(ctx context.Context, e *entry, length time.Duration) error {
 	said := new(bytes.Buffer)
-	cmd := c.cores.client("wrk", "-t1", "-c32", "--timeout", "30s", "-d", strconv.Itoa(int(length.Seconds()))+"s", e.url+path)
+	args := []string{"-t1", "-c32", "--timeout", "30s", "-d", strconv.Itoa(int(length.Seconds())) + "s"}
+	if e.has != "" {
+		args = append(args, "-H", "If-None-Match: "+e.has)
+	}
+	cmd := c.cores.client("wrk", append(args, e.url+path)...)
 	cmd.Stdout, cmd.Stderr = said, said
 	before := cpuTime(e.cmd.Process.Pid)
 	if err := cmd.Start(); err != nil {
@@ -172,7 +200,7 @@ func (c *contest) ask(ctx context.Context, e *entry, length time.Duration) error
 	}
 	used := cpuTime(e.cmd.Process.Pid) - before
 	if trouble := troubles.Find(said.Bytes()); trouble != nil {
-		return fmt.Errorf("%s: %s", e.name, trouble)
+		return fmt.Errorf("%s: %s", e.title(), trouble)
 	}
 	rate, err := find(perSecond, said.Bytes())
 	if err != nil {

@@ -26,7 +26,7 @@ func (c *contest) writeTable(out io.Writer, rounds int, length time.Duration) er
 	fmt.Fprintln(t, "server\tversion\trequests/s\t÷ net/http\t÷ Fiber\tCPU µs/request\t÷ net/http\t÷ Fiber\t")
 	native, fast := c.find("net/http"), c.find("Fiber")
 	for _, e := range c.entries {
-		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.2f\t%.2f\t%.1f\t%.2f\t%.2f\t\n", e.name, cmp.Or(e.version, "this one"),
+		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.2f\t%.2f\t%.1f\t%.2f\t%.2f\t\n", e.title(), cmp.Or(e.version, "this one"),
 			median(e.rates), ratio(e.rates, native.rates), ratio(e.rates, fast.rates),
 			median(e.costs), ratio(e.costs, native.costs), ratio(e.costs, fast.costs))
 	}
@@ -34,7 +34,7 @@ func (c *contest) writeTable(out io.Writer, rounds int, length time.Duration) er
 }
 
 func (c *contest) find(name string) *entry {
-	return c.entries[slices.IndexFunc(c.entries, func(e *entry) bool { return e.name == name })]
+	return c.entries[slices.IndexFunc(c.entries, func(e *entry) bool { return e.title() == name })]
 }
 
 func ratio(values, floor []float64) float64 {
