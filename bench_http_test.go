@@ -141,11 +141,15 @@ func BenchmarkHTTPRange(b *testing.B) {
 	compareHit(b, usersHandler(100*pageSize), get(b, "Range", "bytes=150000-152999"), http.StatusPartialContent)
 }
 
-// BenchmarkHTTPNotModified is a client that has the response already.
+// BenchmarkHTTPNotModified is a client that has the response already, and maybe an older one too.
 func BenchmarkHTTPNotModified(b *testing.B) {
 	_, whole := stored(b, usersHandler(pageSize), get(b))
-	r := get(b, "If-None-Match", `"of-long-ago", `+whole.Header().Get("Etag"))
-	compareHit(b, usersHandler(pageSize), r, http.StatusNotModified)
+	tag := whole.Header().Get("Etag")
+	for _, has := range []struct{ name, tags string }{{"1", tag}, {"2", `"of-long-ago", ` + tag}} {
+		b.Run("tags="+has.name, func(b *testing.B) {
+			compareHit(b, usersHandler(pageSize), get(b, "If-None-Match", has.tags), http.StatusNotModified)
+		})
+	}
 }
 
 // discard is a ResponseWriter that costs nothing itself.

@@ -22,12 +22,16 @@ func appendQuery(b []byte, raw string) []byte {
 	params := space[:0]
 	sorted := true
 	for raw != "" {
-		var part string
-		part, raw, _ = strings.Cut(raw, "&")
+		length, name, simple := scanParam(raw)
+		part := raw[:length]
+		raw = raw[min(length+1, len(raw)):]
 		if part == "" {
 			continue
 		}
-		p := parseParam(part)
+		p := param{name: part[:name], text: part}
+		if !simple {
+			p = parseParam(part)
+		}
 		sorted = sorted && (len(params) == 0 || compareParams(params[len(params)-1], p) <= 0)
 		params = append(params, p)
 	}
@@ -55,14 +59,27 @@ func compareParams(p, q param) int {
 	}
 }
 
+// scanParam returns the lengths of the query's first part and of the name in it. simple: nothing needs escaping, and thus no
+// decoding.
+func scanParam(raw string) (length, name int, simple bool) {
+	name, simple = -1, true
+	for length < len(raw) && raw[length] != '&' {
+		switch c := raw[length]; {
+		case plain[c]:
+		case c == '=' && name < 0:
+			name = length
+		default:
+			simple = false
+		}
+		length++
+	}
+	if name < 0 {
+		name = length
+	}
+	return length, name, simple
+}
+
 func parseParam(part string) param {
-	n := plainLen(part)
-	if n == len(part) {
-		return param{name: part, text: part}
-	}
-	if part[n] == '=' && plainLen(part[n+1:]) == len(part)-n-1 {
-		return param{name: part[:n], text: part}
-	}
 	rawName, rawValue, hasValue := strings.Cut(part, "=")
 	if strings.IndexByte(part, ';') >= 0 {
 		return brokenParam(part)
@@ -86,17 +103,7 @@ func brokenParam(part string) param {
 	return param{name: part, text: "!" + url.QueryEscape(part), broken: true}
 }
 
-// plainLen is the length of what s begins with that needs no escaping, and thus no decoding.
-func plainLen(s string) int {
-	for i := range len(s) {
-		if !plain[s[i]] {
-			return i
-		}
-	}
-	return len(s)
-}
-
-// plain are the bytes that stand for themselves in a path, a query and a host: RFC 3986's unreserved ones.
+// plain are the bytes that stand for themselves in a path and a query: RFC 3986's unreserved ones.
 var plain = func() (table [256]bool) {
 	for c := range table {
 		switch c := byte(c); {

@@ -3,6 +3,7 @@ package keys
 import (
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // Request returns the key of a request, without its host:
@@ -92,7 +93,7 @@ func appendMethod(b []byte, method string) []byte {
 // appendHost leaves what hosts and ports are made of, and escapes the rest: a '/' or '|' always ends the host.
 func appendHost(b []byte, host string) []byte {
 	n := 0
-	for n < len(host) && isHost(host[n]) {
+	for n < len(host) && isHost[host[n]] {
 		n++
 	}
 	b = append(b, host[:n]...) // mostly that is all
@@ -100,7 +101,7 @@ func appendHost(b []byte, host string) []byte {
 		switch c := host[i]; {
 		case 'A' <= c && c <= 'Z':
 			b = append(b, c+'a'-'A')
-		case isHost(c):
+		case isHost[c]:
 			b = append(b, c)
 		default:
 			b = appendEscaped(b, c)
@@ -109,13 +110,16 @@ func appendHost(b []byte, host string) []byte {
 	return b
 }
 
-func isHost(c byte) bool {
-	switch c {
-	case '-', '.', '_', ':', '[', ']':
-		return true
+// isHost are the bytes that stand for themselves in a host.
+var isHost = func() (table [256]bool) {
+	for c := range table {
+		switch c := byte(c); {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._:[]", c) >= 0:
+			table[c] = true
+		}
 	}
-	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
-}
+	return table
+}()
 
 func appendEscaped(b []byte, c byte) []byte {
 	const hex = "0123456789ABCDEF"

@@ -111,14 +111,22 @@ func plain(path string) bool {
 		return false
 	}
 	for i := range len(path) {
-		switch c := path[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '/', c == '-', c == '_', c == '.', c == '~':
-		default:
+		if !plainBytes[path[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+var plainBytes = func() (table [256]bool) {
+	for c := range table {
+		switch c := byte(c); {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("/-_.~", c) >= 0:
+			table[c] = true
+		}
+	}
+	return table
+}()
 
 func hasControl(s string) bool {
 	for i := range len(s) {

@@ -71,7 +71,7 @@ func (c *Cache) hit(q *inquiry, p *place) {
 	reply := replies.Get().(*Reply)
 	reply.stored, reply.age = p.found, p.age
 	reply.status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.found.Lifetime - p.age}
-	c.shape(reply, q.r, q.heed(rfc9111.HeedsConditions|rfc9111.HeedsRange))
+	c.shape(reply, q.r, q.heeds)
 	q.x.Serve(reply)
 	*reply = Reply{}
 	replies.Put(reply) // where Serve panics it may still be of use

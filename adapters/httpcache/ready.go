@@ -4,12 +4,16 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
 // ready is what hits say of a stored response beside its own fields, made once for all of them.
 type ready struct {
 	length string // of the whole body
 	only   bool   // no cache before this one has left a Cache-Status
+	tag    string // the Etag, if it is valid
+	brief  int    // how many of the Header's strings are for a 304: the first ones
 	stamp  atomic.Pointer[stamp]
 }
 
@@ -22,6 +26,25 @@ type stamp struct {
 // prepare is called before the response is stored, when nothing of it changes any more.
 func (r *response) prepare() {
 	r.ready = &ready{length: strconv.Itoa(len(r.Body)), only: !has(r.Header, "Cache-Status")}
+	tag := r.get("Etag")
+	if _, ok := rfc9111.ParseETag(tag); ok {
+		r.ready.tag = tag
+	}
+	brief, rest := make([]string, 0, len(r.Header)), []string(nil)
+	for h := r.Header; len(h) > 1; h = h[2:] {
+		if rfc9111.InNotModified(h[0], tag != "") {
+			brief = append(brief, h[0], h[1])
+		} else {
+			rest = append(rest, h[0], h[1])
+		}
+	}
+	r.ready.brief = len(brief)
+	r.Header = append(brief, rest...)
+}
+
+// matches answers whether a client has the response by a condition that is nothing but its tag, as nearly all are.
+func (r *ready) matches(condition []string) bool {
+	return r != nil && len(condition) == 1 && condition[0] == r.tag && r.tag != ""
 }
 
 // stampOf returns the stamp for a hit.

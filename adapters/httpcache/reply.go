@@ -27,12 +27,12 @@ type Reply struct {
 // reply makes the answer to r from a response of the given age.
 func (c *Cache) reply(r *http.Request, stored *response, age time.Duration, status rfc9111.Status) *Reply {
 	reply := &Reply{stored: stored, age: age, status: status}
-	c.shape(reply, r, true)
+	c.shape(reply, r, rfc9111.HeedsConditions|rfc9111.HeedsRange)
 	return reply
 }
 
-// shape makes of a reply with what is stored the answer to r. asks: r's header may ask for another form.
-func (c *Cache) shape(reply *Reply, r *http.Request, asks bool) {
+// shape makes of a reply with what is stored the answer to r. heeds: what r's header may ask for.
+func (c *Cache) shape(reply *Reply, r *http.Request, heeds rfc9111.Heeds) {
 	stored := reply.stored
 	reply.Status, reply.Body = stored.Status, stored.Body
 	if reply.status.FwdStatus != http.StatusNotModified && reply.age >= 0 && stored.left(reply.age) <= 0 {
@@ -41,11 +41,10 @@ func (c *Cache) shape(reply *Reply, r *http.Request, asks bool) {
 	// RFC 9110 §13.2.1: only what would be a success has conditions evaluated.
 	success := stored.Status >= 200 && stored.Status < 300
 	switch {
-	case !asks && stored.Size == 0:
-	case success && conditional(r) && rfc9111.NotModified(r.Header, stored.validators()):
+	case heeds&rfc9111.HeedsConditions != 0 && success && stored.notModified(r.Header):
 		reply.Status, reply.Body = http.StatusNotModified, nil
 		c.stats.notModified.Add(1)
-	case ranged(r) && stored.Status == http.StatusOK && rfc9111.RangeApplies(r.Header, stored.validators()):
+	case heeds&rfc9111.HeedsRange != 0 && ranged(r) && stored.Status == http.StatusOK && rfc9111.RangeApplies(r.Header, stored.validators()):
 		reply.cut(r, 0, int64(len(stored.Body)))
 	case stored.Size > 0:
 		reply.cut(r, stored.First, stored.Size)
@@ -86,15 +85,18 @@ func (c *Cache) gatewayTimeout(r *http.Request) *Reply {
 }
 
 // Len is the number of field lines in Fields, or a little more.
-func (r *Reply) Len() int { return len(r.stored.Header)/2 + 4 }
+func (r *Reply) Len() int {
+	fields, _ := r.fields()
+	return len(fields)/2 + 4
+}
 
 // Fields returns the header field lines with canonical names; the lines of one name follow each other. They replace
 // fields of the same name that the answer may have already.
 func (r *Reply) Fields() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
-		all := r.sendsAll()
-		hasETag := r.Status == http.StatusNotModified && r.stored.get("Etag") != ""
-		for h := r.stored.Header; len(h) > 1; h = h[2:] {
+		h, all := r.fields()
+		hasETag := !all && r.Status == http.StatusNotModified && r.stored.get("Etag") != ""
+		for ; len(h) > 1; h = h[2:] {
 			if (all || r.sends(h[0], hasETag)) && !yield(h[0], h[1]) {
 				return
 			}
@@ -117,9 +119,16 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 	}
 }
 
-// sendsAll answers whether all stored fields are part of the answer as they are, and in their order.
-func (r *Reply) sendsAll() bool {
-	return r.stored.ready != nil && r.stored.ready.only && r.Status == r.stored.Status && r.contentRange == ""
+// fields returns the stored fields that may be part of the answer. all: each is, as it is, and in their order.
+func (r *Reply) fields() (h []string, all bool) {
+	ready := r.stored.ready
+	switch {
+	case ready == nil:
+		return r.stored.Header, false
+	case r.Status == http.StatusNotModified:
+		return r.stored.Header[:ready.brief], ready.only
+	}
+	return r.stored.Header, ready.only && r.Status == r.stored.Status && r.contentRange == ""
 }
 
 // values returns what the cache itself says of the answer, "" for what it doesn't say. Where it isn't ready, all is one piece

@@ -185,6 +185,11 @@ func (r *response) validators() rfc9111.Validators {
 	return rfc9111.Validators{ETag: r.get("Etag"), LastModified: r.get("Last-Modified"), Date: r.get("Date")}
 }
 
+// notModified answers whether the client has it already, by its conditions.
+func (r *response) notModified(request http.Header) bool {
+	return r.ready.matches(request["If-None-Match"]) || rfc9111.NotModified(request, r.validators())
+}
+
 // origin are the validators that the handler gave.
 func (r *response) origin() rfc9111.Validators {
 	v := r.validators()

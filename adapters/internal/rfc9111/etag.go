@@ -32,7 +32,7 @@ func (t ETag) StrongMatch(u ETag) bool { return t.WeakMatch(u) && !t.Weak && !u.
 // line counts up to where it can't be understood.
 func matchList(lines []string, tag ETag) bool {
 	for _, line := range lines {
-		rest := strings.TrimLeft(line, " \t,")
+		rest := trimList(line)
 		for rest != "" {
 			var candidate ETag
 			var ok bool
@@ -43,14 +43,21 @@ func matchList(lines []string, tag ETag) bool {
 			if candidate.WeakMatch(tag) {
 				return true
 			}
-			after := strings.TrimLeft(rest, " \t")
-			if after != "" && after[0] != ',' {
+			if rest = trimOWS(rest); rest != "" && rest[0] != ',' {
 				break
 			}
-			rest = strings.TrimLeft(after, " \t,")
+			rest = trimList(rest)
 		}
 	}
 	return false
+}
+
+// trimList cuts what is before the next member of a list. strings.TrimLeft makes a set of the characters first.
+func trimList(s string) string {
+	for s != "" && (s[0] == ',' || isOWS(s[0])) {
+		s = s[1:]
+	}
+	return s
 }
 
 // cutETag cuts the entity tag that s begins with. There are no escapes in it, and no comma ends it.

@@ -51,25 +51,33 @@ const (
 	HeedsUser                         // Authorization
 )
 
-// HeedsOf looks for each field: a browser sends more fields than there are to look for.
+// says is what each field is about. What clients send most comes first.
+var says = [...]struct {
+	name  string
+	about Heeds
+}{
+	{"If-None-Match", HeedsConditions},
+	{"Cache-Control", HeedsDirectives},
+	{"Authorization", HeedsUser},
+	{"If-Modified-Since", HeedsConditions},
+	{"Range", HeedsRange},
+	{"Pragma", HeedsDirectives},
+	{"If-Match", HeedsOrigin},
+	{"If-Unmodified-Since", HeedsOrigin},
+	{"Upgrade", HeedsOrigin},
+}
+
+// HeedsOf looks for each field, for a browser sends more fields than there are to look for; in a glimpse, until all are found.
 func HeedsOf(request http.Header) (h Heeds) {
-	if len(request) == 0 {
-		return 0
-	}
-	if len(request["Cache-Control"]) > 0 || len(request["Pragma"]) > 0 {
-		h |= HeedsDirectives
-	}
-	if Passes(request) {
-		h |= HeedsOrigin
-	}
-	if len(request["If-None-Match"]) > 0 || len(request["If-Modified-Since"]) > 0 {
-		h |= HeedsConditions
-	}
-	if len(request["Range"]) > 0 {
-		h |= HeedsRange
-	}
-	if len(request["Authorization"]) > 0 {
-		h |= HeedsUser
+	left := len(request)
+	for i := 0; i < len(says) && left > 0; i++ {
+		lines, ok := request[says[i].name]
+		if ok {
+			left--
+		}
+		if len(lines) > 0 {
+			h |= says[i].about
+		}
 	}
 	return h
 }

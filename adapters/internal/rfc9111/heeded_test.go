@@ -26,11 +26,16 @@ func TestHeeded(t *testing.T) {
 				t.Errorf("Heeded(%q) is %q, want %q", spelled, got, name)
 			}
 		}
-		if got := rfc9111.HeedsOf(http.Header{name: {"x"}, "User-Agent": {"x"}}); got != want {
-			t.Errorf("HeedsOf(%s) is %b, want %b", name, got, want)
-		}
-		if got := rfc9111.HeedsOf(http.Header{name: nil}); got != 0 {
-			t.Errorf("HeedsOf(%s) without a value is %b", name, got)
+		few, many := http.Header{"User-Agent": {"x"}}, http.Header{"User-Agent": {"x"}, "Accept": {"x"}, "Cookie": {"x"}, "Referer": {"x"}}
+		for _, h := range []http.Header{few, many} {
+			h[name] = []string{"x"}
+			if got := rfc9111.HeedsOf(h); got != want {
+				t.Errorf("HeedsOf(%v) is %b, want %b", h, got, want)
+			}
+			h[name] = nil
+			if got := rfc9111.HeedsOf(h); got != 0 {
+				t.Errorf("HeedsOf(%v) is %b", h, got)
+			}
 		}
 	}
 	for _, name := range []string{"", "Accept", "Cookie", "If-Rangf", "If-Matcg", "Content-Typex", "Accept-Encode", "Rang\u0113", "\u017fange"} {
