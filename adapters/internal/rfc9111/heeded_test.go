@@ -2,6 +2,7 @@ package rfc9111_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,4 +44,33 @@ func TestHeeded(t *testing.T) {
 			t.Errorf("Heeded(%q) is %q", name, got)
 		}
 	}
+}
+
+// No rule says anything else of a request when the fields that aren't heeded are left out.
+func FuzzHeeded(f *testing.F) {
+	f.Add("Cache-Control", "no-cache", "Accept", "*/*")
+	f.Add("If-None-Match", `"1"`, "Range", "bytes=0-1")
+	f.Add("Pragma", "no-cache", "If-Modified-Since", "Mon, 23 Nov 2026 09:00:00 GMT")
+	f.Add("range", "bytes=0-1", "if-range", `"1"`)
+	f.Add("Upgrade", "h2c", "Authorization", "Basic YQ==")
+	f.Fuzz(func(t *testing.T, name1, value1, name2, value2 string) {
+		whole, part := http.Header{}, http.Header{}
+		whole.Add(name1, value1)
+		whole.Add(name2, value2)
+		for name, lines := range whole {
+			if key := rfc9111.Heeded(name); key == name {
+				part[key] = slices.Clone(lines)
+			}
+		}
+		v := rfc9111.Validators{ETag: `"1"`, LastModified: "Mon, 23 Nov 2026 09:00:00 GMT"}
+		if rfc9111.ParseDirectives(whole) != rfc9111.ParseDirectives(part) || rfc9111.HeedsOf(whole) != rfc9111.HeedsOf(part) ||
+			rfc9111.NotModified(whole, v) != rfc9111.NotModified(part, v) || rfc9111.RangeApplies(whole, v) != rfc9111.RangeApplies(part, v) {
+			t.Errorf("%q is not the same as %q", part, whole)
+		}
+		h := rfc9111.HeedsOf(whole)
+		if h&rfc9111.HeedsDirectives == 0 && rfc9111.ParseDirectives(whole) != rfc9111.NoDirectives ||
+			h&rfc9111.HeedsConditions == 0 && rfc9111.NotModified(whole, v) || (h&rfc9111.HeedsOrigin != 0) != rfc9111.Passes(whole) {
+			t.Errorf("of %q a step is left out that it calls for: %b", whole, h)
+		}
+	})
 }
