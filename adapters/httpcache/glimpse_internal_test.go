@@ -22,7 +22,7 @@ type glimpsing struct {
 }
 
 func (x *glimpsing) Glimpse() (*http.Request, context.Context) {
-	r := x.exchange.r
+	r := x.r
 	g := &http.Request{
 		Method: r.Method, Host: x.lend(r.Host), ContentLength: r.ContentLength, Header: make(http.Header),
 		URL: &url.URL{Scheme: r.URL.Scheme, Path: x.lend(r.URL.Path), RawPath: x.lend(r.URL.RawPath), RawQuery: x.lend(r.URL.RawQuery)},
