@@ -27,7 +27,7 @@ func (l *lane) load(at instant) bool {
 	l.convoy, l.keys, l.places = l.convoy[:0], l.keys[:0], l.places[:0]
 	n := 0
 	for _, rd := range p.waiting {
-		if len(l.convoy) > 0 && (len(l.keys)+len(rd.keys) > maxConvoy || !l.convoy[0].goesWith(rd)) {
+		if len(l.convoy) > 0 && (len(l.keys)+len(rd.keys) > maxConvoy || !l.convoy[0].to.isWith(rd.to)) {
 			break
 		}
 		n++

@@ -39,8 +39,13 @@ const (
 
 // read begins to read a key; none: that takes a call of its own.
 func (r *Redis) read(caller context.Context, key string, owner *counters, at instant) share {
-	rd := r.newReading(caller, key, owner, at)
-	if rd == nil || !r.pipelineOf(rd.to.breaker).ask(rd) {
+	place, ok := r.placeOf(caller, key)
+	if !ok {
+		return share{}
+	}
+	rd := r.newReading(caller, place, owner, at)
+	rd.keys = append(rd.keys, key)
+	if !r.pipelineOf(place.breaker).ask(rd) {
 		return share{}
 	}
 	return share{rd, 0}
@@ -56,18 +61,17 @@ func (r *Redis) readAll(caller context.Context, keys []string, owner *counters, 
 			shares[i] = share{all[0], i}
 			continue
 		}
-		rd := r.newReading(caller, key, owner, at)
-		if rd == nil {
+		place, ok := r.placeOf(caller, key)
+		if !ok {
 			return nil
 		}
-		same := slices.IndexFunc(all, func(other *reading) bool { return other.to.breaker == rd.to.breaker && other.goesWith(rd) })
-		if same >= 0 {
-			rd = all[same]
-			rd.keys = append(rd.keys, key)
-		} else {
-			all = append(all, rd)
+		n := slices.IndexFunc(all, func(rd *reading) bool { return rd.to.breaker == place.breaker && rd.to.isWith(place) })
+		if n < 0 {
+			n, all = len(all), append(all, r.newReading(caller, place, owner, at))
 		}
-		shares[i] = share{rd, len(rd.keys) - 1}
+		rd := all[n]
+		shares[i] = share{rd, len(rd.keys)}
+		rd.keys = append(rd.keys, key)
 	}
 	if !cluster && len(all) > 0 {
 		all[0].keys = keys
@@ -80,18 +84,20 @@ func (r *Redis) readAll(caller context.Context, keys []string, owner *counters, 
 	return shares
 }
 
-// newReading is a reading of one key, to which others of its place can be added; nil: the key takes a call of its own.
-func (r *Redis) newReading(caller context.Context, key string, owner *counters, at instant) *reading {
-	to, ok := r.serverOf(caller, key)
-	if !ok || to.breaker.isOpen() {
-		return nil
-	}
+// placeOf is where a key is read; false: that takes a call of its own.
+func (r *Redis) placeOf(caller context.Context, key string) (server, bool) {
+	s, ok := r.serverOf(caller, key)
+	return s, ok && !s.breaker.isOpen()
+}
+
+// newReading is a reading at one place, without its keys yet.
+func (r *Redis) newReading(caller context.Context, place server, owner *counters, at instant) *reading {
 	bell, ok := r.pipelines.bells.Get().(chan struct{})
 	if !ok {
 		bell = make(chan struct{}, 1)
 	}
-	rd := &reading{owner: owner, only: [1]string{key}, to: to, caller: caller, at: at, done: bell}
-	rd.keys = rd.only[:]
+	rd := &reading{owner: owner, to: place, caller: caller, at: at, done: bell}
+	rd.keys = rd.only[:0]
 	return rd
 }
 
@@ -143,11 +149,11 @@ func (rd *reading) abandon(owner *counters) {
 	}
 }
 
-// goesWith answers whether both go to the same client of the server. Where there is one stream for all there is one client,
+// isWith answers whether both are for the same client of the server. Where there is one stream for all there is one client,
 // which may be of a type that can't be compared.
-func (rd *reading) goesWith(other *reading) bool {
-	if rd.to.stream != other.to.stream {
+func (s *server) isWith(other server) bool {
+	if s.stream != other.stream {
 		return false
 	}
-	return rd.to.stream == rd.to.breaker.redis.streams.only || rd.to.to == other.to.to
+	return s.stream == s.breaker.redis.streams.only || s.to == other.to
 }
