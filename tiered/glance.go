@@ -103,6 +103,9 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 		}
 		c.local.nursery.waitForRoom(f.hash)
 		at := now()
+		if len(g.found) > 0 && at.since(g.since) >= landEvery {
+			g.land()
+		}
 		it := c.recognize(g.ctx, f, at)
 		if it == nil {
 			g.rest = append(g.rest, f)
@@ -119,9 +122,7 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 		case len(g.found) == 0:
 			g.since = at
 		}
-		if g.found = append(g.found, sighting[T]{f, it}); at.since(g.since) >= landEvery {
-			g.land()
-		}
+		g.found = append(g.found, sighting[T]{f, it})
 	}
 }
 

@@ -2,9 +2,11 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
@@ -70,4 +72,74 @@ func TestLateServerInABatch(t *testing.T) {
 		}
 	}
 	noGuards(t, c)
+}
+
+// decoding is a codec that tells of what it is about to decode.
+type decoding struct {
+	codec.Codec
+	of func(b string)
+}
+
+func (d decoding) Unmarshal(b []byte, v any) error {
+	d.of(string(b))
+	return d.Codec.Unmarshal(b, v)
+}
+
+// Who waits for one key of a batch doesn't wait until all the others are decoded, if that takes long.
+func TestSlowDecodingInABatch(t *testing.T) {
+	var flights []*flight[string]
+	c := openInside(t, Options[string]{Codec: decoding{codec.JSON, func(b string) {
+		switch b {
+		case `"b"`:
+			for began := now(); now().since(began) < landEvery; { // it takes long
+			}
+		case `"c"`:
+			if !flights[0].landed() || !flights[1].landed() {
+				t.Error("who waits for the first waits for the third")
+			}
+		}
+	}}})
+	keys := []string{"a", "b", "c"}
+	fl := fleet[string]{pilot: new(pilot), size: len(keys)}
+	redisKeys := make([]string, len(keys))
+	for i, key := range keys {
+		if err := c.Set(t.Context(), key, key); err != nil {
+			t.Fatal(err)
+		}
+		redisKeys[i] = c.remote.space + key
+		f, _ := c.guards.join(t.Context(), key, c.hash(key), asked, &fl)
+		flights = append(flights, f)
+	}
+	rd := &reading{taken: true, answers: c.remote.redis.do(t.Context(), c.remote.redis.reads(redisKeys))}
+	for i, f := range flights {
+		f.given = share{rd, i}
+	}
+	g := glance[string]{cache: c, ctx: t.Context()}
+	g.lookOutside(flights)
+	g.land()
+	for i, f := range flights {
+		if f.record == nil || f.record.value != keys[i] {
+			t.Errorf("%s: %v", keys[i], f.record)
+		}
+	}
+	noGuards(t, c)
+}
+
+// When one key's share of a reading is given up, so are the others.
+func TestSharesAreGivenUp(t *testing.T) {
+	r := listen(t, deadClient(t), RedisOptions{Invalidation: None}).Redis
+	g, _ := r.groupOf(t.Context(), "a")
+	rd := r.newReading(t.Context(), g, nil)
+	rd.keys = []string{"a", "b"}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for place := range rd.keys {
+		if a := (share{rd, place}).await(over); !errors.Is(a.err, context.Canceled) || a.proof != unproven {
+			t.Errorf("share %d: %+v", place, a)
+		}
+	}
+	rd.give([]answer{{value: "late"}, {value: "late"}}) // to nobody
+	if a := (share{rd, 0}).await(t.Context()); !errors.Is(a.err, context.Canceled) || len(rd.done) > 0 {
+		t.Errorf("got %+v", a)
+	}
 }

@@ -98,3 +98,29 @@ func localModel(t *testing.T, l *local[int], g int, ttl time.Duration, exact boo
 		}
 	}
 }
+
+// Who waits for room in the nursery has it emptied, though those who filled it haven't rung for it yet.
+func TestNurseryMakesRoom(t *testing.T) {
+	l, err := newLocal[int](1<<20, nil, func(string) uint64 { return 0 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	const hash = nurseryShards // of one shard, as are its multiples
+	for n := range uint64(nurseryShardMax) {
+		l.place(hash*n, l.newItem("k", hash*n, &record[int]{traits: new(traits)}, bonds{proof: selfEvident}, math.MaxInt64))
+	}
+	if n := l.nursery.count.Load(); n != nurseryShardMax {
+		t.Fatalf("%d items", n)
+	}
+	roomy := make(chan struct{})
+	go func() {
+		defer close(roomy)
+		l.nursery.waitForRoom(hash)
+	}()
+	select {
+	case <-roomy:
+	case <-time.After(20 * time.Second):
+		t.Error("there is no room")
+	}
+}
