@@ -17,6 +17,7 @@ type flight[T any] struct {
 	given share // of a read that a glance has begun
 	why   purpose
 	apart bool // the local tier had nothing for it, just before it began
+	stale bool // what it landed with was past its TTL
 
 	// Under the guard's lock:
 	loading bool  // the loader runs

@@ -145,11 +145,11 @@ func (g *glance[T]) bring(f *flight[T], it *item[T], at instant) {
 	f.land(&it.record, nil)
 }
 
-// serve counts what was found, and adds its key to those whose values are to be replaced, if it is due.
+// serve adds the key of what was found to those whose values are to be replaced, if it is due.
 func (g *glance[T]) serve(f *flight[T], r *record[T], at instant) {
 	if r.use(&g.cache.policy, at) < good {
 		g.renews = append(g.renews, hold[T]{key: f.key, hash: f.hash})
-		g.cache.serves(g.ctx, f.key, r, nil)
+		f.stale = r.state(at) == Stale
 	}
 }
 

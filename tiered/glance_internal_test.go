@@ -128,8 +128,8 @@ func TestSlowDecodingInABatch(t *testing.T) {
 // When one key's share of a reading is given up, so are the others.
 func TestSharesAreGivenUp(t *testing.T) {
 	r := listen(t, deadClient(t), RedisOptions{Invalidation: None}).Redis
-	g, _ := r.groupOf(t.Context(), "a")
-	rd := r.newReading(t.Context(), g, nil)
+	place, _ := r.placeOf(t.Context(), "a")
+	rd := r.newReading(t.Context(), place, nil, now())
 	rd.keys = []string{"a", "b"}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -138,7 +138,7 @@ func TestSharesAreGivenUp(t *testing.T) {
 			t.Errorf("share %d: %+v", place, a)
 		}
 	}
-	rd.give([]answer{{value: "late"}, {value: "late"}}) // to nobody
+	rd.give([]answer{{reply: "late"}, {reply: "late"}}) // to nobody
 	if a := (share{rd, 0}).await(t.Context()); !errors.Is(a.err, context.Canceled) || len(rd.done) > 0 {
 		t.Errorf("got %+v", a)
 	}

@@ -108,7 +108,7 @@ func TestNurseryMakesRoom(t *testing.T) {
 	defer l.close()
 	const hash = nurseryShards // of one shard, as are its multiples
 	for n := range uint64(nurseryShardMax) {
-		l.place(hash*n, l.newItem("k", hash*n, &record[int]{traits: new(traits)}, bonds{proof: selfEvident}, math.MaxInt64))
+		l.place(hash*n, l.newItem("k", hash*n, &record[int]{traits: new(traits)}, bonds{proof: selfEvident}, math.MaxInt64), now())
 	}
 	if n := l.nursery.count.Load(); n != nurseryShardMax {
 		t.Fatalf("%d items", n)

@@ -200,6 +200,9 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 			c.guards.dismiss(s.flight)
 			again = append(again, s.id)
 		default:
+			if !offered && s.flight.stale {
+				c.serves(ctx, s.key, r, nil)
+			}
 			if v, err := c.give(r); err == nil {
 				b.values[s.id] = v
 			}

@@ -112,7 +112,8 @@ func (c *Cache[T]) accept(ctx context.Context, o *offered[T], cause error) *reco
 	return &o.record
 }
 
-// serves counts a value that is served past its TTL.
+// serves counts a value that is served past its TTL. What is told of it may ask for other keys, so it is called where no flight
+// waits for the goroutine to land it.
 func (c *Cache[T]) serves(ctx context.Context, key string, r *record[T], cause error) {
 	if r.state(now()) != Stale {
 		return

@@ -11,11 +11,12 @@ type Trace struct {
 	// LoadDone is called when a loader has returned, with the keys that it was to load, the time it took, and its error.
 	// ctx is the loader's.
 	LoadDone func(ctx context.Context, keys []string, took time.Duration, err error)
-	// StaleServed is called when a value is served past its TTL. cause is the error of the load that was to replace it;
-	// nil: that is still under way.
+	// StaleServed is called by each caller that is served a value past its TTL, with that one's ctx. cause is the error of the
+	// load that was to replace it; nil: that is still under way. It may use the cache.
 	StaleServed func(ctx context.Context, key string, cause error)
 	// Breaker is called when Redis, or a master of a Cluster, is no longer asked because it doesn't answer, and with
-	// a nil cause when it is asked again.
+	// a nil cause when it is asked again. It may be called by a read that others wait for, and must not wait for a value
+	// itself.
 	Breaker func(addr string, cause error)
 	// Queued is called when changes were queued because Redis couldn't be written: those of keys, or with nil those of
 	// InvalidateTags and Clear. How many wait now is in Stats.

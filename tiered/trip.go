@@ -209,11 +209,11 @@ func (t *trip[T]) lookInside() {
 
 // serve lands a flight with what was found.
 func (t *trip[T]) serve(f *flight[T], r *record[T]) {
-	c := t.cache
-	if r.use(&c.policy, now()) < good {
+	c, at := t.cache, now()
+	if r.use(&c.policy, at) < good {
 		t.renews = append(t.renews, hold[T]{key: f.key, hash: f.hash})
 	}
-	c.serves(t.caller, f.key, r, nil)
+	f.stale = r.state(at) == Stale
 	c.land(f, r, nil)
 }
 
