@@ -7,7 +7,7 @@ import (
 
 // A glance is the first look into the tiers for some flights, by the caller that began them. What is there is served without a
 // trip, whose goroutine and context cost more than the read. A glance waits for nothing but its one read, and for that no longer than the
-// caller would: whatever else it takes is left to the trip, and so is a read that isn't done.
+// caller would, and for room in the nursery: whatever else it takes is left to the trip, and so is a read that isn't done.
 
 // glance is one of them.
 type glance[T any] struct {

@@ -69,13 +69,14 @@ func (l *lane) departs() bool {
 		runtime.Gosched()
 		p.mu.Lock()
 	}
-	if l.load(now()) {
+	if at := now(); l.load(at) {
+		if len(p.waiting) > 0 {
+			p.dispatch(at) // what this one had no place for
+		}
 		return true
 	}
-	if p.closed {
-		close(l.work)
-	} else {
-		p.idle = append(p.idle, l)
+	if p.idle = append(p.idle, l); p.closed {
+		p.retire()
 	}
 	return false
 }

@@ -23,8 +23,8 @@ const (
 )
 
 // pipeline is how the reads of some keys go to one server: at once, by themselves, as long as few are under way, and
-// otherwise together with those that came meanwhile, as soon as an earlier one is back. So nobody waits for company, and
-// the more there are, the less each costs. It is our own since go-redis's automatic pipelining, which is experimental,
+// otherwise together with those that came meanwhile, as soon as an earlier one is back. So nobody waits for company but in
+// a crowd, and the more there are, the less each costs. It is our own since go-redis's automatic pipelining, which is experimental,
 // ends no call with its context, has one command for each key where one for all of them will do, and costs a single
 // caller more than a plain GET.
 type pipeline struct {
@@ -54,7 +54,7 @@ type pipelines struct {
 	bells sync.Pool
 }
 
-// pipelineOf returns the pipeline to the breaker's server; nil: it is closed.
+// pipelineOf returns the pipeline to the breaker's server, which may be closed.
 func (r *Redis) pipelineOf(b *breaker) *pipeline {
 	if p := b.pipeline.Load(); p != nil {
 		return p

@@ -32,7 +32,71 @@ func TestLanesRetire(t *testing.T) {
 	}
 }
 
-// stuck is a go-redis hook that holds the GETs of a key back.
+// Nor of a pipeline that was closed while one was under way.
+func TestClosedPipelineRests(t *testing.T) {
+	client := redistest.Start(t).Client(t)
+	h := &stuck{key: "tc:test:stuck", there: make(chan struct{}), release: make(chan struct{})}
+	client.AddHook(h)
+	c := openOn(t, client, Policy{})
+	p := c.remote.redis.pipelineOf(c.remote.redis.streams.only.breaker)
+	var calls sync.WaitGroup
+	calls.Go(func() { _, _ = c.Get(t.Context(), "stuck") })
+	<-h.there
+	p.close()
+	close(h.release)
+	calls.Wait()
+	eventually(t, "the lane's end", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.lanes) == 0
+	})
+	p.sweep()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sweeps.set {
+		t.Error("it is to be swept again")
+	}
+}
+
+// What waits is read as soon as a lane is free, whatever becomes of those that go first.
+func TestEveryFreeLaneIsUsed(t *testing.T) {
+	client := redistest.Start(t).Client(t)
+	h := &stuck{key: "tc:test:stuck", there: make(chan struct{}, 10), release: make(chan struct{})}
+	client.AddHook(h)
+	c := openOn(t, client, Policy{})
+	r := c.remote.redis
+	p := r.pipelineOf(r.streams.only.breaker)
+	var all []share
+	for range maxLanes {
+		all = append(all, r.read(t.Context(), h.key, nil))
+		<-h.there
+	}
+	long := make([]string, maxConvoy)
+	for i := range long {
+		long[i] = "k"
+	}
+	long[0] = h.key
+	all = append(all, r.readAll(t.Context(), long, nil)[0])
+	short := r.read(t.Context(), "k", nil)
+	p.mu.Lock()
+	for _, l := range p.lanes { // all take too long at the same time, which says nothing of the server
+		l.sent, l.heeded = l.sent.add(-r.timeout), true
+	}
+	p.mu.Unlock()
+	p.sweep()
+	<-h.there // the long one
+	late := time.NewTimer(r.timeout / 2)
+	defer late.Stop()
+	if !short.arrives(t.Context(), late.C) || short.answer().err != nil {
+		t.Error("what waits is read after what came before it, though there are free lanes")
+	}
+	close(h.release)
+	for _, s := range all {
+		s.await(t.Context())
+	}
+}
+
+// stuck is a go-redis hook that holds the reads of a key back.
 type stuck struct {
 	redis.Hook
 	key     string
@@ -48,7 +112,7 @@ func (h *stuck) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 
 func (h *stuck) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() == "get" && cmd.Args()[1] == h.key {
+		if name := cmd.Name(); (name == "get" || name == "mget") && cmd.Args()[1] == h.key {
 			h.there <- struct{}{}
 			<-h.release
 		}
