@@ -50,6 +50,9 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	}()
 	outside := g.lookInside(flights)
 	c.remote.begin(ctx, outside)
+	if c.life.isOver() {
+		c.remote.abandon() // Close may have done so just before
+	}
 	g.lookOutside(outside)
 	g.land()
 	over = true

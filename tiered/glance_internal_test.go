@@ -143,3 +143,28 @@ func TestSharesAreGivenUp(t *testing.T) {
 		t.Errorf("got %+v", a)
 	}
 }
+
+// Who has begun to read as the cache is closed doesn't wait for Redis.
+func TestGlanceAsTheCacheIsClosed(t *testing.T) {
+	s := redistest.Start(t)
+	r := listen(t, s.Client(t), RedisOptions{Invalidation: None, Heartbeat: time.Hour, Timeout: 10 * time.Second}).Redis
+	c, err := New(Options[string]{Name: "test", Redis: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Set(t.Context(), "to know the cache's era", ""); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := c.guards.join(t.Context(), "k", c.hash("k"), asked, &fleet[string]{pilot: new(pilot), start: now()})
+	s.Freeze()
+	defer s.Thaw()
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	began := now()
+	rest, _ := c.glance(t.Context(), []*flight[string]{f})
+	if took := now().since(began); len(rest) != 1 || f.given.reading == nil || took > r.timeout/2 {
+		t.Errorf("%d flights are left after %v", len(rest), took)
+	}
+	c.land(f, nil, ErrClosed)
+}

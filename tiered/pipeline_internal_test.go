@@ -68,7 +68,7 @@ func TestEveryFreeLaneIsUsed(t *testing.T) {
 	p := r.pipelineOf(r.streams.only.breaker)
 	var all []share
 	for range maxLanes {
-		all = append(all, r.read(t.Context(), h.key, nil))
+		all = append(all, r.read(t.Context(), h.key, nil, now()))
 		<-h.there
 	}
 	long := make([]string, maxConvoy)
@@ -76,8 +76,8 @@ func TestEveryFreeLaneIsUsed(t *testing.T) {
 		long[i] = "k"
 	}
 	long[0] = h.key
-	all = append(all, r.readAll(t.Context(), long, nil)[0])
-	short := r.read(t.Context(), "k", nil)
+	all = append(all, r.readAll(t.Context(), long, nil, now())[0])
+	short := r.read(t.Context(), "k", nil, now())
 	p.mu.Lock()
 	for _, l := range p.lanes { // all take too long at the same time, which says nothing of the server
 		l.sent, l.heeded = l.sent.add(-r.timeout), true
