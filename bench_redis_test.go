@@ -243,23 +243,7 @@ func BenchmarkManyRedis(b *testing.B) {
 	for _, cd := range codecs {
 		cache := redisUsers(b, client, cd)
 		at := "codec=" + cd.Name()
-		mget := func(ids []int) (map[int]*user, error) {
-			keys := make([]string, len(ids))
-			for i, id := range ids {
-				keys[i] = bareKey(cd, userKeys[id])
-			}
-			replies, err := client.MGet(ctx, keys...).Result()
-			if err != nil {
-				return nil, err
-			}
-			return decodeAll(cd, ids, func(i int) ([]byte, error) {
-				s, ok := replies[i].(string)
-				if !ok {
-					return nil, errMissing
-				}
-				return []byte(s), nil
-			})
-		}
+		mget := mgetUsers(ctx, client, cd)
 		b.Run(at+"/impl=mget", func(b *testing.B) { batches(b, mget) })
 		b.Run(at+"/impl=byhand", func(b *testing.B) { batches(b, manyByHand(b, mget)) })
 		b.Run(at+"/impl=pipeline", func(b *testing.B) {
@@ -286,6 +270,74 @@ func BenchmarkManyRedis(b *testing.B) {
 			})
 		})
 	}
+}
+
+// mgetUsers reads users with one MGET.
+func mgetUsers(ctx context.Context, client *redis.Client, cd codec.Codec) func(ids []int) (map[int]*user, error) {
+	return func(ids []int) (map[int]*user, error) {
+		keys := make([]string, len(ids))
+		for i, id := range ids {
+			keys[i] = bareKey(cd, userKeys[id])
+		}
+		replies, err := client.MGet(ctx, keys...).Result()
+		if err != nil {
+			return nil, err
+		}
+		return decodeAll(cd, ids, func(i int) ([]byte, error) {
+			s, ok := replies[i].(string)
+			if !ok {
+				return nil, errMissing
+			}
+			return []byte(s), nil
+		})
+	}
+}
+
+// BenchmarkRedisFloor is what many callers can't go under: the time of one user, where four goroutines that do nothing else read
+// 100 at a time, and with "byhand" keep them in ristretto. "go-redis" is BenchmarkRedisHit's, with 512 callers.
+func BenchmarkRedisFloor(b *testing.B) {
+	client := redistest.Start(b).Client(b)
+	ctx := b.Context()
+	for _, cd := range codecs {
+		redisUsers(b, client, cd)
+		at := "codec=" + cd.Name()
+		b.Run(at+"/impl=go-redis", func(b *testing.B) {
+			callers(b, 512)
+			everyUser().together(b, func(id int) (*user, error) {
+				data, err := client.Get(ctx, bareKey(cd, userKeys[id])).Bytes()
+				if err != nil {
+					return nil, err
+				}
+				u := new(user)
+				return u, cd.Unmarshal(data, u)
+			})
+		})
+		mget := mgetUsers(ctx, client, cd)
+		b.Run(at+"/impl=mget", func(b *testing.B) { inBatches(b, mget) })
+		b.Run(at+"/impl=byhand", func(b *testing.B) { inBatches(b, manyByHand(b, mget)) })
+	}
+}
+
+// inBatches has four goroutines read users 100 at a time, as one.
+func inBatches(b *testing.B, read func(ids []int) (map[int]*user, error)) {
+	users := everyUser()
+	callers(b, 4)
+	var next atomic.Int64
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			from := (int(next.Add(batchSize)) - batchSize) % population
+			if us, err := read(users[from : from+batchSize]); err != nil || len(us) != batchSize {
+				b.Errorf("got %d users, %v", len(us), err)
+				return
+			}
+			for range batchSize - 1 {
+				if !pb.Next() {
+					return
+				}
+			}
+		}
+	})
 }
 
 // manyByHand is tieredByHand for many users. Nothing keeps two of its callers from reading the same.
