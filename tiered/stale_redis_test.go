@@ -28,7 +28,7 @@ func isStale(t testing.TB, c *tiered.Cache[string], key string) {
 }
 
 // settled returns when both processes have heard of the era that the first of them began: until then what they have read
-// counts as invalidated.
+// counts as invalidated. They have to be two: what a process writes itself it has before it hears of it.
 func settled(t testing.TB, how tiered.Invalidation, a, b *tiered.Cache[string]) {
 	t.Helper()
 	if how != tiered.None {
@@ -75,8 +75,9 @@ func TestExpiredValueIsOnlyAFallback(t *testing.T) {
 	for name, ifError := range map[string]time.Duration{"with StaleIfError": time.Hour, "without": 0} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
-			c := newProcess(t, s, tiered.RedisOptions{}, tiered.Policy{TTL: time.Hour, StaleIfError: ifError})
-			settled(t, tiered.Tracking, c, c)
+			p := tiered.Policy{TTL: time.Hour, StaleIfError: ifError}
+			c := newProcess(t, s, tiered.RedisOptions{}, p)
+			settled(t, tiered.Tracking, newProcess(t, s, tiered.RedisOptions{}, p), c)
 			set(t, c, "k", "old")
 			if err := c.Expire(t.Context(), "k"); err != nil {
 				t.Fatal(err)
@@ -115,8 +116,9 @@ func TestFallbackRightAfterExpire(t *testing.T) {
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
 			s := redistest.Start(t)
-			c := newProcess(t, s, tiered.RedisOptions{Invalidation: how}, tiered.Policy{TTL: time.Hour, StaleIfError: time.Hour})
-			settled(t, how, c, c)
+			p := tiered.Policy{TTL: time.Hour, StaleIfError: time.Hour}
+			c := newProcess(t, s, tiered.RedisOptions{Invalidation: how}, p)
+			settled(t, how, newProcess(t, s, tiered.RedisOptions{Invalidation: how}, p), c)
 			loads := 0
 			for range 300 {
 				set(t, c, "k", "old")
