@@ -18,7 +18,7 @@ const (
 	maxNameLen         = 128
 )
 
-// Options configures a [Cache]. Only Name is required.
+// Options configures a [Cache]. Only Name is required. Codec, Cost and Clone may not use the cache: others wait meanwhile.
 type Options[T any] struct {
 	// Name is the cache's namespace in Redis and its label in metrics: 1 to 128 letters, digits, '.', '_', '-'
 	// or '/'.
