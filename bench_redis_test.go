@@ -106,19 +106,11 @@ func BenchmarkRedisHit(b *testing.B) {
 	users := everyUser()
 	for _, cd := range codecs {
 		cache := redisUsers(b, client, cd)
-		bareKeys := make([]string, population)
-		for id, key := range userKeys {
-			bareKeys[id] = bareKey(cd, key)
-		}
 		var gets atomic.Int64
+		get := getUser(ctx, client, cd)
 		readFloor := func(id int) (*user, error) {
 			gets.Add(1)
-			data, err := client.Get(ctx, bareKeys[id]).Bytes()
-			if err != nil {
-				return nil, err
-			}
-			u := new(user)
-			return u, cd.Unmarshal(data, u)
+			return get(id)
 		}
 		onlyGets := func(b *testing.B, f func() int) {
 			before := gets.Load()
@@ -272,6 +264,22 @@ func BenchmarkManyRedis(b *testing.B) {
 	}
 }
 
+// getUser reads a user with a GET.
+func getUser(ctx context.Context, client *redis.Client, cd codec.Codec) reader {
+	keys := make([]string, population)
+	for id, key := range userKeys {
+		keys[id] = bareKey(cd, key)
+	}
+	return func(id int) (*user, error) {
+		data, err := client.Get(ctx, keys[id]).Bytes()
+		if err != nil {
+			return nil, err
+		}
+		u := new(user)
+		return u, cd.Unmarshal(data, u)
+	}
+}
+
 // mgetUsers reads users with one MGET.
 func mgetUsers(ctx context.Context, client *redis.Client, cd codec.Codec) func(ids []int) (map[int]*user, error) {
 	return func(ids []int) (map[int]*user, error) {
@@ -301,16 +309,10 @@ func BenchmarkRedisFloor(b *testing.B) {
 	for _, cd := range codecs {
 		redisUsers(b, client, cd)
 		at := "codec=" + cd.Name()
+		get := getUser(ctx, client, cd)
 		b.Run(at+"/impl=go-redis", func(b *testing.B) {
 			callers(b, 512)
-			everyUser().together(b, func(id int) (*user, error) {
-				data, err := client.Get(ctx, bareKey(cd, userKeys[id])).Bytes()
-				if err != nil {
-					return nil, err
-				}
-				u := new(user)
-				return u, cd.Unmarshal(data, u)
-			})
+			everyUser().together(b, get)
 		})
 		mget := mgetUsers(ctx, client, cd)
 		b.Run(at+"/impl=mget", func(b *testing.B) { inBatches(b, mget) })

@@ -103,13 +103,18 @@ func brokenParam(part string) param {
 	return param{name: part, text: "!" + url.QueryEscape(part), broken: true}
 }
 
+const (
+	lower  = "abcdefghijklmnopqrstuvwxyz"
+	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits = "0123456789"
+)
+
 // plain are the bytes that stand for themselves in a path and a query: RFC 3986's unreserved ones.
-var plain = func() (table [256]bool) {
-	for c := range table {
-		switch c := byte(c); {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
-			table[c] = true
-		}
+var plain = bytesOf(lower + upper + digits + "-._~")
+
+func bytesOf(chars string) (table [256]bool) {
+	for i := range len(chars) {
+		table[chars[i]] = true
 	}
 	return table
-}()
+}

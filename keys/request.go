@@ -3,7 +3,6 @@ package keys
 import (
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // Request returns the key of a request, without its host:
@@ -111,15 +110,7 @@ func appendHost(b []byte, host string) []byte {
 }
 
 // isHost are the bytes that stand for themselves in a host.
-var isHost = func() (table [256]bool) {
-	for c := range table {
-		switch c := byte(c); {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._:[]", c) >= 0:
-			table[c] = true
-		}
-	}
-	return table
-}()
+var isHost = bytesOf(lower + digits + "-._:[]")
 
 func appendEscaped(b []byte, c byte) []byte {
 	const hex = "0123456789ABCDEF"

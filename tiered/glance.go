@@ -106,7 +106,7 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 		}
 		c.local.nursery.waitForRoom(f.hash)
 		at := now()
-		if len(g.found) > 0 && at.since(g.since) >= landEvery {
+		if at.since(g.since) >= landEvery {
 			g.land()
 		}
 		it := c.recognize(g.ctx, f, at)
@@ -117,12 +117,12 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 		f.given = share{} // which has all that was read with it
 		c.stats.remoteHits.Add(1)
 		g.serve(f, &it.record, at)
-		switch {
-		case len(flights) == 1:
+		if len(flights) == 1 { // there is nothing to gather
 			g.bring(f, it, at)
 			c.local.nursery.ring()
-			continue
-		case len(g.found) == 0:
+			return
+		}
+		if len(g.found) == 0 {
 			g.since = at
 		}
 		g.found = append(g.found, sighting[T]{f, it})

@@ -56,10 +56,7 @@ func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpo
 			if err != nil {
 				return none, err
 			}
-			if !offered && f.stale {
-				c.serves(ctx, s.key, r, nil)
-			}
-			return c.give(r)
+			return c.hand(ctx, f, r, offered)
 		case r != nil: // this process may have invalidated it between the flight's begin and this call's
 		case ctx.Err() != nil || !late && (f.why != refreshed || why == refreshed):
 			return none, err

@@ -200,10 +200,7 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 			c.guards.dismiss(s.flight)
 			again = append(again, s.id)
 		default:
-			if !offered && s.flight.stale {
-				c.serves(ctx, s.key, r, nil)
-			}
-			if v, err := c.give(r); err == nil {
+			if v, err := c.hand(ctx, s.flight, r, offered); err == nil {
 				b.values[s.id] = v
 			}
 		}

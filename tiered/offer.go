@@ -112,6 +112,14 @@ func (c *Cache[T]) accept(ctx context.Context, o *offered[T], cause error) *reco
 	return &o.record
 }
 
+// hand gives a caller what it awaited, and tells if that is stale. What was offered is told of as it is accepted.
+func (c *Cache[T]) hand(ctx context.Context, f *flight[T], r *record[T], offered bool) (T, error) {
+	if !offered && f.stale { // in this order: with an offer it may not have landed
+		c.serves(ctx, f.key, r, nil)
+	}
+	return c.give(r)
+}
+
 // serves counts a value that is served past its TTL. What is told of it may ask for other keys, so it is called where no flight
 // waits for the goroutine to land it.
 func (c *Cache[T]) serves(ctx context.Context, key string, r *record[T], cause error) {

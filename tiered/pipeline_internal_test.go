@@ -34,11 +34,7 @@ func TestLanesRetire(t *testing.T) {
 
 // Nor of a pipeline that was closed while one was under way.
 func TestClosedPipelineRests(t *testing.T) {
-	client := redistest.Start(t).Client(t)
-	h := &stuck{key: "tc:test:stuck", there: make(chan struct{}), release: make(chan struct{})}
-	client.AddHook(h)
-	c := openOn(t, client, Policy{})
-	p := c.remote.redis.pipelineOf(c.remote.redis.streams.only.breaker)
+	h, c, p := openStuck(t)
 	var calls sync.WaitGroup
 	calls.Go(func() { _, _ = c.Get(t.Context(), "stuck") })
 	<-h.there
@@ -60,12 +56,8 @@ func TestClosedPipelineRests(t *testing.T) {
 
 // What waits is read as soon as a lane is free, whatever becomes of those that go first.
 func TestEveryFreeLaneIsUsed(t *testing.T) {
-	client := redistest.Start(t).Client(t)
-	h := &stuck{key: "tc:test:stuck", there: make(chan struct{}, 10), release: make(chan struct{})}
-	client.AddHook(h)
-	c := openOn(t, client, Policy{})
+	h, c, p := openStuck(t)
 	r := c.remote.redis
-	p := r.pipelineOf(r.streams.only.breaker)
 	var all []share
 	for range maxLanes {
 		all = append(all, r.read(t.Context(), h.key, nil, now()))
@@ -100,8 +92,18 @@ func TestEveryFreeLaneIsUsed(t *testing.T) {
 type stuck struct {
 	redis.Hook
 	key     string
-	there   chan struct{}
+	there   chan struct{} // has one element for each that is held
 	release chan struct{}
+}
+
+// openStuck opens a cache whose reads of "stuck" are held back, with its pipeline.
+func openStuck(t *testing.T) (*stuck, *Cache[string], *pipeline) {
+	t.Helper()
+	client := redistest.Start(t).Client(t)
+	h := &stuck{key: "tc:test:stuck", there: make(chan struct{}, 10), release: make(chan struct{})}
+	client.AddHook(h)
+	c := openOn(t, client, Policy{})
+	return h, c, c.remote.redis.pipelineOf(c.remote.redis.streams.only.breaker)
 }
 
 func (h *stuck) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -122,11 +124,7 @@ func (h *stuck) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // Who waits for company goes alone if none comes, and the convoy before doesn't come back.
 func TestCompanyThatNeverComes(t *testing.T) {
-	client := redistest.Start(t).Client(t)
-	h := &stuck{key: "tc:test:stuck", there: make(chan struct{}), release: make(chan struct{})}
-	client.AddHook(h)
-	c := openOn(t, client, Policy{})
-	p := c.remote.redis.pipelineOf(c.remote.redis.streams.only.breaker)
+	h, c, p := openStuck(t)
 	p.mu.Lock()
 	p.crowd, p.takes = 100, 500*time.Millisecond
 	p.mu.Unlock()

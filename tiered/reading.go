@@ -65,7 +65,7 @@ func (r *Redis) readAll(caller context.Context, keys []string, owner *counters, 
 		if !ok {
 			return nil
 		}
-		n := slices.IndexFunc(all, func(rd *reading) bool { return rd.to.breaker == place.breaker && rd.to.isWith(place) })
+		n := slices.IndexFunc(all, func(rd *reading) bool { return rd.to.isWith(place) })
 		if n < 0 {
 			n, all = len(all), append(all, r.newReading(caller, place, owner, at))
 		}
@@ -152,7 +152,7 @@ func (rd *reading) abandon(owner *counters) {
 // isWith answers whether both are for the same client of the server. Where there is one stream for all there is one client,
 // which may be of a type that can't be compared.
 func (s *server) isWith(other server) bool {
-	if s.stream != other.stream {
+	if s.breaker != other.breaker || s.stream != other.stream {
 		return false
 	}
 	return s.stream == s.breaker.redis.streams.only || s.to == other.to

@@ -53,10 +53,3 @@ func pragmaNoCache(lines []string) bool {
 	var room [2]Directive
 	return appendDirectives(room[:0], lines).Has("no-cache")
 }
-
-// Passes answers whether a cache has no part in a GET or HEAD with these fields: it can't answer it from what it has,
-// and may not store the answer for others.
-func Passes(request http.Header) bool {
-	return len(request["If-Match"]) > 0 || len(request["If-Unmodified-Since"]) > 0 || // §4.3.2: only the origin can tell
-		len(request["Upgrade"]) > 0 // RFC 9110 §7.8: it may leave HTTP
-}

@@ -45,31 +45,6 @@ func TestParseDirectives(t *testing.T) {
 	}
 }
 
-func TestPasses(t *testing.T) {
-	for _, tc := range []struct {
-		name    string
-		request http.Header
-		want    bool
-	}{
-		{"nothing", nil, false},
-		{"§4.3.2 If-Match", fields("If-Match", `"a"`), true},
-		{"§4.3.2 If-Unmodified-Since", fields("If-Unmodified-Since", "x"), true},
-		{"RFC 9110 §7.8 Upgrade", fields("Upgrade", "websocket"), true},
-		{"even if it is empty", fields("If-Match", ""), true},
-		{"§4.3.2 If-None-Match and If-Modified-Since", fields("If-None-Match", `"a"`, "If-Modified-Since", httpDate(noon)), false},
-		{"§3.5 Authorization", fields("Authorization", "Bearer x"), false},
-		{"§3.3 Range", fields("Range", "bytes=0-1", "If-Range", `"a"`), false},
-		{"Cookie", fields("Cookie", "a=b"), false},
-		{"§5.2.1 directives", fields("Cache-Control", "no-store"), false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if got := rfc9111.Passes(tc.request); got != tc.want {
-				t.Errorf("%v, want %v", got, tc.want)
-			}
-		})
-	}
-}
-
 // What each hit asks costs no memory but the key.
 func TestHitAllocates(t *testing.T) {
 	request := fields("Accept", "*/*", "Cache-Control", `max-age=60, min-fresh="5"`, "X-Any", "1, 2", "Accept-Encoding", "gzip, br;q=0.5")
@@ -83,7 +58,7 @@ func TestHitAllocates(t *testing.T) {
 	}{
 		"ParseDirectives":          {0, func() { rfc9111.ParseDirectives(request) }},
 		"ParseDirectives, unsaid":  {0, func() { rfc9111.ParseDirectives(bare) }},
-		"Passes":                   {0, func() { rfc9111.Passes(request) }},
+		"HeedsOf":                  {0, func() { rfc9111.HeedsOf(request) }},
 		"Decide":                   {0, func() { decision = rfc9111.Decide(terms, 1, rfc9111.Directives{}) }},
 		"Selecting, nothing":       {0, func() { rfc9111.Selecting(nil, request) }},
 		"Selecting":                {1, func() { rfc9111.Selecting(names, request) }},

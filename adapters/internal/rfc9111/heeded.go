@@ -45,7 +45,7 @@ type Heeds uint8
 
 const (
 	HeedsDirectives Heeds = 1 << iota // Cache-Control, Pragma
-	HeedsOrigin                       // what only an origin can tell: see [Passes]
+	HeedsOrigin                       // If-Match, If-Unmodified-Since, Upgrade: a cache neither answers nor stores
 	HeedsConditions                   // If-None-Match, If-Modified-Since
 	HeedsRange                        // Range; If-Range says nothing without it
 	HeedsUser                         // Authorization
@@ -62,9 +62,9 @@ var says = [...]struct {
 	{"If-Modified-Since", HeedsConditions},
 	{"Range", HeedsRange},
 	{"Pragma", HeedsDirectives},
-	{"If-Match", HeedsOrigin},
+	{"If-Match", HeedsOrigin}, // RFC 9111 §4.3.2: only the origin can tell
 	{"If-Unmodified-Since", HeedsOrigin},
-	{"Upgrade", HeedsOrigin},
+	{"Upgrade", HeedsOrigin}, // RFC 9110 §7.8: it may leave HTTP
 }
 
 // HeedsOf looks for each field, for a browser sends more fields than there are to look for; in a glimpse, until all are found.
