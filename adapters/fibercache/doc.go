@@ -33,6 +33,9 @@
 //   - A response whose body is a stream (SendStream, SendStreamWriter, SendFile) passes through and is not stored. Others go
 //     out when they are complete.
 //   - A client that left isn't noticed.
+//   - For a request that fasthttp refuses (too large, malformed) Fiber runs the middleware without the routes. The cache lets
+//     such a run pass: it stores nothing, removes nothing and answers nothing. As on net/http, nor is a 200 stored that has
+//     neither a body nor a field of the handlers'.
 //   - The Date of a stored response is only sent with fiber.Config.DisableDefaultDate; else it is that of the answer. Age
 //     is right either way.
 //   - A path that net/http would spell otherwise ("/a|b") passes uncached.

@@ -91,6 +91,9 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 	status := x.status(rec)
 	if x.err == nil && rec.Active() {
 		after = x.header()
+		if status == http.StatusOK && x.empty() && same(before, after) {
+			rec.Drop() // as on net/http, where a handler that wrote nothing is answered by somebody else
+		}
 	}
 	s := rec.Head(status, before, after)
 	switch {
@@ -152,7 +155,7 @@ func (x *exchange) header() http.Header {
 	h := responseHeader(out)
 	if x.elsewhere() {
 		h["Content-Length"] = []string{strconv.Itoa(math.MaxInt)} // more than is ever stored
-	} else if len(out.Body()) == 0 && !typed(out) {
+	} else if x.empty() && !typed(out) {
 		delete(h, "Content-Type") // fasthttp has a default, but doesn't send it
 	}
 	if _, ok := h["Content-Type"]; !ok {
@@ -160,6 +163,9 @@ func (x *exchange) header() http.Header {
 	}
 	return h
 }
+
+// empty reports whether the answer has no body.
+func (x *exchange) empty() bool { return !x.elsewhere() && len(x.c.Response().Body()) == 0 }
 
 // abandoned answers whether Fiber's timeout gave the handler up.
 func (x *exchange) abandoned() bool { return x.c.RequestCtx().LastTimeoutErrorResponse() != nil }

@@ -17,6 +17,9 @@ func (m *middleware) handle(c fiber.Ctx) error {
 	if b, ok := c.RequestCtx().UserValue(behindKey{}).(*behind); ok {
 		return b.handle(c, m)
 	}
+	if refused(c) {
+		return c.Next()
+	}
 	x := exchanges.Get().(*exchange)
 	x.middleware, x.c = m, c
 	if !x.glimpse() {

@@ -51,6 +51,18 @@ func responseHeader(out *fasthttp.Response) http.Header {
 	return h
 }
 
+// same reports whether two headers have the same lines. A name without lines counts for nothing.
+func same(a, b http.Header) bool { return covers(a, b) && covers(b, a) }
+
+func covers(a, b http.Header) bool {
+	for name, lines := range b {
+		if !slices.Equal(a[name], lines) {
+			return false
+		}
+	}
+	return true
+}
+
 // setFields puts the reply's fields into an answer, in the place of those that are there. Most of the time none is: then
 // nothing has to be looked for, and the names are canonical as they are. dated: the Date too, which the server would replace
 // by its own else.
