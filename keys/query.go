@@ -8,19 +8,20 @@ import (
 
 // param is a part of a query, between two '&'.
 type param struct {
-	name   string // decoded; the whole part if broken
-	text   string // as it goes into the key
-	broken bool
+	name string // decoded
+	text string // as the client sent it
 }
 
-// appendQuery appends the query in its canonical form, which has no ':'.
+// appendQuery appends the query with its parts sorted by name. It has no ':'.
 //
-// url.ParseQuery isn't used because it drops what it can't parse: a handler that parses differently would see parameters
-// that aren't in the key. Empty parts ("a&&b") do go, as everywhere.
+// Only the order changes: escapes stay as they are, for a handler that repeats the raw query in a page must not find one
+// client's bare '"' or '<' where another client sent it escaped. url.ParseQuery isn't used because it drops what it can't
+// parse: a handler that parses differently would see parameters that aren't in the key. Where a part has an ';' or a broken
+// escape, parsers disagree on what the names are, and the order stays, too. Empty parts ("a&&b") do go, as everywhere.
 func appendQuery(b []byte, raw string) []byte {
 	var space [8]param
 	params := space[:0]
-	sorted := true
+	sorted, sortable := true, true
 	for raw != "" {
 		length, name, simple := scanParam(raw)
 		part := raw[:length]
@@ -30,37 +31,27 @@ func appendQuery(b []byte, raw string) []byte {
 		}
 		p := param{name: part[:name], text: part}
 		if !simple {
-			p = parseParam(part)
+			var ok bool
+			p.name, ok = paramName(part)
+			sortable = sortable && ok
 		}
-		sorted = sorted && (len(params) == 0 || compareParams(params[len(params)-1], p) <= 0)
+		sorted = sorted && (len(params) == 0 || params[len(params)-1].name <= p.name)
 		params = append(params, p)
 	}
-	if !sorted { // stable, for the order of a name's values has a meaning
-		slices.SortStableFunc(params, compareParams)
+	if !sorted && sortable { // stable, for the order of a name's values has a meaning
+		slices.SortStableFunc(params, func(p, q param) int { return strings.Compare(p.name, q.name) })
 	}
 	for i, p := range params {
 		if i > 0 {
 			b = append(b, '&')
 		}
-		b = append(b, p.text...)
+		b = appendPart(b, p.text)
 	}
 	return b
 }
 
-// compareParams sorts by name, and broken parts to the end.
-func compareParams(p, q param) int {
-	switch {
-	case p.broken == q.broken:
-		return strings.Compare(p.name, q.name)
-	case q.broken:
-		return -1
-	default:
-		return 1
-	}
-}
-
-// scanParam returns the lengths of the query's first part and of the name in it. simple: nothing needs escaping, and thus no
-// decoding.
+// scanParam returns the lengths of the query's first part and of the name in it. simple: nothing in it is escaped, nor needs
+// to be.
 func scanParam(raw string) (length, name int, simple bool) {
 	name, simple = -1, true
 	for length < len(raw) && raw[length] != '&' {
@@ -79,28 +70,31 @@ func scanParam(raw string) (length, name int, simple bool) {
 	return length, name, simple
 }
 
-func parseParam(part string) param {
-	rawName, rawValue, hasValue := strings.Cut(part, "=")
+// paramName returns the decoded name of a part; false: parsers disagree on it.
+func paramName(part string) (name string, ok bool) {
+	rawName, rawValue, _ := strings.Cut(part, "=")
 	if strings.IndexByte(part, ';') >= 0 {
-		return brokenParam(part)
+		return "", false
 	}
 	name, err := url.QueryUnescape(rawName)
 	if err != nil {
-		return brokenParam(part)
+		return "", false
 	}
-	value, err := url.QueryUnescape(rawValue)
-	if err != nil {
-		return brokenParam(part)
-	}
-	text := url.QueryEscape(name)
-	if hasValue {
-		text += "=" + url.QueryEscape(value)
-	}
-	return param{name: name, text: text}
+	_, err = url.QueryUnescape(rawValue)
+	return name, err == nil
 }
 
-func brokenParam(part string) param {
-	return param{name: part, text: "!" + url.QueryEscape(part), broken: true}
+// appendPart leaves what may be in a query, and writes '!' and two digits for any other byte: a ':' would look like the one
+// before the query.
+func appendPart(b []byte, part string) []byte {
+	for i := range len(part) {
+		if c := part[i]; inQuery[c] {
+			b = append(b, c)
+		} else {
+			b = append(b, '!', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return b
 }
 
 const (
@@ -111,6 +105,11 @@ const (
 
 // plain are the bytes that stand for themselves in a path and a query: RFC 3986's unreserved ones.
 var plain = bytesOf(lower + upper + digits + "-._~")
+
+// inQuery are the bytes that stand for themselves in a key's query: RFC 3986's, but for ':' and '!'.
+var inQuery = bytesOf(lower + upper + digits + "-._~" + "=%+$'()*,;/?@")
+
+const upperHex = "0123456789ABCDEF"
 
 func bytesOf(chars string) (table [256]bool) {
 	for i := range len(chars) {

@@ -10,10 +10,12 @@ import (
 //	GET /api/v1/users?skip=0&limit=20    get:/api/v1/users:limit=20&skip=0
 //	GET /                                get:/:
 //
-// The method is in lower case (none means GET). The path is r.URL.EscapedPath, "/" if empty. The query is sorted by name;
-// values of one name all count, in their order, and "a" differs from "a=". Escapes are made uniform there: "%41+b" and
-// "A%20b" are equal. A part of the query that can't be parsed (a broken escape, a ';') is kept, behind a '!', never dropped.
-// The query has no ':', so that the last one in a key always comes before it.
+// The method is in lower case (none means GET). The path is r.URL.EscapedPath, "/" if empty; one that the client sent with
+// bytes that have to be escaped there differs from the escaped one. The query is sorted by name, unless it has a ';' or a broken
+// escape, of which parsers make different things. Values of one name all count, in their order, and "a" differs from "a=".
+// Escapes count as they were sent: "%41" differs from "A", and %22 from a bare '"', for handlers can tell them apart. Nothing but
+// empty parts is dropped. The query has no ':', so that the last one in a key always comes before it: '!' and two
+// hexadecimal digits stand for it, and for what else has no place in a query.
 //
 // The scheme, user, fragment, header and body don't count. Nor does the host: behind several hosts, use [HostRequest].
 // Keys of the two functions don't belong in one cache. r is not modified; r.URL must not be nil.
@@ -47,7 +49,8 @@ func HostRequest(r *http.Request) string {
 	return string(appendQuery(b, r.URL.RawQuery))
 }
 
-// path is never empty. An opaque URL ("GET mailto:x HTTP/1.1") has no path; a '|' is in no escaped path.
+// path is never empty. An opaque URL ("GET mailto:x HTTP/1.1") has no path; a '|' is in no escaped path. What follows it
+// begins with an escaped '/' only for a path.
 func path(u *url.URL) string {
 	if u.Opaque != "" {
 		return "|" + url.QueryEscape(u.Opaque)
@@ -55,10 +58,16 @@ func path(u *url.URL) string {
 	if u.RawPath == "" && isPlainPath(u.Path) {
 		return u.Path
 	}
-	if p := u.EscapedPath(); p != "" {
-		return p
+	p := u.EscapedPath()
+	if p == "" {
+		return "/"
 	}
-	return "/"
+	if u.RawPath != "" && p != u.RawPath {
+		if decoded, err := url.PathUnescape(u.RawPath); err == nil && decoded == u.Path { // as the client sent it
+			return "|" + url.QueryEscape(u.RawPath)
+		}
+	}
+	return p
 }
 
 // isPlainPath answers whether a path is its own escaped form. Most are, and this is done for each request.
@@ -113,6 +122,5 @@ func appendHost(b []byte, host string) []byte {
 var isHost = bytesOf(lower + digits + "-._:[]")
 
 func appendEscaped(b []byte, c byte) []byte {
-	const hex = "0123456789ABCDEF"
-	return append(b, '%', hex[c>>4], hex[c&15])
+	return append(b, '%', upperHex[c>>4], upperHex[c&15])
 }

@@ -1,6 +1,7 @@
 package fibercache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -13,7 +14,10 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-var errPath = errors.New("fibercache: the path has several spellings")
+var (
+	errPath   = errors.New("fibercache: the path has several spellings")
+	errTarget = errors.New("fibercache: the target or the host has more than handlers see of it")
+)
 
 // glimpse makes of the Ctx's request what most hits need of it, without a copy of anything. If the target needs a closer look it
 // answers false.
@@ -21,7 +25,7 @@ func (x *exchange) glimpse() bool {
 	in := x.c.Request()
 	uri := in.URI() // with what middleware made of the path
 	path, query := view(uri.PathOriginal()), view(uri.QueryString())
-	if !plain(path) || hasControl(query) {
+	if !plain(path) || hasControl(query) || !isTarget(view(in.Header.RequestURI()), path, query) || !sameHost(in) {
 		return false
 	}
 	x.url = url.URL{Path: path, RawQuery: query}
@@ -39,6 +43,21 @@ func (x *exchange) glimpse() bool {
 	return true
 }
 
+// isTarget reports whether a path and a query are all of a request's target. Else middleware has rewritten the path, or there
+// is more in the target: a fragment, or a host.
+func isTarget(target, path, query string) bool {
+	rest, ok := strings.CutPrefix(target, path)
+	if !ok || rest == "" {
+		return ok && query == ""
+	}
+	return rest[0] == '?' && rest[1:] == query
+}
+
+// sameHost reports whether the request is for the host that its Host field names. Fiber takes user information off.
+func sameHost(in *fasthttp.Request) bool {
+	return strings.EqualFold(view(in.Header.Host()), view(in.URI().Host()))
+}
+
 // view is b as a string, until somebody changes b.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
@@ -48,9 +67,13 @@ func (x *exchange) read() error {
 	in := x.c.Request()
 	uri := in.URI() // with what middleware made of the path
 	path, query, host := uri.PathOriginal(), uri.QueryString(), x.c.Host()
+	asked, _, fragment := bytes.Cut(in.Header.RequestURI(), []byte{'#'})
+	if fragment && (x.c.Method() == http.MethodGet || x.c.Method() == http.MethodHead) || bytes.HasPrefix(asked, []byte{'/'}) && !sameHost(in) {
+		return errTarget
+	}
 
 	var text strings.Builder
-	text.Grow(len(path) + 1 + len(query) + len(host) + len(in.Header.RawHeaders()))
+	text.Grow(len(path) + 1 + len(query) + len(host) + len(asked) + len(in.Header.RawHeaders()))
 	text.Write(path)
 	if len(query) > 0 {
 		text.WriteByte('?')
@@ -59,6 +82,11 @@ func (x *exchange) read() error {
 	target := text.String()
 	text.WriteString(host)
 	host = text.String()[len(target):] // behind a trusted proxy, what it was asked for
+	uriAsked := target
+	if !isTarget(view(asked), view(path), view(query)) { // middleware has rewritten it, or it is in the absolute form
+		text.Write(asked)
+		uriAsked = text.String()[len(target)+len(host):]
+	}
 
 	if err := parseTarget(&x.url, target, len(path)); err != nil {
 		return err
@@ -76,7 +104,7 @@ func (x *exchange) read() error {
 		Header:        x.fields,
 		ContentLength: contentLength(in),
 		Host:          host,
-		RequestURI:    target,
+		RequestURI:    uriAsked,
 		TLS:           x.c.RequestCtx().TLSConnectionState(),
 	}
 	if x.request.TLS == nil && x.c.Scheme() == "https" {

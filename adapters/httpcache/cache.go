@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -40,15 +41,21 @@ func New(o Options) (*Cache, error) {
 	return &Cache{options: o, store: store, refused: newRefusals()}, nil
 }
 
-// Purge removes the responses stored for GETs of r's URL and host, whatever r's method and whatever they vary by. It returns
-// an error if Redis can't be reached: then they may still be there for other processes, and [tiered.ErrQueued] says that they
-// are removed when Redis answers again. A request that Options.Key has no key for is not an error.
+// Purge removes the responses stored for GETs of r's URL and host, whatever r's method, whatever they vary by, and however
+// the path and the host are spelled (RFC 3986, section 6.2.2). It returns an error if Redis can't be reached: then they may
+// still be there for other processes, and [tiered.ErrQueued] says that they are removed when Redis answers again. A request
+// that Options.Key has no key for is not an error.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
-	key, _ := c.primary(r)
-	if key == "" {
-		return nil
+	var stored, tags []string
+	for _, r := range c.spellings(r) {
+		if key, _ := c.primary(r); key != "" {
+			stored = append(stored, key, partKey(key))
+		}
+		if tag := c.urlTag(r); tag != "" {
+			tags = append(tags, tag)
+		}
 	}
-	return c.wrap(c.store.Delete(ctx, key, partKey(key)))
+	return c.wrap(errors.Join(c.store.Delete(ctx, stored...), c.store.InvalidateTags(ctx, tags...)))
 }
 
 // PurgeTags removes the responses that have one of the tags, which are those in their Cache-Tag (separated by commas) or

@@ -77,7 +77,7 @@ func (ch *change) head(rec *Recording, status int, header http.Header) {
 	if !ch.stores {
 		ch.invalidate(r)
 	}
-	for _, u := range rfc9111.Invalidated(r.URL, r.Host, header) {
+	for _, u := range rfc9111.Invalidated(askedURL(r), r.Host, header) {
 		u.Scheme = r.URL.Scheme // which is a part of the key
 		other := r.WithContext(r.Context())
 		other.URL, other.RequestURI = u, u.RequestURI()

@@ -50,10 +50,10 @@ func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r
 	case w.part(), w.index == nil && !varies: // where a part was asked for, the whole will do for the next such request
 	case w.index == nil:
 		i := newIndex(names)
-		c.put(ctx, i.variant(w.primary, names, w.request.Header), r)
+		c.put(ctx, w, i.variant(w.primary, names, w.request.Header), r)
 		c.putAlias(ctx, i, w, names, r)
 		e.Policy.TTL = indexTTL
-		e.Tags, _ = rfc9111.Tags(r.header()) // only the load's result is void if they were purged meanwhile
+		e.Tags = c.tags(w, r) // only the load's result is void if they were purged meanwhile
 		return &response{Index: i}, nil
 	case slices.Equal(names, w.names):
 		if w.old {
@@ -64,25 +64,34 @@ func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r
 		r.Select = w.index.variant(w.primary, names, w.request.Header)
 		c.reindex(ctx, w, names)
 	}
-	c.policy(e, r)
+	c.policy(e, w, r)
 	return r, nil
 }
 
 // policy has the store keep the response as its terms say.
-func (c *Cache) policy(e *tiered.Entry[*response], r *response) {
+func (c *Cache) policy(e *tiered.Entry[*response], w *want, r *response) {
 	keep := max(r.Behind, r.IfError)
 	if r.origin() != (rfc9111.Validators{Date: r.get("Date")}) {
 		keep = max(keep, c.options.Keep)
 	}
 	e.Policy.TTL = max(r.left(r.Age), least)
 	e.Policy.StaleWhileRevalidate, e.Policy.StaleIfError = r.Behind, keep
-	e.Tags, _ = rfc9111.Tags(r.header())
+	e.Tags = c.tags(w, r)
+}
+
+// tags are those that the response says it has, and that of its URL.
+func (c *Cache) tags(w *want, r *response) []string {
+	tags, _ := rfc9111.Tags(r.header())
+	if tag := c.urlTag(w.request); tag != "" {
+		tags = append(tags, tag)
+	}
+	return tags
 }
 
 // put stores the response under another key than the load's. If that fails the next request misses.
-func (c *Cache) put(ctx context.Context, key string, r *response) {
+func (c *Cache) put(ctx context.Context, w *want, key string, r *response) {
 	_, _ = c.store.Refresh(ctx, key, func(_ context.Context, e *tiered.Entry[*response]) (*response, error) {
-		c.policy(e, r)
+		c.policy(e, w, r)
 		return r, nil
 	})
 }

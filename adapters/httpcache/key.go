@@ -16,10 +16,7 @@ const maxKey = 1 << 10
 // primary returns the key of the GET for r's URL, "" where the cache has no part in it; and whether it is one user's. A cut
 // key is longer than those that are whole, and so never one of them.
 func (c *Cache) primary(r *http.Request) (key string, private bool) {
-	if r.Method != http.MethodGet {
-		r = r.WithContext(r.Context())
-		r.Method = http.MethodGet
-	}
+	r = asGet(r)
 	if key = c.options.Key(r); key == "" {
 		return "", false
 	}
@@ -36,6 +33,29 @@ func (c *Cache) primary(r *http.Request) (key string, private bool) {
 	return key, private
 }
 
+func asGet(r *http.Request) *http.Request {
+	if r.Method == http.MethodGet {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.Method = http.MethodGet
+	return r
+}
+
+// urlTag is the tag of all that is stored for the request's URL, where the key has more than that, the fields of
+// Options.KeyHeaders or a user; "" where it has not. A NUL, which is in no header field, keeps it apart from the
+// handlers' tags.
+func (c *Cache) urlTag(r *http.Request) string {
+	if c.options.urlKey == nil {
+		return ""
+	}
+	key := c.options.urlKey(asGet(r))
+	if key == "" {
+		return ""
+	}
+	return "\x00" + keys.Digest(key)
+}
+
 // partKey is where a part of the response is that has the key.
 func partKey(key string) string { return key + "\x00part" }
 
@@ -46,12 +66,19 @@ func keyMaker(ignore, headers []string) func(*http.Request) string {
 		names[i] = textproto.CanonicalMIMEHeaderKey(name)
 	}
 	return func(r *http.Request) string {
+		r, rewritten, ok := target(r)
+		if !ok {
+			return ""
+		}
 		if len(ignore) > 0 && r.URL.RawQuery != "" {
 			r = without(r, ignore)
 		}
 		key := keys.HostRequest(r)
-		if r.TLS != nil || r.URL.Scheme == "https" {
+		if secure(r) {
 			key = "https " + key
+		}
+		if rewritten != "" {
+			key += " " + rewritten
 		}
 		if len(names) > 0 {
 			key += " " + keys.Digest(rfc9111.Selecting(names, r.Header))
@@ -59,6 +86,8 @@ func keyMaker(ignore, headers []string) func(*http.Request) string {
 		return key
 	}
 }
+
+func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
 // without returns the request without the parameters that match one of the patterns. What of the query can't be parsed is
 // nobody's parameter, and stays.

@@ -61,17 +61,17 @@ type Options struct {
 	IgnoreQuery []string
 	// KeyHeaders are names of header fields that are part of the key, beside those that the responses' Vary names: fields that
 	// a handler or a framework acts on without saying so, as X-Forwarded-Host, X-Forwarded-Proto, X-Original-URL and
-	// X-HTTP-Method-Override often are. A change or a Purge removes what is stored for its own values of them; tags remove
-	// the rest.
+	// X-HTTP-Method-Override often are. A change or a Purge of a URL removes what is stored for all their values.
 	KeyHeaders []string
 	// User returns who a request is from, if the response is that user's: then it is stored for this user alone, though it
-	// says private, has a Set-Cookie, or answers a request with Authorization. A change or a Purge removes what is its own
-	// user's; tags remove the rest. "": the response is for all. nil: all are.
+	// says private, has a Set-Cookie, or answers a request with Authorization. A change or a Purge of a URL removes what is
+	// stored for all users. "": the response is for all. nil: all are.
 	User func(*http.Request) string
 	// Key returns what a request's response is stored under. The empty string means that the cache has no part in
 	// the request. It sees HEAD requests as GETs, and may not read the body. Like User and Collapse it may not keep the
 	// request. Whatever in a request changes the response must be in the key, or in the responses' Vary. nil: the scheme,
-	// host, path and query, as in keys.HostRequest.
+	// host, path and query that the client asked for, as in keys.HostRequest, with what handlers around the cache made of the URL;
+	// targets of unusual spellings have no key: see docs/http.md.
 	Key func(*http.Request) string
 	// Encodings are the content codings that the handler can make, the best first. Then a request's Accept-Encoding is
 	// reduced to the first of them that it allows, for the handler and for Vary, so that browsers with different lists
@@ -84,7 +84,9 @@ type Options struct {
 	// for the rest; its key, of which no more than about 1 KiB is kept, doesn't count. 0: 64 MiB.
 	MaxCost int64
 
-	glimpses bool // the key needs no more of a request than a glimpse has
+	glimpses bool                       // the key needs no more of a request than a glimpse has
+	spelled  bool                       // the key is the default, which has a URL's usual spellings
+	urlKey   func(*http.Request) string // the key without fields and users; nil: it has none
 }
 
 // validated returns o with the defaults filled in. The Name is for tiered.New to judge.
@@ -149,9 +151,16 @@ func (o Options) validatedKey() (Options, error) {
 	if o.Key != nil && len(o.IgnoreQuery)+len(o.KeyHeaders) > 0 {
 		return o, fmt.Errorf("httpcache: Options.Key is set with IgnoreQuery or KeyHeaders: want one or the other")
 	}
+	apart := o.User != nil || len(o.KeyHeaders) > 0
 	if o.Key == nil {
+		o.spelled = true
 		o.glimpses = o.User == nil && len(o.KeyHeaders)+len(o.Encodings) == 0
 		o.Key = keyMaker(o.IgnoreQuery, o.KeyHeaders)
+		if apart {
+			o.urlKey = keyMaker(o.IgnoreQuery, nil)
+		}
+	} else if apart {
+		o.urlKey = o.Key
 	}
 	return o, nil
 }

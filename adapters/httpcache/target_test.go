@@ -1,0 +1,201 @@
+package httpcache_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
+)
+
+// Requests that a handler can tell apart never share a key: here it answers with all that it sees of the target.
+func TestTargets(t *testing.T) {
+	o := &origin{handler: func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%q", []string{r.RequestURI, r.URL.String(), r.Host})
+	}}
+	s := listen(t, httpcache.Options{TTL: minute}, o)
+	address := s.Listener.Addr().String()
+	send := func(head string) (answer, status string) {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		_, _ = io.WriteString(conn, head+"\r\nConnection: close\r\n\r\n")
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		return string(body), res.Header.Get("Cache-Status")
+	}
+	usual := "GET /s/a?q=shoes HTTP/1.1\r\nHost: " + address
+	plain, _ := send(usual)
+	for _, head := range []string{
+		`GET /s/a?q=shoes#"><script> HTTP/1.1` + "\r\nHost: " + address,
+		"GET /s/a?q=shoes# HTTP/1.1\r\nHost: " + address,
+		"GET https://" + address + "/s/a?q=shoes HTTP/1.1\r\nHost: " + address,
+		"GET http://user@" + address + "/s/a?q=shoes HTTP/1.1\r\nHost: " + address,
+		"GET /s/%61?q=shoes HTTP/1.1\r\nHost: " + address,
+		"GET /%73/a?q=shoes HTTP/1.1\r\nHost: " + address,
+		"GET /s/a?q=%73hoes HTTP/1.1\r\nHost: " + address,
+		`GET /s/a?q="shoes HTTP/1.1` + "\r\nHost: " + address,
+		"GET /s/a?q=%22shoes HTTP/1.1\r\nHost: " + address,
+		`GET /s/a"?q=shoes HTTP/1.1` + "\r\nHost: " + address,
+		"GET /s/a%22?q=shoes HTTP/1.1\r\nHost: " + address,
+	} {
+		if body, status := send(head); body == plain || strings.Contains(status, "hit") {
+			t.Errorf("%q: %s, %s", head, status, body)
+		}
+		if body, status := send(usual); body != plain || !strings.Contains(status, "hit") {
+			t.Errorf("after %q: %s, %s", head, status, body)
+		}
+	}
+}
+
+// Two prefixes whose handlers share a cache don't collide, and a change under one is of its own URLs.
+func TestStripPrefix(t *testing.T) {
+	cache := newCache(t, httpcache.Options{TTL: minute})
+	mux := http.NewServeMux()
+	for _, prefix := range []string{"/v1", "/v2"} {
+		mux.Handle(prefix+"/", http.StripPrefix(prefix, cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "POST" {
+				w.Header().Set("Location", prefix+"/users")
+				w.WriteHeader(http.StatusSeeOther)
+				return
+			}
+			fmt.Fprint(w, prefix, " ", r.URL)
+		}))))
+	}
+	for _, prefix := range []string{"/v1", "/v2"} {
+		expect(t, get(mux, prefix+"/users"), 200, stored, prefix+" /users")
+		expectHitOf(t, get(mux, prefix+"/users"), prefix+" /users")
+	}
+	serve(mux, request("POST", "/v1/other"))
+	expect(t, get(mux, "/v1/users"), 200, stored, "/v1 /users")
+	expectHitOf(t, get(mux, "/v2/users"), "/v2 /users")
+	if err := cache.Purge(t.Context(), request("GET", "/v2/users")); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, get(mux, "/v2/users"), 200, stored, "/v2 /users")
+}
+
+// What a handler around the cache made of the URL counts: it may have asked a cookie.
+func TestRewritten(t *testing.T) {
+	h := newCache(t, httpcache.Options{TTL: minute}).Handler(echo())
+	rewrite := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = "/page-" + r.Header.Get("X-Bucket")
+		h.ServeHTTP(w, r)
+	})
+	for _, bucket := range []string{"a", "b"} {
+		want := "example.com/page-" + bucket
+		expect(t, get(rewrite, "/page", "X-Bucket", bucket), 200, stored, want)
+		expectHitOf(t, get(rewrite, "/page", "X-Bucket", bucket), want)
+	}
+	put := request("PUT", "/page")
+	put.Header.Set("X-Bucket", "a")
+	serve(rewrite, put)
+	expect(t, get(rewrite, "/page", "X-Bucket", "a"), 200, stored, "example.com/page-a")
+	expectHitOf(t, get(rewrite, "/page", "X-Bucket", "b"), "example.com/page-b")
+}
+
+// A purge and a change remove what is stored for the same URL in another spelling (RFC 3986, section 6.2.2).
+func TestEquivalentURLs(t *testing.T) {
+	cache := newCache(t, httpcache.Options{TTL: minute})
+	h := cache.Handler(echo())
+	urls := []string{"/%c3%A9/a", "http://example.com:80/%C3%A9/a", "http://EXAMPLE.com/%C3%A9/%61", "/%C3%A9/a"}
+	for _, target := range urls {
+		for _, stored := range []string{"/%c3%a9/a", "/%C3%A9/a"} {
+			get(h, stored)
+			expectCached(t, h, stored, true)
+		}
+		if err := cache.Purge(t.Context(), request("GET", target)); err != nil {
+			t.Fatal(err)
+		}
+		for _, stored := range []string{"/%c3%a9/a", "/%C3%A9/a"} {
+			expectCached(t, h, stored, false)
+		}
+		r := request("PUT", target)
+		serve(h, r)
+		for _, stored := range []string{"/%c3%a9/a", "/%C3%A9/a"} {
+			if w := get(h, stored); isHit(w) {
+				t.Errorf("after PUT %s: GET %s is a hit", target, stored)
+			}
+		}
+	}
+	// The port that the scheme has anyway is the same host.
+	get(h, "https://example.com/x")
+	expectCached(t, h, "https://example.com:443/x", true)
+	if err := cache.Purge(t.Context(), &http.Request{Method: "GET", Host: "example.com:443", URL: &url.URL{Scheme: "https", Path: "/x"}, TLS: &tls.ConnectionState{}}); err != nil {
+		t.Fatal(err)
+	}
+	expectCached(t, h, "https://example.com/x", false)
+}
+
+func expectHitOf(t *testing.T, w *httptest.ResponseRecorder, body string) {
+	t.Helper()
+	if !isHit(w) || w.Body.String() != body {
+		t.Errorf("%v, %q, want a hit of %q", w.Header(), w.Body, body)
+	}
+}
+
+func expectCached(t *testing.T, h http.Handler, target string, cached bool) {
+	t.Helper()
+	if w := get(h, target); isHit(w) != cached {
+		t.Errorf("GET %s: a hit: %v", target, !cached)
+	}
+}
+
+// A change and a purge remove what is stored for all values of KeyHeaders, and for all users.
+func TestPurgeOfAllVariants(t *testing.T) {
+	for name, o := range map[string]httpcache.Options{
+		"KeyHeaders":   {TTL: minute, KeyHeaders: []string{"X-User"}},
+		"User":         {TTL: minute, User: func(r *http.Request) string { return r.Header.Get("X-User") }},
+		"User and Key": {TTL: minute, User: func(r *http.Request) string { return r.Header.Get("X-User") }, Key: func(r *http.Request) string { return r.URL.Path }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cache := newCache(t, o)
+			h := cache.Handler(echo())
+			fill := func() {
+				for _, user := range []string{"", "a", "b"} {
+					get(h, "/page", "X-User", user)
+					get(h, "/other", "X-User", user)
+					if w := get(h, "/page", "X-User", user); !isHit(w) {
+						t.Errorf("%q: no hit: %v", user, w.Header())
+					}
+				}
+			}
+			expectGone := func() {
+				t.Helper()
+				for _, user := range []string{"", "a", "b"} {
+					if w := get(h, "/page", "X-User", user); isHit(w) {
+						t.Errorf("%q: a hit", user)
+					}
+					if w := get(h, "/other", "X-User", user); !isHit(w) {
+						t.Errorf("%q: no hit of another URL", user)
+					}
+				}
+			}
+			fill()
+			r := request("PUT", "/page")
+			r.Header.Set("X-User", "a")
+			serve(h, r)
+			expectGone()
+			fill()
+			if err := cache.Purge(t.Context(), request("GET", "/page")); err != nil {
+				t.Fatal(err)
+			}
+			expectGone()
+		})
+	}
+}
