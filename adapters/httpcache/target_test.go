@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"strings"
 	"testing"
@@ -198,4 +199,38 @@ func TestPurgeOfAllVariants(t *testing.T) {
 			expectGone()
 		})
 	}
+}
+
+// A field that Connection names reaches a handler, and no origin behind a proxy: it tells nothing about the response.
+func TestFieldsOfConnection(t *testing.T) {
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "X-Lang")
+		fmt.Fprintf(w, "%q of %q", r.Header.Get("X-Lang"), r.Header.Get("X-Tenant"))
+	}))
+	defer backend.Close()
+	u, err := url.Parse(backend.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newCache(t, httpcache.Options{TTL: minute, KeyHeaders: []string{"X-Tenant"}}).Handler(httputil.NewSingleHostReverseProxy(u))
+	for _, hidden := range []string{"X-Tenant", "X-Lang"} {
+		w := get(h, "/"+hidden, hidden, "acme", "Connection", "close, "+hidden)
+		if w.Body.String() != `"" of ""` {
+			t.Errorf("hidden %s: %q", hidden, w.Body)
+		}
+	}
+	if w := get(h, "/X-Tenant", "X-Tenant", "acme"); w.Body.String() != `"" of "acme"` {
+		t.Errorf("the tenant got %q", w.Body)
+	}
+	if w := get(h, "/X-Lang", "X-Lang", "acme"); w.Body.String() != `"acme" of ""` {
+		t.Errorf("the reader got %q", w.Body)
+	}
+}
+
+// Java's clients offer h2c with each request, and take an answer of HTTP/1.1.
+func TestUpgradeToHTTP2(t *testing.T) {
+	h := newCache(t, httpcache.Options{TTL: minute}).Handler(echo())
+	fields := []string{"Upgrade", "h2c", "Connection", "Upgrade, HTTP2-Settings", "Http2-Settings", "AAMAAABkAARAAAAAAAIAAAAA"}
+	expect(t, get(h, "/a", fields...), 200, stored, "example.com/a")
+	expectHitOf(t, get(h, "/a", fields...), "example.com/a")
 }

@@ -45,7 +45,7 @@ func newApp(cache *httpcache.Cache, o *origin) *app {
 		DisableDefaultDate:           true, // it would replace the origin's
 		DisablePreParseMultipartForm: true, // forms pass as they are
 	})
-	a.Use(fibercache.New(cache), (&forwarder{origin: o}).handle)
+	a.Use(forwardedFiber, fibercache.New(cache), (&forwarder{origin: o}).handle)
 	return &app{a}
 }
 
@@ -69,9 +69,6 @@ func (f *forwarder) handle(c fiber.Ctx) error {
 	out := in.Clone(in.Context())
 	out.RequestURI = ""
 	dropHopByHop(out.Header)
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-		out.Header.Del(name) // as ReverseProxy does for its Rewrite
-	}
 	f.origin.rewrite(&httputil.ProxyRequest{In: in, Out: out})
 	if out.Header.Get("User-Agent") == "" {
 		out.Header.Set("User-Agent", "") // or the Transport would say its own
@@ -84,6 +81,17 @@ func (f *forwarder) handle(c fiber.Ctx) error {
 		return send(c, failure(status(in, err)))
 	}
 	return nil
+}
+
+// forwardedFiber is forwarded on Fiber.
+func forwardedFiber(c fiber.Ctx) error {
+	said := forwardedBy(c.RequestCtx().RemoteAddr().String(), c.Host(), c.RequestCtx().IsTLS())
+	for _, name := range forwardedFields {
+		if c.Request().Header.Del(name); said[name] != "" {
+			c.Request().Header.Set(name, said[name])
+		}
+	}
+	return c.Next()
 }
 
 // failure is an answer of the proxy's own.

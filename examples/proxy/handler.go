@@ -23,6 +23,19 @@ func newHandler(o *origin) http.Handler {
 	}
 }
 
+// forwarded says before the cache where a request came from.
+func forwarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said := forwardedBy(r.RemoteAddr, r.Host, r.TLS != nil)
+		for _, name := range forwardedFields {
+			if r.Header.Del(name); said[name] != "" {
+				r.Header.Set(name, said[name])
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // httpServer is net/http's server with the ways of Fiber's.
 type httpServer struct{ http.Server }
 

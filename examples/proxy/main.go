@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	var srv server = newServer(cache.Handler(newHandler(o)))
+	var srv server = newServer(forwarded(cache.Handler(newHandler(o))))
 	if s.fiber {
 		srv = newApp(cache, o)
 	}

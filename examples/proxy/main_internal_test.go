@@ -164,6 +164,23 @@ func TestForwarded(t *testing.T) {
 	})
 }
 
+// What the origin says to vary by is what it saw, which the proxy says, and not the client.
+func TestVaryOfForwarded(t *testing.T) {
+	onEach(t, func(t *testing.T, flags ...string) {
+		url := runs(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Vary", "X-Forwarded-For, X-Forwarded-Proto")
+			fmt.Fprint(w, r.Header.Get("X-Forwarded-For"), " ", r.Header.Get("X-Forwarded-Proto"))
+		}, flags...)
+		for i, want := range []string{"proxy; fwd=uri-miss; stored", "proxy; hit"} {
+			got := do(t, http.MethodGet, url+"/a", "", fmt.Sprint("X-Forwarded-For: 1.2.3.", i), "X-Forwarded-Proto: https")
+			if s := got.Header.Get("Cache-Status"); !strings.HasPrefix(s, want) || got.body != "127.0.0.1 http" {
+				t.Errorf("request %d: %q, Cache-Status %q, want %s", i, got.body, s, want)
+			}
+		}
+	})
+}
+
 func TestHost(t *testing.T) {
 	onEach(t, func(t *testing.T, flags ...string) {
 		url := runs(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) }, append(flags, "-host", "example.com")...)

@@ -53,14 +53,33 @@ func newTransport() *http.Transport {
 	}
 }
 
-// rewrite makes of a client's request the one that is forwarded. What the client says of X-Forwarded-* isn't believed.
+// rewrite makes of a client's request the one that is forwarded.
 func (o *origin) rewrite(r *httputil.ProxyRequest) {
 	r.SetURL(o.url)
 	r.Out.Host = o.host
 	if o.host == "" {
 		r.Out.Host = r.In.Host
 	}
-	r.SetXForwarded()
+	for _, name := range forwardedFields {
+		if lines := r.In.Header[name]; len(lines) > 0 {
+			r.Out.Header[name] = lines
+		}
+	}
+}
+
+// forwardedFields say where a request came from. What the client says in them isn't believed: the proxy says them anew, before
+// the cache, so that a Vary of the origin's is about what the origin saw.
+var forwardedFields = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
+
+func forwardedBy(remoteAddr, host string, tls bool) map[string]string {
+	said := map[string]string{"X-Forwarded-Host": host, "X-Forwarded-Proto": "http"}
+	if tls {
+		said["X-Forwarded-Proto"] = "https"
+	}
+	if client, _, err := net.SplitHostPort(remoteAddr); err == nil {
+		said["X-Forwarded-For"] = client
+	}
+	return said
 }
 
 // status is the answer to a client whose request the origin failed. Of a client that left there is nothing to say.

@@ -16,6 +16,8 @@ func Heeded(name string) (canonical string) {
 		canonical = "Pragma"
 	case len("Upgrade"):
 		canonical = "Upgrade"
+	case len("Connection"):
+		canonical = "Connection"
 	case len("If-Match"):
 		if canonical = "If-Match"; len(name) > 3 && name[3]|0x20 == 'r' {
 			canonical = "If-Range"
@@ -45,7 +47,7 @@ type Heeds uint8
 
 const (
 	HeedsDirectives Heeds = 1 << iota // Cache-Control, Pragma
-	HeedsOrigin                       // If-Match, If-Unmodified-Since, Upgrade: a cache neither answers nor stores
+	HeedsOrigin                       // If-Match, If-Unmodified-Since, and what only a neighbour may see: a cache neither answers nor stores
 	HeedsConditions                   // If-None-Match, If-Modified-Since
 	HeedsRange                        // Range; If-Range says nothing without it
 	HeedsUser                         // Authorization
@@ -55,16 +57,48 @@ const (
 var says = [...]struct {
 	name  string
 	about Heeds
+	when  func(lines []string) bool // nil: whatever it says
 }{
-	{"If-None-Match", HeedsConditions},
-	{"Cache-Control", HeedsDirectives},
-	{"Authorization", HeedsUser},
-	{"If-Modified-Since", HeedsConditions},
-	{"Range", HeedsRange},
-	{"Pragma", HeedsDirectives},
-	{"If-Match", HeedsOrigin}, // RFC 9111 §4.3.2: only the origin can tell
-	{"If-Unmodified-Since", HeedsOrigin},
-	{"Upgrade", HeedsOrigin}, // RFC 9110 §7.8: it may leave HTTP
+	{"Connection", HeedsOrigin, namesEndToEnd},
+	{"If-None-Match", HeedsConditions, nil},
+	{"Cache-Control", HeedsDirectives, nil},
+	{"Authorization", HeedsUser, nil},
+	{"If-Modified-Since", HeedsConditions, nil},
+	{"Range", HeedsRange, nil},
+	{"Pragma", HeedsDirectives, nil},
+	{"If-Match", HeedsOrigin, nil}, // RFC 9111 §4.3.2: only the origin can tell
+	{"If-Unmodified-Since", HeedsOrigin, nil},
+	{"Upgrade", HeedsOrigin, leavesHTTP},
+}
+
+// namesEndToEnd reports whether a Connection field names one that is not a connection's own (RFC 9110 §7.6.1): a proxy after the
+// cache drops that field, and a handler sees it, so its value says nothing of the response.
+func namesEndToEnd(connection []string) bool {
+	for _, line := range connection {
+		for option := range strings.SplitSeq(line, ",") {
+			switch strings.ToLower(trimOWS(option)) {
+			case "", "close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "proxy-connection", "http2-settings":
+			default:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// leavesHTTP reports whether a request may turn its connection into one of another protocol than HTTP (RFC 9110 §7.8). Some
+// clients offer h2c with each of their requests, and take an answer of HTTP/1.1 all the same.
+func leavesHTTP(upgrade []string) bool {
+	for _, line := range upgrade {
+		for protocol := range strings.SplitSeq(line, ",") {
+			switch strings.ToLower(trimOWS(protocol)) {
+			case "", "h2c", "h2", "http/2.0":
+			default:
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // HeedsOf looks for each field, for a browser sends more fields than there are to look for; in a glimpse, until all are found.
@@ -75,7 +109,7 @@ func HeedsOf(request http.Header) (h Heeds) {
 		if ok {
 			left--
 		}
-		if len(lines) > 0 {
+		if len(lines) > 0 && (says[i].when == nil || says[i].when(lines)) {
 			h |= says[i].about
 		}
 	}

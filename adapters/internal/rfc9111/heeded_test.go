@@ -21,6 +21,7 @@ func TestHeeded(t *testing.T) {
 		"Range":               rfc9111.HeedsRange,
 		"If-Range":            0, // says nothing alone
 		"Authorization":       rfc9111.HeedsUser,
+		"Connection":          rfc9111.HeedsOrigin,
 	} {
 		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
 			if got := rfc9111.Heeded(spelled); got != name {
@@ -56,6 +57,11 @@ func TestHeedsOrigin(t *testing.T) {
 		{"§4.3.2 If-Match", fields("If-Match", `"a"`), true},
 		{"§4.3.2 If-Unmodified-Since", fields("If-Unmodified-Since", "x"), true},
 		{"RFC 9110 §7.8 Upgrade", fields("Upgrade", "websocket"), true},
+		{"RFC 9110 §7.8 Upgrade to this very protocol", fields("Upgrade", "h2c", "Connection", "Upgrade, HTTP2-Settings"), false},
+		{"RFC 9110 §7.8 Upgrade to several", fields("Upgrade", "H2C, websocket"), true},
+		{"RFC 9110 §7.6.1 Connection", fields("Connection", "keep-alive", "Connection", "Close, TE"), false},
+		{"RFC 9110 §7.6.1 Connection with a field", fields("Connection", "close, X-Tenant"), true},
+		{"RFC 9110 §7.6.1 Connection with a field of the cache's", fields("Connection", "Cache-Control"), true},
 		{"even if it is empty", fields("If-Match", ""), true},
 		{"§4.3.2 If-None-Match and If-Modified-Since", fields("If-None-Match", `"a"`, "If-Modified-Since", httpDate(noon)), false},
 		{"§3.5 Authorization", fields("Authorization", "Bearer x"), false},
@@ -78,6 +84,7 @@ func FuzzHeeded(f *testing.F) {
 	f.Add("Pragma", "no-cache", "If-Modified-Since", "Mon, 23 Nov 2026 09:00:00 GMT")
 	f.Add("range", "bytes=0-1", "if-range", `"1"`)
 	f.Add("Upgrade", "h2c", "Authorization", "Basic YQ==")
+	f.Add("Upgrade", "h2c, websocket", "Connection", "close, X-Tenant")
 	f.Fuzz(func(t *testing.T, name1, value1, name2, value2 string) {
 		whole, part := http.Header{}, http.Header{}
 		whole.Add(name1, value1)
@@ -93,10 +100,22 @@ func FuzzHeeded(f *testing.F) {
 			t.Errorf("%q is not the same as %q", part, whole)
 		}
 		h := rfc9111.HeedsOf(whole)
-		passes := len(whole["If-Match"])+len(whole["If-Unmodified-Since"])+len(whole["Upgrade"]) > 0
+		passes := len(whole["If-Match"])+len(whole["If-Unmodified-Since"]) > 0 ||
+			others(whole["Upgrade"], "h2c", "h2", "http/2.0") ||
+			others(whole["Connection"], "close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "proxy-connection", "http2-settings")
 		if h&rfc9111.HeedsDirectives == 0 && rfc9111.ParseDirectives(whole) != rfc9111.NoDirectives ||
 			h&rfc9111.HeedsConditions == 0 && rfc9111.NotModified(whole, v) || (h&rfc9111.HeedsOrigin != 0) != passes {
 			t.Errorf("of %q a step is left out that it calls for: %b", whole, h)
 		}
 	})
+}
+
+// others reports whether a field has other members than these.
+func others(lines []string, known ...string) bool {
+	for _, member := range strings.Split(strings.Join(lines, ","), ",") {
+		if member = strings.ToLower(strings.Trim(member, " \t")); member != "" && !slices.Contains(known, member) {
+			return true
+		}
+	}
+	return false
 }
