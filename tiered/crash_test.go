@@ -59,7 +59,7 @@ func TestInProcessTags(t *testing.T) {
 		return
 	}
 	c := newCache(t, tiered.Options[int]{})
-	tags := make([]string, 1000)
+	tags := make([]string, 128)
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
 	var wg sync.WaitGroup

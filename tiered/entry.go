@@ -13,7 +13,9 @@ import (
 // e is the entry to be replaced: if e.Found, e.Value is the value that is there, stale or, with Refresh and RefreshAfter,
 // still fresh. A loader that finds it unchanged in the source returns it. What the loader changes in e.Policy and e.Tags
 // holds for the value it returns, of the policy's fields those that say how long a value is kept and served; an
-// e.Policy.TTL of 0 or less means that the value is not stored. e must not be kept.
+// e.Policy.TTL of 0 or less means that the value is not stored. e.Tags are those of the value that is there: a loader may
+// append to them, since a tag that is there twice counts once. With more than 128 different tags, an empty one, or one of over
+// 256 bytes the load fails. e must not be kept.
 //
 // The error [ErrNotFound], bare or wrapped, says that the source has no such value. Any other error reaches every
 // waiting caller unchanged, and nothing is stored.
@@ -25,7 +27,7 @@ type Entry[T any] struct {
 	Value  T
 	Found  bool          // Value is there
 	Policy Policy        // the cache's; a Loader may change it for the value it returns
-	Tags   []string      // the labels stored with the value
+	Tags   []string      // the labels stored with the value, sorted and each once: at most 128, of 1 to 256 bytes
 	Age    time.Duration // since the value was stored; 0 for a value that another program wrote
 	Tier   Tier          // where the entry was found; 0: nowhere
 	State  State         // 0: there is no entry

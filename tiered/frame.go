@@ -30,7 +30,8 @@ import (
 //	                                   it is for the reader's policy to say
 //	        8 bytes                    the era of the cache in which its load began, see ledger.go
 //	        uvarint                    the count of invalidations there at that time
-//	        uvarint n, then n tags     each a uvarint m, then m bytes
+//	        uvarint n, then n tags     each a uvarint m, then m bytes. A writer sorts them and leaves out what is there twice; a
+//	                                   reader needs neither. At most 128 different tags, of 1 to 256 bytes each
 //	        the rest                   the payload
 //
 // A uvarint is base 128, least significant group first, at most 64 bits, as in Protocol Buffers. The first 17 bytes
@@ -198,6 +199,10 @@ func parseFrame(b []byte) (frame, error) {
 		f.tags = make([]string, n)
 		for i := range f.tags {
 			f.tags[i] = r.string()
+		}
+		var err error
+		if f.tags, err = boundedSet(f.tags); err != nil {
+			return frame{}, errFrame
 		}
 	}
 	f.payload = r.rest

@@ -22,7 +22,7 @@ var vectors = map[string]frame{
 	"json":      {codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
 	"not found": {notFound: true, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: 5 * time.Second},
 	"tags": {id: 0x0102030405060708, codec: "msgpack", created: time.UnixMilli(1), freshFor: time.Millisecond,
-		era: eraID{1, 2, 3, 4, 5, 6, 7, 255}, count: 300, tags: []string{"users", "", "é"}, payload: []byte{0xc0}},
+		era: eraID{1, 2, 3, 4, 5, 6, 7, 255}, count: 300, tags: []string{"admins", "users", "é"}, payload: []byte{0xc0}},
 	"expired": {expired: true, id: 1, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
 	"loaded":  {codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, took: 1234 * time.Millisecond, payload: []byte(`{"id":7}`)},
 	"empty":   {codec: "raw", created: time.UnixMilli(0), freshFor: 24 * time.Hour * 365, payload: []byte{}},
@@ -125,6 +125,31 @@ func TestFrameOfOthers(t *testing.T) {
 	}
 	if _, err := parseFrame(sealed(good)); err != nil {
 		t.Errorf("the good one: %v", err)
+	}
+}
+
+// Whoever wrote the tags, they are a set: in what order they are, and how often, doesn't matter.
+func TestTagsOfAnotherWriter(t *testing.T) {
+	tags := vectors["tags"].tags
+	many := make([]string, maxTags+1)
+	for i := range many {
+		many[i] = fmt.Sprintf("tag %03d", i)
+	}
+	for name, c := range map[string]struct{ given, want []string }{
+		"unsorted":       {[]string{tags[2], tags[0], tags[1]}, tags},
+		"twice":          {slices.Concat(tags, tags), tags},
+		"the most":       {many[:maxTags], many[:maxTags]},
+		"the most twice": {slices.Concat(many[:maxTags], many[:maxTags]), many[:maxTags]},
+		"too many":       {many, nil},
+		"empty":          {[]string{"a", ""}, nil},
+		"too long":       {[]string{strings.Repeat("x", maxTagLen+1)}, nil},
+	} {
+		f := vectors["tags"]
+		f.tags = c.given
+		got, err := parseFrame(f.append(nil))
+		if !slices.Equal(got.tags, c.want) || (err != nil) != (c.want == nil) {
+			t.Errorf("%s: %q, %v", name, got.tags, err)
+		}
 	}
 }
 

@@ -90,15 +90,19 @@ func (c *Cache[T]) loadOne(ctx context.Context, cl *claim[T], load Loader[T]) er
 		e.Value, _ = c.give(r)
 	}
 	value, err := load(ctx, &e)
-	if err == nil || errors.Is(err, ErrNotFound) {
-		cl.policy, cl.err = e.Policy, err
-		cl.result = c.newResult(cl, value, err != nil, e.Tags)
-		err = nil
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
 	}
-	return err
+	tags, wrong := tagSet(e.Tags)
+	if wrong != nil {
+		return fmt.Errorf("%w (set by the loader of %q)", wrong, cl.flight.key)
+	}
+	cl.policy, cl.err = e.Policy, err
+	cl.result = c.newResult(cl, value, err != nil, tags)
+	return nil
 }
 
-// newResult makes a record of what the claim's load brought.
+// newResult makes a record of what the claim's load brought. The tags are a tagSet.
 func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) *record[T] {
 	r := newRecord(value, absent, cl.policy, cl.stamp.marks(tags))
 	r.took = r.created.since(cl.began)

@@ -23,6 +23,9 @@ type change[T any] struct {
 // the key through this cache that starts afterwards gets an older value: a load under way, in whatever process, is
 // superseded, and its result isn't stored.
 //
+// The tags are a set: a tag that is given twice counts once, and their order means nothing. A value has at most 128 tags of
+// 1 to 256 bytes: with more, or with an empty one, Set returns an error and changes nothing.
+//
 // If Redis can't be written Set returns an error that wraps [ErrQueued] and the cause. The local tier has the value, as a
 // rule, for as long as Redis doesn't answer. When Redis is back what it has of the key is deleted, unless that is newer;
 // until then reads through this cache get nothing older, since they don't rely on Redis for the key. But other processes
@@ -48,6 +51,10 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if err := c.usable(keys...); err != nil {
 		return err
 	}
+	tags, err := tagSet(tags)
+	if err != nil {
+		return err
+	}
 	waiting := c.backlog.hidesAll()
 	if waiting {
 		c.replayLedger(ctx)
@@ -63,13 +70,12 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 		if c.clone != nil {
 			v = c.clone(v)
 		}
-		var err error
 		h := hold[T]{key: key, hash: c.hash(key)}
 		if changes[i], err = c.change(ctx, h, newRecord(v, false, c.policy, at.marks(tags)), bound, c.policy); err != nil {
 			return err
 		}
 	}
-	err := c.write(ctx, changes)
+	err = c.write(ctx, changes)
 	if err == nil && late != nil {
 		err = c.backlog.failed(keys, false, late)
 		c.backlog.tell(keys, err)
@@ -136,12 +142,17 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 // begun may bring. When it returns nil, no read through this cache that starts afterwards gets one; other processes follow
 // as soon as they hear of it, see [RedisOptions].Heartbeat. If Redis can't be written it returns an error that wraps
 // [ErrQueued], as Delete does; until Redis is back, reads through this cache don't rely on it for any key. A cache without
-// Redis knows 131,072 tags at a time: a value is lost with its tag.
+// Redis knows 131,072 tags at a time: a value is lost with its tag. A tag has 1 to 256 bytes: with another one InvalidateTags
+// returns an error and invalidates nothing.
 func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
-	if err := c.usable(); err != nil || len(tags) == 0 {
+	if err := c.usable(); err != nil {
 		return err
 	}
-	err := c.tags.invalidate(ctx, tags)
+	tags, err := asSet(ownTags(tags))
+	if err != nil || len(tags) == 0 {
+		return err
+	}
+	err = c.tags.invalidate(ctx, tags)
 	c.backlog.tell(nil, err)
 	return err
 }

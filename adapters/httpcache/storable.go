@@ -16,10 +16,7 @@ func (c *Cache) storable(w *want, status int, header http.Header, received time.
 	case length > c.options.MaxBody:
 		return nil, "too-long"
 	}
-	if _, ok := rfc9111.Tags(header); !ok {
-		return nil, "tags"
-	}
-	if ok, why := rfc9111.Storable(w.request.Header, status, header, c.rules(w)); !ok {
+	if why := c.refuses(w, status, header); why != "" {
 		return nil, why
 	}
 	r = &response{Status: status}
@@ -33,6 +30,16 @@ func (c *Cache) storable(w *want, status int, header http.Header, received time.
 	}
 	r.First, r.Size = part.First, size
 	return r, ""
+}
+
+// refuses is why a response with this header can't be stored; "" if it can. One with more tags than can be kept isn't: to leave
+// some out would be to have PurgeTags miss it.
+func (c *Cache) refuses(w *want, status int, header http.Header) (why string) {
+	if _, ok := rfc9111.Tags(header); !ok {
+		return "tags"
+	}
+	_, why = rfc9111.Storable(w.request.Header, status, header, c.rules(w))
+	return why
 }
 
 func (c *Cache) rules(w *want) rfc9111.Rules {
@@ -80,8 +87,8 @@ func (rec *Recording) validated(before, header http.Header) {
 	c, w := rec.cache, rec.want
 	c.stats.validated.Add(1)
 	r := c.freshened(w, rec.began, before, header)
-	ok, _ := rfc9111.Storable(w.request.Header, r.Status, r.header(), c.rules(w))
-	if ok = ok && rec.Active(); ok {
+	ok := c.refuses(w, r.Status, r.header()) == "" && rec.Active()
+	if ok {
 		rec.finish(outcome{response: r})
 	} else {
 		rec.finish(outcome{refused: true})
