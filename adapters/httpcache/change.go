@@ -77,17 +77,26 @@ func (ch *change) head(rec *Recording, status int, header http.Header) {
 	if !ch.stores {
 		ch.invalidate(r)
 	}
-	for _, u := range rfc9111.Invalidated(askedURL(r), r.Host, header) {
+	for _, u := range rfc9111.Invalidated(askedURL(r), r.Host, status, header) {
 		u.Scheme = r.URL.Scheme // which is a part of the key
 		other := r.WithContext(r.Context())
 		other.URL, other.RequestURI = u, u.RequestURI()
 		ch.invalidate(other)
+	}
+	if lines := header["Cache-Group-Invalidation"]; len(lines) > 0 {
+		ch.invalidateGroups(lines)
 	}
 }
 
 // invalidate removes what is stored for the request's URL. It is queued if Redis doesn't answer.
 func (ch *change) invalidate(r *http.Request) {
 	_ = ch.cache.Purge(context.WithoutCancel(r.Context()), r)
+}
+
+// invalidateGroups removes what has one of the groups (RFC 9875 §3). Of more groups than a response may have, none is removed.
+func (ch *change) invalidateGroups(lines []string) {
+	groups, _ := rfc9111.Groups(lines)
+	_ = ch.cache.store.InvalidateTags(context.WithoutCancel(ch.request.Context()), groupTags(ch.request, groups)...)
 }
 
 // storable answers whether the response says that it is what a GET would bring, for how long, and for everybody.

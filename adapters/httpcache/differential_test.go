@@ -105,7 +105,7 @@ func (d *differential) one(r *http.Request) {
 	changes := d.model.changes
 	w := serve(d.handler, r)
 	changed := d.model.changes > changes
-	if changed != (w.Code == 200 || w.Code == 204 || w.Code == 303) {
+	if changed != (w.Code == 200 || w.Code == 204 || w.Code == 201) {
 		d.fail(r, w, "the status of a change")
 	}
 	if changed { // who has seen the answer gets nothing older

@@ -30,7 +30,8 @@ func TestInvalidation(t *testing.T) {
 		{"PATCH", "PATCH", 200, nil, "/a"},
 		{"unknown", "FROB", 200, nil, "/a"},
 		{"lower case", "get", 200, nil, "/a"},
-		{"redirect", "POST", 303, []string{"Location", "/b?x=1"}, "/a /b?x=1"},
+		{"redirect", "POST", 303, []string{"Location", "/b?x=1"}, "/a"},
+		{"redirect about another", "POST", 303, []string{"Content-Location", "/b?x=1"}, "/a /b?x=1"},
 		{"both", "POST", 201, []string{"Location", "http://EXAMPLE.com:80/b?x=1#f", "Content-Location", "c"}, "/a /b?x=1 /c"},
 		{"another origin", "POST", 201, []string{"Location", "http://example.org/b?x=1", "Content-Location", "http://example.com:81/c"}, "/a"},
 		{"refused", "PUT", 409, []string{"Location", "/c"}, ""},
@@ -38,6 +39,7 @@ func TestInvalidation(t *testing.T) {
 		{"writes nothing", "PUT", 0, nil, "/a"},
 		{"safe", "OPTIONS", 200, []string{"Location", "/c"}, ""},
 		{"safe, too", "PROPFIND", 207, nil, ""},
+		{"safe with a body", "QUERY", 200, nil, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var h http.Handler

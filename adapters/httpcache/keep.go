@@ -79,9 +79,14 @@ func (c *Cache) policy(e *tiered.Entry[*response], w *want, r *response) {
 	e.Tags = c.tags(w, r)
 }
 
-// tags are those that the response says it has, and that of its URL.
+// tags are those that the response says it has, its groups, and that of its URL.
 func (c *Cache) tags(w *want, r *response) []string {
-	tags, _ := rfc9111.Tags(r.header())
+	header := r.header()
+	tags, _ := rfc9111.Tags(header)
+	if lines := header["Cache-Groups"]; len(lines) > 0 {
+		groups, _ := rfc9111.Groups(lines)
+		tags = append(tags, groupTags(w.request, groups)...)
+	}
 	if tag := c.urlTag(w.request); tag != "" {
 		tags = append(tags, tag)
 	}

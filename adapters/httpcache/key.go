@@ -56,6 +56,16 @@ func (c *Cache) urlTag(r *http.Request) string {
 	return "\x00" + keys.Digest(key)
 }
 
+// groupTags are the tags of groups, which are of the request's origin alone (RFC 9875 §2).
+func groupTags(r *http.Request, groups []string) []string {
+	tags := make([]string, len(groups))
+	r = withoutPort(r)
+	for i, group := range groups {
+		tags[i] = "\x00" + keys.Digest([]any{secure(r), strings.ToLower(r.Host), group})
+	}
+	return tags
+}
+
 // partKey is where a part of the response is that has the key.
 func partKey(key string) string { return key + "\x00part" }
 

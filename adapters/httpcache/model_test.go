@@ -201,7 +201,7 @@ func (m *model) change(w http.ResponseWriter, r *http.Request, res *resource) {
 	if other := r.Header.Get("X-Other"); other != "" {
 		m.find(other).next(false)
 		w.Header().Set("Location", other)
-		w.WriteHeader(http.StatusSeeOther)
+		w.WriteHeader(http.StatusCreated)
 		return
 	}
 	if r.Method == "PUT" {

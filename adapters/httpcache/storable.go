@@ -32,11 +32,14 @@ func (c *Cache) storable(w *want, status int, header http.Header, received time.
 	return r, ""
 }
 
-// refuses is why a response with this header can't be stored; "" if it can. One with more tags than can be kept isn't: to leave
-// some out would be to have PurgeTags miss it.
+// refuses is why a response with this header can't be stored; "" if it can. One with more tags or groups than can be kept isn't:
+// to leave some out would be to have PurgeTags miss it.
 func (c *Cache) refuses(w *want, status int, header http.Header) (why string) {
 	if _, ok := rfc9111.Tags(header); !ok {
 		return "tags"
+	}
+	if _, ok := rfc9111.Groups(header["Cache-Groups"]); !ok {
+		return "groups"
 	}
 	_, why = rfc9111.Storable(w.request.Header, status, header, c.rules(w))
 	return why

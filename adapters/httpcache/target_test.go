@@ -72,7 +72,7 @@ func TestStripPrefix(t *testing.T) {
 		mux.Handle(prefix+"/", http.StripPrefix(prefix, cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "POST" {
 				w.Header().Set("Location", prefix+"/users")
-				w.WriteHeader(http.StatusSeeOther)
+				w.WriteHeader(http.StatusCreated)
 				return
 			}
 			fmt.Fprint(w, prefix, " ", r.URL)
@@ -233,4 +233,44 @@ func TestUpgradeToHTTP2(t *testing.T) {
 	fields := []string{"Upgrade", "h2c", "Connection", "Upgrade, HTTP2-Settings", "Http2-Settings", "AAMAAABkAARAAAAAAAIAAAAA"}
 	expect(t, get(h, "/a", fields...), 200, stored, "example.com/a")
 	expectHitOf(t, get(h, "/a", fields...), "example.com/a")
+}
+
+// RFC 9875: a change removes what is in the groups that its response names, of its own origin.
+func TestGroups(t *testing.T) {
+	cache := newCache(t, httpcache.Options{TTL: minute})
+	h := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" {
+			w.Header().Set("Cache-Groups", `"all", "`+r.URL.Query().Get("g")+`"`)
+		} else {
+			w.Header().Set("Cache-Group-Invalidation", r.URL.RawQuery)
+			if r.URL.Path == "/refused" {
+				w.WriteHeader(http.StatusConflict)
+			}
+		}
+		fmt.Fprint(w, "hello")
+	}))
+	pages := []string{"/?g=a", "/?g=b", "http://other.example/?g=a"}
+	for _, tc := range []struct {
+		method, target string
+		gone           []bool
+	}{
+		{"POST", `/x?"a"`, []bool{true, false, false}},
+		{"DELETE", `/x?"a","b"`, []bool{true, true, false}},
+		{"PUT", `http://other.example/x?"all"`, []bool{false, false, true}},
+		{"POST", `/x?a`, []bool{false, false, false}},
+		{"POST", `/refused?"a"`, []bool{false, false, false}},
+		{"OPTIONS", `/x?"a"`, []bool{false, false, false}},
+	} {
+		for _, page := range pages {
+			get(h, page)
+			expectCached(t, h, page, true)
+		}
+		r := request(tc.method, tc.target)
+		serve(h, r)
+		for i, page := range pages {
+			if w := get(h, page); isHit(w) == tc.gone[i] {
+				t.Errorf("%s %s: %s is a hit: %v", tc.method, tc.target, page, !tc.gone[i])
+			}
+		}
+	}
 }

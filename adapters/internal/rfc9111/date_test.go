@@ -15,10 +15,25 @@ func TestDate(t *testing.T) {
 		" Sun, 01 Mar 2026 13:00:00 GMT ": true,
 		"Sunday, 01-Mar-26 13:00:00 GMT":  true,
 		"Sun Mar  1 13:00:00 2026":        true,
+		"Sun, 01 Mar 2026 13:00:00 gmt":   true, // RFC 9111 §4.2
+		"sun, 01 MAR 2026 13:00:00 gMT":   true,
+		"Mon, 01 Mar 2026 13:00:00 GMT":   true, // it was another day
+
+		"Sun,  01 Mar 2026 13:00:00 GMT":                               false,
+		"Sun, 01  Mar 2026 13:00:00 GMT":                               false,
+		"Sun, 1 Mar 2026 13:00:00 GMT":                                 false,
+		"Sun, 01 Mar 2026 1:00:00 GMT":                                 false,
+		"Sun, 01 Mar 2026 13:00:00  GMT":                               false,
+		"Sun, 01 Mar 2026 13:00:00.000 GMT":                            false,
+		"Sun,01 Mar 2026 13:00:00 GMT":                                 false,
+		"Sun, 01 March 2026 13:00:00 GMT":                              false,
+		"Sun Mar 1 13:00:00 2026":                                      false,
+		"Sun Mar  1 13:00:00 2026 GMT":                                 false,
+		"Sunday, 1-Mar-26 13:00:00 GMT":                                false,
+		"Sun, 01 Mar 2026 13:00:00 GMT, Sun, 01 Mar 2026 13:00:00 GMT": false,
 
 		"Sun, 01 Mar 2026 13:00:00 UTC":   false,
 		"Sun, 01 Mar 2026 13:00:00 +0000": false,
-		"Sun, 01 Mar 2026 13:00:00 gMT":   false,
 		"Sunday, 01-Mar-26 13:00:00 UTC":  false,
 		"Sunday, 01-Mar-26 13:00:00 EST":  false,
 		"Sunday, 01-Mar-26 13:00:00 GMT1": false,
@@ -39,6 +54,15 @@ func TestDate(t *testing.T) {
 		if got := terms.Lifetime == time.Hour; got != want || !terms.Explicit {
 			t.Errorf("%q: fresh for %v, %v, want %v", value, terms.Lifetime, terms.Explicit, want)
 		}
+	}
+}
+
+// RFC 9111 §5.3, §4.2.1: of several dates none is the right one.
+func TestSeveralExpires(t *testing.T) {
+	at := httpDate(noon.Add(time.Hour))
+	terms := rfc9111.TermsOf(200, fields("Expires", at, "Expires", at), noon, rfc9111.Defaults{})
+	if terms.Lifetime != 0 || !terms.Explicit {
+		t.Errorf("fresh for %v, %v", terms.Lifetime, terms.Explicit)
 	}
 }
 

@@ -1,10 +1,14 @@
 package rfc9111
 
-import "strings"
+import (
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+)
 
-// A member of a structured-field Dictionary (RFC 9651 §3.2), without its parameters.
+// A member of a structured-field Dictionary or List (RFC 9651 §3.1, §3.2), without its parameters.
 type member struct {
-	key  string
+	key  string // of a Dictionary
 	kind kind
 	text string // of an integer, a decimal, a token or a boolean as it is; of a string what it stands for
 }
@@ -24,17 +28,33 @@ const (
 // parseDictionary reads a Dictionary strictly (RFC 9651 §4.2.2): ok is false if any of it is invalid. Of members with
 // the same key, the last is the one that counts.
 func parseDictionary(lines []string) (members []member, ok bool) {
-	s := strings.Trim(strings.Join(lines, ", "), " ")
-	for s != "" {
-		var m member
+	return parseMembers(lines, func(s string) (m member, rest string, ok bool) {
 		if m.key, s, ok = cutKey(s); !ok {
-			return nil, false
+			return m, s, false
 		}
 		m.kind, m.text = kindBoolean, "?1"
 		if strings.HasPrefix(s, "=") {
-			if m.kind, m.text, s, ok = cutItem(s[1:]); !ok {
-				return nil, false
-			}
+			m.kind, m.text, s, ok = cutItem(s[1:])
+		}
+		return m, s, ok
+	})
+}
+
+// parseList reads a List strictly (RFC 9651 §4.2.1). Its members have no keys.
+func parseList(lines []string) (members []member, ok bool) {
+	return parseMembers(lines, func(s string) (m member, rest string, ok bool) {
+		m.kind, m.text, rest, ok = cutItem(s)
+		return m, rest, ok
+	})
+}
+
+// parseMembers reads what cut does, with parameters, between commas.
+func parseMembers(lines []string, cut func(string) (member, string, bool)) (members []member, ok bool) {
+	s := strings.Trim(strings.Join(lines, ", "), " ")
+	for s != "" {
+		var m member
+		if m, s, ok = cut(s); !ok {
+			return nil, false
 		}
 		if s, ok = cutParameters(s); !ok {
 			return nil, false
@@ -173,34 +193,34 @@ func cutString(s string) (text, rest string, ok bool) {
 	return "", s, false
 }
 
-// cutBytes cuts a byte sequence (§4.2.7). Whether its padding is right is nobody's concern.
+// cutBytes cuts a byte sequence (§4.2.7), whose padding may be missing.
 func cutBytes(s string) (k kind, text, rest string, ok bool) {
-	for i := 1; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == ':':
-			return kindOther, "", s[i+1:], true
-		case !isAlpha(c) && !isDigit(c) && c != '+' && c != '/' && c != '=':
-			return 0, "", s, false
-		}
+	encoded, rest, ok := strings.Cut(s[1:], ":")
+	if !ok {
+		return 0, "", s, false
 	}
-	return 0, "", s, false
+	_, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(encoded, "="))
+	return kindOther, "", rest, err == nil && !strings.ContainsAny(encoded, "\r\n") // which the decoder skips
 }
 
-// cutDisplay cuts a display string (§4.2.10). Whether it is UTF-8 when decoded is nobody's concern.
+// cutDisplay cuts a display string, which is UTF-8 when it is decoded (§4.2.10).
 func cutDisplay(s string) (k kind, text, rest string, ok bool) {
 	if !strings.HasPrefix(s, `%"`) {
 		return 0, "", s, false
 	}
+	var decoded []byte
 	for i := 2; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"':
-			return kindOther, "", s[i+1:], true
+			return kindOther, "", s[i+1:], utf8.Valid(decoded)
 		case c < ' ' || c > '~':
 			return 0, "", s, false
-		case c == '%':
-			if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
-				return 0, "", s, false
-			}
+		case c != '%':
+			decoded = append(decoded, c)
+		case i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]):
+			return 0, "", s, false
+		default:
+			decoded = append(decoded, unhex(s[i+1])<<4|unhex(s[i+2]))
 			i += 2
 		}
 	}

@@ -7,25 +7,28 @@ import (
 	"strings"
 )
 
-// Safe answers whether a method is known to be safe (RFC 9110 §9.2.1; of the registry's others, those that a client
+// Safe reports whether a method is known to be safe (RFC 9110 §9.2.1; of the registry's others, those that a client
 // sends). A response to any other method may say that what is stored has changed.
 func Safe(method string) bool {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, "PROPFIND", "REPORT", "SEARCH":
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, "PROPFIND", "QUERY", "REPORT", "SEARCH":
 		return true
 	}
 	return false
 }
 
-// Invalidated returns the URLs, besides the target's own, that a 2xx or 3xx response to an unsafe request invalidates
-// (RFC 9111 §4.4): those in Location and Content-Location, as path and query, if they are of the target's origin.
-// target is the request's URL and host its Host. A scheme that target doesn't have, as behind TLS that ends
-// elsewhere, may be either.
-func Invalidated(target *url.URL, host string, response http.Header) []*url.URL {
+// Invalidated returns the URLs, besides the target's own, that a response with a status of 2xx or 3xx to an unsafe request
+// invalidates (RFC 9111 §4.4): those in Location and Content-Location, as path and query, if they are of the target's
+// origin. The Location of a redirection is where to go next, not what has changed (RFC 9110 §15.4.4). target is the
+// request's URL and host its Host. A scheme that target doesn't have, as behind TLS that ends elsewhere, may be either.
+func Invalidated(target *url.URL, host string, status int, response http.Header) []*url.URL {
 	base := *target
 	base.Host = host
 	var list []*url.URL
 	for _, name := range [...]string{"Location", "Content-Location"} {
+		if name == "Location" && status >= 300 {
+			continue
+		}
 		for _, line := range response[name] {
 			ref, err := base.Parse(trimOWS(line))
 			if err != nil || !sameOrigin(&base, ref) {

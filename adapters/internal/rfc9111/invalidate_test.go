@@ -13,7 +13,7 @@ import (
 // RFC 9110 §9.2.1.
 func TestSafe(t *testing.T) {
 	for method, want := range map[string]bool{
-		"GET": true, "HEAD": true, "OPTIONS": true, "TRACE": true, "PROPFIND": true, "REPORT": true, "SEARCH": true,
+		"GET": true, "HEAD": true, "OPTIONS": true, "TRACE": true, "PROPFIND": true, "QUERY": true, "REPORT": true, "SEARCH": true,
 		"POST": false, "PUT": false, "DELETE": false, "PATCH": false, "CONNECT": false, "M-SEARCH": false, "MKCOL": false, "get": false, "": false,
 	} {
 		if got := rfc9111.Safe(method); got != want {
@@ -57,7 +57,7 @@ func TestInvalidated(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, u := range rfc9111.Invalidated(target, tc.host, tc.response) {
+			for _, u := range rfc9111.Invalidated(target, tc.host, 201, tc.response) {
 				got = append(got, u.String())
 			}
 			if !slices.Equal(got, tc.want) {
@@ -70,6 +70,14 @@ func TestInvalidated(t *testing.T) {
 	}
 }
 
+// RFC 9110 §15.4.4: a redirection after a change says where to go next.
+func TestInvalidatedByRedirection(t *testing.T) {
+	got := rfc9111.Invalidated(&url.URL{Path: "/a"}, "h", 303, fields("Location", "/", "Content-Location", "/b"))
+	if len(got) != 1 || got[0].Path != "/b" {
+		t.Errorf("%v, want /b", got)
+	}
+}
+
 func FuzzInvalidated(f *testing.F) {
 	for _, s := range []string{"/c", "../c?d", "//h/c", "http://h:80/", "mailto:x", "http:c", "?", "#", "%", "///x", "http://u@h/c"} {
 		f.Add("/a/b", "h", s)
@@ -79,7 +87,7 @@ func FuzzInvalidated(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		for _, u := range rfc9111.Invalidated(target, host, http.Header{"Location": {location}}) {
+		for _, u := range rfc9111.Invalidated(target, host, 201, http.Header{"Location": {location}}) {
 			if u.Host != "" || u.Scheme != "" || u.User != nil || u.Opaque != "" || !strings.HasPrefix(u.RequestURI(), "/") {
 				t.Errorf("%q to %q is %#v", location, path, u)
 			}

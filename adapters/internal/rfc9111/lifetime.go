@@ -21,7 +21,7 @@ func lifetime(cc CacheControl, targeted bool, response http.Header, received tim
 		return 0, false
 	}
 	at, ok := parseDate(expires[0])
-	if !ok { // §5.3: "0" and the like are in the past
+	if !ok || len(expires) > 1 { // §5.3: "0" and the like are in the past
 		return 0, true
 	}
 	date, ok := dateOf(response)

@@ -9,6 +9,7 @@ import (
 const (
 	maxTags   = 64
 	maxTagLen = 256
+	maxGroups = 32 // as many as RFC 9875 §2 asks for, of longer names
 )
 
 // Tags returns the tags by which a stored response can be removed, each once: those in Cache-Tag, separated by
@@ -40,4 +41,27 @@ func appendTags(tags, lines []string, separator string) (all []string, ok bool) 
 		}
 	}
 	return tags, true
+}
+
+// Groups returns the groups in a Cache-Groups field of a response, or in the Cache-Group-Invalidation of one to an unsafe request
+// (RFC 9875 §2, §3): a List of Strings. A field that isn't one is ignored (RFC 9651 §4.2). ok is false if there are over 32, or
+// one is over 256 bytes: a group left out would be a removal that misses the response.
+func Groups(lines []string) (groups []string, ok bool) {
+	members, valid := parseList(lines)
+	for _, m := range members {
+		valid = valid && m.kind == kindString
+	}
+	if !valid {
+		return nil, true
+	}
+	for _, m := range members {
+		if slices.Contains(groups, m.text) {
+			continue
+		}
+		if len(groups) == maxGroups || len(m.text) > maxTagLen {
+			return nil, false
+		}
+		groups = append(groups, m.text)
+	}
+	return groups, true
 }

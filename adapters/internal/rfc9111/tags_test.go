@@ -73,3 +73,37 @@ func FuzzTags(f *testing.F) {
 		}
 	})
 }
+
+// RFC 9875 §2.
+func TestGroups(t *testing.T) {
+	var many []string
+	for i := range 33 {
+		many = append(many, strconv.Quote(strconv.Itoa(i)))
+	}
+	for _, tc := range []struct {
+		name  string
+		lines []string
+		want  []string
+		ok    bool
+	}{
+		{"none", nil, nil, true},
+		{"a list over lines", []string{`"a", "b, c";x=1`, `"d"`}, []string{"a", "b, c", "d"}, true},
+		{"each once", []string{`"a","a"`}, []string{"a"}, true},
+		{"a token", []string{`"a", b`}, nil, true},
+		{"an inner list", []string{`("a" "b")`}, nil, true},
+		{"invalid", []string{`"a",`}, nil, true},
+		{"too many", []string{strings.Join(many, ",")}, nil, false},
+		{"as many as can be", []string{strings.Join(many[:32], ", ")}, slices.Collect(func(yield func(string) bool) {
+			for i := range 32 {
+				yield(strconv.Itoa(i))
+			}
+		}), true},
+		{"too long", []string{`"` + strings.Repeat("a", 257) + `"`}, nil, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if groups, ok := rfc9111.Groups(tc.lines); !slices.Equal(groups, tc.want) || ok != tc.ok {
+				t.Errorf("%q, %v, want %q, %v", groups, ok, tc.want, tc.ok)
+			}
+		})
+	}
+}
