@@ -88,6 +88,10 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 // With returns a view of the cache: the same tiers under another policy. edit gets the cache's policy to change; a field
 // it sets to 0 has its default. If edit makes the policy wrong, every method of the view returns that error. A view is
 // made once, at start-up; closing it closes the cache.
+//
+// Views share entries and loads. TTL, LocalTTL and NotFoundTTL are those of the view that stores an entry: a view whose TTL is
+// shorter serves what another stored for as long as that one lets it, and a loader that wants it otherwise sets e.Policy.TTL. A load
+// has the LoadTimeout of the view that began it. Callers whose LoadTimeout is longer, and who waited for it in vain, load again.
 func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	view := *c
 	edit(&view.policy)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -135,6 +136,60 @@ func ExampleGetOrLoadMany() {
 	// 2 <nil>
 }
 
+// A batch whose loader gives each value tags and a TTL of its own, and returns what has not changed in the source.
+func ExampleGetOrLoadEntries() {
+	type Price struct {
+		Cents   int
+		Version int
+	}
+	type row struct {
+		Price
+		shop     string
+		validFor time.Duration
+	}
+	source := map[int]row{1: {Price{100, 1}, "north", time.Hour}, 2: {Price{250, 1}, "south", time.Minute}}
+
+	prices, _ := tiered.New(tiered.Options[Price]{Name: "prices", Policy: tiered.Policy{StaleIfError: time.Hour}})
+	defer prices.Close()
+
+	load := func(_ context.Context, ids []int, entries []*tiered.Entry[Price]) (map[int]Price, error) {
+		found := make(map[int]Price)
+		for i, id := range ids {
+			row, ok := source[id]
+			if !ok {
+				continue // there is no such price
+			}
+			e := entries[i]
+			e.Tags = []string{"shop:" + row.shop}
+			e.Policy.TTL = row.validFor
+			if e.Found && e.Value.Version == row.Version {
+				fmt.Println(id, "is not modified")
+				found[id] = e.Value
+				continue
+			}
+			fmt.Println(id, "is loaded")
+			found[id] = row.Price
+		}
+		return found, nil
+	}
+	ctx := context.Background()
+	get := func() {
+		found, err := tiered.GetOrLoadEntries(ctx, prices, []int{1, 2, 3}, strconv.Itoa, load)
+		fmt.Println(found, err)
+	}
+	get()
+	_ = prices.InvalidateTags(ctx, "shop:south")
+	_ = prices.Expire(ctx, "1")
+	get()
+	// Output:
+	// 1 is loaded
+	// 2 is loaded
+	// map[1:{100 1} 2:{250 1}] <nil>
+	// 1 is not modified
+	// 2 is loaded
+	// map[1:{100 1} 2:{250 1}] <nil>
+}
+
 // A refresh replaces a value that is still fresh; its loader sees the old one.
 func ExampleCache_Refresh() {
 	rates, _ := tiered.New(tiered.Options[float64]{Name: "rates"})
@@ -164,15 +219,21 @@ func ExampleCache_Lookup() {
 	// true
 }
 
-// A view has the same entries under another policy; it is made once, at start-up.
+// Views share their entries: how long a value is fresh says the policy of the view that stored it, or its loader.
 func ExampleCache_With() {
-	users, _ := tiered.New(tiered.Options[User]{Name: "users"})
+	users, _ := tiered.New(tiered.Options[User]{Name: "users", Policy: tiered.Policy{TTL: time.Hour, Jitter: -1}})
 	defer users.Close()
-	briefly := users.With(func(p *tiered.Policy) { p.TTL = time.Second })
+	briefly := users.With(func(p *tiered.Policy) { p.TTL = time.Millisecond })
 
 	ctx := context.Background()
-	_ = briefly.Set(ctx, "42", User{42, "Ada"})
-	user, err := users.Get(ctx, "42")
+	_ = users.Set(ctx, "42", User{42, "Ada"})
+	_ = briefly.Set(ctx, "43", User{43, "Grace"})
+	time.Sleep(2 * time.Millisecond)
+	user, err := briefly.Get(ctx, "42")
 	fmt.Println(user.Name, err)
-	// Output: Ada <nil>
+	_, err = users.Get(ctx, "43")
+	fmt.Println(err)
+	// Output:
+	// Ada <nil>
+	// tiered: not found
 }

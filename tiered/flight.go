@@ -3,6 +3,7 @@ package tiered
 import (
 	"errors"
 	"runtime/debug"
+	"time"
 )
 
 // flight is one load of one key, which all callers that ask for the key meanwhile wait for.
@@ -12,10 +13,12 @@ type flight[T any] struct {
 	done  event
 	start instant
 	began uint64        // how often this process had invalidated tags by then
+	limit time.Duration // of its load
 	wake  chan struct{} // of the trip that waits, see guards.listen
 	offer offer[T]
 	given share // of a read that a glance has begun
 	why   purpose
+	retry bool // see fleet
 	apart bool // the local tier had nothing for it, just before it began
 	stale bool // what it landed with was past its TTL
 
@@ -47,8 +50,22 @@ type pilot struct {
 type fleet[T any] struct {
 	pilot *pilot
 	start instant
-	size  int // how many flights may yet begin; 0: one
+	limit time.Duration // of their loads: the policy's LoadTimeout
+	size  int           // how many flights may yet begin; 0: one
+	retry bool          // the call has waited for flights of others, which failed though its own may not
 	room  []berth[T]
+}
+
+// joins reports whether a call waits for the flight instead of beginning its own. A retry doesn't wait for a flight that may fail
+// as the others did, unless it is a Refresh, whose result is to be kept.
+func (fl *fleet[T]) joins(f *flight[T], why purpose) bool {
+	switch {
+	case f.why == refreshed:
+		return true
+	case fl.retry:
+		return f.retry && f.limit >= fl.limit
+	}
+	return why != refreshed
 }
 
 type berth[T any] struct {

@@ -88,15 +88,15 @@ func (s *guardShard[T]) release(h hold[T]) {
 }
 
 // join returns the flight to wait for, and whether it is a new one, which the caller must see to. A refresh doesn't
-// join a plain load, which may have begun before what the refresh is to see: it supersedes it. But a loader that asks
-// for its own key, on ctx, gets its own flight.
+// join a plain load, which may have begun before what the refresh is to see: it supersedes it, as a retry does. But a loader
+// that asks for its own key, on ctx, gets its own flight.
 func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpose, fl *fleet[T]) (f *flight[T], mine bool) {
 	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	held := s.keys[key]
 	if held != nil && held.flight != nil {
-		if f := held.flight; f.why == refreshed || why != refreshed || f.pilot.within(ctx) {
+		if f := held.flight; fl.joins(f, why) || f.pilot.within(ctx) {
 			return f, false
 		}
 		held.supersede()
@@ -108,6 +108,7 @@ func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpo
 	}
 	f = &b.flight
 	f.hold, f.why, f.pilot, f.start = held.hold(key, hash), why, fl.pilot, fl.start
+	f.limit, f.retry = fl.limit, fl.retry
 	held.flight = f
 	return f, true
 }

@@ -101,20 +101,18 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	trip.holding = trip.lands()
 	trip.tenure = newTenure(c)
 	trip.tenure.lease.ttl = ttl
-	trip.load = func(ctx context.Context, claims []*claim[string]) error {
-		return c.loadOne(ctx, claims[0], func(context.Context, *Entry[string]) (string, error) {
-			close(l.began)
-			<-l.end
-			return "long", nil
-		})
-	}
+	trip.load = c.loading(func(context.Context, *Entry[string]) (string, error) {
+		close(l.began)
+		<-l.end
+		return "long", nil
+	})
 	if !c.life.begin() {
 		t.Fatal("closed")
 	}
 	go trip.run()
 	go func() {
 		defer close(l.done)
-		r, _, err := c.await(context.Background(), f, asked)
+		r, _, err := c.await(context.Background(), f, asked, true)
 		if l.err = err; r != nil {
 			l.value = r.value
 		}

@@ -38,8 +38,9 @@ func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpo
 		return none, err
 	}
 	invalidated := c.tags.own.Load()
+	retry := false
 	for {
-		f, mine := c.guards.join(ctx, s.key, s.hash, why, &fleet[T]{pilot: new(pilot), start: s.at})
+		f, mine := c.guards.join(ctx, s.key, s.hash, why, &fleet[T]{pilot: new(pilot), start: s.at, limit: c.policy.LoadTimeout, retry: retry})
 		late := !mine && f.landed()
 		switch {
 		case mine:
@@ -50,7 +51,7 @@ func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpo
 		default:
 			c.stats.collapsed.Add(1)
 		}
-		r, offered, err := c.await(ctx, f, why)
+		r, offered, err := c.await(ctx, f, why, true)
 		switch {
 		case r != nil && (mine || offered || f.began >= invalidated || len(r.tags) == 0):
 			if err != nil {
@@ -58,7 +59,11 @@ func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpo
 			}
 			return c.hand(ctx, f, r, offered)
 		case r != nil: // this process may have invalidated it between the flight's begin and this call's
-		case ctx.Err() != nil || !late && (f.why != refreshed || why == refreshed):
+		case ctx.Err() != nil:
+			return none, err
+		case !mine && f.limit < c.policy.LoadTimeout && errors.Is(err, context.DeadlineExceeded):
+			retry = true // another view's LoadTimeout was too short, not this one's
+		case !late && (f.why != refreshed || why == refreshed):
 			return none, err
 		}
 		s.at, s.puts = now(), looksAgain
@@ -80,25 +85,38 @@ func (c *Cache[T]) begin(ctx context.Context, f *flight[T], load Loader[T]) {
 
 // loading is load as a trip calls it.
 func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*claim[T]) error {
-	return func(ctx context.Context, claims []*claim[T]) error { return c.loadOne(ctx, claims[0], load) }
+	return func(ctx context.Context, claims []*claim[T]) error {
+		cl := claims[0]
+		e := c.entry(cl)
+		value, err := load(ctx, &e)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		cl.err = err
+		return c.bring(cl, &e, value, err != nil)
+	}
 }
 
-func (c *Cache[T]) loadOne(ctx context.Context, cl *claim[T], load Loader[T]) error {
-	e := Entry[T]{Key: cl.flight.key, Policy: c.policy}
-	if r := cl.finding.record; r != nil {
-		e = r.entry(cl.flight.key, c.policy, cl.tier, now())
-		e.Value, _ = c.give(r)
+// entry returns what the claim's loader gets: the entry that it is to replace.
+func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
+	r := cl.finding.record
+	if r == nil {
+		return Entry[T]{Key: cl.flight.key, Policy: c.policy}
 	}
-	value, err := load(ctx, &e)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
+	e := r.entry(cl.flight.key, c.policy, cl.tier, now())
+	e.Value, _ = c.give(r)
+	return e
+}
+
+// bring sets the claim's result to the value, or to its absence, under the policy and tags that the loader left in e. If these
+// can't be, there is no result.
+func (c *Cache[T]) bring(cl *claim[T], e *Entry[T], value T, absent bool) error {
+	tags, err := tagSet(e.Tags)
+	if err != nil {
+		return fmt.Errorf("%w (set by the loader of %q)", err, cl.flight.key)
 	}
-	tags, wrong := tagSet(e.Tags)
-	if wrong != nil {
-		return fmt.Errorf("%w (set by the loader of %q)", wrong, cl.flight.key)
-	}
-	cl.policy, cl.err = e.Policy, err
-	cl.result = c.newResult(cl, value, err != nil, tags)
+	cl.policy = e.Policy
+	cl.result = c.newResult(cl, value, absent, tags)
 	return nil
 }
 

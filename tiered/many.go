@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 )
 
@@ -56,17 +55,31 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 
 // GetOrLoadMany returns the cached values of the ids, and loads the missing ones with one call of load, which gets only
 // those ids that nothing else in this process or another is loading already; for the others it waits. What of that fails
-// to come is loaded in further calls, one at a time. Redis is read in one round trip; leases are taken in one, and values
+// to come is loaded in further calls, one at a time: the failure, or panic, of another caller's load isn't the batch's. (Of batches
+// that wait for the same load one loads it again for all; if that fails too, the next is the last.) Redis is read in one round trip; leases are taken in one, and values
 // stored in one (per node of a Cluster). key makes an id's cache key; ids with the same key have the same
 // value.
 //
 // Ids that load leaves out of its map don't exist: they are left out here too, and remembered for
 // [Policy].NotFoundTTL. If load fails, what was found is returned with its error; values that it returned beside the
 // error count. What is only to be refreshed or revalidated load gets in calls in the background, which may come at the same
-// time as others, and after GetOrLoadMany has returned. Contexts, panics, and what a loader may do are as in GetOrLoad. It is a
-// function because a method can't have the type parameter K.
+// time as others, and after GetOrLoadMany has returned. A value that replaces another has that one's tags. Contexts, panics,
+// and what a loader may do are as in GetOrLoad. It is a function because a method can't have the type parameter K.
 func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []K,
 	key func(K) string, load func(context.Context, []K) (map[K]T, error)) (map[K]T, error) {
+	if load == nil {
+		return GetOrLoadEntries(ctx, c, ids, key, nil)
+	}
+	return GetOrLoadEntries(ctx, c, ids, key, func(ctx context.Context, ids []K, _ []*Entry[T]) (map[K]T, error) {
+		return load(ctx, ids)
+	})
+}
+
+// GetOrLoadEntries is GetOrLoadMany with a load that gets the entries too: entries[i] is to ids[i] what its entry is to a
+// [Loader]. It has the value that is to be replaced, which load returns if the source has no newer one, and what load changes in
+// its Policy and Tags holds for the value that it returns for the id, or for the id's absence.
+func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string,
+	load func(ctx context.Context, ids []K, entries []*Entry[T]) (map[K]T, error)) (map[K]T, error) {
 	switch {
 	case c.wrong != nil:
 		return nil, c.wrong
@@ -76,33 +89,31 @@ func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []
 		return nil, errNoKey
 	}
 	b, err := newBatch(ctx, c, ids, key)
-	if err != nil {
+	if errors.Is(err, ErrClosed) {
 		return b.values, err
 	}
 	b.load = load
 	if len(b.renewing) > 0 {
 		c.renew(ctx, b.renewing, b.loadClaims)
 	}
-	if len(b.seats) == 0 {
-		return b.values, nil
+	for round, open := 0, len(b.seats); open > 0; round++ {
+		b.retry = round >= 2
+		var failed error
+		open, failed = b.run(ctx, open)
+		err = cmp.Or(err, failed)
 	}
-	again, err := b.run(ctx)
-	if len(again) == 0 {
-		return b.values, err
-	}
-	values, late := GetOrLoadMany(ctx, c, again, key, load)
-	maps.Copy(b.values, values)
-	return b.values, cmp.Or(err, late)
+	return b.values, err
 }
 
-// batch is one call of GetOrLoadMany.
+// batch is one call of GetOrLoadEntries.
 type batch[K comparable, T any] struct {
 	cache  *Cache[T]
-	load   func(context.Context, []K) (map[K]T, error)
+	load   func(context.Context, []K, []*Entry[T]) (map[K]T, error)
 	values map[K]T      // found
 	seats  []seat[K, T] // one for each id that the local tier doesn't have
 	pilot  *pilot       // of the flights that the batch begins
 	turn   sync.Mutex   // callers wait for one call of load at a time
+	retry  bool         // the flights that it begins are retries
 
 	renewing []hold[T] // keys whose values were found, and are to be replaced
 	due      []K       // their ids
@@ -115,13 +126,14 @@ type batch[K comparable, T any] struct {
 type seat[K comparable, T any] struct {
 	id K
 	sought
-	flight *flight[T] // nil: the id's loader asks for it itself
-	late   bool       // the flight had landed
+	flight  *flight[T] // nil: the id's loader asks for it itself
+	late    bool       // the flight had landed
+	settled bool       // the id has its value or its error
 }
 
-// newBatch looks the ids up in the local tier.
-func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
-	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot)}
+// newBatch looks the ids up in the local tier. Its error is the first of a key that can't be used; the other ids are unaffected.
+func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (b *batch[K, T], err error) {
+	b = &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot)}
 	if c.life.isOver() {
 		return b, ErrClosed
 	}
@@ -141,40 +153,24 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 			}
 			continue
 		}
-		if err := c.usable(k); err != nil {
-			return b, err
+		if wrong := c.usable(k); wrong != nil {
+			err = cmp.Or(err, wrong)
+			continue
 		}
 		if b.seats == nil {
 			b.seats = make([]seat[K, T], 0, len(ids)-i)
 		}
 		b.seats = append(b.seats, seat[K, T]{id: id, sought: sought{k, hash, at, puts}})
 	}
-	return b, nil
+	return b, err
 }
 
-// run puts every seat on a flight, sees to those that are the batch's own, and waits for them all. It returns the ids whose
-// value came with another's flight and may have been invalidated by this process before this call.
-func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
+// run puts each open seat on a flight, begins the flights that are the batch's own, and waits for all. It returns how many seats
+// are still open.
+func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr error) {
 	c := b.cache
 	invalidated := c.tags.own.Load()
-	own := make([]*flight[T], 0, len(b.seats))
-	fl := fleet[T]{pilot: b.pilot, start: now(), size: len(b.seats)}
-	for i := range b.seats {
-		s := &b.seats[i]
-		f, mine := c.guards.join(ctx, s.key, s.hash, asked, &fl)
-		switch {
-		case mine:
-			f.apart = c.local.still(s.sought)
-			own = append(own, f)
-		case f.pilot.within(ctx):
-			firstErr = cmp.Or(firstErr, errOwnKey)
-			continue
-		case f.pilot != b.pilot:
-			c.stats.collapsed.Add(1)
-			s.late = f.landed()
-		}
-		s.flight = f
-	}
+	own, firstErr := b.board(ctx, open)
 	if len(own) > 0 {
 		rest, renews := c.glance(ctx, own)
 		if len(rest) > 0 {
@@ -186,49 +182,97 @@ func (b *batch[K, T]) run(ctx context.Context) (again []K, firstErr error) {
 	}
 	for i := range b.seats {
 		s := &b.seats[i]
-		if s.flight == nil {
+		if s.settled {
 			continue
 		}
-		r, offered, err := c.await(ctx, s.flight, asked)
-		switch {
-		case r == nil && (s.late || s.flight.why == refreshed) && ctx.Err() == nil:
-			c.guards.dismiss(s.flight) // the failure is an older one, or a Refresh's
-			again = append(again, s.id)
-		case r == nil:
-			firstErr = cmp.Or(firstErr, err)
-		case !offered && s.flight.began < invalidated && len(r.tags) > 0:
+		err := b.collect(ctx, s, invalidated)
+		firstErr = cmp.Or(firstErr, err)
+		if !s.settled {
+			left++
 			c.guards.dismiss(s.flight)
-			again = append(again, s.id)
-		default:
-			if v, err := c.hand(ctx, s.flight, r, offered); err == nil {
-				b.values[s.id] = v
-			}
+			s.at, s.puts = now(), looksAgain
 		}
 	}
-	return again, firstErr
+	return left, firstErr
+}
+
+// board puts each open seat on a flight, and returns the flights that are to begin.
+func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], firstErr error) {
+	c := b.cache
+	own = make([]*flight[T], 0, open)
+	fl := fleet[T]{pilot: b.pilot, start: now(), size: open, limit: c.policy.LoadTimeout, retry: b.retry}
+	for i := range b.seats {
+		s := &b.seats[i]
+		if s.settled {
+			continue
+		}
+		f, mine := c.guards.join(ctx, s.key, s.hash, asked, &fl)
+		s.flight, s.late = f, false
+		switch {
+		case mine:
+			f.apart = c.local.still(s.sought)
+			own = append(own, f)
+		case f.pilot.within(ctx):
+			firstErr = cmp.Or(firstErr, errOwnKey)
+			s.flight, s.settled = nil, true
+		case f.pilot != b.pilot:
+			c.stats.collapsed.Add(1)
+			s.late = f.landed()
+		}
+	}
+	return own, firstErr
+}
+
+// collect waits for the seat's flight. The seat stays open if another flight is to bring the value: this one was begun by another
+// caller, and failed; or what it brought may have been invalidated by this process before the batch began. A retry that another
+// caller began is as good as the batch's own.
+func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated uint64) error {
+	c, f := b.cache, s.flight
+	theirs := f.pilot != b.pilot
+	r, offered, err := c.await(ctx, f, asked, !theirs)
+	switch {
+	case r == nil && ctx.Err() == nil && !c.life.isOver() && (s.late || theirs && !b.retry):
+		return nil
+	case r != nil && !offered && f.began < invalidated && len(r.tags) > 0:
+		return nil
+	}
+	s.settled = true
+	if r == nil {
+		return err
+	}
+	if v, err := c.hand(ctx, f, r, offered); err == nil {
+		b.values[s.id] = v
+	}
+	return nil
 }
 
 // loadClaims loads what the batch is to load. Ids of one key have one value: the first stands for them.
 func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*claim[T]) error {
 	b.naming.Do(b.name)
 	ids := make([]K, len(claims))
+	entries, lent := make([]Entry[T], len(claims)), make([]*Entry[T], len(claims))
 	for i, cl := range claims {
 		ids[i] = b.ids[cl.flight.key]
+		entries[i] = b.cache.entry(cl)
+		lent[i] = &entries[i]
 	}
 	load := b.loadInTurn
 	if claims[0].flight.why == renewal {
 		load = b.load // who waits for others isn't to wait for it
 	}
-	values, err := load(ctx, ids)
+	values, err := load(ctx, ids, lent)
 	failed := err != nil && !errors.Is(err, ErrNotFound)
+	var wrong error
 	for i, cl := range claims {
-		v, ok := values[ids[i]]
+		v, ok := values[b.ids[cl.flight.key]] // load may have sorted its ids
 		if ok || !failed {
-			cl.policy = b.cache.policy
-			cl.result = b.cache.newResult(cl, v, !ok, nil)
+			wrong = cmp.Or(wrong, b.cache.bring(cl, &entries[i], v, !ok))
 		}
 	}
-	return err
+	if failed {
+		return err
+	}
+	return wrong
 }
 
 // name sees to it that the ids that may have to be loaded are found by their keys.
@@ -242,8 +286,8 @@ func (b *batch[K, T]) name() {
 	}
 }
 
-func (b *batch[K, T]) loadInTurn(ctx context.Context, ids []K) (map[K]T, error) {
+func (b *batch[K, T]) loadInTurn(ctx context.Context, ids []K, entries []*Entry[T]) (map[K]T, error) {
 	b.turn.Lock()
 	defer b.turn.Unlock()
-	return b.load(ctx, ids)
+	return b.load(ctx, ids, entries)
 }

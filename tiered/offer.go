@@ -60,8 +60,8 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 
 // await returns the flight's result; a record beside an error is that there is none. In its place it returns the flight's
 // offer, if the policy lets it, when the load takes longer than SoftTimeout or fails, or is one that nobody needs to wait for.
-// It returns the context's error if that ends first, and panics if the loader did.
-func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose) (r *record[T], offered bool, err error) {
+// It returns the context's error if that ends first. If the loader panicked it panics too, or takes that for a failure.
+func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose, panics bool) (r *record[T], offered bool, err error) {
 	var late <-chan time.Time
 	var made <-chan struct{}
 	least := fallback
@@ -91,7 +91,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose) (r *rec
 			return c.accept(ctx, o, nil), true, nil
 		}
 	}
-	if f.panic != nil {
+	if f.panic != nil && panics {
 		panic(f.panic)
 	}
 	if f.record != nil || f.why == refreshed || errors.Is(f.err, ErrClosed) {

@@ -28,7 +28,7 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 	default:
 		return
 	}
-	fl := fleet[T]{pilot: new(pilot), start: now(), size: len(keys)}
+	fl := fleet[T]{pilot: new(pilot), start: now(), limit: c.policy.LoadTimeout, size: len(keys)}
 	var own []*flight[T]
 	for _, k := range keys {
 		if f, mine := c.guards.join(ctx, k.key, k.hash, renewal, &fl); mine {
