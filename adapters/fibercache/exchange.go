@@ -83,13 +83,15 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 		own = new(fasthttp.ResponseHeader)
 		out.Header.CopyTo(own)
 	}
-	x.next(rec)
+	thrown := x.next(rec)
 	if x.abandoned() {
 		rec.Drop()
 		return // the handler may still be at work on out
 	}
 	status := x.status(rec)
-	if x.err == nil && rec.Active() {
+	if thrown != nil {
+		status = http.StatusInternalServerError
+	} else if x.err == nil && rec.Active() {
 		after = x.header()
 		if status == http.StatusOK && x.empty() && same(before, after) {
 			rec.Drop() // as on net/http, where a handler that wrote nothing is answered by somebody else
@@ -97,6 +99,11 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 	}
 	s := rec.Head(status, before, after)
 	switch {
+	case thrown != nil && rec.Held():
+		rec.Panicked(thrown)
+	case thrown != nil:
+		rec.Drop()
+		panic(thrown)
 	case x.err != nil:
 		rec.Drop()
 	case rec.Active() && !x.elsewhere():
@@ -113,11 +120,15 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 	}
 }
 
-// next runs the handlers after the cache. Those around it find the request as it was.
-func (x *exchange) next(rec *httpcache.Recording) {
+// next runs the handlers after the cache. Those around it find the request as it was. If they panic where something stored may
+// stand in for their answer, it returns what they threw.
+func (x *exchange) next(rec *httpcache.Recording) (thrown any) {
 	if !rec.Active() {
 		x.err = x.c.Next()
-		return
+		return nil
+	}
+	if rec.MayHold() {
+		defer func() { thrown = recover() }()
 	}
 	ctx := x.c.Context()
 	run := rec.Context(ctx)
@@ -133,6 +144,7 @@ func (x *exchange) next(rec *httpcache.Recording) {
 		}
 	}()
 	x.err = x.c.Next()
+	return nil
 }
 
 // status is that of the answer; 0: it isn't known yet, for Fiber's error handler may make any answer of an error. Where the

@@ -100,6 +100,11 @@ func (c *Cache) ask(q *inquiry, p *place, d rfc9111.Directives, stale bool) {
 	}
 	c.stats.misses.Add(1)
 	switch {
+	case r.Method == http.MethodHead && stale:
+		rec := c.watchHead(w)
+		if x.Run(rec); rec.reply != nil {
+			x.Serve(rec.reply)
+		}
 	case r.Method == http.MethodHead, p.barred(r) && p.found == nil && c.refused.has(p.key):
 		c.pass(x, w.why)
 	case ranged(r) && p.found == nil:

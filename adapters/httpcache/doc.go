@@ -21,7 +21,7 @@
 // # What is answered from the store
 //
 // GET, HEAD and ranges, with Age and Cache-Status (RFC 9211), and with 304 where If-None-Match or If-Modified-Since allow it.
-// Responses that vary are told apart by what their Vary names. A response without an ETag gets one, made of its body, when
+// Responses that vary are told apart by what their Vary names. A response without an ETag gets a weak one, made of its body, when
 // it is answered from the store; the first answer, which the handler makes, passes as it comes.
 //
 // A stale response is served for as long as its stale-while-revalidate says, while the handler is asked behind the

@@ -181,6 +181,10 @@ func TestFollowersOfASlowClient(t *testing.T) {
 		if waited := time.Since(began); waited != 5*time.Second {
 			t.Errorf("waited %v", waited)
 		}
+		expect(t, get(h, "/a"), 200, missed, "hello")
+		if waited := time.Since(began); waited != 5*time.Second {
+			t.Errorf("the next one waited, too: %v", waited)
+		}
 		close(gate)
 		<-left
 		expect(t, get(h, "/a"), 200, "http; hit; ttl=55", "hello")

@@ -68,6 +68,7 @@ func (c *Cache) leads(t *turn, landed <-chan struct{}) bool {
 	case <-landed:
 	case <-t.crowd.streams:
 	case <-late.C:
+		c.crowds.stream(t) // those who come now wait in vain, too
 	}
 	return !t.take() // it may have been asked at the same time
 }

@@ -23,10 +23,12 @@ type Recording struct {
 	turn  *turn           // nil: the outcome is delivered
 	ctx   context.Context // to run the handler on; nil: the request's
 	holds bool            // the response may come to be held
+	asks  bool            // it is of a HEAD, of which only that is wanted
 
 	// Since the head was shown:
 	length   int64 // by its Content-Length; -1: unknown
 	received time.Time
+	part     int64 // of a 206: how long the part is
 	lacks    lacking
 	response *response
 
@@ -94,7 +96,7 @@ func (rec *Recording) Active() bool {
 	if rec.turn != nil && rec.turn.over.Load() {
 		rec.Drop() // nobody takes the response any more: it needn't be kept
 	}
-	return rec.turn != nil || rec.change != nil
+	return rec.turn != nil || rec.change != nil || rec.asks
 }
 
 // MayHold answers whether the response may come to be Held.
@@ -110,6 +112,13 @@ func (rec *Recording) Panicked(thrown any) {
 	}
 	rec.cache.options.Logger.Error("httpcache: a handler panicked, and a stale response stood in for its own",
 		"cache", rec.cache.options.Name, "panic", thrown, "stack", string(debug.Stack()))
+}
+
+// watchHead is record for a HEAD, whose response isn't stored: a stale one may stand in for it, as for that to a GET.
+func (c *Cache) watchHead(w *want) *Recording {
+	return &Recording{
+		status: rfc9111.Status{Cache: c.options.Name, Forward: w.why}, cache: c, want: w, began: time.Now(), holds: true, asks: true,
+	}
 }
 
 // Drop ends the recording: the response isn't stored, and requests that wait for it run the handler themselves.
@@ -142,7 +151,9 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 	if rec.holds && rec.hold(status, before, header) {
 		return ""
 	}
-	if rec.Active() {
+	if rec.asks {
+		rec.asks = false
+	} else if rec.Active() {
 		rec.head(status, before, header)
 	}
 	if rec.status.Cache == "" {
@@ -178,6 +189,10 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	if len(header["Date"]) == 0 { // RFC 9110 §6.6.1
 		r.add("Date", rec.received.UTC().Format(http.TimeFormat))
 	}
+	if r.Size > 0 {
+		part, _, _ := rfc9111.ParseContentRange(header["Content-Range"])
+		rec.part = part.Last + 1 - part.First
+	}
 	length, _ := contentLength(header)
 	r.Body = make([]byte, 0, max(length, 0))
 	rec.length, rec.lacks, rec.response = length, lacks(status, header), r
@@ -209,7 +224,7 @@ func (rec *Recording) limit() int64 {
 func (rec *Recording) whole() bool {
 	r := rec.response
 	switch {
-	case r.Size > 0 && int64(len(r.Body)) > r.Size-r.First:
+	case r.Size > 0 && int64(len(r.Body)) != rec.part: // by its Content-Range (RFC 9110 §14.4)
 		return false
 	case rec.length >= 0:
 		return int64(len(r.Body)) == rec.length

@@ -175,10 +175,11 @@ func (r *response) complete(lacks lacking) {
 	}
 }
 
-// makeETag returns a strong entity tag: 128 bits of a digest of the body.
+// makeETag returns a weak entity tag: 128 bits of a digest of the body. Handlers around the cache may change the bytes, as those
+// that compress them do: a part of one coding must not be put together with parts of another (RFC 9110 §8.8.1, §13.1.5).
 func makeETag(body []byte) string {
 	sum := sha256.Sum256(body)
-	return `"` + hex.EncodeToString(sum[:16]) + `"`
+	return `W/"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
 func (r *response) validators() rfc9111.Validators {

@@ -65,13 +65,13 @@ func (c *Cache) worth(r *response, header http.Header) bool {
 func (rec *Recording) hold(status int, before, header http.Header) bool {
 	w := rec.want
 	switch {
-	case status == http.StatusNotModified && w.asks():
+	case status == http.StatusNotModified && w.asks() && !rec.asks:
 		rec.validated(before, header)
 	case w.stale && rfc9111.OriginFailed(status):
 		age := w.age + time.Since(rec.began)
 		rec.hand(w.found, age, rfc9111.Status{FwdStatus: status, Detail: "stale-if-error"})
 		rec.finish(outcome{failed: true})
-	case status == http.StatusOK && conditional(w.request) && rec.unmodified(before, header):
+	case status == http.StatusOK && !rec.asks && conditional(w.request) && rec.unmodified(before, header):
 	default:
 		return false
 	}

@@ -16,6 +16,7 @@ type writer struct {
 	own    http.Header // the handler's, which may not be sent; nil: it has the real one
 	given  http.Header // what own was, which the handler may have kept for its trailers
 	headed bool        // the recording has seen the head
+	status int         // of the head
 }
 
 // Header is where the handler puts its header fields.
@@ -32,6 +33,9 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *writer) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 	if !informational {
+		if w.headed && status != w.status {
+			w.rec.Drop() // something went wrong after the head: what the handler wrote is hardly the whole
+		}
 		w.head(status)
 	}
 	if w.rec.Held() {
@@ -48,7 +52,7 @@ func (w *writer) head(status int) {
 	if w.headed {
 		return
 	}
-	w.headed = true
+	w.headed, w.status = true, status
 	h := w.Header()
 	s := w.rec.Head(status, w.before, h)
 	if w.own != nil {
