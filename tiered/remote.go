@@ -3,7 +3,6 @@ package tiered
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -228,7 +227,7 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 	b, err := f.encode(m.codec, r.value)
 	if err != nil {
 		m.stats.codecErrors.Add(1)
-		return nil, fmt.Errorf("tiered: encoding a value: %w", err)
+		return nil, err
 	}
 	return b, nil
 }

@@ -3,7 +3,9 @@ package tiered
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -31,13 +33,15 @@ type change[T any] struct {
 // until then reads through this cache get nothing older, since they don't rely on Redis for the key. But other processes
 // go on with the older value until then, and if this process ends before that until its TTL is over. While a write that
 // Redis didn't answer in time is still on its way, later writes of its key are queued too: they must not arrive before it.
-// (What a frozen server has received before it was frozen is out of reach.)
+// (What a frozen server has received before it was frozen is out of reach.) If the codec can't encode the value, nothing is changed.
 func (c *Cache[T]) Set(ctx context.Context, key string, value T, tags ...string) error {
 	return c.setMany(ctx, []string{key}, func(string) T { return value }, tags)
 }
 
-// SetMany is Set for many keys in one round trip to Redis (per node of a Cluster). Its error is the first of them, and only
-// what failed is queued; the other values have been stored.
+// SetMany is Set for many keys in one round trip to Redis (per node of a Cluster). Only what Redis didn't take is queued; the other
+// values have been stored. A value that the codec can't encode leaves its key as it was, and the error names the first such keys
+// and says how many more there are. Without Redis nothing is encoded. Of several errors of Redis it has the first. A key that no
+// cache can have, or a wrong tag, is an error before anything is stored.
 func (c *Cache[T]) SetMany(ctx context.Context, values map[string]T, tags ...string) error {
 	keys := make([]string, 0, len(values))
 	for key := range values {
@@ -64,23 +68,61 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if waiting {
 		late = cmp.Or(late, errNotReplayed) // what waits will take the value away
 	}
-	changes := make([]change[T], len(keys))
-	for i, key := range keys {
+	changes := make([]change[T], 0, len(keys))
+	wrong := make(map[string]error) // by key; nothing of theirs is changed
+	for _, key := range keys {
 		v := value(key)
 		if c.clone != nil {
 			v = c.clone(v)
 		}
 		h := hold[T]{key: key, hash: c.hash(key)}
-		if changes[i], err = c.change(ctx, h, newRecord(v, false, c.policy, at.marks(tags)), bound, c.policy); err != nil {
+		ch, err := c.change(ctx, h, newRecord(v, false, c.policy, at.marks(tags)), bound, c.policy)
+		if err != nil {
+			wrong[key] = err
+			continue
+		}
+		changes = append(changes, ch)
+	}
+	if err = joinFirst(wrong); len(changes) == 0 {
+		return err
+	}
+	failed := c.write(ctx, changes)
+	if failed == nil && late != nil {
+		stored := make([]string, len(changes))
+		for i, ch := range changes {
+			stored[i] = ch.hold.key
+		}
+		failed = c.backlog.failed(stored, false, late)
+		c.backlog.tell(stored, failed)
+	}
+	if err != nil && failed != nil {
+		return errors.Join(failed, err)
+	}
+	return cmp.Or(failed, err)
+}
+
+// maxJoined is how many keys an error names.
+const maxJoined = 8
+
+// joinFirst returns an error that wraps the errors of the first keys, and says how many more there are.
+func joinFirst(byKey map[string]error) error {
+	switch len(byKey) {
+	case 0:
+		return nil
+	case 1:
+		for _, err := range byKey {
 			return err
 		}
 	}
-	err = c.write(ctx, changes)
-	if err == nil && late != nil {
-		err = c.backlog.failed(keys, false, late)
-		c.backlog.tell(keys, err)
+	keys := slices.Sorted(maps.Keys(byKey))
+	var errs []error
+	for _, key := range keys[:min(len(keys), maxJoined)] {
+		errs = append(errs, byKey[key])
 	}
-	return err
+	if more := len(keys) - maxJoined; more > 0 {
+		errs = append(errs, fmt.Errorf("tiered: and %d more", more))
+	}
+	return errors.Join(errs...)
 }
 
 // enroll returns the place among the invalidations of values that are being set. Of one that comes at the same time it
@@ -178,11 +220,13 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *bonds
 	if b != nil {
 		ch.item = c.local.newItem(h.key, h.hash, r, *b, p.localUntil(r.created, r.freshUntil))
 	}
-	var err error
 	if c.remote != nil {
-		ch.frame, err = c.remote.encode(ctx, r)
+		var err error
+		if ch.frame, err = c.remote.encode(ctx, r); err != nil {
+			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", h.key, err)
+		}
 	}
-	return ch, err
+	return ch, nil
 }
 
 // write makes changes that supersede whatever else is under way for their keys, which must differ: first in Redis, then
