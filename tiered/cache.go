@@ -156,7 +156,7 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	hash, at := c.hash(key), now()
 	var got served[T]
 	if it := c.local.get(key, hash, at, nil); it != nil {
-		got = served[T]{&it.record, Local}
+		got = served[T]{&it.record, Local, it.key}
 	} else {
 		var err error
 		if got, err = c.fetchOne(ctx, key, hash, fallback); err != nil {
@@ -164,7 +164,7 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 		}
 		at = now()
 	}
-	e := got.record.entry(key, c.policy, got.tier, at)
+	e := got.record.entry(got.key, c.policy, got.tier, at)
 	var err error
 	e.Value, err = c.give(got.record)
 	return e, err

@@ -51,6 +51,7 @@ type fleet[T any] struct {
 	pilot *pilot
 	start instant
 	limit time.Duration // of their loads: the policy's LoadTimeout
+	owned bool          // the keys are the cache's own: no guard needs a copy
 	size  int           // how many flights may yet begin; 0: one
 	retry bool          // the call has waited for flights of others, which failed though its own may not
 	room  []berth[T]

@@ -3,12 +3,16 @@ package tiered
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 )
 
 // guard orders what this process does with one key: a value read or loaded before a write of the key must not be kept
 // after it. A guard exists only while something is under way for its key. All of it is under its shard's lock.
 type guard[T any] struct {
+	// The cache's own copy of the key. A caller's may be a string over a buffer that is overwritten as soon as the call has
+	// returned, so whatever outlives a call has its key from a guard or from an item, whose key is a guard's.
+	key   string
 	holds int
 	// The generation steps on when a write of the key begins and when it ends, and when a load has arrived, so that a
 	// fill begun before can tell that it came too late.
@@ -64,14 +68,20 @@ func (s *guardShard[T]) hold(key string, hash uint64) hold[T] {
 	held := s.keys[key]
 	if held == nil {
 		held = new(guard[T])
-		s.keys[key] = held
+		s.add(held, strings.Clone(key))
 	}
-	return held.hold(key, hash)
+	return held.hold(hash)
 }
 
-func (g *guard[T]) hold(key string, hash uint64) hold[T] {
+// add adds a guard of a key that is the cache's own.
+func (s *guardShard[T]) add(g *guard[T], key string) {
+	g.key = key
+	s.keys[key] = g
+}
+
+func (g *guard[T]) hold(hash uint64) hold[T] {
 	g.holds++
-	return hold[T]{key: key, hash: hash, guard: g, generation: g.generation, heard: g.heard}
+	return hold[T]{key: g.key, hash: hash, guard: g, generation: g.generation, heard: g.heard}
 }
 
 func (g *guards[T]) release(h hold[T]) {
@@ -104,10 +114,13 @@ func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpo
 	b := fl.berth()
 	if held == nil {
 		held = &b.guard
-		s.keys[key] = held
+		if !fl.owned {
+			key = strings.Clone(key)
+		}
+		s.add(held, key)
 	}
 	f = &b.flight
-	f.hold, f.why, f.pilot, f.start = held.hold(key, hash), why, fl.pilot, fl.start
+	f.hold, f.why, f.pilot, f.start = held.hold(hash), why, fl.pilot, fl.start
 	f.limit, f.retry = fl.limit, fl.retry
 	held.flight = f
 	return f, true

@@ -24,8 +24,8 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 	it, puts := c.local.look(key, hash, at, &c.policy, 0)
 	if it != nil {
 		if it.renews(&c.policy, at) {
-			c.serves(ctx, key, &it.record, nil)
-			c.renew(ctx, []hold[T]{{key: key, hash: hash}}, c.loading(load))
+			c.serves(ctx, it.key, &it.record, nil)
+			c.renew(ctx, []hold[T]{{key: it.key, hash: hash}}, c.loading(load))
 		}
 		return c.give(&it.record)
 	}
@@ -122,6 +122,9 @@ func (c *Cache[T]) bring(cl *claim[T], e *Entry[T], value T, absent bool) error 
 
 // newResult makes a record of what the claim's load brought. The tags are a tagSet.
 func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) *record[T] {
+	if c.clone != nil && !absent {
+		value = c.clone(value)
+	}
 	r := newRecord(value, absent, cl.policy, cl.stamp.marks(tags))
 	r.took = r.created.since(cl.began)
 	if own := cl.policy.windows(); own != c.policy.windows() {
@@ -197,10 +200,11 @@ func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []findi
 	return findings
 }
 
-// served is what a read gets: a record and where it was; nil: it isn't there, or not fresh.
+// served is what a read gets: a record and where it was; nil: it isn't there, or not fresh. The key is the cache's own.
 type served[T any] struct {
 	record *record[T]
 	tier   Tier
+	key    string
 }
 
 // fetch reads the held keys from the second tier into the first, as far as they are good for that use. Where that can't be
@@ -215,11 +219,11 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least use) []serv
 		switch {
 		case unreadable(f.err) && ctx.Err() == nil:
 			if it := c.local.fallback(holds[i].key, holds[i].hash, nil, t); it != nil && it.use(&c.policy, now()) >= least {
-				got[i] = served[T]{&it.record, Local}
+				got[i] = served[T]{&it.record, Local, it.key}
 				continue
 			}
 		case f.use(&c.policy) >= least:
-			got[i] = served[T]{f.record, Remote}
+			got[i] = served[T]{f.record, Remote, holds[i].key}
 			c.stats.remoteHits.Add(1)
 			c.fill(holds[i], f)
 			continue
@@ -254,7 +258,7 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 	if c.remote == nil {
 		if least == fallback {
 			if it := c.local.find(key, hash, now(), nil, asFallback); it != nil && it.use(&c.policy, now()) >= least {
-				return served[T]{&it.record, Local}, nil
+				return served[T]{&it.record, Local, it.key}, nil
 			}
 		}
 		c.stats.misses.Add(1)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"sync"
 )
 
@@ -23,7 +25,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 		if it := c.local.get(key, hash, at, nil); it == nil {
 			missing[key] = hash
 		} else if v, err := c.give(&it.record); err == nil {
-			values[key] = v
+			values[it.key] = v
 		}
 	}
 	if c.remote == nil || len(missing) == 0 {
@@ -107,13 +109,14 @@ func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids
 
 // batch is one call of GetOrLoadEntries.
 type batch[K comparable, T any] struct {
-	cache  *Cache[T]
-	load   func(context.Context, []K, []*Entry[T]) (map[K]T, error)
-	values map[K]T      // found
-	seats  []seat[K, T] // one for each id that the local tier doesn't have
-	pilot  *pilot       // of the flights that the batch begins
-	turn   sync.Mutex   // callers wait for one call of load at a time
-	retry  bool         // the flights that it begins are retries
+	cache   *Cache[T]
+	load    func(context.Context, []K, []*Entry[T]) (map[K]T, error)
+	values  map[K]T      // found
+	seats   []seat[K, T] // one for each id that the local tier doesn't have
+	pilot   *pilot       // of the flights that the batch begins
+	turn    sync.Mutex   // callers wait for one call of load at a time
+	retry   bool         // the flights that it begins are retries
+	strings []uintptr    // where ids have strings
 
 	renewing []hold[T] // keys whose values were found, and are to be replaced
 	due      []K       // their ids
@@ -133,7 +136,7 @@ type seat[K comparable, T any] struct {
 
 // newBatch looks the ids up in the local tier. Its error is the first of a key that can't be used; the other ids are unaffected.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (b *batch[K, T], err error) {
-	b = &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot)}
+	b = &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot), strings: stringsIn(reflect.TypeFor[K]())}
 	if c.life.isOver() {
 		return b, ErrClosed
 	}
@@ -144,9 +147,9 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		it, puts := c.local.look(k, hash, at, &c.policy, 0)
 		if it != nil {
 			if it.renews(&c.policy, at) {
-				c.serves(ctx, k, &it.record, nil)
-				b.due = append(b.due, id)
-				b.renewing = append(b.renewing, hold[T]{key: k, hash: hash})
+				c.serves(ctx, it.key, &it.record, nil)
+				b.due = append(b.due, ownID(id, b.strings))
+				b.renewing = append(b.renewing, hold[T]{key: it.key, hash: hash})
 			}
 			if v, err := c.give(&it.record); err == nil {
 				b.values[id] = v
@@ -160,7 +163,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if b.seats == nil {
 			b.seats = make([]seat[K, T], 0, len(ids)-i)
 		}
-		b.seats = append(b.seats, seat[K, T]{id: id, sought: sought{k, hash, at, puts}})
+		b.seats = append(b.seats, seat[K, T]{id: ownID(id, b.strings), sought: sought{strings.Clone(k), hash, at, puts}})
 	}
 	return b, err
 }
@@ -200,7 +203,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], firstErr error) {
 	c := b.cache
 	own = make([]*flight[T], 0, open)
-	fl := fleet[T]{pilot: b.pilot, start: now(), size: open, limit: c.policy.LoadTimeout, retry: b.retry}
+	fl := fleet[T]{pilot: b.pilot, start: now(), owned: true, size: open, limit: c.policy.LoadTimeout, retry: b.retry}
 	for i := range b.seats {
 		s := &b.seats[i]
 		if s.settled {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
@@ -166,6 +167,7 @@ func (o Options[T]) validated() (Options[T], error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.Name = strings.Clone(o.Name)
 	var err error
 	o.Policy, err = o.Policy.validated()
 	return o, err

@@ -26,10 +26,9 @@ func (p *Policy) windows() windows {
 // keep is for how long past its TTL a value is of use.
 func (w windows) keep() time.Duration { return max(w.whileRevalidate, w.ifError) }
 
-// newRecord makes a record of what a loader or a Set gives; it isn't changed when the caller changes tags.
+// newRecord makes a record of what a loader or a Set gives. The tags in m must be the cache's own.
 func newRecord[T any](value T, absent bool, p Policy, m marks) *record[T] {
 	at := now()
-	m.tags = slices.Clone(m.tags)
 	r := &record[T]{
 		value:      value,
 		created:    at,

@@ -129,6 +129,7 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.Prefix = strings.Clone(o.Prefix)
 	r := &Redis{client: client, prefix: o.Prefix, timeout: o.Timeout, options: o, tenants: make(map[string]*tenant)}
 	if err := r.startStreams(); err != nil {
 		return nil, err

@@ -21,14 +21,15 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 	return c.load(ctx, sought{key, c.hash(key), now(), looksAgain}, load, refreshed)
 }
 
-// renew has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait.
+// renew has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait. The keys must be
+// the cache's own.
 func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.Context, []*claim[T]) error) {
 	select {
 	case c.renewals <- struct{}{}:
 	default:
 		return
 	}
-	fl := fleet[T]{pilot: new(pilot), start: now(), limit: c.policy.LoadTimeout, size: len(keys)}
+	fl := fleet[T]{pilot: new(pilot), start: now(), limit: c.policy.LoadTimeout, owned: true, size: len(keys)}
 	var own []*flight[T]
 	for _, k := range keys {
 		if f, mine := c.guards.join(ctx, k.key, k.hash, renewal, &fl); mine {

@@ -88,10 +88,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	}
 	failed := c.write(ctx, changes)
 	if failed == nil && late != nil {
-		stored := make([]string, len(changes))
-		for i, ch := range changes {
-			stored[i] = ch.hold.key
-		}
+		stored := keysOf(changes) // the cache's own, since the write
 		failed = c.backlog.failed(stored, false, late)
 		c.backlog.tell(stored, failed)
 	}
@@ -230,10 +227,14 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *bonds
 }
 
 // write makes changes that supersede whatever else is under way for their keys, which must differ: first in Redis, then
-// in the local tier, so that what a reader finds in Redis meanwhile can't stay there.
+// in the local tier, so that what a reader finds in Redis meanwhile can't stay there. The changes' keys, which may be the
+// caller's, are the cache's own from here on.
 func (c *Cache[T]) write(ctx context.Context, changes []change[T]) error {
 	for i, ch := range changes {
 		changes[i].hold = c.guards.overtake(ch.hold.key, ch.hold.hash)
+		if ch.item != nil {
+			ch.item.key = changes[i].hold.key // what it had is the caller's
+		}
 	}
 	if c.remote == nil {
 		c.finish(changes, nil)
@@ -272,14 +273,18 @@ func (c *Cache[T]) end(changes []change[T], mark uint64, answers []answer) error
 	if len(changes) == 0 {
 		return nil
 	}
+	failed, err := c.backlog.changed(keysOf(changes), changes[0].expire, mark, answers)
+	c.finish(changes, answers)
+	c.backlog.tell(failed, err)
+	return err
+}
+
+func keysOf[T any](changes []change[T]) []string {
 	keys := make([]string, len(changes))
 	for i, ch := range changes {
 		keys[i] = ch.hold.key
 	}
-	failed, err := c.backlog.changed(keys, changes[0].expire, mark, answers)
-	c.finish(changes, answers)
-	c.backlog.tell(failed, err)
-	return err
+	return keys
 }
 
 func (c *Cache[T]) finish(changes []change[T], answers []answer) {
