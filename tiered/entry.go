@@ -15,7 +15,14 @@ import (
 // holds for the value it returns, of the policy's fields those that say how long a value is kept and served; an
 // e.Policy.TTL of 0 or less means that the value is not stored. e.Tags are those of the value that is there: a loader may
 // append to them, since a tag that is there twice counts once. With more than 128 different tags, an empty one, or one of over
-// 256 bytes the load fails. e must not be kept.
+// 256 bytes the load fails.
+//
+// e must not be kept, but e.Key and e.Tags may be. The tags that the loader sets are copied.
+//
+// A load may go on when the call that began it has returned. A loader therefore uses e.Key rather than a variable of the
+// request: where the framework reuses a request's memory, as Fiber does, a key that the loader captured may be another
+// request's by then. The value that it returns is the cache's: the loader doesn't change it any more, nor reuses the memory
+// that it refers to, unless there is an [Options].Clone.
 //
 // The error [ErrNotFound], bare or wrapped, says that the source has no such value. Any other error reaches every
 // waiting caller unchanged, and nothing is stored.
@@ -23,7 +30,7 @@ type Loader[T any] func(ctx context.Context, e *Entry[T]) (T, error)
 
 // Entry is a cache entry. A [Loader] gets the one it is to replace; Lookup returns the one that is there.
 type Entry[T any] struct {
-	Key    string
+	Key    string        // the cache's copy, which may be kept
 	Value  T
 	Found  bool          // Value is there
 	Policy Policy        // the cache's; a Loader may change it for the value it returns

@@ -15,6 +15,9 @@ import (
 // ctx ends: the load goes on for the others and for the cache. If the loader panics it panics with a *[LoaderPanic].
 // An error of Redis is a miss, never an error here. A loader may use the cache for other keys, as long as no two loaders
 // need each other's: they would wait until LoadTimeout. Asking for the key that it is loading is an error. load may not be nil.
+//
+// The key is copied if the cache keeps it: its memory may be reused as soon as GetOrLoad has returned. So it is with all keys
+// and tags that the methods of a Cache are given. That load may still run then, see [Loader].
 func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T, error) {
 	if load == nil || c.wrong != nil {
 		var none T

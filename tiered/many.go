@@ -12,7 +12,7 @@ import (
 
 // GetMany returns the cached values by key; those that are not cached, or are remembered as absent, are left out. It
 // asks Redis in one round trip (per node of a Cluster). If ctx ends meanwhile it returns what it has, and the context's
-// error.
+// error. The keys of the map are the cache's copies.
 func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, error) {
 	if err := c.usable(keys...); err != nil {
 		return nil, err
@@ -67,6 +67,10 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 // error count. What is only to be refreshed or revalidated load gets in calls in the background, which may come at the same
 // time as others, and after GetOrLoadMany has returned. A value that replaces another has that one's tags. Contexts, panics,
 // and what a loader may do are as in GetOrLoad. It is a function because a method can't have the type parameter K.
+//
+// load gets copies of the ids as far as they are strings, or structs and arrays of strings. What an id refers to by a pointer or
+// an interface may not change before its load is over, which may be later than the call. The keys of the map that is returned
+// may be the ids as they were given: whoever reuses the memory of an id does so when it is done with the map.
 func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []K,
 	key func(K) string, load func(context.Context, []K) (map[K]T, error)) (map[K]T, error) {
 	if load == nil {

@@ -34,8 +34,9 @@ type Options[T any] struct {
 	// Cost is what a value takes of MaxCost; less than 1 counts as 1. nil: every entry costs 1, so MaxCost counts
 	// entries.
 	Cost func(T) int64
-	// Clone copies a value. It is applied to every value that comes out of the cache or into it by Set. nil: callers
-	// share the cached value and must not change it.
+	// Clone copies a value, with all that it refers to and that somebody changes. It is applied to every value that comes out
+	// of the cache, and to every one that Set or a Loader gives it. nil: the local tier keeps the value that it was given, a
+	// []byte with its array, and all callers get that one; nobody may change it any more.
 	Clone func(T) T
 	// Policy says how long values are kept. The zero Policy is a TTL of one minute.
 	Policy Policy

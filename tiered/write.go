@@ -23,7 +23,8 @@ type change[T any] struct {
 
 // Set stores the value in both tiers; InvalidateTags of one of its tags makes it invalid. When it returns nil, no read of
 // the key through this cache that starts afterwards gets an older value: a load under way, in whatever process, is
-// superseded, and its result isn't stored.
+// superseded, and its result isn't stored. The key and the tags are copied; the local tier keeps the value itself, which nobody may
+// change any more unless there is an [Options].Clone.
 //
 // The tags are a set: a tag that is given twice counts once, and their order means nothing. A value has at most 128 tags of
 // 1 to 256 bytes: with more, or with an empty one, Set returns an error and changes nothing.
