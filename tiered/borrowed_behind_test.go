@@ -176,11 +176,8 @@ func TestFlightOfAnOverwrittenKey(t *testing.T) {
 // A source that has failed isn't asked again for the key within RetryAfter.
 func TestKeyOfAFailedLoadIsOverwritten(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	o := tiered.Options[string]{Policy: tiered.Policy{StaleIfError: time.Hour, RetryAfter: time.Hour}}
-	everywhere(t, s, o, func(t *testing.T, c *tiered.Cache[string]) {
-		set(t, c.With(func(p *tiered.Policy) { *p = brief(*p) }), "u1", of("u1"))
-		isStale(t, c, "u1")
+	policy := brief(tiered.Policy{StaleIfError: time.Hour, RetryAfter: time.Hour})
+	fail := func(t *testing.T, c *tiered.Cache[string]) {
 		loads, key := 0, lend("u1")
 		gets(t, c, key.text(), failing(&loads), of("u1"))
 		key.write("u2")
@@ -189,7 +186,25 @@ func TestKeyOfAFailedLoadIsOverwritten(t *testing.T) {
 		if loads != 1 {
 			t.Errorf("%d loads within RetryAfter", loads)
 		}
+	}
+	t.Run("in-process", func(t *testing.T) {
+		c := newCache(t, tiered.Options[string]{Policy: policy})
+		set(t, c, "u1", of("u1"))
+		isStale(t, c, "u1")
+		fail(t, c)
 	})
+	for mode, how := range modes {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			o := tiered.RedisOptions{Invalidation: how}
+			a, b := newProcess(t, s, o, policy), newProcess(t, s, o, policy)
+			set(t, a, "u1", of("u1"))
+			isStale(t, a, "u1")
+			settled(t, how, a, b)
+			fail(t, b)
+		})
+	}
 }
 
 // What a loader returns with Clone is the cache's own: the loader may go on using it.

@@ -58,7 +58,9 @@ func everywhere(t *testing.T, s *redistest.Server, o tiered.Options[string], tes
 			o := o
 			o.Name = strings.NewReplacer(" ", "-", "#", "-").Replace(t.Name())
 			o.Redis = newRedis(t, s, tiered.RedisOptions{Invalidation: how})
-			test(t, newCache(t, o))
+			c := newCache(t, o)
+			settled(t, how, newCache(t, tiered.Options[string]{Name: o.Name, Redis: newRedis(t, s, tiered.RedisOptions{Invalidation: how})}), c)
+			test(t, c)
 		})
 	}
 }

@@ -30,7 +30,7 @@ type Loader[T any] func(ctx context.Context, e *Entry[T]) (T, error)
 
 // Entry is a cache entry. A [Loader] gets the one it is to replace; Lookup returns the one that is there.
 type Entry[T any] struct {
-	Key    string        // the cache's copy, which may be kept
+	Key    string // the cache's copy, which may be kept
 	Value  T
 	Found  bool          // Value is there
 	Policy Policy        // the cache's; a Loader may change it for the value it returns
