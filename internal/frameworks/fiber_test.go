@@ -159,7 +159,7 @@ func TestFiberParamsAsKeys(t *testing.T) {
 // askAll asks for many users at a time.
 func askAll(t *testing.T, u *users) {
 	get := serve(t, u.app())
-	const clients, requests = 16, 300
+	const clients, requests = 16, 200
 	var wrong, found atomic.Int64
 	var all sync.WaitGroup
 	for i := range clients {
