@@ -288,6 +288,13 @@ func TestTagsAreOverwritten(t *testing.T) {
 		"Refresh": func(ctx context.Context, c *tiered.Cache[string], tags []string) error {
 			return second(c.Refresh(ctx, "u1", tagged(of("u1"), tags...)))
 		},
+		"GetOrLoadEntries": func(ctx context.Context, c *tiered.Cache[string], tags []string) error {
+			return second(tiered.GetOrLoadEntries(ctx, c, []string{"u1"}, self,
+				func(ctx context.Context, keys []string, entries []*tiered.Entry[string]) (map[string]string, error) {
+					entries[0].Tags = tags
+					return loadAllOf(ctx, keys)
+				}))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			everywhere(t, s, tiered.Options[string]{Policy: longLived}, func(t *testing.T, c *tiered.Cache[string]) {
