@@ -107,6 +107,7 @@ func (b *breaker) heard(began instant) {
 	if b.misses.Load() > 0 {
 		b.misses.Store(0)
 	}
+	b.redis.checkRights(began)
 }
 
 // trip opens the breaker, unless the server has answered what was asked after the instant. It answers whether it is open.
@@ -193,7 +194,7 @@ func (b *breaker) mend(ctx context.Context, o *outage) {
 		}
 		pause = min(2*pause, longest)
 		asked := now()
-		switch err := b.probe(ctx); {
+		switch err := b.redis.guarded(func() error { return b.probe(ctx) }); {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errGone):

@@ -105,7 +105,8 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 // Close ends the loads under way, whose callers get [ErrClosed], and waits until what they were storing is stored. A
 // loader that doesn't heed its context outlives Close; what it returns is dropped. For changes that are still queued
 // ([ErrQueued]) it makes one attempt, which takes no longer than RedisOptions.Timeout; the Logger is told of what is lost.
-// Later calls wait for the first.
+// Where Redis doesn't answer, Close takes four times that Timeout at most, whatever the client's own timeouts are, and less
+// after [Redis].Close or when the client is closed. Later calls wait for the first.
 func (c *Cache[T]) Close() error {
 	if !c.life.close() {
 		<-c.closed

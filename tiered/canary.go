@@ -66,6 +66,9 @@ func (s *stream) sing(ctx context.Context, l *life) {
 	}
 	s.redis.streams.running.Go(func() {
 		_, err := call(ctx, s.redis, "canary", ended, func(ctx context.Context) (struct{}, error) {
+			if err := s.redis.rights.replica(s.health.where()); err != nil {
+				return struct{}{}, err // it may be one that takes writes, and reports them
+			}
 			return struct{}{}, s.source.sing(ctx, at)
 		})
 		if ctx.Err() == nil {

@@ -109,6 +109,11 @@ func (r *Redis) askTime(previous *clockSample) *clockSample {
 		t, err := call(context.Background(), r, "time", nil, func(ctx context.Context) (time.Time, error) {
 			return r.client.Time(ctx).Result()
 		})
+		if isLack(err) {
+			r.rights.mu.Lock()
+			r.rights.hurry(r)
+			r.rights.mu.Unlock()
+		}
 		if err == nil {
 			answered := now()
 			return &clockSample{redis: t, at: asked.add(answered.since(asked) / 2), until: answered.add(clockSampleEvery), asked: true}

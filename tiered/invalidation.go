@@ -128,29 +128,34 @@ func (r *Redis) firstOutcome() error {
 	case !ss.only.deaf:
 		ss.only.start(ss.life)
 	}
+	var refused []error
 	if ss.topology != nil {
 		if err := ss.topology.refused(); err != nil {
 			return fmt.Errorf("tiered: NewRedis: %w", err)
 		}
 	}
-	proven := false
+	answers := false
 	for _, s := range ss.all() {
 		if s.deaf {
+			answers = true // nobody has found out
 			break
 		}
 		select {
 		case <-s.settled:
 			if s.refused != nil {
-				return fmt.Errorf("tiered: NewRedis: redis %s: %w", s.health.where(), s.refused)
+				refused = append(refused, fmt.Errorf("redis %s: %w", s.health.where(), s.refused))
 			}
-			proven = proven || s.proof().holds(now())
+			answers = answers || s.refused != nil || s.canary.answered.Load() > 0 || s.proof().holds(now())
 		case <-late.Done():
 		}
 	}
-	if proven { // Redis answers
-		if err := r.checkRights(late); err != nil {
-			return fmt.Errorf("tiered: NewRedis: %w", err)
+	if answers { // else this would only wait for it
+		if err := r.firstRights(late); err != nil {
+			refused = append(refused, err)
 		}
+	}
+	if len(refused) > 0 {
+		return fmt.Errorf("tiered: NewRedis: %w", joined(refused))
 	}
 	return nil
 }
@@ -197,12 +202,12 @@ func (r *Redis) streamOf(node *redis.Client) *stream {
 	return r.streams.topology.streamOf(node.Options().Addr)
 }
 
-// closeStreams returns when nothing of the streams runs any more. What isn't proved may be served from then on: there is
+// closeStreams returns when nothing of the streams runs any more, or patience ends: a dialer may not heed its context. What isn't proved may be served from then on: there is
 // no Redis to ask.
-func (r *Redis) closeStreams() {
+func (r *Redis) closeStreams(patience context.Context) {
 	ss := &r.streams
 	ss.stop()
-	ss.running.Wait()
+	awaitUntil(patience, ss.running.Wait)
 	for _, s := range ss.all() {
 		s.mute()
 	}
@@ -222,6 +227,9 @@ func (r *Redis) publish(ctx context.Context, keys []string) error {
 // Status returns nil while Redis is asked and all invalidations arrive, else an error that says for how long that hasn't
 // been so, and why. It asks nobody and is cheap.
 func (r *Redis) Status() error {
+	if !r.isMade() {
+		return errNotMade
+	}
 	if r.calls.isOver() {
 		return ErrClosed
 	}
@@ -237,6 +245,7 @@ func (r *Redis) Status() error {
 	for _, b := range r.breakers() {
 		errs = append(errs, b.status())
 	}
+	errs = append(errs, r.rights.status())
 	return errors.Join(errs...)
 }
 

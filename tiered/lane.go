@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 	"time"
@@ -88,7 +89,15 @@ func (l *lane) carry() {
 	defer cancel()
 	g := group{l.places, first.to}
 	began := l.sent
-	answers, err := r.run(ctx, r.reads(l.keys), g)
+	var answers []answer
+	err := r.guarded(func() (err error) {
+		answers, err = r.run(ctx, r.reads(l.keys), g)
+		return err
+	})
+	if answers == nil { // the client panicked
+		err = fmt.Errorf("tiered: redis: get: %w", err)
+		answers = failed(len(l.keys), err, g.stream)
+	}
 	if l.heeds() {
 		if err == nil && now().since(began) >= r.timeout {
 			err = errLate

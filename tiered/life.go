@@ -24,6 +24,8 @@ type life struct {
 	pubsub *redis.PubSub
 	began  bool // changes are heard; for the goroutine that listens
 
+	greeting *refusal // why the source was refused, on the goroutine that listens
+
 	mu     sync.Mutex
 	dialed bool
 	conn   net.Conn
@@ -53,14 +55,8 @@ func (l *life) run(ctx context.Context) error {
 	defer slow.Stop()
 	connecting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	channels := l.stream.source.channels()
-	if err := l.pubsub.Subscribe(connecting, channels...); err != nil {
-		return l.cause("connecting", err)
-	}
-	for range channels {
-		if _, err := l.receive(); err != nil {
-			return l.cause("SUBSCRIBE", err)
-		}
+	if err := l.subscribe(connecting); err != nil {
+		return err
 	}
 	slow.Stop()
 	l.stream.begins(l)
@@ -77,6 +73,28 @@ func (l *life) run(ctx context.Context) error {
 			l.stream.source.hear(l.stream, m)
 		}
 	}
+}
+
+// subscribe connects. Where Redis refuses what the source needs, it is told whether it refuses that as well.
+func (l *life) subscribe(ctx context.Context) error {
+	channels := l.stream.source.channels()
+	if err := l.pubsub.Subscribe(ctx, channels...); err != nil {
+		return l.cause("connecting", err)
+	}
+	for range channels {
+		if _, err := l.receive(); err != nil {
+			err = l.cause("SUBSCRIBE", err)
+			if l.greeting == nil {
+				return err
+			}
+			errors.As(err, &l.greeting.also)
+			return l.greeting
+		}
+	}
+	if l.greeting != nil {
+		return l.greeting
+	}
+	return nil
 }
 
 // receive returns what isn't an invalidation: those are handed over on the way.
@@ -123,7 +141,11 @@ func (l *life) options(base *redis.Options, patience time.Duration) *redis.Optio
 				return err
 			}
 		}
-		return l.stream.source.greet(ctx, cn)
+		err := l.stream.source.greet(ctx, cn)
+		if errors.As(err, &l.greeting) {
+			err = nil // the connection ends all the same, see subscribe
+		}
+		return err
 	}
 	return &o
 }
@@ -148,7 +170,7 @@ func (l *life) end(cause error) {
 		l.over = cause
 	}
 	if l.conn != nil {
-		_ = l.conn.Close()
+		_ = l.stream.redis.guarded(l.conn.Close)
 	}
 }
 
@@ -190,5 +212,7 @@ func (c *stickyConn) Read(b []byte) (int, error) {
 
 // ping is answered over the same connection, after all that Redis had to say before.
 func (l *life) ping() {
-	_ = l.pubsub.Ping(context.Background(), l.watch.nextPing()) // if it fails the connection is closed, which ends the life
+	_ = l.stream.redis.guarded(func() error { // if it fails the connection is closed, which ends the life
+		return l.pubsub.Ping(context.Background(), l.watch.nextPing())
+	})
 }

@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -24,7 +25,8 @@ type Options[T any] struct {
 	// Name is the cache's namespace in Redis and its label in metrics: 1 to 128 letters, digits, '.', '_', '-'
 	// or '/'.
 	Name string
-	// Redis is the second tier. nil: the cache is in-process only.
+	// Redis is the second tier. nil: the cache is in-process only. NewRedis returns nil beside an error, so a
+	// program that ignores the error gets a cache without a second tier, and no other sign of it.
 	Redis *Redis
 	// Codec turns values into the bytes kept in Redis. nil: codec.JSON. The local tier holds the values
 	// themselves.
@@ -164,6 +166,9 @@ func (o Options[T]) validated() (Options[T], error) {
 	}
 	if n := len(o.Codec.Name()); n == 0 || n > maxNameLen {
 		return o, fmt.Errorf("tiered: Options.Codec has the name %q: want 1 to %d bytes", o.Codec.Name(), maxNameLen)
+	}
+	if o.Redis != nil && !o.Redis.isMade() {
+		return o, errors.New("tiered: Options.Redis is a zero Redis: want one that NewRedis made, or nil for a cache in-process only")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

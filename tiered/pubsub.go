@@ -113,5 +113,8 @@ func (b *bulletin) publish(ctx context.Context, keys []string) error {
 		return struct{}{}, err
 	})
 	node.heed(ctx, began, err)
+	if err != nil {
+		b.redis.heedReply(groups[0].server, "publish", err)
+	}
 	return err
 }

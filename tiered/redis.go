@@ -51,6 +51,8 @@ type Redis struct {
 	noMGet    atomic.Bool // the server doesn't do it, or not for this user or keys of several slots
 	streams   streams
 	pipelines pipelines
+	rights    rights
+	panics    panics
 
 	mu      sync.Mutex
 	tenants map[string]*tenant // by cache name
@@ -78,17 +80,36 @@ type listener interface {
 // NewRedis makes a second tier of the client, which may be a *redis.Client, a Sentinel failover client or a
 // *redis.ClusterClient and remains the caller's to close.
 //
-// It connects to hear of invalidations, over one connection to each master, and waits for that at most half a second, or
-// twice the Timeout if that is longer. A Redis that is down or slow is not an error: the streams of invalidations begin
-// when it is back, and until then [Redis.Status] says what is wrong. Errors are wrong options, a Cluster client that
-// reads from replicas, a server that can't do what the Invalidation takes, and a user without the rights:
+// It connects to hear of invalidations, over one connection to each master, and asks each master in one round trip whether
+// it does all that the caches need. It waits for that at most half a second, or twice the Timeout if that is longer. A Redis
+// that is down or slow is not an error: the streams of invalidations begin when it is back, it is asked then, and until then
+// [Redis.Status] says what is wrong. Errors are wrong options, a client whose reads come from elsewhere than the masters, and
+// servers that lack a command, or users that lack a right, of these:
 //
 //	~tc:* +get +set +del +eval +time +pttl +pexpire +getrange +setrange +incrby    the caches
 //	~tc!* &tc!* +client|tracking +subscribe +ping    Tracking
 //	&tc!* +publish +subscribe +ping                  PubSub
 //	+cluster|slots                                   in a Cluster
 //
-// where tc stands for the Prefix without its colon. With +mget the values of many keys are read with one command.
+// where tc stands for the Prefix without its colon. The error names all that is missing, of a Cluster whose nodes can't be
+// found only that. What goes missing later shows in Status, and the Logger is told. With +mget the values of many keys are
+// read with one command.
+//
+// # The client's options
+//
+// Reads come from elsewhere with ClientSideCacheConfig or ClientSideCache, with ReadOnly, RouteByLatency or RouteRandomly,
+// and from a *redis.Ring: NewRedis refuses them, as it does a *redis.AutoPipeliner, whose client's options can't be seen. It
+// can't see FailoverOptions.ReplicaOnly either, but the server says what it is: a replica that is still one when NewRedis has
+// waited is an error, except in a Cluster. A server that becomes a replica later shows in Status and the log; its values are
+// read from it, and no local ones served without asking, after Heartbeat + Timeout (with PubSub ten heartbeats more). What can't be seen at all is a
+// hook (AddHook) or a proxy that answers reads from elsewhere. With None, another implementation of UniversalClient is taken
+// as it is; the other modes take the three above.
+//
+// The connections of invalidations are made with the client's options: its Dialer, TLSConfig, credentials, DB and OnConnect.
+// They have timeouts of their own and no Limiter, and always use RESP3; hooks aren't called for them. A call that the Limiter
+// doesn't allow counts as one that Redis didn't answer. So does one in which a hook or another function of the client's
+// panics, and the Logger is told where. In goroutines of go-redis's own such a panic ends the process: that of a Cluster
+// node's hook (OnNewNode), while the client looks at the Cluster by itself or the Invalidation isn't Tracking.
 //
 // A Redis that doesn't answer isn't asked: after three calls in a row, or one that proves the invalidations, have failed or
 // taken longer than the Timeout, every call fails at once. As soon as Redis answers it is asked again. In a Cluster that
@@ -98,12 +119,8 @@ type listener interface {
 // With Tracking it is made to look when an invalidation stream breaks. Otherwise reads of such a master's keys are misses
 // meanwhile and writes fail: a few seconds are a better interval for a cache.
 func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
-	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, errors.New("tiered: NewRedis: the client is nil")
-	}
-	if c, ok := client.(*redis.ClusterClient); ok && c.Options().ReadOnly {
-		return nil, errors.New("tiered: NewRedis: the client reads from replicas (ReadOnly, RouteByLatency or RouteRandomly), " +
-			"which may still have what was deleted: want one that reads from masters")
+	if err := checkClient(client); err != nil {
+		return nil, err
 	}
 	if o.Prefix == "" {
 		o.Prefix = defaultPrefix
@@ -137,27 +154,55 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	return r, nil
 }
 
-// Close ends the streams of invalidations and waits for the calls that are under way: those that were given up at
-// Timeout end with the client's own timeouts, or when the client is closed. Later calls fail with [ErrClosed], so that caches still in use only have their local
-// tier. It doesn't close the client.
+// Close ends the streams of invalidations and waits for the calls that are under way, but no longer than Timeout, whatever
+// the client's own timeouts are. Later calls fail with [ErrClosed], so that caches still in use only have their local tier.
+// It doesn't close the client, and may come before or after that, and before or after the caches' Close.
+//
+// A call that a frozen Redis doesn't answer stays in the client, with the goroutine that made it, until the client's
+// ReadTimeout is over; with a ReadTimeout of -1 or -2, until the client is closed or the connection ends. So may a dialer of
+// the client's that doesn't heed its context.
 func (r *Redis) Close() error {
-	r.closeStreams()
+	if !r.isMade() {
+		return nil
+	}
+	patience, stop := context.WithTimeout(context.Background(), r.timeout)
+	defer stop()
+	r.closeStreams(patience)
 	r.calls.close()
 	r.closePipelines()
-	r.calls.wait()
+	awaitUntil(patience, r.calls.wait)
 	return nil
 }
+
+// awaitUntil returns when wait has, or ctx ends. What wait waits for ends by itself then, and wait with it.
+func awaitUntil(ctx context.Context, wait func()) {
+	done := make(chan struct{})
+	go func() {
+		wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// isMade reports whether NewRedis made it, and didn't fail.
+func (r *Redis) isMade() bool { return r != nil && r.client != nil }
 
 // Ping asks Redis, and every master of a Cluster, whether it answers within Timeout, also where a call of a cache wouldn't
 // be made because it hasn't answered lately. It returns the first error.
 func (r *Redis) Ping(ctx context.Context) error {
+	if !r.isMade() {
+		return errNotMade
+	}
 	_, err := call(ctx, r, "ping", nil, func(ctx context.Context) (struct{}, error) {
 		cluster, ok := r.client.(*redis.ClusterClient)
 		if !ok {
 			return struct{}{}, r.client.Ping(ctx).Err()
 		}
 		return struct{}{}, cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			if err := node.Ping(ctx).Err(); err != nil {
+			if err := r.guarded(func() error { return node.Ping(ctx).Err() }); err != nil { // it isn't our goroutine
 				return fmt.Errorf("%s: %w", node.Options().Addr, err)
 			}
 			return nil
@@ -269,9 +314,15 @@ func call[R any](ctx context.Context, r *Redis, name string, ended func(), f fun
 	go func() {
 		defer r.calls.end()
 		defer cancel()
-		result, err := f(ctx)
-		ended() // before the caller hears of it, who may go on at once
-		replies <- reply{result, err}
+		got := reply{err: errExited}
+		defer func() {
+			ended() // before the caller hears of it, who may go on at once
+			replies <- got
+		}()
+		got.err = r.guarded(func() (err error) {
+			got.result, err = f(ctx)
+			return err
+		})
 	}()
 	var got reply
 	select {

@@ -12,9 +12,16 @@ type refusal struct {
 	step string
 	err  error
 	want string
+	also *refusal // of a later step of the same connection; nil: none
 }
 
-func (e *refusal) Error() string { return fmt.Sprintf("%s: %v: want %s", e.step, e.err, e.want) }
+func (e *refusal) Error() string {
+	text := fmt.Sprintf("%s: %v: want %s", e.step, e.err, e.want)
+	if e.also != nil {
+		text += "; " + e.also.Error()
+	}
+	return text
+}
 
 func (e *refusal) Unwrap() error { return e.err }
 
@@ -32,16 +39,16 @@ func judge(step string, err error) error {
 	case errors.As(err, &refused):
 		return err // the step of the handshake knows better
 	case redis.IsPermissionError(err):
-		return &refusal{step, err, "a user with the rights that NewRedis's documentation lists"}
+		return &refusal{step: step, err: err, want: "a user with the rights that NewRedis's documentation lists"}
 	case redis.IsAuthError(err):
-		return &refusal{step, err, "the right Username and Password in the client's options"}
+		return &refusal{step: step, err: err, want: "the right Username and Password in the client's options"}
 	case !isReply(err) || passes(err) || step == stepCanary:
 		return fmt.Errorf("%s: %w", step, err)
 	}
 	if step == stepHello || step == stepTracking {
-		return &refusal{step, err, "Redis 6 or newer, which has RESP3 and CLIENT TRACKING, or RedisOptions.Invalidation: PubSub"}
+		return &refusal{step: step, err: err, want: "Redis 6 or newer, which has RESP3 and CLIENT TRACKING, or RedisOptions.Invalidation: PubSub"}
 	}
-	return &refusal{step, err, "client options that the server accepts, or another RedisOptions.Invalidation"}
+	return &refusal{step: step, err: err, want: "client options that the server accepts, or another RedisOptions.Invalidation"}
 }
 
 // isReply reports whether Redis has answered, if only with an error.
@@ -79,7 +86,7 @@ func mute(err error) bool {
 // and so will be a read. Who isn't let in at all isn't answered: by a wrong password, or for too many clients.
 func unanswered(err error) bool {
 	switch {
-	case err == nil, errors.Is(err, errNoSlots):
+	case err == nil, errors.Is(err, errNoSlots), errors.Is(err, errReplica):
 		return false
 	case spared(err), mute(err), redis.IsAuthError(err), redis.IsMaxClientsError(err):
 		return true

@@ -3,8 +3,11 @@ package tiered
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,6 +60,145 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// namesAll checks that an error names each of some commands as missing.
+func namesAll(t *testing.T, err error, commands []string) {
+	t.Helper()
+	if err == nil {
+		t.Error("no error")
+		return
+	}
+	for _, c := range commands {
+		if !strings.Contains(strings.ToLower(err.Error()), c+": ") {
+			t.Errorf("%s isn't named: %v", c, err)
+		}
+	}
+	if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "NewRedis's documentation") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// All that is missing is named at once, whether the server doesn't have it or not for this user.
+func TestAllThatIsMissingIsNamed(t *testing.T) {
+	t.Parallel()
+	commands := []string{"get", "set", "del", "eval", "time", "pttl", "pexpire", "getrange", "setrange", "incrby"}
+	able := redistest.Start(t)
+	for mode, more := range map[Invalidation][]string{
+		None:     nil,
+		Tracking: {"client tracking", "subscribe"},
+		PubSub:   {"publish", "subscribe"},
+	} {
+		o := RedisOptions{Invalidation: mode, Timeout: 5 * time.Second}
+		r, err := NewRedis(user(t, able, "nobody", "~tc:*", "~tc!*", "&tc!*", "+ping"), o)
+		if r != nil {
+			t.Error("it was made")
+		}
+		namesAll(t, err, slices.Concat(commands, more))
+		var args []string
+		for _, c := range commands {
+			args = append(args, "--rename-command", strings.ToUpper(c), "")
+		}
+		r, err = NewRedis(redistest.Start(t, args...).Client(t), o)
+		if r != nil {
+			t.Error("it was made")
+		}
+		namesAll(t, err, commands)
+	}
+}
+
+// questions is a go-redis hook that counts round trips with a probe of EVAL.
+type questions struct{ n atomic.Int64 }
+
+func (q *questions) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (q *questions) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "eval" {
+			q.n.Add(100)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (q *questions) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return c.Name() == "eval" }) {
+			q.n.Add(1)
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// It is asked in one round trip, and leaves nothing in Redis.
+func TestAskingForRightsCostsLittle(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	for _, mode := range []Invalidation{Tracking, PubSub, None} {
+		client, q := server.Client(t), new(questions)
+		client.AddHook(q)
+		l := listen(t, client, RedisOptions{Invalidation: mode, Timeout: 5 * time.Second, Heartbeat: time.Hour})
+		if n, err := q.n.Load(), l.Status(); n != 1 || err != nil {
+			t.Errorf("mode %d: asked %d times; status: %v", mode, n, err)
+		}
+		keys, _ := server.Do("KEYS", "*!"+l.streams.id+"*").([]any)
+		for _, key := range keys {
+			if !strings.HasPrefix(key.(string), l.canaries()) || strings.HasSuffix(key.(string), "rights") {
+				t.Errorf("mode %d: %v is left", mode, key)
+			}
+		}
+	}
+}
+
+// What is missing in a server that is down at first shows when it is reached.
+func TestRightsOfAServerThatIsDownAtFirst(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []Invalidation{Tracking, PubSub, None} {
+		server := redistest.Start(t, "--rename-command", "EVAL", "", "--rename-command", "SETRANGE", "")
+		server.Kill()
+		o := quick()
+		o.Invalidation, o.Timeout = mode, 500*time.Millisecond
+		l := listen(t, server.Client(t), o)
+		c, err := New(Options[string]{Name: "test", Redis: l.Redis, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		server.Restart()
+		eventually(t, "the status", func() bool {
+			_, _ = c.Get(t.Context(), "k")
+			err := l.Status()
+			return err != nil && strings.Contains(err.Error(), "eval: ") && strings.Contains(err.Error(), "setrange: ")
+		})
+		eventually(t, "the log", func() bool { return l.log.count("Redis lacks what the caches need") == 1 })
+	}
+}
+
+// So does what a user is forbidden later.
+func TestRightsAreTakenAway(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	for mode, some := range streamRights {
+		c := openListening(t, user(t, server, "somebody", slices.Concat(cacheRights, some)...), mode)
+		r := c.remote.redis
+		if _, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil }); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the status", func() bool { return r.Status() == nil })
+		server.Do("ACL", "SETUSER", "somebody", "-setrange", "-del")
+		if err := c.Delete(t.Context(), "k"); !errors.Is(err, ErrQueued) {
+			t.Errorf("mode %d: Delete: %v", mode, err)
+		}
+		if err := r.Status(); err == nil || !redis.IsPermissionError(err) {
+			t.Errorf("mode %d: right after the refusal the status is %v", mode, err)
+		}
+		eventually(t, "all that is missing", func() bool {
+			err := r.Status()
+			return err != nil && strings.Contains(err.Error(), "del: ") && strings.Contains(err.Error(), "setrange: ")
+		})
+		server.Do("ACL", "SETUSER", "somebody", "+setrange", "+del")
+		eventually(t, "the status", func() bool { return r.Status() == nil })
+	}
+}
+
 func TestRightsInACluster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
@@ -94,6 +236,36 @@ func TestRightsInACluster(t *testing.T) {
 	}
 }
 
+// Of a Cluster every master is asked.
+func TestRightsOfOneMaster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	var one *redis.Client
+	var mu sync.Mutex
+	err := c.Client(t).ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		one = node
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The user that everybody is.
+	if err := one.Do(t.Context(), "ACL", "SETUSER", "default", "-pttl", "-incrby").Err(); err != nil {
+		t.Fatal(err)
+	}
+	defer one.Do(t.Context(), "ACL", "SETUSER", "default", "+@all")
+	for _, mode := range []Invalidation{Tracking, PubSub, None} {
+		r, err := NewRedis(c.Client(t), RedisOptions{Invalidation: mode, Timeout: 5 * time.Second})
+		if r != nil || err == nil || !strings.Contains(err.Error(), one.Options().Addr) || strings.Count(err.Error(), "lacks") != 1 {
+			t.Errorf("mode %d: %v", mode, err)
+			continue
+		}
+		namesAll(t, err, []string{"pttl", "incrby"})
+	}
+}
+
 func TestWrongPassword(t *testing.T) {
 	server := redistest.Start(t)
 	_ = user(t, server, "somebody", "+@all", "~*", "&*")
@@ -119,23 +291,6 @@ func TestServersThatCannotTrack(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 		t.Log(err)
-	}
-	ring := redis.NewRing(&redis.RingOptions{})
-	defer ring.Close()
-	for _, mode := range []Invalidation{Tracking, PubSub} {
-		if r, err := NewRedis(ring, RedisOptions{Invalidation: mode}); r != nil || err == nil || !strings.Contains(err.Error(), "*redis.Ring") {
-			t.Errorf("a ring: %v", err)
-		}
-	}
-	r, err := NewRedis(ring, RedisOptions{Invalidation: None})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s := r.streams.only; !s.deaf || !s.proof().holds(now()) || r.Status() != nil {
-		t.Error("None has to be deaf, and proven")
-	}
-	if err := r.Close(); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -131,6 +131,9 @@ func (r *Redis) run(ctx context.Context, q request, g group) (answers []answer, 
 		if r.unread(answers[n].err) {
 			unread++
 		}
+		if err := answers[n].err; err != nil {
+			r.heedReply(g.server, q.name, err)
+		}
 		if g.stream != r.streams.only && elsewhere(answers[n].err) {
 			moved = append(moved, n)
 		}

@@ -1,44 +1,261 @@
 package tiered
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// checkRights returns an error if the client's user lacks a right that the caches need. It changes nothing: the key, which is
-// no cache's, isn't there. Whatever else goes wrong is no reason not to start.
-func (r *Redis) checkRights(ctx context.Context) error {
+// rights is what is known of whether the servers do for the client's user all that the caches need. It is asked of every
+// master by NewRedis; when one first answers, if it didn't then; and each time that a server refuses a command, until it
+// refuses none. In between it is asked now and then: a server that became a replica may not refuse anything.
+type rights struct {
+	next atomic.Int64 // the instant from which on an answer of a server is the occasion to ask
+
+	mu      sync.Mutex
+	asking  bool
+	asked   instant             // the last time; 0: never in the background
+	lacking map[string]*lacking // by address
+	untold  []logLine
+}
+
+const ( // heartbeats
+	askRightsEvery = 10
+	askRightsSoon  = 5 // where something is missing, or a server hasn't answered
+)
+
+// needs queues each command that the caches use. They change nothing: the key, which is no cache's, isn't there, and SET has
+// the option not to make it. Redis judges the rights and the name of a command before it looks for the key, so that each
+// node of a Cluster can be asked with the same one.
+func (r *Redis) needs(ctx context.Context, p redis.Pipeliner) {
 	key := r.prefix + "!" + r.streams.id
-	commands, _ := call(ctx, r, "rights", nil, func(ctx context.Context) ([]redis.Cmder, error) {
-		node := r.client
-		if cluster, ok := r.client.(*redis.ClusterClient); ok {
-			master, err := cluster.MasterForKey(ctx, key)
-			if err != nil {
-				return nil, err
-			}
-			node = master
-		}
-		commands, _ := node.Pipelined(ctx, func(p redis.Pipeliner) error {
-			p.Time(ctx)
-			p.Get(ctx, key)
-			p.SetXX(ctx, key, "", 0)
-			p.Del(ctx, key)
-			p.Eval(ctx, "return 0", []string{key})
-			p.PTTL(ctx, key)
-			p.PExpire(ctx, key, time.Second)
-			p.GetRange(ctx, key, 0, -1)
-			p.SetRange(ctx, key, 0, "")
-			p.Do(ctx, "incrby", key, "not a number")
-			return nil
-		})
-		return commands, nil
-	})
-	for _, c := range commands {
-		if err := c.Err(); redis.IsPermissionError(err) {
-			return judge("a cache's "+c.FullName(), err)
+	p.Time(ctx)
+	p.Get(ctx, key)
+	p.SetXX(ctx, key, "", redis.KeepTTL)
+	p.Del(ctx, key)
+	p.Eval(ctx, "return 0", []string{key})
+	p.PTTL(ctx, key)
+	p.PExpire(ctx, key, time.Second)
+	p.GetRange(ctx, key, 0, -1)
+	p.SetRange(ctx, key, 0, "")
+	p.Do(ctx, "incrby", key, "not a number")
+	switch r.options.Invalidation {
+	case Tracking: // the stream's own connection shows the rest
+		p.Ping(ctx)
+		p.SetXX(ctx, r.canaries()+"rights", "", redis.KeepTTL)
+	case PubSub:
+		p.Ping(ctx)
+		p.Publish(ctx, r.side()+r.streams.id+":rights", "")
+	}
+}
+
+// lacksAt asks one server, in one round trip. answered is false if it is still not known whether anything is missing.
+func (r *Redis) lacksAt(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
+	node, known := server.(*redis.Client)
+	if known {
+		if err := checkOptions(node.Options()); err != nil { // ClusterOptions.NewClient has made it
+			return []error{err}, true
 		}
 	}
-	return nil
+	var role *redis.Cmd
+	commands, _ := server.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+		if known { // else any node of a Cluster may answer
+			role = p.Do(ctx, "hello")
+		}
+		r.needs(ctx, p)
+		return nil
+	})
+	readOnly := false
+	for _, c := range commands {
+		err := c.Err()
+		switch {
+		case c == role:
+		case isLack(err), redis.HasErrorPrefix(err, "ERR syntax error"):
+			errs = append(errs, fmt.Errorf("%s: %w", c.FullName(), err))
+		default:
+			readOnly = readOnly || redis.IsReadOnlyError(err)
+		}
+		answered = answered || err == nil || isReply(err) || errors.Is(err, redis.Nil)
+	}
+	switch told := roleIn(role); {
+	case told == "replica", told == "slave", told == "" && readOnly:
+		errs = append(errs, errReplica)
+	}
+	return errs, answered
+}
+
+// roleIn returns the role in the reply to HELLO, or nothing: a server of an old version, or another program, may not have
+// that. HELLO takes no right.
+func roleIn(hello *redis.Cmd) string {
+	if hello == nil || hello.Err() != nil {
+		return ""
+	}
+	switch reply := hello.Val().(type) {
+	case map[any]any:
+		role, _ := reply["role"].(string)
+		return role
+	case []any: // RESP2
+		for i := 0; i+1 < len(reply); i += 2 {
+			if reply[i] == "role" {
+				role, _ := reply[i+1].(string)
+				return role
+			}
+		}
+	}
+	return ""
+}
+
+// verdict is what a server answered.
+type verdict struct {
+	addr string
+	errs []error
+}
+
+// askRights asks all masters. It returns what those said that answered; all: they did.
+func (r *Redis) askRights(ctx context.Context) (said []verdict, all bool) {
+	type reply struct {
+		said []verdict
+		all  bool
+	}
+	got, err := call(ctx, r, "rights", nil, func(ctx context.Context) (reply, error) {
+		cluster, ok := r.client.(*redis.ClusterClient)
+		if !ok {
+			errs, answered := r.lacksAt(ctx, r.client)
+			if !answered {
+				return reply{}, nil
+			}
+			return reply{[]verdict{{r.streams.only.health.where(), errs}}, true}, nil
+		}
+		var mu sync.Mutex
+		got := reply{all: true}
+		err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			var errs []error
+			var answered bool
+			err := r.guarded(func() error { // it isn't our goroutine
+				errs, answered = r.lacksAt(ctx, node)
+				return nil
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			if answered = answered && err == nil; answered {
+				got.said = append(got.said, verdict{node.Options().Addr, errs})
+			}
+			got.all = got.all && answered
+			return nil
+		})
+		if isLack(err) {
+			got.said, got.all = append(got.said, verdict{"cluster", []error{fmt.Errorf("cluster slots: %w", err)}}), true
+		} else if err != nil {
+			got.all = false
+		}
+		slices.SortFunc(got.said, func(a, b verdict) int { return cmp.Compare(a.addr, b.addr) })
+		return got, nil
+	})
+	return got.said, err == nil && got.all
+}
+
+// firstRights asks until it is known of all masters whether anything is missing, or ctx ends. A replica may be one since a
+// failover isn't over yet; the nodes of a real Cluster tell themselves which of them are masters.
+func (r *Redis) firstRights(ctx context.Context) error {
+	cluster, is := r.client.(*redis.ClusterClient)
+	settles := is && cluster.Options().ClusterSlots == nil
+	var lacks []error
+	for {
+		asked := now()
+		said, all := r.askRights(ctx)
+		if len(said) == 0 {
+			return joined(lacks) // which is what was last said
+		}
+		lacks = nil
+		replica := false
+		for _, v := range said {
+			if settles {
+				v.errs = slices.DeleteFunc(slices.Clone(v.errs), func(err error) bool { return err == errReplica })
+			}
+			if len(v.errs) > 0 {
+				lacks = append(lacks, &lackError{v.addr, v.errs})
+				replica = replica || slices.Contains(v.errs, errReplica)
+			}
+		}
+		if replica && pauseFor(ctx, 20*time.Millisecond) {
+			continue
+		}
+		if all && len(lacks) == 0 {
+			r.learnRights(asked, said, true)
+		}
+		return joined(lacks)
+	}
+}
+
+// pauseFor reports whether the time is over before ctx ends.
+func pauseFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// checkRights has the servers asked, in the background, if it is time.
+func (r *Redis) checkRights(at instant) {
+	if int64(at) < r.rights.next.Load() {
+		return
+	}
+	rs := &r.rights
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.asking || int64(at) < rs.next.Load() || !r.streams.late.Load() || !r.calls.begin() {
+		return
+	}
+	rs.asking, rs.asked = true, now()
+	go func() {
+		defer r.calls.end()
+		asked := now()
+		said, all := r.askRights(r.streams.life)
+		r.learnRights(asked, said, all)
+	}()
+}
+
+// learnRights takes in what the servers said that were asked at the instant.
+func (r *Redis) learnRights(asked instant, said []verdict, all bool) {
+	rs, beat := &r.rights, min(r.options.Heartbeat, time.Hour)
+	soon := askRightsSoon * beat
+	defer rs.tell(r) // without the lock: a Logger may ask for the Status
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.asking = false
+	wait := askRightsEvery * beat
+	if !all {
+		wait = min(wait, soon)
+	}
+	for _, v := range said {
+		l := rs.lacking[v.addr]
+		switch {
+		case len(v.errs) > 0:
+			rs.lacks(v.addr, v.errs)
+			wait = min(wait, soon)
+		case l == nil || l.err == nil:
+		case l.seen > 0 && l.seen.add(soon) > asked: // what was refused isn't among what is asked
+			wait = min(wait, soon)
+		default:
+			rs.ends(v.addr)
+		}
+	}
+	for addr := range rs.lacking {
+		if all && !slices.ContainsFunc(said, func(v verdict) bool { return v.addr == addr }) {
+			rs.ends(addr) // it isn't a master any more
+			delete(rs.lacking, addr)
+		}
+	}
+	rs.next.Store(int64(now().add(wait)))
 }

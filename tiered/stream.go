@@ -92,7 +92,7 @@ func (s *stream) listen(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
 		l := newLife(s)
-		err := l.run(ctx)
+		err := s.redis.guarded(func() error { return l.run(ctx) })
 		s.ended(ctx, l, err)
 		if l.began {
 			failures = 0

@@ -79,7 +79,11 @@ func (t *topology) run(ctx context.Context) {
 			looking = true
 			go func() {
 				defer t.redis.calls.end()
-				found <- t.look(ctx)
+				var m masters
+				if err := t.redis.guarded(func() error { m = t.look(ctx); return nil }); err != nil {
+					m.err = err
+				}
+				found <- m
 			}()
 		case m := <-found:
 			t.follow(ctx, m)

@@ -1,0 +1,81 @@
+package tiered
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// checkClient returns an error if the client can't be the second tier's: where its options have it read from elsewhere than
+// the masters, what was deleted there may still be found. TestClientOptions has a judgement of each option of go-redis.
+func checkClient(client redis.UniversalClient) error {
+	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("tiered: NewRedis: the client is nil")
+	}
+	var err error
+	switch c := client.(type) {
+	case *redis.Client:
+		if err = made(c); err == nil {
+			err = checkOptions(c.Options())
+		}
+	case *redis.ClusterClient:
+		if err = made(c); err == nil {
+			err = checkClusterOptions(c.Options())
+		}
+	case *redis.Ring:
+		err = errors.New("a *redis.Ring reads a key from another shard while the key's own is down, and afterwards finds " +
+			"there what was deleted meanwhile: want a *redis.Client or a *redis.ClusterClient")
+	case *redis.AutoPipeliner:
+		err = errors.New("the options of a *redis.AutoPipeliner's client can't be seen: want that client itself")
+	}
+	if err != nil {
+		return fmt.Errorf("tiered: NewRedis: %w", err)
+	}
+	return nil
+}
+
+// made returns an error if the client is a zero struct, whose methods panic.
+func made(client any) error {
+	if reflect.ValueOf(client).Elem().IsZero() {
+		return fmt.Errorf("the client is a zero %T: want one that go-redis made", client)
+	}
+	return nil
+}
+
+// checkOptions judges the options of a client of one server. That a failover client has FailoverOptions.ReplicaOnly isn't
+// among them: its servers tell.
+func checkOptions(o *redis.Options) error {
+	for _, f := range []struct {
+		field string
+		set   bool
+	}{
+		{"ClientSideCacheConfig", o.ClientSideCacheConfig != nil},
+		{"ClientSideCache", o.ClientSideCache != nil},
+	} {
+		if f.set {
+			return fmt.Errorf("the client's Options.%s is set, so that its reads come from a cache of its own: want nil", f.field)
+		}
+	}
+	return nil
+}
+
+// checkClusterOptions judges the options of a Cluster client. Those of its nodes, which ClusterOptions.NewClient may change,
+// are judged when the nodes are known.
+func checkClusterOptions(o *redis.ClusterOptions) error {
+	for _, f := range []struct {
+		field string
+		set   bool
+	}{
+		{"RouteByLatency", o.RouteByLatency},
+		{"RouteRandomly", o.RouteRandomly},
+		{"ReadOnly", o.ReadOnly}, // also of a failover client with ReplicaOnly
+	} {
+		if f.set {
+			return fmt.Errorf("the client's ClusterOptions.%s is true, so that its reads come from replicas, which may still have "+
+				"what was deleted: want false", f.field)
+		}
+	}
+	return nil
+}
