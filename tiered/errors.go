@@ -34,8 +34,8 @@ var (
 	errTurnTaken = errors.New("tiered: redis: another write of the key is still under way")
 )
 
-// LoaderPanic is the value with which GetOrLoad, Refresh and GetOrLoadMany panic when the loader they waited for
-// panicked. The loader ran in a goroutine of the cache's own, so the stack is kept here.
+// LoaderPanic is the value with which GetOrLoad and Refresh panic when the loader they waited for panicked, and GetOrLoadMany
+// and GetOrLoadEntries when their own did. The loader ran in a goroutine of the cache's own, so the stack is kept here.
 type LoaderPanic struct {
 	Value any    // what the loader panicked with
 	Stack []byte // of the loader's goroutine
