@@ -107,7 +107,16 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 	case x.err != nil:
 		rec.Drop()
 	case rec.Active() && !x.elsewhere():
-		rec.Body(out.Body())
+		if rec.Body(out.Body()); s != "" {
+			s = rec.CacheStatus() // by now it is known whether the body is too long
+		}
+		if !rec.Delays() {
+			break
+		}
+		made, _ := rec.Complete()
+		for _, field := range made {
+			out.Header.Set(field.Name, field.Value) // if it is held, it is made anew
+		}
 	}
 	switch {
 	case rec.Held():

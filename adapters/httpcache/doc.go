@@ -21,8 +21,9 @@
 // # What is answered from the store
 //
 // GET, HEAD and ranges, with Age and Cache-Status (RFC 9211), and with 304 where If-None-Match or If-Modified-Since allow it.
-// Responses that vary are told apart by what their Vary names. A response without an ETag gets a weak one, made of its body, when
-// it is answered from the store; the first answer, which the handler makes, passes as it comes.
+// Responses that vary are told apart by what their Vary names. A response without an ETag gets a weak one, made of its body. The
+// first answer, which the handler makes, is that of the hits: a body of up to 32 KiB is sent when the handler has returned,
+// with its ETag and Content-Length, unless the handler flushes. A longer one goes out while it is made.
 //
 // A stale response is served for as long as its stale-while-revalidate says, while the handler is asked behind the
 // request; or else validated: the handler is asked with If-None-Match or If-Modified-Since, and its 304 freshens what is
@@ -39,10 +40,10 @@
 // Requests for something not yet stored, or that has to be validated, wait for the first of them, which leads: it runs the
 // handler in its own goroutine. The others run the handler too, each for its own client and not recorded, as soon as it is
 // clear that the response isn't stored or isn't theirs, when the leader flushes a part of it, and at the latest after 5
-// seconds: a stream or a slow client doesn't hold them up. Nobody gets another request's response unless by these rules it
-// may be stored, and requests with Authorization or Cookie wait for nobody. What the leader's client is owed goes out while it
-// is being made; the handler's return is held up only until the tiers have the response, so that who read to the end of
-// one answer finds it cached.
+// seconds: a stream doesn't hold them up, nor does a slow client, which gets its response out of the recording. Nobody gets
+// another request's response unless by these rules it may be stored, and requests with Authorization or Cookie wait for
+// nobody. The handler's return is held up only until the tiers have the response, so that whoever read to the end of one
+// answer finds it cached.
 //
 // That a key's response can't be stored is remembered for 5 seconds, in both tiers: meanwhile its requests don't wait for
 // each other, and the first response that can be stored is. Failures (5xx) and responses that were cut short don't count.

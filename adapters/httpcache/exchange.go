@@ -45,7 +45,7 @@ type Glimpser interface {
 // Heeded answers whether a Glimpse has the field, and returns its canonical name; else "". The name may be in any case.
 func Heeded(name string) (canonical string) { return rfc9111.Heeded(name) }
 
-// Edit is a change of a request's header for the handler.
+// Edit is a change of a header: of a request's for the handler, or of an answer's.
 type Edit struct {
 	Name  string // canonical
 	Value string // "": the field is removed

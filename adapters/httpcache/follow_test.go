@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -165,29 +166,59 @@ func TestFollowersOfAStream(t *testing.T) {
 	})
 }
 
-// A client that doesn't read holds up its own request, and others only for a while.
-func TestFollowersOfASlowClient(t *testing.T) {
+// A client that doesn't read holds up its own request alone, whatever the length of the body.
+func TestSlowClient(t *testing.T) {
+	for name, body := range map[string]string{"short": "hello", "long": strings.Repeat("hello", 100_000)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				gate := make(chan struct{})
+				h := newCache(t, httpcache.Options{TTL: minute}).Handler(&origin{handler: func(w http.ResponseWriter, _ *http.Request) {
+					for part := range slices.Chunk([]byte(body), 1000) {
+						_, _ = w.Write(part)
+					}
+				}})
+				slow := httptest.NewRecorder()
+				left := make(chan struct{})
+				go func() {
+					defer close(left)
+					h.ServeHTTP(slowWriter{slow, gate}, request("GET", "/a"))
+				}()
+				synctest.Wait()
+				began := time.Now()
+				expect(t, get(h, "/a"), 200, "http; hit; ttl=60", body)
+				expectNoTime(t, began)
+				close(gate)
+				<-left
+				expect(t, slow, 200, stored, body)
+			})
+		})
+	}
+}
+
+// One that streams to such a client holds up others only once, for a while.
+func TestFollowersOfASlowStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		h := newCache(t, httpcache.Options{TTL: minute}).Handler(text("hello"))
-		left := make(chan struct{})
-		go func() {
-			defer close(left)
-			h.ServeHTTP(slowWriter{httptest.NewRecorder(), gate}, request("GET", "/a"))
-		}()
+		o := &origin{}
+		o.handler = func(w http.ResponseWriter, _ *http.Request) {
+			if o.runs.Load() == 1 {
+				<-gate
+			}
+			fmt.Fprint(w, "hello")
+		}
+		h := newCache(t, httpcache.Options{TTL: minute}).Handler(o)
+		leader := concurrently(1, h, "/a")
 		synctest.Wait()
 		began := time.Now()
-		expect(t, get(h, "/a"), 200, missed, "hello")
-		if waited := time.Since(began); waited != 5*time.Second {
-			t.Errorf("waited %v", waited)
-		}
-		expect(t, get(h, "/a"), 200, missed, "hello")
-		if waited := time.Since(began); waited != 5*time.Second {
-			t.Errorf("the next one waited, too: %v", waited)
+		for range 3 {
+			expect(t, get(h, "/a"), 200, missed, "hello")
+			if waited := time.Since(began); waited != 5*time.Second {
+				t.Errorf("waited %v", waited)
+			}
 		}
 		close(gate)
-		<-left
-		expect(t, get(h, "/a"), 200, "http; hit; ttl=55", "hello")
+		expect(t, <-leader, 200, stored, "hello")
+		expect(t, get(h, "/a"), 200, "http; hit; ttl=60", "hello")
 	})
 }
 

@@ -55,7 +55,7 @@ func (x *exchange) Serve(reply *Reply) {
 }
 
 func (x *exchange) Run(rec *Recording) {
-	w := &writer{ResponseWriter: x.w, rec: rec}
+	w := &writer{ResponseWriter: x.w, rec: rec, ctx: x.r.Context()}
 	r := x.r
 	if rec.Active() {
 		w.before = maps.Clone(x.w.Header())
@@ -68,11 +68,9 @@ func (x *exchange) Run(rec *Recording) {
 				}
 			}
 		}
-		if rec.MayHold() {
-			w.own = maps.Clone(w.before)
-			if w.own == nil {
-				w.own = make(http.Header)
-			}
+		w.own = maps.Clone(w.before)
+		if w.own == nil {
+			w.own = make(http.Header)
 		}
 	}
 	defer w.rescue()

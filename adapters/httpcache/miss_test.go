@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -207,14 +208,39 @@ func TestLeavesBeforeLeading(t *testing.T) {
 	})
 }
 
-func TestFailedWriteIsNotStored(t *testing.T) {
-	o := text("hello")
-	h := newCache(t, httpcache.Options{TTL: minute}).Handler(o)
-	h.ServeHTTP(brokenWriter{httptest.NewRecorder()}, request("GET", "/a"))
-	expect(t, get(h, "/a"), 200, stored, "hello")
+// A client that can't be written to takes the response from nobody, unless the handler stops for it.
+func TestFailedWrite(t *testing.T) {
+	for name, tc := range map[string]struct {
+		length int
+		stored bool
+	}{"short": {5, true}, "long": {1 << 20, true}, "in parts": {5, false}} {
+		t.Run(name, func(t *testing.T) {
+			body := strings.Repeat("x", tc.length)
+			o := &origin{handler: func(w http.ResponseWriter, _ *http.Request) {
+				for part := range slices.Chunk([]byte(body), 10_000) {
+					if !tc.stored {
+						w.(http.Flusher).Flush()
+					}
+					if _, err := w.Write(part); err != nil {
+						return
+					}
+				}
+			}}
+			h := newCache(t, httpcache.Options{TTL: minute}).Handler(o)
+			h.ServeHTTP(brokenWriter{httptest.NewRecorder()}, request("GET", "/a"))
+			w := get(h, "/a")
+			if w.Body.String() != body || tc.length < short && isHit(w) != tc.stored {
+				t.Errorf("%d bytes, %v", w.Body.Len(), w.Header())
+			}
+		})
+	}
 }
 
+const short = 32 << 10 // bytes of a body that is sent as a whole
+
 type brokenWriter struct{ http.ResponseWriter }
+
+func (w brokenWriter) Flush() {}
 
 func (w brokenWriter) Write(p []byte) (int, error) { return len(p) / 2, io.ErrClosedPipe }
 

@@ -28,7 +28,9 @@ type Recording struct {
 	// Since the head was shown:
 	length   int64 // by its Content-Length; -1: unknown
 	received time.Time
-	part     int64 // of a 206: how long the part is
+	part     int64    // of a 206: how long the part is
+	delays   bool     // the answer may wait for the end of the body
+	own      []string // lines of the fields that are this client's alone
 	lacks    lacking
 	response *response
 
@@ -148,6 +150,9 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 		rec.change = nil
 		ch.head(rec, status, header)
 	}
+	if rec.Active() && len(header["Cache-Control"])+len(header["Cdn-Cache-Control"]) > 0 {
+		rec.own = ownLines(header)
+	}
 	if rec.holds && rec.hold(status, before, header) {
 		return ""
 	}
@@ -156,11 +161,7 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 	} else if rec.Active() {
 		rec.head(status, before, header)
 	}
-	if rec.status.Cache == "" {
-		return ""
-	}
-	rec.status.Stored = rec.Active()
-	return rec.status.String()
+	return rec.CacheStatus()
 }
 
 // head decides whether the response is stored.
@@ -196,6 +197,58 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	length, _ := contentLength(header)
 	r.Body = make([]byte, 0, max(length, 0))
 	rec.length, rec.lacks, rec.response = length, lacks(status, header), r
+	rec.delays = status == http.StatusOK && w.request.Method == http.MethodGet && len(header["Trailer"]) == 0
+}
+
+func ownLines(header http.Header) (lines []string) {
+	for _, name := range rfc9111.Own(header) {
+		for _, value := range header[name] {
+			lines = append(lines, name, value)
+		}
+	}
+	return lines
+}
+
+// Delays reports whether the head may be sent when the whole body has been shown, see Complete.
+func (rec *Recording) Delays() bool { return rec.response != nil && rec.delays }
+
+// recorded is the body as far as it was shown; nil: it isn't recorded.
+func (rec *Recording) recorded() []byte {
+	if rec.response == nil {
+		return nil
+	}
+	return rec.response.Body
+}
+
+// Complete may be called before the head is sent, when the whole body has been shown. It returns the fields that what is stored
+// has and the handler didn't give, and reports whether the body is whole. If the client has the response already, it is Held.
+func (rec *Recording) Complete() (made []Edit, whole bool) {
+	r := rec.response
+	if !rec.Delays() || !rec.Active() || !rec.whole() {
+		rec.Drop()
+		return nil, false
+	}
+	given := len(r.Header)
+	r.complete(rec.lacks)
+	for h := r.Header[given:]; len(h) > 1; h = h[2:] {
+		made = append(made, Edit{h[0], h[1]})
+	}
+	etag := rec.lacks.etag
+	rec.lacks = lacking{}
+	if request := rec.want.request; etag && conditional(request) && r.notModified(request.Header) {
+		rec.hand(r, -1, rfc9111.Status{FwdStatus: http.StatusOK, Stored: true})
+		rec.held, rec.reply.own = true, rec.own
+	}
+	return made, true
+}
+
+// CacheStatus returns the value for a line of Cache-Status as Head does, by what has been shown since.
+func (rec *Recording) CacheStatus() string {
+	if rec.status.Cache == "" {
+		return ""
+	}
+	rec.status.Stored = rec.Active()
+	return rec.status.String()
 }
 
 // Body shows a part of the body, which is copied.

@@ -21,7 +21,8 @@ type Reply struct {
 	age          time.Duration // less than 0: it comes from the handler
 	status       rfc9111.Status
 	contentRange string
-	length       int // of the body; -1: not said
+	length       int      // of the body; -1: not said
+	own          []string // lines that the handler gave this client alone
 }
 
 // reply makes the answer to r from a response of the given age.
@@ -87,7 +88,7 @@ func (c *Cache) gatewayTimeout(r *http.Request) *Reply {
 // Len is the number of field lines in Fields, or a little more.
 func (r *Reply) Len() int {
 	fields, _ := r.fields()
-	return len(fields)/2 + 4
+	return (len(fields)+len(r.own))/2 + 4
 }
 
 // Fields returns the header field lines with canonical names; the lines of one name follow each other. They replace
@@ -98,6 +99,11 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 		hasETag := !all && r.Status == http.StatusNotModified && r.stored.get("Etag") != ""
 		for ; len(h) > 1; h = h[2:] {
 			if (all || r.sends(h[0], hasETag)) && !yield(h[0], h[1]) {
+				return
+			}
+		}
+		for h := r.own; len(h) > 1; h = h[2:] {
+			if !yield(h[0], h[1]) {
 				return
 			}
 		}

@@ -97,6 +97,7 @@ func (rec *Recording) validated(before, header http.Header) {
 		rec.finish(outcome{refused: true})
 	}
 	rec.hand(r, r.Age, rfc9111.Status{FwdStatus: http.StatusNotModified, Stored: ok})
+	rec.reply.own = rec.own
 }
 
 // freshened is the stored response with the fields of a 304 (RFC 9111 §3.2). Those of one that is about another entity tag
@@ -151,5 +152,6 @@ func (rec *Recording) unmodified(before, header http.Header) bool {
 		rec.head(http.StatusOK, before, header)
 	}
 	rec.hand(r, -1, rfc9111.Status{FwdStatus: http.StatusOK, Stored: rec.Active()})
+	rec.reply.own = rec.own
 	return true
 }

@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"maps"
 	"net"
@@ -12,11 +13,18 @@ import (
 type writer struct {
 	http.ResponseWriter
 	rec    *Recording
-	before http.Header // the header before the handler ran
-	own    http.Header // the handler's, which may not be sent; nil: it has the real one
-	given  http.Header // what own was, which the handler may have kept for its trailers
-	headed bool        // the recording has seen the head
-	status int         // of the head
+	before http.Header     // the header before the handler ran
+	own    http.Header     // the handler's, which may not be sent; nil: it has the real one
+	given  http.Header     // what own was, which the handler may have kept for its trailers
+	headed bool            // the recording has seen the head
+	status int             // of the head
+	ctx    context.Context // the request's
+
+	// See delay.go.
+	delayed bool        // the head is sent when the body is known
+	kept    http.Header // the head's, meanwhile
+	body    []byte      // as far as it is recorded
+	sender  *sender     // nil: what the handler writes goes straight to the client
 }
 
 // Header is where the handler puts its header fields.
@@ -38,7 +46,7 @@ func (w *writer) WriteHeader(status int) {
 		}
 		w.head(status)
 	}
-	if w.rec.Held() {
+	if w.rec.Held() || w.delayed && !informational {
 		return
 	}
 	if informational && w.own != nil {
@@ -53,14 +61,22 @@ func (w *writer) head(status int) {
 		return
 	}
 	w.headed, w.status = true, status
-	h := w.Header()
-	s := w.rec.Head(status, w.before, h)
+	s := w.rec.Head(status, w.before, w.Header())
+	if w.own != nil && !w.rec.Held() && w.rec.Delays() {
+		w.delayed, w.kept = true, maps.Clone(w.own) // what the handler sets from now on are trailers
+		return
+	}
 	if w.own != nil {
 		w.decided()
 	}
-	if s != "" && !w.rec.Held() {
-		h = w.Header()
-		h["Cache-Status"] = append(h["Cache-Status"], s)
+	w.say(s)
+}
+
+// say adds the line of Cache-Status to the answer.
+func (w *writer) say(status string) {
+	if status != "" && !w.rec.Held() {
+		h := w.Header()
+		h["Cache-Status"] = append(h["Cache-Status"], status)
 	}
 }
 
@@ -82,14 +98,22 @@ func replace(header, by http.Header) {
 
 func (w *writer) Write(p []byte) (int, error) {
 	w.head(http.StatusOK)
-	if w.rec.Held() {
+	switch {
+	case w.rec.Held():
 		w.rec.Body(p)
 		return len(p), nil
+	case w.delayed:
+		return w.delay(p)
+	case w.sender != nil:
+		return w.send(p)
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.wrote(p[:min(max(n, 0), len(p))], err)
 	return n, err
 }
+
+// WriteString is for handlers that look for it.
+func (w *writer) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
 
 func (w *writer) wrote(p []byte, err error) {
 	if err != nil {
@@ -127,11 +151,38 @@ func (w *writer) FlushError() error {
 		return nil
 	}
 	w.rec.Stream()
+	if err := w.straight(); err != nil {
+		return err
+	}
 	err := http.NewResponseController(w.ResponseWriter).Flush()
 	if err != nil {
 		w.rec.Drop()
 	}
 	return err
+}
+
+// Push is for handlers that look for it, as is CloseNotify.
+func (w *writer) Push(target string, o *http.PushOptions) error {
+	for rw := w.ResponseWriter; ; {
+		switch t := rw.(type) {
+		case http.Pusher:
+			return t.Push(target, o)
+		case interface{ Unwrap() http.ResponseWriter }:
+			rw = t.Unwrap()
+		default:
+			return http.ErrNotSupported
+		}
+	}
+}
+
+// CloseNotify tells when the client has gone. Frameworks call it without asking whether it is there.
+func (w *writer) CloseNotify() <-chan bool {
+	if n, ok := w.ResponseWriter.(http.CloseNotifier); ok { //nolint:staticcheck // it is deprecated, and gin's c.Stream calls it
+		return n.CloseNotify()
+	}
+	gone := make(chan bool, 1)
+	context.AfterFunc(w.ctx, func() { gone <- true })
+	return gone
 }
 
 // canFlush looks where http.ResponseController would.
@@ -150,6 +201,9 @@ func canFlush(w http.ResponseWriter) bool {
 
 // Hijack hands the connection over. Nothing that passes on it is recorded.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if err := w.straight(); err != nil {
+		return nil, nil, err
+	}
 	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {
 		w.headed = true
@@ -162,6 +216,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // 500, and something stored may stand in for it. Else it goes on panicking.
 func (w *writer) rescue() {
 	if w.headed || !w.rec.MayHold() {
+		w.abandon()
 		return
 	}
 	thrown := recover()
@@ -182,6 +237,7 @@ func (w *writer) end() {
 		w.rec.Drop()
 		w.head(http.StatusOK)
 	}
+	w.complete()
 	if w.rec.Held() {
 		return
 	}

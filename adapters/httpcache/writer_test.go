@@ -74,7 +74,7 @@ func TestBrokenCopyIsNotStored(t *testing.T) {
 	}}
 	h := newCache(t, httpcache.Options{TTL: minute}).Handler(o)
 	for range 2 {
-		expect(t, get(h, "/a"), 200, stored, "half")
+		expect(t, get(h, "/a"), 200, missed, "half")
 	}
 	o.expectRuns(t, 2)
 }

@@ -16,6 +16,15 @@ func Stored(response http.Header) func(name string) bool {
 	return func(name string) bool { return !slices.Contains(listed, name) && !unstored(name) }
 }
 
+// Own returns the names of the fields of a response that are for its own client alone, and not stored: those that no-cache or
+// private lists (RFC 9111 §5.2.2.4, §5.2.2.7).
+func Own(response http.Header) []string {
+	cc, _ := Control(response)
+	list := cc.fields()
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
 // Updates answers whether a field of a 304 replaces that of the stored response (RFC 9111 §3.2). It doesn't if it
 // isn't stored, or is about the content, which stays. name is canonical. [Stored] of the 304 leaves out more of them.
 func Updates(name string) bool {

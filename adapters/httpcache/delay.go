@@ -1,0 +1,220 @@
+package httpcache
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+// A response that is being stored goes to its own client in one of two ways. A short one waits until the handler has returned:
+// then it has the ETag, the Content-Length and the 304 that the same answer out of the store will have. A longer one is sent by
+// a goroutine of its own out of what is recorded, so that a slow client holds up neither the handler nor those who wait for
+// the response. A handler that flushes wants neither: what it writes goes straight to the client.
+
+// short is the length up to which a body is sent as a whole.
+const short = 32 << 10
+
+// delay takes a part of a body whose head isn't sent yet.
+func (w *writer) delay(p []byte) (int, error) {
+	if w.record(p) && len(w.body) <= short {
+		return len(p), nil
+	}
+	w.release(w.rec.CacheStatus())
+	if w.rec.Active() {
+		w.sender = newSender(w.ResponseWriter)
+		w.sender.add(w.body)
+		return len(p), nil
+	}
+	if _, err := w.ResponseWriter.Write(w.body); err != nil { // it turned out that it isn't stored
+		return 0, err
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// record has a part of the body recorded, and reports whether the recording has the whole up to here.
+func (w *writer) record(p []byte) bool {
+	w.rec.Body(p)
+	if !w.rec.Active() {
+		return false
+	}
+	w.body = w.rec.recorded()
+	return true
+}
+
+// send takes a part of a body of which the sender has the first ones.
+func (w *writer) send(p []byte) (int, error) {
+	if err := w.sender.failed(); err != nil {
+		w.rec.Drop() // the handler may stop where it should not
+		return 0, err
+	}
+	if w.record(p) {
+		w.sender.add(w.body)
+		return len(p), nil
+	}
+	if err := w.straight(); err != nil {
+		return 0, err
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// release sends the head.
+func (w *writer) release(cacheStatus string) {
+	w.delayed = false
+	w.decided()
+	replace(w.ResponseWriter.Header(), w.kept)
+	w.say(cacheStatus)
+	w.ResponseWriter.WriteHeader(w.status)
+}
+
+// straight has what the handler writes from now on go straight to the client.
+func (w *writer) straight() (err error) {
+	switch {
+	case w.delayed:
+		w.release(w.rec.CacheStatus())
+		if len(w.body) > 0 {
+			_, err = w.ResponseWriter.Write(w.body)
+		}
+	case w.sender != nil:
+		err = w.sender.end()
+		w.sender = nil
+	}
+	if err != nil {
+		w.rec.Drop()
+	}
+	return err
+}
+
+// complete sends what is left, when the handler has returned.
+func (w *writer) complete() {
+	switch {
+	case w.delayed:
+		w.completeShort()
+	case w.sender != nil:
+		w.rec.end() // it is stored whatever becomes of the client
+		_ = w.straight()
+	}
+}
+
+func (w *writer) completeShort() {
+	made, whole := w.rec.Complete()
+	if w.rec.Held() {
+		w.delayed = false
+		w.decided()
+		return
+	}
+	if whole {
+		for _, field := range made {
+			w.kept[field.Name] = []string{field.Value}
+		}
+		w.kept["Content-Length"] = []string{strconv.Itoa(len(w.body))}
+	}
+	s := w.rec.CacheStatus()
+	w.rec.end() // it is stored whatever becomes of the client
+	w.release(s)
+	if len(w.body) > 0 {
+		_, _ = w.ResponseWriter.Write(w.body) // if the client has gone, nobody is left to be told
+	}
+}
+
+// abandon is called when the handler may have panicked: nothing more is sent.
+func (w *writer) abandon() {
+	if w.sender != nil {
+		w.sender.drop()
+	}
+}
+
+// sender writes a body that is being recorded to the client, at the client's speed.
+type sender struct {
+	w http.ResponseWriter
+
+	mu     sync.Mutex
+	change sync.Cond // of what follows
+	body   []byte    // a longer and longer beginning of it
+	ended  bool      // the body is all there is
+	err    error
+
+	sent   int
+	done   chan struct{}
+	thrown any // a panic of the ResponseWriter
+}
+
+func newSender(w http.ResponseWriter) *sender {
+	s := &sender{w: w, done: make(chan struct{})}
+	s.change.L = &s.mu
+	go s.run()
+	return s
+}
+
+func (s *sender) run() {
+	defer close(s.done)
+	defer func() {
+		if s.thrown = recover(); s.thrown != nil {
+			s.fail(errors.New("httpcache: the response writer panicked"))
+		}
+	}()
+	for {
+		part := s.next()
+		if len(part) == 0 {
+			return
+		}
+		if _, err := s.w.Write(part); err != nil {
+			s.fail(err)
+			return
+		}
+		s.sent += len(part)
+	}
+}
+
+// next waits for a part that wasn't sent; none: all was.
+func (s *sender) next() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.body) == s.sent && !s.ended {
+		s.change.Wait()
+	}
+	return s.body[min(s.sent, len(s.body)):]
+}
+
+func (s *sender) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// failed returns why the client gets no more.
+func (s *sender) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// add has the body sent, of which a beginning may have been sent before.
+func (s *sender) add(body []byte) {
+	s.mu.Lock()
+	s.body = body
+	s.mu.Unlock()
+	s.change.Signal()
+}
+
+// end waits until all is sent, or can't be. What the ResponseWriter threw is thrown here.
+func (s *sender) end() error {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.change.Signal()
+	<-s.done
+	if s.thrown != nil {
+		panic(s.thrown)
+	}
+	return s.failed()
+}
+
+// drop waits for what is being sent, and sends no more.
+func (s *sender) drop() {
+	s.mu.Lock()
+	s.body, s.ended = nil, true
+	s.mu.Unlock()
+	s.change.Signal()
+	<-s.done
+}
