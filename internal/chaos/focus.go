@@ -40,6 +40,11 @@ var focuses = map[string]focus{
 		keys: 12, load: span{20 * time.Millisecond, 150 * time.Millisecond},
 		acts: map[string]int{"getOrLoad": 60, "lookup": 30, "delete": 5},
 	},
+	// Callers leave their loads, which go on while the memory of the keys has other keys.
+	"reused memory": {
+		keys: 30, load: span{5 * time.Millisecond, 40 * time.Millisecond},
+		acts: map[string]int{"impatient": 40, "getOrLoadMany": 10, "lookup": 30, "delete": 5, "set": 5},
+	},
 	// Many ask for a key that nobody writes.
 	"crowds": {
 		load: span{20 * time.Millisecond, 60 * time.Millisecond},

@@ -5,6 +5,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/tiercache/tiercache/internal/history"
@@ -17,18 +18,30 @@ type intent struct {
 	ttl     time.Duration // 0: the policy's
 	panics  bool
 	refresh bool
+
+	lent   memory      // has the tags as the loader sets them
+	loaded atomic.Bool // the loader has returned
+}
+
+// reuse overwrites the tags that a loader has set, when the call that it was for has returned. If that failed, its load may not
+// be over yet.
+func (in *intent) reuse(err error) {
+	if err == nil && in.loaded.Load() {
+		in.lent.overwrite()
+	}
 }
 
 var errPanic = errors.New("a loader that panics")
 
 // loader returns one for GetOrLoad and Refresh.
-func (w *worker) loader(m *member, in intent) tiered.Loader[Value] {
+func (w *worker) loader(m *member, in *intent) tiered.Loader[Value] {
 	return func(ctx context.Context, e *tiered.Entry[Value]) (v Value, err error) {
 		op := w.op(m, history.Load, e.Key)
 		op.Tags = in.tags
 		w.journal.begin(op)
 		ok := false
 		defer func() {
+			in.loaded.Store(true)
 			w.journal.end(ok, op)
 			w.mayOverlap(ctx, in.refresh, op)
 		}()
@@ -36,7 +49,7 @@ func (w *worker) loader(m *member, in intent) tiered.Loader[Value] {
 		if in.panics {
 			panic(errPanic)
 		}
-		e.Tags = in.tags
+		e.Tags, _ = in.lent.lend(in.tags...)
 		if in.ttl > 0 {
 			e.Policy.TTL = in.ttl
 		}

@@ -89,6 +89,14 @@ var mutations = []mutation{
 		},
 	},
 	{
+		name: "keys aren't copied", focus: "reused memory", breaks: []string{"identity"},
+		edits: []edit{
+			{"guard.go", "s.add(held, strings.Clone(key))", "s.add(held, key)"},
+			{"guard.go", "		if !fl.owned {\n			key = strings.Clone(key)\n		}\n", ""},
+			{"guard.go", "	\"strings\"\n", ""},
+		},
+	},
+	{
 		name: "own writes aren't made in the local tier", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"guard.go",
 			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	if expire {\n		it = g.local.expired(h.key, h.hash)\n	}\n" +

@@ -59,7 +59,7 @@ type Rush struct {
 func (w *worker) stampede(ctx context.Context, at int64) Rush {
 	m := w.members[0]
 	got := Rush{Values: map[int64]int{}, Errors: map[string]int{}}
-	load := w.loader(m, intent{})
+	load := w.loader(m, &intent{})
 	var mu sync.Mutex
 	var callers sync.WaitGroup
 	gun := make(chan struct{})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ type actor struct {
 	*worker
 	rng  *rand.Rand
 	zipf *rand.Zipf
+	keys memory
+	tags memory
 }
 
 // labour has the actors work until ctx ends.
@@ -27,7 +30,7 @@ func (w *worker) labour(ctx context.Context) {
 	actors.Go(func() { w.watch(ctx) })
 	for i := range w.Options.Goroutines {
 		rng := rand.New(rand.NewPCG(w.Options.Seed, uint64(w.incarnation)<<32|uint64(i)))
-		a := &actor{w, rng, rand.NewZipf(rng, 1.1, 8, uint64(w.Options.Keys-1))}
+		a := &actor{worker: w, rng: rng, zipf: rand.NewZipf(rng, 1.1, 8, uint64(w.Options.Keys-1))}
 		actors.Go(func() { a.act(ctx) })
 	}
 	actors.Wait()
@@ -111,8 +114,8 @@ func (a *actor) someTags(n int) (tags []string) {
 	return tags
 }
 
-func (a *actor) intent() intent {
-	in := intent{tags: a.someTags(3), panics: a.rng.IntN(100) == 0}
+func (a *actor) intent() *intent {
+	in := &intent{tags: a.someTags(3), panics: a.rng.IntN(100) == 0}
 	if a.Options.focus().untagged {
 		in.tags = nil
 	}
@@ -122,11 +125,13 @@ func (a *actor) intent() intent {
 	return in
 }
 
-// read notes a read.
-func (a *actor) read(m *member, key string, f func() (Value, tiered.Tier, error)) {
+// read notes a read, which f makes of the key as it is lent to the cache.
+func (a *actor) read(m *member, key string, f func(lent string) (Value, tiered.Tier, error)) {
 	op := a.op(m, history.Read, key)
+	lent, reuse := a.keys.lend(key)
 	op.Start = history.Clock()
-	v, tier, err := f()
+	v, tier, err := f(lent[0])
+	reuse()
 	if err == nil {
 		op.Value, op.Tier = v.ID, history.Tier(tier) // the numbers are the same
 	}
@@ -136,8 +141,8 @@ func (a *actor) read(m *member, key string, f func() (Value, tiered.Tier, error)
 func (a *actor) lookup(ctx context.Context, m *member) { a.lookUp(ctx, m, a.key()) }
 
 func (a *actor) lookUp(ctx context.Context, m *member, key string) {
-	a.read(m, key, func() (Value, tiered.Tier, error) {
-		e, err := m.cache.Lookup(ctx, key)
+	a.read(m, key, func(lent string) (Value, tiered.Tier, error) {
+		e, err := m.cache.Lookup(ctx, lent)
 		if err == nil && !e.Found {
 			err = errors.New("an entry without a value and no error")
 		}
@@ -154,9 +159,11 @@ func (a *actor) burst(ctx context.Context, m *member) {
 }
 
 func (a *actor) getOrLoad(ctx context.Context, m *member) {
-	key, load := a.key(), a.loader(m, a.intent())
-	a.read(m, key, func() (Value, tiered.Tier, error) {
-		v, err := survive(func() (Value, error) { return m.cache.GetOrLoad(ctx, key, load) })
+	in := a.intent()
+	load := a.loader(m, in)
+	a.read(m, a.key(), func(lent string) (Value, tiered.Tier, error) {
+		v, err := survive(func() (Value, error) { return m.cache.GetOrLoad(ctx, lent, load) })
+		in.reuse(err)
 		return v, 0, err
 	})
 }
@@ -165,9 +172,9 @@ func (a *actor) getOrLoad(ctx context.Context, m *member) {
 // key with many callers.
 func (a *actor) crowd(ctx context.Context, m *member) {
 	const moment = 250 * time.Millisecond
-	key, load := fmt.Sprintf("moment-%d", history.Clock()/int64(moment)), a.loader(m, intent{})
-	a.read(m, key, func() (Value, tiered.Tier, error) {
-		v, err := survive(func() (Value, error) { return m.cache.GetOrLoad(ctx, key, load) })
+	key, load := fmt.Sprintf("moment-%d", history.Clock()/int64(moment)), a.loader(m, &intent{})
+	a.read(m, key, func(lent string) (Value, tiered.Tier, error) {
+		v, err := survive(func() (Value, error) { return m.cache.GetOrLoad(ctx, lent, load) })
 		return v, 0, err
 	})
 }
@@ -182,35 +189,37 @@ func (a *actor) impatient(ctx context.Context, m *member) {
 func (a *actor) refresh(ctx context.Context, m *member) {
 	in := a.intent()
 	in.refresh = true
-	key, load := a.key(), a.loader(m, in)
-	a.read(m, key, func() (Value, tiered.Tier, error) {
-		v, err := survive(func() (Value, error) { return m.cache.Refresh(ctx, key, load) })
+	load := a.loader(m, in)
+	a.read(m, a.key(), func(lent string) (Value, tiered.Tier, error) {
+		v, err := survive(func() (Value, error) { return m.cache.Refresh(ctx, lent, load) })
+		in.reuse(err)
 		return v, 0, err
 	})
 }
 
-// readMany notes a read for every value of a batch.
-func (a *actor) readMany(m *member, f func() (map[string]Value, error)) {
+// readMany notes a read for every value of a batch, which f makes of the keys as they are lent to the cache.
+func (a *actor) readMany(m *member, keys []string, f func(lent []string) (map[string]Value, error)) {
+	lent, reuse := a.keys.lend(keys...)
 	start := history.Clock()
-	values, _ := survive(f) // what came beside an error counts
+	values, _ := survive(func() (map[string]Value, error) { return f(lent) }) // what came beside an error counts
 	var ops []*history.Op
 	for key, v := range values {
-		op := a.op(m, history.Read, key)
+		op := a.op(m, history.Read, strings.Clone(key)) // which may be one that was lent
 		op.Start, op.Value = start, v.ID
 		ops = append(ops, op)
 	}
+	reuse()
 	a.journal.end(true, ops...)
 }
 
 func (a *actor) getMany(ctx context.Context, m *member) {
-	keys := a.someKeys(12)
-	a.readMany(m, func() (map[string]Value, error) { return m.cache.GetMany(ctx, keys...) })
+	a.readMany(m, a.someKeys(12), func(lent []string) (map[string]Value, error) { return m.cache.GetMany(ctx, lent...) })
 }
 
 func (a *actor) getOrLoadMany(ctx context.Context, m *member) {
-	keys, load := a.someKeys(12), a.batchLoader(m)
-	a.readMany(m, func() (map[string]Value, error) {
-		return tiered.GetOrLoadMany(ctx, m.cache, keys, func(key string) string { return key }, load)
+	load := a.batchLoader(m)
+	a.readMany(m, a.someKeys(12), func(lent []string) (map[string]Value, error) {
+		return tiered.GetOrLoadMany(ctx, m.cache, lent, func(key string) string { return key }, load)
 	})
 }
 

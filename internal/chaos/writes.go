@@ -10,13 +10,15 @@ import (
 	"github.com/tiercache/tiercache/internal/history"
 )
 
-// write notes a write of keys, or of none.
-func (a *actor) write(m *member, kind history.Kind, keys []string, f func() error) {
+// write notes a write of keys, which f makes with the keys as they are lent to the cache.
+func (a *actor) write(m *member, kind history.Kind, keys []string, f func(lent []string) error) {
 	ops := make([]*history.Op, len(keys))
 	for i, key := range keys {
 		ops[i] = a.op(m, kind, key)
 	}
-	a.noteWrite(ops, f)
+	lent, reuse := a.keys.lend(keys...)
+	a.noteWrite(ops, func() error { return f(lent) })
+	reuse()
 }
 
 func (a *actor) noteWrite(ops []*history.Op, f func() error) {
@@ -27,47 +29,60 @@ func (a *actor) noteWrite(ops []*history.Op, f func() error) {
 
 func (a *actor) delete(ctx context.Context, m *member) {
 	keys := a.someKeys(4)
-	a.write(m, history.Delete, keys, func() error { return m.cache.Delete(ctx, keys...) })
+	a.write(m, history.Delete, keys, func(lent []string) error { return m.cache.Delete(ctx, lent...) })
 }
 
 func (a *actor) expire(ctx context.Context, m *member) {
 	keys := a.someKeys(3)
-	a.write(m, history.Expire, keys, func() error { return m.cache.Expire(ctx, keys...) })
+	a.write(m, history.Expire, keys, func(lent []string) error { return m.cache.Expire(ctx, lent...) })
 }
 
 func (a *actor) set(ctx context.Context, m *member) {
 	op := a.op(m, history.Set, a.key())
 	op.Tags = a.someTags(3)
-	a.noteWrite([]*history.Op{op}, func() error { return m.cache.Set(ctx, op.Key, newValue(op.ID), op.Tags...) })
+	a.setOne(ctx, m, op)
+}
+
+func (a *actor) setOne(ctx context.Context, m *member, op *history.Op) {
+	key, reuseKey := a.keys.lend(op.Key)
+	tags, reuseTags := a.tags.lend(op.Tags...)
+	a.noteWrite([]*history.Op{op}, func() error { return m.cache.Set(ctx, key[0], newValue(op.ID), tags...) })
+	reuseKey()
+	reuseTags()
 }
 
 // rewrite sets a key twice, with just enough of a pause for others to read it.
 func (a *actor) rewrite(ctx context.Context, m *member) {
 	key := a.key()
 	for range 2 {
-		op := a.op(m, history.Set, key)
-		a.noteWrite([]*history.Op{op}, func() error { return m.cache.Set(ctx, key, newValue(op.ID)) })
+		a.setOne(ctx, m, a.op(m, history.Set, key))
 		pause(ctx, time.Duration(a.rng.Int64N(int64(10*time.Millisecond))))
 	}
 }
 
 func (a *actor) setMany(ctx context.Context, m *member) {
 	values := make(map[string]Value)
-	tags := a.someTags(2)
+	keys, tags := a.someKeys(6), a.someTags(2)
+	lent, reuseKeys := a.keys.lend(keys...)
+	lentTags, reuseTags := a.tags.lend(tags...)
 	var ops []*history.Op
-	for _, key := range a.someKeys(6) {
+	for i, key := range keys {
 		op := a.op(m, history.Set, key)
 		op.Tags = tags
-		values[key] = newValue(op.ID)
+		values[lent[i]] = newValue(op.ID)
 		ops = append(ops, op)
 	}
-	a.noteWrite(ops, func() error { return m.cache.SetMany(ctx, values, tags...) })
+	a.noteWrite(ops, func() error { return m.cache.SetMany(ctx, values, lentTags...) })
+	reuseKeys()
+	reuseTags()
 }
 
 func (a *actor) invalidateTags(ctx context.Context, m *member) {
 	op := a.op(m, history.InvalidateTags, "")
 	op.Tags = append(a.someTags(1), fmt.Sprintf("tag-%02d", a.rng.IntN(a.Options.Tags)))
-	a.noteWrite([]*history.Op{op}, func() error { return m.cache.InvalidateTags(ctx, op.Tags...) })
+	lent, reuse := a.tags.lend(op.Tags...)
+	a.noteWrite([]*history.Op{op}, func() error { return m.cache.InvalidateTags(ctx, lent...) })
+	reuse()
 }
 
 func (a *actor) clear(ctx context.Context, m *member) {
