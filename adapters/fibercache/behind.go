@@ -12,16 +12,13 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// behind is the httpcache.Exchange of a run that nobody waits for. Fiber's Ctx is reused as soon as a request is answered,
-// and handlers can't be run without one: so a copy of the request goes through the whole app once more. What it carries
-// tells the middleware that detached it to run the handlers after it and to record what they answer; other caches on the
-// way let it pass.
+// behind is the httpcache.Exchange of a run that no client waits for. Fiber's Ctx is reused as soon as a request is answered,
+// and handlers can't be run without one: so a copy of the request goes through the whole app once more.
 type behind struct {
-	*middleware
 	r   *http.Request
 	ctx *fasthttp.RequestCtx
 	app fasthttp.RequestHandler
-	rec *httpcache.Recording
+	run context.Context // tells the caches that it comes to what it is for
 }
 
 // behindKey is a behind's key among the values of its request.
@@ -41,7 +38,7 @@ func (x *exchange) Detach() httpcache.Exchange {
 	}
 	// Its own context: values in this request's may refer to its Ctx. The handlers around the cache make them anew.
 	r := x.Request().WithContext(context.Background())
-	return &behind{middleware: x.middleware, r: r, ctx: ctx, app: app.Server().Handler}
+	return &behind{r: r, ctx: ctx, app: app.Server().Handler}
 }
 
 func (b *behind) Request() *http.Request { return b.r }
@@ -50,7 +47,7 @@ func (b *behind) Request() *http.Request { return b.r }
 func (b *behind) Serve(*httpcache.Reply) {}
 
 func (b *behind) Run(rec *httpcache.Recording) {
-	b.rec = rec
+	b.run = rec.Context(b.r.Context())
 	b.ctx.SetUserValue(behindKey{}, b)
 	defer func() {
 		if b.ctx.LastTimeoutErrorResponse() == nil { // else the handler may still be at work
@@ -64,15 +61,10 @@ func (b *behind) Run(rec *httpcache.Recording) {
 // Detach isn't called.
 func (b *behind) Detach() httpcache.Exchange { return nil }
 
-// handle is what a middleware does when the run comes to it.
-func (b *behind) handle(c fiber.Ctx, m *middleware) error {
-	if b.middleware != m {
-		return c.Next()
-	}
-	c.RequestCtx().RemoveUserValue(behindKey{}) // caches after this one see a request like any other
-	x := &exchange{middleware: m, c: c, behind: true}
-	x.Run(b.rec)
-	return x.err
+// meet has the request's context say what the run is for. The first middleware that the run comes to calls it.
+func (b *behind) meet(c fiber.Ctx) {
+	c.RequestCtx().RemoveUserValue(behindKey{})
+	c.SetContext(within{b.run, c.Context()})
 }
 
 // conn is a closed connection that has a real one's addresses.

@@ -18,11 +18,10 @@ import (
 // exchange is the httpcache.Exchange of Fiber.
 type exchange struct {
 	*middleware
-	c      fiber.Ctx
-	r      *http.Request // nil: not yet
-	behind bool          // nobody waits for the answer
-	err    error         // of the handlers after the cache
-	kept   bool          // others than Answer have seen the request
+	c    fiber.Ctx
+	r    *http.Request // nil: not yet
+	err  error         // of the handlers after the cache
+	kept bool          // others than Answer have seen the request
 
 	// What r or a glimpse of it is made of:
 	request http.Request
@@ -140,11 +139,7 @@ func (x *exchange) next(rec *httpcache.Recording) (thrown any) {
 		defer func() { thrown = recover() }()
 	}
 	ctx := x.c.Context()
-	run := rec.Context(ctx)
-	if x.behind {
-		run = within{run, ctx}
-	}
-	x.c.SetContext(run)
+	x.c.SetContext(rec.Context(ctx))
 	restore := edit(&x.c.Request().Header, rec.Edits())
 	defer func() {
 		if !x.abandoned() { // else a handler may still be reading both

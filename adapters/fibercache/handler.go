@@ -15,7 +15,7 @@ type middleware struct{ cache *httpcache.Cache }
 
 func (m *middleware) handle(c fiber.Ctx) error {
 	if b, ok := c.RequestCtx().UserValue(behindKey{}).(*behind); ok {
-		return b.handle(c, m)
+		b.meet(c)
 	}
 	if refused(c) {
 		return c.Next()

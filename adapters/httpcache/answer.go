@@ -36,8 +36,7 @@ func (c *Cache) Answer(x Exchange) {
 		c.bypass(x, rfc9111.ForBypass)
 		return
 	}
-	if q.ctx.Value(leading{c}) == p.primary {
-		x.Run(new(Recording)) // the same cache, twice around one handler: the outer one records
+	if r := runOf(q.ctx); r != nil && c.nested(r, &p, &q) {
 		return
 	}
 	c.find(&p, &q)
@@ -54,10 +53,7 @@ func (c *Cache) Answer(x Exchange) {
 	case rfc9111.Serve:
 		c.hit(&q, &p)
 	case rfc9111.ServeAndRefresh:
-		c.hit(&q, &p)
-		if q.r.Method == http.MethodGet { // what a handler answers to HEAD can't be stored
-			c.renew(x, p)
-		}
+		c.serveStale(&q, &p, d)
 	case rfc9111.Validate:
 		c.ask(&q, &p, d, false)
 	case rfc9111.ValidateOrStale:

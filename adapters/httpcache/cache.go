@@ -16,7 +16,10 @@ type Cache struct {
 	store   *tiered.Cache[*response]
 	stats   counters
 	crowds  crowds
-	refused *refusals
+	refused *refusals // the responses to requests with Authorization aren't for all
+
+	unreached *refusals // a run behind a request didn't reach the cache
+	resting   *refusals // the handler failed, and a stale response was served in its place
 }
 
 // New makes a cache. It fails if an option is wrong. The cache must be closed.
@@ -38,7 +41,7 @@ func New(o Options) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("httpcache: %w", err)
 	}
-	return &Cache{options: o, store: store, refused: newRefusals()}, nil
+	return &Cache{options: o, store: store, refused: newRefusals(), unreached: newRefusals(), resting: newRefusals()}, nil
 }
 
 // Purge removes the responses stored for GETs of r's URL and host, whatever r's method, whatever they vary by, and however

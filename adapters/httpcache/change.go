@@ -41,8 +41,8 @@ func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 	if !c.crowds.join(t, false) {
 		return false
 	}
-	ctx, cancel := context.WithCancel(ch.request.Context())
-	defer cancel()
+	ctx, cancel, release := borrow(ch.request.Context())
+	defer release()
 	_, landed := c.enter(ctx, t)
 	if !c.leads(t, landed) {
 		cancel()

@@ -27,8 +27,12 @@ type Exchange interface {
 	// response MayHold, is shown as the Head of a 500: if that is Held, it goes to Panicked and no further.
 	Run(*Recording)
 
-	// Detach returns an Exchange with a copy of the request that may be run after Answer has returned, in another
-	// goroutine, and sends nothing to anybody; or nil, if the server can't do that. Serve isn't called on it.
+	// Detach returns an Exchange that may be run after Answer has returned, in another goroutine, and sends nothing to anybody.
+	// Its Run sends a copy of the request, as the client sent it but with GET as its method and without a body, through the server's
+	// outermost handler, on the Recording's Context. Where that comes to a cache, Answer is called with an Exchange and with that
+	// context, or one made of it. Its Request needs a context with nothing in it that ends with this request, and only
+	// has to be good for a load's own context. Serve isn't called on it. nil: the server can't do that; then what is stale is
+	// renewed before it is served.
 	Detach() Exchange
 }
 

@@ -10,7 +10,7 @@ import (
 // GlimpsingHandler is Handler with an Exchange whose glimpses are overwritten as soon as they may be.
 func (c *Cache) GlimpsingHandler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &glimpsing{exchange: &exchange{w: w, r: r, next: next}}
+		x := &glimpsing{exchange: &exchange{cache: c, w: w, r: r, next: next}}
 		defer x.overwrite()
 		c.Answer(x)
 	})

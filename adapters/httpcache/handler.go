@@ -11,7 +11,7 @@ import (
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchanges.Get().(*exchange)
-		x.w, x.r, x.next = w, r, next
+		x.cache, x.w, x.r, x.next = c, w, r, next
 		c.Answer(x)
 		*x = exchange{}
 		exchanges.Put(x)
@@ -22,9 +22,10 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 // exchange is the Exchange of net/http.
 type exchange struct {
-	w    http.ResponseWriter
-	r    *http.Request
-	next http.Handler
+	cache *Cache
+	w     http.ResponseWriter
+	r     *http.Request
+	next  http.Handler
 }
 
 func (x *exchange) Request() *http.Request { return x.r }
@@ -78,20 +79,3 @@ func (x *exchange) Run(rec *Recording) {
 	x.r.Pattern = r.Pattern // r may be a copy, and handlers around the cache log by it
 	w.end()
 }
-
-func (x *exchange) Detach() Exchange {
-	r := x.r.Clone(x.r.Context())
-	r.Body = http.NoBody
-	return &exchange{w: &nowhere{header: make(http.Header)}, r: r, next: x.next}
-}
-
-// nowhere is the http.ResponseWriter of a run that nobody waits for.
-type nowhere struct{ header http.Header }
-
-func (w *nowhere) Header() http.Header { return w.header }
-
-func (w *nowhere) WriteHeader(int) {}
-
-func (w *nowhere) FlushError() error { return nil } // a handler that streams isn't to fail for want of it
-
-func (w *nowhere) Write(p []byte) (int, error) { return len(p), nil }

@@ -1,6 +1,7 @@
 package httpcache_test
 
 import (
+	"context"
 	"io"
 	"log"
 	"log/slog"
@@ -73,9 +74,10 @@ func request(method, target string, fields ...string) *http.Request {
 	return r
 }
 
-// serve answers a request without a network.
+// serve answers a request without a network, as a server would whose outermost handler h is.
 func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
+	*r = *r.WithContext(context.WithValue(r.Context(), http.ServerContextKey, &http.Server{Handler: h}))
 	h.ServeHTTP(w, r)
 	return w
 }

@@ -22,8 +22,13 @@ func (c *Cache) miss(x Exchange, w *want) {
 		c.pass(x, w.why)
 		return
 	}
-	ctx, cancel := context.WithCancel(w.request.Context())
-	defer cancel()
+	c.fly(x, t)
+}
+
+// fly is miss for a turn that has joined its crowd.
+func (c *Cache) fly(x Exchange, t *turn) {
+	ctx, cancel, release := borrow(t.request.Context())
+	defer release()
 	found, landed := c.enter(ctx, t)
 	if c.leads(t, landed) {
 		defer func() {
@@ -32,7 +37,7 @@ func (c *Cache) miss(x Exchange, w *want) {
 			}
 			<-landed // that is, until the tiers have the response: see the package's documentation
 		}()
-		c.lead(x, t)
+		c.lead(x, c.record(t))
 		return
 	}
 	cancel()
@@ -73,9 +78,8 @@ func (c *Cache) leads(t *turn, landed <-chan struct{}) bool {
 	return !t.take() // it may have been asked at the same time
 }
 
-// lead runs the handler and hands what it recorded to the flight, also when the handler panics.
-func (c *Cache) lead(x Exchange, t *turn) {
-	rec := c.record(t)
+// lead runs the handler and delivers what was recorded to the load that waits for it, also when the handler panics.
+func (c *Cache) lead(x Exchange, rec *Recording) {
 	defer rec.Drop()
 	x.Run(rec)
 	rec.end()

@@ -78,6 +78,12 @@ type Options struct {
 	// share a response. nil: Accept-Encoding is left as it is.
 	Encodings []string
 
+	// Outermost is the server's outermost handler, through which a stale response is renewed behind the request. It is only needed
+	// where the cache can't know it, on net/http: the server is no *http.Server (HTTP/3, Lambda, fcgi), or has a BaseContext or
+	// a ConnContext, without which the handlers then must do. nil: the Handler of the request's *http.Server; if there is
+	// none, a stale response is renewed before it is served.
+	Outermost http.Handler
+
 	// MaxBody is the length of the longest body that is stored, in bytes; longer ones pass through. 0: 8 MiB.
 	MaxBody int64
 	// MaxCost is the local tier's capacity in bytes. A response counts with its header fields, its body and 512 bytes

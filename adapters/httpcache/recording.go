@@ -17,13 +17,13 @@ type Recording struct {
 	change *change        // of a run that may change what is stored; nil: it doesn't
 
 	// Of a run that is recorded:
-	cache *Cache
-	want  *want
-	began time.Time
-	turn  *turn           // nil: the outcome is delivered
-	ctx   context.Context // to run the handler on; nil: the request's
-	holds bool            // the response may come to be held
-	asks  bool            // it is of a HEAD, of which only that is wanted
+	cache   *Cache
+	want    *want
+	began   time.Time
+	turn    *turn    // nil: the outcome is delivered
+	holds   bool     // the response may come to be held
+	asks    bool     // it is of a HEAD, of which only that is wanted
+	renewal *renewal // nil: a client waits for the answer
 
 	// Since the head was shown:
 	length   int64 // by its Content-Length; -1: unknown
@@ -41,8 +41,9 @@ type Recording struct {
 
 // record returns a recording of a turn's run.
 func (c *Cache) record(t *turn) *Recording {
+	t.request = keepable(t.request)
 	return &Recording{
-		status: rfc9111.Status{Cache: c.options.Name, Forward: t.why},
+		status: rfc9111.Status{Cache: c.options.Name, Forward: t.why, Detail: t.detail},
 		cache:  c,
 		want:   t.want,
 		turn:   t,
@@ -52,19 +53,17 @@ func (c *Cache) record(t *turn) *Recording {
 }
 
 // Context returns the context to run the handler on, made of the request's. With it, a handler that is wrapped in the same
-// cache again doesn't wait for itself.
+// cache again doesn't wait for itself. For the Run of a detached Exchange it is the context for the server's outermost
+// handler; it has no values of the request's.
 func (rec *Recording) Context(ctx context.Context) context.Context {
-	if rec.ctx != nil {
-		ctx = rec.ctx
+	if v := rec.renewal; v != nil && v.state.Load() == underway {
+		return v.ctx
 	}
 	if !rec.Active() || rec.want == nil {
 		return ctx
 	}
-	return context.WithValue(ctx, leading{rec.cache}, rec.want.primary)
+	return context.WithValue(ctx, runKey{}, &run{cache: rec.cache, primary: rec.want.primary, outer: runOf(ctx)})
 }
-
-// leading is the context's key for what the run of a handler under it is recorded as.
-type leading struct{ cache *Cache }
 
 // Edits returns how the request's header differs for the handler from that of the client: what the cache has already,
 // instead of what the client has; and the whole of a response that is to be stored, unless only a part is asked for.
@@ -175,7 +174,7 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	r, why := c.storable(w, status, header, rec.received)
 	if r == nil {
 		if barred {
-			c.refused.add(w.key)
+			c.refused.add(w.key, refusedTTL)
 		}
 		rec.status.Detail = why
 		rec.finish(refusal)
@@ -282,7 +281,7 @@ func (rec *Recording) whole() bool {
 	case rec.length >= 0:
 		return int64(len(r.Body)) == rec.length
 	}
-	return rec.want.request.Context().Err() == nil
+	return rec.want.request.Context().Err() == nil && (rec.renewal == nil || rec.renewal.ctx.Err() == nil)
 }
 
 // end is called when the handler has returned: what was recorded is stored, if it is whole.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// refusals remembers for some time for which keys a request with Authorization got a response that isn't for all: the next
-// ones aren't recorded, and nobody waits for them. It forgets some of them early.
+// refusals remembers keys for some time: those for which a request with Authorization got a response that isn't for all, say,
+// so that the next ones aren't recorded, and nobody waits for them. It forgets some of them early.
 type refusals struct {
 	seed  maphash.Seed
 	slots [1 << 12]atomic.Uint64 // the upper half of a key's hash, and until when, in seconds of the cache's life
@@ -16,9 +16,9 @@ type refusals struct {
 
 func newRefusals() *refusals { return &refusals{seed: maphash.MakeSeed(), since: time.Now()} }
 
-func (f *refusals) add(key string) {
+func (f *refusals) add(key string, ttl time.Duration) {
 	slot, hash := f.slot(key)
-	slot.Store(hash | f.now() + uint64(refusedTTL/time.Second))
+	slot.Store(hash | f.now() + uint64(ttl/time.Second))
 }
 
 func (f *refusals) has(key string) bool {

@@ -82,6 +82,9 @@ func (rec *Recording) hold(status int, before, header http.Header) bool {
 // hand prepares a reply of what is stored.
 func (rec *Recording) hand(r *response, age time.Duration, status rfc9111.Status) {
 	status.Cache, status.Forward = rec.cache.options.Name, rec.want.why
+	if status.Detail == "" {
+		status.Detail = rec.want.detail
+	}
 	rec.reply = rec.cache.reply(rec.want.request, r, age, status)
 }
 

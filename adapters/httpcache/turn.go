@@ -17,9 +17,10 @@ type want struct {
 	request    *http.Request
 	directives rfc9111.Directives
 	why        rfc9111.Forward
-	reload     bool // a new response, whatever is stored
-	stale      bool // what is stored may be served if the handler fails
-	again      bool // it has waited in vain
+	detail     string // for Cache-Status, if the handler is asked
+	reload     bool   // a new response, whatever is stored
+	stale      bool   // what is stored may be served if the handler fails
+	again      bool   // it has waited in vain
 }
 
 // part answers whether the request asks for a part of a response of which nothing is stored.
@@ -51,6 +52,7 @@ type turn struct {
 	outcome chan outcome  // from the leader to the loader
 	over    atomic.Bool   // the loader didn't wait for the outcome
 	refused bool          // the outcome's; for the leader
+	failed  bool          // the same
 	stored  bool          // it has a response
 }
 
@@ -89,7 +91,7 @@ func (c *Cache) deliver(t *turn, o outcome) {
 	if o.response != nil && !t.over.Load() {
 		c.stats.stored.Add(1)
 	}
-	t.refused, t.stored = o.refused, o.response != nil
+	t.refused, t.failed, t.stored = o.refused, o.failed, o.response != nil
 	t.outcome <- o
 	if t.crowd != nil {
 		c.crowds.leave(t)

@@ -1,0 +1,105 @@
+package httpcache
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Detach makes the request anew from what the client sent. What handlers around the cache keep in the request's context may be
+// used again for other requests as soon as this one is answered: chi and echo pool theirs. So the copy has none of it, and
+// goes through those handlers once more.
+func (x *exchange) Detach() Exchange {
+	outermost, ctx := x.outermost()
+	if outermost == nil || x.r.RequestURI == "" { // without a target it comes from no server
+		return nil
+	}
+	target, err := url.ParseRequestURI(x.r.RequestURI)
+	if err != nil {
+		return nil
+	}
+	r := (&http.Request{
+		Method: http.MethodGet, URL: target, RequestURI: x.r.RequestURI, Host: x.r.Host,
+		Proto: x.r.Proto, ProtoMajor: x.r.ProtoMajor, ProtoMinor: x.r.ProtoMinor,
+		Header: x.r.Header.Clone(), Body: http.NoBody, RemoteAddr: x.r.RemoteAddr, TLS: x.r.TLS,
+	}).WithContext(ctx)
+	for _, name := range []string{"Expect", "Http2-Settings", "Upgrade"} { // there is no connection to act on
+		delete(r.Header, name)
+	}
+	return &detached{r: r, outermost: outermost}
+}
+
+// outermost returns the handler that the server calls first, with the context that it makes for a request; nil: it isn't
+// known.
+func (x *exchange) outermost() (http.Handler, context.Context) {
+	ctx := x.r.Context()
+	server, _ := ctx.Value(http.ServerContextKey).(*http.Server)
+	local := ctx.Value(http.LocalAddrContextKey)
+	ctx = context.Background()
+	if server != nil {
+		ctx = context.WithValue(ctx, http.ServerContextKey, server)
+	}
+	if local != nil {
+		ctx = context.WithValue(ctx, http.LocalAddrContextKey, local)
+	}
+	switch {
+	case x.cache.options.Outermost != nil:
+		return x.cache.options.Outermost, ctx
+	case server == nil, server.BaseContext != nil, server.ConnContext != nil: // handlers may need what only these give
+		return nil, nil
+	case server.Handler == nil:
+		return http.DefaultServeMux, ctx
+	}
+	return server.Handler, ctx
+}
+
+// detached is the Exchange of a run that no client waits for.
+type detached struct {
+	r         *http.Request
+	outermost http.Handler
+}
+
+func (d *detached) Request() *http.Request { return d.r }
+
+// Serve isn't called.
+func (d *detached) Serve(*Reply) {}
+
+func (d *detached) Run(rec *Recording) {
+	ctx := rec.Context(d.r.Context())
+	for _, key := range []any{http.ServerContextKey, http.LocalAddrContextKey} {
+		if v := d.r.Context().Value(key); v != nil && ctx.Value(key) == nil {
+			ctx = context.WithValue(ctx, key, v)
+		}
+	}
+	d.outermost.ServeHTTP(&nowhere{header: make(http.Header), closed: make(chan bool)}, d.r.WithContext(ctx))
+}
+
+// Detach isn't called.
+func (d *detached) Detach() Exchange { return nil }
+
+// nowhere is the http.ResponseWriter of a run that no client waits for. It can do what the writers of a server on HTTP/1 can,
+// except for Hijack.
+type nowhere struct {
+	header http.Header
+	closed chan bool
+}
+
+func (w *nowhere) Header() http.Header { return w.header }
+
+func (w *nowhere) WriteHeader(int) {}
+
+func (w *nowhere) Write(p []byte) (int, error) { return len(p), nil }
+
+func (w *nowhere) Flush() {}
+
+func (w *nowhere) FlushError() error { return nil }
+
+func (w *nowhere) SetReadDeadline(time.Time) error { return nil }
+
+func (w *nowhere) SetWriteDeadline(time.Time) error { return nil }
+
+func (w *nowhere) EnableFullDuplex() error { return nil }
+
+// CloseNotify returns a channel that nothing is sent on. Some frameworks panic without it.
+func (w *nowhere) CloseNotify() <-chan bool { return w.closed }
