@@ -281,3 +281,42 @@ func TestWhatIsAskedForBehind(t *testing.T) {
 	})
 	s.get("/a", "Accept-Encoding", coding).expect(t, 200, "http; hit", "gzip")
 }
+
+// What answers a run behind on its way, or sends it elsewhere, leaves the stale response, and stores nothing under another
+// key.
+func TestBehindDoesNotReachTheCache(t *testing.T) {
+	for name, outer := range map[string]fiber.Handler{
+		"redirect":      func(c fiber.Ctx) error { return c.Redirect().To("/login") },
+		"other URL":     func(c fiber.Ctx) error { c.Path("/b"); return c.Next() },
+		"other variant": func(c fiber.Ctx) error { c.Request().Header.Set("X-Lang", "fr"); return c.Next() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &origin{}
+			o.handler = func(c fiber.Ctx) error {
+				c.Set("Cache-Control", behind)
+				c.Vary("X-Lang")
+				return c.SendString(fmt.Sprint("run ", o.runs.Load()))
+			}
+			var sent atomic.Int64
+			s := listen(t, func(c fiber.Ctx) error {
+				if c.Get("X-Once") == "used" {
+					sent.Add(1)
+					return outer(c)
+				}
+				c.Request().Header.Set("X-Once", "used") // as a token that is good for one request
+				return c.Next()
+			}, fibercache.New(newCache(t, httpcache.Options{})), o.serve)
+			s.get("/a").expect(t, 200, stored, "run 1")
+			eventually(t, "a run behind", func() bool { s.get("/a"); return sent.Load() > 0 })
+			if a := s.get("/b"); strings.Contains(a.header.Get("Cache-Status"), "hit") {
+				t.Errorf("/b is stored: %v", a.header)
+			}
+			if a := s.get("/a", "X-Lang", "fr"); strings.Contains(a.header.Get("Cache-Status"), "hit") {
+				t.Errorf("the variant is stored: %v", a.header)
+			}
+			eventually(t, "it is renewed before it is served", func() bool {
+				return strings.Contains(s.get("/a").header.Get("Cache-Status"), "detail=foreground")
+			})
+		})
+	}
+}

@@ -22,8 +22,9 @@
 // Fiber's Ctx can't outlive its request. So to renew a stale response that was served (stale-while-revalidate), a copy of
 // the request, as the client sent it but with what handlers around the cache changed in its header, goes through the whole
 // app once more, as if it came over the same connection. Handlers around the cache run again, with Locals of their own:
-// they log, count and limit it like any request. Other caches let it pass. If it fails, or doesn't get
-// as far as the cache, the stale response stays. The context of the handlers, c.Context(), has the
+// they log, count and limit it like any request. Other caches let it pass. It is recorded if it comes to the
+// same key. If it fails, or doesn't get as far as the cache, the stale response stays; after the latter, the next requests are
+// renewed before they are answered, for a minute. The context of the handlers, c.Context(), has the
 // values that are set around the cache, and ends with the cache or the load's timeout.
 //
 // # What differs from net/http

@@ -49,9 +49,26 @@
 // each other, and the first response that can be stored is. Failures (5xx) and responses that were cut short don't count.
 //
 // On a miss the handler gets a copy of the request with another context, and without the client's conditions. Its Pattern, if
-// a mux under the cache sets it, is copied back for the handlers around the cache; its path values can't be. A run behind
-// the requests has a context that ends with the cache, and no client. The cache never fails a request: when Redis is down or
-// the cache is closed, the handler answers.
+// a mux under the cache sets it, is copied back for the handlers around the cache; its path values can't be. The
+// cache never fails a request: when Redis is down or the cache is closed, the handler answers.
+//
+// # Runs behind a request
+//
+// Routers and frameworks keep what they know of a request in its context, in memory that is used again once it is answered. So a
+// stale response isn't renewed by the handler alone: a copy of the request, with a new context, goes through the server's
+// outermost handler, which is that of the *http.Server in the request's context (http.ServerContextKey), and its response is
+// recorded when it comes to the same key of the same cache. Other caches on the way let it pass. The handlers around the cache
+// run again, for no client: they log, count and limit it like any request.
+//
+// The copy has the target, the host, the address and the TLS state of the request, and its header as the cache found it: what
+// handlers around the cache changed in it, they may change twice. Its method is GET. It has no body, no connection, and a
+// context that ends with the cache or with the load's timeout. If a handler around the cache answers it, or sends it to
+// another key, the stale response stays, and the key's next requests renew it in the foreground for a minute.
+//
+// Where the outermost handler isn't known, stale responses are renewed in the foreground too: one request waits for the handler;
+// the stale response is its answer if that fails, and the answer to others meanwhile. Cache-Status says "detail=foreground". That
+// is so without a server (httptest.NewRecorder), on servers that are no *http.Server (HTTP/3, fcgi, Lambda), and where the
+// server has a BaseContext or a ConnContext, whose values can't be made anew. Options.Outermost names the handler there.
 //
 // # How it is built
 //

@@ -26,10 +26,15 @@ func listen(t *testing.T, o httpcache.Options, h http.Handler) *httptest.Server 
 	return s
 }
 
-// fetch sends a GET to a server and returns the answer with its whole body.
-func fetch(t *testing.T, s *httptest.Server, path string) (*http.Response, string) {
+// fetch sends a GET with header fields to a server and returns the answer with its whole body.
+func fetch(t *testing.T, s *httptest.Server, path string, fields ...string) (*http.Response, string) {
 	t.Helper()
-	res, err := s.Client().Get(s.URL + path)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setFields(r.Header, fields)
+	res, err := s.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,8 @@ type Options struct {
 	// the time since then, at most a day (RFC 9111 §4.2.2). TTL goes before it.
 	Heuristic bool
 	// StaleWhileRevalidate is for how long past its freshness a response is served while the handler is asked for a new
-	// one behind (RFC 5861 §3), where the response's Cache-Control doesn't say so. 0: not at all.
+	// one behind (RFC 5861 §3), where the response's Cache-Control doesn't say so. The package's documentation says when it is
+	// asked before instead. 0: not at all.
 	StaleWhileRevalidate time.Duration
 	// StaleIfError is for how long past its freshness a response is served when the handler panics, or answers with a 500,
 	// 502, 503 or 504 (RFC 5861 §4), where the response's Cache-Control doesn't say so. 0: not at all.
