@@ -154,10 +154,11 @@ func (c *Cache) nested(r *run, p *place, q *inquiry) bool {
 	return true
 }
 
-// keepable returns the request with a header of its own, which may be read after the request has been answered: the handler,
-// and those around the cache, may change theirs.
+// keepable returns the request with a header and a URL of its own, which may be read after the request has been answered: the
+// handler, and those around the cache, may change theirs.
 func keepable(r *http.Request) *http.Request {
 	r = r.WithContext(r.Context())
-	r.Header = r.Header.Clone()
+	u := *r.URL
+	r.URL, r.Header = &u, r.Header.Clone()
 	return r
 }
