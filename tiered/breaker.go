@@ -127,7 +127,7 @@ func (b *breaker) trip(asked instant, cause error) bool {
 	n := news{cause: o.err.cause}
 	if b.stream != nil {
 		b.stream.silent.Store(true)
-		o.merged = b.stream.health.toldLately(at, 2*b.redis.maxAge())
+		o.merged = b.stream.health.toldLately(at, times(2, b.redis.maxAge()))
 	}
 	if !o.merged {
 		n.log, n.suppressed = b.limit.begins(at)
@@ -192,7 +192,7 @@ func (b *breaker) mend(ctx context.Context, o *outage) {
 			wait.Stop()
 			return
 		}
-		pause = min(2*pause, longest)
+		pause = min(times(2, pause), longest)
 		asked := now()
 		switch err := b.redis.guarded(func() error { return b.probe(ctx) }); {
 		case ctx.Err() != nil:

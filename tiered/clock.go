@@ -72,8 +72,8 @@ func (r *Redis) latest() (time.Time, bool) {
 	if s == nil || !s.asked {
 		return time.Time{}, false
 	}
-	drift := (now().since(s.at) + clockSampleEvery) / 1000
-	return s.time(now()).Add(r.timeout + drift + clockSlack), true
+	drift := sum(now().since(s.at), clockSampleEvery) / 1000
+	return s.time(now()).Add(sum(r.timeout, drift+clockSlack)), true
 }
 
 // sampleClock begins to ask Redis for its time, unless that is under way, and returns a channel that is closed when the

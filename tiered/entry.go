@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"math"
 	"time"
 )
 
@@ -80,31 +79,4 @@ func (s State) String() string {
 		return "not found"
 	}
 	return "none"
-}
-
-// instant is a moment on this process's monotonic clock: freshness never depends on the wall clock being set.
-type instant time.Duration
-
-var processStart = time.Now()
-
-func now() instant { return instant(time.Since(processStart)) }
-
-// add stops at the ends of time: a TTL may be as good as for ever.
-func (i instant) add(d time.Duration) instant {
-	sum := i + instant(d)
-	switch {
-	case d > 0 && sum < i:
-		return math.MaxInt64
-	case d < 0 && sum > i:
-		return math.MinInt64
-	}
-	return sum
-}
-
-// since stops at the longest duration.
-func (i instant) since(before instant) time.Duration {
-	if before < 0 && i > math.MaxInt64+before {
-		return math.MaxInt64
-	}
-	return time.Duration(i - before)
 }

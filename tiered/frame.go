@@ -158,14 +158,6 @@ func (f *frame) traits(p *Policy) traits {
 // began is when the making of the value began: the load that brought it, or the Set.
 func (f *frame) began() time.Time { return f.created.Add(-f.took) }
 
-// wholeMillis rounds up, since Redis counts in milliseconds and refuses 0.
-func wholeMillis(d time.Duration) time.Duration {
-	if whole := d.Truncate(time.Millisecond); whole == d || whole > math.MaxInt64-time.Millisecond {
-		return whole
-	}
-	return d.Truncate(time.Millisecond) + time.Millisecond
-}
-
 func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
@@ -263,7 +255,7 @@ func (r *frameReader) upTo(limit uint64) uint64 {
 }
 
 func (r *frameReader) millis() time.Duration {
-	return time.Duration(r.upTo(maxMillis)) * time.Millisecond
+	return millis(int64(r.upTo(maxMillis)))
 }
 
 func (r *frameReader) string() string { return string(r.bytes(r.upTo(math.MaxInt64))) }

@@ -116,7 +116,7 @@ func addrOf(client redis.UniversalClient) string {
 func (r *Redis) firstOutcome() error {
 	ss := &r.streams
 	defer ss.outcomesAreLate()
-	late, stop := context.WithTimeout(ss.life, max(2*r.timeout, minFirstOutcome))
+	late, stop := context.WithTimeout(ss.life, max(times(2, r.timeout), minFirstOutcome))
 	defer stop()
 	switch {
 	case ss.topology != nil:
@@ -250,7 +250,7 @@ func (r *Redis) Status() error {
 }
 
 // maxAge is how old what a proof vouches for can be.
-func (r *Redis) maxAge() time.Duration { return r.options.Heartbeat + r.timeout }
+func (r *Redis) maxAge() time.Duration { return sum(r.options.Heartbeat, r.timeout) }
 
 // side is what begins the keys and channels that aren't a cache's. No key of a cache begins with it.
 func (r *Redis) side() string { return strings.TrimSuffix(r.prefix, ":") + "!" }

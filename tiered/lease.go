@@ -65,7 +65,7 @@ func parseLease(b []byte) (lease, bool) {
 		return lease{}, false
 	}
 	r := frameReader{rest: b[leaseHead:]}
-	l := lease{ttl: time.Duration(r.upTo(maxMillis)) * time.Millisecond, extended: r.upTo(1 << 63)}
+	l := lease{ttl: r.millis(), extended: r.upTo(1 << 63)}
 	copy(l.token[:], b[leaseHead-leaseToken:])
 	if r.failed || len(r.rest) > 0 {
 		return lease{}, false

@@ -165,7 +165,7 @@ return {v,tonumber(ARGV[3])}`
 // enter returns the tags' records, and makes those that are missing. ttl is for how long they are needed.
 func (l *ledger) enter(ctx context.Context, era eraID, tags []string, ttl time.Duration) ([]tagEntry, error) {
 	keys := l.tagKeys(tags)
-	life := max(tagLife, min(ttl, 1<<61)*2)
+	life := max(tagLife, times(2, ttl))
 	answers := l.do(ctx, request{
 		name: "tags",
 		keys: keys,
@@ -184,7 +184,7 @@ func (l *ledger) enter(ctx context.Context, era eraID, tags []string, ttl time.D
 		}
 		value, _ := reply[0].(string)
 		left, _ := reply[1].(int64)
-		entries[i] = tagEntry{proof: a.proof, life: time.Duration(left) * time.Millisecond}
+		entries[i] = tagEntry{proof: a.proof, life: millis(max(0, left))}
 		entries[i].parse(value)
 	}
 	return entries, l.settle(ctx, era, tags, entries)

@@ -43,7 +43,7 @@ func (l *life) run(ctx context.Context) error {
 	if err != nil {
 		return l.cause("connecting", err)
 	}
-	patience := max(2*l.stream.redis.maxAge(), minConnectTime)
+	patience := max(times(2, l.stream.redis.maxAge()), minConnectTime)
 	l.client = redis.NewClient(l.options(base, patience))
 	defer l.client.Close()
 	if err := l.client.RegisterPushNotificationHandler("invalidate", l, true); err != nil {

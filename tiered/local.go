@@ -258,6 +258,11 @@ func (l *local[T]) stays(r *record[T]) time.Duration {
 	return until.since(r.created)
 }
 
+// longest is the longest that Redis keeps what is set under the policy.
+func (l *local[T]) longest(p Policy) time.Duration {
+	return sum(sum(p.TTL, time.Duration(l.keep.Load())), leaseMax)
+}
+
 // over is when the item is of no use any more.
 func (l *local[T]) over(it *item[T]) instant {
 	until := it.servedUntil()

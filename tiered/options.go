@@ -145,10 +145,10 @@ func (p Policy) localUntil(at, freshUntil instant) instant {
 }
 
 func (p Policy) jittered(d time.Duration) time.Duration {
-	if p.Jitter <= 0 {
+	if !(p.Jitter > 0) { // or no number
 		return d
 	}
-	return d - time.Duration(min(p.Jitter, 1)*rand.Float64()*float64(d)) // a loader may have set it to anything
+	return d - nanos(min(p.Jitter, 1)*rand.Float64()*float64(d)) // a loader may have set it to anything
 }
 
 func (o Options[T]) validated() (Options[T], error) {

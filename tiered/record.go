@@ -98,7 +98,7 @@ func (t *traits) drawEarly(p *Policy) {
 		after = t.windows.refreshAfter
 	}
 	if after > 0 {
-		t.early = time.Duration(rand.ExpFloat64()*float64(t.took)) + after - p.jittered(after)
+		t.early = sum(nanos(rand.ExpFloat64()*float64(t.took)), after-p.jittered(after))
 	}
 }
 

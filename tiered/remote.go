@@ -149,17 +149,27 @@ func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []findi
 		theirs[n] = holds[i]
 	}
 	answers := m.redis.do(ctx, m.request("pttl", theirs, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
-		return to.PTTL(ctx, key)
+		return pttl(ctx, to, key)
 	}))
 	m.stats.countErrors(answers)
 	for n, i := range foreign {
 		r := findings[i].record
 		if answers[n].err != nil {
 			findings[i].err = answers[n].err
-		} else if left := answers[n].reply.(*redis.DurationCmd).Val(); left != -1 { // without expiry
-			r.freshUntil = min(r.freshUntil, now().add(left))
+		} else if left := answers[n].reply.(*redis.IntCmd).Val(); left != -1 { // without expiry
+			r.freshUntil = min(r.freshUntil, now().add(millis(max(0, left))))
 		}
 	}
+}
+
+// pttl asks for how long Redis keeps a key, in milliseconds. The client's own PTTL wraps around what is longer than a
+// Duration: another program may have set any expiry.
+func pttl(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
+	cmd := redis.NewIntCmd(ctx, "pttl", key)
+	_ = to.(interface { // as all clients and pipelines have it
+		Process(context.Context, redis.Cmder) error
+	}).Process(ctx, cmd) // the command has the error
+	return cmd
 }
 
 // decode finds out what Redis holds.

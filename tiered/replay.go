@@ -40,7 +40,7 @@ func (t *tiers[T]) startReplayer() bool {
 
 func (t *tiers[T]) replayAll(ctx context.Context) {
 	longest := max(t.remote.redis.options.Heartbeat, replaySoon)
-	for pause := replaySoon; !t.backlog.stopsIfEmpty(); pause = min(2*pause, longest) {
+	for pause := replaySoon; !t.backlog.stopsIfEmpty(); pause = min(times(2, pause), longest) {
 		wait := time.NewTimer(pause/2 + rand.N(pause/2+1))
 		select {
 		case <-wait.C:

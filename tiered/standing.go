@@ -3,7 +3,6 @@ package tiered
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -90,7 +89,7 @@ func (t *tenure[T]) stand(ctx context.Context, claims []*claim[T]) (replaced []*
 		case left == standsNoMore:
 			replaced = append(replaced, cl)
 		case left != standsForGood:
-			cl.lasts = now().add(time.Duration(left) * time.Millisecond)
+			cl.lasts = now().add(millis(left))
 			t.standing = append(t.standing, cl)
 		}
 	}

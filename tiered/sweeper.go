@@ -31,7 +31,7 @@ func (s *sweeper[T]) run() {
 			return
 		case <-timer.C:
 		}
-		timer.Reset(max(sweepEvery, sweepShare*s.sweep(now())))
+		timer.Reset(max(sweepEvery, times(sweepShare, s.sweep(now()))))
 	}
 }
 

@@ -54,7 +54,7 @@ func (t *topology) rescan() {
 
 // run looks at the Cluster now and then, one look at a time.
 func (t *topology) run(ctx context.Context) {
-	every := 5 * t.redis.options.Heartbeat
+	every := times(5, t.redis.options.Heartbeat)
 	soon := min(t.redis.options.Heartbeat, time.Second) / 4
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -99,7 +99,7 @@ func (t *topology) run(ctx context.Context) {
 
 // look has the client ask the Cluster for its topology.
 func (t *topology) look(ctx context.Context) masters {
-	ctx, cancel := context.WithTimeout(ctx, max(4*t.redis.timeout, time.Second))
+	ctx, cancel := context.WithTimeout(ctx, max(times(4, t.redis.timeout), time.Second))
 	defer cancel()
 	var mu sync.Mutex
 	m := masters{options: make(map[string]*redis.Options)}

@@ -58,7 +58,7 @@ func (w *watch) reported(at instant) {
 // tick counts a beat, and returns why the connection is to be given up, if it is. A canary that is merely late, because
 // there is so much to hear, is no reason: the answer to a later PING must have come before it.
 func (w *watch) tick(beat, maxAge time.Duration) error {
-	if time.Duration(w.quiet.Add(1))*beat > 2*maxAge {
+	if times(w.quiet.Add(1), beat) > times(2, maxAge) {
 		return errUnanswered
 	}
 	w.mu.Lock()
@@ -67,7 +67,7 @@ func (w *watch) tick(beat, maxAge time.Duration) error {
 		return nil
 	}
 	w.missed++
-	if time.Duration(w.missed)*beat > maxAge && w.pong.Load() > w.pinged {
+	if times(w.missed, beat) > maxAge && w.pong.Load() > w.pinged {
 		return errLeftBehind
 	}
 	return nil

@@ -132,7 +132,7 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bond
 	}
 	for range 3 {
 		if at, err = c.tags.stamp(ctx); err == nil {
-			b, err = c.tags.enroll(ctx, at, tags, c.policy.TTL+c.policy.windows().keep()+leaseMax)
+			b, err = c.tags.enroll(ctx, at, tags, c.local.longest(c.policy))
 		}
 		if err != nil {
 			return at, c.tags.attach(c.tags.lastKnown(), tags, c.temporary(began), c.tags.own.Load()), err

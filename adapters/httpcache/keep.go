@@ -29,7 +29,7 @@ func (c *Cache) settle(ctx context.Context, w *want, e *tiered.Entry[*response],
 		return c.keep(ctx, w, e, o.response)
 	case o.failed, e.State == tiered.Fresh, e.State == tiered.NotFound:
 		return nil, errNotStored
-	case !o.refused && e.Found && e.Value.standsIn(e.Value.Age+e.Age): // for what comes of accidents, too
+	case !o.refused && e.Found && e.Value.standsIn(rfc9111.Older(e.Value.Age, e.Age)): // for what comes of accidents, too
 		return nil, errNotStored
 	case o.refused:
 		e.Policy.NotFoundTTL = refusedTTL

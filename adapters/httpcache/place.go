@@ -84,7 +84,7 @@ func (c *Cache) findLanguage(p *place, q *inquiry) {
 			continue
 		}
 		e, err := c.store.Lookup(q.ctx, alias.Value.Alias)
-		if err == nil && e.Value.is(language) && e.Value.left(e.Value.Age+e.Age) > 0 && p.take(&e, q) {
+		if err == nil && e.Value.is(language) && e.Value.left(rfc9111.Older(e.Value.Age, e.Age)) > 0 && p.take(&e, q) {
 			return // key and names stay those of the request: that is where a new response goes
 		}
 	}
@@ -96,7 +96,7 @@ func (p *place) take(e *tiered.Entry[*response], q *inquiry) bool {
 	if e.Value.Alias != "" || q.heed(rfc9111.HeedsUser) && p.barred(q.r) && e.Value.Flags&shared == 0 {
 		return false
 	}
-	p.found, p.age, p.since, p.fresh, p.refused = e.Value, e.Value.Age+e.Age, e.Age, e.State == tiered.Fresh, false
+	p.found, p.age, p.since, p.fresh, p.refused = e.Value, rfc9111.Older(e.Value.Age, e.Age), e.Age, e.State == tiered.Fresh, false
 	return true
 }
 

@@ -295,7 +295,7 @@ func (rec *Recording) end() {
 		return
 	}
 	r.Body = exact(r.Body)
-	r.Age += time.Since(rec.received)
+	r.Age = rfc9111.Older(r.Age, time.Since(rec.received))
 	r.complete(rec.lacks)
 	r.prepare()
 	rec.finish(outcome{response: r})

@@ -86,7 +86,7 @@ func (r *response) left(age time.Duration) time.Duration {
 }
 
 // standsIn answers whether it may be served at that age, however stale, in some case.
-func (r *response) standsIn(age time.Duration) bool { return r.left(age)+max(r.Behind, r.IfError) > 0 }
+func (r *response) standsIn(age time.Duration) bool { return r.left(age) > -max(r.Behind, r.IfError) }
 
 func (r *response) cost() int64 {
 	n := overhead + len(r.Body) + 16*len(r.Header)

@@ -68,7 +68,7 @@ func (rec *Recording) hold(status int, before, header http.Header) bool {
 	case status == http.StatusNotModified && w.asks() && !rec.asks:
 		rec.validated(before, header)
 	case w.stale && rfc9111.OriginFailed(status):
-		age := w.age + time.Since(rec.began)
+		age := rfc9111.Older(w.age, time.Since(rec.began))
 		rec.hand(w.found, age, rfc9111.Status{FwdStatus: status, Detail: "stale-if-error"})
 		rec.finish(outcome{failed: true})
 	case status == http.StatusOK && !rec.asks && conditional(w.request) && rec.unmodified(before, header):

@@ -17,11 +17,19 @@ func InitialAge(response http.Header, requested, received time.Time) time.Durati
 	if !hasAge && !hasDate {
 		return 0
 	}
-	corrected := age + max(0, received.Sub(requested))
+	corrected := Older(age, received.Sub(requested))
 	if !hasDate {
 		return corrected
 	}
-	return max(corrected, received.Sub(date))
+	return max(corrected, Older(0, received.Sub(date)))
+}
+
+// Older returns an age when some more time has passed. It stops at the longest that a cache need tell apart (RFC 9111 §1.2.2),
+// so that a Date at the beginning of time makes a response old and not, by an overflow, fresh.
+func Older(age, by time.Duration) time.Duration {
+	const most = maxSeconds * time.Second
+	age, by = min(age, most), min(by, most)
+	return min(age+max(0, by), most)
 }
 
 // AgeOf returns the value of the Age field, and whether there is a valid one. Of several values the first counts; an

@@ -1,6 +1,7 @@
 package rfc9111_test
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -81,4 +82,21 @@ func FuzzAge(f *testing.F) {
 			t.Errorf("%q is %v, %v", value, age, ok)
 		}
 	})
+}
+
+func TestOlder(t *testing.T) {
+	const most = 1 << 31 * time.Second
+	for _, tc := range []struct{ age, by, want time.Duration }{
+		{0, 0, 0}, {time.Minute, time.Hour, 61 * time.Minute}, {time.Minute, -time.Hour, time.Minute}, {most, 1, most}, {most - 1, 1, most},
+		{math.MaxInt64, math.MaxInt64, most}, {0, math.MaxInt64, most}, {math.MaxInt64, math.MinInt64, most},
+	} {
+		if got := rfc9111.Older(tc.age, tc.by); got != tc.want {
+			t.Errorf("%v, older by %v: %v, want %v", tc.age, tc.by, got, tc.want)
+		}
+	}
+	for _, date := range []string{"Mon, 01 Jan 0001 00:00:00 GMT", "Mon, 01 Jan 1800 00:00:00 GMT"} {
+		if age := rfc9111.InitialAge(fields("Date", date, "Age", "99999999999"), noon, noon.Add(time.Hour)); age != most {
+			t.Errorf("%s: %v", date, age)
+		}
+	}
 }
