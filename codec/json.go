@@ -2,11 +2,22 @@ package codec
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 )
 
 // JSON is encoding/json: its struct tags, its rules, its limits. Its name is "json".
+//
+//   - Unexported fields are not stored, nor what `json:"-"` leaves out.
+//   - In an interface, numbers come back as float64, objects as map[string]any and times as strings.
+//   - Times keep their instant and their offset, and lose their location's name and the monotonic clock.
+//   - NaN, the infinities, channels, functions and cyclic values are errors.
+//   - Elements of a map are not addressable: methods with pointer receivers aren't called on those of a map[string]big.Int.
+//
+// It differs in three points: null is an error unless it decodes to a value that is encoded as null, such as a nil pointer; and
+// a panic of a value's method is a [*PanicError]. A type that it can't encode is a [*TypeError].
 var JSON Codec = jsonCodec{}
 
 // What takes encoding/json's place was held against it on Go 1.26. Each gets some value wrong:
@@ -37,28 +48,43 @@ var jsonEncoders = sync.Pool{New: func() any {
 
 func (jsonCodec) Name() string { return "json" }
 
-func (jsonCodec) Marshal(v any) ([]byte, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("codec: encode JSON: %w", err)
+func (jsonCodec) Marshal(v any) (data []byte, err error) {
+	defer catch("encode JSON", &err)
+	if data, err = json.Marshal(v); err != nil {
+		return nil, jsonError(v, err)
 	}
 	return data, nil
 }
 
-func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
+func (jsonCodec) Append(dst []byte, v any) (b []byte, err error) {
+	defer catch("encode JSON", &err)
 	e := jsonEncoders.Get().(*jsonEncoder)
 	e.out.b = dst
 	if err := e.enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("codec: encode JSON: %w", err)
+		return nil, jsonError(v, err)
 	}
 	dst = e.out.release()
 	jsonEncoders.Put(e)
 	return dst[:len(dst)-1], nil // without Encode's line end
 }
 
-func (jsonCodec) Unmarshal(data []byte, v any) error {
-	if err := json.Unmarshal(data, v); err != nil {
+func (c jsonCodec) Unmarshal(data []byte, v any) (err error) {
+	defer catch("decode JSON", &err)
+	if err = json.Unmarshal(data, v); err == nil && isNull(data) {
+		err = checkNull(c, "null", v)
+	}
+	if err != nil {
 		return fmt.Errorf("codec: decode JSON: %w", err)
 	}
 	return nil
+}
+
+// jsonError is the error of encoding v. What a method of the value's returned says nothing of its type.
+func jsonError(v any, err error) error {
+	if _, own := errors.AsType[*json.MarshalerError](err); !own {
+		if _, ok := errors.AsType[*json.UnsupportedTypeError](err); ok {
+			return &TypeError{Codec: "json", Type: reflect.TypeOf(v), Err: err}
+		}
+	}
+	return fmt.Errorf("codec: encode JSON: %w", err)
 }

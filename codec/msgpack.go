@@ -3,6 +3,8 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -16,11 +18,16 @@ import (
 //   - Maps are written in any order: equal values may have different bytes.
 //   - In an interface, numbers come back as the narrowest type that was written, and maps as map[string]any.
 //   - Strings may hold any bytes.
+//   - Unexported fields are not stored.
+//   - A method with a pointer receiver that encodes the elements of a map is an error: they are not addressable.
 //   - Values must not be cyclic: encoding one overflows the stack.
 //
 // What it decodes is checked first: one value, nothing after it, no more than 10,000 deep, and no length that the input
-// doesn't have. A decoding method that panics is an error.
+// doesn't have. nil is an error unless it decodes to a value that is encoded as nil, such as a nil pointer. A panic of a value's
+// method is a [*PanicError]. A type that it can't encode is a [*TypeError].
 var Msgpack Codec = msgpackCodec{}
+
+const msgpackNil = "\xc0"
 
 type msgpackCodec struct{}
 
@@ -47,26 +54,32 @@ var (
 
 func (c msgpackCodec) Marshal(v any) ([]byte, error) { return marshalAppended(c, v) }
 
-func (msgpackCodec) Append(dst []byte, v any) ([]byte, error) {
+func (msgpackCodec) Append(dst []byte, v any) (b []byte, err error) {
+	defer catch("encode msgpack", &err)
 	e := msgpackEncoders.Get().(*msgpackEncoder)
 	e.out.b = dst
 	e.enc.Reset(&e.out)
 	if err := e.enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("codec: encode msgpack: %w", err)
+		return nil, msgpackError(v, err)
 	}
 	dst = e.out.release()
 	msgpackEncoders.Put(e)
 	return dst, nil
 }
 
-func (msgpackCodec) Unmarshal(data []byte, v any) error {
+func (c msgpackCodec) Unmarshal(data []byte, v any) (err error) {
+	// The library itself panics on some values that don't fit v: a slice as a key of a map[any]any, a string for a fmt.Stringer.
+	defer catch("decode msgpack", &err)
 	s := msgpackScanner{data: data}
 	if err := s.scan(); err != nil {
 		return fmt.Errorf("codec: decode msgpack: %w", err)
 	}
 	d := msgpackDecoders.Get().(*msgpackDecoder)
 	d.in = msgpackReader{data: data, opaque: s.opaque}
-	if err := d.decode(v); err != nil {
+	if err = d.decode(v); err == nil && string(data) == msgpackNil {
+		err = checkNull(c, msgpackNil, v)
+	}
+	if err != nil {
 		return fmt.Errorf("codec: decode msgpack: %w", err)
 	}
 	if len(data) <= maxPooled {
@@ -76,17 +89,18 @@ func (msgpackCodec) Unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// decode turns a panic into an error: the library panics on some values that don't fit v (a slice as a key of a map[any]any,
-// a string for a fmt.Stringer), and what is in Redis must not stop the program.
-func (d *msgpackDecoder) decode(v any) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
+func (d *msgpackDecoder) decode(v any) error {
 	if v == nil {
 		return errors.New("the target is nil")
 	}
 	d.dec.Reset(&d.in)
 	return d.dec.Decode(v)
+}
+
+// msgpackError is the error of encoding v. The library has no type for this one.
+func msgpackError(v any, err error) error {
+	if strings.HasPrefix(err.Error(), "msgpack: Encode(unsupported ") {
+		return &TypeError{Codec: "msgpack", Type: reflect.TypeOf(v), Err: err}
+	}
+	return fmt.Errorf("codec: encode msgpack: %w", err)
 }

@@ -81,7 +81,7 @@ func TestMsgpackErrors(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	if _, err := codec.Msgpack.Marshal(make(chan int)); err == nil || !strings.HasPrefix(err.Error(), "codec: encode msgpack: ") {
+	if _, err := codec.Msgpack.Marshal(make(chan int)); err == nil || !strings.HasPrefix(err.Error(), "codec: msgpack can't hold chan int: ") {
 		t.Errorf("channel: %v", err)
 	}
 }

@@ -2,7 +2,8 @@ package codec
 
 import "reflect"
 
-// Raw stores bytes as they are: values are []byte, string, or a type made of one (type HTML string, json.RawMessage).
+// Raw stores bytes as they are: values are []byte, string, or a type made of one (type HTML string, json.RawMessage), or
+// pointers to one.
 // Bytes are copied in and out. A nil []byte is stored as an empty value, and an empty value decodes to an empty, non-nil
 // []byte or to "". Any other type is a [*TypeError]. Its name is "raw".
 var Raw Codec = rawCodec{}
@@ -21,8 +22,19 @@ func (rawCodec) Append(dst []byte, v any) ([]byte, error) {
 		return append(dst, v...), nil
 	case string:
 		return append(dst, v...), nil
+	case *[]byte:
+		if v != nil {
+			return append(dst, *v...), nil
+		}
+	case *string:
+		if v != nil {
+			return append(dst, *v...), nil
+		}
 	}
 	rv := reflect.ValueOf(v)
+	if rv.Kind() == reflect.Pointer {
+		rv = rv.Elem()
+	}
 	switch {
 	case isString(rv):
 		return append(dst, rv.String()...), nil

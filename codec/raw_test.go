@@ -82,7 +82,8 @@ func TestRawCopies(t *testing.T) {
 
 func TestRawTypeError(t *testing.T) {
 	s := "abc"
-	for _, v := range []any{nil, 1, &s, []string{"a"}, [3]byte{}, []letter("abc"), user{}, []rune("a")} {
+	pointer := &s
+	for _, v := range []any{nil, 1, &pointer, (*string)(nil), (*blob)(nil), new(int), []string{"a"}, [3]byte{}, []letter("abc"), user{}, []rune("a")} {
 		_, err := codec.Raw.Marshal(v)
 		var typeErr *codec.TypeError
 		if !errors.As(err, &typeErr) || typeErr.Codec != "raw" || typeErr.Type != reflect.TypeOf(v) {
