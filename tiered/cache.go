@@ -25,7 +25,7 @@ type tiers[T any] struct {
 	guards  *guards[T]
 	tags    *tags
 	backlog *backlog // nil without Redis
-	clone   func(T) T
+	values  values[T]
 	maxKey  int
 	trace   *Trace // nil: none
 	logger  *slog.Logger
@@ -48,8 +48,12 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	if err != nil {
 		return nil, err
 	}
+	name, err := codecName(o.Codec)
+	if err != nil {
+		return nil, err
+	}
 	seed := maphash.MakeSeed()
-	l, err := newLocal(o.MaxCost, o.Cost, func(key string) uint64 { return maphash.String(seed, key) })
+	l, err := newLocal[T](o.MaxCost, o.Cost != nil, func(key string) uint64 { return maphash.String(seed, key) })
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +63,6 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		local:  l,
 		guards: newGuards(l),
 		tags:   newTags(nil),
-		clone:  o.Clone,
 		trace:  o.Trace,
 		maxKey: maxRedisKey,
 		logger: o.Logger,
@@ -67,16 +70,21 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 
 		renewals: make(chan struct{}, maxRenewals),
 	}
+	t.values = values[T]{codec: o.Codec, name: name, cost: o.Cost, clone: o.Clone, cache: o.Name, stats: &t.stats, trace: o.Trace, logger: o.Logger}
 	l.retain(&o.Policy)
 	if o.Redis != nil {
-		t.remote = newRemote[T](o.Redis, o.Name, o.Codec, &t.stats)
+		if err := t.values.trial(); err != nil {
+			l.close()
+			return nil, err
+		}
+		t.remote = newRemote(o.Redis, o.Name, &t.values)
 		t.maxKey -= len(t.remote.space)
 		t.tags = newTags(newLedger(o.Redis, o.Name, &t.stats))
 		t.backlog = newBacklog(o.Redis, t.startReplayer, o.Trace)
 		t.tags.backlog = t.backlog
 		t.local.strict = o.Redis.options.Strict
 		t.guards.echoes = o.Redis.options.Invalidation == Tracking
-		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), o.Codec.Name(), t); err != nil {
+		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.name, t); err != nil {
 			l.close()
 			return nil, err
 		}
@@ -179,10 +187,19 @@ func (t *tiers[T]) give(r *record[T]) (T, error) {
 	case r.absent:
 		var none T
 		return none, ErrNotFound
-	case t.clone != nil:
-		return t.clone(r.value), nil
+	case t.values.clone != nil:
+		return t.cloned(r.value)
 	}
 	return r.value, nil
+}
+
+// cloned returns a clone for a caller.
+func (t *tiers[T]) cloned(value T) (T, error) {
+	clone, err := t.values.copy(value)
+	if err != nil {
+		return clone, t.values.failed(fmt.Errorf("tiered: %w", err))
+	}
+	return clone, nil
 }
 
 // usable answers why the cache can't be asked for the keys, if it can't. A hit needs no such check: what isn't usable is

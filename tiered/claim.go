@@ -19,6 +19,7 @@ type claim[T any] struct {
 	result *record[T] // nil: it failed
 	policy Policy     // of the result
 	err    error      // for the callers, beside the result
+	unfit  error      // of the result, which the callers get and which can't be stored
 }
 
 // place is where a claim's lease is.

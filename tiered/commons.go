@@ -14,7 +14,7 @@ type traits struct {
 	took    time.Duration // how long it took to load; 0: it was set, or is an item's
 	early   time.Duration // by how much it is refreshed before RefreshAfter
 	windows *windows      // its own; nil: those of the reader's policy
-	cost    int64         // of an item
+	cost    int64         // less than 1: 1
 	marks
 }
 

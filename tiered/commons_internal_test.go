@@ -19,7 +19,7 @@ func TestItemIsSmall(t *testing.T) {
 func TestItemsShare(t *testing.T) {
 	seed := maphash.MakeSeed()
 	hash := func(key string) uint64 { return maphash.String(seed, key) }
-	l, err := newLocal[int](1000, func(n int) int64 { return int64(n) }, hash)
+	l, err := newLocal[int](1000, true, hash)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,6 +29,7 @@ func TestItemsShare(t *testing.T) {
 	set := func(tr traits, value int, b bonds) *item[int] {
 		n++
 		key := strconv.Itoa(n)
+		tr.cost = int64(value)
 		it := l.newItem(key, hash(key), &record[int]{value: value, freshUntil: instant(time.Hour), traits: &tr}, b, instant(time.Hour))
 		if value == 2 {
 			it.proof = other // as tie does, before it is set

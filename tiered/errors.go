@@ -28,7 +28,7 @@ var (
 	errNoLoader  = errors.New("tiered: the loader is nil")
 	errNoKey     = errors.New("tiered: the key function is nil")
 	errOwnKey    = errors.New("tiered: a loader asked for the key it is loading")
-	errGoexit    = errors.New("tiered: the loader ended its goroutine with runtime.Goexit")
+	errGoexit    = errors.New("tiered: the loader, or a method of a value, ended the goroutine with runtime.Goexit")
 	errNotMade   = errors.New("tiered: the Redis wasn't made by NewRedis")
 	errEmptyKey  = errors.New("tiered: the key is empty")
 	errTurnTaken = errors.New("tiered: redis: another write of the key is still under way")

@@ -41,7 +41,7 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	g := glance[T]{cache: c, ctx: ctx}
 	over := false
 	defer func() {
-		if !over { // a codec, Cost or Clone has panicked, or ended the goroutine
+		if !over { // a hook of the client has panicked, or something has ended the goroutine
 			thrown := recover()
 			g.land()
 			c.crashed(flights, thrown)
@@ -195,10 +195,13 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at instant) *ite
 	}
 	it := &item[T]{key: f.key}
 	it.created, it.freshUntil = fr.times(at, c.remote.redis.time(ctx, at))
-	if !fr.notFound && c.remote.codec.Unmarshal(fr.payload, &it.value) != nil {
-		return nil
+	t := fr.traits(&c.policy)
+	if !fr.notFound {
+		if t.cost, err = c.values.decode(fr.payload, &it.value); err != nil {
+			return nil // the trip reports it
+		}
 	}
-	c.local.furnish(it, fr.traits(&c.policy), c.policy.localUntil(at, it.freshUntil))
+	c.local.furnish(it, t, c.policy.localUntil(at, it.freshUntil))
 	b, ok := c.tags.bindKnown(&it.marks, at)
 	if !ok || it.use(&c.policy, at) < outdated || c.backlog.hidesAll() { // in this order: see tags.invalidate
 		return nil

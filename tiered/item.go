@@ -37,10 +37,7 @@ func (l *local[T]) furnish(it *item[T], t traits, until instant) {
 	if t.expired {
 		until = it.created // its time may be to come, but it is never fresh again
 	}
-	t.took, t.cost = 0, 1
-	if l.cost != nil && !t.absent {
-		t.cost = max(1, l.cost(it.value))
-	}
+	t.took, t.cost = 0, max(1, t.cost)
 	it.traits = l.commons.shareTraits(&t)
 	it.until.Store(int64(until))
 }

@@ -100,14 +100,18 @@ func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*claim[T]) er
 	}
 }
 
-// entry returns what the claim's loader gets: the entry that it is to replace.
+// entry returns what the claim's loader gets: the entry that it is to replace, unless Clone fails on its value.
 func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
+	none := Entry[T]{Key: cl.flight.key, Policy: c.policy}
 	r := cl.finding.record
 	if r == nil {
-		return Entry[T]{Key: cl.flight.key, Policy: c.policy}
+		return none
 	}
 	e := r.entry(cl.flight.key, c.policy, cl.tier, now())
-	e.Value, _ = c.give(r)
+	var err error
+	if e.Value, err = c.give(r); err != nil && !r.absent {
+		return none
+	}
 	return e
 }
 
@@ -123,10 +127,15 @@ func (c *Cache[T]) bring(cl *claim[T], e *Entry[T], value T, absent bool) error 
 	return nil
 }
 
-// newResult makes a record of what the claim's load brought. The tags are a tagSet.
+// newResult makes a record of what the claim's load brought. The tags are a tagSet. A value that Clone or Cost fails on is the
+// callers', and can't be stored.
 func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) *record[T] {
-	if c.clone != nil && !absent {
-		value = c.clone(value)
+	cl.unfit = nil
+	if c.values.clone != nil && !absent {
+		var clone T
+		if clone, cl.unfit = c.values.copy(value); cl.unfit == nil {
+			value = clone
+		}
 	}
 	r := newRecord(value, absent, cl.policy, cl.stamp.marks(tags))
 	r.took = r.created.since(cl.began)
@@ -134,6 +143,9 @@ func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) 
 		r.windows = &own
 	}
 	r.drawEarly(&cl.policy)
+	if !absent && cl.unfit == nil {
+		r.cost, cl.unfit = c.values.weigh(&r.value)
+	}
 	return r
 }
 

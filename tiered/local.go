@@ -20,7 +20,7 @@ import (
 //     waits for both.
 type local[T any] struct {
 	cache   *ristretto.Cache[uint64, *item[T]]
-	cost    func(T) int64
+	costed  bool // items may differ in cost
 	hash    func(key string) uint64
 	strict  bool         // never serve what isn't proved
 	keep    atomic.Int64 // for how long past its TTL a value may be of use, by the policy of any view
@@ -102,10 +102,10 @@ func countersLike(n int64) int64 {
 // its goroutine counts; that happens less with fewer and longer batches. But a small cache can't wait for long ones.
 func bufferFor(maxCost int64) int64 { return min(max(maxCost/16, 64), 512) }
 
-func newLocal[T any](maxCost int64, cost func(T) int64, hash func(key string) uint64) (*local[T], error) {
-	l := &local[T]{cost: cost, hash: hash}
+func newLocal[T any](maxCost int64, costed bool, hash func(key string) uint64) (*local[T], error) {
+	l := &local[T]{costed: costed, hash: hash}
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *item[T]]{
-		NumCounters:        countersFor(maxCost, cost != nil),
+		NumCounters:        countersFor(maxCost, costed),
 		MaxCost:            maxCost,
 		BufferItems:        bufferFor(maxCost),
 		IgnoreInternalCost: true,
@@ -320,7 +320,7 @@ func (l *local[T]) admit(hash uint64, it *item[T], at instant) bool {
 		l.cache.Del(hash) // nobody would be served it, nor may they be served what it replaces
 		return true
 	}
-	if l.cost != nil {
+	if l.costed {
 		// Replacing an item in place, ristretto neither makes room for what it costs more nor refuses it.
 		if older := l.peek(hash); older != nil && older.cost < it.cost {
 			l.cache.Del(hash)

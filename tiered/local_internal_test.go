@@ -26,7 +26,7 @@ func TestLocalAgainstModel(t *testing.T) {
 		{math.MaxInt64, 7, time.Hour, false},
 	} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
-			l, err := newLocal[int](test.maxCost, nil, func(key string) uint64 { return modelHash(key, test.hashes) })
+			l, err := newLocal[int](test.maxCost, false, func(key string) uint64 { return modelHash(key, test.hashes) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +101,7 @@ func localModel(t *testing.T, l *local[int], g int, ttl time.Duration, exact boo
 
 // Who waits for room in the nursery has it emptied, though those who filled it haven't rung for it yet.
 func TestNurseryMakesRoom(t *testing.T) {
-	l, err := newLocal[int](1<<20, nil, func(string) uint64 { return 0 })
+	l, err := newLocal[int](1<<20, false, func(string) uint64 { return 0 })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,17 +20,20 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	values := make(map[string]T, len(keys))
 	missing := make(map[string]uint64)
 	at := now()
+	var failed error // the first of Clone
 	for _, key := range keys {
 		hash := c.hash(key)
 		if it := c.local.get(key, hash, at, nil); it == nil {
 			missing[key] = hash
 		} else if v, err := c.give(&it.record); err == nil {
 			values[it.key] = v
+		} else {
+			failed = cmp.Or(failed, notGiven(&it.record, it.key, err))
 		}
 	}
 	if c.remote == nil || len(missing) == 0 {
 		c.stats.misses.Add(uint64(len(missing)))
-		return values, nil
+		return values, failed
 	}
 	holds := make([]hold[T], 0, len(missing))
 	for key, hash := range missing {
@@ -47,12 +50,22 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 		}
 		if v, err := c.give(got.record); err == nil {
 			values[holds[i].key] = v
+		} else {
+			failed = cmp.Or(failed, notGiven(got.record, holds[i].key, err))
 		}
 	}
 	if err := ctx.Err(); err != nil {
 		return values, fmt.Errorf("tiered: reading from redis: %w", err)
 	}
-	return values, nil
+	return values, failed
+}
+
+// notGiven is what Clone made of a value that give was to return, if it failed; an absence is no failure.
+func notGiven[T any](r *record[T], key string, err error) error {
+	if err == nil || r.absent {
+		return nil
+	}
+	return fmt.Errorf("%w (of key %q)", err, key)
 }
 
 // GetOrLoadMany returns the cached values of the ids, and loads the missing ones with one call of load, which gets only
@@ -155,9 +168,11 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 				b.due = append(b.due, ownID(id, b.strings))
 				b.renewing = append(b.renewing, hold[T]{key: it.key, hash: hash})
 			}
-			if v, err := c.give(&it.record); err == nil {
+			v, failed := c.give(&it.record)
+			if failed == nil {
 				b.values[id] = v
 			}
+			err = cmp.Or(err, notGiven(&it.record, k, failed))
 			continue
 		}
 		if wrong := c.usable(k); wrong != nil {
@@ -247,10 +262,11 @@ func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated ui
 	if r == nil {
 		return err
 	}
-	if v, err := c.hand(ctx, f, r, offered); err == nil {
+	v, err := c.hand(ctx, f, r, offered)
+	if err == nil {
 		b.values[s.id] = v
 	}
-	return nil
+	return notGiven(r, s.key, err)
 }
 
 // loadClaims loads what the batch is to load. Ids of one key have one value: the first stands for them.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -164,9 +165,6 @@ func (o Options[T]) validated() (Options[T], error) {
 	if o.Codec == nil {
 		o.Codec = codec.JSON
 	}
-	if n := len(o.Codec.Name()); n == 0 || n > maxNameLen {
-		return o, fmt.Errorf("tiered: Options.Codec has the name %q: want 1 to %d bytes", o.Codec.Name(), maxNameLen)
-	}
 	if o.Redis != nil && !o.Redis.isMade() {
 		return o, errors.New("tiered: Options.Redis is a zero Redis: want one that NewRedis made, or nil for a cache in-process only")
 	}
@@ -177,6 +175,19 @@ func (o Options[T]) validated() (Options[T], error) {
 	var err error
 	o.Policy, err = o.Policy.validated()
 	return o, err
+}
+
+// codecName asks the codec for its name, once: the name that is in use is the one that was checked.
+func codecName(c codec.Codec) (name string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("tiered: Options.Codec is a %T whose Name panics: %w", c, &codec.PanicError{Value: p, Stack: debug.Stack()})
+		}
+	}()
+	if name = c.Name(); len(name) == 0 || len(name) > maxNameLen {
+		err = fmt.Errorf("tiered: Options.Codec has the name %q: want 1 to %d bytes", name, maxNameLen)
+	}
+	return name, err
 }
 
 // validName keeps the ':' that ends a name in Redis out of it: else the key "b:c" of a cache "a" were the key "c" of

@@ -48,25 +48,31 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 	c.takeOff(ctx, fl.pilot, own, load)
 }
 
-// complaints are about loads in the background, which fail without anybody else hearing of it.
+// complaints are about what fails without a caller hearing of it: loads in the background, values that can't be stored.
 type complaints struct {
 	mu         sync.Mutex
 	next       instant // when there may be another one; 0: now
 	suppressed int     // since the last
 }
 
-func (c *Cache[T]) complain(key string, failure error) {
-	l := &c.complaints
-	at := now()
+// due reports whether there may be one now, and how many were suppressed before it.
+func (l *complaints) due(at instant) (tell bool, suppressed int) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.next != 0 && at < l.next {
 		l.suppressed++
-		l.mu.Unlock()
+		return false, 0
+	}
+	suppressed = l.suppressed
+	l.next, l.suppressed = at.add(tellEvery), 0
+	return true, suppressed
+}
+
+func (c *Cache[T]) complain(key string, failure error) {
+	tell, suppressed := c.complaints.due(now())
+	if !tell {
 		return
 	}
-	suppressed := l.suppressed
-	l.next, l.suppressed = at.add(tellEvery), 0
-	l.mu.Unlock()
 	c.logger.LogAttrs(c.base, slog.LevelWarn, "tiered: a load in the background failed", slog.String("cache", c.name),
 		slog.String("key", key), slog.Any("cause", failure), slog.Int("suppressed", suppressed))
 }

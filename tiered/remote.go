@@ -9,17 +9,15 @@ import (
 	"unsafe"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tiercache/tiercache/codec"
 )
 
 // remote is a cache's part of Redis: it turns keys into Redis's keys, and records into frames and back.
 type remote[T any] struct {
-	redis *Redis
-	space string // what every key begins with
-	side  string // what the leases beside values begin with
-	codec codec.Codec
-	stats *counters
+	redis  *Redis
+	space  string // what every key begins with
+	side   string // what the leases beside values begin with
+	values *values[T]
+	stats  *counters
 }
 
 // finding is what a read of a key in Redis found.
@@ -32,8 +30,8 @@ type finding[T any] struct {
 	bonds  *bonds     // of a record that can be kept in the local tier
 }
 
-func newRemote[T any](r *Redis, name string, c codec.Codec, stats *counters) *remote[T] {
-	return &remote[T]{redis: r, space: r.prefix + name + ":", side: r.prefix + name + "!" + besideSpace, codec: c, stats: stats}
+func newRemote[T any](r *Redis, name string, v *values[T]) *remote[T] {
+	return &remote[T]{redis: r, space: r.prefix + name + ":", side: r.prefix + name + "!" + besideSpace, values: v, stats: v.stats}
 }
 
 // besideSpace begins what follows a cache's name in the key of a lease beside a value.
@@ -84,7 +82,7 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how man
 			continue
 		}
 		if err := m.decode(ctx, f, b, p); err != nil {
-			m.stats.codecErrors.Add(1)
+			m.values.report("tiered: a value in Redis can't be decoded", holds[i].key, err)
 		}
 		if f.record != nil && !f.framed() {
 			foreign = append(foreign, i)
@@ -197,7 +195,8 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 		f.seen = seen{there: true, bytes: string(b)}
 	}
 	if !r.absent {
-		if err := m.codec.Unmarshal(payload, &r.value); err != nil {
+		var err error
+		if r.cost, err = m.values.decode(payload, &r.value); err != nil {
 			return err
 		}
 	}
@@ -208,7 +207,7 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 // parse reads a frame whose payload is for the cache's codec.
 func (m *remote[T]) parse(b []byte) (frame, error) {
 	fr, err := parseFrame(b)
-	if err == nil && fr.codec != m.codec.Name() {
+	if err == nil && fr.codec != m.values.name {
 		err = errForeignCodec
 	}
 	return fr, err
@@ -225,7 +224,7 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 	f := frame{
 		id:       rand.Uint64(),
 		notFound: r.absent,
-		codec:    m.codec.Name(),
+		codec:    m.values.name,
 		created:  at.Add(-now().since(r.created)),
 		freshFor: r.freshUntil.since(r.created),
 		took:     r.took,
@@ -234,12 +233,7 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 		count:    r.count,
 		tags:     r.tags,
 	}
-	b, err := f.encode(m.codec, r.value)
-	if err != nil {
-		m.stats.codecErrors.Add(1)
-		return nil, err
-	}
-	return b, nil
+	return m.values.encode(&f, &r.value)
 }
 
 // write makes the changes, whatever the keys hold. ended is called when nothing more of it can come to Redis from here.

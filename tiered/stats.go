@@ -19,7 +19,7 @@ type Stats struct {
 	Stale       uint64 // answers with a value past its TTL
 	RedisErrors uint64 // keys, tags and eras whose read from Redis, or write to it, failed or timed out
 	Spared      uint64 // keys that Redis wasn't asked for, or told of, since it doesn't answer: no RedisErrors
-	CodecErrors uint64 // values that could not be encoded, and bytes in Redis that could not be decoded
+	CodecErrors uint64 // values that Codec, Cost or Clone failed on, and bytes in Redis that could not be decoded
 	// Entries that the local tier has but that may be older than Redis's, since invalidations are not proved to arrive:
 	Bypassed   uint64 // asked for, and not served
 	Unverified uint64 // served, since Redis didn't answer; not if RedisOptions.Strict

@@ -18,6 +18,9 @@ type Trace struct {
 	// a nil cause when it is asked again. It may be called by a read that others wait for, and must not wait for a value
 	// itself.
 	Breaker func(addr string, cause error)
+	// CodecError is called for what Stats.CodecErrors counts, where no caller gets the error: bytes in Redis that can't be
+	// decoded, which are a miss, and loaded values that can't be stored. Others may wait for it: it must not use the cache.
+	CodecError func(key string, cause error)
 	// Queued is called when changes were queued because Redis couldn't be written: those of keys, or with nil those of
 	// InvalidateTags and Clear. How many wait now is in Stats.
 	Queued func(keys []string, cause error)

@@ -72,14 +72,9 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	changes := make([]change[T], 0, len(keys))
 	wrong := make(map[string]error) // by key; nothing of theirs is changed
 	for _, key := range keys {
-		v := value(key)
-		if c.clone != nil {
-			v = c.clone(v)
-		}
-		h := hold[T]{key: key, hash: c.hash(key)}
-		ch, err := c.change(ctx, h, newRecord(v, false, c.policy, at.marks(tags)), bound, c.policy)
+		ch, err := c.setting(ctx, key, value(key), at.marks(tags), bound)
 		if err != nil {
-			wrong[key] = err
+			wrong[key] = c.values.failed(err)
 			continue
 		}
 		changes = append(changes, ch)
@@ -121,6 +116,22 @@ func joinFirst(byKey map[string]error) error {
 		errs = append(errs, fmt.Errorf("tiered: and %d more", more))
 	}
 	return errors.Join(errs...)
+}
+
+// setting returns the change that sets a key. Its error is that of the value.
+func (c *Cache[T]) setting(ctx context.Context, key string, value T, m marks, b *bonds) (change[T], error) {
+	if c.values.clone != nil {
+		var err error
+		if value, err = c.values.copy(value); err != nil {
+			return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
+		}
+	}
+	r := newRecord(value, false, c.policy, m)
+	var err error
+	if r.cost, err = c.values.weigh(&r.value); err != nil {
+		return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
+	}
+	return c.change(ctx, hold[T]{key: key, hash: c.hash(key)}, r, b, c.policy)
 }
 
 // enroll returns the place among the invalidations of values that are being set. Of one that comes at the same time it
@@ -366,8 +377,12 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 	if b == nil || err != nil {
 		return none, leased
 	}
-	ch, err := c.change(ctx, h, r, b, cl.policy)
+	ch, err := change[T]{}, cl.unfit
+	if err == nil {
+		ch, err = c.change(ctx, h, r, b, cl.policy)
+	}
 	if err != nil {
+		c.values.report("tiered: a loaded value can't be stored", h.key, err)
 		return none, leased || standing // what it was to replace isn't what its callers got
 	}
 	ch.seen, ch.began = none.seen, cl.began

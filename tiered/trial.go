@@ -1,0 +1,145 @@
+package tiered
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+// trialDepth is how many containers a sample is made in: a T of [][]*User is tried with one User.
+const trialDepth = 4
+
+// trial returns an error if the codec can't hold values of T, whichever. It encodes and decodes the zero value, and one that
+// has it inside if T is a pointer, a slice or a map. Only what is conclusive is an error: the methods of a type may well refuse
+// its zero value, or panic on it, and such values are reported when they occur.
+func (v *values[T]) trial() error {
+	_, err := inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.try() })
+	var wrong *unfitError
+	if !errors.As(err, &wrong) {
+		return nil
+	}
+	return fmt.Errorf("tiered: Options.Codec is %s, which can't hold %v: want a codec that can, or no Options.Redis: %w",
+		v.name, reflect.TypeFor[T](), wrong.cause)
+}
+
+// unfitError is what a trial found that is conclusive.
+type unfitError struct{ cause error }
+
+func (e *unfitError) Error() string { return e.cause.Error() }
+
+var (
+	errNoExported = errors.New("none of its fields is exported")
+	errUndecided  = errors.New("JSON doesn't say which type to decode into an interface that has methods")
+)
+
+func (v *values[T]) try() (err error) {
+	over := false
+	defer v.catch("Options.Codec", &over, &err)
+	err = v.tryEach()
+	over = true
+	return err
+}
+
+func (v *values[T]) tryEach() error {
+	t := reflect.TypeFor[T]()
+	full, leaf := sample(t, trialDepth)
+	for _, value := range []reflect.Value{reflect.Zero(t), full} {
+		p := reflect.New(t)
+		p.Elem().Set(value)
+		data, err := codec.Append(v.codec, nil, p.Interface())
+		if err == nil {
+			err = v.codec.Unmarshal(data, reflect.New(t).Interface())
+		}
+		if wrong, ok := errors.AsType[*codec.TypeError](err); ok {
+			return &unfitError{wrong}
+		}
+	}
+	return v.tryLeaf(leaf)
+}
+
+// tryLeaf finds the types whose values the codec encodes, and loses.
+func (v *values[T]) tryLeaf(leaf reflect.Type) error {
+	switch {
+	case leaf.Kind() == reflect.Interface && leaf.NumMethod() > 0:
+		some := true
+		data, err := codec.Append(v.codec, nil, &some)
+		if err == nil {
+			err = v.codec.Unmarshal(data, reflect.New(leaf).Interface())
+		}
+		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return &unfitError{errUndecided}
+		}
+	case leaf.Kind() == reflect.Struct && leaf.NumField() > 0 && !encodesItself(leaf) && !hasExported(leaf) && isOfFields(v.name):
+		nothing, err := codec.Append(v.codec, nil, &struct{}{})
+		if err != nil {
+			return err
+		}
+		if data, err := codec.Append(v.codec, nil, reflect.New(leaf).Interface()); err == nil && string(data) == string(nothing) {
+			return &unfitError{errNoExported}
+		}
+	}
+	return nil
+}
+
+// sample returns a value of t that is no nil, and the type inside its containers.
+func sample(t reflect.Type, depth int) (v reflect.Value, leaf reflect.Type) {
+	v = reflect.New(t).Elem()
+	if depth == 0 || encodesItself(t) {
+		return v, t
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		elem, leaf := sample(t.Elem(), depth-1)
+		p := reflect.New(t.Elem())
+		p.Elem().Set(elem)
+		v.Set(p)
+		return v, leaf
+	case reflect.Slice:
+		elem, leaf := sample(t.Elem(), depth-1)
+		v.Set(reflect.MakeSlice(t, 1, 1))
+		v.Index(0).Set(elem)
+		return v, leaf
+	case reflect.Map:
+		elem, leaf := sample(t.Elem(), depth-1)
+		v.Set(reflect.MakeMap(t))
+		v.SetMapIndex(reflect.New(t.Key()).Elem(), elem)
+		return v, leaf
+	}
+	return v, t
+}
+
+// encodesItself reports whether the type has a method that a codec may use in place of its fields or elements.
+func encodesItself(t reflect.Type) bool {
+	if t.Kind() == reflect.Interface {
+		return false
+	}
+	for m := range reflect.PointerTo(t).Methods() {
+		if strings.HasPrefix(m.Name, "Marshal") || strings.HasPrefix(m.Name, "Encode") {
+			return true
+		}
+	}
+	return false
+}
+
+func hasExported(t reflect.Type) bool {
+	for _, f := range reflect.VisibleFields(t) {
+		if f.IsExported() {
+			return true
+		}
+	}
+	return false
+}
+
+// isOfFields reports whether the codec of that name is known to encode the exported fields of a struct.
+func isOfFields(name string) bool {
+	for _, wrapper := range []string{"zstd(", "s2("} {
+		if inner, ok := strings.CutPrefix(name, wrapper); ok {
+			return isOfFields(strings.TrimSuffix(inner, ")"))
+		}
+	}
+	return name == codec.JSON.Name() || name == codec.Msgpack.Name()
+}

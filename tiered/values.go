@@ -1,0 +1,156 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+// values calls what the options give for values: Codec, Cost and Clone, and through these the methods of the values. It is
+// the only place that does. Whatever they do is an error of the one value: a panic is a *codec.PanicError, and so of no
+// consequence for a flight, a lock or the process.
+//
+// runtime.Goexit can't be stopped. The goroutine of the first call that does it ends, which is the caller's or that of a trip,
+// whose flights then fail. From then on each call has a goroutine of its own.
+type values[T any] struct {
+	codec codec.Codec
+	name  string        // the codec's
+	cost  func(T) int64 // nil: each costs 1
+	clone func(T) T     // nil: callers share the value
+	exits atomic.Bool   // one of them has called runtime.Goexit
+
+	cache      string // the cache's name
+	stats      *counters
+	trace      *Trace
+	logger     *slog.Logger
+	complaints complaints
+}
+
+var errExits = errors.New("it ended its goroutine with runtime.Goexit")
+
+// encode returns the frame's bytes, with the value as the payload.
+func (v *values[T]) encode(f *frame, value *T) ([]byte, error) {
+	if v.exits.Load() {
+		return inGoroutine("Options.Codec", func() ([]byte, error) { return v.encodeHere(f, value) })
+	}
+	return v.encodeHere(f, value)
+}
+
+func (v *values[T]) encodeHere(f *frame, value *T) (b []byte, err error) {
+	over := false
+	defer v.catch("Options.Codec", &over, &err)
+	b, err = f.encode(v.codec, value)
+	over = true
+	return b, err
+}
+
+// decode decodes the payload, and returns what the value costs.
+func (v *values[T]) decode(payload []byte, value *T) (cost int64, err error) {
+	if v.exits.Load() {
+		_, err = inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.decodeHere(payload, value) })
+	} else {
+		err = v.decodeHere(payload, value)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return v.weigh(value)
+}
+
+func (v *values[T]) decodeHere(payload []byte, value *T) (err error) {
+	over := false
+	defer v.catch("Options.Codec", &over, &err)
+	err = v.codec.Unmarshal(payload, value)
+	over = true
+	return err
+}
+
+// weigh returns what the value costs.
+func (v *values[T]) weigh(value *T) (int64, error) {
+	switch {
+	case v.cost == nil:
+		return 1, nil
+	case v.exits.Load():
+		return inGoroutine("Options.Cost", func() (int64, error) { return v.weighHere(value) })
+	}
+	return v.weighHere(value)
+}
+
+func (v *values[T]) weighHere(value *T) (cost int64, err error) {
+	over := false
+	defer v.catch("Options.Cost", &over, &err)
+	cost = v.cost(*value)
+	over = true
+	return cost, nil
+}
+
+// copy returns a clone of the value. It is not called if there is no Clone.
+func (v *values[T]) copy(value T) (T, error) {
+	if v.exits.Load() {
+		return inGoroutine("Options.Clone", func() (T, error) { return v.copyHere(value) })
+	}
+	return v.copyHere(value)
+}
+
+func (v *values[T]) copyHere(value T) (clone T, err error) {
+	over := false
+	defer v.catch("Options.Clone", &over, &err)
+	clone = v.clone(value)
+	over = true
+	return clone, nil
+}
+
+// catch is deferred. It makes an error of a panic, and takes note of a Goexit.
+func (v *values[T]) catch(what string, over *bool, err *error) {
+	if *over {
+		return
+	}
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s: %w", what, &codec.PanicError{Value: p, Stack: debug.Stack()})
+		return
+	}
+	if !v.exits.Swap(true) {
+		v.stats.codecErrors.Add(1)
+		v.log("tiered: a goroutine was ended", "", fmt.Errorf("%s: %w", what, errExits))
+	}
+}
+
+// inGoroutine calls f in a goroutine of its own, which f may end.
+func inGoroutine[R any](what string, f func() (R, error)) (R, error) {
+	var result R
+	err := fmt.Errorf("%s: %w", what, errExits)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		result, err = f()
+	}()
+	<-done
+	return result, err
+}
+
+// failed counts a value that its caller gets the error of.
+func (v *values[T]) failed(err error) error {
+	v.stats.codecErrors.Add(1)
+	return err
+}
+
+// report counts a value, and tells of it, since no caller gets the error.
+func (v *values[T]) report(message, key string, err error) {
+	v.stats.codecErrors.Add(1)
+	if v.trace != nil && v.trace.CodecError != nil {
+		v.trace.CodecError(key, err)
+	}
+	v.log(message, key, err)
+}
+
+func (v *values[T]) log(message, key string, err error) {
+	if tell, suppressed := v.complaints.due(now()); tell {
+		v.logger.LogAttrs(context.Background(), slog.LevelWarn, message, slog.String("cache", v.cache),
+			slog.String("key", key), slog.Any("cause", err), slog.Int("suppressed", suppressed))
+	}
+}
