@@ -45,7 +45,9 @@ func TestCostPanicInABatch(t *testing.T) {
 	s.Do("SET", "tc:test:a", `{"Size":1}`)
 	s.Do("SET", "tc:test:b", `null`) // another program's
 	got, err := tiered.GetOrLoadMany(t.Context(), c, []string{"a", "b"}, func(k string) string { return k },
-		func(_ context.Context, ids []string) (map[string]*user, error) { return map[string]*user{ids[0]: {Size: 2}}, nil })
+		func(_ context.Context, ids []string) (map[string]*user, error) {
+			return map[string]*user{ids[0]: {Size: 2}}, nil
+		})
 	if err != nil || len(got) != 2 || got["a"].Size != 1 || got["b"].Size != 2 {
 		t.Errorf("got %v, %v", got, err)
 	}

@@ -1,0 +1,130 @@
+package tiered
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net/url"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+type (
+	secret   struct{ name string }
+	withChan struct{ C chan int }
+	optional struct {
+		C chan int `json:",omitzero"`
+		N int
+	}
+	// picky refuses its zero value, and refusing panics on it: both are of use all the same.
+	picky    struct{ N int }
+	refusing struct{ N int }
+	leaving  struct{ N int }
+	// onlyShown writes what is no value of its type if it is zero.
+	onlyShown int
+	// opaque has only unexported fields, and methods of its own.
+	opaque  struct{ n int }
+	secrets []secret
+	person  struct{ Name string }
+)
+
+func (f picky) MarshalJSON() ([]byte, error) {
+	if f.N == 0 {
+		return nil, errors.New("picky: zero")
+	}
+	return json.Marshal(f.N)
+}
+func (f *picky) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &f.N) }
+
+func (r *refusing) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%d", 1/r.N), nil }
+func (r *refusing) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &r.N) }
+
+func (l *leaving) MarshalJSON() ([]byte, error) { runtime.Goexit(); return nil, nil }
+
+func (o onlyShown) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%.*d", int(o), 1), nil }
+func (o *onlyShown) UnmarshalText(b []byte) error {
+	if *o = onlyShown(len(b)); *o < 2 {
+		return errors.New("zero")
+	}
+	return nil
+}
+
+func (s *opaque) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
+func (s *opaque) UnmarshalJSON([]byte) error   { return nil }
+
+func (s secrets) MarshalJSON() ([]byte, error)  { return json.Marshal(len(s)) }
+func (s *secrets) UnmarshalJSON(b []byte) error { return nil }
+
+// tried returns what a trial of the codec says of T.
+func tried[T any](c codec.Codec) error {
+	v := values[T]{codec: c, name: c.Name(), stats: new(counters), logger: slog.New(slog.DiscardHandler)}
+	return v.trial()
+}
+
+// A codec that can't hold T, whatever the value, is found by a trial; one that can't hold its zero value isn't.
+func TestTrial(t *testing.T) {
+	for want, err := range map[string]error{
+		"chan int":                    tried[chan int](codec.JSON),
+		"chan int ":                   tried[chan int](codec.Msgpack),
+		"func()":                      tried[func()](codec.Zstd(codec.JSON, 0)),
+		"tiered.withChan":             tried[withChan](codec.JSON),
+		"*tiered.withChan":            tried[*withChan](codec.JSON),
+		"[]tiered.withChan":           tried[[]withChan](codec.S2(codec.Msgpack, 0)),
+		"map[string]*tiered.withChan": tried[map[string]*withChan](codec.JSON),
+		"complex128":                  tried[complex128](codec.JSON),
+		"map[tiered.withChan]int":     tried[map[withChan]int](codec.JSON),
+		"tiered.person":               tried[person](codec.Raw),
+		"*string":                     tried[*string](codec.Raw),
+		"fmt.Stringer":                tried[fmt.Stringer](codec.JSON),
+		"[]fmt.Stringer":              tried[[]fmt.Stringer](codec.Zstd(nil, 0)),
+		"tiered.secret":               tried[secret](codec.JSON),
+		"*tiered.secret":              tried[*secret](codec.Msgpack),
+		"[]tiered.secret":             tried[[]secret](codec.Zstd(codec.Msgpack, 0)),
+	} {
+		want = strings.TrimSpace(want)
+		if err == nil || !strings.HasPrefix(err.Error(), "tiered: Options.Codec is ") || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "want a codec that can") {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	for name, err := range map[string]error{
+		"user":         tried[person](codec.JSON),
+		"*person":      tried[*person](codec.Msgpack),
+		"any":          tried[any](codec.JSON),
+		"any, msgpack": tried[any](codec.Msgpack),
+		"struct{}":     tried[struct{}](codec.JSON),
+		"bytes":        tried[[]byte](codec.Raw),
+		"string":       tried[string](codec.Zstd(codec.Raw, 0)),
+		"optional":     tried[optional](codec.JSON),
+		"picky":        tried[picky](codec.JSON),
+		"[]*picky":     tried[[]*picky](codec.JSON),
+		"refusing":     tried[refusing](codec.JSON),
+		"leaving":      tried[leaving](codec.JSON),
+		"onlyShown":    tried[onlyShown](codec.JSON),
+		"opaque":       tried[opaque](codec.JSON),
+		"secrets":      tried[secrets](codec.JSON),
+		"time":         tried[time.Time](codec.JSON),
+		"big.Int":      tried[big.Int](codec.Msgpack),
+		"url.URL":      tried[url.URL](codec.Msgpack),
+		"third":        tried[fmt.Stringer](anything{}),
+		"recursive":    tried[*list](codec.JSON),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+type list []*list
+
+// anything is a codec that knows its own way to hold what others can't.
+type anything struct{}
+
+func (anything) Name() string                { return "anything" }
+func (anything) Marshal(any) ([]byte, error) { return []byte("x"), nil }
+func (anything) Unmarshal([]byte, any) error { return nil }

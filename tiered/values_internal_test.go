@@ -1,0 +1,85 @@
+package tiered
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+// brittle panics on all but the longest of bytes, as does its cost.
+type brittle struct{ first, last byte }
+
+func (b *brittle) UnmarshalJSON(data []byte) error {
+	b.first, b.last = data[1:][0], data[7:][0]
+	return nil
+}
+
+func (b *brittle) DecodeMsgpack(dec *msgpack.Decoder) error {
+	data, err := dec.DecodeRaw()
+	if err != nil {
+		return err
+	}
+	return b.UnmarshalJSON(data)
+}
+
+// careless is a codec that checks nothing.
+type careless struct{}
+
+func (careless) Name() string                       { return "careless" }
+func (careless) Marshal(v any) ([]byte, error)      { return json.Marshal(v) }
+func (careless) Unmarshal(data []byte, v any) error { return v.(*brittle).UnmarshalJSON(data) }
+
+// Whatever bytes are in Redis, and whatever T's methods do with them: a value, or an error that makes it a miss.
+func FuzzValue(f *testing.F) {
+	for _, seed := range []string{`{"Price":0}`, `"longer"`, `0`, "", "null", "\xc0", "\x00\xa8longer..", "\x00null", "\x01\x08\x1c\"longer\""} {
+		f.Add([]byte(seed))
+	}
+	codecs := []codec.Codec{codec.JSON, codec.Msgpack, codec.Zstd(codec.JSON, 1), codec.S2(codec.Msgpack, 1), careless{}}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, c := range codecs {
+			v := values[brittle]{codec: c, name: c.Name(), stats: new(counters), logger: slog.New(slog.DiscardHandler),
+				cost: func(b brittle) int64 { return int64(b.first) / int64(b.last-'0') }}
+			var b brittle
+			cost, err := v.decode(data, &b)
+			if p, ok := errors.AsType[*codec.PanicError](err); ok && len(p.Stack) == 0 {
+				t.Errorf("%s: a panic without a stack: %v", c.Name(), err)
+			}
+			if err == nil && b.last == '0' {
+				t.Errorf("%s: %q costs %d", c.Name(), data, cost)
+			}
+			_ = v.trial()
+		}
+	})
+}
+
+// A call that has no panic to fear costs nothing more.
+func TestValuesAllocateNothing(t *testing.T) {
+	v := values[[]byte]{codec: codec.Raw, name: "raw", stats: new(counters), cost: func(b []byte) int64 { return int64(len(b)) },
+		clone: func(b []byte) []byte { return b }}
+	value, payload := []byte("value"), []byte("payload")
+	n := testing.AllocsPerRun(100, func() {
+		if _, err := v.weigh(&value); err != nil {
+			t.Error(err)
+		}
+		if _, err := v.copy(value); err != nil {
+			t.Error(err)
+		}
+	})
+	if n != 0 {
+		t.Errorf("weigh and copy allocate %v times", n)
+	}
+	var into []byte
+	n = testing.AllocsPerRun(100, func() {
+		if _, err := v.decode(payload, &into); err != nil {
+			t.Error(err)
+		}
+	})
+	if n != 1 { // the copy of the bytes
+		t.Errorf("decode allocates %v times", n)
+	}
+}
