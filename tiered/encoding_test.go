@@ -43,8 +43,8 @@ func process[T any](t *testing.T, s *redistest.Server, c codec.Codec) *tiered.Ca
 	return newCache(t, tiered.Options[T]{Name: "t", Codec: c, Redis: newRedis(t, s, tiered.RedisOptions{})})
 }
 
-// survives stores the value in one process, by a Set and by a load, and reads it in another.
-func survives[T any](name string, v T) func(t *testing.T, s *redistest.Server, c codec.Codec) {
+// carried stores the value in one process, by a Set and by a load, and reads it in another.
+func carried[T any](name string, v T) func(t *testing.T, s *redistest.Server, c codec.Codec) {
 	return func(t *testing.T, s *redistest.Server, c codec.Codec) {
 		t.Helper()
 		here, there := process[T](t, s, c), process[T](t, s, c)
@@ -86,16 +86,16 @@ func TestPointerReceivers(t *testing.T) {
 	one := shy{"x"}
 	places := shyPlaces{one, &one, []shy{one}, [2]shy{one, one}, map[string]*shy{"a": &one, "nil": nil}, *large, *u, "any"}
 	checks := []func(t *testing.T, s *redistest.Server, c codec.Codec){
-		survives("big.Int", *large), survives("url.URL", *u), survives("value", one), survives("pointer", &one), survives("nil", (*shy)(nil)),
-		survives("slice", []shy{one}), survives("places", places), survives("nil any", any(nil)), survives("time", time.Unix(1_700_000_000, 5)),
+		carried("big.Int", *large), carried("url.URL", *u), carried("value", one), carried("pointer", &one), carried("nil", (*shy)(nil)),
+		carried("slice", []shy{one}), carried("places", places), carried("nil any", any(nil)), carried("time", time.Unix(1_700_000_000, 5)),
 	}
 	for _, c := range valueCodecs() {
 		for _, check := range checks {
 			check(t, s, c)
 		}
 	}
-	survives("bytes", []byte("b"))(t, s, codec.Raw)
-	survives("string", "s")(t, s, codec.S2(codec.Raw, 1))
+	carried("bytes", []byte("b"))(t, s, codec.Raw)
+	carried("string", "s")(t, s, codec.S2(codec.Raw, 1))
 }
 
 // null is what T makes of it: nil, a value that is written as null, or a miss.

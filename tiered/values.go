@@ -154,3 +154,19 @@ func (v *values[T]) log(message, key string, err error) {
 			slog.String("key", key), slog.Any("cause", err), slog.Int("suppressed", suppressed))
 	}
 }
+
+// setting returns the change that sets a key. Its error is that of the value.
+func (c *Cache[T]) setting(ctx context.Context, key string, value T, m marks, b *bonds) (change[T], error) {
+	if c.values.clone != nil {
+		var err error
+		if value, err = c.values.copy(value); err != nil {
+			return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
+		}
+	}
+	r := newRecord(value, false, c.policy, m)
+	var err error
+	if r.cost, err = c.values.weigh(&r.value); err != nil {
+		return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
+	}
+	return c.change(ctx, hold[T]{key: key, hash: c.hash(key)}, r, b, c.policy)
+}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -236,9 +237,11 @@ func TestPanicInCost(t *testing.T) {
 // A Clone that panics is an error of the call, and the loader gets no value from it.
 func TestPanicInClone(t *testing.T) {
 	t.Parallel()
-	bad := "bad"
+	const bad = "bad"
+	var broken atomic.Bool
+	broken.Store(true)
 	c := newCache(t, tiered.Options[string]{Clone: func(v string) string {
-		if v == bad {
+		if v == bad && broken.Load() {
 			panic(errUnwritable)
 		}
 		return v
@@ -251,9 +254,18 @@ func TestPanicInClone(t *testing.T) {
 		}
 	}
 	check("Set", c.Set(t.Context(), "k", bad))
-	for range 2 { // loaded, and found
+	for range 2 { // it isn't stored
 		check("GetOrLoad", second(c.GetOrLoad(t.Context(), "k", value(bad))))
 	}
+	if st := c.Stats(); st.Loads != 2 || st.LoadErrors != 0 || st.CodecErrors != 5 {
+		t.Errorf("%+v", st)
+	}
+	broken.Store(false)
+	if err := c.SetMany(t.Context(), map[string]string{"k": bad, "newbad": bad}); err != nil {
+		t.Fatal(err)
+	}
+	broken.Store(true)
+	check("GetOrLoad", second(c.GetOrLoad(t.Context(), "k", noLoad[string](t))))
 	check("Get", second(c.Get(t.Context(), "k")))
 	check("Lookup", second(c.Lookup(t.Context(), "k")))
 	if err := c.Set(t.Context(), "good", "good"); err != nil {
@@ -267,7 +279,7 @@ func TestPanicInClone(t *testing.T) {
 	for range 2 {
 		many, err = tiered.GetOrLoadMany(t.Context(), c, []string{"k", "good", "new", "newbad"}, func(k string) string { return k },
 			func(context.Context, []string) (map[string]string, error) {
-				return map[string]string{"new": "new", "newbad": bad}, nil
+				return map[string]string{"new": "new"}, nil
 			})
 		check("GetOrLoadMany", err)
 		if fmt.Sprint(many) != "map[good:good new:new]" {

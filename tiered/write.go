@@ -118,22 +118,6 @@ func joinFirst(byKey map[string]error) error {
 	return errors.Join(errs...)
 }
 
-// setting returns the change that sets a key. Its error is that of the value.
-func (c *Cache[T]) setting(ctx context.Context, key string, value T, m marks, b *bonds) (change[T], error) {
-	if c.values.clone != nil {
-		var err error
-		if value, err = c.values.copy(value); err != nil {
-			return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
-		}
-	}
-	r := newRecord(value, false, c.policy, m)
-	var err error
-	if r.cost, err = c.values.weigh(&r.value); err != nil {
-		return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
-	}
-	return c.change(ctx, hold[T]{key: key, hash: c.hash(key)}, r, b, c.policy)
-}
-
 // enroll returns the place among the invalidations of values that are being set. Of one that comes at the same time it
 // may be before or after; but a tag that is new at the time takes another attempt.
 func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bonds, err error) {
