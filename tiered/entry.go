@@ -23,9 +23,9 @@ import (
 // request's by then. The value that it returns is the cache's: the loader doesn't change it any more, nor reuses the memory
 // that it refers to, unless there is an [Options].Clone.
 //
-// A nil is a value like any other, and so is every zero value: it is cached, and read as nil, from Redis too. (Of codec.Raw's values
-// a nil comes from Redis as an empty one.) The error [ErrNotFound], bare or wrapped, says that the source has no such value. Any other error reaches every
-// waiting caller unchanged, and nothing is stored.
+// A nil is a value like any other, and so is every zero value: it is cached, and read as nil, from Redis too. (Of codec.Raw's
+// values a nil comes from Redis as an empty one.) The error [ErrNotFound], bare or wrapped, says that the source has no such
+// value. Any other error reaches every waiting caller unchanged, and nothing is stored.
 type Loader[T any] func(ctx context.Context, e *Entry[T]) (T, error)
 
 // Entry is a cache entry. A [Loader] gets the one it is to replace; Lookup returns the one that is there.
