@@ -75,7 +75,7 @@ func notGiven[T any](r *record[T], key string, err error) error {
 // stored in one (per node of a Cluster). key makes an id's cache key; ids with the same key have the same
 // value.
 //
-// Ids that load leaves out of its map don't exist: they are left out here too, and remembered for
+// With a key that no cache can have, nothing is loaded. Ids that load leaves out of its map don't exist: they are left out here too, and remembered for
 // [Policy].NotFoundTTL. If load fails, what was found is returned with its error; values that it returned beside the
 // error count. What is only to be refreshed or revalidated load gets in calls in the background, which may come at the same
 // time as others, and after GetOrLoadMany has returned. A value that replaces another has that one's tags. Contexts, panics,
@@ -108,10 +108,10 @@ func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids
 		return nil, errNoKey
 	}
 	b, err := newBatch(ctx, c, ids, key)
-	if errors.Is(err, ErrClosed) {
+	if err != nil {
 		return b.values, err
 	}
-	b.load = load
+	b.load, err = load, b.failed
 	if len(b.renewing) > 0 {
 		c.renew(ctx, b.renewing, b.loadClaims)
 	}
@@ -129,6 +129,7 @@ type batch[K comparable, T any] struct {
 	cache   *Cache[T]
 	load    func(context.Context, []K, []*Entry[T]) (map[K]T, error)
 	values  map[K]T      // found
+	failed  error        // the first of Clone, of what the local tier has
 	seats   []seat[K, T] // one for each id that the local tier doesn't have
 	pilot   *pilot       // of the flights that the batch begins
 	turn    sync.Mutex   // callers wait for one call of load at a time
@@ -151,9 +152,9 @@ type seat[K comparable, T any] struct {
 	settled bool       // the id has its value or its error
 }
 
-// newBatch looks the ids up in the local tier. Its error is the first of a key that can't be used; the other ids are unaffected.
-func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (b *batch[K, T], err error) {
-	b = &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot), strings: stringsIn(reflect.TypeFor[K]())}
+// newBatch looks the ids up in the local tier. With a key that can't be used it returns an error: nothing is loaded then.
+func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
+	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot), strings: stringsIn(reflect.TypeFor[K]())}
 	if c.life.isOver() {
 		return b, ErrClosed
 	}
@@ -172,19 +173,18 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 			if failed == nil {
 				b.values[id] = v
 			}
-			err = cmp.Or(err, notGiven(&it.record, k, failed))
+			b.failed = cmp.Or(b.failed, notGiven(&it.record, k, failed))
 			continue
 		}
-		if wrong := c.usable(k); wrong != nil {
-			err = cmp.Or(err, wrong)
-			continue
+		if err := c.usable(k); err != nil {
+			return b, err
 		}
 		if b.seats == nil {
 			b.seats = make([]seat[K, T], 0, len(ids)-i)
 		}
 		b.seats = append(b.seats, seat[K, T]{id: ownID(id, b.strings), sought: sought{strings.Clone(k), hash, at, puts}})
 	}
-	return b, err
+	return b, nil
 }
 
 // run puts each open seat on a flight, begins the flights that are the batch's own, and waits for all. It returns how many seats
