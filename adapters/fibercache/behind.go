@@ -43,6 +43,9 @@ func (x *exchange) Detach() httpcache.Exchange {
 
 func (b *behind) Request() *http.Request { return b.r }
 
+// Around isn't called.
+func (b *behind) Around(string) []string { return nil }
+
 // Serve isn't called.
 func (b *behind) Serve(*httpcache.Reply) {}
 

@@ -7,6 +7,9 @@
 // X-Forwarded-Host and X-Forwarded-Proto. What handlers around the cache know, like who a request is from, reaches
 // httpcache.Options.User and Key as the request's context, which c.SetContext sets.
 //
+// What handlers around the cache set in the answer before c.Next() counts as package httpcache says; what they set after it,
+// as Fiber's session middleware does, isn't seen.
+//
 // Fiber reuses a request's buffers for the next one, so what the cache keeps is copied out of them, and what it serves
 // is copied into them: middleware outside of the cache may change an answer's body in place.
 //

@@ -60,6 +60,18 @@ func (x *exchange) Glimpse() (*http.Request, context.Context) {
 	return &x.request, x.c.Context()
 }
 
+func (x *exchange) Around(name string) []string {
+	h := &x.c.Response().Header
+	if h.Len() == 0 {
+		return nil
+	}
+	var lines []string
+	for _, line := range h.PeekAll(name) {
+		lines = append(lines, string(line))
+	}
+	return lines
+}
+
 func (x *exchange) Serve(reply *httpcache.Reply) {
 	out := x.c.Response()
 	out.SetStatusCode(reply.Status)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -317,22 +318,26 @@ func TestDate(t *testing.T) {
 	}
 }
 
-// Stored cookies take the place of others, as any field does.
+// Stored cookies are added to those that handlers around the cache set for this client.
 func TestCookies(t *testing.T) {
-	s := listen(t, wrap(func(c fiber.Ctx) error { return c.Next() }, func(c fiber.Ctx) {
-		c.Cookie(&fiber.Cookie{Name: "outer", Value: "1"})
-	}), fibercache.New(newCache(t, httpcache.Options{})), func(c fiber.Ctx) error {
-		c.Response().Header.DelAllCookies()
+	var clients atomic.Int64
+	s := listen(t, func(c fiber.Ctx) error {
+		c.Cookie(&fiber.Cookie{Name: "outer", Value: fmt.Sprint(clients.Add(1))})
+		return c.Next()
+	}, fibercache.New(newCache(t, httpcache.Options{})), func(c fiber.Ctx) error {
 		c.Cookie(&fiber.Cookie{Name: "a", Value: "1"})
 		c.Cookie(&fiber.Cookie{Name: "b", Value: "2"})
 		c.Set("Cache-Control", "public, max-age=60")
 		return c.SendString("hello")
 	})
-	for _, want := range []string{stored, "http; hit"} {
+	for i, want := range []string{stored, "http; hit"} {
 		a := s.get("/a")
 		a.expect(t, 200, want, "hello")
-		if got := a.header["Set-Cookie"]; len(got) != 2 || !strings.HasPrefix(got[0], "a=1") || !strings.HasPrefix(got[1], "b=2") {
-			t.Errorf("%s: %q", want, got)
+		got := a.header["Set-Cookie"]
+		for n, prefix := range []string{fmt.Sprint("outer=", i+1), "a=1", "b=2"} {
+			if len(got) != 3 || !strings.HasPrefix(got[n], prefix) {
+				t.Errorf("%s: %q", want, got)
+			}
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (c *Cache) Answer(x Exchange) {
 func (c *Cache) hit(q *inquiry, p *place) {
 	c.stats.hits.Add(1)
 	reply := replies.Get().(*Reply)
-	reply.stored, reply.age = p.found, p.age
+	reply.stored, reply.age = p.found.among(q.x.Around), p.age
 	reply.status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.found.Lifetime - p.age}
 	c.shape(reply, q.r, q.heeds)
 	q.x.Serve(reply)
@@ -91,11 +91,14 @@ func (c *Cache) ask(q *inquiry, p *place, d rfc9111.Directives, stale bool) {
 		w.why, w.reload = rfc9111.ForStale, p.fresh || -left < p.found.Behind || d.NoCache || d.MaxAge == 0
 	case d.NoCache || d.MaxAge == 0:
 		w.why, w.reload = rfc9111.ForRequest, true
-	case p.index != nil:
+	case p.index != nil, p.rejected:
 		w.why = rfc9111.ForVaryMiss
 	}
 	c.stats.misses.Add(1)
+	w.reload = w.reload || p.found == nil && p.rejected // or the store would find that
 	switch {
+	case p.found == nil && p.forbidden:
+		x.Run(&Recording{status: rfc9111.Status{Cache: c.options.Name, Forward: rfc9111.ForBypass, Detail: "around"}})
 	case r.Method == http.MethodHead && stale:
 		rec := c.watchHead(w)
 		if x.Run(rec); rec.reply != nil {

@@ -62,6 +62,9 @@ type detached struct {
 
 func (d *detached) Request() *http.Request { return d.r }
 
+// Around isn't called.
+func (d *detached) Around(string) []string { return nil }
+
 // Serve isn't called.
 func (d *detached) Serve(*Reply) {}
 

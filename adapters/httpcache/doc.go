@@ -15,8 +15,8 @@
 // cut short: a handler that panicked, a copy that failed, a client that left.
 //
 // Header fields that a handler around the cache set before, and that are still the same, are that handler's: they count
-// in the decision, but are not stored with the response. Where the handler added to such a field or removed it, the
-// response is not stored.
+// in the decision and in what the response varies by, but are not stored with it. Where the handler removed such a field, or
+// added to one that is no list, the response is not stored.
 //
 // # What is answered from the store
 //
@@ -28,6 +28,14 @@
 // A stale response is served for as long as its stale-while-revalidate says, while the handler is asked behind the
 // request; or else validated: the handler is asked with If-None-Match or If-Modified-Since, and its 304 freshens what is
 // stored. If it fails, the stale response is served for as long as stale-if-error says.
+//
+// # What handlers around the cache say
+//
+// An answer from the store has the fields that handlers around the cache have set, too: Vary, Link, Server-Timing and Set-Cookie
+// have the members of both, Cache-Control the stricter ones, and any other field is the stored one. A request for which they
+// say Vary with a name that the stored response isn't selected by, or private, no-store or no-cache that they didn't say
+// when it was recorded, is not answered from the store. What they set after the cache has returned, or as the head is written, it
+// doesn't see. docs/http.md has the table.
 //
 // # What is removed
 //

@@ -15,6 +15,10 @@ type Exchange interface {
 	// isn't read.
 	Request() *http.Request
 
+	// Around returns the lines of a field that handlers around the cache have set in the answer so far. name is canonical. It isn't
+	// called once the handler has run, and the lines aren't changed.
+	Around(name string) []string
+
 	// Serve answers with what was stored, and doesn't keep the Reply. It is called at most once, and after that nothing is. It
 	// may be called after a Run that was held.
 	Serve(*Reply)

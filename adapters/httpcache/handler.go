@@ -30,6 +30,8 @@ type exchange struct {
 
 func (x *exchange) Request() *http.Request { return x.r }
 
+func (x *exchange) Around(name string) []string { return x.w.Header()[name] }
+
 func (x *exchange) Serve(reply *Reply) {
 	h := x.w.Header()
 	values := make([]string, 0, reply.Len())

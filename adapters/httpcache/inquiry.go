@@ -14,6 +14,9 @@ type inquiry struct {
 	r     *http.Request
 	whole bool // r is all there is to know; else it is a glimpse, out of which no string is kept
 	heeds rfc9111.Heeds
+
+	said   around // if looked
+	looked bool
 }
 
 // inquire begins with a glimpse, where the exchange has one and nobody wants to see more: not the user's functions, nor a key

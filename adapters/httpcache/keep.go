@@ -42,7 +42,7 @@ func (c *Cache) settle(ctx context.Context, w *want, e *tiered.Entry[*response],
 // keep finds the response's place: that of the load, whose result it is then; or, for the first one that varies, one in
 // an index, which is the result.
 func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r *response) (*response, error) {
-	names, _ := rfc9111.Vary(r.header())
+	names := r.vary()
 	varies := len(names) > 0
 	switch {
 	case w.part() && (varies != (w.index != nil) || varies && !slices.Equal(names, w.names)):

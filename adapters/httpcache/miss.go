@@ -98,12 +98,15 @@ func (c *Cache) follow(x Exchange, t *turn, found *response) {
 	}
 	// A flight may also find what was stored some time ago. Only the store knows when.
 	p := place{primary: w.primary, private: w.private}
-	c.find(&p, &inquiry{x: x, ctx: w.request.Context(), r: w.request, whole: true, heeds: rfc9111.HeedsOf(w.request.Header)})
-	if p.found == nil && c.options.Redis == nil && found != w.found && found.Index == nil && found.Select == "" && !w.barred(w.request) {
-		p.found, p.age, p.since = found, found.Age, 0 // made just now, and not kept
+	q := inquiry{x: x, ctx: w.request.Context(), r: w.request, whole: true, heeds: rfc9111.HeedsOf(w.request.Header)}
+	c.find(&p, &q)
+	if p.found == nil && !p.rejected && c.options.Redis == nil && found != w.found && found.Index == nil && found.Select == "" && !w.barred(w.request) {
+		if ok, _ := q.around(w.private).admits(found); ok {
+			p.found, p.age, p.since = found, found.Age, 0 // made just now, and not kept
+		}
 	}
 	if p.found == nil {
-		if p.key == w.key || w.again { // else the responses turned out to vary
+		if p.key == w.key || w.again || p.forbidden { // else the responses turned out to vary
 			c.pass(x, w.why)
 			return
 		}
@@ -124,7 +127,7 @@ func (c *Cache) follow(x Exchange, t *turn, found *response) {
 		return
 	}
 	c.stats.collapsed.Add(1)
-	x.Serve(c.reply(w.request, p.found, p.age, status))
+	x.Serve(c.reply(w.request, p.found.among(x.Around), p.age, status))
 }
 
 // conditional answers whether the client says what it has already.

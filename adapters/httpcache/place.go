@@ -17,11 +17,14 @@ type place struct {
 	names   []string // what those at key vary by
 	old     bool     // the index soon expires
 
-	found   *response // nil: none that the request may have
-	age     time.Duration
-	since   time.Duration // how long it has been stored
-	fresh   bool          // for the store
-	refused bool          // it is remembered that the response can't be stored
+	found *response // nil: none that the request may have
+	age   time.Duration
+	since time.Duration // how long it has been stored
+	fresh bool          // for the store
+	// What was found isn't for an answer of which handlers around the cache say what they do; forbidden: nor is any other.
+	rejected, forbidden bool
+
+	refused bool // it is remembered that the response can't be stored
 }
 
 // find looks for what is stored for a request, at a place that has only a primary key as yet.
@@ -60,8 +63,7 @@ func (p *place) selects(v *response, r *http.Request) bool {
 	if v.Index != nil || v.Size > 0 || v.Select == "" {
 		return v.Index == nil && v.Size == 0
 	}
-	names, _ := rfc9111.Vary(v.header())
-	return v.Select == p.index.variant(p.primary, names, r.Header)
+	return v.Select == p.index.variant(p.primary, v.vary(), r.Header)
 }
 
 // findLanguage looks for a response in the language that the request prefers to all others: no handler has a better one.
@@ -94,6 +96,10 @@ func (c *Cache) findLanguage(p *place, q *inquiry) {
 // (RFC 9111 §3.5).
 func (p *place) take(e *tiered.Entry[*response], q *inquiry) bool {
 	if e.Value.Alias != "" || q.heed(rfc9111.HeedsUser) && p.barred(q.r) && e.Value.Flags&shared == 0 {
+		return false
+	}
+	if ok, forbidden := q.around(p.private).admits(e.Value); !ok {
+		p.forbidden, p.rejected = forbidden, true
 		return false
 	}
 	p.found, p.age, p.since, p.fresh, p.refused = e.Value, rfc9111.Older(e.Value.Age, e.Age), e.Age, e.State == tiered.Fresh, false

@@ -13,6 +13,7 @@ type ready struct {
 	length string // of the whole body
 	only   bool   // no cache before this one has left a Cache-Status
 	tag    string // the Etag, if it is valid
+	lists  bool   // there are fields that handlers around the cache may add to
 	brief  int    // how many of the Header's strings are for a 304: the first ones
 	stamp  atomic.Pointer[stamp]
 }
@@ -29,6 +30,9 @@ func (r *response) prepare() {
 	tag := r.get("Etag")
 	if _, ok := rfc9111.ParseETag(tag); ok {
 		r.ready.tag = tag
+	}
+	for h := r.Header; len(h) > 1; h = h[2:] {
+		r.ready.lists = r.ready.lists || h[0] == "Cache-Control" || rfc9111.Lists(h[0])
 	}
 	brief, rest := make([]string, 0, len(r.Header)), []string(nil)
 	for h := r.Header; len(h) > 1; h = h[2:] {

@@ -26,6 +26,7 @@ type Recording struct {
 	renewal *renewal // nil: a client waits for the answer
 
 	// Since the head was shown:
+	before   http.Header
 	length   int64 // by its Content-Length; -1: unknown
 	received time.Time
 	part     int64    // of a 206: how long the part is
@@ -142,7 +143,8 @@ func (rec *Recording) Stream() {
 }
 
 // Head shows the final status and header fields, with those that were set before the handler ran. It returns the
-// value for a line of Cache-Status to be added to the answer, if not empty. The headers are not kept or changed. After Drop
+// value for a line of Cache-Status to be added to the answer, if not empty. The headers are not changed, and only that of before
+// is kept. After Drop
 // the status may be 0: it isn't known, and so nothing is invalidated either.
 func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus string) {
 	if ch := rec.change; ch != nil {
@@ -152,6 +154,7 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 	if rec.Active() && len(header["Cache-Control"])+len(header["Cdn-Cache-Control"]) > 0 {
 		rec.own = ownLines(header)
 	}
+	rec.before = before
 	if rec.holds && rec.hold(status, before, header) {
 		return ""
 	}
@@ -186,6 +189,7 @@ func (rec *Recording) head(status int, before, header http.Header) {
 		return
 	}
 	r.addFields(before, header)
+	r.surround(before, w.private)
 	if len(header["Date"]) == 0 { // RFC 9110 §6.6.1
 		r.add("Date", rec.received.UTC().Format(http.TimeFormat))
 	}

@@ -37,6 +37,10 @@ type response struct {
 	// requests for which that is the same.
 	Select string `msgpack:"v,omitempty"`
 
+	// Of what handlers around the cache said when it was recorded:
+	Varies []string `msgpack:"y,omitempty"` // the names in their Vary
+	Around string   `msgpack:"o,omitempty"` // their Cache-Control
+
 	ready *ready // nil: it isn't stored, or isn't served itself
 }
 
@@ -93,6 +97,10 @@ func (r *response) cost() int64 {
 	for _, s := range r.Header {
 		n += len(s)
 	}
+	for _, s := range r.Varies {
+		n += 16 + len(s)
+	}
+	n += len(r.Around)
 	if r.Index != nil {
 		n += r.Index.cost()
 	}
@@ -121,11 +129,12 @@ func (r *response) header() http.Header {
 }
 
 // conflicts answers whether the handler changed fields in place that somebody around the cache set before it ran: it removed
-// such a field, or added to it. Then what it made can't be told from what somebody made for this request.
+// such a field, or added to one that is no list. Then what it made can't be told from what somebody made for this request.
 func conflicts(before, header http.Header) bool {
 	for name, old := range before {
 		now := header[name]
-		if len(now) == 0 && len(old) > 0 || len(now) > len(old) && len(old) > 0 && slices.Equal(now[:len(old)], old) {
+		_, added := rfc9111.Added(old, now)
+		if len(now) == 0 && len(old) > 0 || added && !rfc9111.Lists(name) {
 			return true
 		}
 	}
@@ -145,6 +154,9 @@ func (r *response) addFields(before, header http.Header) {
 		values := header[name]
 		if old, ok := before[name]; !stored(name) || ok && slices.Equal(old, values) {
 			continue
+		}
+		if added, ok := rfc9111.Added(before[name], values); ok && rfc9111.Lists(name) {
+			values = added
 		}
 		for _, value := range values {
 			r.add(name, value)

@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
@@ -85,7 +86,7 @@ func (rec *Recording) hand(r *response, age time.Duration, status rfc9111.Status
 	if status.Detail == "" {
 		status.Detail = rec.want.detail
 	}
-	rec.reply = rec.cache.reply(rec.want.request, r, age, status)
+	rec.reply = rec.cache.reply(rec.want.request, r.among(func(name string) []string { return rec.before[name] }), age, status)
 }
 
 // validated freshens the stored response by the handler's 304 (RFC 9111 §4.3.4).
@@ -93,7 +94,7 @@ func (rec *Recording) validated(before, header http.Header) {
 	c, w := rec.cache, rec.want
 	c.stats.validated.Add(1)
 	r := c.freshened(w, rec.began, before, header)
-	ok := c.refuses(w, r.Status, r.header()) == "" && rec.Active()
+	ok := c.refuses(w, r.Status, r.judged(before)) == "" && rec.Active()
 	if ok {
 		rec.finish(outcome{response: r})
 	} else {
@@ -127,7 +128,9 @@ func (c *Cache) freshened(w *want, began time.Time, before, header http.Header) 
 		}
 	}
 	r.Age = rfc9111.InitialAge(header, began, received)
-	r.setTerms(rfc9111.TermsOf(r.Status, r.header(), received, c.options.defaults()))
+	r.surround(before, w.private)
+	r.Varies = slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.Varies, w.found.Varies))))
+	r.setTerms(rfc9111.TermsOf(r.Status, r.judged(before), received, c.options.defaults()))
 	r.prepare()
 	return &r
 }

@@ -12,7 +12,16 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp keeps the Date field in a goroutine that never ends.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		// A server's pool notices up to ten seconds later that it was stopped.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		// scs.New begins it, and has nothing that ends it.
+		goleak.IgnoreAnyFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"),
+	)
+}
 
 // newCache makes a cache that is closed with the test.
 func newCache(t testing.TB, o httpcache.Options) *httpcache.Cache {

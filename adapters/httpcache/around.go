@@ -1,0 +1,123 @@
+package httpcache
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+)
+
+// around is what handlers around the cache said of an answer before the cache was asked for it. docs/http.md has the rules.
+type around struct {
+	vary    []string // what they say that it varies by
+	any     bool     // by anything
+	control string   // their Cache-Control and CDN-Cache-Control, as they are; "": none
+	forbids bool     // these forbid that another request's response is the answer
+}
+
+// aroundOf returns it, of the lines that they set of each field.
+func aroundOf(lines func(name string) []string, private bool) (a around) {
+	if vary := lines("Vary"); len(vary) > 0 {
+		a.vary, a.any = rfc9111.Vary(http.Header{"Vary": vary})
+	}
+	control, targeted := lines("Cache-Control"), lines("Cdn-Cache-Control")
+	if len(control)+len(targeted) > 0 {
+		a.control = strings.Join(control, "\n") + "\x00" + strings.Join(targeted, "\n")
+		a.forbids = rfc9111.Forbids(control, targeted, private)
+	}
+	return a
+}
+
+// around returns what handlers around the cache have said of the answer.
+func (q *inquiry) around(private bool) *around {
+	if !q.looked {
+		q.looked, q.said = true, aroundOf(q.x.Around, private)
+	}
+	return &q.said
+}
+
+// admits reports whether a stored response may be an answer of which handlers around the cache say this; and if not, whether they
+// forbid any but the handler's own.
+//
+// Where they say the same as when it was recorded, that has been counted: the handler may have replaced their Cache-Control.
+func (a *around) admits(r *response) (ok, forbidden bool) {
+	switch {
+	case a.any, a.forbids && a.control != r.Around:
+		return false, true
+	case len(a.vary) == 0:
+		return true, false
+	}
+	names := r.vary()
+	return !slices.ContainsFunc(a.vary, func(name string) bool { return !slices.Contains(names, name) }), false
+}
+
+// surround remembers with a response what handlers around the cache said of it.
+func (r *response) surround(before http.Header, private bool) {
+	a := aroundOf(func(name string) []string { return before[name] }, private)
+	r.Varies, r.Around = a.vary, a.control
+}
+
+// vary returns the names of the fields that a response varies by, with those that handlers around the cache named.
+func (r *response) vary() []string {
+	names, _ := rfc9111.Vary(r.header())
+	if len(r.Varies) == 0 {
+		return names
+	}
+	names = slices.Concat(names, r.Varies)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// judged is the header by which a freshened response is judged: with the fields about freshness that the handler leaves to those
+// around the cache.
+func (r *response) judged(before http.Header) http.Header {
+	h := r.header()
+	for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Expires"} {
+		if len(h[name]) == 0 && len(before[name]) > 0 {
+			h[name] = before[name]
+		}
+	}
+	return h
+}
+
+// among returns the response as it is to be sent in an answer that has fields already: those that are lists have the
+// members of both.
+func (r *response) among(lines func(name string) []string) *response {
+	if r.ready != nil && !r.ready.lists {
+		return r
+	}
+	var merged []string
+	for h := r.Header; len(h) > 1; {
+		name, n := h[0], 2
+		for n < len(h) && h[n] == name {
+			n += 2
+		}
+		if name == "Cache-Control" || rfc9111.Lists(name) {
+			if others := lines(name); len(others) > 0 {
+				if merged == nil {
+					merged = append(make([]string, 0, len(r.Header)+8), r.Header[:len(r.Header)-len(h)]...)
+				}
+				stored := make([]string, 0, n/2)
+				for i := 1; i < n; i += 2 {
+					stored = append(stored, h[i])
+				}
+				for _, line := range rfc9111.Merged(name, others, stored) {
+					merged = append(merged, name, line)
+				}
+				h = h[n:]
+				continue
+			}
+		}
+		if merged != nil {
+			merged = append(merged, h[:n]...)
+		}
+		h = h[n:]
+	}
+	if merged == nil {
+		return r
+	}
+	copied := *r
+	copied.Header, copied.ready = merged, nil
+	return &copied
+}
