@@ -9,6 +9,6 @@
 // [Zstd] and [S2] wrap one of them, or a codec of yours, and compress large values, so that they cost less network and memory.
 //
 // A [Codec] is named, and the name is stored beside the value: a value written with one codec is never read with another.
-// To add a codec, implement the interface and keep to its contract; with [Appender] too it needs no slice of its own for
+// To add a codec, implement the interface and keep to its contract: Marshal, too, gets a pointer to the value. With [Appender] too it needs no slice of its own for
 // each value.
 package codec

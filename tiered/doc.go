@@ -30,7 +30,8 @@
 // claims to and has a waitlist for the rest; a tenure is its leases while it holds them; a pilot is whose trip it is, and a
 // lifetime the owner of goroutines.
 //
-// A glance is a trip's first look, made by the caller, and an event what some wait for.
+// A glance is a trip's first look, made by the caller, and an event what some wait for. The values call Codec, Cost and Clone, and
+// make errors of their panics; a trial finds a codec that can't hold T.
 //
 // In Redis: a frame is the bytes of a record, a remote a cache's part of Redis, a request one command for each of some keys,
 // a reading the read of one key; a pipeline takes the readings to a server, in convoys, on lanes, but for those of keys in

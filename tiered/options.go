@@ -21,7 +21,13 @@ const (
 	maxNameLen         = 128
 )
 
-// Options configures a [Cache]. Only Name is required. Codec, Cost and Clone may not use the cache: others wait meanwhile.
+// Options configures a [Cache]. Only Name is required.
+//
+// Codec, Cost and Clone, and the methods of T that they call, may not use the cache: others wait meanwhile. A panic of one is an
+// error of that one value, as any other failure of it is: bytes in Redis are a miss, Set returns an error that wraps a
+// [*codec.PanicError], and what a Loader returned is given to the callers and not stored. Where Clone fails for a caller, the
+// call returns the error. [Stats].CodecErrors counts them; the Logger and [Trace].CodecError tell of those that no caller gets.
+// (One that calls runtime.Goexit ends its goroutine and fails one load; after that it is an error, too.)
 type Options[T any] struct {
 	// Name is the cache's namespace in Redis and its label in metrics: 1 to 128 letters, digits, '.', '_', '-'
 	// or '/'.
@@ -29,13 +35,15 @@ type Options[T any] struct {
 	// Redis is the second tier. nil: the cache is in-process only. NewRedis returns nil beside an error, so a
 	// program that ignores the error gets a cache without a second tier, and no other sign of it.
 	Redis *Redis
-	// Codec turns values into the bytes kept in Redis. nil: codec.JSON. The local tier holds the values
-	// themselves.
+	// Codec turns values into the bytes kept in Redis. nil: codec.JSON. It is given pointers to values, so that methods with
+	// pointer receivers are called. If it can't hold T, whatever the value, New fails; what it loses of a T is up to it, see
+	// [codec.JSON] and [codec.Msgpack]. The local tier holds the values themselves: if T is any, an int comes back as a
+	// float64 once it came from Redis. Choose a T that says what the values are. null is nil if T can be nil, else a miss.
 	Codec codec.Codec
 	// MaxCost is the local tier's capacity, in units of Cost. 0: 100,000.
 	MaxCost int64
 	// Cost is what a value takes of MaxCost; less than 1 counts as 1. nil: every entry costs 1, so MaxCost counts
-	// entries.
+	// entries. A value on which it panics is in neither tier.
 	Cost func(T) int64
 	// Clone copies a value, with all that it refers to and that somebody changes. It is applied to every value that comes out
 	// of the cache, and to every one that Set or a Loader gives it. nil: the local tier keeps the value that it was given, a
@@ -45,7 +53,8 @@ type Options[T any] struct {
 	Policy Policy
 	// Trace is called as things happen. nil: nothing is.
 	Trace *Trace
-	// Logger is told of background loads that fail, and of queued changes that are lost. nil: slog.Default().
+	// Logger is told of background loads that fail, of values that can't be stored or decoded, and of queued changes that are
+	// lost. nil: slog.Default().
 	Logger *slog.Logger
 }
 
