@@ -70,12 +70,12 @@ func notGiven[T any](r *record[T], key string, err error) error {
 
 // GetOrLoadMany returns the cached values of the ids, and loads the missing ones with one call of load, which gets only
 // those ids that nothing else in this process or another is loading already; for the others it waits. What of that fails
-// to come is loaded in further calls, one at a time: the failure, or panic, of another caller's load isn't the batch's. (Of batches
-// that wait for the same load one loads it again for all; if that fails too, the next is the last.) Redis is read in one round trip; leases are taken in one, and values
-// stored in one (per node of a Cluster). key makes an id's cache key; ids with the same key have the same
-// value.
+// to come is loaded in further calls, one at a time: the failure, or panic, of another caller's load isn't the batch's. (Of
+// batches that wait for the same load one loads it again for all; if that fails too, the next is the last.) Redis is read in
+// one round trip; leases are taken in one, and values stored in one (per node of a Cluster). key makes an id's cache key; ids
+// with the same key have the same value. With a key that no cache can have, nothing is loaded.
 //
-// With a key that no cache can have, nothing is loaded. Ids that load leaves out of its map don't exist: they are left out here too, and remembered for
+// Ids that load leaves out of its map don't exist: they are left out here too, and remembered for
 // [Policy].NotFoundTTL. If load fails, what was found is returned with its error; values that it returned beside the
 // error count. What is only to be refreshed or revalidated load gets in calls in the background, which may come at the same
 // time as others, and after GetOrLoadMany has returned. A value that replaces another has that one's tags. Contexts, panics,
