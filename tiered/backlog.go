@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,6 +29,7 @@ type backlog struct {
 	keys      map[string]debt
 	tags      map[string]uint64 // the last invalidation's number
 	clear     uint64            // the last Clear's number; 0: none waits
+	ledgered  error             // why the last attempt at tags or a Clear failed
 	replaying bool
 	closed    bool
 }
@@ -79,6 +81,7 @@ func (b *backlog) queue(cause error, add func(number uint64)) error {
 	add(b.number)
 	if len(b.keys) > maxQueuedKeys || len(b.tags) > maxQueuedTags {
 		b.keys = make(map[string]debt) // an emptied one would keep its memory
+		b.ledgered = cause
 		b.clearAt(b.number)
 	}
 	b.count()
@@ -150,6 +153,7 @@ func (b *backlog) written(keys []string, expire bool, mark uint64) {
 // queueTags queues an invalidation of tags that failed, and returns its error.
 func (b *backlog) queueTags(names []string, cause error) error {
 	return b.queue(cause, func(number uint64) {
+		b.ledgered = cause
 		if b.clear > 0 {
 			b.clearAt(number) // another one, if that of now is under way
 			return
@@ -161,7 +165,12 @@ func (b *backlog) queueTags(names []string, cause error) error {
 }
 
 // queueClear queues a Clear that failed, and returns its error.
-func (b *backlog) queueClear(cause error) error { return b.queue(cause, b.clearAt) }
+func (b *backlog) queueClear(cause error) error {
+	return b.queue(cause, func(number uint64) {
+		b.ledgered = cause
+		b.clearAt(number)
+	})
+}
 
 // clearAt is called with the lock.
 func (b *backlog) clearAt(number uint64) {
@@ -222,6 +231,27 @@ func (b *backlog) hidesAll() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.tags) > 0 || b.clear > 0
+}
+
+// unanswered returns the error of a read that can't rely on Redis for what is queued. It says that Redis doesn't answer if that
+// is what the replay waits for: the key's server or, with all, the one that the last attempt failed with.
+func (b *backlog) unanswered(ctx context.Context, redisKey string, all bool) error {
+	if all {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.notReplayed(b.ledgered)
+	}
+	if s, ok := b.redis.serverOf(ctx, redisKey); ok {
+		return b.notReplayed(s.breaker.spares("get"))
+	}
+	return b.notReplayed(b.redis.streams.nodes.lost.spares("cluster"))
+}
+
+func (b *backlog) notReplayed(cause error) error {
+	if cause == nil {
+		return errNotReplayed
+	}
+	return fmt.Errorf("%w: %w", errNotReplayed, cause)
 }
 
 // hasten has the replayer, if there is one, try at once.

@@ -95,6 +95,9 @@ func (s *stream) sung(l *life, at instant, err error) {
 		if l != nil {
 			l.watch.taken(at)
 		}
+		if s.breaker != nil && s.redis.options.Invalidation == Tracking { // a canary is a write
+			s.redis.refusals.writable(s.breaker.addr())
+		}
 		s.redis.answered()
 	case errors.As(err, &refused):
 		s.down(now(), err)

@@ -114,6 +114,7 @@ func (r *Redis) askTime(previous *clockSample) *clockSample {
 			r.rights.hurry(r)
 			r.rights.mu.Unlock()
 		}
+		r.refusals.note(func() string { return addrOf(r.client) }, "time", []answer{{err: err}})
 		if err == nil {
 			answered := now()
 			return &clockSample{redis: t, at: asked.add(answered.since(asked) / 2), until: answered.add(clockSampleEvery), asked: true}

@@ -37,9 +37,9 @@ func (t *tags) current(ctx context.Context) (*era, error) {
 	return s.era, err
 }
 
-// open asks the ledger. If that can't be had, what was last known comes with the error. It will do, for a heartbeat at a
-// time, where the era can't be had though other nodes of a Cluster may well be there, and where nothing is heard of its end
-// anyway; not where it has to be certain.
+// open asks the ledger. If that fails, what was last known comes with the error. It will do, for a heartbeat at a time, if
+// the ledger's server doesn't answer, where other nodes of a Cluster may well answer, and where nothing is heard of an era's
+// end anyway; not where it has to be certain.
 func (t *tags) open(ctx context.Context) (s stamp, err error) {
 	last := t.last.Load()
 	if last == nil || last.era.over.Load() || last.era.id == (eraID{}) {
@@ -50,7 +50,7 @@ func (t *tags) open(ctx context.Context) (s stamp, err error) {
 	}
 	r := t.ledger.redis
 	_, cluster := r.client.(*redis.ClusterClient)
-	if (cluster || r.streams.only.deaf) && !r.options.Strict && t.prolong(last) {
+	if (cluster || r.streams.only.deaf) && !r.options.Strict && unanswered(err) && t.prolong(last) {
 		err = nil
 	}
 	return *last, err

@@ -224,8 +224,9 @@ func (r *Redis) publish(ctx context.Context, keys []string) error {
 	return r.streams.bulletin.publish(ctx, keys)
 }
 
-// Status returns nil while Redis is asked and all invalidations arrive, else an error that says for how long that hasn't
-// been so, and why. It asks nobody and is cheap.
+// Status returns nil while Redis is asked, all invalidations arrive, and no command of a cache was refused lately; else an
+// error that says for how long that hasn't been so, and why. A command counts as refused (for lack of a right or of memory,
+// say) until Redis accepts its like, but no longer than ten seconds after the last time. Status asks nobody and is cheap.
 func (r *Redis) Status() error {
 	if !r.isMade() {
 		return errNotMade
@@ -245,7 +246,7 @@ func (r *Redis) Status() error {
 	for _, b := range r.breakers() {
 		errs = append(errs, b.status())
 	}
-	errs = append(errs, r.rights.status())
+	errs = append(errs, r.rights.status(), r.refusals.status())
 	return errors.Join(errs...)
 }
 

@@ -89,15 +89,17 @@ func (l *lane) carry() {
 	defer cancel()
 	g := group{l.places, first.to}
 	began := l.sent
+	q := r.reads(l.keys)
 	var answers []answer
 	err := r.guarded(func() (err error) {
-		answers, err = r.run(ctx, r.reads(l.keys), g)
+		answers, err = r.run(ctx, q, g)
 		return err
 	})
 	if answers == nil { // the client panicked
 		err = fmt.Errorf("tiered: redis: get: %w", err)
 		answers = failed(len(l.keys), err, g.stream)
 	}
+	r.refusals.note(g.breaker.addr, q.name, answers)
 	if l.heeds() {
 		if err == nil && now().since(began) >= r.timeout {
 			err = errLate

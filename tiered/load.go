@@ -175,7 +175,8 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []f
 			merged[i], findings = findings[0], findings[1:]
 		}
 		if all || hidden != nil && hidden[i] {
-			merged[i] = finding[T]{answer: answer{err: errNotReplayed, stream: c.remote.redis.anyStream(), proof: unproven}}
+			err := c.backlog.unanswered(ctx, c.remote.key(holds[i]), all)
+			merged[i] = finding[T]{answer: answer{err: err, stream: c.remote.redis.anyStream(), proof: unproven}}
 		}
 	}
 	return merged

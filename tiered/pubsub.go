@@ -116,5 +116,6 @@ func (b *bulletin) publish(ctx context.Context, keys []string) error {
 	if err != nil {
 		b.redis.heedReply(groups[0].server, "publish", err)
 	}
+	b.redis.refusals.note(node.addr, "publish", []answer{{err: err}})
 	return err
 }

@@ -34,9 +34,10 @@ type RedisOptions struct {
 	Heartbeat time.Duration
 	// Strict never serves from the local tier what can't be proved to be current, even if Redis doesn't answer.
 	Strict bool
-	// Logger is told when Redis doesn't answer and isn't asked any more, when invalidations stop, and when all is well again:
-	// of each server and each of the two no more often than once in ten seconds, with the number of times that were left
-	// out as "suppressed". nil: slog.Default().
+	// Logger is told when Redis doesn't answer and isn't asked any more, when invalidations stop, when Redis refuses commands
+	// with an error reply, and when all is well again: of each server and each of the three (of the third, for each kind of
+	// error) no more often than once in ten seconds, with the number of times that were left out as "suppressed". nil:
+	// slog.Default().
 	Logger *slog.Logger
 }
 
@@ -49,6 +50,7 @@ type Redis struct {
 	clock     redisClock
 	calls     lifetime
 	noMGet    atomic.Bool // the server doesn't do it, or not for this user or keys of several slots
+	refusals  refusals
 	streams   streams
 	pipelines pipelines
 	rights    rights
@@ -148,6 +150,7 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	}
 	o.Prefix = strings.Clone(o.Prefix)
 	r := &Redis{client: client, prefix: o.Prefix, timeout: o.Timeout, options: o, tenants: make(map[string]*tenant)}
+	r.refusals.logger = o.Logger
 	if err := r.startStreams(); err != nil {
 		return nil, err
 	}

@@ -86,32 +86,29 @@ func mute(err error) bool {
 // and so will be a read. Who isn't let in at all isn't answered: by a wrong password, or for too many clients.
 func unanswered(err error) bool {
 	switch {
-	case err == nil, errors.Is(err, errNoSlots), errors.Is(err, errReplica):
+	case err == nil:
 		return false
 	case spared(err), mute(err), redis.IsAuthError(err), redis.IsMaxClientsError(err):
 		return true
+	case errors.Is(err, errNoSlots), errors.Is(err, errReplica), errors.Is(err, errLedger), errors.Is(err, errNotReplayed):
+		return false
 	}
 	return !isReply(err)
 }
 
 // unread reports whether the error of a call says that the server answers no reads to this client, whatever the key. That
-// a key is another node's says so only where the client can't go there, being no Cluster's. That some keys are no node's
-// doesn't.
+// some keys of a Cluster are no node's doesn't say so.
 func (r *Redis) unread(err error) bool {
-	if err == nil {
+	if _, cluster := r.client.(*redis.ClusterClient); cluster && redis.HasErrorPrefix(err, "CLUSTERDOWN Hash slot not served") {
 		return false
 	}
-	if _, cluster := r.client.(*redis.ClusterClient); cluster {
-		return unanswered(err) && !redis.HasErrorPrefix(err, "CLUSTERDOWN Hash slot not served")
-	}
-	return unanswered(err) || moved(err)
+	return unanswered(err)
 }
 
-// unreadable reports whether the error of a read says that what Redis has can't be known, so that the local tier has to do.
-// A value of another type is one that is known: it isn't ours.
-func unreadable(err error) bool {
-	return err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "WRONGTYPE ")
-}
+// unreadable reports whether the error of a read lets the local tier serve what isn't proved: Redis didn't answer. An error
+// reply is an answer. Other clients may be served by the server that gave it, and may have changed the value: a process that
+// went on with its own could be behind for as long as the value lives.
+func unreadable(err error) bool { return !errors.Is(err, redis.Nil) && unanswered(err) }
 
 // moved reports whether the canary's slot is another node's.
 func moved(err error) bool {

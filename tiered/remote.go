@@ -238,7 +238,7 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 
 // write makes the changes, whatever the keys hold. ended is called when nothing more of it can come to Redis from here.
 func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()) []answer {
-	q := m.request("write", holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+	q := m.request(stepWrite, holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		switch ch := changes[i]; {
 		case ch.expire:
 			return to.Eval(ctx, expiring, []string{key}, frameMagic+string(rune(frameVersion)), frameExpired)

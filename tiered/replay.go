@@ -95,15 +95,23 @@ func (t *tiers[T]) replayLedger(ctx context.Context) {
 	b.mu.Lock()
 	number, era, tags := b.number, b.clear, slices.Collect(maps.Keys(b.tags))
 	b.mu.Unlock()
-	if era > 0 && t.tags.ledger.clear(ctx) == nil {
-		t.tags.heardEra()
-		b.pay(func() { b.payClear(number) })
-		b.done.Add(1)
+	if era > 0 {
+		if err := t.tags.ledger.clear(ctx); err != nil {
+			b.pay(func() { b.ledgered = err })
+		} else {
+			t.tags.heardEra()
+			b.pay(func() { b.payClear(number) })
+			b.done.Add(1)
+		}
 	}
 	if len(tags) == 0 {
 		return
 	}
-	if done, _, _ := t.tags.ledger.invalidate(ctx, tags); len(done) > 0 {
+	done, _, err := t.tags.ledger.invalidate(ctx, tags)
+	if err != nil {
+		b.pay(func() { b.ledgered = err })
+	}
+	if len(done) > 0 {
 		t.tags.invalidated(done)
 		b.pay(func() { b.payTags(done, number) })
 		b.done.Add(uint64(len(done)))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -18,6 +19,7 @@ type replier struct {
 	listener net.Listener
 	upstream string
 	reply    atomic.Pointer[string] // nil: Redis replies
+	refusal  atomic.Pointer[refusal]
 	wg       sync.WaitGroup
 
 	mu    sync.Mutex
@@ -57,6 +59,27 @@ func (r *replier) replies(err string) {
 	}
 }
 
+// refusal is an error for some commands.
+type refusal struct {
+	err string
+	is  func(words []string) bool
+}
+
+// refuses has commands fail with the error, in the order in which they came; nil: none.
+func (r *replier) refuses(err string, is func(words []string) bool) {
+	if is == nil {
+		r.refusal.Store(nil)
+	} else {
+		r.refusal.Store(&refusal{err, is})
+	}
+}
+
+// refused is what Redis is sent in the place of a command that is to fail.
+func refused(err string) []byte {
+	const script = "return redis.error_reply(ARGV[1])"
+	return fmt.Appendf(nil, "*4\r\n$4\r\nEVAL\r\n$%d\r\n%s\r\n$1\r\n0\r\n$%d\r\n%s\r\n", len(script), script, len(err), err)
+}
+
 func (r *replier) serve() {
 	for {
 		conn, err := r.listener.Accept()
@@ -82,11 +105,14 @@ func (r *replier) serve() {
 
 func (r *replier) pass(from *bufio.Reader, client, server net.Conn) {
 	for {
-		command, name, err := readCommand(from)
+		command, words, err := readCommand(from)
 		if err != nil {
 			return
 		}
-		if own := r.reply.Load(); own != nil && name != "HELLO" {
+		if some := r.refusal.Load(); some != nil && some.is(words) {
+			command = refused(some.err)
+		}
+		if own := r.reply.Load(); own != nil && words[0] != "HELLO" {
 			_, err = io.WriteString(client, "-"+*own+"\r\n")
 		} else {
 			_, err = server.Write(command)
@@ -97,8 +123,8 @@ func (r *replier) pass(from *bufio.Reader, client, server net.Conn) {
 	}
 }
 
-// readCommand returns an array of bulk strings as it came, and the first of them.
-func readCommand(from *bufio.Reader) (raw []byte, name string, err error) {
+// readCommand returns an array of bulk strings as it came, and them, with the first in upper case.
+func readCommand(from *bufio.Reader) (raw []byte, words []string, err error) {
 	var all bytes.Buffer
 	number := func(kind byte) (int, error) {
 		line, err := from.ReadString('\n')
@@ -111,8 +137,8 @@ func readCommand(from *bufio.Reader) (raw []byte, name string, err error) {
 		}
 		return strconv.Atoi(strings.TrimSpace(line[1:]))
 	}
-	words, err := number('*')
-	for i := 0; i < words && err == nil; i++ {
+	n, err := number('*')
+	for i := 0; i < n && err == nil; i++ {
 		var size int
 		if size, err = number('$'); err != nil {
 			break
@@ -120,9 +146,10 @@ func readCommand(from *bufio.Reader) (raw []byte, name string, err error) {
 		word := make([]byte, size+2)
 		_, err = io.ReadFull(from, word)
 		all.Write(word)
-		if i == 0 {
-			name = strings.ToUpper(string(word[:size]))
-		}
+		words = append(words, string(word[:size]))
 	}
-	return all.Bytes(), name, err
+	if len(words) > 0 {
+		words[0] = strings.ToUpper(words[0])
+	}
+	return all.Bytes(), words, err
 }

@@ -95,6 +95,7 @@ func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) []ans
 		got = reply{failed(len(g.places), err, g.stream), err}
 	}
 	g.breaker.heed(ctx, began, got.err)
+	r.refusals.note(g.breaker.addr, q.name, got.answers)
 	return got.answers
 }
 

@@ -1,0 +1,196 @@
+package tiered
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// refusals are the commands of caches that Redis has lately replied to with an error: it is full, say, or somebody took a
+// right away. Unlike an outage such a state can last unnoticed, since the caches go on without what was refused. So Status
+// and the log tell of it.
+type refusals struct {
+	logger *slog.Logger
+	some   atomic.Bool // there is a kind: what succeeds has to look
+
+	mu    sync.Mutex
+	kinds map[refusalKind]*refused
+}
+
+// refusalKind is what is told of once: a server that doesn't permit scripts refuses many steps for one reason.
+type refusalKind struct{ addr, code string }
+
+// refused is one kind of refusals, which lasts until each of the steps was accepted again or is long ago.
+type refused struct {
+	steps map[string]instant // when it was last refused
+	since instant
+	err   error // the last
+	limit limit
+}
+
+// note takes in what became of a step that a server was asked to do for some keys.
+func (rs *refusals) note(addr func() string, step string, answers []answer) {
+	var err error
+	for i := range answers {
+		if e := answers[i].err; e != nil && refuses(e) {
+			err = e
+			break
+		}
+	}
+	if err == nil && !rs.some.Load() {
+		return
+	}
+	if err != nil {
+		rs.add(addr(), step, err)
+		return
+	}
+	for i := range answers {
+		if answers[i].err == nil {
+			rs.accepted(addr(), func(s string, byState bool) bool { return s == step && !(byState && step == stepWrite) })
+			return
+		}
+	}
+}
+
+// stepWrite is that of Delete, too, which Redis carries out even without the memory for a Set.
+const stepWrite = "write"
+
+// refuses reports whether an error reply says that a command isn't carried out for reasons that don't lie with its key. That
+// the server can't answer at all shows elsewhere, and so does a Cluster's change.
+func refuses(err error) bool {
+	switch {
+	case !isReply(err), unanswered(err), moved(err):
+		return false
+	}
+	for _, prefix := range []string{"TRYAGAIN ", "CROSSSLOT ", "ERR string exceeds maximum allowed size"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return false
+		}
+	}
+	return !strings.Contains(err.Error(), "WRONGTYPE ") // an older server's script has it within the error
+}
+
+// The codes of errors that are due to the server's state, whatever the command.
+var stateCodes = []string{"OOM", "READONLY", "MISCONF", "NOREPLICAS"}
+
+// codeOf is an error reply's code. An older server's script has that of its command within the error.
+func codeOf(err error) string {
+	reply, _ := errors.AsType[redis.Error](err)
+	text := reply.Error()
+	for _, code := range stateCodes {
+		if strings.Contains(text, code+" ") {
+			return code
+		}
+	}
+	code, _, _ := strings.Cut(text, " ")
+	return code
+}
+
+func (rs *refusals) add(addr, step string, err error) {
+	at, kind := now(), refusalKind{addr, codeOf(err)}
+	rs.mu.Lock()
+	rs.expire(at)
+	if rs.kinds == nil {
+		rs.kinds = make(map[refusalKind]*refused)
+	}
+	k := rs.kinds[kind]
+	if k == nil {
+		k = &refused{}
+		rs.kinds[kind] = k
+	}
+	if len(k.steps) == 0 {
+		k.since, k.steps = at, make(map[string]instant)
+	}
+	cause := bare(err)
+	k.steps[step], k.err = at, cause
+	rs.some.Store(true)
+	tell, suppressed := k.limit.begins(at)
+	rs.mu.Unlock()
+	if !tell {
+		return
+	}
+	attrs := []slog.Attr{slog.String("addr", addr), slog.String("step", step), slog.Any("cause", cause)}
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int("suppressed", suppressed))
+	}
+	rs.logger.LogAttrs(context.Background(), slog.LevelWarn, "tiered: Redis refuses commands", attrs...)
+}
+
+// accepted takes it in that the server carried out what it had refused in some steps. byState: for the server's state.
+func (rs *refusals) accepted(addr string, which func(step string, byState bool) bool) {
+	if !rs.some.Load() {
+		return
+	}
+	var lasted []time.Duration
+	at := now()
+	rs.mu.Lock()
+	for kind, k := range rs.kinds {
+		if kind.addr != addr || len(k.steps) == 0 {
+			continue
+		}
+		byState := slices.Contains(stateCodes, kind.code)
+		maps.DeleteFunc(k.steps, func(step string, _ instant) bool { return which(step, byState) })
+		if len(k.steps) == 0 && k.limit.ends() {
+			lasted = append(lasted, at.since(k.since))
+		}
+	}
+	rs.expire(at)
+	rs.mu.Unlock()
+	for _, d := range lasted {
+		rs.logger.LogAttrs(context.Background(), slog.LevelInfo, "tiered: Redis doesn't refuse commands any more",
+			slog.String("addr", addr), slog.Duration("lasted", d))
+	}
+}
+
+// writable takes it in that the server carried out a write: it has left the states in which it refuses those.
+func (rs *refusals) writable(addr string) {
+	rs.accepted(addr, func(_ string, byState bool) bool { return byState })
+}
+
+// expire forgets what was refused long ago and not tried since. It is called with the lock.
+func (rs *refusals) expire(at instant) {
+	lasting := false
+	for kind, k := range rs.kinds {
+		maps.DeleteFunc(k.steps, func(_ string, last instant) bool { return at.since(last) > tellEvery })
+		if len(k.steps) == 0 {
+			if k.limit.ends(); at >= k.limit.next { // of an end that isn't known of, the log doesn't tell
+				delete(rs.kinds, kind)
+			}
+			continue
+		}
+		lasting = true
+	}
+	rs.some.Store(lasting)
+}
+
+// status returns what is refused, and since when.
+func (rs *refusals) status() error {
+	if !rs.some.Load() {
+		return nil
+	}
+	at := now()
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.expire(at)
+	kinds := slices.SortedFunc(maps.Keys(rs.kinds), func(a, b refusalKind) int {
+		return cmp.Or(cmp.Compare(a.addr, b.addr), cmp.Compare(a.code, b.code))
+	})
+	var errs []error
+	for _, kind := range kinds {
+		if k := rs.kinds[kind]; len(k.steps) > 0 {
+			errs = append(errs, fmt.Errorf("tiered: redis %s: refused for %v (%s): %w", kind.addr, at.since(k.since).Round(time.Millisecond),
+				strings.Join(slices.Sorted(maps.Keys(k.steps)), ", "), k.err))
+		}
+	}
+	return errors.Join(errs...)
+}
