@@ -1,7 +1,6 @@
 package tiered
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -39,6 +38,7 @@ type debt struct {
 	number uint64
 	expire bool
 	until  time.Time // on Redis's clock: what began to be made later is to stay; zero: nothing is
+	cause  error     // why the last attempt failed
 }
 
 // The most that is queued a cache: some two megabytes. When there is more, a Clear takes the place of it all.
@@ -130,7 +130,7 @@ func (b *backlog) failed(keys []string, expire bool, cause error) error {
 	return b.queue(cause, func(number uint64) {
 		for _, key := range keys {
 			older, ok := b.keys[key]
-			b.keys[key] = debt{number, expire && (!ok || older.expire), until}
+			b.keys[key] = debt{number, expire && (!ok || older.expire), until, cause}
 		}
 	})
 }
@@ -233,25 +233,33 @@ func (b *backlog) hidesAll() bool {
 	return len(b.tags) > 0 || b.clear > 0
 }
 
-// unanswered returns the error of a read that can't rely on Redis for what is queued. It says that Redis doesn't answer if that
-// is what the replay waits for: the key's server or, with all, the one that the last attempt failed with.
-func (b *backlog) unanswered(ctx context.Context, redisKey string, all bool) error {
+// withheld is the error of a read that can't rely on Redis because of what is queued. It wraps that of the last attempt to
+// make up for it, which tells whether Redis answers. all: because of tags or a Clear.
+func (b *backlog) withheld(key string, all bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	cause := b.keys[key].cause
 	if all {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return b.notReplayed(b.ledgered)
+		cause = b.ledgered
 	}
-	if s, ok := b.redis.serverOf(ctx, redisKey); ok {
-		return b.notReplayed(s.breaker.spares("get"))
-	}
-	return b.notReplayed(b.redis.streams.nodes.lost.spares("cluster"))
+	return &withheldError{cause}
 }
 
-func (b *backlog) notReplayed(cause error) error {
-	if cause == nil {
-		return errNotReplayed
+// withheldError is the error of a read that wasn't made because a change is queued.
+type withheldError struct{ cause error }
+
+func (e *withheldError) Error() string { return fmt.Sprintf("%v: %v", errNotReplayed, e.cause) }
+
+func (e *withheldError) Unwrap() error { return e.cause }
+
+// blame notes why an attempt to make up for a key failed.
+func (b *backlog) blame(key string, cause error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if d, ok := b.keys[key]; ok {
+		d.cause = cause
+		b.keys[key] = d
 	}
-	return fmt.Errorf("%w: %w", errNotReplayed, cause)
 }
 
 // hasten has the replayer, if there is one, try at once.

@@ -102,7 +102,7 @@ func (s *stream) sung(l *life, at instant, err error) {
 	case errors.As(err, &refused):
 		s.down(now(), err)
 	default:
-		s.health.suspect(err)
+		s.health.suspect(at, err)
 		s.settle(err)
 		if moved(err) && s.troubled != nil {
 			s.troubled()

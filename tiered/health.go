@@ -25,7 +25,9 @@ type health struct {
 	cause error   // why that is so, or what may become the cause; nil: nothing known
 	told  told    // what the log says since then
 	last  instant // when it said so
-	limit limit
+
+	suspected instant // the canary that the cause is of, if it is one's
+	limit     limit
 }
 
 // told grows while a stream is down.
@@ -37,11 +39,20 @@ const (
 	toldRefused // it won't heal by itself
 )
 
-// suspect notes what may be the cause, should the proof lapse.
-func (h *health) suspect(cause error) {
+// suspect notes what may be the cause, should the proof lapse: what became of the canary of the instant.
+func (h *health) suspect(at instant, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.cause = cause
+	h.cause, h.suspected = cause, at
+}
+
+// trust forgets what may have become the cause, if a later canary than that has come back.
+func (h *health) trust(at instant) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.well && at > h.suspected {
+		h.cause = nil
+	}
 }
 
 func (h *health) connected(peer string) {
@@ -78,7 +89,10 @@ func (s *stream) up() {
 	if !h.well {
 		lasted = now().since(h.since)
 	}
-	h.well, h.cause, h.told = true, nil, toldNothing
+	if !h.well {
+		h.cause = nil // else it may be that of a canary which a PONG doesn't speak for
+	}
+	h.well, h.told = true, toldNothing
 	told := h.limit.ends()
 	h.mu.Unlock()
 	if told {

@@ -226,7 +226,8 @@ func (r *Redis) publish(ctx context.Context, keys []string) error {
 
 // Status returns nil while Redis is asked, all invalidations arrive, and no command of a cache was refused lately; else an
 // error that says for how long that hasn't been so, and why. A command counts as refused (for lack of a right or of memory,
-// say) until Redis accepts its like, but no longer than ten seconds after the last time. Status asks nobody and is cheap.
+// say) until Redis accepts its like, but no longer than 2 × (Heartbeat + Timeout) after the last time. Status asks nobody and
+// is cheap.
 func (r *Redis) Status() error {
 	if !r.isMade() {
 		return errNotMade

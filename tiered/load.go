@@ -175,7 +175,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []f
 			merged[i], findings = findings[0], findings[1:]
 		}
 		if all || hidden != nil && hidden[i] {
-			err := c.backlog.unanswered(ctx, c.remote.key(holds[i]), all)
+			err := c.backlog.withheld(holds[i].key, all)
 			merged[i] = finding[T]{answer: answer{err: err, stream: c.remote.redis.anyStream(), proof: unproven}}
 		}
 	}

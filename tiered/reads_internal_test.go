@@ -25,12 +25,12 @@ func TestWhatAnErrorSays(t *testing.T) {
 	}{
 		{nil, false, false, false},
 		{reply("WRONGTYPE Operation against a key holding the wrong kind of value"), false, false, false},
-		{reply("OOM command not allowed"), false, false, true},
-		{reply("READONLY You can't write"), false, false, true},
-		{reply("NOPERM User x has no permissions"), false, false, true},
-		{reply("ERR unknown command"), false, false, true},
-		{reply("MOVED 1 127.0.0.1:1"), true, false, true},
-		{reply("ASK 1 127.0.0.1:1"), true, false, true},
+		{reply("OOM command not allowed"), false, false, false},
+		{reply("READONLY You can't write"), false, false, false},
+		{reply("NOPERM User x has no permissions"), false, false, false},
+		{reply("ERR unknown command"), false, false, false},
+		{reply("MOVED 1 127.0.0.1:1"), false, false, false},
+		{reply("ASK 1 127.0.0.1:1"), false, false, false},
 		{reply("LOADING Redis is loading"), true, true, true},
 		{reply("MASTERDOWN Link with MASTER is down"), true, true, true},
 		{reply("BUSY Redis is busy"), true, true, true},
@@ -39,6 +39,11 @@ func TestWhatAnErrorSays(t *testing.T) {
 		{io.EOF, true, true, true},
 		{context.DeadlineExceeded, true, true, true},
 		{&sparedError{"a", reply("OOM")}, true, true, true},
+		{errLedger, false, false, false},
+		{errNotReplayed, false, false, false},
+		{&withheldError{}, false, false, false},
+		{&withheldError{io.EOF}, true, true, true},
+		{&withheldError{reply("READONLY You can't write")}, false, false, false},
 	} {
 		wrapped := c.err
 		if wrapped != nil {

@@ -150,7 +150,7 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	}
 	o.Prefix = strings.Clone(o.Prefix)
 	r := &Redis{client: client, prefix: o.Prefix, timeout: o.Timeout, options: o, tenants: make(map[string]*tenant)}
-	r.refusals.logger = o.Logger
+	r.refusals.logger, r.refusals.lasts = o.Logger, 2*r.maxAge()
 	if err := r.startStreams(); err != nil {
 		return nil, err
 	}

@@ -85,6 +85,9 @@ func mute(err error) bool {
 // write (OOM, READONLY, MISCONF, NOREPLICAS), for lack of a right or by the wrong node of a Cluster (MOVED) was answered,
 // and so will be a read. Who isn't let in at all isn't answered: by a wrong password, or for too many clients.
 func unanswered(err error) bool {
+	if withheld, is := errors.AsType[*withheldError](err); is {
+		return unanswered(withheld.cause)
+	}
 	switch {
 	case err == nil:
 		return false

@@ -21,7 +21,8 @@ import (
 // and the log tell of it.
 type refusals struct {
 	logger *slog.Logger
-	some   atomic.Bool // there is a kind: what succeeds has to look
+	lasts  time.Duration // for how long one counts
+	some   atomic.Bool   // there is a kind: what succeeds has to look
 
 	mu    sync.Mutex
 	kinds map[refusalKind]*refused
@@ -161,7 +162,7 @@ func (rs *refusals) writable(addr string) {
 func (rs *refusals) expire(at instant) {
 	lasting := false
 	for kind, k := range rs.kinds {
-		maps.DeleteFunc(k.steps, func(_ string, last instant) bool { return at.since(last) > tellEvery })
+		maps.DeleteFunc(k.steps, func(_ string, last instant) bool { return at.since(last) > rs.lasts })
 		if len(k.steps) == 0 {
 			if k.limit.ends(); at >= k.limit.next { // of an end that isn't known of, the log doesn't tell
 				delete(rs.kinds, kind)

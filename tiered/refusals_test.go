@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -169,13 +171,13 @@ func TestErrorIsNoSilence(t *testing.T) {
 type follower struct {
 	*tiered.Cache[string]
 	source atomic.Value // what a load returns
-	loads  atomic.Int64
+	tags   []string
 }
 
 func (f *follower) get(t *testing.T) string {
 	t.Helper()
-	v, err := f.GetOrLoad(t.Context(), "k", func(context.Context, *tiered.Entry[string]) (string, error) {
-		f.loads.Add(1)
+	v, err := f.GetOrLoad(t.Context(), "k", func(_ context.Context, e *tiered.Entry[string]) (string, error) {
+		e.Tags = f.tags
 		return f.source.Load().(string), nil
 	})
 	if err != nil {
@@ -196,5 +198,91 @@ func (f *follower) follows(t *testing.T, want string, o tiered.RedisOptions) {
 	}
 	if n := f.Stats().Unverified; n > 0 {
 		t.Errorf("%d were served though Redis answers", n)
+	}
+}
+
+// steps are what a read through both tiers, and what proves the local one, send to Redis.
+var steps = map[string]func(prefix string, words []string) bool{
+	"canary": func(prefix string, words []string) bool { return keyOf(words, strings.TrimSuffix(prefix, ":")+"!") },
+	"era":    func(prefix string, words []string) bool { return keyOf(words, prefix+"test!era") },
+	"tags":   func(prefix string, words []string) bool { return keyOf(words, prefix+"test!tag:") },
+	"get":    func(prefix string, words []string) bool { return words[0] == "GET" && keyOf(words, prefix+"test:k") },
+	"lease":  func(prefix string, words []string) bool { return words[0] == "SET" && keyOf(words, prefix+"test:k") },
+	"store":  func(prefix string, words []string) bool { return words[0] == "EVAL" && keyOf(words, prefix+"test:k") },
+}
+
+// keyOf reports whether the command's first key begins so.
+func keyOf(words []string, begin string) bool {
+	at := 1
+	if words[0] == "EVAL" {
+		at = 3
+	}
+	return len(words) > at && strings.HasPrefix(words[at], begin)
+}
+
+// Each error that a step of a read may meet, while no canary proves the local tier. Only those that a Redis gives to every read
+// until it is itself again have the local tier serve what it has; Status and the log tell of all.
+func TestErrorsOfEachStep(t *testing.T) {
+	s := redistest.Start(t)
+	for n, reply := range []string{
+		"OOM command not allowed when used memory > 'maxmemory'.", "READONLY You can't write against a read only replica.",
+		"NOPERM this user has no permissions to run the command", "ERR unknown command", "MOVED 1 127.0.0.1:1",
+		"LOADING Redis is loading the dataset in memory", "BUSY Redis is busy running a script",
+	} {
+		code, _, _ := strings.Cut(reply, " ")
+		silent := n > 4
+		for step, is := range steps {
+			t.Run(code+"/"+step, func(t *testing.T) {
+				t.Parallel()
+				rep := startReplier(t, s.Addr())
+				client := redis.NewClient(&redis.Options{Addr: rep.addr(), MaxRetries: -1})
+				t.Cleanup(func() { _ = client.Close() })
+				var log lines
+				o := brisk(tiered.Tracking, &log)
+				o.Prefix = code + "-" + step + ":"
+				r := openedRedis(t, client, o)
+				p := follower{Cache: newCache(t, tiered.Options[string]{Redis: r, Policy: longLived}), tags: []string{"tag"}}
+				p.source.Store("old")
+				waitFor(t, func() bool { return r.Status() == nil })
+				p.get(t)
+				keep(t, p.Cache, "k", "old")
+				rep.refuses(reply, func(words []string) bool { return is(o.Prefix, words) || steps["canary"](o.Prefix, words) })
+				if step == "lease" || step == "store" {
+					s.Do("DEL", o.Prefix+"test:k")
+					waitFor(t, func() bool { _, err := p.Lookup(t.Context(), "k"); return err != nil })
+					p.source.Store("other")
+					p.get(t)
+					if !silent {
+						s.Do("DEL", o.Prefix+"test:k") // the load's lease, which couldn't be replaced
+					}
+				}
+				p.source.Store("new")
+				if served := p.get(t); silent {
+					waitFor(t, func() bool { v := p.get(t); return p.Stats().Unverified > 0 && v == served })
+				} else if step == "canary" { // Redis is read
+					before := p.Stats().RemoteHits
+					waitFor(t, func() bool { p.get(t); return p.Stats().RemoteHits > before+2 })
+					if served != "old" || p.get(t) != "old" || p.Stats().Unverified > 0 {
+						t.Errorf("%q, %+v", served, p.Stats())
+					}
+				} else {
+					p.follows(t, "new", o)
+				}
+				tells := func() bool { err := r.Status(); return err != nil && strings.Contains(err.Error(), code) }
+				defer func() {
+					if t.Failed() {
+						t.Logf("status %v, log:\n%v", r.Status(), &log)
+					}
+				}()
+				waitFor(t, func() bool {
+					p.get(t)
+					return tells() && log.count("level=WARN", code)+log.count("level=ERROR", code) > 0
+				})
+				rep.refuses("", nil)
+				if step != "store" { // whose lease has to run out first
+					waitFor(t, func() bool { p.get(t); return r.Status() == nil })
+				}
+			})
+		}
 	}
 }

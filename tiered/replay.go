@@ -1,7 +1,9 @@
 package tiered
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -130,6 +132,8 @@ func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) {
 	for i, a := range t.remote.probe(ctx, holds) {
 		if a.err == nil {
 			changes = append(changes, change[T]{hold: holds[i]})
+		} else {
+			t.backlog.blame(keys[i], a.err)
 		}
 	}
 	if len(changes) == 0 {
@@ -162,17 +166,23 @@ func (t *tiers[T]) makeUp(ctx context.Context, inTurn []change[T]) {
 			break
 		}
 		var again []int
-		for i, ok := range t.remote.retract(ctx, holds, debts) {
-			if ok {
+		for i, err := range t.remote.retract(ctx, holds, debts) {
+			if err == nil {
 				settled[holds[i].key] = debts[i].number
 				paid = append(paid, t.remote.space+holds[i].key)
-			} else {
-				again = append(again, i)
+				continue
+			}
+			again = append(again, i)
+			if !errors.Is(err, errChanged) {
+				b.blame(holds[i].key, err)
 			}
 		}
 		holds, debts = pick(holds, again), pick(debts, again)
 	}
-	if t.remote.redis.publish(ctx, paid) != nil {
+	if err := t.remote.redis.publish(ctx, paid); err != nil {
+		for key := range settled {
+			b.blame(key, err)
+		}
 		return
 	}
 	b.pay(func() {
@@ -200,10 +210,12 @@ func (m *remote[T]) probe(ctx context.Context, holds []hold[T]) []answer {
 	}))
 }
 
-// retract looks at what the keys hold, and deletes it or makes it stale where the debt says so. It answers which are done
-// with; the others failed, or were changed at the same time.
-func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) (done []bool) {
-	done = make([]bool, len(holds))
+var errChanged = errors.New("tiered: redis: the key was changed at the same time")
+
+// retract looks at what the keys hold, and deletes it or makes it stale where the debt says so. It returns an error for each
+// key that isn't done with, errChanged if somebody else was quicker.
+func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) (errs []error) {
+	errs = make([]error, len(holds))
 	var places []int
 	var were []seen
 	for i, a := range m.redis.do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
@@ -214,13 +226,14 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 		case redis.HasErrorPrefix(a.err, "WRONGTYPE "): // another program's, which a Delete deletes too
 			was.there = true
 		case a.err != nil:
+			errs[i] = a.err
 			continue
 		default:
 			// Nothing is deleted too: a server that was demoted refuses that. Its master may well have something.
 			b, _ := a.reply.(*redis.StringCmd).Bytes()
 			was = debts[i].outdates(b)
 		}
-		if done[i] = !was.there; was.there {
+		if was.there {
 			places, were = append(places, i), append(were, was)
 		}
 	}
@@ -232,9 +245,11 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 		return to.Eval(ctx, retracting, []string{key}, was.bytes, was.end(), mark, frameExpired)
 	}))
 	for n, a := range answers {
-		done[places[n]] = a.swapped()
+		if !a.swapped() {
+			errs[places[n]] = cmp.Or(a.err, errChanged)
+		}
 	}
-	return done
+	return errs
 }
 
 // outdates answers what of the bytes that a key holds tells them from others, if the debt is to be paid with them: then

@@ -175,6 +175,7 @@ func (s *stream) reported(at instant) {
 	}
 	s.proof().extend(at.add(s.redis.maxAge()))
 	s.answeredAt(at)
+	s.health.trust(at)
 	if l := s.life.Load(); l != nil {
 		l.watch.reported(at)
 		s.wellOnce(l)
