@@ -16,23 +16,23 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// refusals are the commands of caches that Redis has lately replied to with an error: it is full, say, or somebody took a
-// right away. Unlike an outage such a state can last unnoticed, since the caches go on without what was refused. So Status
-// and the log tell of it.
+// refusals are the commands of caches that Redis has lately replied to with an error: it is full, say, or can't write its
+// snapshots. Unlike an outage such a state can last unnoticed, since the caches go on without what was refused. So Status and
+// the log tell of it.
 type refusals struct {
 	logger *slog.Logger
 	lasts  time.Duration // for how long one counts
 	some   atomic.Bool   // there is a kind: what succeeds has to look
 
 	mu    sync.Mutex
-	kinds map[refusalKind]*refused
+	kinds map[refusalKind]*refusedSteps
 }
 
-// refusalKind is what is told of once: a server that doesn't permit scripts refuses many steps for one reason.
+// refusalKind is what is told of once: a server that is full refuses many steps for one reason.
 type refusalKind struct{ addr, code string }
 
-// refused is one kind of refusals, which lasts until each of the steps was accepted again or is long ago.
-type refused struct {
+// refusedSteps are one kind of refusals, which lasts until each of the steps was accepted again or is long ago.
+type refusedSteps struct {
 	steps map[string]instant // when it was last refused
 	since instant
 	err   error // the last
@@ -67,10 +67,10 @@ func (rs *refusals) note(addr func() string, step string, answers []answer) {
 const stepWrite = "write"
 
 // refuses reports whether an error reply says that a command isn't carried out for reasons that don't lie with its key. That
-// the server can't answer at all shows elsewhere, and so does a Cluster's change.
+// the server can't answer at all shows elsewhere, and so do a Cluster's change and the lack of a right.
 func refuses(err error) bool {
 	switch {
-	case !isReply(err), unanswered(err), moved(err):
+	case !isReply(err), unanswered(err), moved(err), isLack(err):
 		return false
 	}
 	for _, prefix := range []string{"TRYAGAIN ", "CROSSSLOT ", "ERR string exceeds maximum allowed size"} {
@@ -81,7 +81,7 @@ func refuses(err error) bool {
 	return !strings.Contains(err.Error(), "WRONGTYPE ") // an older server's script has it within the error
 }
 
-// The codes of errors that are due to the server's state, whatever the command.
+// The codes of errors that are due to the server's state: it carries out no writes, or none that add data.
 var stateCodes = []string{"OOM", "READONLY", "MISCONF", "NOREPLICAS"}
 
 // codeOf is an error reply's code. An older server's script has that of its command within the error.
@@ -102,11 +102,11 @@ func (rs *refusals) add(addr, step string, err error) {
 	rs.mu.Lock()
 	rs.expire(at)
 	if rs.kinds == nil {
-		rs.kinds = make(map[refusalKind]*refused)
+		rs.kinds = make(map[refusalKind]*refusedSteps)
 	}
 	k := rs.kinds[kind]
 	if k == nil {
-		k = &refused{}
+		k = &refusedSteps{}
 		rs.kinds[kind] = k
 	}
 	if len(k.steps) == 0 {

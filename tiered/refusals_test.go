@@ -56,8 +56,8 @@ func (l *lines) count(parts ...string) (n int) {
 	return n
 }
 
-// states are those of a server that answers reads, but refuses something.
-var states = map[string]struct {
+// refusing are the states of a server that answers reads, but refuses something.
+var refusing = map[string]struct {
 	args         []string // of the server
 	begin        func(t *testing.T, s *redistest.Server)
 	reply        string // what Status and the log say
@@ -117,7 +117,7 @@ var states = map[string]struct {
 // While Redis answers, if only that it refuses, what this process can't prove isn't served for longer than Delta. The values
 // in question are those that Redis wouldn't store: it reports no delete of what it doesn't have.
 func TestErrorIsNoSilence(t *testing.T) {
-	for name, state := range states {
+	for name, state := range refusing {
 		for mode, how := range listeningModes {
 			for when, known := range map[string]bool{"at first": false, "later": true} { // than the era is known
 				if known && (state.args != nil || !state.takesDeletes) {
@@ -232,6 +232,9 @@ func TestErrorsOfEachStep(t *testing.T) {
 		code, _, _ := strings.Cut(reply, " ")
 		silent := n > 4
 		for step, is := range steps {
+			if silent && (step == "lease" || step == "store") {
+				continue // a silent Redis isn't asked for them
+			}
 			t.Run(code+"/"+step, func(t *testing.T) {
 				t.Parallel()
 				rep := startReplier(t, s.Addr())
@@ -252,13 +255,11 @@ func TestErrorsOfEachStep(t *testing.T) {
 					waitFor(t, func() bool { _, err := p.Lookup(t.Context(), "k"); return err != nil })
 					p.source.Store("other")
 					p.get(t)
-					if !silent {
-						s.Do("DEL", o.Prefix+"test:k") // the load's lease, which couldn't be replaced
-					}
+					s.Do("DEL", o.Prefix+"test:k") // the load's lease, which couldn't be replaced
 				}
 				p.source.Store("new")
 				if served := p.get(t); silent {
-					waitFor(t, func() bool { v := p.get(t); return p.Stats().Unverified > 0 && v == served })
+					waitFor(t, func() bool { p.get(t); return p.Stats().Unverified > 0 })
 				} else if step == "canary" { // Redis is read
 					before := p.Stats().RemoteHits
 					waitFor(t, func() bool { p.get(t); return p.Stats().RemoteHits > before+2 })

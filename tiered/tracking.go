@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,6 +21,9 @@ type tracker struct {
 
 	cluster *redis.ClusterClient
 	tag     uint64 // in a Cluster makes canaries' keys the server's; for sing alone, which runs once at a time
+
+	marked atomic.Int64 // the newest canary that Redis is known to have taken, whose mark the database then has; 0: none
+	heard  int64        // the newest that was reported; for hear
 }
 
 // canaries is what begins the names of this Redis object's canaries.
@@ -30,6 +34,7 @@ func (t *tracker) server(context.Context) (*redis.Options, error) { return t.opt
 // greet has Redis report all changes under two prefixes. It asks for RESP3 once more, since go-redis goes on with RESP2
 // if that is refused: then tracking is granted, and nothing ever arrives.
 func (t *tracker) greet(ctx context.Context, cn *redis.Conn) error {
+	t.marked.Store(0) // nothing that was read before is served any more
 	if err := cn.Hello(ctx, 3, "", "", "").Err(); err != nil {
 		return judge(stepHello, err)
 	}
@@ -47,25 +52,64 @@ func (t *tracker) greet(ctx context.Context, cn *redis.Conn) error {
 // serves until its memory is full.
 func (t *tracker) channels() []string { return []string{t.redis.side() + t.redis.streams.id} }
 
-// sing sets a key that nobody reads. It is reported as set however soon it expires.
+// The mark is a key with the instant of the newest canary. Redis reports no change when it swaps databases (SWAPDB), but a
+// database that was another one at the time of that canary has an older mark, or none.
+const (
+	markName = "mark"
+	// markLife is long, so that an eviction by what is left of it (volatile-ttl) doesn't begin with the mark.
+	markLife = time.Hour
+	lostName = "lost-"
+)
+
+// canaryScript sets the canary ARGV[2] and the mark KEYS[1]. The canary's key is KEYS[2], which is reported as set however soon
+// it expires, or KEYS[3] where the mark is older than ARGV[1]. That is told by the report itself, so that a proof can't be
+// extended without it. A canary that comes after a newer one does nothing.
+const canaryScript = `local mark=tonumber(redis.call('GET',KEYS[1]) or 0) or 0
+if mark>tonumber(ARGV[2]) then return 0 end
+redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[4])
+redis.call('SET',mark<tonumber(ARGV[1]) and KEYS[3] or KEYS[2],1,'PX',ARGV[3])
+return 1`
+
+// sing sets a key that nobody reads.
 func (t *tracker) sing(ctx context.Context, at instant) error {
 	client, name, err := t.perch(ctx)
 	if err != nil {
 		return err
 	}
-	key := name + strconv.FormatInt(int64(at), 10)
-	err = briefly(client, t.redis.timeout).Set(ctx, key, 1, max(t.redis.options.Heartbeat, time.Millisecond)).Err()
-	if moved(err) {
-		t.tag++ // its slot leaves the node
+	canary := strconv.FormatInt(int64(at), 10)
+	life := max(t.redis.options.Heartbeat, time.Millisecond)
+	err = briefly(client, t.redis.timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
+		t.marked.Load(), canary, life.Milliseconds(), max(markLife, 10*life).Milliseconds()).Err()
+	switch {
+	case err == nil:
+		t.mark(int64(at))
+	case moved(err):
+		t.move() // its slot leaves the node
 	}
 	return err
+}
+
+// mark notes that Redis has taken a canary. Both its answer and its report say so, whichever comes first.
+func (t *tracker) mark(at int64) {
+	for {
+		newest := t.marked.Load()
+		if at <= newest || t.marked.CompareAndSwap(newest, at) {
+			return
+		}
+	}
+}
+
+// move gives the canaries and the mark other keys.
+func (t *tracker) move() {
+	t.tag++
+	t.marked.Store(0)
 }
 
 // perch returns the client that the caches use for the server, and what begins the name of a key that is the server's. In
 // a Cluster it isn't left to the client to follow a key that is elsewhere: there the stream wouldn't hear of it.
 func (t *tracker) perch(ctx context.Context) (client *redis.Client, name string, err error) {
 	if t.client != nil {
-		return t.client, t.redis.canaries(), nil
+		return t.client, t.redis.canaries() + "{0}:", nil // in one slot, should the server have them
 	}
 	const tries = 1 << 17 // a node may have one slot only, of 16384
 	for range tries {
@@ -77,7 +121,7 @@ func (t *tracker) perch(ctx context.Context) (client *redis.Client, name string,
 		if node.Options().Addr == t.options.Addr {
 			return node, name, nil
 		}
-		t.tag++
+		t.move()
 	}
 	return nil, "", errNoSlots
 }
@@ -98,18 +142,34 @@ func (t *tracker) hear(s *stream, message any) {
 	}
 	keys, some := parts[1].([]any)
 	if !some {
+		t.marked.Store(0)
 		s.flushed()
 		return
 	}
 	for _, k := range keys {
 		key, _ := k.(string)
 		if canary, ok := strings.CutPrefix(key, t.redis.canaries()); ok {
-			at, err := strconv.ParseInt(canary[strings.LastIndexByte(canary, ':')+1:], 10, 64)
-			if err == nil {
-				s.reported(instant(at))
-			}
+			t.hearCanary(s, canary[strings.LastIndexByte(canary, ':')+1:])
 			continue
 		}
 		t.redis.heard(key)
 	}
+}
+
+// hearCanary takes a canary, which is reported when it is set and when it expires. The first that finds another database than
+// the one before it takes the place of all invalidations.
+func (t *tracker) hearCanary(s *stream, name string) {
+	number, lost := strings.CutPrefix(name, lostName)
+	at, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || instant(at) > s.canary.last() {
+		return // it is the mark, or none of ours
+	}
+	if at > t.heard {
+		t.heard = at
+		t.mark(at)
+		if lost {
+			s.flushed()
+		}
+	}
+	s.reported(instant(at))
 }

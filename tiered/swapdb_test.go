@@ -1,0 +1,74 @@
+package tiered_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// Redis reports nothing of a SWAPDB: the canaries notice it.
+func TestSwappedDatabases(t *testing.T) {
+	s := redistest.Start(t)
+	for _, db := range []int{0, 3} {
+		var log lines
+		o := brisk(tiered.Tracking, &log)
+		in := func(db int) *tiered.Cache[string] {
+			client := redis.NewClient(&redis.Options{Addr: s.Addr(), DB: db})
+			t.Cleanup(func() { _ = client.Close() })
+			return newCache(t, tiered.Options[string]{Redis: openedRedis(t, client, o), Policy: longLived})
+		}
+		if err := in(1).Set(t.Context(), "k", "other", "tag"); err != nil { // of which c isn't told
+			t.Fatal(err)
+		}
+		c := in(db)
+		if err := c.Set(t.Context(), "k", "old", "tag"); err != nil {
+			t.Fatal(err)
+		}
+		for n, want := range []string{"other", "old", "other", ""} {
+			// Of two swaps between two canaries they notice nothing. There are two processes.
+			for before := calls(s, "eval"); calls(s, "eval") < before+6; {
+				keep(t, c, "k", map[string]string{"other": "old", "old": "other", "": "other"}[want])
+			}
+			if n == 3 {
+				s.Do("SWAPDB", db, 7) // which is empty
+			} else {
+				s.Do("SWAPDB", db, 1)
+			}
+			late := time.Now().Add(o.Heartbeat + o.Timeout + time.Second) // of a slow machine
+			for v := "?"; v != want; v, _ = c.Get(t.Context(), "k") {
+				if time.Now().After(late) {
+					t.Fatalf("database %d: it still has %q, want %q: %+v", db, v, want, c.Stats())
+				}
+			}
+		}
+		if n := c.Stats().Unverified; n > 0 {
+			t.Errorf("%d were served though Redis answers", n)
+		}
+		s.Do("FLUSHALL")
+	}
+}
+
+// While nothing happens, nothing is read again.
+func TestCanariesDisturbNothing(t *testing.T) {
+	s := redistest.Start(t)
+	var log lines
+	o := brisk(tiered.Tracking, &log)
+	r := openedRedis(t, s.Client(t), o)
+	c := newCache(t, tiered.Options[string]{Redis: r, Policy: longLived})
+	if err := c.Set(t.Context(), "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	keep(t, c, "k", "v")
+	for before := calls(s, "ping"); calls(s, "ping") < before+10; {
+		if v, err := c.Get(t.Context(), "k"); v != "v" || err != nil {
+			t.Fatalf("%q, %v", v, err)
+		}
+	}
+	if st := c.Stats(); st.RemoteHits > 2 || st.Bypassed > 0 || log.String() != "" {
+		t.Errorf("%+v\n%v", st, &log)
+	}
+}
