@@ -71,6 +71,11 @@ var focuses = map[string]focus{
 		keys: 200, caches: keepers, untagged: true, faults: []string{"flush"},
 		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 10},
 	},
+	// The same, and Redis tells of nothing.
+	"swaps": {
+		keys: 200, caches: keepers, untagged: true, faults: []string{"swap"},
+		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 10},
+	},
 	// Redis can't be heard for a while, or the process doesn't run.
 	"silence": {
 		keys: 200, caches: keepers, faults: []string{"stall", "stall replies", "freeze a worker"},

@@ -72,6 +72,10 @@ var mutations = []mutation{
 		edits: []edit{{"tracking.go", "		s.flushed()\n", ""}},
 	},
 	{
+		name: "a swapped database isn't noticed", focus: "swaps", breaks: []string{"G2"},
+		edits: []edit{{"tracking.go", "		if lost {\n", "		if lost && false {\n"}},
+	},
+	{
 		name: "a proof never runs out", focus: "silence", breaks: []string{"G2"},
 		edits: []edit{{"proof.go", "return int64(at) < p.until.Load() }", "return p.until.Load() != proofEnded }"}},
 	},

@@ -26,6 +26,7 @@ func serverFaults() []fault {
 		{"restart redis", servers, []Topology{Single}, (*injector).restartRedis},
 		{"flush", servers, nil, func(in *injector) { in.foreign.flush(in.masters()) }},
 		{"evict", servers, nil, (*injector).evict},
+		{"swap", servers, []Topology{Single}, (*injector).swap},
 	}
 }
 
@@ -119,6 +120,25 @@ func (in *injector) loseTags() {
 		if err != nil {
 			in.t.Errorf("chaos: %v", err)
 		}
+	}
+}
+
+// swap puts an empty database in the place of the one that is used, of which Redis tells nobody. The one that was used is emptied
+// after everybody has to know by themselves, since that is told of.
+func (in *injector) swap() {
+	m := in.master()
+	in.foreign.swap(m)
+	in.hold(in.options.Delta()+time.Second, in.options.Delta()+2*time.Second)
+	err := m.ask(func(ctx context.Context, r *redis.Client) error {
+		_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
+			p.Do(ctx, "SELECT", 1)
+			p.FlushDB(ctx)
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		in.t.Errorf("chaos: %v", err)
 	}
 }
 
