@@ -52,6 +52,31 @@ func TestSwappedDatabases(t *testing.T) {
 	}
 }
 
+// Data is often brought in like this: a flush of another database, of which Redis tells, and then a swap.
+func TestSwappedAfterAFlush(t *testing.T) {
+	s := redistest.Start(t)
+	var log lines
+	o := brisk(tiered.Tracking, &log)
+	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), o), Policy: longLived})
+	if err := c.Set(t.Context(), "k", "old"); err != nil {
+		t.Fatal(err)
+	}
+	keep(t, c, "k", "old")
+	client := redis.NewClient(&redis.Options{Addr: s.Addr(), DB: 1})
+	defer client.Close()
+	if err := client.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for n := c.Stats().RemoteHits; c.Stats().RemoteHits == n; { // it is read again
+		if v, err := c.Get(t.Context(), "k"); v != "old" || err != nil {
+			t.Fatalf("%q, %v", v, err)
+		}
+	}
+	client.Set(t.Context(), "tc:test:k", `"new"`, 0)
+	s.Do("SWAPDB", 0, 1)
+	follows(t, c, "k", "new")
+}
+
 // While nothing happens, nothing is read again.
 func TestCanariesDisturbNothing(t *testing.T) {
 	s := redistest.Start(t)

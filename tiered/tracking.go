@@ -142,8 +142,7 @@ func (t *tracker) hear(s *stream, message any) {
 	}
 	keys, some := parts[1].([]any)
 	if !some {
-		t.marked.Store(0)
-		s.flushed()
+		s.flushed() // of whichever database: the mark may still be there, and is looked for
 		return
 	}
 	for _, k := range keys {
