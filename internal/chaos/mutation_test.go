@@ -68,8 +68,8 @@ var mutations = []mutation{
 			{"guard.go", "	if f.isCurrent() {\n		g.local.place(f.hash, it, at)\n	}\n", "	g.local.place(f.hash, it, at)\n"}},
 	},
 	{
-		name: "a flush isn't heard", focus: "flushes", breaks: []string{"G2"},
-		edits: []edit{{"tracking.go", "		s.flushed()\n", ""}},
+		name: "a flush isn't heard, nor is the mark missed", focus: "flushes", breaks: []string{"G2"},
+		edits: []edit{{"tracking.go", "		s.flushed() // of", "		// of"}, {"tracking.go", "		if lost {\n", "		if lost && false {\n"}},
 	},
 	{
 		name: "a swapped database isn't noticed", focus: "swaps", breaks: []string{"G2"},
