@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/tiered"
@@ -18,8 +19,9 @@ type Cache struct {
 	crowds  crowds
 	refused *refusals // the responses to requests with Authorization aren't for all
 
-	unreached *refusals // a run behind a request didn't reach the cache
-	resting   *refusals // the handler failed, and a stale response was served in its place
+	unreached *refusals   // a run behind a request didn't reach the cache
+	resting   *refusals   // the handler failed, and a stale response was served in its place
+	tagging   atomic.Bool // it has stored what has the tag of its URL
 }
 
 // New makes a cache. It fails if an option is wrong. The cache must be closed.
@@ -49,10 +51,14 @@ func New(o Options) (*Cache, error) {
 // still be there for other processes, and [tiered.ErrQueued] says that they are removed when Redis answers again. A request
 // that Options.Key has no key for is not an error.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
+	tagged := c.tagging.Load() || c.tagged(r)
 	var stored, tags []string
 	for _, r := range c.spellings(r) {
 		if key, _ := c.primary(r); key != "" {
 			stored = append(stored, key, partKey(key))
+		}
+		if !tagged {
+			continue
 		}
 		if tag := c.urlTag(r); tag != "" {
 			tags = append(tags, tag)

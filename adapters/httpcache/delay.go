@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -20,16 +21,28 @@ func (w *writer) delay(p []byte) (int, error) {
 	if w.record(p) && len(w.body) <= short {
 		return len(p), nil
 	}
-	w.release(w.rec.CacheStatus())
-	if w.rec.Active() {
-		w.sender = newSender(w.ResponseWriter)
-		w.sender.add(w.body)
+	if w.rec.Active() && !w.timed {
+		w.lend()
 		return len(p), nil
 	}
-	if _, err := w.ResponseWriter.Write(w.body); err != nil { // it turned out that it isn't stored
+	recorded := w.rec.Active()
+	if err := w.straight(); err != nil {
 		return 0, err
 	}
-	return w.ResponseWriter.Write(p)
+	if recorded {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p) // it turned out that it isn't stored
+}
+
+// lend has a sender send the body. Until that has ended the ResponseWriter and its header are the sender's, and the handler has a
+// header of its own: handlers around the cache may change fields as they write.
+func (w *writer) lend() {
+	own := w.own
+	w.release(w.rec.CacheStatus())
+	w.own = own
+	w.sender = newSender(w.ResponseWriter)
+	w.sender.add(w.body)
 }
 
 // record has a part of the body recorded, and reports whether the recording has the whole up to here.
@@ -77,7 +90,7 @@ func (w *writer) straight() (err error) {
 		}
 	case w.sender != nil:
 		err = w.sender.end()
-		w.sender = nil
+		w.sender, w.own = nil, nil
 	}
 	if err != nil {
 		w.rec.Drop()
@@ -107,7 +120,9 @@ func (w *writer) completeShort() {
 		for _, field := range made {
 			w.kept[field.Name] = []string{field.Value}
 		}
-		w.kept["Content-Length"] = []string{strconv.Itoa(len(w.body))}
+		if !w.trails() { // HTTP/1.1 has trailers only where it has no length
+			w.kept["Content-Length"] = []string{strconv.Itoa(len(w.body))}
+		}
 	}
 	s := w.rec.CacheStatus()
 	w.rec.end() // it is stored whatever becomes of the client
@@ -115,6 +130,16 @@ func (w *writer) completeShort() {
 	if len(w.body) > 0 {
 		_, _ = w.ResponseWriter.Write(w.body) // if the client has gone, nobody is left to be told
 	}
+}
+
+// trails reports whether the handler has set a trailer that it hasn't declared.
+func (w *writer) trails() bool {
+	for name := range w.own {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // abandon is called when the handler may have panicked: nothing more is sent.

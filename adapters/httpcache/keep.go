@@ -53,7 +53,7 @@ func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r
 		c.put(ctx, w, i.variant(w.primary, names, w.request.Header), r)
 		c.putAlias(ctx, i, w, names, r)
 		e.Policy.TTL = indexTTL
-		e.Tags = c.tags(w, r) // only the load's result is void if they were purged meanwhile
+		e.Tags = c.tagsOf(w, r) // only the load's result is void if they were purged meanwhile
 		return &response{Index: i}, nil
 	case slices.Equal(names, w.names):
 		if w.old {
@@ -76,19 +76,22 @@ func (c *Cache) policy(e *tiered.Entry[*response], w *want, r *response) {
 	}
 	e.Policy.TTL = max(r.left(r.Age), least)
 	e.Policy.StaleWhileRevalidate, e.Policy.StaleIfError = r.Behind, keep
-	e.Tags = c.tags(w, r)
+	e.Tags = c.tagsOf(w, r)
 }
 
-// tags are those that the response says it has, its groups, and that of its URL.
-func (c *Cache) tags(w *want, r *response) []string {
+// tagsOf are those that the response says it has, its groups, and that of its URL.
+func (c *Cache) tagsOf(w *want, r *response) []string {
 	header := r.header()
 	tags, _ := rfc9111.Tags(header)
 	if lines := header["Cache-Groups"]; len(lines) > 0 {
 		groups, _ := rfc9111.Groups(lines)
 		tags = append(tags, groupTags(w.request, groups)...)
 	}
-	if tag := c.urlTag(w.request); tag != "" {
-		tags = append(tags, tag)
+	if c.tagged(w.request) {
+		if tag := c.urlTag(w.request); tag != "" {
+			tags = append(tags, tag)
+		}
+		c.tagging.Store(true)
 	}
 	return tags
 }

@@ -42,18 +42,26 @@ func asGet(r *http.Request) *http.Request {
 	return r
 }
 
-// urlTag is the tag of all that is stored for the request's URL, where the key has more than that, the fields of
-// Options.KeyHeaders or a user; "" where it has not. A NUL, which is in no header field, keeps it apart from the
-// handlers' tags.
+// urlTag is the tag of all that is stored for the URL that the request's client asked for, whatever else is in the key. A NUL,
+// which is in no header field, keeps it apart from the handlers' tags. A change or a Purge that knows the URL removes by it
+// what has more in its key, see tagged.
 func (c *Cache) urlTag(r *http.Request) string {
-	if c.options.urlKey == nil {
-		return ""
+	if c.options.spelled {
+		asked := *asGet(r)
+		asked.URL, asked.RequestURI = askedURL(r), ""
+		r = &asked
 	}
 	key := c.options.urlKey(asGet(r))
 	if key == "" {
 		return ""
 	}
 	return "\x00" + keys.Digest(key)
+}
+
+// tagged reports whether the key of what the request is answered with has more than the URL that its client asked for: the
+// fields of Options.KeyHeaders, a user, or what a handler around the cache made of the URL.
+func (c *Cache) tagged(r *http.Request) bool {
+	return c.options.apart || c.options.spelled && isRewritten(r)
 }
 
 // groupTags are the tags of groups, which are of the request's origin alone (RFC 9875 §2).
@@ -76,19 +84,16 @@ func keyMaker(ignore, headers []string) func(*http.Request) string {
 		names[i] = textproto.CanonicalMIMEHeaderKey(name)
 	}
 	return func(r *http.Request) string {
-		r, rewritten, ok := target(r)
+		asked, rewritten, ok := target(r)
 		if !ok {
 			return ""
 		}
-		if len(ignore) > 0 && r.URL.RawQuery != "" {
-			r = without(r, ignore)
-		}
-		key := keys.HostRequest(r)
+		key := keys.HostRequest(without(asked, ignore))
 		if secure(r) {
 			key = "https " + key
 		}
-		if rewritten != "" {
-			key += " " + rewritten
+		if rewritten {
+			key += " " + keys.Request(without(r, ignore))
 		}
 		if len(names) > 0 {
 			key += " " + keys.Digest(rfc9111.Selecting(names, r.Header))
@@ -102,6 +107,9 @@ func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "http
 // without returns the request without the parameters that match one of the patterns. What of the query can't be parsed is
 // nobody's parameter, and stays.
 func without(r *http.Request, patterns []string) *http.Request {
+	if len(patterns) == 0 || r.URL.RawQuery == "" {
+		return r
+	}
 	var kept []string
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
 		name, _, _ := strings.Cut(pair, "=")

@@ -93,7 +93,8 @@ type Options struct {
 
 	glimpses bool                       // the key needs no more of a request than a glimpse has
 	spelled  bool                       // the key is the default, which has a URL's usual spellings
-	urlKey   func(*http.Request) string // the key without fields and users; nil: it has none
+	apart    bool                       // the key has fields or a user
+	urlKey   func(*http.Request) string // the key without these
 }
 
 // validated returns o with the defaults filled in. The Name is for tiered.New to judge.
@@ -158,16 +159,12 @@ func (o Options) validatedKey() (Options, error) {
 	if o.Key != nil && len(o.IgnoreQuery)+len(o.KeyHeaders) > 0 {
 		return o, fmt.Errorf("httpcache: Options.Key is set with IgnoreQuery or KeyHeaders: want one or the other")
 	}
-	apart := o.User != nil || len(o.KeyHeaders) > 0
+	o.apart, o.urlKey = o.User != nil || len(o.KeyHeaders) > 0, o.Key
 	if o.Key == nil {
 		o.spelled = true
 		o.glimpses = o.User == nil && len(o.KeyHeaders)+len(o.Encodings) == 0
 		o.Key = keyMaker(o.IgnoreQuery, o.KeyHeaders)
-		if apart {
-			o.urlKey = keyMaker(o.IgnoreQuery, nil)
-		}
-	} else if apart {
-		o.urlKey = o.Key
+		o.urlKey = keyMaker(o.IgnoreQuery, nil)
 	}
 	return o, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
@@ -152,7 +153,7 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 		ch.head(rec, status, header)
 	}
 	if rec.Active() && len(header["Cache-Control"])+len(header["Cdn-Cache-Control"]) > 0 {
-		rec.own = ownLines(header)
+		rec.own = ownLines(header, rfc9111.Own(header))
 	}
 	rec.before = before
 	if rec.holds && rec.hold(status, before, header) {
@@ -203,8 +204,10 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	rec.delays = status == http.StatusOK && w.request.Method == http.MethodGet && len(header["Trailer"]) == 0
 }
 
-func ownLines(header http.Header) (lines []string) {
-	for _, name := range rfc9111.Own(header) {
+// ownLines are the lines of the named fields, each once.
+func ownLines(header http.Header, names []string) (lines []string) {
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		for _, value := range header[name] {
 			lines = append(lines, name, value)
 		}

@@ -101,7 +101,7 @@ func (rec *Recording) validated(before, header http.Header) {
 		rec.finish(outcome{refused: true})
 	}
 	rec.hand(r, r.Age, rfc9111.Status{FwdStatus: http.StatusNotModified, Stored: ok})
-	rec.reply.own = rec.own
+	rec.reply.own = ownLines(header, slices.Concat(rfc9111.Own(header), rfc9111.Own(r.header())))
 }
 
 // freshened is the stored response with the fields of a 304 (RFC 9111 §3.2). Those of one that is about another entity tag
@@ -127,12 +127,29 @@ func (c *Cache) freshened(w *want, began time.Time, before, header http.Header) 
 			r.add(name, update.Header[i+1])
 		}
 	}
+	r.dropOwn()
 	r.Age = rfc9111.InitialAge(header, began, received)
 	r.surround(before, w.private)
 	r.Varies = slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.Varies, w.found.Varies))))
 	r.setTerms(rfc9111.TermsOf(r.Status, r.judged(before), received, c.options.defaults()))
 	r.prepare()
 	return &r
+}
+
+// dropOwn removes the fields that are one client's alone by the Cache-Control that holds now: of those that were stored and those
+// of a 304, one may name what is in the other.
+func (r *response) dropOwn() {
+	own := rfc9111.Own(r.header())
+	if len(own) == 0 {
+		return
+	}
+	kept := r.Header[:0:0]
+	for i := 0; i+1 < len(r.Header); i += 2 {
+		if !slices.Contains(own, r.Header[i]) {
+			kept = append(kept, r.Header[i], r.Header[i+1])
+		}
+	}
+	r.Header = kept
 }
 
 func has(fields []string, name string) bool {

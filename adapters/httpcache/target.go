@@ -8,44 +8,46 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// target returns the request with the URL that its client asked for, as the default key has it. Handlers around the cache
-// may have rewritten the URL: without a prefix (http.StripPrefix) the client's tells all, and rewritten is empty; any other
-// rewriting is part of the key.
+// target returns the request with the URL that its client asked for, as the default key has it, and reports whether handlers around
+// the cache have rewritten that (http.StripPrefix does, too): then the key has both.
 //
 // ok is false where handlers can tell the request from others with the same key: its target has a fragment, user
 // information or another scheme than its connection, or its path has another spelling than the usual one (RFC 3986, section
 // 6.2.2). Clients hardly send such targets. They pass uncached, so that nothing that is made for one answers another.
-func target(r *http.Request) (asked *http.Request, rewritten string, ok bool) {
+func target(r *http.Request) (asked *http.Request, rewritten, ok bool) {
 	if !rfc9111.UsualPath(r.URL) {
-		return nil, "", false
+		return nil, false, false
 	}
 	if r.RequestURI == "" || isTarget(r.URL, r.RequestURI) { // a request to Purge, or as it came
-		return withoutPort(r), "", true
+		return withoutPort(r), false, true
 	}
 	u, err := url.ParseRequestURI(r.RequestURI)
 	if err != nil || strings.IndexByte(r.RequestURI, '#') >= 0 || u.User != nil || u.Opaque != "" || !rfc9111.UsualPath(u) {
-		return nil, "", false
+		return nil, false, false
 	}
 	if u.Scheme != "" && ((u.Scheme == "https") != (r.TLS != nil) || !strings.EqualFold(u.Host, r.Host)) {
-		return nil, "", false // the absolute form (RFC 9112, section 3.2.2)
-	}
-	path, now := u.EscapedPath(), r.URL.EscapedPath()
-	if !strings.HasSuffix(path, now) || u.RawQuery != r.URL.RawQuery {
-		rewritten = url.QueryEscape(now) + "?" + url.QueryEscape(r.URL.RawQuery)
+		return nil, false, false // the absolute form (RFC 9112, section 3.2.2)
 	}
 	u.Scheme, u.Host = r.URL.Scheme, ""
 	asked = r.WithContext(r.Context())
 	asked.URL = u
-	return withoutPort(asked), rewritten, true
+	return withoutPort(asked), rewrites(u, r.URL), true
 }
 
-// spellings returns the requests under whose keys the responses to r are stored: one for each usual spelling of its URL.
+// rewrites reports whether a URL has another path or query than the one that was asked for.
+func rewrites(asked, now *url.URL) bool {
+	return asked.EscapedPath() != now.EscapedPath() || asked.RawQuery != now.RawQuery
+}
+
+// isRewritten reports whether handlers around the cache have rewritten the request's URL.
+func isRewritten(r *http.Request) bool { return rewrites(askedURL(r), r.URL) }
+
+// spellings returns requests for what r's client asked for, one for each usual spelling of the URL.
 func (c *Cache) spellings(r *http.Request) []*http.Request {
 	if !c.options.spelled || r.URL.Opaque != "" {
 		return []*http.Request{r}
 	}
 	asked := askedURL(r)
-	rewritten := !strings.HasSuffix(asked.EscapedPath(), r.URL.EscapedPath())
 	schemes := []string{r.URL.Scheme}
 	if r.TLS == nil && strings.HasPrefix(r.RequestURI, "https:") { // the absolute form on a connection without TLS
 		schemes = append(schemes, "")
@@ -53,14 +55,9 @@ func (c *Cache) spellings(r *http.Request) []*http.Request {
 	var list []*http.Request
 	for _, path := range rfc9111.Spellings(asked.EscapedPath()) {
 		for _, scheme := range schemes {
-			u := &url.URL{Scheme: scheme, Path: asked.Path, RawPath: path, RawQuery: asked.RawQuery}
 			other := r.WithContext(r.Context())
-			other.URL, other.RequestURI = u, ""
-			if rewritten { // by a handler around the cache, as it does with each request
-				to := *r.URL
-				to.Scheme = scheme
-				other.URL, other.RequestURI = &to, u.RequestURI()
-			}
+			other.URL = &url.URL{Scheme: scheme, Path: asked.Path, RawPath: path, RawQuery: asked.RawQuery}
+			other.RequestURI = ""
 			list = append(list, other)
 		}
 	}

@@ -106,8 +106,36 @@ func TestRewritten(t *testing.T) {
 	put := request("PUT", "/page")
 	put.Header.Set("X-Bucket", "a")
 	serve(rewrite, put)
-	expect(t, get(rewrite, "/page", "X-Bucket", "a"), 200, stored, "example.com/page-a")
-	expectHitOf(t, get(rewrite, "/page", "X-Bucket", "b"), "example.com/page-b")
+	for _, bucket := range []string{"a", "b"} { // which are both what is stored for the client's URL
+		expect(t, get(rewrite, "/page", "X-Bucket", bucket), 200, stored, "example.com/page-"+bucket)
+	}
+}
+
+// A rewriting of the query counts as one of the path does, and one to a part of the path as any other.
+func TestOtherRewritings(t *testing.T) {
+	cache := newCache(t, httpcache.Options{TTL: minute, IgnoreQuery: []string{"utm"}})
+	h := cache.Handler(echo())
+	rewrite := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Cookie") == "" {
+			r.URL.Path = "/"
+		}
+		q := r.URL.Query()
+		q.Set("tenant", "a")
+		r.URL.RawQuery = q.Encode()
+		h.ServeHTTP(w, r)
+	})
+	get(rewrite, "/account/", "Cookie", "a=b")
+	expect(t, get(rewrite, "/account/"), 200, stored, "example.com/?tenant=a")
+	get(rewrite, "/u?utm=1")
+	expectCached(t, rewrite, "/u?utm=2", true)
+	serve(rewrite, request("PUT", "/account/"))
+	expectCached(t, rewrite, "/account/", false)
+	created := httptest.NewRecorder()
+	cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "/u?utm=3")
+		w.WriteHeader(http.StatusCreated)
+	})).ServeHTTP(created, request("POST", "/x"))
+	expectCached(t, rewrite, "/u?utm=2", false)
 }
 
 // A purge and a change remove what is stored for the same URL in another spelling (RFC 3986, section 6.2.2).

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"time"
 )
 
 // writer shows to a recording what passes through it. http.ResponseController finds in it what it doesn't do itself.
@@ -25,6 +26,7 @@ type writer struct {
 	kept    http.Header // the head's, meanwhile
 	body    []byte      // as far as it is recorded
 	sender  *sender     // nil: what the handler writes goes straight to the client
+	timed   bool        // the handler sets deadlines, for what it writes
 }
 
 // Header is where the handler puts its header fields.
@@ -46,7 +48,7 @@ func (w *writer) WriteHeader(status int) {
 		}
 		w.head(status)
 	}
-	if w.rec.Held() || w.delayed && !informational {
+	if w.rec.Held() || w.delayed && !informational || w.sender != nil { // the sender has the ResponseWriter for itself
 		return
 	}
 	if informational && w.own != nil {
@@ -126,6 +128,9 @@ func (w *writer) wrote(p []byte, err error) {
 // ReadFrom is for io.Copy. Once the head is shown, what isn't recorded goes the shortest way, which may be sendfile.
 func (w *writer) ReadFrom(src io.Reader) (int64, error) {
 	if direct, ok := w.ResponseWriter.(io.ReaderFrom); ok && w.headed && !w.rec.Active() && !w.rec.Held() {
+		if err := w.straight(); err != nil {
+			return 0, err
+		}
 		return direct.ReadFrom(src)
 	}
 	n, err := io.Copy(writeOnly{w}, src)
@@ -159,6 +164,28 @@ func (w *writer) FlushError() error {
 		w.rec.Drop()
 	}
 	return err
+}
+
+// SetWriteDeadline is for http.ResponseController. The deadline is for what the handler writes from now on, so that must not be
+// sent later.
+func (w *writer) SetWriteDeadline(t time.Time) error {
+	w.timed = true
+	if w.sender != nil {
+		if err := w.straight(); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(t)
+}
+
+// EnableFullDuplex is for http.ResponseController.
+func (w *writer) EnableFullDuplex() error {
+	if w.sender != nil {
+		if err := w.straight(); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
 }
 
 // Push is for handlers that look for it, as is CloseNotify.
