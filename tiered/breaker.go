@@ -8,13 +8,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // missesToOpen is how many calls in a row have to go unanswered for a breaker to open.
 const missesToOpen = 3
 
 // breaker keeps calls from a server that doesn't answer: they fail at once, and cost their callers no Timeout. It opens
-// when some calls in a row weren't answered, or a canary wasn't, and closes when a canary was. It is our own since the
+// when some calls in a row weren't answered, and neither was a small one in between, or when a canary wasn't. It closes when a
+// canary was. It is our own since the
 // libraries try a caller's call to see whether the server is back, where here the canaries show it anyway, and sooner.
 type breaker struct {
 	redis  *Redis
@@ -27,6 +30,8 @@ type breaker struct {
 	pipeline atomic.Pointer[pipeline]
 	misses   atomic.Int32 // calls in a row that weren't answered
 	answered atomic.Int64 // the instant at which the last call began that was
+	asking   atomic.Bool  // something small is being asked
+	doubted  atomic.Bool  // the last small call wasn't answered, nor was anything since
 
 	mu      sync.Mutex // of what changes the breaker
 	gone    bool       // the server is: the breaker stays closed
@@ -80,18 +85,78 @@ func (b *breaker) spares(name string) error {
 
 func (b *breaker) isOpen() bool { return b != nil && b.outage.Load() != nil }
 
-// heed learns what became of a call that the caller's ctx bounded, too. One that the caller itself gave up says nothing.
-func (b *breaker) heed(ctx context.Context, began instant, err error) {
+// heed learns what became of a call to the server. See [breaker.heed].
+func (s *server) heed(ctx context.Context, began instant, err error) {
+	s.breaker.heed(ctx, s.to, began, err)
+}
+
+// heed learns what became of a call that the caller's ctx bounded, too. One that the caller itself gave up says nothing. to is
+// the server, or nil if the breaker has a probe of its own.
+func (b *breaker) heed(ctx context.Context, to redis.Cmdable, began instant, err error) {
 	had, timeout := now().since(began), b.redis.timeout
 	switch {
 	case !b.redis.unread(err):
 		b.heard(began)
 	case errors.Is(err, ErrClosed):
 	case had < timeout-timeout/10 && isOver(ctx): // a write's context is a bit shorter than Timeout
-	case began > instant(b.answered.Load()) && b.misses.Add(1) >= missesToOpen:
+	case began > instant(b.answered.Load()):
+		b.missed(to, began, err)
+	}
+}
+
+// missed counts a call that wasn't answered. Unless that was refused it may have been for a value that is too large for its
+// time: with the first of them in a row the server is asked something small, and the breaker opens only if that isn't
+// answered either.
+func (b *breaker) missed(to redis.Cmdable, began instant, err error) {
+	misses := b.misses.Add(1)
+	if isReply(err) {
+		b.doubted.Store(true)
+	} else if !b.doubted.Load() {
+		b.inquire(to)
+	}
+	if misses >= missesToOpen && b.doubted.Load() {
 		b.trip(began, err)
 	}
 }
+
+// inquire asks the server something small in the background, unless that is under way.
+func (b *breaker) inquire(to redis.Cmdable) {
+	if !b.asking.CompareAndSwap(false, true) {
+		return
+	}
+	if !b.redis.calls.begin() {
+		b.asking.Store(false)
+		return
+	}
+	go func() {
+		defer b.redis.calls.end()
+		defer b.asking.Store(false)
+		asked := now()
+		err := b.askSmall(to)
+		switch {
+		case errors.Is(err, ErrClosed):
+		case errors.Is(err, errGone):
+			b.leave()
+		case !b.redis.unread(err):
+			b.heard(asked)
+		case !b.answeredSince(asked):
+			b.doubted.Store(true)
+			if b.misses.Load() >= missesToOpen {
+				b.trip(asked, err)
+			}
+		}
+	}()
+}
+
+func (b *breaker) askSmall(to redis.Cmdable) error {
+	if b.probe != nil {
+		return b.probe(b.redis.streams.life)
+	}
+	return b.redis.probe(b.redis.streams.life, to)
+}
+
+// answeredSince reports whether the server has answered a call that began at the instant or later.
+func (b *breaker) answeredSince(at instant) bool { return b.answered.Load() >= int64(at) }
 
 // isOver doesn't rely on ctx's timer, which may go off after a connection's deadline that was derived from it.
 func isOver(ctx context.Context) bool {
@@ -106,6 +171,9 @@ func (b *breaker) heard(began instant) {
 	}
 	if b.misses.Load() > 0 {
 		b.misses.Store(0)
+	}
+	if b.doubted.Load() {
+		b.doubted.Store(false)
 	}
 	b.redis.checkRights(began)
 }

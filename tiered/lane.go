@@ -104,7 +104,7 @@ func (l *lane) carry() {
 		if err == nil && now().since(began) >= r.timeout {
 			err = errLate
 		}
-		g.breaker.heed(context.Background(), began, err)
+		g.heed(context.Background(), began, err)
 	}
 	l.part(answers, now())
 	for _, rd := range l.convoy {

@@ -198,7 +198,8 @@ func (p *pipeline) sweep() {
 	last := at.add(-p.redis.timeout) // what was asked or sent before is late
 	var next instant = math.MaxInt64
 	var late []*reading
-	var missed []instant
+	var missed []server
+	var sent []instant
 	p.mu.Lock()
 	p.sweeps.set = false
 	see := func(rd *reading) {
@@ -222,7 +223,7 @@ func (p *pipeline) sweep() {
 		late = append(late, l.convoy...)
 		if l.lost = true; !l.heeded {
 			l.heeded = true
-			missed = append(missed, l.sent)
+			missed, sent = append(missed, l.convoy[0].to), append(sent, l.sent)
 		}
 		return true
 	})
@@ -241,8 +242,8 @@ func (p *pipeline) sweep() {
 		p.retire()
 	}
 	p.mu.Unlock()
-	for _, sent := range missed {
-		p.breaker.heed(context.Background(), sent, errLate)
+	for i, to := range missed {
+		to.heed(context.Background(), sent[i], errLate)
 	}
 	for _, rd := range late {
 		rd.give(rd.failed(context.DeadlineExceeded))

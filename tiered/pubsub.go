@@ -94,8 +94,8 @@ func (b *bulletin) publish(ctx context.Context, keys []string) error {
 	if err != nil {
 		return err
 	}
-	node := groups[0].breaker
-	if err := node.spares("publish"); err != nil {
+	node := groups[0].server
+	if err := node.breaker.spares("publish"); err != nil {
 		return err
 	}
 	began := now()

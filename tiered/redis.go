@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -297,29 +298,45 @@ func (r *Redis) everyone() (all []listener) {
 	return all
 }
 
+// errand is what a call is besides what it does.
+type errand struct {
+	name   string  // for errors
+	ended  func()  // called when the call has ended, which may be later than it returns; nil: nothing is
+	moving *server // of a call that moves much, and may take longer than Timeout while this server answers others; nil: it may not
+}
+
 // call runs one call in a goroutine, so as to return when the time is over or ctx ends: go-redis itself heeds neither
 // unless its ContextTimeoutEnabled is set. ended, if not nil, is called when the call has ended, which may be later.
 func call[R any](ctx context.Context, r *Redis, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
+	return run(ctx, r, errand{name: name, ended: ended}, f)
+}
+
+// run is call for an errand.
+func run[R any](ctx context.Context, r *Redis, e errand, f func(context.Context) (R, error)) (R, error) {
 	type reply struct {
 		result R
 		err    error
 	}
 	var none R
-	if ended == nil {
-		ended = func() {}
+	if e.ended == nil {
+		e.ended = func() {}
 	}
 	if !r.calls.begin() {
-		ended()
+		e.ended()
 		return none, ErrClosed
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	limit := r.timeout
+	if e.moving != nil {
+		limit = times(limit, patience)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	replies := make(chan reply, 1)
 	go func() {
 		defer r.calls.end()
 		defer cancel()
 		got := reply{err: errExited}
 		defer func() {
-			ended() // before the caller hears of it, who may go on at once
+			e.ended() // before the caller hears of it, who may go on at once
 			replies <- got
 		}()
 		got.err = r.guarded(func() (err error) {
@@ -328,17 +345,26 @@ func call[R any](ctx context.Context, r *Redis, name string, ended func(), f fun
 		})
 	}()
 	var got reply
-	select {
-	case got = <-replies:
-	case <-ctx.Done():
+	arrived := false
+	if e.moving != nil {
+		got, arrived = patiently(ctx, r, e.moving, replies)
+	} else {
+		select {
+		case got = <-replies:
+			arrived = true
+		case <-ctx.Done():
+		}
+	}
+	if !arrived {
 		select {
 		case got = <-replies:
 		default:
-			got.err = ctx.Err()
+			got.err = cmp.Or(ctx.Err(), context.DeadlineExceeded)
+			cancel()
 		}
 	}
 	if got.err != nil && !errors.Is(got.err, redis.Nil) {
-		return none, fmt.Errorf("tiered: redis: %s: %w", name, got.err)
+		return none, fmt.Errorf("tiered: redis: %s: %w", e.name, got.err)
 	}
 	return got.result, got.err
 }

@@ -248,7 +248,7 @@ func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()
 			return to.Set(ctx, key, ch.frame, ch.ttl)
 		}
 	})
-	q.ended = ended
+	q.ended, q.size = ended, sizesOf(changes)
 	return m.settle(ctx, q)
 }
 
@@ -261,10 +261,17 @@ else redis.call('DEL',KEYS[1]) end`
 
 // replace makes the changes of those keys that still hold what was seen there.
 func (m *remote[T]) replace(ctx context.Context, changes []change[T]) []answer {
-	return m.settle(ctx, m.request("store", holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+	q := m.request("store", holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		ch := changes[i]
 		return swap{ch.seen, ch.frame, ch.ttl}.queue(ctx, to, key)
-	}))
+	})
+	q.size = sizesOf(changes)
+	return m.settle(ctx, q)
+}
+
+// sizesOf returns how many bytes a request sends for each change.
+func sizesOf[T any](changes []change[T]) func(i int) int {
+	return func(i int) int { return len(changes[i].frame) + len(changes[i].seen.bytes) }
 }
 
 // settle makes a request that changes keys, and tells the others.
@@ -295,7 +302,8 @@ func (m *remote[T]) settle(ctx context.Context, q request) []answer {
 // lease tries to put the lease in the place of what was seen under Redis's keys, and answers for which it did.
 func (m *remote[T]) lease(ctx context.Context, keys []string, was []seen, l lease) []answer {
 	value := l.bytes()
-	answers := m.redis.do(ctx, request{name: "lease", keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	size := func(i int) int { return len(was[i].bytes) }
+	answers := m.redis.do(ctx, request{name: "lease", keys: keys, size: size, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		if !was[i].there {
 			return to.SetNX(ctx, keys[i], value, l.ttl)
 		}

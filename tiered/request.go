@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/redis/go-redis/v9"
@@ -18,8 +17,10 @@ type request struct {
 	name    string // for errors
 	keys    []string
 	command func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder
-	ended   func() // nil, or called when nothing more of the request can come to Redis from here
-	bulk    bool   // GETs, for which one command may take the place of many: a value of another type then is as good as none
+	ended   func()          // nil, or called when nothing more of the request can come to Redis from here
+	bulk    bool            // GETs, for which one command may take the place of many: a value of another type then is as good as none
+	values  bool            // what it reads may be large
+	size    func(i int) int // nil, or about how many bytes the command sends beside the key
 }
 
 // answer is what became of one command.
@@ -43,9 +44,11 @@ type server struct {
 	breaker *breaker
 }
 
-// do makes a request in one round trip (per node of a Cluster), and returns an answer for each key.
+// do makes a request, in one round trip for each node of a Cluster and each chunk, and returns an answer for each key.
 func (r *Redis) do(ctx context.Context, q request) []answer {
 	answers := make([]answer, len(q.keys))
+	end := newEnding(q.ended)
+	defer end.done()
 	var groups []group
 	var err error
 	if len(q.keys) > 0 {
@@ -65,38 +68,47 @@ func (r *Redis) do(ctx context.Context, q request) []answer {
 		}
 		return err != nil
 	})
-	var underWay atomic.Int32
-	underWay.Store(int32(len(groups)))
-	ended := func() {
-		if underWay.Add(-1) <= 0 && q.ended != nil {
-			q.ended()
-		}
+	if len(groups) > 0 {
+		eachGroup(groups, func(g group) { fill(g, r.askGroup(ctx, q, g, end)) })
 	}
-	if len(groups) == 0 {
-		ended()
-		return answers
-	}
-	eachGroup(groups, func(g group) { fill(g, r.ask(ctx, q, g, ended)) })
 	return answers
 }
 
-// ask makes the part of a request that goes to one server.
-func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) []answer {
+// failure is the error of a request that wasn't made.
+func (q *request) failure(err error) error { return fmt.Errorf("tiered: redis: %s: %w", q.name, err) }
+
+// ask makes the part of a request that goes to one server, as one call.
+func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) ([]answer, verdict) {
 	type reply struct {
 		answers []answer
 		err     error // the server's
 	}
 	began := now()
-	got, err := call(ctx, r, q.name, ended, func(ctx context.Context) (reply, error) {
+	e := errand{name: q.name, ended: ended}
+	if len(g.places) > 1 || q.bytes(g.places[0]) >= heavy {
+		e.moving = &g.server
+	}
+	got, err := run(ctx, r, e, func(ctx context.Context) (reply, error) {
 		answers, err := r.run(ctx, q, g)
 		return reply{answers, err}, nil
 	})
 	if err != nil {
 		got = reply{failed(len(g.places), err, g.stream), err}
 	}
-	g.breaker.heed(ctx, began, got.err)
+	g.heed(ctx, began, got.err)
 	r.refusals.note(g.breaker.addr, q.name, got.answers)
-	return got.answers
+	switch {
+	case !r.unread(got.err):
+		return got.answers, wasAnswered
+	case g.breaker.answeredSince(began):
+		return got.answers, wasLate
+	}
+	for i := range got.answers {
+		if got.answers[i].err != nil {
+			got.answers[i].err = &silentError{got.answers[i].err}
+		}
+	}
+	return got.answers, wasSilent
 }
 
 // failed are the answers of a call that failed as a whole.
@@ -184,7 +196,7 @@ func (r *Redis) send(ctx context.Context, to redis.Cmdable, q request, group []i
 	for n, cmd := range cmds {
 		answers[n].reply = cmd
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			answers[n].err = fmt.Errorf("tiered: redis: %s: %w", q.name, err)
+			answers[n].err = q.failure(err)
 		}
 	}
 	return answers
@@ -196,10 +208,7 @@ func (r *Redis) canMGet() bool {
 	return single && !r.noMGet.Load()
 }
 
-// maxMGet is how many keys an MGET has at most: Redis does nothing else meanwhile.
-const maxMGet = 1000
-
-// mget reads the keys with as few commands as can be, in one round trip; false: the server refuses those.
+// mget reads the keys with one command; false: the server refuses that.
 func (r *Redis) mget(ctx context.Context, to redis.Cmdable, q request, group []int) ([]answer, bool) {
 	keys := q.keys
 	if len(keys) != len(group) {
@@ -208,27 +217,18 @@ func (r *Redis) mget(ctx context.Context, to redis.Cmdable, q request, group []i
 			keys[n] = q.keys[i]
 		}
 	}
-	var cmds []redis.Cmder
-	if len(keys) <= maxMGet {
-		cmds = []redis.Cmder{to.MGet(ctx, keys...)}
-	} else {
-		cmds, _ = to.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
-			for part := range slices.Chunk(keys, maxMGet) {
-				pipe.MGet(ctx, part...)
-			}
-			return nil
-		})
+	cmd := to.MGet(ctx, keys...)
+	err := cmd.Err()
+	if err != nil && noMGet(err) {
+		r.noMGet.Store(true)
+		return nil, false
 	}
 	answers := make([]answer, len(group))
 	for n := range answers {
-		cmd := cmds[n/maxMGet].(*redis.SliceCmd)
-		if err := cmd.Err(); err == nil {
-			answers[n].reply = cmd.Val()[n%maxMGet]
-		} else if noMGet(err) {
-			r.noMGet.Store(true)
-			return nil, false
+		if err == nil {
+			answers[n].reply = cmd.Val()[n]
 		} else {
-			answers[n].err = fmt.Errorf("tiered: redis: %s: %w", q.name, err)
+			answers[n].err = q.failure(err)
 		}
 	}
 	return answers, true
@@ -242,7 +242,7 @@ func noMGet(err error) bool {
 
 // reads is the request for what the keys hold.
 func (r *Redis) reads(keys []string) request {
-	return request{name: "get", keys: keys, bulk: true, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	return request{name: "get", keys: keys, bulk: true, values: true, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return to.Get(ctx, keys[i])
 	}}
 }
@@ -295,7 +295,7 @@ func (r *Redis) byNode(ctx context.Context, keys []string) ([]group, error) {
 		groups, err := r.groupByNode(ctx, cluster, keys)
 		return groups, bare(err)
 	})
-	nodes.lost.heed(ctx, began, err)
+	nodes.lost.heed(ctx, nil, began, err)
 	if err == nil {
 		nodes.located.Store(true)
 	}

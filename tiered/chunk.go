@@ -1,0 +1,251 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A request for many keys goes to a server in chunks, each a call of its own, so that Timeout is the time of a chunk and not
+// of all, and what arrived stays when a later chunk fails.
+const (
+	// maxChunk is how many keys a chunk has at most. Redis does nothing else while it carries out one command for them all, and
+	// a chunk should take a small part of Timeout: a thousand SETs take 5 ms, and 50 ms on a machine that is overloaded.
+	maxChunk = 1000
+	// maxChunkBytes is how much a chunk moves, but for a single key that takes more: a millisecond at 10 Gbit/s, 80 at 100 Mbit/s.
+	maxChunkBytes = 1 << 20
+	// firstChunk is how many values are read before their size is known. The following chunks grow with what they bring.
+	firstChunk = 256
+	chunkGrows = 4
+	// chunkShrinks is by how much chunks get smaller after one that took too long.
+	chunkShrinks = 16
+	// chunksUnderWay is how many chunks go to a server at a time: the client writes one while Redis carries out the other.
+	chunksUnderWay = 2
+	// mostLate is how many chunks in a row may take too long before the rest isn't asked for: two of each of the sizes 256, 16
+	// and 1, so that values are read that are too large for more than one at a time.
+	mostLate = 6
+
+	// patience is for how many Timeouts a call is waited for that moves much, as long as the server answers others meanwhile.
+	// With the defaults that is less than go-redis waits.
+	patience = 8
+)
+
+// verdict is what a call says of its server.
+type verdict uint8
+
+const (
+	wasAnswered verdict = iota
+	wasLate             // it took too long, but the server answered another call meanwhile
+	wasSilent           // the server answered nothing
+)
+
+// silentError is the error of a call during which the server answered nothing.
+type silentError struct{ error }
+
+func (e *silentError) Unwrap() error { return e.error }
+
+// isSilence reports whether the error says that the server doesn't answer.
+func isSilence(err error) bool {
+	_, is := errors.AsType[*silentError](err)
+	return is || spared(err)
+}
+
+// ending calls then when everything that it counts has ended. It begins with one.
+type ending struct {
+	left atomic.Int64
+	then func() // or nil
+}
+
+func newEnding(then func()) *ending {
+	e := &ending{then: then}
+	e.left.Store(1)
+	return e
+}
+
+func (e *ending) add() { e.left.Add(1) }
+
+func (e *ending) done() {
+	if e.left.Add(-1) == 0 && e.then != nil {
+		e.then()
+	}
+}
+
+// bytes is about how much the request sends for a key.
+func (q *request) bytes(i int) int {
+	n := len(q.keys[i])
+	if q.size != nil {
+		n += q.size(i)
+	}
+	return n
+}
+
+// chunk is how many of the places, which must not be none, are the next chunk, of so many keys at most.
+func (q *request) chunk(places []int, most int) int {
+	bytes := 0
+	for n, i := range places[:min(len(places), most)] {
+		if bytes += q.bytes(i); bytes > maxChunkBytes && n > 0 {
+			return n
+		}
+	}
+	return min(len(places), most)
+}
+
+// chunks are a request's keys of one server on their way to it.
+type chunks struct {
+	redis   *Redis
+	request request
+	group   group
+	end     *ending
+	answers []answer // by place in the group
+
+	mu    sync.Mutex
+	next  int      // the first place of which no chunk was begun
+	again [][2]int // from and to: read once more, in smaller chunks
+	most  int      // keys of the next chunk
+	late  int      // chunks in a row that took too long
+	why   error    // what is left isn't asked for; nil: it is
+}
+
+// askGroup makes the part of a request that goes to one server, in chunks. When the server has answered nothing during one of
+// them it isn't asked for the rest.
+func (r *Redis) askGroup(ctx context.Context, q request, g group, end *ending) []answer {
+	most := maxChunk
+	if q.values {
+		most = firstChunk
+	}
+	if q.chunk(g.places, most) == len(g.places) {
+		end.add()
+		answers, v := r.ask(ctx, q, g, end.done)
+		if v != wasLate || !q.values || len(g.places) == 1 {
+			return answers
+		}
+		c := chunks{redis: r, request: q, group: g, end: end, answers: answers, next: len(answers), most: most}
+		c.see(0, len(answers), answers, v)
+		return c.run(ctx)
+	}
+	c := chunks{redis: r, request: q, group: g, end: end, answers: make([]answer, len(g.places)), most: most}
+	return c.run(ctx)
+}
+
+func (c *chunks) run(ctx context.Context) []answer {
+	var others sync.WaitGroup
+	for range chunksUnderWay - 1 {
+		others.Go(func() { c.askAll(ctx) })
+	}
+	c.askAll(ctx)
+	others.Wait()
+	if c.next < len(c.answers) {
+		copy(c.answers[c.next:], failed(len(c.answers)-c.next, c.why, c.group.stream))
+	}
+	return c.answers
+}
+
+func (c *chunks) askAll(ctx context.Context) {
+	for {
+		from, to := c.take(ctx)
+		if from == to {
+			return
+		}
+		g := group{c.group.places[from:to], c.group.server}
+		c.end.add()
+		answers, v := c.redis.ask(ctx, c.request, g, c.end.done)
+		c.see(from, to, answers, v)
+	}
+}
+
+// take returns the next chunk; an empty one: there is none.
+func (c *chunks) take(ctx context.Context) (from, to int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.why == nil {
+		c.why = c.group.breaker.spares(c.request.name)
+	}
+	if err := ctx.Err(); c.why == nil && err != nil {
+		c.why = c.request.failure(err)
+	}
+	switch n := len(c.again); {
+	case c.why != nil:
+		return 0, 0
+	case n > 0:
+		from, to = c.again[n-1][0], c.again[n-1][1]
+		if c.again = c.again[:n-1]; to-from > c.most {
+			c.again = append(c.again, [2]int{from + c.most, to})
+			to = from + c.most
+		}
+		return from, to
+	case c.next == len(c.answers):
+		return 0, 0
+	}
+	from = c.next
+	c.next += c.request.chunk(c.group.places[from:], c.most)
+	return from, c.next
+}
+
+// see notes what became of a chunk, and what size the next is to have.
+func (c *chunks) see(from, to int, answers []answer, v verdict) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	copy(c.answers[from:to], answers)
+	switch n := to - from; v {
+	case wasSilent:
+		c.why = answers[0].err
+	case wasLate:
+		c.late++
+		c.most = max(1, min(c.most, n/chunkShrinks))
+		if c.late >= mostLate {
+			c.why = answers[0].err
+		} else if c.request.values && n > 1 {
+			c.again = append(c.again, [2]int{from, to})
+		}
+	default:
+		c.late = 0
+		if !c.request.values {
+			c.most = min(maxChunk, c.most*chunkGrows)
+			break
+		}
+		bytes := n // so that it isn't nothing
+		for _, a := range answers {
+			b, _ := a.bytes()
+			bytes += len(b)
+		}
+		c.most = min(maxChunk, max(c.most, n)*chunkGrows, max(1, maxChunkBytes/max(1, bytes/n)))
+	}
+}
+
+// patiently waits for a reply for longer than Timeout, as long as the server answers others meanwhile: what is read or written may
+// be large, or Redis busy. It returns false when the reply isn't to be waited for any more.
+func patiently[R any](ctx context.Context, r *Redis, s *server, replies <-chan R) (got R, ok bool) {
+	half := time.NewTimer(r.timeout / 2)
+	defer half.Stop()
+	asked := false
+	began := now()
+	for {
+		select {
+		case got = <-replies:
+			return got, true
+		case <-ctx.Done():
+			return got, false
+		case <-half.C:
+		}
+		switch {
+		case !asked:
+			s.breaker.inquire(s.to)
+		case s.breaker.answeredSince(began):
+			began = now()
+		default:
+			return got, false
+		}
+		asked = !asked
+		half.Reset(r.timeout / 2)
+	}
+}
+
+// times is d several times, or the longest there is.
+func times(d time.Duration, n int) time.Duration {
+	if d > 1<<62/time.Duration(n) {
+		return 1 << 62
+	}
+	return d * time.Duration(n)
+}
