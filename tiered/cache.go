@@ -165,7 +165,7 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	hash, at := c.hash(key), now()
 	var got served[T]
 	if it := c.local.get(key, hash, at, nil); it != nil {
-		got = served[T]{&it.record, Local, it.key}
+		got = served[T]{record: &it.record, tier: Local, key: it.key}
 	} else {
 		var err error
 		if got, err = c.fetchOne(ctx, key, hash, fallback); err != nil {

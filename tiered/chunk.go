@@ -16,6 +16,8 @@ const (
 	maxChunk = 1000
 	// maxChunkBytes is how much a chunk moves, but for a single key that takes more: a millisecond at 10 Gbit/s, 80 at 100 Mbit/s.
 	maxChunkBytes = 1 << 20
+	// commandBytes is about how much a command takes with its script, and a key with what begins it.
+	commandBytes = 256
 	// firstChunk is how many values are read before their size is known. The following chunks grow with what they bring.
 	firstChunk = 256
 	chunkGrows = 4
@@ -32,11 +34,11 @@ const (
 	patience = 8
 )
 
-// verdict is what a call says of its server.
-type verdict uint8
+// outcome is what a call says of its server.
+type outcome uint8
 
 const (
-	wasAnswered verdict = iota
+	wasAnswered outcome = iota
 	wasLate             // it took too long, but the server answered another call meanwhile
 	wasSilent           // the server answered nothing
 )
@@ -50,6 +52,16 @@ func (e *silentError) Unwrap() error { return e.error }
 func isSilence(err error) bool {
 	_, is := errors.AsType[*silentError](err)
 	return is || spared(err)
+}
+
+// silenceOf returns the error of answers none of which came since the server doesn't answer; nil: it isn't so.
+func silenceOf(answers []answer) error {
+	for _, a := range answers {
+		if !isSilence(a.err) {
+			return nil
+		}
+	}
+	return firstError(answers)
 }
 
 // ending calls then when everything that it counts has ended. It begins with one.
@@ -74,7 +86,7 @@ func (e *ending) done() {
 
 // bytes is about how much the request sends for a key.
 func (q *request) bytes(i int) int {
-	n := len(q.keys[i])
+	n := len(q.keys[i]) // of which commandBytes has room for the part that is no caller's
 	if q.size != nil {
 		n += q.size(i)
 	}
@@ -100,16 +112,20 @@ type chunks struct {
 	end     *ending
 	answers []answer // by place in the group
 
-	mu    sync.Mutex
-	next  int      // the first place of which no chunk was begun
-	again [][2]int // from and to: read once more, in smaller chunks
-	most  int      // keys of the next chunk
-	late  int      // chunks in a row that took too long
-	why   error    // what is left isn't asked for; nil: it is
+	mu     sync.Mutex
+	next   int    // the first place of which no chunk was begun
+	again  []part // read once more, in smaller chunks
+	most   int    // keys of the next chunk
+	late   int    // chunks in a row that took too long
+	hushed bool   // and the server answered nothing else during one of them
+	why    error  // what is left isn't asked for; nil: it is
 }
 
+// part are places in a group that are read once more, in chunks of so many keys at most.
+type part struct{ from, to, most int }
+
 // askGroup makes the part of a request that goes to one server, in chunks. When the server has answered nothing during one of
-// them it isn't asked for the rest.
+// them it isn't asked for the rest, unless that was for many values, and the next, for few, is answered.
 func (r *Redis) askGroup(ctx context.Context, q request, g group, end *ending) []answer {
 	most := maxChunk
 	if q.values {
@@ -118,7 +134,7 @@ func (r *Redis) askGroup(ctx context.Context, q request, g group, end *ending) [
 	if q.chunk(g.places, most) == len(g.places) {
 		end.add()
 		answers, v := r.ask(ctx, q, g, end.done)
-		if v != wasLate || !q.values || len(g.places) == 1 {
+		if v == wasAnswered || !q.values || len(g.places) == 1 {
 			return answers
 		}
 		c := chunks{redis: r, request: q, group: g, end: end, answers: answers, next: len(answers), most: most}
@@ -169,12 +185,12 @@ func (c *chunks) take(ctx context.Context) (from, to int) {
 	case c.why != nil:
 		return 0, 0
 	case n > 0:
-		from, to = c.again[n-1][0], c.again[n-1][1]
-		if c.again = c.again[:n-1]; to-from > c.most {
-			c.again = append(c.again, [2]int{from + c.most, to})
-			to = from + c.most
+		p := &c.again[n-1]
+		from = p.from
+		if p.from = min(p.from+p.most, p.to); p.from == p.to {
+			c.again = c.again[:n-1]
 		}
-		return from, to
+		return from, p.from
 	case c.next == len(c.answers):
 		return 0, 0
 	}
@@ -184,23 +200,24 @@ func (c *chunks) take(ctx context.Context) (from, to int) {
 }
 
 // see notes what became of a chunk, and what size the next is to have.
-func (c *chunks) see(from, to int, answers []answer, v verdict) {
+func (c *chunks) see(from, to int, answers []answer, v outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	copy(c.answers[from:to], answers)
 	switch n := to - from; v {
-	case wasSilent:
-		c.why = answers[0].err
-	case wasLate:
-		c.late++
-		c.most = max(1, min(c.most, n/chunkShrinks))
-		if c.late >= mostLate {
+	case wasSilent, wasLate:
+		// Redis answers nobody while it puts many large values together: that is no reason to give up those that are read alone.
+		again := c.request.values && n > 1
+		if c.late++; c.late >= mostLate || v == wasSilent && (!again || c.hushed && n <= c.most) {
 			c.why = answers[0].err
-		} else if c.request.values && n > 1 {
-			c.again = append(c.again, [2]int{from, to})
+			break
+		}
+		c.most = max(1, min(c.most, n/chunkShrinks))
+		if c.hushed = c.hushed || v == wasSilent; again {
+			c.again = append(c.again, part{from, to, max(1, n/chunkShrinks)})
 		}
 	default:
-		c.late = 0
+		c.late, c.hushed = 0, false
 		if !c.request.values {
 			c.most = min(maxChunk, c.most*chunkGrows)
 			break
@@ -217,35 +234,27 @@ func (c *chunks) see(from, to int, answers []answer, v verdict) {
 // patiently waits for a reply for longer than Timeout, as long as the server answers others meanwhile: what is read or written may
 // be large, or Redis busy. It returns false when the reply isn't to be waited for any more.
 func patiently[R any](ctx context.Context, r *Redis, s *server, replies <-chan R) (got R, ok bool) {
-	half := time.NewTimer(r.timeout / 2)
-	defer half.Stop()
-	asked := false
+	early := r.timeout / 4 // so that there is time to answer
+	timer := time.NewTimer(early)
+	defer timer.Stop()
 	began := now()
-	for {
+	for asked := false; ; asked = !asked {
 		select {
 		case got = <-replies:
 			return got, true
 		case <-ctx.Done():
 			return got, false
-		case <-half.C:
+		case <-timer.C:
 		}
 		switch {
 		case !asked:
 			s.breaker.inquire(s.to)
+			timer.Reset(r.timeout - early)
 		case s.breaker.answeredSince(began):
 			began = now()
+			timer.Reset(early)
 		default:
 			return got, false
 		}
-		asked = !asked
-		half.Reset(r.timeout / 2)
 	}
-}
-
-// times is d several times, or the longest there is.
-func times(d time.Duration, n int) time.Duration {
-	if d > 1<<62/time.Duration(n) {
-		return 1 << 62
-	}
-	return d * time.Duration(n)
 }

@@ -170,6 +170,7 @@ func (t *trip[T]) stillStanding(taken []*claim[T]) (claims []*claim[T]) {
 func (t *trip[T]) takeOffice() {
 	if t.tenure == nil {
 		t.tenure = newTenure(t.cache)
+		t.tenure.lease = t.tenure.lease.ofMany(len(t.flights))
 	}
 }
 

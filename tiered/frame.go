@@ -204,6 +204,21 @@ func parseFrame(b []byte) (frame, error) {
 	return f, nil
 }
 
+// parseFrameTimes reads of what may be the beginning of a frame when it was made, and how long that took.
+func parseFrameTimes(b []byte) (frame, error) {
+	if len(b) <= frameHead || !isFrame(b) || b[len(frameMagic)] != frameVersion {
+		return frame{}, errFrame
+	}
+	r := frameReader{rest: b[frameHead:]}
+	r.byte() // the flags
+	r.bytes(r.upTo(math.MaxInt64))
+	f := frame{created: time.UnixMilli(int64(r.upTo(maxMillis))), freshFor: r.millis(), took: r.millis()}
+	if r.failed {
+		return frame{}, errFrame
+	}
+	return f, nil
+}
+
 // intern is the string without a copy of its own, if it is a name that most frames have.
 func intern(name []byte) string {
 	switch string(name) {

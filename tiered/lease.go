@@ -31,6 +31,11 @@ const (
 
 	// leaseMax caps what a holder that died costs those who wait for it. A load that takes longer extends its lease.
 	leaseMax = 5 * time.Second
+	// leaseMore is for how much longer a batch takes each lease for every key beyond a chunk: Redis takes some 10 µs for a
+	// lease, and as much when it is extended, and may be ten times as slow where it has more to do.
+	leaseMore = 100 * time.Microsecond
+	// leaseMost is the most that a batch takes one for.
+	leaseMost = 2 * time.Minute
 )
 
 // newLease makes the lease of a load that takes as long as loadTimeout at most.
@@ -38,6 +43,12 @@ func newLease(loadTimeout time.Duration) lease {
 	l := lease{ttl: wholeMillis(min(loadTimeout, leaseMax))}
 	binary.BigEndian.PutUint64(l.token[:], rand.Uint64())
 	binary.BigEndian.PutUint64(l.token[8:], rand.Uint64())
+	return l
+}
+
+// ofMany is the lease as a batch of so many keys takes it.
+func (l lease) ofMany(keys int) lease {
+	l.ttl = max(l.ttl, min(sum(l.ttl, times(int64(max(0, keys-maxChunk)), leaseMore)), leaseMost))
 	return l
 }
 
@@ -70,6 +81,6 @@ func parseLease(b []byte) (lease, bool) {
 	if r.failed || len(r.rest) > 0 {
 		return lease{}, false
 	}
-	l.ttl = min(l.ttl, leaseMax)
+	l.ttl = min(l.ttl, leaseMost)
 	return l, true
 }

@@ -221,25 +221,21 @@ type served[T any] struct {
 	record *record[T]
 	tier   Tier
 	key    string
+	err    error // Redis can't be read, and the local tier has nothing in its place
 }
 
 // fetch reads the held keys from the second tier into the first, as far as they are good for that use. Where that can't be
 // read the first has to do.
 func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least use) []served[T] {
-	var t terms
-	if least == fallback {
-		t = asFallback
-	}
 	got := make([]served[T], len(holds))
 	for i, f := range c.consult(ctx, holds, manner{}) {
 		switch {
 		case unreadable(f.err) && ctx.Err() == nil:
-			if it := c.local.fallback(holds[i].key, holds[i].hash, nil, t); it != nil && it.use(&c.policy, now()) >= least {
-				got[i] = served[T]{&it.record, Local, it.key}
+			if got[i] = c.unread(holds[i], least, f.err); got[i].record != nil {
 				continue
 			}
 		case f.use(&c.policy) >= least:
-			got[i] = served[T]{f.record, Remote, holds[i].key}
+			got[i] = served[T]{record: f.record, tier: Remote, key: holds[i].key}
 			c.stats.remoteHits.Add(1)
 			c.fill(holds[i], f)
 			continue
@@ -249,6 +245,21 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least use) []serv
 		}
 	}
 	return got
+}
+
+// unread is what the local tier has in place of what can't be read from Redis, or the error.
+func (c *Cache[T]) unread(h hold[T], least use, why error) served[T] {
+	var t terms
+	if least == fallback {
+		t = asFallback
+	}
+	if it := c.local.fallback(h.key, h.hash, nil, t); it != nil && it.use(&c.policy, now()) >= least {
+		return served[T]{record: &it.record, tier: Local, key: it.key}
+	}
+	if errors.Is(why, errNotReplayed) { // it is as good as not there
+		why = nil
+	}
+	return served[T]{err: why}
 }
 
 // use is what was found is good for.
@@ -274,7 +285,7 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 	if c.remote == nil {
 		if least == fallback {
 			if it := c.local.find(key, hash, now(), nil, asFallback); it != nil && it.use(&c.policy, now()) >= least {
-				return served[T]{&it.record, Local, it.key}, nil
+				return served[T]{record: &it.record, tier: Local, key: it.key}, nil
 			}
 		}
 		c.stats.misses.Add(1)

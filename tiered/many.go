@@ -6,25 +6,30 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
 
 // GetMany returns the cached values by key; those that are not cached, or are remembered as absent, are left out. It
-// asks Redis in one round trip (per node of a Cluster). If ctx ends meanwhile it returns what it has, and the context's
-// error. The keys of the map are the cache's copies.
+// asks Redis in one round trip (per node of a Cluster) for up to 256 keys, and for more in chunks, each of which has
+// [RedisOptions].Timeout. If Redis can't be read, or ctx ends meanwhile, it returns what it has and an error. A value of the local
+// tier that serves in place of an unreadable one is no error. The keys of the map are the cache's copies.
 func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, error) {
 	if err := c.usable(keys...); err != nil {
 		return nil, err
 	}
 	values := make(map[string]T, len(keys))
-	missing := make(map[string]uint64)
+	asked := make(map[string]bool)
+	var missing []hold[T]
 	at := now()
 	var failed error // the first of Clone
 	for _, key := range keys {
 		hash := c.hash(key)
 		if it := c.local.get(key, hash, at, nil); it == nil {
-			missing[key] = hash
+			if !asked[key] {
+				asked[key], missing = true, append(missing, hold[T]{key: key, hash: hash})
+			}
 		} else if v, err := c.give(&it.record); err == nil {
 			values[it.key] = v
 		} else {
@@ -35,29 +40,81 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 		c.stats.misses.Add(uint64(len(missing)))
 		return values, failed
 	}
-	holds := make([]hold[T], 0, len(missing))
-	for key, hash := range missing {
-		holds = append(holds, c.guards.hold(key, hash))
+	m := fetched[T]{cache: c, values: values, failed: failed}
+	for part := range slices.Chunk(missing, maxFetch) {
+		m.fetch(ctx, part)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return values, fmt.Errorf("tiered: reading from redis: %w", err)
+	}
+	if m.why != nil {
+		return values, fmt.Errorf("tiered: %d of %d keys can't be read: %w", m.unread, len(keys), m.why)
+	}
+	return values, m.failed
+}
+
+// maxFetch is how many keys GetMany reads before it decodes them.
+const maxFetch = 10 * maxChunk
+
+// fetched is what GetMany has read.
+type fetched[T any] struct {
+	cache   *Cache[T]
+	values  map[string]T
+	unread  int   // keys
+	why     error // of the first of them
+	silence error // Redis answers nothing, and isn't asked any more
+	failed  error // the first of Clone
+}
+
+func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
+	c := m.cache
+	if m.silence != nil {
+		c.stats.countErrors(failed(len(keys), m.silence, nil))
+		for _, h := range keys {
+			got := c.unread(h, due, m.silence)
+			if got.record == nil {
+				c.stats.misses.Add(1)
+			}
+			m.take(got)
+		}
+		return
+	}
+	holds := make([]hold[T], len(keys))
+	for i, h := range keys {
+		holds[i] = c.guards.hold(h.key, h.hash)
 	}
 	defer func() {
 		for _, h := range holds {
 			c.guards.release(h)
 		}
 	}()
+	var silence error
 	for i, got := range c.fetch(ctx, holds, due) {
-		if got.record == nil {
-			continue
-		}
-		if v, err := c.give(got.record); err == nil {
-			values[holds[i].key] = v
-		} else {
-			failed = cmp.Or(failed, notGiven(got.record, holds[i].key, err))
+		m.take(got)
+		if i == 0 || !isSilence(got.err) {
+			silence = got.err
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return values, fmt.Errorf("tiered: reading from redis: %w", err)
+	if isSilence(silence) { // all were
+		m.silence = silence
 	}
-	return values, failed
+}
+
+func (m *fetched[T]) take(got served[T]) {
+	if got.err != nil {
+		m.unread, m.why = m.unread+1, cmp.Or(m.why, got.err)
+	}
+	if got.record == nil {
+		return
+	}
+	if v, err := m.cache.give(got.record); err == nil {
+		m.values[got.key] = v
+	} else {
+		m.failed = cmp.Or(m.failed, notGiven(got.record, got.key, err))
+	}
 }
 
 // notGiven is what Clone made of a value that give was to return, if it failed; an absence is no failure.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -87,9 +88,15 @@ func (b *bulletin) hear(s *stream, message any) {
 }
 
 func (b *bulletin) publish(ctx context.Context, keys []string) error {
-	if len(keys) == 0 {
-		return nil
+	for chunk := range slices.Chunk(keys, maxChunk) {
+		if err := b.publishChunk(ctx, chunk); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (b *bulletin) publishChunk(ctx context.Context, keys []string) error {
 	groups, err := b.redis.byNode(ctx, []string{b.changes()})
 	if err != nil {
 		return err
@@ -98,8 +105,11 @@ func (b *bulletin) publish(ctx context.Context, keys []string) error {
 	if err := node.breaker.spares("publish"); err != nil {
 		return err
 	}
-	began := now()
-	_, err = call(ctx, b.redis, "publish", nil, func(ctx context.Context) (struct{}, error) {
+	began, e := now(), errand{name: "publish"}
+	if len(keys) > 1 {
+		e.moving = &node
+	}
+	_, err = run(ctx, b.redis, e, func(ctx context.Context) (struct{}, error) {
 		node, err := b.node(ctx)
 		if err != nil {
 			return struct{}{}, err

@@ -327,7 +327,7 @@ func run[R any](ctx context.Context, r *Redis, e errand, f func(context.Context)
 	}
 	limit := r.timeout
 	if e.moving != nil {
-		limit = times(limit, patience)
+		limit = times(patience, limit)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	replies := make(chan reply, 1)

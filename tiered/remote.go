@@ -104,8 +104,16 @@ func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []
 		return m.redis.do(ctx, q)
 	}
 	answers := make([]answer, len(holds))
+	var late []int
 	for i, s := range how.given {
 		answers[i] = s.await(ctx)
+		if len(s.keys) > 1 && errors.Is(answers[i].err, context.DeadlineExceeded) && ctx.Err() == nil {
+			late = append(late, i)
+		}
+	}
+	// Many keys that shared a command may have taken its Timeout because they have much: a request is given longer.
+	for n, a := range m.redis.do(ctx, m.redis.reads(m.keys(pick(holds, late)))) {
+		answers[late[n]] = a
 	}
 	return answers
 }

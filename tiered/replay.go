@@ -17,6 +17,9 @@ const (
 	replaySoon  = 10 * time.Millisecond // a write may have failed by chance
 	replayBatch = 500                   // keys in one pipeline
 	replayLooks = 3                     // at a key that others keep changing
+	// replayReads is how much of a value is read: more than what is needed of a frame, and of most values all. The rest
+	// of a large one could take longer than there is time, each time.
+	replayReads = 4 << 10
 )
 
 // startReplayer starts the goroutine that replays the backlog until there is none, or the cache or its Redis is closed.
@@ -53,7 +56,7 @@ func (t *tiers[T]) replayAll(ctx context.Context) {
 			t.backlog.stopped()
 			return
 		}
-		t.replay(ctx)
+		t.replay(ctx, false)
 	}
 }
 
@@ -64,9 +67,10 @@ func (t *tiers[T]) answered() { t.backlog.hasten() }
 func (t *tiers[T]) lastReplay() {
 	b := t.backlog
 	if b.waiting() > 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), t.remote.redis.timeout)
+		// As long as Redis answers, so that a full queue is made up for; that takes twenty requests of some milliseconds.
+		ctx, cancel := context.WithTimeout(context.Background(), times(patience, t.remote.redis.timeout))
 		defer cancel()
-		t.replay(ctx)
+		t.replay(ctx, true)
 	}
 	if lost := b.close(); lost > 0 {
 		t.logger.LogAttrs(context.Background(), slog.LevelWarn, "tiered: changes that redis didn't take are lost",
@@ -74,8 +78,8 @@ func (t *tiers[T]) lastReplay() {
 	}
 }
 
-// replay tries once to make up for what is queued. What fails stays queued.
-func (t *tiers[T]) replay(ctx context.Context) {
+// replay tries once to make up for what is queued. What fails stays queued. With last it ends where a server doesn't answer.
+func (t *tiers[T]) replay(ctx context.Context, last bool) {
 	t.replayLedger(ctx)
 	b := t.backlog
 	b.mu.Lock()
@@ -85,7 +89,9 @@ func (t *tiers[T]) replay(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		t.replayKeys(ctx, batch)
+		if !t.replayKeys(ctx, batch) && last {
+			return
+		}
 	}
 }
 
@@ -120,9 +126,9 @@ func (t *tiers[T]) replayLedger(ctx context.Context) {
 	}
 }
 
-// replayKeys is replay for some keys. Where their servers don't answer other keys' may: a breaker sees to it that this
-// isn't waited for each time.
-func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) {
+// replayKeys is replay for some keys. It reports whether a server answered: where those of these keys don't, others may, and a
+// breaker opens before that has been waited for often.
+func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {
 	var changes []change[T]
 	holds := make([]hold[T], len(keys))
 	for i, key := range keys {
@@ -137,7 +143,7 @@ func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) {
 		}
 	}
 	if len(changes) == 0 {
-		return
+		return false
 	}
 	// With the turns of the keys no write of this process can be under way, nor begin. They are given back even if a
 	// call to Redis still is: it would find that what it is to delete isn't there any more.
@@ -145,6 +151,7 @@ func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) {
 	defer turns.done()
 	defer turns.done()
 	t.makeUp(ctx, inTurn)
+	return true
 }
 
 // makeUp has the keys in turn hold nothing that is older than what is queued for them.
@@ -219,7 +226,7 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 	var places []int
 	var were []seen
 	for i, a := range m.redis.do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
-		return to.Get(ctx, key)
+		return to.GetRange(ctx, key, 0, replayReads-1)
 	})) {
 		var was seen
 		switch {
@@ -239,7 +246,7 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 	}
 	answers := m.redis.do(ctx, m.request("replay", pick(holds, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
 		was, mark := were[n], ""
-		if debts[places[n]].expire && was.head && !isLease([]byte(was.bytes)) {
+		if debts[places[n]].expire && was.head && len(was.bytes) == frameHead && isFrame([]byte(was.bytes)) {
 			mark = string([]byte{was.bytes[frameExpired]%255 + 1})
 		}
 		return to.Eval(ctx, retracting, []string{key}, was.bytes, was.end(), mark, frameExpired)
@@ -252,16 +259,20 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 	return errs
 }
 
-// outdates answers what of the bytes that a key holds tells them from others, if the debt is to be paid with them: then
-// seen.there is true. A lease is of a load that may have begun before; another program's value doesn't say how old it is.
+// outdates answers what of the bytes that a key holds, or begins with, tells them from others, if the debt is to be paid with them:
+// then seen.there is true. A lease is of a load that may have begun before; another program's value doesn't say how old it is.
 func (d debt) outdates(b []byte) seen {
 	if l, ok := parseLease(b); ok {
 		return l.seen()
 	}
+	part := len(b) >= replayReads // whether it is whole, and its checksum right, is for those who read it
 	f, err := parseFrame(b)
+	if part {
+		f, err = parseFrameTimes(b)
+	}
 	switch {
 	case err != nil:
-		return seen{there: true, bytes: string(b)}
+		return seen{there: true, bytes: string(b), head: part}
 	case !d.until.IsZero() && f.began().After(d.until):
 		return seen{}
 	}

@@ -78,7 +78,7 @@ func (r *Redis) do(ctx context.Context, q request) []answer {
 func (q *request) failure(err error) error { return fmt.Errorf("tiered: redis: %s: %w", q.name, err) }
 
 // ask makes the part of a request that goes to one server, as one call.
-func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) ([]answer, verdict) {
+func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) ([]answer, outcome) {
 	type reply struct {
 		answers []answer
 		err     error // the server's
@@ -100,7 +100,7 @@ func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) ([]an
 	switch {
 	case !r.unread(got.err):
 		return got.answers, wasAnswered
-	case g.breaker.answeredSince(began):
+	case g.breaker.answeredSince(began), len(g.places) == 1: // the one may be too large; a silence is for the breaker to find out
 		return got.answers, wasLate
 	}
 	for i := range got.answers {

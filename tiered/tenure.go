@@ -18,6 +18,7 @@ type tenure[T any] struct {
 	lease lease
 	held  map[string]hold[T] // by Redis's key
 	timer *time.Timer        // nil until something is held
+	due   instant            // when the leases are to be extended
 
 	moving   sync.Mutex  // held while leases move
 	standing []*claim[T] // whose leases may have to move yet, from beside a value into its place
@@ -44,12 +45,18 @@ func (t *tenure[T]) add(h hold[T], redisKey string) {
 	defer t.mu.Unlock()
 	switch {
 	case t.timer == nil:
-		t.timer = time.AfterFunc(t.lease.ttl/3, t.extend)
+		t.due = now().add(t.lease.ttl / 3)
+		t.timer = time.AfterFunc(t.lease.beat(), t.extend)
 	case len(t.held) == 0:
-		t.timer.Reset(t.lease.ttl / 3)
+		t.due = now().add(t.lease.ttl / 3)
+		t.timer.Reset(t.lease.beat())
 	}
 	t.held[redisKey] = h
 }
+
+// beat is how often the holder of the lease looks after it: at a value that the lease is beside no less often than if it were of
+// one key, and extends it only when a third of its time is over.
+func (l lease) beat() time.Duration { return min(l.ttl, leaseMax) / 3 }
 
 // extend is called by the timer, until nothing is held.
 func (t *tenure[T]) extend() {
@@ -57,11 +64,17 @@ func (t *tenure[T]) extend() {
 		return
 	}
 	defer t.cache.life.end()
+	began := now()
 	t.mu.Lock()
-	t.lease.extended++
-	l, held := t.lease, slices.Collect(maps.Keys(t.held))
+	empty, due := len(t.held) == 0, began >= t.due
+	var held []string
+	if due {
+		t.lease.extended++
+		held = slices.Collect(maps.Keys(t.held))
+	}
+	l := t.lease
 	t.mu.Unlock()
-	if len(held) == 0 {
+	if empty {
 		return
 	}
 	var lost []string
@@ -74,8 +87,11 @@ func (t *tenure[T]) extend() {
 	t.reinforce(t.cache.base)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if due {
+		t.due = began.add(t.lease.ttl / 3)
+	}
 	if len(t.held) > 0 {
-		t.timer.Reset(t.lease.ttl / 3)
+		t.timer.Reset(t.lease.beat())
 	}
 }
 

@@ -198,7 +198,7 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 		b.count()
 	}
 	queue(debts)
-	c.replay(t.Context())
+	c.replay(t.Context(), false)
 	if n := b.waiting(); n != theirs {
 		t.Errorf("%d are queued after a replay, want the %d of the master that doesn't answer", n, theirs)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,7 +52,7 @@ func (c *Cache[T]) SetMany(ctx context.Context, values map[string]T, tags ...str
 	return c.setMany(ctx, keys, func(key string) T { return values[key] }, tags)
 }
 
-// setMany makes all its changes before it begins the first.
+// setMany encodes a chunk while those before are on their way to Redis.
 func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key string) T, tags []string) error {
 	if err := c.usable(keys...); err != nil {
 		return err
@@ -69,7 +70,8 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if waiting {
 		late = cmp.Or(late, errNotReplayed) // what waits will take the value away
 	}
-	changes := make([]change[T], 0, len(keys))
+	w := c.newWrites(ctx, len(keys))
+	defer w.wait()                  // a codec, Cost or Clone may panic
 	wrong := make(map[string]error) // by key; nothing of theirs is changed
 	for _, key := range keys {
 		ch, err := c.setting(ctx, key, value(key), at.marks(tags), bound)
@@ -77,14 +79,17 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 			wrong[key] = c.values.failed(err)
 			continue
 		}
-		changes = append(changes, ch)
+		w.add(ch)
 	}
-	if err = joinFirst(wrong); len(changes) == 0 {
-		return err
-	}
-	failed := c.write(ctx, changes)
-	if failed == nil && late != nil {
-		stored := keysOf(changes) // the cache's own, since the write
+	err = joinFirst(wrong)
+	failed := w.end()
+	if failed == nil && late != nil && len(wrong) < len(keys) {
+		stored := make([]string, 0, len(keys))
+		for _, key := range keys {
+			if wrong[key] == nil {
+				stored = append(stored, strings.Clone(key)) // the queue keeps it
+			}
+		}
 		failed = c.backlog.failed(stored, false, late)
 		c.backlog.tell(stored, failed)
 	}
@@ -166,11 +171,11 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 	if len(keys) > 1 {
 		keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	}
-	changes := make([]change[T], len(keys))
-	for i, key := range keys {
-		changes[i] = change[T]{hold: hold[T]{key: key, hash: c.hash(key)}, expire: expire}
+	w := c.newWrites(ctx, len(keys))
+	for _, key := range keys {
+		w.add(change[T]{hold: hold[T]{key: key, hash: c.hash(key)}, expire: expire})
 	}
-	return c.write(ctx, changes)
+	return w.end()
 }
 
 // InvalidateTags makes every value that has one of the tags invalid, however many there are, and what a load that has
@@ -222,76 +227,6 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *bonds
 	return ch, nil
 }
 
-// write makes changes that supersede whatever else is under way for their keys, which must differ: first in Redis, then
-// in the local tier, so that what a reader finds in Redis meanwhile can't stay there. The changes' keys, which may be the
-// caller's, are the cache's own from here on.
-func (c *Cache[T]) write(ctx context.Context, changes []change[T]) error {
-	for i, ch := range changes {
-		changes[i].hold = c.guards.overtake(ch.hold.key, ch.hold.hash)
-		if ch.item != nil {
-			ch.item.key = changes[i].hold.key // what it had is the caller's
-		}
-	}
-	if c.remote == nil {
-		c.finish(changes, nil)
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.remote.redis.timeout)
-	defer cancel()
-	busy, err := c.writeInTurn(ctx, changes, false)
-	if len(busy) > 0 {
-		var late error
-		busy, late = c.writeInTurn(ctx, busy, true)
-		err = cmp.Or(err, late)
-	}
-	if len(busy) > 0 {
-		answers := failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.redis.anyStream())
-		err = cmp.Or(err, c.end(busy, 0, answers))
-	}
-	return err
-}
-
-// writeInTurn makes the changes whose turn it gets, and returns the others.
-func (c *Cache[T]) writeInTurn(ctx context.Context, changes []change[T], wait bool) (busy []change[T], err error) {
-	turns, inTurn, busy := c.guards.takeTurns(ctx, changes, wait)
-	defer turns.done()
-	for i, ch := range inTurn {
-		inTurn[i].hold = c.guards.listen(ch.hold, nil)
-	}
-	mark := c.backlog.mark()
-	answers := c.remote.write(ctx, inTurn, turns.done)
-	return busy, c.end(inTurn, mark, answers)
-}
-
-// end queues the changes that failed, before a read that begins after them may find in Redis what was to be changed, and
-// finishes all. The others override what was queued up to the mark. It returns the write's error.
-func (c *Cache[T]) end(changes []change[T], mark uint64, answers []answer) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	failed, err := c.backlog.changed(keysOf(changes), changes[0].expire, mark, answers)
-	c.finish(changes, answers)
-	c.backlog.tell(failed, err)
-	return err
-}
-
-func keysOf[T any](changes []change[T]) []string {
-	keys := make([]string, len(changes))
-	for i, ch := range changes {
-		keys[i] = ch.hold.key
-	}
-	return keys
-}
-
-func (c *Cache[T]) finish(changes []change[T], answers []answer) {
-	for i, ch := range changes {
-		if answers != nil {
-			c.tie(ch.item, answers[i], ch.began)
-		}
-		c.guards.finish(ch.hold, ch.item, ch.expire)
-	}
-}
-
 // tie makes the item depend on the server that has the change. One that has a proof already isn't there. What Redis may not
 // have is served for as long as nobody else's change can be older than a local hit may be, and then only while Redis
 // doesn't answer.
@@ -311,7 +246,8 @@ func (c *Cache[T]) tie(it *item[T], a answer, began instant) {
 // store puts what was loaded into the tiers: into Redis only in the place of the load's lease, or of what a refresh was to
 // replace. An error of Redis is only counted: the callers have their values.
 func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T]) {
-	var changes []change[T]
+	w := newWindow(len(claims), func(changes []change[T], silence error) error { return c.replace(ctx, changes, held, silence) })
+	defer w.wait() // a codec or Cost may panic
 	for _, cl := range claims {
 		ch, ok := c.arrival(ctx, cl, held)
 		switch {
@@ -319,14 +255,23 @@ func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T
 		case c.remote == nil || cl.finding.err != nil:
 			c.guards.arrive(ch.hold, ch.item)
 		default:
-			changes = append(changes, ch)
+			w.add(ch)
 		}
 	}
-	if len(changes) == 0 {
-		return
+	w.end()
+}
+
+// replace makes the changes of a load in both tiers, or after a silence only in the local one. It returns the error of a Redis
+// that answers nothing.
+func (c *Cache[T]) replace(ctx context.Context, changes []change[T], held *tenure[T], silence error) error {
+	var answers []answer
+	if silence == nil {
+		answers = c.remote.replace(ctx, changes)
+	} else {
+		answers = failed(len(changes), silence, c.remote.redis.anyStream())
 	}
 	var over []hold[T]
-	for i, a := range c.remote.replace(ctx, changes) {
+	for i, a := range answers {
 		ch := changes[i]
 		if a.swapped() || a.err == nil && held.owns(ch.seen) { // else a lease may have moved into its place all the same
 			over = append(over, ch.hold)
@@ -338,6 +283,7 @@ func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T
 	}
 	held.drop(c.remote.keys(over))
 	c.guards.tell(over)
+	return silenceOf(answers)
 }
 
 // arrival returns the change that a load makes; false: none.
