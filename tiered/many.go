@@ -129,8 +129,10 @@ func notGiven[T any](r *record[T], key string, err error) error {
 // those ids that nothing else in this process or another is loading already; for the others it waits. What of that fails
 // to come is loaded in further calls, one at a time: the failure, or panic, of another caller's load isn't the batch's. (Of
 // batches that wait for the same load one loads it again for all; if that fails too, the next is the last.) Redis is read in
-// one round trip; leases are taken in one, and values stored in one (per node of a Cluster). key makes an id's cache key; ids
-// with the same key have the same value. With a key that no cache can have, nothing is loaded.
+// one round trip, leases are taken in one, and values stored in one (per node of a Cluster), and for many ids in chunks, as by
+// [Cache.GetMany] and [Cache.SetMany]. Ids that Redis can't be read for are loaded; but a batch that only takes long is waited
+// for. [Policy].LoadTimeout is for all of it, as for one load. key makes an id's cache key; ids with the same key have the same
+// value. With a key that no cache can have, nothing is loaded.
 //
 // Ids that load leaves out of its map don't exist: they are left out here too, and remembered for
 // [Policy].NotFoundTTL. If load fails, what was found is returned with its error; values that it returned beside the

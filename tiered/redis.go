@@ -29,6 +29,11 @@ type RedisOptions struct {
 	// Invalidation is how the local tiers hear of what others change in Redis. 0: Tracking.
 	Invalidation Invalidation
 	// Timeout bounds one Redis call, whatever the client's own timeouts are. 0: 250 ms.
+	//
+	// A batch is as many calls as it takes: chunks of up to 1,000 keys and a megabyte, each with a Timeout of its own. A chunk of
+	// several keys, and a value of 64 kB or more that is written, may take up to eight Timeouts as long as Redis answers something
+	// small meanwhile; where it doesn't, the chunk has failed, and the rest of the batch isn't tried. A single value that can't be
+	// read within Timeout is a miss each time, and one that can't be written so is removed: neither has Redis taken for down.
 	Timeout time.Duration
 	// Heartbeat is how often it is proved that invalidations arrive. A local hit is at most Heartbeat + Timeout behind
 	// Redis. 0: 1 second.
@@ -114,8 +119,8 @@ type listener interface {
 // panics, and the Logger is told where. In goroutines of go-redis's own such a panic ends the process: that of a Cluster
 // node's hook (OnNewNode), while the client looks at the Cluster by itself or the Invalidation isn't Tracking.
 //
-// A Redis that doesn't answer isn't asked: after three calls in a row, or one that proves the invalidations, have failed or
-// taken longer than the Timeout, every call fails at once. As soon as Redis answers it is asked again. In a Cluster that
+// A Redis that doesn't answer isn't asked: after three calls in a row and a small one meanwhile, or one that proves the
+// invalidations, have failed or taken longer than the Timeout, every call fails at once. As soon as Redis answers it is asked again. In a Cluster that
 // concerns the keys of one master.
 //
 // A Cluster client learns only every ClusterStateReloadInterval, a minute by default, who took over from a dead master.

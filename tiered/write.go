@@ -40,8 +40,10 @@ func (c *Cache[T]) Set(ctx context.Context, key string, value T, tags ...string)
 	return c.setMany(ctx, []string{key}, func(string) T { return value }, tags)
 }
 
-// SetMany is Set for many keys in one round trip to Redis (per node of a Cluster). Only what Redis didn't take is queued; the other
-// values have been stored. A value that the codec can't encode leaves its key as it was, and the error names the first such keys
+// SetMany is Set for many keys in one round trip to Redis (per node of a Cluster) for up to 1,000 keys and a megabyte, and for more in
+// chunks of that size, each with a [RedisOptions].Timeout. Only what Redis didn't take is queued; the other values have been stored.
+// When Redis doesn't answer at all the remaining chunks are queued without being sent, and more than 10,000 keys in the queue
+// become a Clear (see [ErrQueued]). A value that the codec can't encode leaves its key as it was, and the error names the first such keys
 // and says how many more there are. Without Redis nothing is encoded. Of several errors of Redis it has the first. A key that no
 // cache can have, or a wrong tag, is an error before anything is stored.
 func (c *Cache[T]) SetMany(ctx context.Context, values map[string]T, tags ...string) error {
