@@ -125,7 +125,7 @@ type chunks struct {
 type part struct{ from, to, most int }
 
 // askGroup makes the part of a request that goes to one server, in chunks. When the server has answered nothing during one of
-// them it isn't asked for the rest, unless that was for many values, and the next, for few, is answered.
+// them, and nothing during a smaller one, it isn't asked for the rest.
 func (r *Redis) askGroup(ctx context.Context, q request, g group, end *ending) []answer {
 	most := maxChunk
 	if q.values {
@@ -206,9 +206,10 @@ func (c *chunks) see(from, to int, answers []answer, v outcome) {
 	copy(c.answers[from:to], answers)
 	switch n := to - from; v {
 	case wasSilent, wasLate:
-		// Redis answers nobody while it puts many large values together: that is no reason to give up those that are read alone.
+		// Redis answers nobody while it puts many large values together, or is busy for a moment: only where a smaller chunk finds
+		// it silent, too, is the rest not tried.
 		again := c.request.values && n > 1
-		if c.late++; c.late >= mostLate || v == wasSilent && (!again || c.hushed && n <= c.most) {
+		if c.late++; c.late >= mostLate || v == wasSilent && c.hushed && n <= c.most {
 			c.why = answers[0].err
 			break
 		}
@@ -238,7 +239,8 @@ func patiently[R any](ctx context.Context, r *Redis, s *server, replies <-chan R
 	timer := time.NewTimer(early)
 	defer timer.Stop()
 	began := now()
-	for asked := false; ; asked = !asked {
+	asked, waited := false, false
+	for {
 		select {
 		case got = <-replies:
 			return got, true
@@ -249,9 +251,13 @@ func patiently[R any](ctx context.Context, r *Redis, s *server, replies <-chan R
 		switch {
 		case !asked:
 			s.breaker.inquire(s.to)
+			asked = true
 			timer.Reset(r.timeout - early)
 		case s.breaker.answeredSince(began):
-			began = now()
+			began, asked, waited = now(), false, false
+			timer.Reset(early)
+		case !waited && s.breaker.asking.Load(): // the small call has its own Timeout
+			waited = true
 			timer.Reset(early)
 		default:
 			return got, false

@@ -32,7 +32,7 @@ type RedisOptions struct {
 	//
 	// A batch is as many calls as it takes: chunks of up to 1,000 keys and a megabyte, each with a Timeout of its own. A chunk of
 	// several keys, and a value of 64 kB or more that is written, may take up to eight Timeouts as long as Redis answers something
-	// small meanwhile; where it doesn't, the chunk has failed, and the rest of the batch isn't tried. A single value that can't be
+	// small meanwhile; where it doesn't, the chunk has failed, and after two of them the rest of the batch isn't tried. A single value that can't be
 	// read within Timeout is a miss each time, and one that can't be written so is removed: neither has Redis taken for down.
 	Timeout time.Duration
 	// Heartbeat is how often it is proved that invalidations arrive. A local hit is at most Heartbeat + Timeout behind

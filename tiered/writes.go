@@ -122,8 +122,9 @@ type window[T any] struct {
 	room     chan struct{}
 	underWay sync.WaitGroup
 
-	mu      sync.Mutex
-	silence error // the first
+	mu       sync.Mutex
+	silences int   // chunks in a row during which Redis answered nothing
+	silence  error // that was so of two: the rest isn't sent
 }
 
 // newWindow makes a window for about so many changes.
@@ -155,7 +156,11 @@ func (w *window[T]) sendNow(changes []change[T]) {
 	silence = w.send(changes, silence)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.silence = cmp.Or(w.silence, silence)
+	if w.silences++; silence == nil {
+		w.silences = 0
+	} else if w.silences > 1 {
+		w.silence = cmp.Or(w.silence, silence)
+	}
 }
 
 // end makes the changes that are left, and waits for all.
