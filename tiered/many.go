@@ -91,15 +91,17 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
 			c.guards.release(h)
 		}
 	}()
-	var silence error
-	for i, got := range c.fetch(ctx, holds, due) {
-		m.take(got)
-		if i == 0 || !isSilence(got.err) {
-			silence = got.err
+	silent := 0 // keys at the end; those of a Cluster's other masters would come in between
+	var last error
+	for _, got := range c.fetch(ctx, holds, due) {
+		if m.take(got); isSilence(got.err) {
+			silent, last = silent+1, got.err
+		} else {
+			silent = 0
 		}
 	}
-	if isSilence(silence) { // all were
-		m.silence = silence
+	if silent >= min(len(holds), maxChunk) {
+		m.silence = last
 	}
 }
 
