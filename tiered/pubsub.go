@@ -126,6 +126,6 @@ func (b *bulletin) publishChunk(ctx context.Context, keys []string) error {
 	if err != nil {
 		b.redis.heedReply(groups[0].server, "publish", err)
 	}
-	b.redis.refusals.note(node.addr, "publish", []answer{{err: err}})
+	b.redis.refusals.note(node.breaker.addr, "publish", []answer{{err: err}})
 	return err
 }
