@@ -34,6 +34,7 @@
 // make errors of their panics; a trial finds a codec that can't hold T.
 //
 // In Redis: a frame is the bytes of a record, a remote a cache's part of Redis, a request one command for each of some keys,
+// which goes to a server in chunks; a window has the changes of a batch made chunk by chunk;
 // a reading the read of one key; a pipeline takes the readings to a server, in convoys, on lanes, but for those of keys in
 // solitude; a swap is a write that is made only where a key still holds what was seen; a clock is Redis's time. A breaker keeps requests
 // from a server while it doesn't answer, an outage; nodes are those of a Cluster that have a breaker and no stream of their
