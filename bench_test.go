@@ -218,7 +218,7 @@ func BenchmarkTiers(b *testing.B) {
 			read pageReader
 		}{
 			{"none", uncached},
-			{"redis", open("redis", newRedis(b, client), tiered.Policy{LocalTTL: time.Nanosecond})},
+			{"redis", open("redis", newRedis(b, client), tiered.Policy{LocalTTL: briefly})},
 			{"local", open("local", nil, tiered.Policy{})},
 			{"both", open("both", newRedis(b, client), tiered.Policy{})},
 		} {

@@ -5,6 +5,7 @@ package tiered_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -26,7 +27,7 @@ func TestLocalHitAllocatesNothing(t *testing.T) {
 	if _, err := s.users.GetOrLoad(ctx, "7", s.load); err != nil {
 		t.Fatal(err)
 	}
-	view := s.users.With(func(p *tiered.Policy) { p.LocalTTL = 1 })
+	view := s.users.With(func(p *tiered.Policy) { p.LocalTTL = time.Millisecond })
 	for name, hit := range map[string]func() error{
 		"GetOrLoad":     func() error { _, err := s.users.GetOrLoad(ctx, "7", s.load); return err },
 		"Get":           func() error { _, err := s.users.Get(ctx, "7"); return err },

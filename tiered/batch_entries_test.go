@@ -37,7 +37,7 @@ func many(v string) func(context.Context, []string) (map[string]string, error) {
 
 // What a batch reloads keeps the tags of what it replaces, as with GetOrLoad.
 func TestBatchKeepsTags(t *testing.T) {
-	p := tiered.Policy{TTL: time.Hour, RefreshAfter: time.Nanosecond, StaleWhileRevalidate: time.Hour, StaleIfError: 2 * time.Hour, Jitter: -1}
+	p := tiered.Policy{TTL: time.Hour, RefreshAfter: time.Millisecond, StaleWhileRevalidate: time.Hour, StaleIfError: 2 * time.Hour, Jitter: -1}
 	for name, prepare := range map[string]func(t *testing.T, c *tiered.Cache[string]){
 		"RefreshAfter": func(t *testing.T, c *tiered.Cache[string]) {
 			set(t, c, "k", "old", "tag", "other")

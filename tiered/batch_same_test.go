@@ -64,7 +64,7 @@ var states = map[string]struct {
 			set(t, c, key, "old", "tag")
 			time.Sleep(2 * time.Millisecond) // more than RefreshAfter
 		},
-		edit:  func(p *tiered.Policy) { p.RefreshAfter = time.Nanosecond },
+		edit:  func(p *tiered.Policy) { p.RefreshAfter = time.Millisecond },
 		get:   all("old"),
 		after: map[string]string{"answers": "new tag", "fails": "old tag", "panics": "old tag", "has none": "absent tag", "has too many tags": "old tag"},
 	},
@@ -241,7 +241,7 @@ func TestBatchDoesAsGetOrLoad(t *testing.T) {
 					o.Redis = newRedis(t, s, tiered.RedisOptions{Invalidation: tiered.None})
 					c := newCache(t, o)
 					o.Redis = newRedis(t, s, tiered.RedisOptions{Invalidation: tiered.None})
-					o.Policy.LocalTTL = time.Nanosecond
+					o.Policy.LocalTTL = time.Millisecond
 					set(t, c, "to know the cache's era", "")
 					run(t, c, newCache(t, o), counts[1], func(done func() bool) { waitFor(t, done) })
 				})

@@ -54,7 +54,7 @@ var lateLoads = map[string]struct {
 	leaves bool // nothing is there, and the caller leaves
 }{
 	"StaleWhileRevalidate": {policy: tiered.Policy{StaleWhileRevalidate: time.Hour}, stale: true},
-	"RefreshAfter":         {policy: tiered.Policy{RefreshAfter: 1}},
+	"RefreshAfter":         {policy: tiered.Policy{RefreshAfter: time.Millisecond}},
 	"SoftTimeout":          {policy: tiered.Policy{SoftTimeout: time.Millisecond, StaleIfError: time.Hour}, stale: true},
 	"the caller leaves":    {leaves: true},
 }

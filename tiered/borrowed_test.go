@@ -222,7 +222,7 @@ func TestWhatIsHandedOutMayBeKept(t *testing.T) {
 		t.Parallel()
 		set(t, newProcess(t, s, tiered.RedisOptions{Invalidation: tiered.None}, longLived), "u1", of("u1"), "t1")
 		handsOut(t, newProcess(t, s, tiered.RedisOptions{Invalidation: tiered.None}, longLived), lend("u1"))
-		handsOut(t, newProcess(t, s, tiered.RedisOptions{Invalidation: tiered.None}, tiered.Policy{LocalTTL: 1}), lend("u1"))
+		handsOut(t, newProcess(t, s, tiered.RedisOptions{Invalidation: tiered.None}, tiered.Policy{LocalTTL: time.Millisecond}), lend("u1"))
 	})
 }
 

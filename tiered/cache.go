@@ -32,7 +32,8 @@ type tiers[T any] struct {
 	stats   counters
 
 	renewals   chan struct{} // of loads in the background, one each
-	complaints complaints
+	complaints complaints    // about loads in the background
+	unkept     complaints    // about values that aren't stored
 
 	loads  loads           // under way
 	life   lifetime        // of the goroutines that load
@@ -94,7 +95,8 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 }
 
 // With returns a view of the cache: the same tiers under another policy. edit gets the cache's policy to change; a field
-// it sets to 0 has its default. If edit makes the policy wrong, every method of the view returns that error. A view is
+// it sets to 0 has its default. If edit makes the policy wrong, every method of the view returns that error: so it does if a
+// shorter TTL leaves the cache's LocalTTL or RefreshAfter too long. A view is
 // made once, at start-up; closing it closes the cache.
 //
 // Views share entries and loads. TTL, LocalTTL and NotFoundTTL are those of the view that stores an entry: a view whose TTL is

@@ -41,7 +41,7 @@ func TestCostPanicInABatch(t *testing.T) {
 	}
 	defer r.Close()
 	type user struct{ Size int64 }
-	c := newCache(t, tiered.Options[*user]{Redis: r, Codec: codec.JSON, Cost: func(u *user) int64 { return u.Size }})
+	c := newCache(t, tiered.Options[*user]{Redis: r, Codec: codec.JSON, MaxCost: 100_000, Cost: func(u *user) int64 { return u.Size }})
 	s.Do("SET", "tc:test:a", `{"Size":1}`)
 	s.Do("SET", "tc:test:b", `null`) // another program's
 	got, err := tiered.GetOrLoadMany(t.Context(), c, []string{"a", "b"}, func(k string) string { return k },

@@ -12,7 +12,9 @@ import (
 // e is the entry to be replaced: if e.Found, e.Value is the value that is there, stale or, with Refresh and RefreshAfter,
 // still fresh. A loader that finds it unchanged in the source returns it. What the loader changes in e.Policy and e.Tags
 // holds for the value it returns, of the policy's fields those that say how long a value is kept and served; an
-// e.Policy.TTL of 0 or less means that the value is not stored. e.Tags are those of the value that is there: a loader may
+// e.Policy.TTL of less than a millisecond means that the value is not stored, an e.Policy.NotFoundTTL that its absence isn't. If
+// it is more than 0 the Logger is told, since a number that was meant to be of seconds looks like that. Other fields may be
+// anything: what is negative counts as 0. e.Tags are those of the value that is there: a loader may
 // append to them, since a tag that is there twice counts once. With more than 128 different tags, an empty one, or one of over
 // 256 bytes the load fails.
 //
@@ -22,6 +24,12 @@ import (
 // request: where the framework reuses a request's memory, as Fiber does, a key that the loader captured may be another
 // request's by then. The value that it returns is the cache's: the loader doesn't change it any more, nor reuses the memory
 // that it refers to, unless there is an [Options].Clone.
+//
+// The context's values are those of the first caller, for all callers and after that one has left. A transaction in it may be
+// over by then, and a tracing span ended; a fiber.Ctx, which is a context too, serves another request by then and must not be
+// used at all: call the cache with its Context(). So a loader takes from the context only what outlives the call, such as a
+// trace's ID, and uses a connection of its own. What a value depends on, such as a tenant or what a user may see, is part of
+// the key.
 //
 // A nil is a value like any other, and so is every zero value: it is cached, and read as nil, from Redis too. (Of codec.Raw's
 // values a nil comes from Redis as an empty one.) The error [ErrNotFound], bare or wrapped, says that the source has no such

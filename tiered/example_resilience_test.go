@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"time"
 
+	"github.com/tiercache/tiercache/keys"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -195,4 +197,27 @@ func ExampleLoader_conditional() {
 	// the page "1" <nil>
 	// sent "2"
 	// the page "2" <nil>
+}
+
+// tenantKey is the context's key for a request's tenant.
+type tenantKey struct{}
+
+// The context of a loader has the values of one request, and serves the callers of all. What the value depends on is part of
+// the key, and read from there; transactions, spans and frameworks' contexts in it may have ended.
+func ExampleLoader_context() {
+	cache, _ := tiered.New(tiered.Options[string]{Name: "greetings"})
+	defer cache.Close()
+
+	load := func(ctx context.Context, e *tiered.Entry[string]) (string, error) {
+		tenant, _, _ := strings.Cut(e.Key, ":") // not ctx.Value(tenantKey{})
+		return "Welcome to " + tenant, nil
+	}
+	for _, tenant := range []string{"acme", "initech"} {
+		ctx := context.WithValue(context.Background(), tenantKey{}, tenant)
+		greeting, err := cache.GetOrLoad(ctx, keys.Join(tenant, "greeting"), load)
+		fmt.Println(greeting, err)
+	}
+	// Output:
+	// Welcome to acme <nil>
+	// Welcome to initech <nil>
 }

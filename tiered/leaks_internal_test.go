@@ -81,6 +81,8 @@ func TestPanicsLeaveNothing(t *testing.T) {
 	c := openInside(t, Options[explosive]{
 		Clone: func(e explosive) explosive { explode("clone"); return e },
 		Cost:  func(explosive) int64 { explode("cost"); return 1 },
+
+		MaxCost: 100,
 	})
 	ctx := t.Context()
 	load := func(context.Context, *Entry[explosive]) (explosive, error) { return 1, nil }

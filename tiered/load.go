@@ -123,6 +123,9 @@ func (c *Cache[T]) bring(cl *claim[T], e *Entry[T], value T, absent bool) error 
 		return fmt.Errorf("%w (set by the loader of %q)", err, cl.flight.key)
 	}
 	cl.policy = e.Policy
+	if d := e.Policy.keeps(absent); d > 0 && d < minDuration {
+		c.complain(&c.unkept, "tiered: a loader's value isn't stored", cl.flight.key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
+	}
 	cl.result = c.newResult(cl, value, absent, tags)
 	return nil
 }

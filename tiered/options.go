@@ -40,7 +40,8 @@ type Options[T any] struct {
 	// [codec.JSON] and [codec.Msgpack]. The local tier holds the values themselves: if T is any, an int comes back as a
 	// float64 once it came from Redis. Choose a T that says what the values are. null is nil if T can be nil, else a miss.
 	Codec codec.Codec
-	// MaxCost is the local tier's capacity, in units of Cost. 0: 100,000.
+	// MaxCost is the local tier's capacity, in units of Cost. A value that costs more than all of it is never in the local tier.
+	// 0: 100,000 entries; with a Cost there is no such default, and New returns an error.
 	MaxCost int64
 	// Cost is what a value takes of MaxCost; less than 1 counts as 1. nil: every entry costs 1, so MaxCost counts
 	// entries. A value on which it panics is in neither tier.
@@ -58,7 +59,8 @@ type Options[T any] struct {
 	Logger *slog.Logger
 }
 
-// Policy says how long a value is kept and how it is loaded. Each zero field has the default it states.
+// Policy says how long a value is kept and how it is loaded. Each zero field has the default it states. No duration but 0 is
+// shorter than a millisecond: "TTL: 300" is 300 nanoseconds, and an error.
 type Policy struct {
 	// TTL is how long a value is fresh. 0: 1 minute.
 	TTL time.Duration
@@ -70,7 +72,8 @@ type Policy struct {
 	// RefreshAfter is the age from which on a hit of GetOrLoad or GetOrLoadMany starts a load in the background: a value
 	// that is asked for then never expires. It comes earlier by as much as the value's last load took, times a random number
 	// of mean 1, and by Jitter, so that what was stored together isn't loaded together ("Optimal Probabilistic Cache Stampede
-	// Prevention", VLDB 2015, section 3; the number is drawn once for each copy of a value), but not before half of it. 0: never.
+	// Prevention", VLDB 2015, section 3; the number is drawn once for each copy of a value), but not before half of it. Less
+	// than TTL. 0: never.
 	RefreshAfter time.Duration
 	// StaleWhileRevalidate is for how long past its TTL a value is still served by GetOrLoad and GetOrLoadMany, at once, while
 	// a load in the background replaces it. 0: not at all.
@@ -79,10 +82,11 @@ type Policy struct {
 	// counts. 0: not at all.
 	StaleIfError time.Duration
 	// RetryAfter is for how long a source whose load failed isn't asked again for a key, in this process, while there is a
-	// value to serve in place of it. 0: 1 second.
+	// value to serve in place of it: without StaleIfError, StaleWhileRevalidate or RefreshAfter it changes nothing. 0: 1 second.
 	RetryAfter time.Duration
 	// SoftTimeout is how long a caller waits for a load before it gets the stale value, if StaleIfError or
-	// StaleWhileRevalidate lets it have that one. The load goes on. 0: as long as it takes.
+	// StaleWhileRevalidate, of which it needs one, lets it have that one. The load goes on. Less than LoadTimeout. 0: as long
+	// as it takes.
 	SoftTimeout time.Duration
 	// LoadTimeout bounds one load, including the time for which it waits for another process's: then its callers get an
 	// error that is context.DeadlineExceeded, and what the loader still returns is dropped. 0: 30 seconds.
@@ -114,8 +118,8 @@ func (p Policy) validated() (Policy, error) {
 		{"SoftTimeout", &p.SoftTimeout, 0, "none"},
 		{"LoadTimeout", &p.LoadTimeout, defaultLoadTimeout, "30 seconds"},
 	} {
-		if *d.value < 0 {
-			return p, fmt.Errorf("tiered: Policy.%s is %v: want 0 (%s) or more", d.field, *d.value, d.means)
+		if err := checkDuration("Policy."+d.field, *d.value, d.means); err != nil {
+			return p, err
 		}
 		if *d.value == 0 {
 			*d.value = d.zero
@@ -127,15 +131,57 @@ func (p Policy) validated() (Policy, error) {
 	if p.Jitter == 0 {
 		p.Jitter = defaultJitter
 	}
-	return p, nil
+	return p, p.consistent()
 }
 
-// freshFor is how long a value, or an absence, is fresh from now on; 0 or less: it isn't stored.
-func (p Policy) freshFor(absent bool) time.Duration {
-	if absent {
-		return p.jittered(p.NotFoundTTL)
+// consistent returns an error if one field of a policy with its defaults keeps another from having any effect.
+func (p Policy) consistent() error {
+	switch {
+	case p.LocalTTL > p.TTL:
+		return fmt.Errorf("tiered: Policy.LocalTTL is %v and TTL is %v: want a LocalTTL of at most TTL, or 0 (TTL)", p.LocalTTL, p.TTL)
+	case p.RefreshAfter >= p.TTL:
+		return fmt.Errorf("tiered: Policy.RefreshAfter is %v and TTL is %v: want a RefreshAfter of less than TTL, or 0 (never)", p.RefreshAfter, p.TTL)
+	case p.SoftTimeout > 0 && p.StaleIfError == 0 && p.StaleWhileRevalidate == 0:
+		return fmt.Errorf("tiered: Policy.SoftTimeout is %v, and StaleIfError and StaleWhileRevalidate are 0: "+
+			"want one of these, for there to be a stale value to serve, or a SoftTimeout of 0 (none)", p.SoftTimeout)
+	case p.SoftTimeout >= p.LoadTimeout:
+		return fmt.Errorf("tiered: Policy.SoftTimeout is %v and LoadTimeout is %v: want a SoftTimeout of less than LoadTimeout, or 0 (none)",
+			p.SoftTimeout, p.LoadTimeout)
 	}
-	return p.jittered(p.TTL)
+	return nil
+}
+
+// minDuration is the shortest duration of an option: Redis counts in milliseconds, and what is shorter is a number that was
+// meant to be of seconds.
+const minDuration = time.Millisecond
+
+// checkDuration returns an error if a field, of which 0 means what zero says, can't be the duration.
+func checkDuration(field string, d time.Duration, zero string) error {
+	switch {
+	case d < 0:
+		return fmt.Errorf("tiered: %s is %v: want 0 (%s) or more", field, d, zero)
+	case 0 < d && d < minDuration:
+		return fmt.Errorf("tiered: %s is %v: want 0 (%s) or at least %v; a plain number counts nanoseconds: %d seconds are %d*time.Second",
+			field, d, zero, minDuration, int64(d), int64(d))
+	}
+	return nil
+}
+
+// keeps is how long a value, or an absence, is to be kept. With less than minDuration it isn't stored.
+func (p Policy) keeps(absent bool) time.Duration {
+	if absent {
+		return p.NotFoundTTL
+	}
+	return p.TTL
+}
+
+// freshFor is how long a value, or an absence, is fresh from now on; 0: it isn't stored.
+func (p Policy) freshFor(absent bool) time.Duration {
+	d := p.keeps(absent)
+	if d < minDuration {
+		return 0
+	}
+	return p.jittered(d)
 }
 
 // localTTL is the most that a record stays in the local tier.
@@ -165,10 +211,12 @@ func (o Options[T]) validated() (Options[T], error) {
 	if err := validName(o.Name); err != nil {
 		return o, err
 	}
-	if o.MaxCost < 0 {
+	switch {
+	case o.MaxCost < 0:
 		return o, fmt.Errorf("tiered: Options.MaxCost is %d: want 0 (%d) or more", o.MaxCost, defaultMaxCost)
-	}
-	if o.MaxCost == 0 {
+	case o.MaxCost == 0 && o.Cost != nil:
+		return o, errors.New("tiered: Options.MaxCost is 0, and there is a Cost: want the local tier's capacity in units of Cost")
+	case o.MaxCost == 0:
 		o.MaxCost = defaultMaxCost
 	}
 	if o.Codec == nil {

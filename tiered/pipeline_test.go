@@ -322,7 +322,7 @@ func TestReadsThatHoldOthersUp(t *testing.T) {
 	client.AddHook(g)
 	o := quiet
 	o.Timeout = time.Second
-	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, client, o), Policy: tiered.Policy{LocalTTL: time.Nanosecond}})
+	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, client, o), Policy: tiered.Policy{LocalTTL: time.Millisecond}})
 	var keys []string
 	for i := range 30 {
 		keys = append(keys, fmt.Sprint("k", i))
@@ -332,10 +332,12 @@ func TestReadsThatHoldOthersUp(t *testing.T) {
 	if with := g.crowd(t, c, keys); with["k7"] < 2 || with["k8"] < 2 {
 		t.Fatalf("%d and %d keys were read together", with["k7"], with["k8"])
 	}
+	time.Sleep(2 * time.Millisecond) // LocalTTL
 	if with := g.crowd(t, c, keys); with["k7"] != 1 || with["k8"] < 2 {
 		t.Errorf("a long value was read with %d others, a short one with %d", with["k7"]-1, with["k8"]-1)
 	}
 	g.slow = "k9"
+	time.Sleep(2 * time.Millisecond)
 	g.crowd(t, c, keys)
 	close(g.late)
 	waitFor(t, func() bool { return g.crowd(t, c, keys)["k9"] == 1 }) // the command that was late is back

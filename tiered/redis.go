@@ -28,7 +28,7 @@ type RedisOptions struct {
 	Prefix string
 	// Invalidation is how the local tiers hear of what others change in Redis. 0: Tracking.
 	Invalidation Invalidation
-	// Timeout bounds one Redis call, whatever the client's own timeouts are. 0: 250 ms.
+	// Timeout bounds one Redis call, whatever the client's own timeouts are. At least a millisecond. 0: 250 ms.
 	//
 	// A batch is as many calls as it takes: chunks of up to 1,000 keys and a megabyte, each with a Timeout of its own. A chunk of
 	// several keys, and a value of 64 kB or more that is written, may take up to eight Timeouts as long as Redis answers something
@@ -36,7 +36,7 @@ type RedisOptions struct {
 	// read within Timeout is a miss each time, and one that can't be written so is removed: neither has Redis taken for down.
 	Timeout time.Duration
 	// Heartbeat is how often it is proved that invalidations arrive. A local hit is at most Heartbeat + Timeout behind
-	// Redis. 0: 1 second.
+	// Redis. At least a millisecond. 0: 1 second.
 	Heartbeat time.Duration
 	// Strict never serves from the local tier what can't be proved to be current, even if Redis doesn't answer.
 	Strict bool
@@ -136,8 +136,8 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	if prefix, ok := strings.CutSuffix(o.Prefix, ":"); !ok || prefix == "" || len(prefix) > maxNameLen || !plain(prefix) {
 		return nil, fmt.Errorf("tiered: RedisOptions.Prefix is %q: want 1 to %d of letters, digits, '.', '_', '-' and '/', then one ':'", o.Prefix, maxNameLen)
 	}
-	if o.Timeout < 0 {
-		return nil, fmt.Errorf("tiered: RedisOptions.Timeout is %v: want 0 (%v) or more", o.Timeout, defaultTimeout)
+	if err := checkDuration("RedisOptions.Timeout", o.Timeout, defaultTimeout.String()); err != nil {
+		return nil, err
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
@@ -145,8 +145,8 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	if o.Invalidation > None {
 		return nil, fmt.Errorf("tiered: RedisOptions.Invalidation is %d: want Tracking, PubSub or None", o.Invalidation)
 	}
-	if o.Heartbeat < 0 {
-		return nil, fmt.Errorf("tiered: RedisOptions.Heartbeat is %v: want 0 (%v) or more", o.Heartbeat, defaultHeartbeat)
+	if err := checkDuration("RedisOptions.Heartbeat", o.Heartbeat, defaultHeartbeat.String()); err != nil {
+		return nil, err
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = defaultHeartbeat

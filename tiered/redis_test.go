@@ -98,7 +98,7 @@ func TestExpiry(t *testing.T) {
 	if ms := s.Do("PTTL", "app:x:k").(int64); ms <= 3_500_000 || ms > 3_600_000 {
 		t.Errorf("PTTL %d", ms)
 	}
-	short := c.With(func(p *tiered.Policy) { p.TTL = time.Microsecond })
+	short := c.With(func(p *tiered.Policy) { p.TTL = 1500 * time.Microsecond })
 	if err := short.Set(t.Context(), "short", "v"); err != nil {
 		t.Error(err) // rounded up to what Redis takes
 	}

@@ -68,11 +68,11 @@ func (l *complaints) due(at instant) (tell bool, suppressed int) {
 	return true, suppressed
 }
 
-func (c *Cache[T]) complain(key string, failure error) {
-	tell, suppressed := c.complaints.due(now())
+func (c *Cache[T]) complain(l *complaints, message, key string, cause error) {
+	tell, suppressed := l.due(now())
 	if !tell {
 		return
 	}
-	c.logger.LogAttrs(c.base, slog.LevelWarn, "tiered: a load in the background failed", slog.String("cache", c.name),
-		slog.String("key", key), slog.Any("cause", failure), slog.Int("suppressed", suppressed))
+	c.logger.LogAttrs(c.base, slog.LevelWarn, message, slog.String("cache", c.name),
+		slog.String("key", key), slog.Any("cause", cause), slog.Int("suppressed", suppressed))
 }

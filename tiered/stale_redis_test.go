@@ -11,7 +11,7 @@ import (
 
 // brief is fresh for no time at all, nearly.
 func brief(p tiered.Policy) tiered.Policy {
-	p.TTL, p.Jitter = time.Millisecond, -1
+	p.TTL, p.LocalTTL, p.RefreshAfter, p.Jitter = time.Millisecond, 0, 0, -1
 	return p
 }
 

@@ -198,7 +198,7 @@ func manyKeys(t *testing.T, tp topology) {
 func outlive(t *testing.T, tp topology, client newClient, goes func()) {
 	ctx := t.Context()
 	// Nothing stays in the local tier, so that every read is one of Redis.
-	o := tiered.Options[string]{Name: path.Base(t.Name()), Policy: tiered.Policy{LocalTTL: 1}}
+	o := tiered.Options[string]{Name: path.Base(t.Name()), Policy: tiered.Policy{LocalTTL: time.Millisecond}}
 	writer, reader := open(t, client, o, 0), open(t, client, o, 0)
 	before, after := thousand("before"), thousand("after")
 	keys := slices.Collect(maps.Keys(after))

@@ -331,7 +331,7 @@ func (t *trip[T]) landClaims(claims []*claim[T], err error) {
 func (t *trip[T]) part(f *flight[T], failure error) {
 	c := t.cache
 	if failure != nil && f.why == renewal && !c.life.isOver() {
-		c.complain(f.key, failure)
+		c.complain(&c.complaints, "tiered: a load in the background failed", f.key, failure)
 	}
 	if failure == nil || f.why == refreshed || c.life.isOver() || c.offered(f, fallback) == nil {
 		c.guards.leave(f)

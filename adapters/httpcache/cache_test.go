@@ -343,14 +343,21 @@ func TestStats(t *testing.T) {
 
 func TestWrongOptions(t *testing.T) {
 	for want, o := range map[string]httpcache.Options{
-		"httpcache: Options.TTL is -1s: want 0 (what responses say of it) or more": {TTL: -time.Second},
-		"httpcache: Options.MaxBody is -1: want 0 (8388608) or more bytes":         {MaxBody: -1},
-		"httpcache: Options.MaxCost is -2: want 0 (67108864) or more bytes":        {MaxCost: -2},
+		"httpcache: Options.TTL is -1s: want 0 (what responses say of it) or more":                                                             {TTL: -time.Second},
+		"httpcache: Options.MaxBody is -1: want 0 (8388608) or more bytes":                                                                     {MaxBody: -1},
+		"httpcache: Options.MaxCost is -2: want 0 (67108864) or more bytes":                                                                    {MaxCost: -2},
+		"httpcache: Options.TTL is 300ns: want at least 1ms; a plain number counts nanoseconds: 300 seconds are 300*time.Second":               {TTL: 300},
+		"httpcache: Options.StaleWhileRevalidate is 60ns: want at least 1ms; a plain number counts nanoseconds: 60 seconds are 60*time.Second": {StaleWhileRevalidate: 60},
+		"httpcache: Options.StaleIfError is 3.6µs: want at least 1ms; a plain number counts nanoseconds: 3600 seconds are 3600*time.Second":    {StaleIfError: 3600},
+		"httpcache: Options.Keep is 5ns: want at least 1ms; a plain number counts nanoseconds: 5 seconds are 5*time.Second":                    {Keep: 5},
+		"httpcache: Options.MaxBody is 2000 and MaxCost is 1000: want a MaxBody of at most MaxCost, or a Redis":                                {MaxBody: 2000, MaxCost: 1000},
+		"httpcache: Options.MaxBody is 67108865 and MaxCost is 67108864: want a MaxBody of at most MaxCost, or a Redis":                        {MaxBody: 64<<20 + 1},
 	} {
 		if _, err := httpcache.New(o); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
+	newCache(t, httpcache.Options{MaxCost: 1 << 20}) // less than the default of MaxBody, which is less then
 	_, err := httpcache.New(httpcache.Options{Name: "a:b"})
 	if err == nil || !strings.HasPrefix(err.Error(), "httpcache: ") || !strings.Contains(err.Error(), `Name is "a:b"`) {
 		t.Errorf("%v", err)

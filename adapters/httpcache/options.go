@@ -85,7 +85,8 @@ type Options struct {
 	// none, a stale response is renewed before it is served.
 	Outermost http.Handler
 
-	// MaxBody is the length of the longest body that is stored, in bytes; longer ones pass through. 0: 8 MiB.
+	// MaxBody is the length of the longest body that is stored, in bytes; longer ones pass through. Without Redis at most MaxCost.
+	// 0: 8 MiB, or without Redis MaxCost if that is less.
 	MaxBody int64
 	// MaxCost is the local tier's capacity in bytes. A response counts with its header fields, its body and 512 bytes
 	// for the rest; its key, of which no more than about 1 KiB is kept, doesn't count. 0: 64 MiB.
@@ -111,6 +112,12 @@ func (o Options) validated() (Options, error) {
 		if d.value < 0 {
 			return o, fmt.Errorf("httpcache: Options.%s is %v: want 0 (what responses say of it) or more", d.field, d.value)
 		}
+		if err := tooShort(d.field, d.value); err != nil {
+			return o, err
+		}
+	}
+	if err := tooShort("Keep", o.Keep); err != nil {
+		return o, err
 	}
 	switch {
 	case o.Keep == 0:
@@ -118,6 +125,7 @@ func (o Options) validated() (Options, error) {
 	case o.Keep < 0:
 		o.Keep = 0
 	}
+	ownMaxBody := o.MaxBody > 0
 	for _, n := range []struct {
 		field string
 		value *int64
@@ -133,6 +141,12 @@ func (o Options) validated() (Options, error) {
 			*n.value = n.zero
 		}
 	}
+	if o.Redis == nil && o.MaxBody > o.MaxCost { // nothing could keep such a body
+		if ownMaxBody {
+			return o, fmt.Errorf("httpcache: Options.MaxBody is %d and MaxCost is %d: want a MaxBody of at most MaxCost, or a Redis", o.MaxBody, o.MaxCost)
+		}
+		o.MaxBody = o.MaxCost
+	}
 	if o.Collapse == nil {
 		o.Collapse = anonymous
 	}
@@ -140,6 +154,15 @@ func (o Options) validated() (Options, error) {
 		o.Logger = slog.Default()
 	}
 	return o.validatedKey()
+}
+
+// tooShort returns an error for a duration that was meant to be of seconds.
+func tooShort(field string, d time.Duration) error {
+	if 0 < d && d < time.Millisecond {
+		return fmt.Errorf("httpcache: Options.%s is %v: want at least 1ms; a plain number counts nanoseconds: %d seconds are %d*time.Second",
+			field, d, int64(d), int64(d))
+	}
+	return nil
 }
 
 // validatedKey looks at what makes the key.

@@ -227,7 +227,7 @@ func TestFiberParamsInTheQueue(t *testing.T) {
 				Heartbeat: 100 * time.Millisecond, Timeout: 400 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			}
 			cache := newCache(t, newRedis(t, proxy.Addr(), o), tiered.Policy{TTL: time.Hour})
-			other := newCache(t, newRedis(t, s.Addr(), o), tiered.Policy{TTL: time.Hour, LocalTTL: 1})
+			other := newCache(t, newRedis(t, s.Addr(), o), tiered.Policy{TTL: time.Hour, LocalTTL: time.Millisecond})
 			get := serve(t, (&users{cache}).app())
 			for _, id := range []string{"001", "002"} {
 				if status, _, err := get("/set/" + id); status != 200 || err != nil {
