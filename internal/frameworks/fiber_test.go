@@ -148,7 +148,7 @@ func TestFiberParamsAsKeys(t *testing.T) {
 	for name, p := range map[string]tiered.Policy{
 		"StaleWhileRevalidate": {TTL: 2 * time.Millisecond, StaleWhileRevalidate: time.Hour},
 		"RefreshAfter":         {TTL: time.Hour, RefreshAfter: time.Millisecond},
-		"SoftTimeout":          {TTL: 2 * time.Millisecond, SoftTimeout: time.Nanosecond, StaleIfError: time.Hour},
+		"SoftTimeout":          {TTL: 2 * time.Millisecond, SoftTimeout: time.Millisecond, StaleIfError: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tiers(t, func(t *testing.T, r *tiered.Redis) { askAll(t, &users{newCache(t, r, p)}) })
