@@ -205,7 +205,7 @@ func TestPanicInCost(t *testing.T) {
 	s := redistest.Start(t)
 	cost := func(p price) int64 { return int64(len(p) / (len(p) - 3)) }
 	for _, r := range []*tiered.Redis{nil, newRedis(t, s, tiered.RedisOptions{})} {
-		c := newCache(t, tiered.Options[price]{Redis: r, Cost: cost})
+		c := newCache(t, tiered.Options[price]{Redis: r, MaxCost: 1000, Cost: cost})
 		var p *codec.PanicError
 		if err := c.Set(t.Context(), "k", "bad"); !errors.As(err, &p) || !strings.Contains(err.Error(), `"k"`) || !strings.Contains(err.Error(), "Options.Cost") {
 			t.Errorf("Set: %v", err)

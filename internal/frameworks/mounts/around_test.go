@@ -212,7 +212,7 @@ func TestCORSAround(t *testing.T) {
 
 // Middleware says of one user's answer that it is private, and the handler nothing: it is hers alone, whatever is stored.
 func TestPrivateAround(t *testing.T) {
-	options := httpcache.Options{TTL: time.Nanosecond, StaleWhileRevalidate: time.Minute}
+	options := httpcache.Options{TTL: time.Millisecond, StaleWhileRevalidate: time.Minute}
 	const control = "private, no-store"
 	for name, start := range map[string]func(t *testing.T, c *httpcache.Cache) string{
 		"net/http": func(t *testing.T, c *httpcache.Cache) string {
