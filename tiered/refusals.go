@@ -57,7 +57,7 @@ func (rs *refusals) note(addr func() string, step string, answers []answer) {
 	}
 	for i := range answers {
 		if answers[i].err == nil {
-			rs.accepted(addr(), func(s string, byState bool) bool { return s == step && !(byState && step == stepWrite) })
+			rs.accepted(addr(), func(s string, byState bool) bool { return s == step && (!byState || step != stepWrite) })
 			return
 		}
 	}

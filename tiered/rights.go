@@ -177,7 +177,7 @@ func (r *Redis) firstRights(ctx context.Context) error {
 		replica := false
 		for _, v := range said {
 			if settles {
-				v.errs = slices.DeleteFunc(slices.Clone(v.errs), func(err error) bool { return err == errReplica })
+				v.errs = slices.DeleteFunc(slices.Clone(v.errs), func(err error) bool { return errors.Is(err, errReplica) })
 			}
 			if len(v.errs) > 0 {
 				lacks = append(lacks, &lackError{v.addr, v.errs})

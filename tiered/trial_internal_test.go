@@ -16,7 +16,7 @@ import (
 )
 
 type (
-	secret   struct{ name string }
+	secret   struct{ _ string }
 	withChan struct{ C chan int }
 	optional struct {
 		C chan int `json:",omitzero"`
@@ -29,7 +29,7 @@ type (
 	// onlyShown writes what is no value of its type if it is zero.
 	onlyShown int
 	// opaque has only unexported fields, and methods of its own.
-	opaque  struct{ n int }
+	opaque  struct{ _ int }
 	secrets []secret
 	person  struct{ Name string }
 )

@@ -1,4 +1,4 @@
-package frameworks
+package frameworks_test
 
 import (
 	"errors"

@@ -50,7 +50,8 @@ func Merged(name string, around, stored []string) []string {
 	}
 	merged := slices.Clone(around)
 	for _, line := range stored {
-		if !slices.Contains(around, line) && !(name == "Vary" && containsAll(names(around), names([]string{line}))) {
+		said := slices.Contains(around, line) || name == "Vary" && containsAll(names(around), names([]string{line}))
+		if !said {
 			merged = append(merged, line)
 		}
 	}

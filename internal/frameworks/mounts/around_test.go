@@ -172,7 +172,9 @@ func listenFiber(t *testing.T, app *fiber.App) string {
 		if err := app.ShutdownWithContext(ctx); err != nil {
 			t.Error(err)
 		}
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 	return "http://" + ln.Addr().String()
 }

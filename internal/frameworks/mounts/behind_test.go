@@ -9,12 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/gin-gonic/gin"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
-
-func init() { gin.SetMode(gin.ReleaseMode) }
 
 // stalePages are stale from the start, so that each hit has them renewed behind it.
 type stalePages struct{ runs atomic.Int64 }

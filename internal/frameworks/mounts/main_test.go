@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"go.uber.org/goleak"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
 func TestMain(m *testing.M) {
+	gin.SetMode(gin.ReleaseMode)
 	goleak.VerifyTestMain(m,
 		// fasthttp keeps the Date field in a goroutine that never ends.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),

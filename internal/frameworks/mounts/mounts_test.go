@@ -41,7 +41,7 @@ var mounts = []mount{
 	}},
 	{"chi Use", "", func(c *httpcache.Cache, p pages) http.Handler {
 		r := chi.NewRouter()
-		r.Use(middleware.RequestID, middleware.RealIP, middleware.Recoverer, c.Handler)
+		r.Use(middleware.RequestID, middleware.Recoverer, c.Handler)
 		chiRoutes(r, p)
 		return r
 	}},
