@@ -53,9 +53,11 @@ func TestBehindGoesThroughTheServer(t *testing.T) {
 // What answers a run behind on its way, or sends it elsewhere, leaves the stale response, and stores nothing.
 func TestBehindDoesNotReachTheCache(t *testing.T) {
 	for name, outer := range map[string]func(w http.ResponseWriter, r *http.Request, next http.Handler){
-		"redirect": func(w http.ResponseWriter, r *http.Request, _ http.Handler) { http.Redirect(w, r, "/login", http.StatusFound) },
-		"page":     func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { fmt.Fprint(w, "log in") },
-		"panic":    func(http.ResponseWriter, *http.Request, http.Handler) { panic("boom") },
+		"redirect": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		},
+		"page":  func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { fmt.Fprint(w, "log in") },
+		"panic": func(http.ResponseWriter, *http.Request, http.Handler) { panic("boom") },
 		"other URL": func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			r.URL.Path = "/b"
 			next.ServeHTTP(w, r)

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
