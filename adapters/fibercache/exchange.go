@@ -67,7 +67,9 @@ func (x *exchange) Around(name string) []string {
 	}
 	var lines []string
 	for _, line := range h.PeekAll(name) {
-		lines = append(lines, string(line))
+		if len(line) > 0 { // fasthttp has a Set-Cookie where there are no cookies
+			lines = append(lines, string(line))
+		}
 	}
 	return lines
 }
