@@ -249,7 +249,7 @@ type slowDecoder struct {
 }
 
 func (d slowDecoder) Unmarshal(b []byte, v any) error {
-	if d.first.CompareAndSwap(false, true) {
+	if len(b) > len(`""`) && d.first.CompareAndSwap(false, true) { // New tries the zero value
 		close(d.reading)
 		<-d.goOn
 	}

@@ -106,6 +106,7 @@ func TestKeyIsOverwrittenWhileItsLoadRuns(t *testing.T) {
 							isStale(t, c, "u1")
 						case !late.leaves:
 							set(t, c, "u1", of("u1"))
+							time.Sleep(2 * time.Millisecond) // more than RefreshAfter
 						}
 						source, key := newSlow(), lend("u1")
 						ctx, leave := context.WithCancel(t.Context())
