@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/tiercache/tiercache/codec"
@@ -15,7 +16,8 @@ const trialDepth = 4
 
 // trial returns an error if the codec can't hold values of T, whichever. It encodes and decodes the zero value, and one that
 // has it inside if T is a pointer, a slice or a map. Only what is conclusive is an error: the methods of a type may well refuse
-// its zero value, or panic on it, and such values are reported when they occur.
+// its zero value, or panic on it, and such values are reported when they occur. Of a codec that isn't ours only a
+// *codec.TypeError for each of these values is, unless there is an interface inside, whose types only the codec knows.
 func (v *values[T]) trial() error {
 	_, err := inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.try() })
 	var wrong *unfitError
@@ -47,33 +49,53 @@ func (v *values[T]) try() (err error) {
 func (v *values[T]) tryEach() error {
 	t := reflect.TypeFor[T]()
 	full, leaf := sample(t, trialDepth)
-	for _, value := range []reflect.Value{reflect.Zero(t), full} {
+	ours := v.isOurs()
+	if !ours && leaf.Kind() == reflect.Interface {
+		return nil // a nil tells nothing of the types that it knows
+	}
+	for i, value := range []reflect.Value{reflect.Zero(t), full} {
 		p := reflect.New(t)
 		p.Elem().Set(value)
 		data, err := codec.Append(v.codec, nil, p.Interface())
 		if err == nil {
 			err = v.codec.Unmarshal(data, reflect.New(t).Interface())
 		}
-		if wrong, ok := errors.AsType[*codec.TypeError](err); ok {
+		wrong, ok := errors.AsType[*codec.TypeError](err)
+		switch {
+		case ok && (ours || i == 1):
 			return &unfitError{wrong}
+		case !ok && !ours:
+			return nil // it can hold that one, or refuses it for a reason of its own
 		}
+	}
+	if !ours {
+		return nil // what it makes of a sample doesn't tell what it makes of another value
 	}
 	return v.tryLeaf(leaf)
 }
 
-// tryLeaf finds the types whose values the codec encodes, and loses.
+// isOurs reports whether the codec is one of package codec, or compresses what one of the same name as one of these encodes.
+func (v *values[T]) isOurs() bool {
+	t := reflect.TypeOf(v.codec)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.PkgPath() == reflect.TypeOf(codec.JSON).PkgPath() && slices.Contains([]string{codec.JSON.Name(), codec.Msgpack.Name(), codec.Raw.Name()}, innermost(v.name))
+}
+
+// tryLeaf finds the types whose values a codec of ours encodes, and loses.
 func (v *values[T]) tryLeaf(leaf reflect.Type) error {
 	switch {
-	case leaf.Kind() == reflect.Interface && leaf.NumMethod() > 0:
+	case leaf.Kind() == reflect.Interface && leaf.NumMethod() > 0 && innermost(v.name) == codec.JSON.Name():
 		some := true
 		data, err := codec.Append(v.codec, nil, &some)
 		if err == nil {
 			err = v.codec.Unmarshal(data, reflect.New(leaf).Interface())
 		}
-		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Type == leaf {
 			return &unfitError{errUndecided}
 		}
-	case leaf.Kind() == reflect.Struct && leaf.NumField() > 0 && !encodesItself(leaf) && !hasExported(leaf) && isOfFields(v.name):
+	case leaf.Kind() == reflect.Struct && leaf.NumField() > 0 && !encodesItself(leaf) && !hasExported(leaf) && innermost(v.name) != codec.Raw.Name():
 		nothing, err := codec.Append(v.codec, nil, &struct{}{})
 		if err != nil {
 			return err
@@ -134,12 +156,12 @@ func hasExported(t reflect.Type) bool {
 	return false
 }
 
-// isOfFields reports whether the codec of that name is known to encode the exported fields of a struct.
-func isOfFields(name string) bool {
+// innermost returns the name of the codec inside those that compress.
+func innermost(name string) string {
 	for _, wrapper := range []string{"zstd(", "s2("} {
 		if inner, ok := strings.CutPrefix(name, wrapper); ok {
-			return isOfFields(strings.TrimSuffix(inner, ")"))
+			return innermost(strings.TrimSuffix(inner, ")"))
 		}
 	}
-	return name == codec.JSON.Name() || name == codec.Msgpack.Name()
+	return name
 }

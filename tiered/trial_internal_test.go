@@ -85,6 +85,7 @@ func TestTrial(t *testing.T) {
 		"[]fmt.Stringer":              tried[[]fmt.Stringer](codec.Zstd(nil, 0)),
 		"tiered.secret":               tried[secret](codec.JSON),
 		"*tiered.secret":              tried[*secret](codec.Msgpack),
+		"chan int  ":                  tried[chan int](jsonByAnother{}),
 		"[]tiered.secret":             tried[[]secret](codec.Zstd(codec.Msgpack, 0)),
 	} {
 		want = strings.TrimSpace(want)
@@ -113,6 +114,15 @@ func TestTrial(t *testing.T) {
 		"url.URL":      tried[url.URL](codec.Msgpack),
 		"third":        tried[fmt.Stringer](anything{}),
 		"recursive":    tried[*list](codec.JSON),
+
+		"enveloped":           tried[shape](envelopes{}),
+		"enveloped, many":     tried[[]shape](envelopes{}),
+		"enveloped, as json":  tried[shape](envelopes{name: "json"}),
+		"enveloped, zstd":     tried[shape](codec.Zstd(envelopes{name: "json"}, 0)),
+		"enveloped, s2":       tried[shape](codec.S2(envelopes{}, 0)),
+		"refuses nil":         tried[shape](envelopes{refuseNil: true}),
+		"refuses nil, many":   tried[[]shape](envelopes{refuseNil: true}),
+		"unexported by third": tried[secret](jsonByAnother{}),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -128,3 +138,67 @@ type anything struct{}
 func (anything) Name() string                { return "anything" }
 func (anything) Marshal(any) ([]byte, error) { return []byte("x"), nil }
 func (anything) Unmarshal([]byte, any) error { return nil }
+
+// jsonByAnother is somebody else's codec that has JSON inside, and its name.
+type jsonByAnother struct{ codec.Codec }
+
+func (jsonByAnother) Name() string                       { return "json" }
+func (jsonByAnother) Marshal(v any) ([]byte, error)      { return codec.JSON.Marshal(v) }
+func (jsonByAnother) Unmarshal(data []byte, v any) error { return codec.JSON.Unmarshal(data, v) }
+
+type (
+	shape  interface{ Area() int }
+	square struct{ Side int }
+)
+
+func (s square) Area() int { return s.Side * s.Side }
+
+// envelopes is somebody else's codec that knows the types of an interface, and uses encoding/json inside.
+type envelopes struct {
+	name      string
+	refuseNil bool
+}
+
+type envelope struct {
+	Kind string
+	Data json.RawMessage
+}
+
+func (e envelopes) Name() string {
+	if e.name == "" {
+		return "shapes"
+	}
+	return e.name
+}
+
+func (e envelopes) Marshal(v any) ([]byte, error) {
+	p, ok := v.(*shape)
+	if !ok {
+		return json.Marshal(v)
+	}
+	if *p == nil {
+		if e.refuseNil {
+			return nil, &codec.TypeError{Codec: "shapes", Type: nil}
+		}
+		return json.Marshal(envelope{})
+	}
+	data, err := json.Marshal(*p)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(envelope{"square", data})
+}
+
+func (e envelopes) Unmarshal(data []byte, v any) error {
+	var env envelope
+	if err := json.Unmarshal(data, &env); err != nil {
+		return err
+	}
+	if env.Kind == "" {
+		return nil
+	}
+	var s square
+	err := json.Unmarshal(env.Data, &s)
+	*v.(*shape) = s
+	return err
+}
