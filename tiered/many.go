@@ -129,8 +129,10 @@ func notGiven[T any](r *record[T], key string, err error) error {
 
 // GetOrLoadMany returns the cached values of the ids, and loads the missing ones with one call of load, which gets only
 // those ids that nothing else in this process or another is loading already; for the others it waits. What of that fails
-// to come is loaded in further calls, one at a time: the failure, or panic, of another caller's load isn't the batch's. (Of
-// batches that wait for the same load one loads it again for all; if that fails too, the next is the last.) Redis is read in
+// to come is loaded in further calls: the failure, or panic, of another caller's load isn't the batch's. (Of batches that wait for
+// the same load one loads it again for all; if that fails too, the next is the last.) There is one call of load at a time, except
+// that GetOrLoadMany doesn't wait for a call that is overdue (LoadTimeout), or all of whose ids have been served by what was there
+// (SoftTimeout): others may begin while that goes on. Redis is read in
 // one round trip, leases are taken in one, and values stored in one (per node of a Cluster), and for many ids in chunks, as by
 // [Cache.GetMany] and [Cache.SetMany]. Ids that Redis can't be read for are loaded; but a batch that only takes long is waited
 // for. [Policy].LoadTimeout is for all of it, as for one load. key makes an id's cache key; ids with the same key have the same
@@ -174,7 +176,7 @@ func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids
 	}
 	b.load, err = load, b.failed
 	if len(b.renewing) > 0 {
-		c.renew(ctx, b.renewing, b.loadClaims)
+		c.renew(ctx, b.renewing, b.loading(nil))
 	}
 	for round, open := 0, len(b.seats); open > 0; round++ {
 		b.retry = round >= 2
@@ -193,7 +195,6 @@ type batch[K comparable, T any] struct {
 	failed  error        // the first of Clone, of what the local tier has
 	seats   []seat[K, T] // one for each id that the local tier doesn't have
 	pilot   *pilot       // of the flights that the batch begins
-	turn    sync.Mutex   // callers wait for one call of load at a time
 	retry   bool         // the flights that it begins are retries
 	strings []uintptr    // where ids have strings
 
@@ -255,12 +256,14 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 	invalidated := c.tags.own.Load()
 	own, firstErr := b.board(ctx, open)
 	if len(own) > 0 {
+		t := newLoadTurn()
+		defer t.end()
 		rest, renews := c.glance(ctx, own)
 		if len(rest) > 0 {
-			c.takeOff(ctx, b.pilot, rest, b.loadClaims)
+			c.takeOff(ctx, b.pilot, rest, b.loading(t))
 		}
 		if len(renews) > 0 {
-			c.renew(ctx, renews, b.loadClaims)
+			c.renew(ctx, renews, b.loading(t))
 		}
 	}
 	for i := range b.seats {
@@ -314,7 +317,7 @@ func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated ui
 	theirs := f.pilot != b.pilot
 	r, offered, err := c.await(ctx, f, asked, !theirs)
 	switch {
-	case r == nil && ctx.Err() == nil && !c.life.isOver() && (s.late || theirs && !b.retry):
+	case s.late && f.unfit, r == nil && ctx.Err() == nil && !c.life.isOver() && (s.late || theirs && !b.retry):
 		return nil
 	case r != nil && !offered && f.began < invalidated && len(r.tags) > 0:
 		return nil
@@ -330,6 +333,21 @@ func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated ui
 	return notGiven(r, s.key, err)
 }
 
+// loading is loadClaims as a trip of a round calls it.
+func (b *batch[K, T]) loading(t *loadTurn) func(context.Context, []*claim[T]) error {
+	return func(ctx context.Context, claims []*claim[T]) error {
+		if claims[0].flight.why == renewal {
+			return b.loadClaims(ctx, claims) // who waits for others isn't to wait for it
+		}
+		done, err := t.take(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.offeredAll(claims) }, claims[0].flight.start)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return b.loadClaims(ctx, claims)
+	}
+}
+
 // loadClaims loads what the batch is to load. Ids of one key have one value: the first stands for them.
 func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*claim[T]) error {
 	b.naming.Do(b.name)
@@ -340,11 +358,7 @@ func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*claim[T]) error 
 		entries[i] = b.cache.entry(cl)
 		lent[i] = &entries[i]
 	}
-	load := b.loadInTurn
-	if claims[0].flight.why == renewal {
-		load = b.load // who waits for others isn't to wait for it
-	}
-	values, err := load(ctx, ids, lent)
+	values, err := b.load(ctx, ids, lent)
 	failed := err != nil && !errors.Is(err, ErrNotFound)
 	var wrong error
 	for i, cl := range claims {
@@ -368,10 +382,4 @@ func (b *batch[K, T]) name() {
 	for i := len(b.seats) - 1; i >= 0; i-- { // so that the first of a key is the one that stays
 		b.ids[b.seats[i].key] = b.seats[i].id
 	}
-}
-
-func (b *batch[K, T]) loadInTurn(ctx context.Context, ids []K, entries []*Entry[T]) (map[K]T, error) {
-	b.turn.Lock()
-	defer b.turn.Unlock()
-	return b.load(ctx, ids, entries)
 }

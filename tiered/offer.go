@@ -58,6 +58,16 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 	return nil
 }
 
+// offeredAll reports whether each of the claims has an offer that is served in place of its result when the load is overdue.
+func (c *Cache[T]) offeredAll(claims []*claim[T]) bool {
+	for _, cl := range claims {
+		if c.offered(cl.flight, fallback) == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // await returns the flight's result; a record beside an error is that there is none. In its place it returns the flight's
 // offer, if the policy lets it, when the load takes longer than SoftTimeout or fails, or is one that nobody needs to wait for.
 // It returns the context's error if that ends first. If the loader panicked it panics too, or takes that for a failure.
