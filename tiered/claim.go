@@ -180,6 +180,7 @@ func (t *trip[T]) landBehind(claims []*claim[T]) (stored func()) {
 	var landed []*flight[T]
 	for _, cl := range claims {
 		if t.cache.policy.StoreBehind && cl.result != nil && cl.flight.why != refreshed {
+			cl.flight.unfit = cl.unfit != nil
 			cl.flight.land(cl.result, cl.err)
 			landed = append(landed, cl.flight)
 		}

@@ -30,6 +30,7 @@ type flight[T any] struct {
 	record *record[T]
 	err    error
 	panic  *LoaderPanic
+	unfit  bool // the record can't be stored
 }
 
 // purpose is what a flight is for.

@@ -56,6 +56,7 @@ func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpo
 		}
 		r, offered, err := c.await(ctx, f, why, true)
 		switch {
+		case late && f.unfit: // what a load in the background brought can't be stored: it isn't served for longer than that took
 		case r != nil && (mine || offered || f.began >= invalidated || len(r.tags) == 0):
 			if err != nil {
 				return none, err
@@ -100,7 +101,8 @@ func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*claim[T]) er
 	}
 }
 
-// entry returns what the claim's loader gets: the entry that it is to replace, unless Clone fails on its value.
+// entry returns what the claim's loader gets: the entry that it is to replace; if Clone fails on its value, only the tags, which the
+// new value is to have too.
 func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
 	none := Entry[T]{Key: cl.flight.key, Policy: c.policy}
 	r := cl.finding.record
@@ -110,6 +112,7 @@ func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
 	e := r.entry(cl.flight.key, c.policy, cl.tier, now())
 	var err error
 	if e.Value, err = c.give(r); err != nil && !r.absent {
+		none.Tags = e.Tags
 		return none
 	}
 	return e

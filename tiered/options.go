@@ -25,8 +25,8 @@ const (
 //
 // Codec, Cost and Clone, and the methods of T that they call, may not use the cache: others wait meanwhile. A panic of one is an
 // error of that one value, as any other failure of it is: bytes in Redis are a miss, Set returns an error that wraps a
-// [*codec.PanicError], and what a Loader returned is given to the callers and not stored. Where Clone fails for a caller, the
-// call returns the error. [Stats].CodecErrors counts them; the Logger and [Trace].CodecError tell of those that no caller gets.
+// [*codec.PanicError], and what a Loader returned isn't stored; where it is the Codec or Cost that fails, the callers get it. Where
+// Clone fails for a caller, the call returns the error. [Stats].CodecErrors counts them; the Logger and [Trace].CodecError tell of those that no caller gets.
 // (One that calls runtime.Goexit ends its goroutine and fails one load; after that it is an error, too.)
 type Options[T any] struct {
 	// Name is the cache's namespace in Redis and its label in metrics: 1 to 128 letters, digits, '.', '_', '-'
@@ -36,8 +36,11 @@ type Options[T any] struct {
 	// program that ignores the error gets a cache without a second tier, and no other sign of it.
 	Redis *Redis
 	// Codec turns values into the bytes kept in Redis. nil: codec.JSON. It is given pointers to values, so that methods with
-	// pointer receivers are called. If it can't hold T, whatever the value, New fails; what it loses of a T is up to it, see
-	// [codec.JSON] and [codec.Msgpack]. The local tier holds the values themselves: if T is any, an int comes back as a
+	// pointer receivers are called. New fails if the codec says of the zero value of T, or of one inside T's pointers, slices and
+	// maps, that it can't encode the type, and if codec.JSON is to decode into an interface that has methods. What only some values
+	// of T show, such as an error in a field under JSON, or what is inside an interface that has methods under Msgpack, New doesn't
+	// find: such values are misses, which Stats and the Logger tell of. What a codec loses of a T is up to it, see [codec.JSON]
+	// and [codec.Msgpack]. The local tier holds the values themselves: if T is any, an int comes back as a
 	// float64 once it came from Redis. Choose a T that says what the values are. null is nil if T can be nil, else a miss.
 	Codec codec.Codec
 	// MaxCost is the local tier's capacity, in units of Cost. A value that costs more than all of it is never in the local tier.

@@ -313,6 +313,7 @@ func (t *trip[T]) landClaims(claims []*claim[T], err error) {
 	for _, cl := range claims {
 		if (cl.result == nil) == (err != nil) && !cl.flight.landed() {
 			landing = append(landing, cl)
+			cl.flight.unfit = cl.unfit != nil
 			t.part(cl.flight, err) // before any caller hears of it: one that asks again begins anew
 		}
 	}
@@ -327,13 +328,14 @@ func (t *trip[T]) landClaims(claims []*claim[T], err error) {
 }
 
 // part takes a flight that lands out, so that the next caller begins a new one. If it failed, and there is something to
-// serve in its place, it stays for a while: a source that fails isn't asked again at once.
+// serve in its place, it stays for a while: a source that fails isn't asked again at once. Nor is one again in the background whose value can't be stored.
 func (t *trip[T]) part(f *flight[T], failure error) {
 	c := t.cache
 	if failure != nil && f.why == renewal && !c.life.isOver() {
 		c.complain(&c.complaints, "tiered: a load in the background failed", f.key, failure)
 	}
-	if failure == nil || f.why == refreshed || c.life.isOver() || c.offered(f, fallback) == nil {
+	failed := failure != nil || f.unfit && f.why == renewal // of which nobody gets what it brought
+	if !failed || f.why == refreshed || c.life.isOver() || c.offered(f, fallback) == nil {
 		c.guards.leave(f)
 		return
 	}

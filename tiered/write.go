@@ -314,6 +314,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 		ch, err = c.change(ctx, h, r, b, cl.policy)
 	}
 	if err != nil {
+		cl.unfit = err
 		c.values.report("tiered: a loaded value can't be stored", h.key, err)
 		return none, leased || standing // what it was to replace isn't what its callers got
 	}
