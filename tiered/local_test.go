@@ -163,7 +163,7 @@ func TestCostGrows(t *testing.T) {
 
 func TestTTLForEver(t *testing.T) {
 	for _, p := range []tiered.Policy{
-		{TTL: math.MaxInt64, Jitter: -1}, {TTL: math.MaxInt64}, {LocalTTL: math.MaxInt64, Jitter: -1}, {TTL: 1 << 62},
+		{TTL: math.MaxInt64, Jitter: -1}, {TTL: math.MaxInt64}, {TTL: math.MaxInt64, LocalTTL: math.MaxInt64, Jitter: -1}, {TTL: 1 << 62},
 	} {
 		c := newCache(t, tiered.Options[int]{Policy: p})
 		for i := range 50 {

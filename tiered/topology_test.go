@@ -124,8 +124,8 @@ func TestClusterWithADeadNode(t *testing.T) {
 	dead.Freeze()
 	defer dead.Thaw()
 	got, err := reader.GetMany(t.Context(), keys...)
-	if err != nil || len(got) < 150 || len(got) >= 300 {
-		t.Errorf("%d of 300 keys, %v; want those of two nodes", len(got), err)
+	if err == nil || len(got) < 150 || len(got) >= 300 {
+		t.Errorf("%d of 300 keys, %v; want those of two nodes, and an error", len(got), err)
 	}
 	if s := reader.Stats(); s.RedisErrors < uint64(300-len(got)) {
 		t.Errorf("stats %+v", s)
@@ -237,8 +237,8 @@ func keepReading(t *testing.T, c *tiered.Cache[string], keys []string) (stop fun
 			return wantSelf(map[string]string{keys[i]: v}, err, 1)
 		},
 		"GetMany": func(i int) error {
-			got, err := c.GetMany(ctx, keys[i:i+10]...)
-			return wantSelf(got, err, 0)
+			got, _ := c.GetMany(ctx, keys[i:i+10]...) // its error names what a master that is away can't be asked for
+			return wantSelf(got, nil, 0)
 		},
 		"GetOrLoadMany": func(i int) error {
 			got, err := tiered.GetOrLoadMany(ctx, c, keys[i:i+10], self, loadSelf)
