@@ -14,7 +14,7 @@ ROUNDS   ?= 5
 SECONDS  ?= 5
 
 # The summary is the last line, so that the end of a log tells the result.
-TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 10m
+TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
 .PHONY: help demo test race fuzz lint tidy-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis ci
 .NOTPARALLEL: # ci's order is its point, and tests and benchmarks want the machine for themselves
