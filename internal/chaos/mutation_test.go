@@ -25,9 +25,9 @@ var mutations = []mutation{
 	{
 		name: "the local tier is changed before Redis, and not after", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{
-			{"write.go", "	mark := c.backlog.mark()\n",
+			{"writes.go", "	mark := c.backlog.mark()\n",
 				"	for _, ch := range inTurn {\n		c.guards.finish(ch.hold, nil, false)\n	}\n	mark := c.backlog.mark()\n"},
-			{"write.go", "	c.finish(changes, answers)\n", ""},
+			{"writes.go", "	w.cache.finish(changes, answers)\n", ""},
 		},
 	},
 	{
