@@ -337,7 +337,7 @@ func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated ui
 func (b *batch[K, T]) loading(t *loadTurn) func(context.Context, []*claim[T]) error {
 	return func(ctx context.Context, claims []*claim[T]) error {
 		if claims[0].flight.why == renewal {
-			return b.loadClaims(ctx, claims) // who waits for others isn't to wait for it
+			return b.loadClaims(ctx, claims) // callers that wait for other keys don't wait for a renewal
 		}
 		done, err := t.take(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.offeredAll(claims) }, claims[0].flight.start)
 		if err != nil {

@@ -47,9 +47,9 @@ func asGet(r *http.Request) *http.Request {
 // what has more in its key, see tagged.
 func (c *Cache) urlTag(r *http.Request) string {
 	if c.options.spelled {
-		asked := *asGet(r)
+		asked := r.WithContext(r.Context())
 		asked.URL, asked.RequestURI = askedURL(r), ""
-		r = &asked
+		r = asked
 	}
 	key := c.options.urlKey(asGet(r))
 	if key == "" {
