@@ -36,10 +36,10 @@ type marks struct {
 
 // bonds are what an item in the local tier depends on.
 type bonds struct {
-	proof  *proof  // of the server that has it; nil until that is known
-	stream *stream // nil: none
-	era    *era    // nil: it was written by another program, which no Clear reaches
-	tags   []*tagRecord
+	proof *proof // of the server that has it; nil until that is known
+	feed  *feed  // of that server; nil: none
+	era   *era   // nil: it was written by another program, which no Clear reaches
+	tags  []*tagRecord
 }
 
 // hold answers whether the item can be served: nothing has invalidated it, or could have unheard.

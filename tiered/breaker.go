@@ -20,10 +20,12 @@ const missesToOpen = 3
 // canary was. It is our own since the
 // libraries try a caller's call to see whether the server is back, where here the canaries show it anyway, and sooner.
 type breaker struct {
-	redis  *Redis
+	redis  *conn
 	addr   func() string
-	stream *stream                         // that is silent while the breaker is open; nil: none
+	feed   *feed                           // that is silent while the breaker is open; nil: none
 	probe  func(ctx context.Context) error // asks the server whether it answers; nil: the stream's canaries do
+	hasten func()                          // has a canary sent, where there is no probe
+	told   func(at instant) bool           // nil, or reports whether the log has told of the outage already
 	left   func()                          // nil, or called when the server is no more
 
 	outage   atomic.Pointer[outage] // nil: closed
@@ -150,9 +152,9 @@ func (b *breaker) inquire(to redis.Cmdable) {
 
 func (b *breaker) askSmall(to redis.Cmdable) error {
 	if b.probe != nil {
-		return b.probe(b.redis.streams.life)
+		return b.probe(b.redis.life)
 	}
-	return b.redis.probe(b.redis.streams.life, to)
+	return b.redis.probe(b.redis.life, to)
 }
 
 // answeredSince reports whether the server has answered a call that began at the instant or later.
@@ -193,20 +195,20 @@ func (b *breaker) trip(asked instant, cause error) bool {
 	o := &outage{since: at, err: &sparedError{b.addr(), bare(cause)}}
 	b.outage.Store(o)
 	n := news{cause: o.err.cause}
-	if b.stream != nil {
-		b.stream.silent.Store(true)
-		o.merged = b.stream.health.toldLately(at, times(2, b.redis.maxAge()))
+	if b.feed != nil {
+		b.feed.silent.Store(true)
 	}
+	o.merged = b.told != nil && b.told(at)
 	if !o.merged {
 		n.log, n.suppressed = b.limit.begins(at)
 	}
 	b.tell(n)
 	if b.probe == nil {
-		b.stream.hasten()
+		b.hasten()
 	} else if b.redis.calls.begin() {
 		go func() {
 			defer b.redis.calls.end()
-			b.mend(b.redis.streams.life, o)
+			b.mend(b.redis.life, o)
 		}()
 	}
 	return true
@@ -223,8 +225,8 @@ func bare(err error) error {
 // close has the server asked again.
 func (b *breaker) close() {
 	b.mu.Lock()
-	if b.stream != nil && b.redis.streams.life.Err() == nil {
-		b.stream.silent.Store(false)
+	if b.feed != nil && b.redis.life.Err() == nil {
+		b.feed.silent.Store(false)
 	}
 	o := b.outage.Swap(nil)
 	if o == nil {
@@ -248,9 +250,25 @@ func (b *breaker) leave() {
 	}
 }
 
+// hush has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
+func (b *breaker) hush() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.gone {
+		b.feed.silent.Store(true)
+	}
+}
+
+// mute is hush for good: the server's Redis is closed, and so is the breaker's chance to end that.
+func (b *breaker) mute() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.feed.silent.Store(true)
+}
+
 // mend asks the server until it answers, for as long as the outage lasts.
 func (b *breaker) mend(ctx context.Context, o *outage) {
-	longest := b.redis.options.Heartbeat
+	longest := b.redis.heartbeat
 	pause := longest / 10
 	for b.outage.Load() == o {
 		wait := time.NewTimer(pause)
@@ -322,7 +340,7 @@ func (b *breaker) announce(n news) {
 		if n.suppressed > 0 {
 			attrs = append(attrs, slog.Int("suppressed", n.suppressed))
 		}
-		b.redis.options.Logger.LogAttrs(context.Background(), level, message, attrs...)
+		b.redis.logger.LogAttrs(context.Background(), level, message, attrs...)
 	}
 	if !n.reminder {
 		b.redis.switched(addr, n.cause)

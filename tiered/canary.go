@@ -65,7 +65,7 @@ func (s *stream) sing(ctx context.Context, l *life) {
 		}
 	}
 	s.redis.streams.running.Go(func() {
-		_, err := call(ctx, s.redis, "canary", ended, func(ctx context.Context) (struct{}, error) {
+		_, err := call(ctx, s.redis.conn, "canary", ended, func(ctx context.Context) (struct{}, error) {
 			if err := s.redis.rights.replica(s.health.where()); err != nil {
 				return struct{}{}, err // it may be one that takes writes, and reports them
 			}
@@ -144,12 +144,9 @@ func (s *stream) answeredAt(at instant) {
 
 // hush has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
 func (s *stream) hush() {
-	if b := s.breaker; b != nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.gone {
-			return
-		}
+	if s.breaker != nil {
+		s.breaker.hush()
+		return
 	}
 	s.silent.Store(true)
 }
@@ -157,8 +154,8 @@ func (s *stream) hush() {
 // mute has the stream silent for good: its Redis is closed, and so is the breaker's chance to end that.
 func (s *stream) mute() {
 	if s.breaker != nil {
-		s.breaker.mu.Lock()
-		defer s.breaker.mu.Unlock()
+		s.breaker.mute()
+		return
 	}
 	s.silent.Store(true)
 }

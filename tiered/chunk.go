@@ -106,7 +106,7 @@ func (q *request) chunk(places []int, most int) int {
 
 // chunks are a request's keys of one server on their way to it.
 type chunks struct {
-	redis   *Redis
+	redis   *conn
 	request request
 	group   group
 	end     *ending
@@ -126,7 +126,7 @@ type part struct{ from, to, most int }
 
 // askGroup makes the part of a request that goes to one server, in chunks. When the server has answered nothing during one of
 // them, and nothing during a smaller one, it isn't asked for the rest.
-func (r *Redis) askGroup(ctx context.Context, q request, g group, end *ending) []answer {
+func (r *conn) askGroup(ctx context.Context, q request, g group, end *ending) []answer {
 	most := maxChunk
 	if q.values {
 		most = firstChunk
@@ -153,7 +153,7 @@ func (c *chunks) run(ctx context.Context) []answer {
 	c.askAll(ctx)
 	others.Wait()
 	if c.next < len(c.answers) {
-		copy(c.answers[c.next:], failed(len(c.answers)-c.next, c.why, c.group.stream))
+		copy(c.answers[c.next:], failed(len(c.answers)-c.next, c.why, c.group.feed))
 	}
 	return c.answers
 }
@@ -234,7 +234,7 @@ func (c *chunks) see(from, to int, answers []answer, v outcome) {
 
 // patiently waits for a reply for longer than Timeout, as long as the server answers others meanwhile: what is read or written may
 // be large, or Redis busy. It returns false when the reply isn't to be waited for any more.
-func patiently[R any](ctx context.Context, r *Redis, s *server, replies <-chan R) (got R, ok bool) {
+func patiently[R any](ctx context.Context, r *conn, s *server, replies <-chan R) (got R, ok bool) {
 	early := r.timeout / 4 // so that there is time to answer
 	timer := time.NewTimer(early)
 	defer timer.Stop()

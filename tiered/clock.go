@@ -34,7 +34,7 @@ func (s *clockSample) time(at instant) time.Time { return s.redis.Add(at.since(s
 
 // now returns Redis's time. It has Redis asked where the last sample is too old, and waits for the answer only if there
 // is no sample yet, and only until ctx ends.
-func (r *Redis) now(ctx context.Context) time.Time {
+func (r *conn) now(ctx context.Context) time.Time {
 	if s := r.sampled(ctx, now()); s != nil {
 		return s.time(now())
 	}
@@ -42,14 +42,14 @@ func (r *Redis) now(ctx context.Context) time.Time {
 }
 
 // time is now as it was at an instant that is hardly over.
-func (r *Redis) time(ctx context.Context, at instant) time.Time {
+func (r *conn) time(ctx context.Context, at instant) time.Time {
 	if s := r.sampled(ctx, at); s != nil {
 		return s.time(at)
 	}
 	return time.Now().Add(-now().since(at))
 }
 
-func (r *Redis) sampled(ctx context.Context, at instant) *clockSample {
+func (r *conn) sampled(ctx context.Context, at instant) *clockSample {
 	s := r.clock.sample.Load()
 	if s == nil || at >= s.until {
 		sampled := r.sampleClock()
@@ -67,7 +67,7 @@ func (r *Redis) sampled(ctx context.Context, at instant) *clockSample {
 // latest returns a time that Redis's clock hasn't reached, whichever process tells: each is off by half a round trip, which
 // is half the Timeout at most, and by what two clocks drift since its last sample, which is less than a thousandth; that
 // of another process is a minute old. It asks nobody; false: Redis was never asked.
-func (r *Redis) latest() (time.Time, bool) {
+func (r *conn) latest() (time.Time, bool) {
 	s := r.clock.sample.Load()
 	if s == nil || !s.asked {
 		return time.Time{}, false
@@ -78,7 +78,7 @@ func (r *Redis) latest() (time.Time, bool) {
 
 // sampleClock begins to ask Redis for its time, unless that is under way, and returns a channel that is closed when the
 // sample is there.
-func (r *Redis) sampleClock() <-chan struct{} {
+func (r *conn) sampleClock() <-chan struct{} {
 	c := &r.clock
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,7 +103,7 @@ func (r *Redis) sampleClock() <-chan struct{} {
 }
 
 // askTime falls back on the previous sample, and without one on this machine's clock, for a moment.
-func (r *Redis) askTime(previous *clockSample) *clockSample {
+func (r *conn) askTime(previous *clockSample) *clockSample {
 	if !r.isolated() {
 		asked := now()
 		t, err := call(context.Background(), r, "time", nil, func(ctx context.Context) (time.Time, error) {

@@ -25,7 +25,7 @@ func (t *traits) sameTraits(o *traits) bool {
 }
 
 func (b *bonds) sameBonds(o *bonds) bool {
-	return b.proof == o.proof && b.stream == o.stream && b.era == o.era && slices.Equal(b.tags, o.tags)
+	return b.proof == o.proof && b.feed == o.feed && b.era == o.era && slices.Equal(b.tags, o.tags)
 }
 
 // commons are the traits and bonds of the last item: the next has the same, as a rule, and shares them. For a small value

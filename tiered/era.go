@@ -50,7 +50,7 @@ func (t *tags) open(ctx context.Context) (s stamp, err error) {
 	}
 	r := t.ledger.redis
 	_, cluster := r.client.(*redis.ClusterClient)
-	if (cluster || r.streams.only.deaf) && !r.options.Strict && unanswered(err) && t.prolong(last) {
+	if (cluster || r.nodes.any().deaf) && !r.options.Strict && unanswered(err) && t.prolong(last) {
 		err = nil
 	}
 	return *last, err

@@ -206,7 +206,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at instant) *ite
 	if !ok || it.use(&c.policy, at) < outdated || c.backlog.hidesAll() { // in this order: see tags.invalidate
 		return nil
 	}
-	b.proof, b.stream = a.proof, a.stream
+	b.proof, b.feed = a.proof, a.feed
 	c.local.tie(it, b)
 	return it
 }

@@ -14,7 +14,7 @@ import (
 func TestServedUnverifiedInAFlight(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	hash := c.hash("k")
-	mine := &bonds{proof: newProof(now().add(time.Hour)), stream: new(stream)} // of which nobody else hears anything
+	mine := &bonds{proof: newProof(now().add(time.Hour)), feed: new(feed)} // of which nobody else hears anything
 	it := c.local.newItem("k", hash, newRecord("v", false, c.policy, marks{}), *mine, now().add(time.Hour))
 	c.local.set(hash, it)
 	if c.local.get("k", hash, now(), nil) == nil {
@@ -27,7 +27,7 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	if r := c.inside(f, now()); r != nil {
 		t.Errorf("served %q though Redis may answer", r.value)
 	}
-	it.stream.silent.Store(true)
+	it.feed.silent.Store(true)
 	if r := c.inside(f, now()); r == nil || c.Stats().Unverified != before+1 {
 		t.Errorf("%v, %d served unverified", r, c.Stats().Unverified-before)
 	}

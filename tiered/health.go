@@ -163,7 +163,7 @@ func (s *stream) lapse() {
 	well, since := h.well, h.since
 	h.mu.Unlock()
 	if well {
-		s.down(max(instant(p.until.Load()), since), nil)
+		s.down(max(p.ends(), since), nil)
 	} else if now().since(since) > s.redis.maxAge() {
 		s.down(since, nil)
 	}
@@ -189,7 +189,7 @@ func (s *stream) status() error {
 	h.mu.Lock()
 	since, cause := h.since, h.cause
 	if h.well { // nobody has noticed yet
-		since = max(instant(p.until.Load()), since)
+		since = max(p.ends(), since)
 	}
 	h.mu.Unlock()
 	if cause == nil {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -42,19 +41,14 @@ type streams struct {
 	only     *stream   // nil with a Cluster's topology
 	topology *topology // nil with a single stream
 	bulletin *bulletin // nil unless PubSub
-	nodes    nodes
 
-	id      string // tells this Redis object from all others
-	life    context.Context
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	late    atomic.Bool // NewRedis waits for no outcome any more
 }
 
 func (r *Redis) startStreams() error {
 	ss := &r.streams
-	ss.id = randomID()
-	ss.life, ss.stop = context.WithCancel(context.Background())
+	r.life, ss.stop = context.WithCancel(context.Background())
 	var err error
 	switch mode := r.options.Invalidation; mode {
 	case None:
@@ -93,14 +87,26 @@ func (r *Redis) startBreakers() {
 	cluster, ok := r.client.(*redis.ClusterClient)
 	switch {
 	case !ok:
-		only.newBreaker()
+		r.nodes.only = only.newNode()
 	case only == nil:
-		unknown := r.streams.topology.unknown
-		r.newLost(cluster, unknown)
-		unknown.breaker = r.streams.nodes.lost
+		t := r.streams.topology
+		r.newLost(cluster, t.unknown)
+		r.nodes.unknown = &node{t.unknown, r.nodes.lost}
+		r.nodes.find, r.nodes.each = t.nodeOf, t.nodes
 	default:
 		r.newLost(cluster, nil)
+		r.nodes.all = &only.feed
 	}
+}
+
+// newNode makes the node of the stream's server.
+func (s *stream) newNode() *node {
+	s.breaker = &breaker{redis: s.redis.conn, addr: s.health.where, feed: &s.feed, hasten: s.hasten}
+	s.breaker.told = func(at instant) bool { return s.health.toldLately(at, times(2, s.redis.maxAge())) }
+	if s.deaf {
+		s.breaker.probe = func(ctx context.Context) error { return s.redis.probe(ctx, s.redis.client) }
+	}
+	return &node{&s.feed, s.breaker}
 }
 
 // addrOf is what the client's server is called.
@@ -115,18 +121,18 @@ func addrOf(client redis.UniversalClient) string {
 // error only where they won't ever.
 func (r *Redis) firstOutcome() error {
 	ss := &r.streams
-	defer ss.outcomesAreLate()
-	late, stop := context.WithTimeout(ss.life, max(times(2, r.timeout), minFirstOutcome))
+	defer r.outcomesAreLate()
+	late, stop := context.WithTimeout(r.life, max(times(2, r.timeout), minFirstOutcome))
 	defer stop()
 	switch {
 	case ss.topology != nil:
-		ss.running.Go(func() { ss.topology.run(ss.life) })
+		ss.running.Go(func() { ss.topology.run(r.life) })
 		select {
 		case <-ss.topology.seen:
 		case <-late.Done():
 		}
 	case !ss.only.deaf:
-		ss.only.start(ss.life)
+		ss.only.start(r.life)
 	}
 	var refused []error
 	if ss.topology != nil {
@@ -161,16 +167,16 @@ func (r *Redis) firstOutcome() error {
 }
 
 // outcomesAreLate has the streams log what NewRedis doesn't return any more.
-func (ss *streams) outcomesAreLate() {
-	ss.late.Store(true)
-	ss.settleLate()
+func (r *Redis) outcomesAreLate() {
+	r.started.Store(true)
+	r.settleLate()
 }
 
-func (ss *streams) settleLate() {
-	if !ss.late.Load() {
+func (r *Redis) settleLate() {
+	if !r.started.Load() {
 		return
 	}
-	for _, s := range ss.all() {
+	for _, s := range r.streams.all() {
 		if !s.deaf {
 			s.settle(errStarting)
 		}
@@ -193,15 +199,6 @@ func (ss *streams) all() []*stream {
 	return all
 }
 
-// streamOf returns the stream of a Cluster's node. Where there is none, since the node isn't a master that is known, it
-// is one that proves nothing.
-func (r *Redis) streamOf(node *redis.Client) *stream {
-	if r.streams.only != nil {
-		return r.streams.only
-	}
-	return r.streams.topology.streamOf(node.Options().Addr)
-}
-
 // closeStreams returns when nothing of the streams runs any more, or patience ends: a dialer may not heed its context. What isn't proved may be served from then on: there is
 // no Redis to ask.
 func (r *Redis) closeStreams(patience context.Context) {
@@ -212,7 +209,7 @@ func (r *Redis) closeStreams(patience context.Context) {
 		s.mute()
 	}
 	if ss.topology != nil {
-		ss.topology.unknown.mute()
+		r.nodes.lost.mute()
 	}
 }
 
@@ -251,11 +248,17 @@ func (r *Redis) Status() error {
 	return errors.Join(errs...)
 }
 
-// maxAge is how old what a proof vouches for can be.
-func (r *Redis) maxAge() time.Duration { return sum(r.options.Heartbeat, r.timeout) }
-
-// side is what begins the keys and channels that aren't a cache's. No key of a cache begins with it.
-func (r *Redis) side() string { return strings.TrimSuffix(r.prefix, ":") + "!" }
+// needs queues the commands that the caches' client needs for the invalidations. The stream's own connection shows the rest.
+func (r *Redis) needs(ctx context.Context, p redis.Pipeliner) {
+	switch r.options.Invalidation {
+	case Tracking:
+		p.Ping(ctx)
+		p.SetXX(ctx, r.canaries()+"rights", "", redis.KeepTTL)
+	case PubSub:
+		p.Ping(ctx)
+		p.Publish(ctx, r.side()+r.id+":rights", "")
+	}
+}
 
 func randomID() string {
 	id := make([]byte, idLen/2)

@@ -76,7 +76,7 @@ func isLack(err error) bool {
 }
 
 // refused takes in that a server refused a cache's command.
-func (r *Redis) refused(s server, name string, err error) {
+func (r *conn) refused(s server, name string, err error) {
 	addr := s.breaker.addr()
 	rs := &r.rights
 	defer rs.tell(r)
@@ -91,7 +91,7 @@ func (r *Redis) refused(s server, name string, err error) {
 }
 
 // heedReply takes in the error of a cache's own command.
-func (r *Redis) heedReply(s server, name string, err error) {
+func (r *conn) heedReply(s server, name string, err error) {
 	switch {
 	case isLack(err):
 		r.refused(s, name, err)
@@ -103,10 +103,10 @@ func (r *Redis) heedReply(s server, name string, err error) {
 }
 
 // hurry has the servers asked as soon as one answers, but not more than once in a heartbeat. It is called with the lock.
-func (rs *rights) hurry(r *Redis) {
+func (rs *rights) hurry(r *conn) {
 	next := instant(0)
 	if rs.asked > 0 {
-		next = rs.asked.add(r.options.Heartbeat)
+		next = rs.asked.add(r.heartbeat)
 	}
 	if int64(next) < rs.next.Load() {
 		rs.next.Store(int64(next))
@@ -159,13 +159,13 @@ func (rs *rights) ends(addr string) {
 }
 
 // tell logs what is untold.
-func (rs *rights) tell(r *Redis) {
+func (rs *rights) tell(r *conn) {
 	rs.mu.Lock()
 	lines := rs.untold
 	rs.untold = nil
 	rs.mu.Unlock()
 	for _, l := range lines {
-		r.options.Logger.LogAttrs(context.Background(), l.level, l.message, l.attrs...)
+		r.logger.LogAttrs(context.Background(), l.level, l.message, l.attrs...)
 	}
 }
 

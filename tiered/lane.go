@@ -97,7 +97,7 @@ func (l *lane) carry() {
 	})
 	if answers == nil { // the client panicked
 		err = fmt.Errorf("tiered: redis: get: %w", err)
-		answers = failed(len(l.keys), err, g.stream)
+		answers = failed(len(l.keys), err, g.feed)
 	}
 	r.refusals.note(g.breaker.addr, q.name, answers)
 	if l.heeds() {

@@ -31,8 +31,6 @@ type ledger struct {
 	count string
 }
 
-type eraID [8]byte
-
 // tagLife is for how long Redis keeps a tag's record at least; longer where a value with the tag is kept longer.
 const tagLife = 24 * time.Hour
 

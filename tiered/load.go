@@ -182,7 +182,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []f
 		}
 		if all || hidden != nil && hidden[i] {
 			err := c.backlog.withheld(holds[i].key, all)
-			merged[i] = finding[T]{answer: answer{err: err, stream: c.remote.redis.anyStream(), proof: unproven}}
+			merged[i] = finding[T]{answer: answer{err: err, feed: c.remote.redis.nodes.any(), proof: unproven}}
 		}
 	}
 	return merged
@@ -199,7 +199,7 @@ func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []findi
 		case f.framed():
 			all[i], framed = &f.record.marks, true
 		default:
-			f.bonds = &bonds{proof: f.proof, stream: f.stream}
+			f.bonds = &bonds{proof: f.proof, feed: f.feed}
 		}
 	}
 	if !framed {
@@ -216,7 +216,7 @@ func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []findi
 			f.record, f.vacant = nil, true
 		default:
 			f.bonds = bound[i]
-			f.bonds.proof, f.bonds.stream = f.proof, f.stream
+			f.bonds.proof, f.bonds.feed = f.proof, f.feed
 		}
 	}
 	return findings

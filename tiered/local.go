@@ -220,7 +220,7 @@ func (l *local[T]) serves(it *item[T], key string, at instant, p *Policy, t term
 	case !it.intact():
 		return false
 	}
-	served := t&unproved != 0 || !l.strict && it.stream != nil && it.stream.silent.Load()
+	served := t&unproved != 0 || !l.strict && it.feed != nil && it.feed.silent.Load()
 	switch {
 	case t&asFallback != 0: // served later, if at all
 	case served:

@@ -48,7 +48,7 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 	if o.hold(at) {
 		return o
 	}
-	silent := o.stream != nil && o.stream.silent.Load()
+	silent := o.feed != nil && o.feed.silent.Load()
 	switch {
 	case least > fallback:
 		return nil

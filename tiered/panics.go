@@ -26,7 +26,7 @@ type panics struct {
 
 // guarded returns f's error, and that of a panic in it. Every call of the client in a goroutine of ours goes through it: its
 // hooks, its dialer and its other callbacks are others' code, whose panics a caller could recover, but not here.
-func (r *Redis) guarded(f func() error) (err error) {
+func (r *conn) guarded(f func() error) (err error) {
 	over := false
 	defer func() {
 		if over {
@@ -43,7 +43,7 @@ func (r *Redis) guarded(f func() error) (err error) {
 }
 
 // tellPanic logs the stack. Each panic is an outage by itself, over at once.
-func (r *Redis) tellPanic(err error) {
+func (r *conn) tellPanic(err error) {
 	r.panics.mu.Lock()
 	tell, suppressed := r.panics.limit.begins(now())
 	r.panics.limit.ends()
@@ -55,5 +55,5 @@ func (r *Redis) tellPanic(err error) {
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
-	r.options.Logger.LogAttrs(context.Background(), slog.LevelError, "tiered: the client panicked", attrs...)
+	r.logger.LogAttrs(context.Background(), slog.LevelError, "tiered: the client panicked", attrs...)
 }

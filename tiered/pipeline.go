@@ -28,7 +28,7 @@ const (
 // ends no call with its context, has one command for each key where one for all of them will do, and costs a single
 // caller more than a plain GET.
 type pipeline struct {
-	redis   *Redis
+	redis   *conn
 	breaker *breaker
 
 	mu      sync.Mutex
@@ -55,7 +55,7 @@ type pipelines struct {
 }
 
 // pipelineOf returns the pipeline to the breaker's server, which may be closed.
-func (r *Redis) pipelineOf(b *breaker) *pipeline {
+func (r *conn) pipelineOf(b *breaker) *pipeline {
 	if p := b.pipeline.Load(); p != nil {
 		return p
 	}
@@ -75,7 +75,7 @@ func (r *Redis) pipelineOf(b *breaker) *pipeline {
 }
 
 // closePipelines ends what waits. What is under way ends by itself.
-func (r *Redis) closePipelines() {
+func (r *conn) closePipelines() {
 	ps := &r.pipelines
 	ps.mu.Lock()
 	ps.closed = true
@@ -88,7 +88,7 @@ func (r *Redis) closePipelines() {
 }
 
 // dropPipeline is for a server that is no more.
-func (r *Redis) dropPipeline(b *breaker) {
+func (r *conn) dropPipeline(b *breaker) {
 	p := r.pipelineOf(b)
 	r.pipelines.mu.Lock()
 	r.pipelines.all = slices.DeleteFunc(r.pipelines.all, func(other *pipeline) bool { return other == p })
@@ -97,7 +97,7 @@ func (r *Redis) dropPipeline(b *breaker) {
 }
 
 // abandon ends a cache's readings.
-func (r *Redis) abandon(owner *counters) {
+func (r *conn) abandon(owner *counters) {
 	r.pipelines.mu.Lock()
 	all := slices.Clone(r.pipelines.all)
 	r.pipelines.mu.Unlock()
@@ -262,7 +262,7 @@ func (p *pipeline) close() {
 	p.closed = true
 	p.retire()
 	for _, rd := range p.waiting {
-		rd.give(failed(len(rd.keys), ErrClosed, rd.to.stream))
+		rd.give(failed(len(rd.keys), ErrClosed, rd.to.feed))
 	}
 	p.waiting, p.keys = nil, 0
 }

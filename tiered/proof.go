@@ -40,3 +40,24 @@ func (p *proof) extend(until instant) {
 }
 
 func (p *proof) end() { p.until.Store(proofEnded) }
+
+// ends is when it ends, unless it is extended.
+func (p *proof) ends() instant { return instant(p.until.Load()) }
+
+// hasEnded reports whether it ended for good.
+func (p *proof) hasEnded() bool { return p.until.Load() == proofEnded }
+
+// feed is the state of a server's stream, as far as what was read from the server depends on it.
+type feed struct {
+	current atomic.Pointer[proof] // of what is read from now on; written by the goroutine that listens alone
+	// silent: Redis doesn't answer, so that what isn't proved may be served.
+	silent atomic.Bool
+	// deaf: there is nothing to hear, so that who waits has to poll.
+	deaf bool
+}
+
+// proof is of what is read from the server from now on.
+func (f *feed) proof() *proof { return f.current.Load() }
+
+// eraID tells an era from all others.
+type eraID [8]byte

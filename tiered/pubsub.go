@@ -39,7 +39,7 @@ func newBulletin(r *Redis) (*bulletin, error) {
 
 func (b *bulletin) changes() string { return b.redis.side() + "changes" }
 
-func (b *bulletin) canaries() string { return b.redis.side() + b.redis.streams.id }
+func (b *bulletin) canaries() string { return b.redis.side() + b.redis.id }
 
 func (b *bulletin) server(ctx context.Context) (*redis.Options, error) {
 	node, err := b.node(ctx)
@@ -81,7 +81,7 @@ func (b *bulletin) hear(s *stream, message any) {
 		return
 	}
 	for _, key := range keys {
-		if sender != b.redis.streams.id || b.redis.shared(key) {
+		if sender != b.redis.id || b.redis.shared(key) {
 			b.redis.heard(key)
 		}
 	}
@@ -109,13 +109,13 @@ func (b *bulletin) publishChunk(ctx context.Context, keys []string) error {
 	if len(keys) > 1 {
 		e.moving = &node
 	}
-	_, err = run(ctx, b.redis, e, func(ctx context.Context) (struct{}, error) {
+	_, err = run(ctx, b.redis.conn, e, func(ctx context.Context) (struct{}, error) {
 		node, err := b.node(ctx)
 		if err != nil {
 			return struct{}{}, err
 		}
 		_, err = node.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, message := range messagesOf(b.redis.streams.id, keys) {
+			for _, message := range messagesOf(b.redis.id, keys) {
 				p.Publish(ctx, b.changes(), message)
 			}
 			return nil

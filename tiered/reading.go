@@ -38,7 +38,7 @@ const (
 )
 
 // read begins to read a key; none: that takes a call of its own.
-func (r *Redis) read(caller context.Context, key string, owner *counters, at instant) share {
+func (r *conn) read(caller context.Context, key string, owner *counters, at instant) share {
 	place, ok := r.placeOf(caller, key)
 	if !ok {
 		return share{}
@@ -52,7 +52,7 @@ func (r *Redis) read(caller context.Context, key string, owner *counters, at ins
 }
 
 // readAll begins to read some keys, together as far as they are in one place; nil: that takes a call of its own.
-func (r *Redis) readAll(caller context.Context, keys []string, owner *counters, at instant) []share {
+func (r *conn) readAll(caller context.Context, keys []string, owner *counters, at instant) []share {
 	shares := make([]share, len(keys))
 	var all []*reading
 	_, cluster := r.client.(*redis.ClusterClient)
@@ -85,13 +85,13 @@ func (r *Redis) readAll(caller context.Context, keys []string, owner *counters, 
 }
 
 // placeOf is where a key is read; false: that takes a call of its own.
-func (r *Redis) placeOf(caller context.Context, key string) (server, bool) {
+func (r *conn) placeOf(caller context.Context, key string) (server, bool) {
 	s, ok := r.serverOf(caller, key)
 	return s, ok && !s.breaker.isOpen()
 }
 
 // newReading is a reading at one place, without its keys yet.
-func (r *Redis) newReading(caller context.Context, place server, owner *counters, at instant) *reading {
+func (r *conn) newReading(caller context.Context, place server, owner *counters, at instant) *reading {
 	bell, ok := r.pipelines.bells.Get().(chan struct{})
 	if !ok {
 		bell = make(chan struct{}, 1)
@@ -140,20 +140,17 @@ func (rd *reading) arrives(ctx context.Context, late <-chan time.Time) bool {
 }
 
 func (rd *reading) failed(err error) []answer {
-	return failed(len(rd.keys), fmt.Errorf("tiered: redis: get: %w", err), rd.to.stream)
+	return failed(len(rd.keys), fmt.Errorf("tiered: redis: get: %w", err), rd.to.feed)
 }
 
 func (rd *reading) abandon(owner *counters) {
 	if rd.owner == owner {
-		rd.give(failed(len(rd.keys), ErrClosed, rd.to.stream))
+		rd.give(failed(len(rd.keys), ErrClosed, rd.to.feed))
 	}
 }
 
 // isWith answers whether both are for the same client of the server. Where there is one stream for all there is one client,
 // which may be of a type that can't be compared.
 func (s *server) isWith(other server) bool {
-	if s.breaker != other.breaker || s.stream != other.stream {
-		return false
-	}
-	return s.stream == s.breaker.redis.streams.only || s.to == other.to
+	return s.node == other.node && (s.breaker.redis.nodes.find == nil || s.to == other.to)
 }

@@ -18,8 +18,8 @@ func (reply) RedisError()     {}
 
 // What an error says of the reads of this server, and of the one read.
 func TestWhatAnErrorSays(t *testing.T) {
-	single := &Redis{client: new(redis.Client)}
-	cluster := &Redis{client: new(redis.ClusterClient)}
+	single := &conn{client: new(redis.Client)}
+	cluster := &conn{client: new(redis.ClusterClient)}
 	for _, c := range []struct {
 		err                         error
 		unread, inCluster, fallback bool
@@ -101,7 +101,7 @@ func TestMissesInARow(t *testing.T) {
 		}, false},
 		"gone": {func(b *breaker) { b.leave(); misses(t, b, 3) }, false},
 	} {
-		b := &breaker{redis: listening.Redis, addr: func() string { return "a" }}
+		b := &breaker{redis: listening.conn, addr: func() string { return "a" }}
 		b.probe = func(context.Context) error { return io.EOF }
 		c.calls(b)
 		for b.asking.Load() {

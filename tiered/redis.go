@@ -1,16 +1,13 @@
 package tiered
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -49,18 +46,9 @@ type RedisOptions struct {
 
 // Redis is the second tier of the caches of a process: one is made per process and shared by them all.
 type Redis struct {
-	client    redis.UniversalClient
-	prefix    string
-	timeout   time.Duration
-	options   RedisOptions
-	clock     redisClock
-	calls     lifetime
-	noMGet    atomic.Bool // the server doesn't do it, or not for this user or keys of several slots
-	refusals  refusals
-	streams   streams
-	pipelines pipelines
-	rights    rights
-	panics    panics
+	*conn
+	options RedisOptions
+	streams streams
 
 	mu      sync.Mutex
 	tenants map[string]*tenant // by cache name
@@ -155,7 +143,12 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 		o.Logger = slog.Default()
 	}
 	o.Prefix = strings.Clone(o.Prefix)
-	r := &Redis{client: client, prefix: o.Prefix, timeout: o.Timeout, options: o, tenants: make(map[string]*tenant)}
+	r := &Redis{
+		conn:    &conn{client: client, prefix: o.Prefix, timeout: o.Timeout, heartbeat: o.Heartbeat, logger: o.Logger, id: randomID()},
+		options: o,
+		tenants: make(map[string]*tenant),
+	}
+	r.conn.switched, r.conn.needs = r.switched, r.needs
 	r.refusals.logger, r.refusals.lasts = o.Logger, 2*r.maxAge()
 	if err := r.startStreams(); err != nil {
 		return nil, err
@@ -183,21 +176,8 @@ func (r *Redis) Close() error {
 	return nil
 }
 
-// awaitUntil returns when wait has, or ctx ends. What wait waits for ends by itself then, and wait with it.
-func awaitUntil(ctx context.Context, wait func()) {
-	done := make(chan struct{})
-	go func() {
-		wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-}
-
 // isMade reports whether NewRedis made it, and didn't fail.
-func (r *Redis) isMade() bool { return r != nil && r.client != nil }
+func (r *Redis) isMade() bool { return r != nil && r.conn != nil }
 
 // Ping asks Redis, and every master of a Cluster, whether it answers within Timeout, also where a call of a cache wouldn't
 // be made because it hasn't answered lately. It returns the first error.
@@ -205,7 +185,7 @@ func (r *Redis) Ping(ctx context.Context) error {
 	if !r.isMade() {
 		return errNotMade
 	}
-	_, err := call(ctx, r, "ping", nil, func(ctx context.Context) (struct{}, error) {
+	_, err := call(ctx, r.conn, "ping", nil, func(ctx context.Context) (struct{}, error) {
 		cluster, ok := r.client.(*redis.ClusterClient)
 		if !ok {
 			return struct{}{}, r.client.Ping(ctx).Err()
@@ -303,73 +283,9 @@ func (r *Redis) everyone() (all []listener) {
 	return all
 }
 
-// errand is what a call is besides what it does.
-type errand struct {
-	name   string  // for errors
-	ended  func()  // called when the call has ended, which may be later than it returns; nil: nothing is
-	moving *server // of a call that moves much, and may take longer than Timeout while this server answers others; nil: it may not
-}
-
-// call runs one call in a goroutine, so as to return when the time is over or ctx ends: go-redis itself heeds neither
-// unless its ContextTimeoutEnabled is set. ended, if not nil, is called when the call has ended, which may be later.
-func call[R any](ctx context.Context, r *Redis, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
-	return run(ctx, r, errand{name: name, ended: ended}, f)
-}
-
-// run is call for an errand.
-func run[R any](ctx context.Context, r *Redis, e errand, f func(context.Context) (R, error)) (R, error) {
-	type reply struct {
-		result R
-		err    error
+// switched tells the caches of a change of a breaker.
+func (r *Redis) switched(addr string, cause error) {
+	for _, l := range r.everyone() {
+		l.switched(addr, cause)
 	}
-	var none R
-	if e.ended == nil {
-		e.ended = func() {}
-	}
-	if !r.calls.begin() {
-		e.ended()
-		return none, ErrClosed
-	}
-	limit := r.timeout
-	if e.moving != nil {
-		limit = times(patience, limit)
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	replies := make(chan reply, 1)
-	go func() {
-		defer r.calls.end()
-		defer cancel()
-		got := reply{err: errExited}
-		defer func() {
-			e.ended() // before the caller hears of it, who may go on at once
-			replies <- got
-		}()
-		got.err = r.guarded(func() (err error) {
-			got.result, err = f(ctx)
-			return err
-		})
-	}()
-	var got reply
-	arrived := false
-	if e.moving != nil {
-		got, arrived = patiently(ctx, r, e.moving, replies)
-	} else {
-		select {
-		case got = <-replies:
-			arrived = true
-		case <-ctx.Done():
-		}
-	}
-	if !arrived {
-		select {
-		case got = <-replies:
-		default:
-			got.err = cmp.Or(ctx.Err(), context.DeadlineExceeded)
-			cancel()
-		}
-	}
-	if got.err != nil && !errors.Is(got.err, redis.Nil) {
-		return none, fmt.Errorf("tiered: redis: %s: %w", e.name, got.err)
-	}
-	return got.result, got.err
 }

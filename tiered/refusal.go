@@ -101,7 +101,7 @@ func unanswered(err error) bool {
 
 // unread reports whether the error of a call says that the server answers no reads to this client, whatever the key. That
 // some keys of a Cluster are no node's doesn't say so.
-func (r *Redis) unread(err error) bool {
+func (r *conn) unread(err error) bool {
 	if _, cluster := r.client.(*redis.ClusterClient); cluster && redis.HasErrorPrefix(err, "CLUSTERDOWN Hash slot not served") {
 		return false
 	}

@@ -139,7 +139,7 @@ func TestAskingForRightsCostsLittle(t *testing.T) {
 		if n, err := q.n.Load(), l.Status(); n != 1 || err != nil {
 			t.Errorf("mode %d: asked %d times; status: %v", mode, n, err)
 		}
-		keys, _ := server.Do("KEYS", "*!"+l.streams.id+"*").([]any)
+		keys, _ := server.Do("KEYS", "*!"+l.id+"*").([]any)
 		for _, key := range keys {
 			if !strings.HasPrefix(key.(string), l.canaries()) || strings.HasSuffix(key.(string), "rights") {
 				t.Errorf("mode %d: %v is left", mode, key)

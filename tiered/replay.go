@@ -37,7 +37,7 @@ func (t *tiers[T]) startReplayer() bool {
 		defer r.calls.end()
 		ctx, cancel := context.WithCancel(t.base)
 		defer cancel()
-		defer context.AfterFunc(r.streams.life, cancel)()
+		defer context.AfterFunc(r.life, cancel)()
 		t.replayAll(ctx)
 	}()
 	return true

@@ -25,10 +25,10 @@ type request struct {
 
 // answer is what became of one command.
 type answer struct {
-	reply  any     // the command, or what one of many keys had for this one: a string or nothing; nil too if the call failed
-	err    error   // the call's or the command's; that there is nothing is no error
-	stream *stream // of the server that answered
-	proof  *proof  // vouches for what was read
+	reply any    // the command, or what one of many keys had for this one: a string or nothing; nil too if the call failed
+	err   error  // the call's or the command's; that there is nothing is no error
+	feed  *feed  // of the server that answered
+	proof *proof // vouches for what was read
 }
 
 // group are those keys of a request that go to one server, in one round trip.
@@ -39,13 +39,12 @@ type group struct {
 
 // server is where some keys are.
 type server struct {
-	to      redis.Cmdable
-	stream  *stream
-	breaker *breaker
+	to redis.Cmdable
+	*node
 }
 
 // do makes a request, in one round trip for each node of a Cluster and each chunk, and returns an answer for each key.
-func (r *Redis) do(ctx context.Context, q request) []answer {
+func (r *conn) do(ctx context.Context, q request) []answer {
 	answers := make([]answer, len(q.keys))
 	end := newEnding(q.ended)
 	defer end.done()
@@ -53,7 +52,7 @@ func (r *Redis) do(ctx context.Context, q request) []answer {
 	var err error
 	if len(q.keys) > 0 {
 		if groups, err = r.byNode(ctx, q.keys); err != nil {
-			copy(answers, failed(len(q.keys), err, r.anyStream()))
+			copy(answers, failed(len(q.keys), err, r.nodes.any()))
 		}
 	}
 	fill := func(g group, got []answer) {
@@ -64,7 +63,7 @@ func (r *Redis) do(ctx context.Context, q request) []answer {
 	groups = slices.DeleteFunc(groups, func(g group) bool {
 		err := g.breaker.spares(q.name)
 		if err != nil {
-			fill(g, failed(len(g.places), err, g.stream))
+			fill(g, failed(len(g.places), err, g.feed))
 		}
 		return err != nil
 	})
@@ -78,7 +77,7 @@ func (r *Redis) do(ctx context.Context, q request) []answer {
 func (q *request) failure(err error) error { return fmt.Errorf("tiered: redis: %s: %w", q.name, err) }
 
 // ask makes the part of a request that goes to one server, as one call.
-func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) ([]answer, outcome) {
+func (r *conn) ask(ctx context.Context, q request, g group, ended func()) ([]answer, outcome) {
 	type reply struct {
 		answers []answer
 		err     error // the server's
@@ -93,7 +92,7 @@ func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) ([]an
 		return reply{answers, err}, nil
 	})
 	if err != nil {
-		got = reply{failed(len(g.places), err, g.stream), err}
+		got = reply{failed(len(g.places), err, g.feed), err}
 	}
 	g.heed(ctx, began, got.err)
 	r.refusals.note(g.breaker.addr, q.name, got.answers)
@@ -112,27 +111,19 @@ func (r *Redis) ask(ctx context.Context, q request, g group, ended func()) ([]an
 }
 
 // failed are the answers of a call that failed as a whole.
-func failed(n int, err error, s *stream) []answer {
+func failed(n int, err error, f *feed) []answer {
 	answers := make([]answer, n)
 	for i := range answers {
-		answers[i] = answer{err: err, stream: s, proof: unproven}
+		answers[i] = answer{err: err, feed: f, proof: unproven}
 	}
 	return answers
 }
 
-// anyStream is the stream of a server that can't be told.
-func (r *Redis) anyStream() *stream {
-	if r.streams.only != nil {
-		return r.streams.only
-	}
-	return r.streams.topology.unknown
-}
-
 // run makes a request's commands for the keys of one server. The error is that of a server that didn't answer, though
 // another may have.
-func (r *Redis) run(ctx context.Context, q request, g group) (answers []answer, err error) {
+func (r *conn) run(ctx context.Context, q request, g group) (answers []answer, err error) {
 	// Taken before anything is read. If it doesn't hold now, this client may talk to another server than the stream does.
-	p := g.stream.proof()
+	p := g.feed.proof()
 	if !p.holds(now()) {
 		p = unproven
 	}
@@ -140,14 +131,14 @@ func (r *Redis) run(ctx context.Context, q request, g group) (answers []answer, 
 	var moved []int // places in the group
 	unread := 0
 	for n := range answers {
-		answers[n].stream, answers[n].proof = g.stream, p
+		answers[n].feed, answers[n].proof = g.feed, p
 		if r.unread(answers[n].err) {
 			unread++
 		}
 		if err := answers[n].err; err != nil {
 			r.heedReply(g.server, q.name, err)
 		}
-		if g.stream != r.streams.only && elsewhere(answers[n].err) {
+		if r.nodes.find != nil && elsewhere(answers[n].err) {
 			moved = append(moved, n)
 		}
 	}
@@ -167,15 +158,15 @@ func (r *Redis) run(ctx context.Context, q request, g group) (answers []answer, 
 }
 
 // sendAnywhere leaves it to the client to find the node. Nothing vouches for what is read there.
-func (r *Redis) sendAnywhere(ctx context.Context, q request, group []int) []answer {
+func (r *conn) sendAnywhere(ctx context.Context, q request, group []int) []answer {
 	answers := r.send(ctx, r.client, q, group)
 	for i := range answers {
-		answers[i].stream, answers[i].proof = r.anyStream(), unproven
+		answers[i].feed, answers[i].proof = r.nodes.any(), unproven
 	}
 	return answers
 }
 
-func (r *Redis) send(ctx context.Context, to redis.Cmdable, q request, group []int) []answer {
+func (r *conn) send(ctx context.Context, to redis.Cmdable, q request, group []int) []answer {
 	if q.bulk && len(group) > 1 && r.canMGet() {
 		if answers, ok := r.mget(ctx, to, q, group); ok {
 			return answers
@@ -203,13 +194,13 @@ func (r *Redis) send(ctx context.Context, to redis.Cmdable, q request, group []i
 }
 
 // canMGet answers whether all keys are in one place, and the server lets itself be asked for many at once.
-func (r *Redis) canMGet() bool {
+func (r *conn) canMGet() bool {
 	_, single := r.client.(*redis.Client)
 	return single && !r.noMGet.Load()
 }
 
 // mget reads the keys with one command; false: the server refuses that.
-func (r *Redis) mget(ctx context.Context, to redis.Cmdable, q request, group []int) ([]answer, bool) {
+func (r *conn) mget(ctx context.Context, to redis.Cmdable, q request, group []int) ([]answer, bool) {
 	keys := q.keys
 	if len(keys) != len(group) {
 		keys = make([]string, len(group))
@@ -241,7 +232,7 @@ func noMGet(err error) bool {
 }
 
 // reads is the request for what the keys hold.
-func (r *Redis) reads(keys []string) request {
+func (r *conn) reads(keys []string) request {
 	return request{name: "get", keys: keys, bulk: true, values: true, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return to.Get(ctx, keys[i])
 	}}
@@ -277,13 +268,12 @@ func elsewhere(err error) bool {
 
 // byNode splits the places of keys by the node of a Cluster that has them. A pipeline of each node's own then can't be
 // held up by another node that doesn't answer.
-func (r *Redis) byNode(ctx context.Context, keys []string) ([]group, error) {
+func (r *conn) byNode(ctx context.Context, keys []string) ([]group, error) {
 	cluster, ok := r.client.(*redis.ClusterClient)
 	if !ok {
-		only := r.streams.only
-		return []group{{upTo(len(keys)), server{r.client, only, only.breaker}}}, nil
+		return []group{{upTo(len(keys)), server{r.client, r.nodes.only}}}, nil
 	}
-	nodes := &r.streams.nodes
+	nodes := &r.nodes
 	if nodes.located.Load() {
 		return r.groupByNode(ctx, cluster, keys) // without a word to the network
 	}
@@ -303,13 +293,12 @@ func (r *Redis) byNode(ctx context.Context, keys []string) ([]group, error) {
 }
 
 // serverOf is where one key is; false: that takes a word to the network.
-func (r *Redis) serverOf(ctx context.Context, key string) (server, bool) {
+func (r *conn) serverOf(ctx context.Context, key string) (server, bool) {
 	cluster, ok := r.client.(*redis.ClusterClient)
 	if !ok {
-		only := r.streams.only
-		return server{r.client, only, only.breaker}, true
+		return server{r.client, r.nodes.only}, true
 	}
-	if !r.streams.nodes.located.Load() {
+	if !r.nodes.located.Load() {
 		return server{}, false
 	}
 	node, err := cluster.MasterForKey(ctx, key)
@@ -319,15 +308,15 @@ func (r *Redis) serverOf(ctx context.Context, key string) (server, bool) {
 	return r.serverOfNode(cluster, node, key), true
 }
 
-func (r *Redis) serverOfNode(cluster *redis.ClusterClient, node *redis.Client, key string) server {
-	s := server{node, r.streamOf(node), r.breakerOf(cluster, node, key)}
-	if s.stream == r.streams.only {
-		s.to = cluster // who answers doesn't matter
+func (r *conn) serverOfNode(cluster *redis.ClusterClient, node *redis.Client, key string) server {
+	n := r.nodeOf(cluster, node.Options().Addr, key)
+	if r.nodes.find == nil {
+		return server{cluster, n} // who answers doesn't matter
 	}
-	return s
+	return server{node, n}
 }
 
-func (r *Redis) groupByNode(ctx context.Context, cluster *redis.ClusterClient, keys []string) (groups []group, err error) {
+func (r *conn) groupByNode(ctx context.Context, cluster *redis.ClusterClient, keys []string) (groups []group, err error) {
 	places := make(map[*redis.Client]int) // of the nodes in groups
 	for i, key := range keys {
 		node, err := cluster.MasterForKey(ctx, key)

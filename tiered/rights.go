@@ -31,11 +31,11 @@ const ( // heartbeats
 	askRightsSoon  = 5 // where something is missing, or a server hasn't answered
 )
 
-// needs queues each command that the caches use. They change nothing: the key, which is no cache's, isn't there, and SET has
+// commands queues each command that the caches use. They change nothing: the key, which is no cache's, isn't there, and SET has
 // the option not to make it. Redis judges the rights and the name of a command before it looks for the key, so that each
 // node of a Cluster can be asked with the same one.
-func (r *Redis) needs(ctx context.Context, p redis.Pipeliner) {
-	key := r.prefix + "!" + r.streams.id
+func (r *conn) commands(ctx context.Context, p redis.Pipeliner) {
+	key := r.prefix + "!" + r.id
 	p.Time(ctx)
 	p.Get(ctx, key)
 	p.SetXX(ctx, key, "", redis.KeepTTL)
@@ -46,18 +46,11 @@ func (r *Redis) needs(ctx context.Context, p redis.Pipeliner) {
 	p.GetRange(ctx, key, 0, -1)
 	p.SetRange(ctx, key, 0, "")
 	p.Do(ctx, "incrby", key, "not a number")
-	switch r.options.Invalidation {
-	case Tracking: // the stream's own connection shows the rest
-		p.Ping(ctx)
-		p.SetXX(ctx, r.canaries()+"rights", "", redis.KeepTTL)
-	case PubSub:
-		p.Ping(ctx)
-		p.Publish(ctx, r.side()+r.streams.id+":rights", "")
-	}
+	r.needs(ctx, p)
 }
 
 // lacksAt asks one server, in one round trip. answered is false if it is still not known whether anything is missing.
-func (r *Redis) lacksAt(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
+func (r *conn) lacksAt(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
 	node, known := server.(*redis.Client)
 	if known {
 		if err := checkOptions(node.Options()); err != nil { // ClusterOptions.NewClient has made it
@@ -69,7 +62,7 @@ func (r *Redis) lacksAt(ctx context.Context, server redis.UniversalClient) (errs
 		if known { // else any node of a Cluster may answer
 			role = p.Do(ctx, "hello")
 		}
-		r.needs(ctx, p)
+		r.commands(ctx, p)
 		return nil
 	})
 	readOnly := false
@@ -119,7 +112,7 @@ type verdict struct {
 }
 
 // askRights asks all masters. It returns what those said that answered; all: they did.
-func (r *Redis) askRights(ctx context.Context) (said []verdict, all bool) {
+func (r *conn) askRights(ctx context.Context) (said []verdict, all bool) {
 	type reply struct {
 		said []verdict
 		all  bool
@@ -131,7 +124,7 @@ func (r *Redis) askRights(ctx context.Context) (said []verdict, all bool) {
 			if !answered {
 				return reply{}, nil
 			}
-			return reply{[]verdict{{r.streams.only.health.where(), errs}}, true}, nil
+			return reply{[]verdict{{r.nodes.only.breaker.addr(), errs}}, true}, nil
 		}
 		var mu sync.Mutex
 		got := reply{all: true}
@@ -163,7 +156,7 @@ func (r *Redis) askRights(ctx context.Context) (said []verdict, all bool) {
 
 // firstRights asks until it is known of all masters whether anything is missing, or ctx ends. A replica may be one since a
 // failover isn't over yet; the nodes of a real Cluster tell themselves which of them are masters.
-func (r *Redis) firstRights(ctx context.Context) error {
+func (r *conn) firstRights(ctx context.Context) error {
 	cluster, is := r.client.(*redis.ClusterClient)
 	settles := is && cluster.Options().ClusterSlots == nil
 	var lacks []error
@@ -207,28 +200,28 @@ func pauseFor(ctx context.Context, d time.Duration) bool {
 }
 
 // checkRights has the servers asked, in the background, if it is time.
-func (r *Redis) checkRights(at instant) {
+func (r *conn) checkRights(at instant) {
 	if int64(at) < r.rights.next.Load() {
 		return
 	}
 	rs := &r.rights
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if rs.asking || int64(at) < rs.next.Load() || !r.streams.late.Load() || !r.calls.begin() {
+	if rs.asking || int64(at) < rs.next.Load() || !r.started.Load() || !r.calls.begin() {
 		return
 	}
 	rs.asking, rs.asked = true, now()
 	go func() {
 		defer r.calls.end()
 		asked := now()
-		said, all := r.askRights(r.streams.life)
+		said, all := r.askRights(r.life)
 		r.learnRights(asked, said, all)
 	}()
 }
 
 // learnRights takes in what the servers said that were asked at the instant.
-func (r *Redis) learnRights(asked instant, said []verdict, all bool) {
-	rs, beat := &r.rights, min(r.options.Heartbeat, time.Hour)
+func (r *conn) learnRights(asked instant, said []verdict, all bool) {
+	rs, beat := &r.rights, min(r.heartbeat, time.Hour)
 	soon := askRightsSoon * beat
 	defer rs.tell(r) // without the lock: a Logger may ask for the Status
 	rs.mu.Lock()

@@ -30,11 +30,7 @@ import (
 // lets it lapse; the next canary to come back on the same connection extends it again. The end of the connection ends the
 // proof for good.
 type stream struct {
-	current atomic.Pointer[proof] // written by the goroutine that listens alone
-	// silent: Redis doesn't answer, so that what isn't proved may be served.
-	silent atomic.Bool
-	// deaf: there is nothing to hear, so that who waits has to poll.
-	deaf bool
+	feed
 
 	redis    *Redis
 	source   source
@@ -49,6 +45,7 @@ type stream struct {
 	canary  canary // what was last sent
 	health  health
 	breaker *breaker             // nil: the stream is that of many servers
+	node    *node                // with the breaker
 	life    atomic.Pointer[life] // nil: no connection that hears
 }
 
@@ -76,9 +73,6 @@ func newStream(r *Redis, from source, name string) *stream {
 	s.current.Store(unproven)
 	return s
 }
-
-// proof is of what is read from the server from now on.
-func (s *stream) proof() *proof { return s.current.Load() }
 
 // start begins to listen, until ctx ends or the stream is stopped.
 func (s *stream) start(ctx context.Context) {
@@ -163,7 +157,7 @@ func (s *stream) ended(ctx context.Context, l *life, err error) {
 // takes the new one reads after the flush.
 func (s *stream) flushed() {
 	old := s.current.Load()
-	s.current.Store(newProof(instant(old.until.Load())))
+	s.current.Store(newProof(old.ends()))
 	old.end()
 	s.redis.interrupted()
 }

@@ -30,7 +30,7 @@ func TestProofHolds(t *testing.T) {
 			t.Fatal("the proof doesn't hold on")
 		}
 	}
-	if s.silent.Load() || s.deaf || l.streamOf(l.client.(*redis.Client)) != s {
+	if s.silent.Load() || s.deaf || l.nodes.only.feed != &s.feed {
 		t.Error("a wrong stream")
 	}
 	if l.log.String() != "" {
@@ -90,7 +90,7 @@ func TestEvents(t *testing.T) {
 	for _, flush := range []string{"FLUSHALL", "FLUSHDB"} {
 		before, n := l.proven(t), l.ear.interruptions()
 		server.Do(flush)
-		eventually(t, flush, func() bool { return before.until.Load() == proofEnded })
+		eventually(t, flush, func() bool { return before.hasEnded() })
 		if p := l.streams.only.proof(); p == before || !p.holds(now()) {
 			t.Errorf("%s: the new proof is the old one or doesn't hold", flush)
 		}
@@ -103,14 +103,14 @@ func TestForeignCanaries(t *testing.T) {
 	server := redistest.Start(t)
 	l := listen(t, server.Client(t), RedisOptions{Heartbeat: time.Hour, Timeout: 5 * time.Second})
 	other := listen(t, server.Client(t), quick())
-	until := l.proven(t).until.Load()
+	until := l.proven(t).ends()
 	server.Do("SET", l.canaries()+fmt.Sprint(int64(now().add(time.Hour))), "1")
 	server.Do("SET", l.canaries()+"x", "1")
 	server.Do("SET", l.canaries()+"-5", "1")
 	server.Do("SET", other.canaries()+"1", "1")
 	server.Do("SET", "tc:c:last", "1")
 	eventually(t, "all was heard", func() bool { return l.ear.has(":last") })
-	if u := l.streams.only.proof().until.Load(); u != until {
+	if u := l.streams.only.proof().ends(); u != until {
 		t.Errorf("the proof was extended by %v", time.Duration(u-until))
 	}
 }
@@ -136,7 +136,7 @@ func TestConnectionLost(t *testing.T) {
 			t.Fatalf("%d connections with tracking", len(ids))
 		}
 		server.Do("CLIENT", "KILL", "ID", ids[0])
-		eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+		eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
 		eventually(t, "an interruption", func() bool { return l.ear.interruptions() > n })
 		if l.proven(t) == before {
 			t.Error("the old proof")
@@ -173,7 +173,7 @@ func TestLongFreeze(t *testing.T) {
 	l := listen(t, server.Client(t), alert())
 	before := l.proven(t)
 	server.Freeze()
-	eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+	eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
 	if !l.streams.only.silent.Load() {
 		t.Error("not silent")
 	}
@@ -189,7 +189,7 @@ func TestKillAndRestart(t *testing.T) {
 	l := listen(t, server.Client(t), quick())
 	before := l.proven(t)
 	server.Kill()
-	eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+	eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
 	eventually(t, "silence", l.streams.only.silent.Load)
 	if err := l.Status(); err == nil {
 		t.Error("status is nil")
@@ -219,7 +219,7 @@ func TestMovedAddress(t *testing.T) {
 	before := l.proven(t)
 	lead(to)
 	from.Do("CLIENT", "KILL", "TYPE", "normal") // not the stream
-	eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+	eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
 	l.proven(t)
 	to.Do("SET", "tc:c:k", "1")
 	eventually(t, "events", func() bool { return l.ear.has(":k") })

@@ -208,7 +208,7 @@ func (t *tags) remember(names []string, entries []tagEntry, heard uint64, record
 		if older != nil && older.era == r.era && older.count == r.count && !older.dead.Load() {
 			older.until = max(older.until, r.until)
 			if e.proof == selfEvident {
-				older.proof.extend(instant(r.proof.until.Load()))
+				older.proof.extend(r.proof.ends())
 			}
 			if older.proof.holds(at) {
 				records[names[i]] = older

@@ -18,7 +18,7 @@ type topology struct {
 	redis   *Redis
 	cluster *redis.ClusterClient
 	streams atomic.Pointer[map[string]*stream] // by address; the map isn't changed
-	unknown *stream                            // of a node that isn't a master that is known
+	unknown *feed                              // of a node that isn't a master that is known: it proves nothing
 	wake    chan struct{}
 	seen    chan struct{} // closed when the Cluster was looked at once
 	failed  atomic.Pointer[error]
@@ -30,18 +30,27 @@ type masters struct {
 }
 
 func newTopology(r *Redis, cluster *redis.ClusterClient) *topology {
-	t := &topology{redis: r, cluster: cluster, unknown: &stream{redis: r}, wake: make(chan struct{}, 1), seen: make(chan struct{})}
+	t := &topology{redis: r, cluster: cluster, unknown: new(feed), wake: make(chan struct{}, 1), seen: make(chan struct{})}
 	t.unknown.current.Store(unproven)
 	t.streams.Store(&map[string]*stream{})
 	return t
 }
 
-func (t *topology) streamOf(addr string) *stream {
+// nodeOf returns the master of the address. Where it isn't known as one, that is a node which proves nothing.
+func (t *topology) nodeOf(addr string) *node {
 	if s := (*t.streams.Load())[addr]; s != nil {
-		return s
+		return s.node
 	}
 	t.rescan()
-	return t.unknown
+	return t.redis.nodes.unknown
+}
+
+// nodes returns those of the masters that are known.
+func (t *topology) nodes() (all []*node) {
+	for _, s := range *t.streams.Load() {
+		all = append(all, s.node)
+	}
+	return all
 }
 
 // rescan has the Cluster looked at soon.
@@ -118,7 +127,7 @@ func (t *topology) follow(ctx context.Context, m masters) {
 		t.failed.Store(&m.err)
 	} else {
 		t.failed.Store(nil)
-		t.redis.streams.nodes.located.Store(true)
+		t.redis.nodes.located.Store(true)
 		next := make(map[string]*stream, len(m.options))
 		maps.Copy(next, *t.streams.Load())
 		var news []*stream
@@ -126,7 +135,7 @@ func (t *topology) follow(ctx context.Context, m masters) {
 			if next[addr] == nil {
 				s := newStream(t.redis, &tracker{redis: t.redis, options: options, cluster: t.cluster}, addr)
 				s.troubled = t.rescan
-				s.newBreaker()
+				s.node = s.newNode()
 				next[addr] = s
 				news = append(news, s)
 			}
@@ -143,7 +152,7 @@ func (t *topology) follow(ctx context.Context, m masters) {
 		for _, s := range news {
 			s.start(ctx)
 		}
-		t.redis.streams.settleLate()
+		t.redis.settleLate()
 	}
 	select {
 	case <-t.seen:

@@ -21,7 +21,7 @@ func TestSentinelFailover(t *testing.T) {
 		before := l.proven(t)
 		old := s.Master()
 		fail()
-		eventually(t, "the old proof ends", func() bool { return before.until.Load() == proofEnded })
+		eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
 		l.proven(t)
 		eventually(t, "a stream from the new master", func() bool {
 			return l.proven(t) != before && l.streams.only.health.where() == s.Master().Addr()
@@ -72,9 +72,7 @@ func TestClusterStreams(t *testing.T) {
 	l.allProven(t, c)
 	l.hears(t, client, "first")
 
-	nobody := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
-	defer nobody.Close()
-	if s := l.streamOf(nobody); s == nil || s.proof().holds(0) || s.silent.Load() {
+	if s := l.nodes.find("127.0.0.1:1").feed; s == nil || s.proof().holds(0) || s.silent.Load() {
 		t.Error("the stream of an unknown node")
 	}
 	for i, fail := range []func(){c.Failover, func() { c.KillMaster() }, func() { c.KillMaster().Restart() }} {
@@ -84,7 +82,7 @@ func TestClusterStreams(t *testing.T) {
 		l.allProven(t, c)
 		t.Logf("failure %d: followed after %v", i, time.Since(start))
 		for addr, s := range old {
-			if now := *l.streams.topology.streams.Load(); now[addr] == nil && s.proof() != unproven && s.proof().until.Load() != proofEnded {
+			if now := *l.streams.topology.streams.Load(); now[addr] == nil && s.proof() != unproven && !s.proof().hasEnded() {
 				t.Errorf("the proof of %s, a master no more, goes on", addr)
 			}
 		}
@@ -134,7 +132,7 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := l.breakerOf(l.client.(*redis.ClusterClient), node, "tc:c:k")
+	b := l.nodeOf(l.client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").breaker
 	if err := earlier.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ type tracker struct {
 }
 
 // canaries is what begins the names of this Redis object's canaries.
-func (r *Redis) canaries() string { return r.side() + r.streams.id + ":" }
+func (r *Redis) canaries() string { return r.side() + r.id + ":" }
 
 func (t *tracker) server(context.Context) (*redis.Options, error) { return t.options, nil }
 
@@ -50,7 +50,7 @@ func (t *tracker) greet(ctx context.Context, cn *redis.Conn) error {
 
 // channels has one on which nothing is published: to who subscribes Redis allows less of a backlog than to others, whom it
 // serves until its memory is full.
-func (t *tracker) channels() []string { return []string{t.redis.side() + t.redis.streams.id} }
+func (t *tracker) channels() []string { return []string{t.redis.side() + t.redis.id} }
 
 // The mark is a key with the instant of the newest canary. Redis reports no change when it swaps databases (SWAPDB), but a
 // database that was another one at the time of that canary has an older mark, or none.

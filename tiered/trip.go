@@ -249,7 +249,7 @@ func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 	}
 	findings := make([]finding[T], len(holds))
 	for i := range findings {
-		findings[i].answer = answer{err: err, stream: c.remote.redis.anyStream(), proof: unproven}
+		findings[i].answer = answer{err: err, feed: c.remote.redis.nodes.any(), proof: unproven}
 	}
 	return findings
 }

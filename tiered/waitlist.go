@@ -50,7 +50,7 @@ func (w *waitlist[T]) add(f *flight[T], found finding[T]) bool {
 		parsed, _ := parseLease(found.lease)
 		was = wait{lease: l, until: at.add(parsed.ttl)}
 	}
-	was.proof, was.silent = found.proof, found.stream.deaf
+	was.proof, was.silent = found.proof, found.feed.deaf
 	w.waits[f] = was
 	return at < was.until.add(leaseGrace)
 }

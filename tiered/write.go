@@ -129,7 +129,7 @@ func joinFirst(byKey map[string]error) error {
 // may be before or after; but a tag that is new at the time takes another attempt.
 func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bonds, err error) {
 	began := now()
-	if c.remote != nil && c.remote.redis.anyStream().deaf {
+	if c.remote != nil && c.remote.redis.nodes.any().deaf {
 		c.tags.heardCount() // an era that nobody heard of the end of would hide the values
 	}
 	for range 3 {
@@ -236,7 +236,7 @@ func (c *Cache[T]) tie(it *item[T], a answer, began instant) {
 	if it == nil {
 		return
 	}
-	it.stream = a.stream
+	it.feed = a.feed
 	if it.proof == nil && a.err != nil {
 		it.proof = c.temporary(began)
 	}
@@ -270,7 +270,7 @@ func (c *Cache[T]) replace(ctx context.Context, changes []change[T], held *tenur
 	if silence == nil {
 		answers = c.remote.replace(ctx, changes)
 	} else {
-		answers = failed(len(changes), silence, c.remote.redis.anyStream())
+		answers = failed(len(changes), silence, c.remote.redis.nodes.any())
 	}
 	var over []hold[T]
 	for i, a := range answers {
@@ -334,7 +334,7 @@ func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*bonds, error) {
 	}
 	b := c.tags.attach(cl.stamp, r.tags, c.temporary(cl.began), cl.flight.began)
 	if b != nil {
-		b.stream = cl.finding.stream
+		b.feed = cl.finding.feed
 	}
 	return b, nil
 }

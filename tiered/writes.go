@@ -50,7 +50,7 @@ func (w *writes[T]) write(changes []change[T], silence error) error {
 		c.finish(changes, nil)
 		return nil
 	case silence != nil:
-		w.finish(changes, 0, failed(len(changes), silence, c.remote.redis.anyStream()))
+		w.finish(changes, 0, failed(len(changes), silence, c.remote.redis.nodes.any()))
 		return silence
 	}
 	// Only the wait for a turn: what is under way in it may be for ever.
@@ -63,7 +63,7 @@ func (w *writes[T]) write(changes []change[T], silence error) error {
 		silence = cmp.Or(silence, later)
 	}
 	if len(busy) > 0 {
-		w.finish(busy, 0, failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.redis.anyStream()))
+		w.finish(busy, 0, failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.redis.nodes.any()))
 	}
 	return silence
 }
