@@ -27,14 +27,13 @@ type mutant struct {
 
 const moduleRoot = "../.."
 
-// build makes the edits in copies of the files, and has the compiler take those for the files. Nothing else is compiled again.
-func build(t *testing.T, edits []edit) *mutant {
+// edited returns the texts of the files that the edits change, by path.
+func edited(t *testing.T, edits []edit) map[string]string {
 	t.Helper()
 	root, err := filepath.Abs(moduleRoot)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
 	texts := make(map[string]string)
 	for _, e := range edits {
 		path := filepath.Join(root, "tiered", e.file)
@@ -50,9 +49,18 @@ func build(t *testing.T, edits []edit) *mutant {
 		}
 		texts[path] = strings.Replace(texts[path], e.old, e.new, 1)
 	}
+	return texts
+}
+
+// build makes the edits in copies of the files, and has the compiler take those for the files. Nothing else is compiled again.
+func build(t *testing.T, edits []edit) *mutant {
+	t.Helper()
+	dir := t.TempDir()
+	texts := edited(t, edits)
 	overlay := struct{ Replace map[string]string }{make(map[string]string)}
 	for path, text := range texts {
-		mutated := filepath.Join(dir, filepath.Base(path))
+		// Files of two packages may have one name.
+		mutated := filepath.Join(dir, fmt.Sprintf("%d_%s", len(overlay.Replace), filepath.Base(path)))
 		if err := os.WriteFile(mutated, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +77,7 @@ func build(t *testing.T, edits []edit) *mutant {
 	m := &mutant{filepath.Join(dir, "mutant.test"), dir}
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w",
 		"-overlay", overlays, "-o", m.binary, "./internal/chaos")
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	cmd.Dir, cmd.Env = moduleRoot, append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building a mutant: %v\n%s", err, out)
 	}

@@ -130,6 +130,13 @@ const atOnce = 2
 
 const trials = 4 // of a mutation until it is found
 
+// The texts that mutations replace are in the library, each once. TestMutations shows the same, minutes later.
+func TestMutationsApply(t *testing.T) {
+	for _, m := range mutations {
+		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) { edited(t, m.edits) })
+	}
+}
+
 // Each mutation must be found, and the library without any pass the same runs.
 func TestMutations(t *testing.T) {
 	if testing.Short() || raceDetector {
