@@ -22,7 +22,9 @@ func (c *Cache) Answer(x Exchange) {
 		d = rfc9111.ParseDirectives(q.r.Header)
 	}
 	// A body has no meaning in a GET (RFC 9110 §9.3.1), but handlers may read it all the same.
-	if q.r.ContentLength != 0 || q.heed(rfc9111.HeedsOrigin) {
+	// A handler around the cache that codes the answer would code a part of the uncoded body, which is no part of the coded one.
+	coded := q.heed(rfc9111.HeedsRange) && len(x.Around("Content-Encoding")) > 0
+	if q.r.ContentLength != 0 || q.heed(rfc9111.HeedsOrigin) || coded {
 		c.bypass(x, rfc9111.ForBypass)
 		return
 	}
@@ -137,6 +139,9 @@ func (c *Cache) normalised(r *http.Request) *http.Request {
 	return r
 }
 
-const acceptEncoding = "Accept-Encoding"
+const (
+	acceptEncoding = "Accept-Encoding"
+	identity       = "identity"
+)
 
 func ranged(r *http.Request) bool { return r.Method == http.MethodGet && len(r.Header["Range"]) > 0 }

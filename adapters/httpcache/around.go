@@ -49,13 +49,22 @@ func (a *around) admits(r *response) (ok, forbidden bool) {
 		return true, false
 	}
 	names := r.vary()
-	return !slices.ContainsFunc(a.vary, func(name string) bool { return !slices.Contains(names, name) }), false
+	return containsAll(names, a.vary), false
 }
 
-// surround remembers with a response what handlers around the cache said of it.
-func (r *response) surround(before http.Header, private bool) {
-	a := aroundOf(func(name string) []string { return before[name] }, private)
+func containsAll(set, list []string) bool {
+	return !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(set, s) })
+}
+
+// surround remembers with a response to w what handlers around the cache said of it, and what it varies by without saying so:
+// where Options.Encodings says that the handler compresses, a response that isn't compressed because the request took no coding
+// is for no request that takes one. Some compressors say so only when they compress.
+func (c *Cache) surround(w *want, r *response, before http.Header) {
+	a := aroundOf(func(name string) []string { return before[name] }, w.private)
 	r.Varies, r.Around = a.vary, a.control
+	if len(c.options.Encodings) > 0 && w.request.Header.Get(acceptEncoding) == identity && r.get("Content-Encoding") == "" {
+		r.Varies = append(r.Varies, acceptEncoding)
+	}
 }
 
 // vary returns the names of the fields that a response varies by, with those that handlers around the cache named.

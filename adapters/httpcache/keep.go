@@ -60,6 +60,10 @@ func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r
 			c.reindex(ctx, w, names)
 		}
 		c.putAlias(ctx, w.index, w, names, r)
+	case containsAll(w.names, names):
+		// A handler may say what it answers by only where that counts: some compressors name Accept-Encoding only when they
+		// compress. For other requests there is a better response, or will be (RFC 9111 §4.1): this one is for those like its own.
+		c.putAlias(ctx, w.index, w, w.names, r)
 	default: // it stays at the load's key, or a purge meanwhile would miss it
 		r.Select = w.index.variant(w.primary, names, w.request.Header)
 		c.reindex(ctx, w, names)

@@ -76,7 +76,9 @@ type Options struct {
 	Key func(*http.Request) string
 	// Encodings are the content codings that the handler can make, the best first. Then a request's Accept-Encoding is
 	// reduced to the first of them that it allows, for the handler and for Vary, so that browsers with different lists
-	// share a response. nil: Accept-Encoding is left as it is.
+	// share a response. A response without Content-Encoding to a request that allows none of them is for no request that
+	// allows one, also if it has no Vary: some compressors say that only when they compress. nil: Accept-Encoding is left as
+	// it is.
 	Encodings []string
 
 	// Outermost is the server's outermost handler, through which a stale response is renewed behind the request. It is only needed

@@ -185,12 +185,19 @@ func (rec *Recording) head(status int, before, header http.Header) {
 		return
 	}
 	r.Age = rfc9111.InitialAge(header, rec.began, rec.received)
-	if conflicts(before, header) || !c.worth(r, header) {
+	switch {
+	case conflicts(before, header):
+		why = "around"
+	case !c.worth(r, header):
+		why = "stale"
+	}
+	if why != "" {
+		rec.status.Detail = why
 		rec.finish(refusal)
 		return
 	}
 	r.addFields(before, header)
-	r.surround(before, w.private)
+	c.surround(w, r, before)
 	if len(header["Date"]) == 0 { // RFC 9110 §6.6.1
 		r.add("Date", rec.received.UTC().Format(http.TimeFormat))
 	}
@@ -230,7 +237,12 @@ func (rec *Recording) recorded() []byte {
 // has and the handler didn't give, and reports whether the body is whole. If the client has the response already, it is Held.
 func (rec *Recording) Complete() (made []Edit, whole bool) {
 	r := rec.response
-	if !rec.Delays() || !rec.Active() || !rec.whole() {
+	if !rec.Delays() || !rec.Active() {
+		rec.Drop()
+		return nil, false
+	}
+	if !rec.whole() {
+		rec.status.Detail = "incomplete"
 		rec.Drop()
 		return nil, false
 	}
@@ -264,6 +276,7 @@ func (rec *Recording) Body(p []byte) {
 	}
 	r := rec.response
 	if int64(len(r.Body))+int64(len(p)) > rec.limit() {
+		rec.status.Detail = "too-long"
 		rec.finish(outcome{refused: true})
 		return
 	}

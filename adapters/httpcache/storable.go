@@ -94,13 +94,14 @@ func (rec *Recording) validated(before, header http.Header) {
 	c, w := rec.cache, rec.want
 	c.stats.validated.Add(1)
 	r := c.freshened(w, rec.began, before, header)
-	ok := c.refuses(w, r.Status, r.judged(before)) == "" && rec.Active()
+	why := c.refuses(w, r.Status, r.judged(before))
+	ok := why == "" && rec.Active()
 	if ok {
 		rec.finish(outcome{response: r})
 	} else {
 		rec.finish(outcome{refused: true})
 	}
-	rec.hand(r, r.Age, rfc9111.Status{FwdStatus: http.StatusNotModified, Stored: ok})
+	rec.hand(r, r.Age, rfc9111.Status{FwdStatus: http.StatusNotModified, Stored: ok, Detail: why})
 	rec.reply.own = ownLines(header, slices.Concat(rfc9111.Own(header), rfc9111.Own(r.header())))
 }
 
@@ -129,7 +130,7 @@ func (c *Cache) freshened(w *want, began time.Time, before, header http.Header) 
 	}
 	r.dropOwn()
 	r.Age = rfc9111.InitialAge(header, began, received)
-	r.surround(before, w.private)
+	c.surround(w, &r, before)
 	r.Varies = slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.Varies, w.found.Varies))))
 	r.setTerms(rfc9111.TermsOf(r.Status, r.judged(before), received, c.options.defaults()))
 	r.prepare()
