@@ -94,19 +94,19 @@ func members(lines []string) []string {
 	return slices.Compact(list)
 }
 
-// page is what the application answers in the tests of CORS, with fields that middleware has, too.
-var page = []string{"Cache-Control", "max-age=60", "Vary", "Accept-Encoding", "Link", "</a.css>; rel=preload", "Server-Timing", "db;dur=1"}
+// corsFields are what the application answers in the tests of CORS, with fields that middleware has, too.
+var corsFields = []string{"Cache-Control", "max-age=60", "Vary", "Accept-Encoding", "Link", "</a.css>; rel=preload", "Server-Timing", "db;dur=1"}
 
 func servePage(w http.ResponseWriter, r *http.Request) {
-	for i := 0; i < len(page); i += 2 {
-		w.Header().Add(page[i], page[i+1])
+	for i := 0; i < len(corsFields); i += 2 {
+		w.Header().Add(corsFields[i], corsFields[i+1])
 	}
 	fmt.Fprint(w, "hello")
 }
 
 func fiberPage(c fiber.Ctx) error {
-	for i := 0; i < len(page); i += 2 {
-		c.Append(page[i], page[i+1])
+	for i := 0; i < len(corsFields); i += 2 {
+		c.Append(corsFields[i], corsFields[i+1])
 	}
 	return c.SendString("hello")
 }

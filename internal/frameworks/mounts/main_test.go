@@ -2,6 +2,7 @@ package mounts_test
 
 import (
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -20,6 +21,8 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		// A server's pool notices up to ten seconds later that it was stopped.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		// Nor do these, which compress.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp/stackless.funcWorker"),
 		// scs.New begins it, and has nothing that ends it.
 		goleak.IgnoreAnyFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"),
 	)
@@ -40,10 +43,12 @@ func newCache(t testing.TB, o httpcache.Options) *httpcache.Cache {
 	return c
 }
 
-// listen serves a handler on loopback.
+// listen serves a handler on loopback. Panics aren't logged.
 func listen(t testing.TB, h http.Handler) *httptest.Server {
 	t.Helper()
-	s := httptest.NewServer(h)
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Start()
 	t.Cleanup(s.Close)
 	return s
 }
@@ -58,7 +63,17 @@ type answer struct {
 // get sends a GET with header fields.
 func get(t testing.TB, client *http.Client, url string, fields ...string) answer {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	a, err := send(t, client, http.MethodGet, url, fields...)
+	if err != nil {
+		t.Error(err)
+	}
+	return a
+}
+
+// send sends a request with header fields. An answer that breaks off is an error.
+func send(t testing.TB, client *http.Client, method, url string, fields ...string) (answer, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,15 +82,11 @@ func get(t testing.TB, client *http.Client, url string, fields ...string) answer
 	}
 	res, err := client.Do(r)
 	if err != nil {
-		t.Error(err)
-		return answer{}
+		return answer{}, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Error(err)
-	}
-	return answer{res.StatusCode, res.Header, string(body)}
+	return answer{res.StatusCode, res.Header, string(body)}, err
 }
 
 // eventually waits until something holds.
