@@ -21,7 +21,7 @@ func (c *canary) last() instant { return instant(c.sent.Load()) }
 
 // beat looks after the stream with each heartbeat, and whenever it is hastened.
 func (s *stream) beat(ctx context.Context) {
-	heartbeat := time.NewTicker(s.redis.options.Heartbeat)
+	heartbeat := time.NewTicker(s.redis.heartbeat)
 	defer heartbeat.Stop()
 	for {
 		ticked := false
@@ -36,7 +36,7 @@ func (s *stream) beat(ctx context.Context) {
 		if ticked {
 			s.lapse()
 			if l != nil {
-				if why := l.watch.tick(s.redis.options.Heartbeat, s.redis.maxAge()); why != nil {
+				if why := l.watch.tick(s.redis.heartbeat, s.redis.maxAge()); why != nil {
 					l.end(why)
 					continue // its end hastens the next beat
 				}
@@ -64,7 +64,7 @@ func (s *stream) sing(ctx context.Context, l *life) {
 			s.hasten()
 		}
 	}
-	s.redis.streams.running.Go(func() {
+	s.redis.running.Go(func() {
 		_, err := call(ctx, s.redis.conn, "canary", ended, func(ctx context.Context) (struct{}, error) {
 			if err := s.redis.rights.replica(s.health.where()); err != nil {
 				return struct{}{}, err // it may be one that takes writes, and reports them
@@ -95,10 +95,10 @@ func (s *stream) sung(l *life, at instant, err error) {
 		if l != nil {
 			l.watch.taken(at)
 		}
-		if s.breaker != nil && s.redis.options.Invalidation == Tracking { // a canary is a write
+		if s.breaker != nil && s.redis.mode == Tracking { // a canary is a write
 			s.redis.refusals.writable(s.breaker.addr())
 		}
-		s.redis.answered()
+		s.redis.caches.answered()
 	case errors.As(err, &refused):
 		s.down(now(), err)
 	default:

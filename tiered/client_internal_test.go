@@ -192,7 +192,7 @@ func everyOption(t *testing.T) *redis.Options {
 // The connection of invalidations has those options of the client that it is to have.
 func TestOptionsOfTheStream(t *testing.T) {
 	base := everyOption(t)
-	r := &Redis{conn: &conn{timeout: time.Second, heartbeat: time.Second}}
+	r := &streams{conn: &conn{timeout: time.Second, heartbeat: time.Second}}
 	o := newLife(&stream{redis: r}).options(base, time.Minute)
 	was, is := reflect.ValueOf(base).Elem(), reflect.ValueOf(o).Elem()
 	for f, judgement := range clientOptions[was.Type()] {

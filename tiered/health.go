@@ -203,5 +203,5 @@ func (s *stream) status() error {
 
 func (s *stream) log(level slog.Level, message string, attrs ...slog.Attr) {
 	attrs = append([]slog.Attr{slog.String("addr", s.health.where())}, attrs...)
-	s.redis.options.Logger.LogAttrs(context.Background(), level, message, attrs...)
+	s.redis.logger.LogAttrs(context.Background(), level, message, attrs...)
 }

@@ -38,6 +38,9 @@ const (
 
 // streams are those of one Redis: one a master, or a single one.
 type streams struct {
+	*conn
+	mode     Invalidation
+	caches   hooks
 	only     *stream   // nil with a Cluster's topology
 	topology *topology // nil with a single stream
 	bulletin *bulletin // nil unless PubSub
@@ -46,50 +49,61 @@ type streams struct {
 	running sync.WaitGroup
 }
 
-func (r *Redis) startStreams() error {
-	ss := &r.streams
-	r.life, ss.stop = context.WithCancel(context.Background())
+// hooks are what the streams call.
+type hooks struct {
+	heard       func(key string)      // a key of Redis was changed
+	shared      func(key string) bool // caches of this process share the key: then one has to hear what the other does
+	interrupted func()                // changes may have gone unheard
+	answered    func()                // Redis answers
+}
+
+func newStreams(c *conn, mode Invalidation, caches hooks) *streams {
+	r := &streams{conn: c, mode: mode, caches: caches}
+	c.needs = r.needs
+	c.life, r.stop = context.WithCancel(context.Background())
+	return r
+}
+
+// begin begins to listen. It returns an error if that can't succeed.
+func (r *streams) begin() error {
 	var err error
-	switch mode := r.options.Invalidation; mode {
+	switch r.mode {
 	case None:
-		ss.only = newStream(r, nil, addrOf(r.client))
-		ss.only.deaf = true
-		ss.only.current.Store(selfEvident)
+		r.only = newStream(r, nil, addrOf(r.client))
+		r.only.deaf = true
+		r.only.current.Store(selfEvident)
 	case PubSub:
-		if ss.bulletin, err = newBulletin(r); err == nil {
-			ss.only = newStream(r, ss.bulletin, ss.bulletin.name)
+		if r.bulletin, err = newBulletin(r); err == nil {
+			r.only = newStream(r, r.bulletin, r.bulletin.name)
 		}
 	default:
 		switch client := r.client.(type) {
 		case *redis.Client:
 			addr := client.Options().Addr
-			ss.only = newStream(r, &tracker{redis: r, options: client.Options(), client: client}, addr)
+			r.only = newStream(r, &tracker{redis: r, options: client.Options(), client: client}, addr)
 		case *redis.ClusterClient:
-			ss.topology = newTopology(r, client)
+			r.topology = newTopology(r, client)
 		default:
 			err = fmt.Errorf("tiered: NewRedis: Tracking takes a *redis.Client or a *redis.ClusterClient, not a %T: "+
 				"want one of those, or RedisOptions.Invalidation: None", client)
 		}
 	}
-	if err == nil {
-		r.startBreakers()
-		err = r.firstOutcome()
-	}
 	if err != nil {
-		_ = r.Close()
+		return err
 	}
-	return err
+	r.startBreakers()
+	return r.firstOutcome()
 }
 
 // startBreakers makes those that aren't made with a master's stream.
-func (r *Redis) startBreakers() {
-	only := r.streams.only
+func (r *streams) startBreakers() {
+	only := r.only
 	cluster, ok := r.client.(*redis.ClusterClient)
 	switch {
 	case !ok:
 		r.nodes.only = only.newNode()
 	case only == nil:
-		t := r.streams.topology
+		t := r.topology
 		r.newLost(cluster, t.unknown)
 		r.nodes.unknown = &node{t.unknown, r.nodes.lost}
 		r.nodes.find, r.nodes.each = t.nodeOf, t.nodes
@@ -119,29 +133,28 @@ func addrOf(client redis.UniversalClient) string {
 
 // firstOutcome waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
 // error only where they won't ever.
-func (r *Redis) firstOutcome() error {
-	ss := &r.streams
+func (r *streams) firstOutcome() error {
 	defer r.outcomesAreLate()
 	late, stop := context.WithTimeout(r.life, max(times(2, r.timeout), minFirstOutcome))
 	defer stop()
 	switch {
-	case ss.topology != nil:
-		ss.running.Go(func() { ss.topology.run(r.life) })
+	case r.topology != nil:
+		r.running.Go(func() { r.topology.run(r.life) })
 		select {
-		case <-ss.topology.seen:
+		case <-r.topology.seen:
 		case <-late.Done():
 		}
-	case !ss.only.deaf:
-		ss.only.start(r.life)
+	case !r.only.deaf:
+		r.only.start(r.life)
 	}
 	var refused []error
-	if ss.topology != nil {
-		if err := ss.topology.refused(); err != nil {
+	if r.topology != nil {
+		if err := r.topology.refused(); err != nil {
 			return fmt.Errorf("tiered: NewRedis: %w", err)
 		}
 	}
 	answers := false
-	for _, s := range ss.all() {
+	for _, s := range r.all() {
 		if s.deaf {
 			answers = true // nobody has found out
 			break
@@ -167,16 +180,16 @@ func (r *Redis) firstOutcome() error {
 }
 
 // outcomesAreLate has the streams log what NewRedis doesn't return any more.
-func (r *Redis) outcomesAreLate() {
+func (r *streams) outcomesAreLate() {
 	r.started.Store(true)
 	r.settleLate()
 }
 
-func (r *Redis) settleLate() {
+func (r *streams) settleLate() {
 	if !r.started.Load() {
 		return
 	}
-	for _, s := range r.streams.all() {
+	for _, s := range r.all() {
 		if !s.deaf {
 			s.settle(errStarting)
 		}
@@ -184,61 +197,51 @@ func (r *Redis) settleLate() {
 }
 
 // all returns the streams in the order of their addresses.
-func (ss *streams) all() []*stream {
-	if ss.only != nil {
-		return []*stream{ss.only}
+func (r *streams) all() []*stream {
+	if r.only != nil {
+		return []*stream{r.only}
 	}
-	if ss.topology == nil {
+	if r.topology == nil {
 		return nil
 	}
 	var all []*stream
-	for _, s := range *ss.topology.streams.Load() {
+	for _, s := range *r.topology.streams.Load() {
 		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b *stream) int { return cmp.Compare(a.health.name, b.health.name) })
 	return all
 }
 
-// closeStreams returns when nothing of the streams runs any more, or patience ends: a dialer may not heed its context. What isn't proved may be served from then on: there is
+// close returns when nothing of the streams runs any more, or patience ends: a dialer may not heed its context. What isn't proved may be served from then on: there is
 // no Redis to ask.
-func (r *Redis) closeStreams(patience context.Context) {
-	ss := &r.streams
-	ss.stop()
-	awaitUntil(patience, ss.running.Wait)
-	for _, s := range ss.all() {
+func (r *streams) close(patience context.Context) {
+	r.stop()
+	awaitUntil(patience, r.running.Wait)
+	for _, s := range r.all() {
 		s.mute()
 	}
-	if ss.topology != nil {
+	if r.topology != nil {
 		r.nodes.lost.mute()
 	}
 }
 
 // publish tells the other processes of changed keys.
-func (r *Redis) publish(ctx context.Context, keys []string) error {
-	if r.streams.bulletin == nil {
+func (r *streams) publish(ctx context.Context, keys []string) error {
+	if r.bulletin == nil {
 		return nil
 	}
-	return r.streams.bulletin.publish(ctx, keys)
+	return r.bulletin.publish(ctx, keys)
 }
 
-// Status returns nil while Redis is asked, all invalidations arrive, and no command of a cache was refused lately; else an
-// error that says for how long that hasn't been so, and why. A command counts as refused (for lack of a right or of memory,
-// say) until Redis accepts its like, but no longer than 2 × (Heartbeat + Timeout) after the last time. Status asks nobody and
-// is cheap.
-func (r *Redis) Status() error {
-	if !r.isMade() {
-		return errNotMade
-	}
-	if r.calls.isOver() {
-		return ErrClosed
-	}
-	if t := r.streams.topology; t != nil {
+// status returns since when what doesn't arrive, or isn't asked, and why.
+func (r *streams) status() error {
+	if t := r.topology; t != nil {
 		if err := t.status(); err != nil {
 			return err
 		}
 	}
 	var errs []error
-	for _, s := range r.streams.all() {
+	for _, s := range r.all() {
 		errs = append(errs, s.status())
 	}
 	for _, b := range r.breakers() {
@@ -249,8 +252,8 @@ func (r *Redis) Status() error {
 }
 
 // needs queues the commands that the caches' client needs for the invalidations. The stream's own connection shows the rest.
-func (r *Redis) needs(ctx context.Context, p redis.Pipeliner) {
-	switch r.options.Invalidation {
+func (r *streams) needs(ctx context.Context, p redis.Pipeliner) {
+	switch r.mode {
 	case Tracking:
 		p.Ping(ctx)
 		p.SetXX(ctx, r.canaries()+"rights", "", redis.KeepTTL)

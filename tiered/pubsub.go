@@ -15,13 +15,13 @@ import (
 // object's canaries. In a Cluster all of it goes through one node, the one that the channel's name hashes to, which keeps
 // the order of what it is given.
 type bulletin struct {
-	redis   *Redis
+	redis   *streams
 	node    func(ctx context.Context) (*redis.Client, error)
 	name    string
 	garbled atomic.Bool // and said so
 }
 
-func newBulletin(r *Redis) (*bulletin, error) {
+func newBulletin(r *streams) (*bulletin, error) {
 	b := &bulletin{redis: r}
 	switch client := r.client.(type) {
 	case *redis.Client:
@@ -81,8 +81,8 @@ func (b *bulletin) hear(s *stream, message any) {
 		return
 	}
 	for _, key := range keys {
-		if sender != b.redis.id || b.redis.shared(key) {
-			b.redis.heard(key)
+		if sender != b.redis.id || b.redis.caches.shared(key) {
+			b.redis.caches.heard(key)
 		}
 	}
 }

@@ -48,7 +48,7 @@ type RedisOptions struct {
 type Redis struct {
 	*conn
 	options RedisOptions
-	streams streams
+	streams *streams
 
 	mu      sync.Mutex
 	tenants map[string]*tenant // by cache name
@@ -148,9 +148,11 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 		options: o,
 		tenants: make(map[string]*tenant),
 	}
-	r.conn.switched, r.conn.needs = r.switched, r.needs
+	r.conn.switched = r.switched
 	r.refusals.logger, r.refusals.lasts = o.Logger, 2*r.maxAge()
-	if err := r.startStreams(); err != nil {
+	r.streams = newStreams(r.conn, o.Invalidation, hooks{r.heard, r.shared, r.interrupted, r.answered})
+	if err := r.streams.begin(); err != nil {
+		_ = r.Close()
 		return nil, err
 	}
 	return r, nil
@@ -169,7 +171,7 @@ func (r *Redis) Close() error {
 	}
 	patience, stop := context.WithTimeout(context.Background(), r.timeout)
 	defer stop()
-	r.closeStreams(patience)
+	r.streams.close(patience)
 	r.calls.close()
 	r.closePipelines()
 	awaitUntil(patience, r.calls.wait)
@@ -198,6 +200,25 @@ func (r *Redis) Ping(ctx context.Context) error {
 		})
 	})
 	return err
+}
+
+// publish tells the other processes of changed keys.
+func (r *Redis) publish(ctx context.Context, keys []string) error {
+	return r.streams.publish(ctx, keys)
+}
+
+// Status returns nil while Redis is asked, all invalidations arrive, and no command of a cache was refused lately; else an
+// error that says for how long that hasn't been so, and why. A command counts as refused (for lack of a right or of memory,
+// say) until Redis accepts its like, but no longer than 2 × (Heartbeat + Timeout) after the last time. Status asks nobody and
+// is cheap.
+func (r *Redis) Status() error {
+	if !r.isMade() {
+		return errNotMade
+	}
+	if r.calls.isOver() {
+		return ErrClosed
+	}
+	return r.streams.status()
 }
 
 // admit lets one more cache use the name.

@@ -141,7 +141,7 @@ func TestAskingForRightsCostsLittle(t *testing.T) {
 		}
 		keys, _ := server.Do("KEYS", "*!"+l.id+"*").([]any)
 		for _, key := range keys {
-			if !strings.HasPrefix(key.(string), l.canaries()) || strings.HasSuffix(key.(string), "rights") {
+			if !strings.HasPrefix(key.(string), l.streams.canaries()) || strings.HasSuffix(key.(string), "rights") {
 				t.Errorf("mode %d: %v is left", mode, key)
 			}
 		}

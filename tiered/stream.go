@@ -32,7 +32,7 @@ import (
 type stream struct {
 	feed
 
-	redis    *Redis
+	redis    *streams
 	source   source
 	stop     context.CancelFunc
 	troubled func()        // told, if not nil, of a server that may be a master no more
@@ -67,7 +67,7 @@ var (
 	_ source = (*bulletin)(nil)
 )
 
-func newStream(r *Redis, from source, name string) *stream {
+func newStream(r *streams, from source, name string) *stream {
 	s := &stream{redis: r, source: from, hurry: make(chan struct{}, 1), settled: make(chan struct{})}
 	s.health.name, s.health.since = name, now()
 	s.current.Store(unproven)
@@ -77,8 +77,8 @@ func newStream(r *Redis, from source, name string) *stream {
 // start begins to listen, until ctx ends or the stream is stopped.
 func (s *stream) start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(ctx)
-	s.redis.streams.running.Go(func() { s.listen(ctx) })
-	s.redis.streams.running.Go(func() { s.beat(ctx) })
+	s.redis.running.Go(func() { s.listen(ctx) })
+	s.redis.running.Go(func() { s.beat(ctx) })
 }
 
 // listen lives one life after the other.
@@ -104,7 +104,7 @@ func (s *stream) listen(ctx context.Context) {
 // pause is how long to wait before the next life. What Redis refuses, it will refuse for a while.
 func (s *stream) pause(failures int, err error) time.Duration {
 	const shortest = 10 * time.Millisecond
-	longest := min(s.redis.options.Heartbeat, time.Second)
+	longest := min(s.redis.heartbeat, time.Second)
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):
@@ -123,7 +123,7 @@ func (s *stream) begins(l *life) {
 	l.began = true
 	s.current.Store(newProof(0))
 	s.life.Store(l)
-	s.redis.interrupted() // wakes who waits for what was changed in between
+	s.redis.caches.interrupted() // wakes who waits for what was changed in between
 	s.hasten()
 }
 
@@ -134,7 +134,7 @@ func (s *stream) ended(ctx context.Context, l *life, err error) {
 	s.life.Store(nil)
 	s.proof().end()
 	if l.began {
-		s.redis.interrupted()
+		s.redis.caches.interrupted()
 	}
 	if ctx.Err() != nil {
 		return
@@ -159,7 +159,7 @@ func (s *stream) flushed() {
 	old := s.current.Load()
 	s.current.Store(newProof(old.ends()))
 	old.end()
-	s.redis.interrupted()
+	s.redis.caches.interrupted()
 }
 
 // reported takes a canary that the connection brought.

@@ -15,7 +15,7 @@ import (
 // topology keeps a stream for each master of a Cluster. It has the client look again at the Cluster when a stream ends or
 // a read meets a node that isn't known: by itself go-redis does so once a minute (go-redis issue 3979).
 type topology struct {
-	redis   *Redis
+	redis   *streams
 	cluster *redis.ClusterClient
 	streams atomic.Pointer[map[string]*stream] // by address; the map isn't changed
 	unknown *feed                              // of a node that isn't a master that is known: it proves nothing
@@ -29,7 +29,7 @@ type masters struct {
 	err     error
 }
 
-func newTopology(r *Redis, cluster *redis.ClusterClient) *topology {
+func newTopology(r *streams, cluster *redis.ClusterClient) *topology {
 	t := &topology{redis: r, cluster: cluster, unknown: new(feed), wake: make(chan struct{}, 1), seen: make(chan struct{})}
 	t.unknown.current.Store(unproven)
 	t.streams.Store(&map[string]*stream{})
@@ -63,8 +63,8 @@ func (t *topology) rescan() {
 
 // run looks at the Cluster now and then, one look at a time.
 func (t *topology) run(ctx context.Context) {
-	every := times(5, t.redis.options.Heartbeat)
-	soon := min(t.redis.options.Heartbeat, time.Second) / 4
+	every := times(5, t.redis.heartbeat)
+	soon := min(t.redis.heartbeat, time.Second) / 4
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	found := make(chan masters, 1)

@@ -15,7 +15,7 @@ var errNoSlots = errors.New("the node has no slots")
 
 // tracker is a server that reports the changes of keys itself (CLIENT TRACKING).
 type tracker struct {
-	redis   *Redis
+	redis   *streams
 	options *redis.Options
 	client  *redis.Client // nil in a Cluster
 
@@ -27,7 +27,7 @@ type tracker struct {
 }
 
 // canaries is what begins the names of this Redis object's canaries.
-func (r *Redis) canaries() string { return r.side() + r.id + ":" }
+func (r *streams) canaries() string { return r.side() + r.id + ":" }
 
 func (t *tracker) server(context.Context) (*redis.Options, error) { return t.options, nil }
 
@@ -77,7 +77,7 @@ func (t *tracker) sing(ctx context.Context, at instant) error {
 		return err
 	}
 	canary := strconv.FormatInt(int64(at), 10)
-	life := max(t.redis.options.Heartbeat, time.Millisecond)
+	life := max(t.redis.heartbeat, time.Millisecond)
 	err = briefly(client, t.redis.timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
 		t.marked.Load(), canary, life.Milliseconds(), max(markLife, 10*life).Milliseconds()).Err()
 	switch {
@@ -151,7 +151,7 @@ func (t *tracker) hear(s *stream, message any) {
 			t.hearCanary(s, canary[strings.LastIndexByte(canary, ':')+1:])
 			continue
 		}
-		t.redis.heard(key)
+		t.redis.caches.heard(key)
 	}
 }
 
