@@ -26,9 +26,10 @@ type backlog struct {
 	mu        sync.Mutex
 	number    uint64 // of the last change that was queued
 	keys      map[string]debt
-	tags      map[string]uint64 // the last invalidation's number
-	clear     uint64            // the last Clear's number; 0: none waits
-	ledgered  error             // why the last attempt at tags or a Clear failed
+	tags      map[string]tagDebt
+	clear     uint64 // the last Clear's number; 0: none waits
+	expireAll uint64 // the last ExpireAll's number, likewise
+	ledgered  error  // why the last attempt at one of these failed
 	replaying bool
 	closed    bool
 }
@@ -39,6 +40,12 @@ type debt struct {
 	expire bool
 	until  time.Time // on Redis's clock: what began to be made later is to stay; zero: nothing is
 	cause  error     // why the last attempt failed
+}
+
+// tagDebt is what is to be made up for with a tag.
+type tagDebt struct {
+	number uint64
+	expire bool // it is an ExpireTags
 }
 
 // The most that is queued a cache: some two megabytes. When there is more, a Clear takes the place of it all.
@@ -56,7 +63,7 @@ func newBacklog(r *Redis, start func() bool, trace *Trace) *backlog {
 		start: start,
 		hurry: make(chan struct{}, 1),
 		keys:  make(map[string]debt),
-		tags:  make(map[string]uint64),
+		tags:  make(map[string]tagDebt),
 	}
 }
 
@@ -150,8 +157,8 @@ func (b *backlog) written(keys []string, expire bool, mark uint64) {
 	b.count()
 }
 
-// queueTags queues an invalidation of tags that failed, and returns its error.
-func (b *backlog) queueTags(names []string, cause error) error {
+// queueTags queues an invalidation of tags that failed, or with expire an expiry, and returns its error.
+func (b *backlog) queueTags(names []string, expire bool, cause error) error {
 	return b.queue(cause, func(number uint64) {
 		b.ledgered = cause
 		if b.clear > 0 {
@@ -159,23 +166,28 @@ func (b *backlog) queueTags(names []string, cause error) error {
 			return
 		}
 		for _, name := range names {
-			b.tags[name] = number
+			older, ok := b.tags[name]
+			b.tags[name] = tagDebt{number, expire && (!ok || older.expire)}
 		}
 	})
 }
 
-// queueClear queues a Clear that failed, and returns its error.
-func (b *backlog) queueClear(cause error) error {
+// queueClear queues a Clear that failed, or with expire an ExpireAll, and returns its error.
+func (b *backlog) queueClear(expire bool, cause error) error {
 	return b.queue(cause, func(number uint64) {
 		b.ledgered = cause
-		b.clearAt(number)
+		if expire && b.clear == 0 {
+			b.expireAll = number
+		} else {
+			b.clearAt(number)
+		}
 	})
 }
 
 // clearAt is called with the lock.
 func (b *backlog) clearAt(number uint64) {
-	b.clear = number
-	b.tags = make(map[string]uint64)
+	b.clear, b.expireAll = number, 0
+	b.tags = make(map[string]tagDebt)
 }
 
 // pay has f take off what needs no replay any more.
@@ -186,31 +198,39 @@ func (b *backlog) pay(f func()) {
 	b.count()
 }
 
-// payTags is called with the lock. What was queued after the mark stays.
-func (b *backlog) payTags(names []string, mark uint64) {
+// payTags is called with the lock. What was queued after the mark stays, and an expiry doesn't make up for an invalidation.
+func (b *backlog) payTags(names []string, mark uint64, expire bool) {
 	for _, name := range names {
-		if number, ok := b.tags[name]; ok && number <= mark {
+		if d, ok := b.tags[name]; ok && d.number <= mark && (d.expire || !expire) {
 			delete(b.tags, name)
 		}
 	}
 }
 
 // payClear is called with the lock.
-func (b *backlog) payClear(mark uint64) {
-	if b.clear <= mark {
+func (b *backlog) payClear(mark uint64, expire bool) {
+	if b.clear <= mark && !expire {
 		b.clear = 0
 	}
-	b.payTags(slices.Collect(maps.Keys(b.tags)), mark)
+	if b.expireAll <= mark {
+		b.expireAll = 0
+	}
+	b.payTags(slices.Collect(maps.Keys(b.tags)), mark, expire)
 }
 
 // count is called with the lock.
 func (b *backlog) count() {
 	n := len(b.keys) + len(b.tags)
-	if b.clear > 0 {
-		n++
+	for _, number := range [...]uint64{b.clear, b.expireAll} {
+		if number > 0 {
+			n++
+		}
 	}
 	b.size.Store(int64(n))
 }
+
+// ledgerWaits is called with the lock.
+func (b *backlog) ledgerWaits() bool { return len(b.tags) > 0 || b.clear > 0 || b.expireAll > 0 }
 
 // hides answers whether what Redis has of the key may be what was to be changed.
 func (b *backlog) hides(key string) bool {
@@ -220,7 +240,7 @@ func (b *backlog) hides(key string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, queued := b.keys[key]
-	return queued || len(b.tags) > 0 || b.clear > 0
+	return queued || b.ledgerWaits()
 }
 
 // hidesAll answers whether that may be so of any key.
@@ -230,7 +250,7 @@ func (b *backlog) hidesAll() bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.tags) > 0 || b.clear > 0
+	return b.ledgerWaits()
 }
 
 // withheld is the error of a read that can't rely on Redis because of what is queued. It wraps that of the last attempt to

@@ -53,7 +53,7 @@ func TestQueuedDuringAReplay(t *testing.T) {
 	fail := func() {
 		for _, err := range []error{
 			b.failed([]string{"k"}, false, cause),
-			b.queueTags([]string{"tag"}, cause),
+			b.queueTags([]string{"tag"}, false, cause),
 		} {
 			if !errors.Is(err, ErrQueued) || !errors.Is(err, cause) {
 				t.Error(err)
@@ -64,19 +64,19 @@ func TestQueuedDuringAReplay(t *testing.T) {
 	replayed := b.mark()
 	fail()
 	b.written([]string{"k"}, false, replayed)
-	b.pay(func() { b.payTags([]string{"tag"}, replayed) })
+	b.pay(func() { b.payTags([]string{"tag"}, replayed, false) })
 	if b.waiting() != 2 {
 		t.Errorf("%d left of 2 that came later", b.waiting())
 	}
-	_ = b.queueClear(cause)
+	_ = b.queueClear(false, cause)
 	replayed = b.mark()
-	_ = b.queueTags([]string{"tag"}, cause) // the Clear that waits is to come after it
-	b.pay(func() { b.payClear(replayed) })
+	_ = b.queueTags([]string{"tag"}, false, cause) // the Clear that waits is to come after it
+	b.pay(func() { b.payClear(replayed, false) })
 	if !b.hidesAll() || b.waiting() != 2 {
 		t.Errorf("%d left", b.waiting())
 	}
 	b.written([]string{"k"}, false, b.mark())
-	b.pay(func() { b.payClear(b.number) })
+	b.pay(func() { b.payClear(b.number, false) })
 	if b.waiting() != 0 || b.hidesAll() || b.hides("k") {
 		t.Errorf("%d left", b.waiting())
 	}

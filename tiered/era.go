@@ -9,13 +9,13 @@ import (
 
 // begin begins an era in this process alone.
 func (t *tags) begin(count uint64) {
-	e := newEra(eraID{}, selfEvident)
+	e := newEra(eraID{}, 0, selfEvident)
 	t.era.Store(e)
 	t.now.Store(&stamp{e, count})
 }
 
-func newEra(id eraID, p *proof) *era {
-	e := &era{id: id, over: new(atomic.Bool)}
+func newEra(id eraID, expiry uint64, p *proof) *era {
+	e := &era{id: id, expiry: expiry, over: new(atomic.Bool)}
 	e.proof.Store(p)
 	return e
 }
@@ -74,7 +74,7 @@ func (t *tags) lastKnown() stamp {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if last := t.last.Load(); last == nil || last.era.over.Load() {
-		t.last.Store(&stamp{era: newEra(eraID{}, unproven)})
+		t.last.Store(&stamp{era: newEra(eraID{}, 0, unproven)})
 	}
 	return *t.last.Load()
 }
@@ -87,18 +87,18 @@ func (t *tags) ask(ctx context.Context) (stamp, error) {
 		t.mu.Lock()
 		eras, counts := t.erasHeard, t.countsHeard
 		t.mu.Unlock()
-		id, count, p, err := t.ledger.open(ctx, 0)
+		o, err := t.ledger.open(ctx, 0, false)
 		if err != nil {
 			return stamp{}, err
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if eras != t.erasHeard {
-			e := newEra(id, unproven)
+			e := newEra(o.era, o.expiry, unproven)
 			e.over.Store(true) // nobody would end it with the others
-			return stamp{e, count}, nil
+			return stamp{e, o.count}, nil
 		}
-		s := stamp{t.learn(id, t.ledger.redis.learned(p)), count}
+		s := stamp{t.learn(&o), o.count}
 		t.last.Store(&s)
 		if counts == t.countsHeard {
 			t.now.Store(&s)
@@ -108,10 +108,11 @@ func (t *tags) ask(ctx context.Context) (stamp, error) {
 	return s.(stamp), err
 }
 
-// learn makes the era of the id the current one.
-func (t *tags) learn(id eraID, p *proof) *era {
+// learn makes the era that was opened the current one.
+func (t *tags) learn(o *opened) *era {
+	p := t.ledger.redis.learned(o.proof)
 	known := t.era.Load()
-	if known != nil && known.id == id {
+	if known != nil && known.id == o.era && known.expiry == o.expiry {
 		known.proof.Store(p)
 		return known
 	}
@@ -121,29 +122,47 @@ func (t *tags) learn(id eraID, p *proof) *era {
 	if last := t.last.Load(); last != nil {
 		last.era.over.Store(true)
 	}
-	e := newEra(id, p)
+	e := newEra(o.era, o.expiry, p)
 	t.era.Store(e)
 	return e
 }
 
-// clear makes everything invalid.
-func (t *tags) clear(ctx context.Context) (err error) {
-	if t.ledger != nil {
-		mark := t.backlog.mark()
-		if err = t.ledger.clear(ctx); err != nil {
-			err = t.backlog.queueClear(err) // before anything is forgotten here, see consult
-		}
-		t.heardEra()
-		if err == nil {
-			t.backlog.pay(func() { t.backlog.payClear(mark) }) // reads rely on Redis again
-		}
-		return err
+// clear makes everything invalid, or with expire stale.
+func (t *tags) clear(ctx context.Context, expire bool) (err error) {
+	if t.ledger == nil {
+		t.cleared(expire)
+		return nil
 	}
+	mark := t.backlog.mark()
+	if err = t.ledger.clear(ctx, expire); err != nil {
+		err = t.backlog.queueClear(expire, err) // before anything is forgotten here, see consult
+	}
+	t.heardEra()
+	if err == nil {
+		t.backlog.pay(func() { t.backlog.payClear(mark, expire) }) // reads rely on Redis again
+	}
+	return err
+}
+
+// cleared is what clear is in a cache without a ledger.
+func (t *tags) cleared(expire bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.era.Load().over.Store(true)
-	t.begin(t.now.Load().count)
-	return nil
+	older, count := t.era.Load(), t.now.Load().count
+	if !expire {
+		if older.latest != nil {
+			older.latest.replace(nil)
+		}
+		older.over.Store(true)
+		t.begin(count)
+		return
+	}
+	e := newEra(eraID{}, count+1, selfEvident)
+	older.latest = older.latest.replace(e)
+	e.latest = older.latest
+	older.over.Store(true)
+	t.era.Store(e)
+	t.now.Store(&stamp{e, count + 1})
 }
 
 func (t *tags) heardEra() {

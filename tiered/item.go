@@ -56,10 +56,27 @@ func (l *local[T]) expired(key string, hash uint64) *item[T] {
 	if it == nil || it.absent || l.keeps(&it.record) == 0 {
 		return nil
 	}
-	older := &item[T]{record: it.record, bonds: it.bonds, key: key}
+	return l.staleCopy(it, key, it.bonds)
+}
+
+func (l *local[T]) staleCopy(it *item[T], key string, b *bonds) *item[T] {
+	older := &item[T]{record: it.record, bonds: b, key: key}
 	older.until.Store(int64(it.created)) // never fresh again; 0 may be to come, on a test's clock
 	t := *it.traits
 	t.expired = true
 	older.traits = l.commons.shareTraits(&t)
 	return older
+}
+
+// sinceExpiry returns a stale copy of an item that nothing but an expiry of its tags, or of everything, has happened to; else the
+// item, which may be nil.
+func (l *local[T]) sinceExpiry(it *item[T]) *item[T] {
+	if it == nil || it.isDead() {
+		return it
+	}
+	b, ok := it.afterExpiry()
+	if !ok {
+		return it
+	}
+	return l.staleCopy(it, it.key, &b)
 }

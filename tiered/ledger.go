@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,14 +16,18 @@ import (
 
 // A ledger is where Redis keeps what orders a cache's loads and invalidations. For the cache "users":
 //
-//	tc:users!era{users}     8 random bytes, another for each Clear: what was loaded in an earlier era is not valid
-//	tc:users!count{users}   how many invalidations by tag there were, in decimal digits
+//	tc:users!era{users}     8 random bytes, others for each Clear: what was loaded in an earlier era is not valid. Then, if
+//	                        there was an ExpireAll since, its count in digits: what was loaded before it is stale
+//	tc:users!count{users}   how many invalidations and expiries by tag, and expiries of everything, there were, in decimal digits
 //	tc:users!tag:admins     the era, then in digits the count of the tag's last invalidation: what was loaded before it,
-//	                        or in another era, is not valid. Or the era, '?' and a token while a process finds that out.
+//	                        or in another era, is not valid. Then, if there was an ExpireTags since, '~' and its count in digits,
+//	                        which is higher: what was loaded before it is stale. Or the era, '?' and a token while a process
+//	                        finds that out.
 //
 // A frame carries the era and the count that there were before its load began, and is valid in that era as long as none of
 // its tags has a higher count, or none at all. So whatever is lost invalidates: a tag's record what has the tag, the era
-// or the count all that the cache has (the one is never made without the other being new).
+// or the count all that the cache has (the one is never made without the other being new). The same holds for a record or an
+// era that a reader can't parse: one that knows nothing of expiries must take what has their counts for lost, never for valid.
 type ledger struct {
 	redis *Redis
 	stats *counters
@@ -47,42 +52,75 @@ func (l *ledger) do(ctx context.Context, q request) []answer {
 	return answers
 }
 
-// opening reads the era and the count, begins new ones where one is lost or damaged, and steps on by ARGV[2].
+// opening reads the era and the count, begins new ones where one is lost or damaged, and steps on by ARGV[3]. Unless ARGV[2] is 0
+// the era has the count then as that of its last expiry.
 const opening = `local e,n=redis.pcall('GET',KEYS[1]),redis.pcall('GET',KEYS[2])
-if type(e)~='string' or type(n)~='string' or #e~=8 or #n>15 or not string.match(n,'^%d+$') then
+if type(e)~='string' or type(n)~='string' or not(#e==8 or #e<24 and string.match(string.sub(e,9),'^%d+$')) or #n>15 or not string.match(n,'^%d+$') then
 e,n=ARGV[1],'0' redis.call('SET',KEYS[1],e) redis.call('SET',KEYS[2],n) end
-if ARGV[2]~='0' then n=tostring(redis.call('INCRBY',KEYS[2],ARGV[2])) end
+if ARGV[3]~='0' then n=tostring(redis.call('INCRBY',KEYS[2],ARGV[3])) end
+if ARGV[2]~='0' then e=string.sub(e,1,8)..n redis.call('SET',KEYS[1],e) end
 return {e,n}`
 
-// open returns the era and, after step more invalidations, the count.
-func (l *ledger) open(ctx context.Context, step int) (era eraID, count uint64, p *proof, err error) {
+// opened is what the ledger says of a cache.
+type opened struct {
+	era    eraID
+	expiry uint64 // the count of the era's last expiry; 0: there was none
+	count  uint64
+	proof  *proof
+}
+
+// parse reads the values of the era's key and the count's.
+func (o *opened) parse(era, count string) error {
+	if len(era) < len(o.era) {
+		return errLedger
+	}
+	copy(o.era[:], era)
+	var err error
+	if digits := era[len(o.era):]; digits != "" {
+		o.expiry, err = strconv.ParseUint(digits, 10, 64)
+	}
+	if err == nil {
+		o.count, err = strconv.ParseUint(count, 10, 64)
+	}
+	if err != nil {
+		return errLedger
+	}
+	return nil
+}
+
+// open returns the era and, after step more invalidations, the count. With expire the last of these makes everything stale.
+func (l *ledger) open(ctx context.Context, step int, expire bool) (o opened, err error) {
 	fresh := newEraBytes()
 	a := l.do(ctx, request{
 		name: "open",
 		keys: []string{l.era},
 		command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
-			return to.Eval(ctx, opening, []string{l.era, l.count}, fresh, step)
+			return to.Eval(ctx, opening, []string{l.era, l.count}, fresh, expire, step)
 		},
 	})[0]
 	if a.err != nil {
-		return era, 0, nil, a.err
+		return o, a.err
 	}
 	reply, err := a.reply.(*redis.Cmd).StringSlice()
-	if err != nil || len(reply) != 2 || len(reply[0]) != len(era) {
-		return era, 0, nil, errLedger
+	if err != nil || len(reply) != 2 {
+		return o, errLedger
 	}
-	copy(era[:], reply[0])
-	if count, err = strconv.ParseUint(reply[1], 10, 64); err != nil {
-		return era, 0, nil, errLedger
+	o.proof = a.proof
+	if err := o.parse(reply[0], reply[1]); err != nil {
+		return o, err
 	}
-	if reply[0] == string(fresh) {
+	if expire || string(o.era[:]) == string(fresh) {
 		err = l.redis.publish(ctx, []string{l.era})
 	}
-	return era, count, a.proof, err
+	return o, err
 }
 
-// clear begins a new era.
-func (l *ledger) clear(ctx context.Context) error {
+// clear begins a new era, or with expire makes all of this one stale.
+func (l *ledger) clear(ctx context.Context, expire bool) error {
+	if expire {
+		_, err := l.open(ctx, 1, true)
+		return err
+	}
 	err := l.do(ctx, request{
 		name: "clear",
 		keys: []string{l.era},
@@ -108,23 +146,31 @@ func (l *ledger) tagKeys(tags []string) []string {
 
 // tagEntry is a tag's record as it was read. known: it says the count of its last invalidation.
 type tagEntry struct {
-	value string
-	era   eraID
-	count uint64
-	known bool
-	life  time.Duration // of the record in Redis, as far as it was asked for
-	proof *proof
-	err   error
+	value  string
+	era    eraID
+	count  uint64
+	expiry uint64 // the count of the last expiry, if that came later; else 0
+	known  bool
+	life   time.Duration // of the record in Redis, as far as it was asked for
+	proof  *proof
+	err    error
 }
 
 func (e *tagEntry) parse(value string) {
-	e.value = value
+	e.value, e.count, e.expiry, e.known = value, 0, 0, false
 	if len(value) <= len(e.era) {
 		return
 	}
 	copy(e.era[:], value)
-	count, err := strconv.ParseUint(value[len(e.era):], 10, 64)
-	e.count, e.known = count, err == nil
+	digits, more, expires := strings.Cut(value[len(e.era):], "~")
+	count, err := strconv.ParseUint(digits, 10, 64)
+	var expiry uint64
+	if err == nil && expires {
+		expiry, err = strconv.ParseUint(more, 10, 64)
+	}
+	if err == nil {
+		e.count, e.expiry, e.known = count, expiry, true
+	}
 }
 
 // read returns the tags' records.
@@ -200,14 +246,14 @@ func (l *ledger) settle(ctx context.Context, era eraID, tags []string, entries [
 	if len(open) == 0 {
 		return nil
 	}
-	current, count, _, err := l.open(ctx, 0)
+	current, err := l.open(ctx, 0, false)
 	if err != nil {
 		return err
 	}
-	if current != era {
+	if current.era != era {
 		return nil // they stay unknown
 	}
-	to := strconv.AppendUint(era[:len(era):len(era)], count, 10)
+	to := strconv.AppendUint(era[:len(era):len(era)], current.count, 10)
 	keys := l.tagKeys(tags)
 	settling := make([]string, len(open))
 	for n, i := range open {
@@ -252,18 +298,27 @@ func (l *ledger) reread(ctx context.Context, tags []string, entries []tagEntry, 
 	return nil
 }
 
-// marking raises a tag's record of the era ARGV[1] to the count ARGV[2]. Where there is none, nothing has the tag.
+// marking raises a tag's record of the era ARGV[1] to the count ARGV[2], or unless ARGV[3] is 0 its expiry. Where there is none,
+// nothing has the tag. A record that doesn't say what is valid can't have an expiry: nothing is valid before that count then.
 const marking = `local v=redis.pcall('GET',KEYS[1])
 if type(v)~='string' or string.sub(v,1,8)~=ARGV[1] then return 0 end
-local n=tonumber(string.sub(v,9))
-if n and n>=tonumber(ARGV[2]) then return 0 end
-redis.call('SET',KEYS[1],ARGV[1]..ARGV[2],'KEEPTTL')
+v=string.sub(v,9)
+local to,at=tonumber(ARGV[2]),string.match(v,'^%d+$')
+local expiry
+if not at then at,expiry=string.match(v,'^(%d+)~(%d+)$') end
+if at and tonumber(at)>=to then return 0 end
+v=ARGV[2]
+if at and ARGV[3]~='0' then
+if expiry and tonumber(expiry)>=to then return 0 end
+v=at..'~'..ARGV[2]
+elseif expiry and tonumber(expiry)>to then v=v..'~'..expiry end
+redis.call('SET',KEYS[1],ARGV[1]..v,'KEEPTTL')
 return 1`
 
-// invalidate makes what has one of the tags invalid. It returns the tags for which that is done, and those for which it
-// failed.
-func (l *ledger) invalidate(ctx context.Context, tags []string) (done, failed []string, err error) {
-	era, count, _, err := l.open(ctx, 1)
+// invalidate makes what has one of the tags invalid, or with expire stale. It returns the tags for which that is done, and
+// those for which it failed.
+func (l *ledger) invalidate(ctx context.Context, tags []string, expire bool) (done, failed []string, err error) {
+	at, err := l.open(ctx, 1, false)
 	if err != nil {
 		return nil, tags, err
 	}
@@ -272,7 +327,7 @@ func (l *ledger) invalidate(ctx context.Context, tags []string) (done, failed []
 		name: "invalidate tags",
 		keys: keys,
 		command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
-			return to.Eval(ctx, marking, keys[i:i+1], era[:], strconv.FormatUint(count, 10))
+			return to.Eval(ctx, marking, keys[i:i+1], at.era[:], strconv.FormatUint(at.count, 10), expire)
 		},
 	})
 	for i, a := range answers {

@@ -191,13 +191,13 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []f
 // ask reads the keys from Redis, and finds out what of it is valid.
 func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []finding[T] {
 	findings := c.remote.read(ctx, holds, c.policy, how)
-	all, framed := make([]*marks, len(holds)), false
+	all, framed := make([]*traits, len(holds)), false
 	for i := range findings {
 		f := &findings[i]
 		switch {
 		case f.record == nil:
 		case f.framed():
-			all[i], framed = &f.record.marks, true
+			all[i], framed = f.record.traits, true
 		default:
 			f.bonds = &bonds{proof: f.proof, feed: f.feed}
 		}

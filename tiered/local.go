@@ -170,7 +170,7 @@ func (l *local[T]) look(key string, hash uint64, at instant, p *Policy, t terms)
 	if t == 0 {
 		it, _ = l.cache.Get(hash)
 	} else {
-		it = l.peek(hash)
+		it = l.sinceExpiry(l.peek(hash))
 	}
 	if it == nil || !l.serves(it, key, at, p, t) {
 		if l.isOfUse(it, at) {
@@ -179,6 +179,9 @@ func (l *local[T]) look(key string, hash uint64, at instant, p *Policy, t terms)
 		it = l.nursery.get(hash)
 		if it == nil && l.settled.Load() != settled {
 			it = l.peek(hash) // it went from the nursery to ristretto meanwhile
+		}
+		if t != 0 {
+			it = l.sinceExpiry(it)
 		}
 		if it == nil || !l.serves(it, key, at, p, t) {
 			count.misses.Add(1)

@@ -42,7 +42,13 @@ func (o *offer[T]) make(it *item[T], from origin) {
 // have told late of the write that made it, and who comes after a change of the key doesn't join the flight.
 func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 	o, at := f.offer.last.Load(), now()
-	if o == nil || !o.intact() || o.use(&c.policy, at) < least {
+	if o == nil {
+		return nil
+	}
+	if it := c.local.sinceExpiry(o.item); it != o.item {
+		o = &offered[T]{it, o.origin}
+	}
+	if !o.intact() || o.use(&c.policy, at) < least {
 		return nil
 	}
 	if o.hold(at) {

@@ -101,28 +101,31 @@ func (t *tiers[T]) replayLedger(ctx context.Context) {
 	b.ledger.Lock()
 	defer b.ledger.Unlock()
 	b.mu.Lock()
-	number, era, tags := b.number, b.clear, slices.Collect(maps.Keys(b.tags))
+	number, clears, expires := b.number, b.clear > 0, b.expireAll > 0 // never both
+	tags := make(map[bool][]string)                                   // by whether it is an expiry
+	for tag, d := range b.tags {
+		tags[d.expire] = append(tags[d.expire], tag)
+	}
 	b.mu.Unlock()
-	if era > 0 {
-		if err := t.tags.ledger.clear(ctx); err != nil {
+	if clears || expires {
+		if err := t.tags.ledger.clear(ctx, expires); err != nil {
 			b.pay(func() { b.ledgered = err })
 		} else {
 			t.tags.heardEra()
-			b.pay(func() { b.payClear(number) })
+			b.pay(func() { b.payClear(number, expires) })
 			b.done.Add(1)
 		}
 	}
-	if len(tags) == 0 {
-		return
-	}
-	done, _, err := t.tags.ledger.invalidate(ctx, tags)
-	if err != nil {
-		b.pay(func() { b.ledgered = err })
-	}
-	if len(done) > 0 {
-		t.tags.invalidated(done)
-		b.pay(func() { b.payTags(done, number) })
-		b.done.Add(uint64(len(done)))
+	for expire, names := range tags {
+		done, _, err := t.tags.ledger.invalidate(ctx, names, expire)
+		if err != nil {
+			b.pay(func() { b.ledgered = err })
+		}
+		if len(done) > 0 {
+			t.tags.invalidated(done, expire)
+			b.pay(func() { b.payTags(done, number, expire) })
+			b.done.Add(uint64(len(done)))
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func (s *sweeper[T]) run() {
 func (s *sweeper[T]) sweep(at instant) time.Duration {
 	var expired []*item[T]
 	s.local.cache.IterValues(func(it *item[T]) (stop bool) {
-		if at >= s.local.over(it) || !it.intact() {
+		if at >= s.local.over(it) || !it.intact() && s.local.sinceExpiry(it) == it {
 			expired = append(expired, it)
 		}
 		return s.quits()

@@ -63,8 +63,8 @@ func (t *tags) attach(s stamp, names []string, p *proof, began uint64) *bonds {
 }
 
 // bind returns the bonds of records that Redis holds: their era and tags. A record that was invalidated has none, nor has
-// one with a tag of which that isn't known: then with an error.
-func (t *tags) bind(ctx context.Context, all []*marks) (bound []*bonds, errs []error) {
+// one with a tag of which that isn't known: then with an error. One that was expired becomes so.
+func (t *tags) bind(ctx context.Context, all []*traits) (bound []*bonds, errs []error) {
 	bound, errs = make([]*bonds, len(all)), make([]error, len(all))
 	e, err := t.current(ctx)
 	if err != nil {
@@ -89,7 +89,9 @@ func (t *tags) bind(ctx context.Context, all []*marks) (bound []*bonds, errs []e
 			b.tags = append(b.tags, records[tag])
 			errs[i] = cmp.Or(errs[i], failed[tag])
 		}
-		if m.precede(b.tags) {
+		v := m.validity(e, b.tags)
+		m.expired = m.expired || v == isExpired
+		if v != isInvalid {
 			bound[i] = b
 		}
 	}
@@ -97,7 +99,7 @@ func (t *tags) bind(ctx context.Context, all []*marks) (bound []*bonds, errs []e
 }
 
 // bindKnown is bind for one record at an instant, where it takes no word to the ledger; false: it does, or the record was
-// invalidated.
+// invalidated or expired.
 func (t *tags) bindKnown(m *marks, at instant) (b bonds, ok bool) {
 	e := t.era.Load()
 	if e == nil || e.id != m.era || !e.proof.Load().holds(at) {
@@ -113,7 +115,7 @@ func (t *tags) bindKnown(m *marks, at instant) (b bonds, ok bool) {
 			b.tags = append(b.tags, records[tag])
 		}
 	}
-	return b, m.precede(b.tags)
+	return b, m.validity(e, b.tags) == isValid
 }
 
 // known returns the records of the tags that have one, and the errors of those that couldn't be read.
@@ -164,7 +166,7 @@ func (t *tags) enroll(ctx context.Context, s stamp, names []string, ttl time.Dur
 	for _, tag := range names {
 		b.tags = append(b.tags, records[tag])
 	}
-	if !m.precede(b.tags) {
+	if m.validity(s.era, b.tags) != isValid {
 		return nil, nil
 	}
 	return b, nil
@@ -198,14 +200,14 @@ func (t *tags) remember(names []string, entries []tagEntry, heard uint64, record
 		if !e.known {
 			continue
 		}
-		r := &tagRecord{era: e.era, count: e.count, proof: t.ledger.redis.learned(e.proof), until: at.add(e.life)}
+		r := &tagRecord{era: e.era, count: e.count, expiry: e.expiry, proof: t.ledger.redis.learned(e.proof), until: at.add(e.life)}
 		records[names[i]] = r
 		if heard != t.tagsHeard || !r.proof.holds(at) {
 			r.dead.Store(true)
 			continue
 		}
 		older := t.records[names[i]]
-		if older != nil && older.era == r.era && older.count == r.count && !older.dead.Load() {
+		if older != nil && older.era == r.era && older.count == r.count && older.expiry == r.expiry && !older.dead.Load() {
 			older.until = max(older.until, r.until)
 			if e.proof == selfEvident {
 				older.proof.extend(r.proof.ends())
@@ -235,8 +237,8 @@ func (t *tags) found(names []string, records map[string]*tagRecord) {
 
 // keep is called with the lock.
 func (t *tags) keep(tag string, r *tagRecord) {
-	if older := t.records[tag]; older != nil {
-		older.dead.Store(true)
+	if t.records[tag] != nil {
+		t.drop(tag)
 	} else if len(t.records) >= maxTagRecords {
 		for other := range t.records { // any
 			t.drop(other)
@@ -248,29 +250,46 @@ func (t *tags) keep(tag string, r *tagRecord) {
 
 func (t *tags) drop(tag string) {
 	if r := t.records[tag]; r != nil {
+		if r.latest != nil {
+			r.latest.replace(nil)
+		}
 		r.dead.Store(true)
 		delete(t.records, tag)
 	}
 }
 
-// invalidate makes all that has one of the tags invalid, and whatever a load that began before may bring.
-func (t *tags) invalidate(ctx context.Context, names []string) (err error) {
+// expire makes the record of a tag, in a cache without a ledger, one that says that what has it is stale since that count. It
+// is called with the lock.
+func (t *tags) expire(tag string, count uint64) {
+	older := t.records[tag]
+	if older == nil {
+		return // nothing has it
+	}
+	r := &tagRecord{era: older.era, count: older.count, expiry: count, proof: older.proof, until: older.until}
+	older.latest = older.latest.replace(r)
+	r.latest = older.latest
+	older.dead.Store(true)
+	t.records[tag] = r
+}
+
+// invalidate makes all that has one of the tags invalid, or with expire stale, and whatever a load that began before may bring.
+func (t *tags) invalidate(ctx context.Context, names []string, expire bool) (err error) {
 	if t.ledger == nil {
-		t.invalidated(names)
+		t.invalidated(names, expire)
 		return nil
 	}
 	mark := t.backlog.mark()
-	done, failed, err := t.ledger.invalidate(ctx, names)
+	done, failed, err := t.ledger.invalidate(ctx, names, expire)
 	if err != nil {
-		err = t.backlog.queueTags(failed, err) // before anything is forgotten here, see consult
+		err = t.backlog.queueTags(failed, expire, err) // before anything is forgotten here, see consult
 	}
-	t.invalidated(names)
-	t.backlog.pay(func() { t.backlog.payTags(done, mark) }) // reads rely on Redis again
+	t.invalidated(names, expire)
+	t.backlog.pay(func() { t.backlog.payTags(done, mark, expire) }) // reads rely on Redis again
 	return err
 }
 
 // invalidated is what an invalidation is in this process.
-func (t *tags) invalidated(names []string) {
+func (t *tags) invalidated(names []string, expire bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ledger == nil {
@@ -282,7 +301,11 @@ func (t *tags) invalidated(names []string) {
 	}
 	t.tagsHeard++
 	for _, tag := range names {
-		t.drop(tag)
+		if expire && t.ledger == nil {
+			t.expire(tag, t.now.Load().count)
+		} else {
+			t.drop(tag)
+		}
 	}
 	t.own.Add(1)
 }

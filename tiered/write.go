@@ -187,6 +187,18 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 // Redis knows 131,072 tags at a time: a value is lost with its tag. A tag has 1 to 256 bytes: with another one InvalidateTags
 // returns an error and invalidates nothing.
 func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
+	return c.invalidate(ctx, tags, false)
+}
+
+// ExpireTags is to InvalidateTags as Expire is to Delete: it makes every value that has one of the tags stale, and what a load
+// that has begun may bring isn't stored. No read gets the value as a fresh one again, but the next load does, as e.Value, and it
+// serves as StaleIfError and SoftTimeout say. Errors are those of InvalidateTags, and so is what it does when Redis can't be written:
+// the expiry is queued as one. What this process's memory alone has with the tag is lost then.
+func (c *Cache[T]) ExpireTags(ctx context.Context, tags ...string) error {
+	return c.invalidate(ctx, tags, true)
+}
+
+func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) error {
 	if err := c.usable(); err != nil {
 		return err
 	}
@@ -194,18 +206,24 @@ func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 	if err != nil || len(tags) == 0 {
 		return err
 	}
-	err = c.tags.invalidate(ctx, tags)
+	err = c.tags.invalidate(ctx, tags, expire)
 	c.backlog.tell(nil, err)
 	return err
 }
 
 // Clear is InvalidateTags for all values of the cache's name, at the cost of one write to Redis, and queued like that. What
 // other programs wrote under its keys stays.
-func (c *Cache[T]) Clear(ctx context.Context) error {
+func (c *Cache[T]) Clear(ctx context.Context) error { return c.clear(ctx, false) }
+
+// ExpireAll is ExpireTags for all values of the cache's name, at the cost of one write to Redis. What other programs wrote under
+// its keys stays as it is.
+func (c *Cache[T]) ExpireAll(ctx context.Context) error { return c.clear(ctx, true) }
+
+func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 	if err := c.usable(); err != nil {
 		return err
 	}
-	err := c.tags.clear(ctx)
+	err := c.tags.clear(ctx, expire)
 	c.guards.forget()
 	c.backlog.tell(nil, err)
 	return err

@@ -69,6 +69,9 @@ func (c *Cache) hit(q *inquiry, p *place) {
 	reply := replies.Get().(*Reply)
 	reply.stored, reply.age = p.found.among(q.x.Around), p.age
 	reply.status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.found.Lifetime - p.age}
+	if p.expired {
+		reply.status.TTL = p.left()
+	}
 	c.shape(reply, q.r, q.heeds)
 	q.x.Serve(reply)
 	*reply = Reply{}
@@ -90,7 +93,8 @@ func (c *Cache) ask(q *inquiry, p *place, d rfc9111.Directives, stale bool) {
 	case p.found != nil && left > 0:
 		w.why, w.reload = rfc9111.ForRequest, true
 	case p.found != nil: // while the store has a use for it, only Refresh loads a new one
-		w.why, w.reload = rfc9111.ForStale, p.fresh || -left < p.found.Behind || d.NoCache || d.MaxAge == 0
+		w.why = rfc9111.ForStale
+		w.reload = !p.expired && (p.fresh || -left < p.found.Behind) || d.NoCache || d.MaxAge == 0
 	case d.NoCache || d.MaxAge == 0:
 		w.why, w.reload = rfc9111.ForRequest, true
 	case p.index != nil, p.rejected:

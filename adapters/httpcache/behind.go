@@ -20,6 +20,11 @@ const (
 	restTTL = 2 * time.Second
 )
 
+// maxBehind is how many runs behind requests a cache has at a time. For one more, the next request tries again.
+const maxBehind = 64
+
+var errBusy = errors.New("httpcache: too many runs behind requests")
+
 // errUnreached is the error of a run that a handler around the cache answered, or sent to another key.
 var errUnreached = errors.New("httpcache: a run behind a request didn't reach the cache")
 
@@ -58,12 +63,20 @@ func (c *Cache) renewFirst(q *inquiry, p *place, d rfc9111.Directives) {
 	}
 }
 
-// renew has the handler asked, behind the request, for a new response in place of a stale one. The store bounds how many
-// such loads there are, has one of a key at a time, and ends them on Close.
+// renew has the handler asked, behind the request, for a new response in place of a stale one. The store has one such load of a
+// key at a time, and ends them on Close.
 func (c *Cache) renew(d Exchange, p place) {
 	w := &want{place: p, at: p.key, request: d.Request(), why: rfc9111.ForStale}
-	// It returns the stale response, which the store renews in the background.
-	_, _ = c.store.GetOrLoad(w.request.Context(), p.key, func(ctx context.Context, e *tiered.Entry[*response]) (*response, error) {
+	// The load goes on in the background: nobody waits for it, as the store would have the request do for what was purged softly.
+	ctx, leave := context.WithCancel(w.request.Context())
+	leave()
+	_, _ = c.store.GetOrLoad(ctx, p.key, func(ctx context.Context, e *tiered.Entry[*response]) (*response, error) {
+		select {
+		case c.behind <- struct{}{}:
+			defer func() { <-c.behind }()
+		default:
+			return nil, errBusy
+		}
 		o, err := c.runBehind(ctx, d, w)
 		if err != nil {
 			return nil, err

@@ -22,6 +22,8 @@ type Cache struct {
 	unreached *refusals   // a run behind a request didn't reach the cache
 	resting   *refusals   // the handler failed, and a stale response was served in its place
 	tagging   atomic.Bool // it has stored what has the tag of its URL
+
+	behind chan struct{} // runs behind requests, one each
 }
 
 // New makes a cache. It fails if an option is wrong. The cache must be closed.
@@ -43,7 +45,8 @@ func New(o Options) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("httpcache: %w", err)
 	}
-	return &Cache{options: o, store: store, refused: newRefusals(), unreached: newRefusals(), resting: newRefusals()}, nil
+	return &Cache{options: o, store: store, refused: newRefusals(), unreached: newRefusals(), resting: newRefusals(),
+		behind: make(chan struct{}, maxBehind)}, nil
 }
 
 // Purge removes the responses stored for GETs of r's URL and host, whatever r's method, whatever they vary by, and however
@@ -51,6 +54,19 @@ func New(o Options) (*Cache, error) {
 // still be there for other processes, and [tiered.ErrQueued] says that they are removed when Redis answers again. A request
 // that Options.Key has no key for is not an error.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
+	return c.purge(ctx, r, c.store.Delete, c.store.InvalidateTags)
+}
+
+// SoftPurge makes the responses stale that Purge removes: they are served for as long as their stale-while-revalidate and
+// stale-if-error say, else validated, and a 304 makes them fresh again. What has neither these nor a validator is as good as removed.
+// For a response that was still fresh these times count from the purge until the end of its freshness, and then from that. Errors
+// are those of Purge.
+func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
+	return c.purge(ctx, r, c.store.Expire, c.store.ExpireTags)
+}
+
+// purge does something with the keys and the tags that responses to r's URL have.
+func (c *Cache) purge(ctx context.Context, r *http.Request, byKey, byTag func(context.Context, ...string) error) error {
 	tagged := c.tagging.Load() || c.tagged(r)
 	var stored, tags []string
 	for _, r := range c.spellings(r) {
@@ -64,7 +80,7 @@ func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 			tags = append(tags, tag)
 		}
 	}
-	return c.wrap(errors.Join(c.store.Delete(ctx, stored...), c.store.InvalidateTags(ctx, tags...)))
+	return c.wrap(errors.Join(byKey(ctx, stored...), byTag(ctx, tags...)))
 }
 
 // PurgeTags removes the responses that have one of the tags, which are those in their Cache-Tag (separated by commas) or
@@ -73,8 +89,17 @@ func (c *Cache) PurgeTags(ctx context.Context, tags ...string) error {
 	return c.wrap(c.store.InvalidateTags(ctx, tags...))
 }
 
+// SoftPurgeTags makes the responses stale that PurgeTags removes, see SoftPurge. Of responses to one URL that vary all are validated
+// if the first one had the tag. Errors are those of Purge.
+func (c *Cache) SoftPurgeTags(ctx context.Context, tags ...string) error {
+	return c.wrap(c.store.ExpireTags(ctx, tags...))
+}
+
 // Clear removes all responses of all caches of the Name. Errors are those of Purge.
 func (c *Cache) Clear(ctx context.Context) error { return c.wrap(c.store.Clear(ctx)) }
+
+// SoftClear makes all responses of all caches of the Name stale, see SoftPurge. Errors are those of Purge.
+func (c *Cache) SoftClear(ctx context.Context) error { return c.wrap(c.store.ExpireAll(ctx)) }
 
 func (c *Cache) wrap(err error) error {
 	if err != nil {

@@ -14,13 +14,29 @@ const maxSpecs = 4
 
 // index is what is stored for a URL whose responses vary: by which fields of the request. The responses have keys of their own,
 // made of what these fields said, and of the index's name: without their index nobody finds them, so that to remove it is
-// to remove them all.
+// to remove them all. What is found through a stale index is stale, too, and the next index has its name as the Former.
 type index struct {
-	Name  string     `msgpack:"n"`
-	Specs [][]string `msgpack:"s"` // the newest first; field names, sorted
+	Name   string     `msgpack:"n"`
+	Former string     `msgpack:"f,omitempty"` // of the index before; what has that is stale
+	Specs  [][]string `msgpack:"s"`           // the newest first; field names, sorted
 }
 
 func newIndex(names []string) *index { return &index{Name: rand.Text(), Specs: [][]string{names}} }
+
+// successor returns the index that takes the place of a stale one, whose newest spec are the names.
+func (i *index) successor(names []string) *index {
+	next := i.with(names)
+	next.Name, next.Former = rand.Text(), i.Name
+	return next
+}
+
+// before returns an index of the responses that have the Former; nil: there are none.
+func (i *index) before() *index {
+	if i.Former == "" {
+		return nil
+	}
+	return &index{Name: i.Former, Specs: i.Specs}
+}
 
 // with returns the index with the names as its newest spec.
 func (i *index) with(names []string) *index {
@@ -30,11 +46,11 @@ func (i *index) with(names []string) *index {
 			specs = append(specs, spec)
 		}
 	}
-	return &index{Name: i.Name, Specs: specs}
+	return &index{Name: i.Name, Former: i.Former, Specs: specs}
 }
 
 func (i *index) cost() int {
-	n := len(i.Name)
+	n := len(i.Name) + len(i.Former)
 	for _, spec := range i.Specs {
 		for _, name := range spec {
 			n += 16 + len(name)

@@ -27,7 +27,7 @@ func (c *Cache) settle(ctx context.Context, w *want, e *tiered.Entry[*response],
 	switch {
 	case o.response != nil:
 		return c.keep(ctx, w, e, o.response)
-	case o.failed, e.State == tiered.Fresh, e.State == tiered.NotFound:
+	case o.failed, e.State == tiered.Fresh, e.State == tiered.NotFound, e.Found && e.Value.Index != nil:
 		return nil, errNotStored
 	case !o.refused && e.Found && e.Value.standsIn(rfc9111.Older(e.Value.Age, e.Age)): // for what comes of accidents, too
 		return nil, errNotStored
@@ -50,9 +50,12 @@ func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r
 	case w.part(), w.index == nil && !varies: // where a part was asked for, the whole will do for the next such request
 	case w.index == nil:
 		i := newIndex(names)
+		if e.Found && e.Value.Index != nil && e.State == tiered.Stale {
+			i = e.Value.Index.successor(names)
+		}
 		c.put(ctx, w, i.variant(w.primary, names, w.request.Header), r)
 		c.putAlias(ctx, i, w, names, r)
-		e.Policy.TTL = indexTTL
+		keepIndex(e)
 		e.Tags = c.tagsOf(w, r) // only the load's result is void if they were purged meanwhile
 		return &response{Index: i}, nil
 	case slices.Equal(names, w.names):
@@ -71,6 +74,9 @@ func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r
 	c.policy(e, w, r)
 	return r, nil
 }
+
+// keepIndex has the store keep an index, also once it is purged softly.
+func keepIndex(e *tiered.Entry[*response]) { e.Policy.TTL, e.Policy.StaleIfError = indexTTL, least }
 
 // policy has the store keep the response as its terms say.
 func (c *Cache) policy(e *tiered.Entry[*response], w *want, r *response) {
@@ -121,13 +127,13 @@ func (c *Cache) putAlias(ctx context.Context, i *index, w *want, names []string,
 	})
 }
 
-// reindex makes the names the index's newest, unless the index has been removed.
+// reindex makes the names the index's newest, unless the index has been removed or is stale.
 func (c *Cache) reindex(ctx context.Context, w *want, names []string) {
 	_, _ = c.store.Refresh(ctx, w.primary, func(_ context.Context, e *tiered.Entry[*response]) (*response, error) {
-		if !e.Found || e.Value.Index == nil || e.Value.Index.Name != w.index.Name {
+		if e.State != tiered.Fresh || e.Value.Index == nil || e.Value.Index.Name != w.index.Name {
 			return nil, errNotStored
 		}
-		e.Policy.TTL = indexTTL
+		keepIndex(e)
 		return &response{Index: e.Value.Index.with(names)}, nil
 	})
 }

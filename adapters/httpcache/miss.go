@@ -121,7 +121,7 @@ func (c *Cache) follow(x Exchange, t *turn, found *response) {
 	case decision == rfc9111.Serve, decision == rfc9111.ServeAndRefresh:
 	case p.since < time.Since(t.arrived): // it was validated for a request that came with this one
 	case decision == rfc9111.ValidateOrStale: // the handler failed just now
-		status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.found.left(p.age)}
+		status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.left()}
 	default:
 		c.pass(x, w.why)
 		return

@@ -21,6 +21,8 @@ type place struct {
 	age   time.Duration
 	since time.Duration // how long it has been stored
 	fresh bool          // for the store
+	// expired: it was purged softly, before its time.
+	expired bool
 	// What was found isn't for an answer of which handlers around the cache say what they do; forbidden: nor is any other.
 	rejected, forbidden bool
 
@@ -41,6 +43,13 @@ func (c *Cache) find(p *place, q *inquiry) {
 		}
 		return
 	}
+	if e.State == tiered.Stale { // the next response begins an index
+		c.findOld(p, q, e.Value.Index)
+		if p.found == nil {
+			c.findOld(p, q, e.Value.Index.before())
+		}
+		return
+	}
 	r := q.request()
 	p.index, p.old = e.Value.Index, e.Age > indexTTL/2
 	for i, names := range p.index.Specs {
@@ -48,22 +57,39 @@ func (c *Cache) find(p *place, q *inquiry) {
 		if i == 0 {
 			p.key, p.names = key, names
 		}
-		if e, err := c.store.Lookup(q.ctx, key); err == nil && p.selects(e.Value, r) && p.take(&e, q) {
+		if e, err := c.store.Lookup(q.ctx, key); err == nil && p.index.selects(p.primary, e.Value, r) && p.take(&e, q) {
 			p.key, p.names = key, names
 			return
 		} else if i == 0 {
 			p.refused = e.State == tiered.NotFound
 		}
 	}
-	c.findLanguage(p, q)
+	if c.findOld(p, q, p.index.before()); p.found == nil {
+		c.findLanguage(p, q)
+	}
+}
+
+// findOld looks for a response that was purged softly with the index, which may be nil. The place of a new one stays what it is.
+func (c *Cache) findOld(p *place, q *inquiry, i *index) {
+	if i == nil {
+		return
+	}
+	r := q.request()
+	for _, names := range i.Specs {
+		e, err := c.store.Lookup(q.ctx, i.variant(p.primary, names, r.Header))
+		if err == nil && i.selects(p.primary, e.Value, r) && p.take(&e, q) {
+			p.fresh, p.expired = false, true
+			return
+		}
+	}
 }
 
 // selects answers whether what is in a place of the index is a response for such a request.
-func (p *place) selects(v *response, r *http.Request) bool {
+func (i *index) selects(primary string, v *response, r *http.Request) bool {
 	if v.Index != nil || v.Size > 0 || v.Select == "" {
 		return v.Index == nil && v.Size == 0
 	}
-	return v.Select == p.index.variant(p.primary, v.vary(), r.Header)
+	return v.Select == i.variant(primary, v.vary(), r.Header)
 }
 
 // findLanguage looks for a response in the language that the request prefers to all others: no handler has a better one.
@@ -86,7 +112,7 @@ func (c *Cache) findLanguage(p *place, q *inquiry) {
 			continue
 		}
 		e, err := c.store.Lookup(q.ctx, alias.Value.Alias)
-		if err == nil && e.Value.is(language) && e.Value.left(rfc9111.Older(e.Value.Age, e.Age)) > 0 && p.take(&e, q) {
+		if err == nil && e.State == tiered.Fresh && e.Value.is(language) && e.Value.left(rfc9111.Older(e.Value.Age, e.Age)) > 0 && p.take(&e, q) {
 			return // key and names stay those of the request: that is where a new response goes
 		}
 	}
@@ -103,6 +129,7 @@ func (p *place) take(e *tiered.Entry[*response], q *inquiry) bool {
 		return false
 	}
 	p.found, p.age, p.since, p.fresh, p.refused = e.Value, rfc9111.Older(e.Value.Age, e.Age), e.Age, e.State == tiered.Fresh, false
+	p.expired = e.State == tiered.Stale && p.found.left(p.age) > 0
 	return true
 }
 
@@ -130,10 +157,17 @@ func (p *place) left() time.Duration {
 	if p.found == nil {
 		return 0
 	}
-	return p.found.left(p.age)
+	if left := p.found.left(p.age); !p.expired || left < 0 {
+		return left
+	}
+	return 0
 }
 
 // decide says what to do for a request with what was found.
 func (p *place) decide(d rfc9111.Directives) rfc9111.Decision {
-	return rfc9111.Decide(p.found.terms(), p.age, d)
+	t := p.found.terms()
+	if p.expired {
+		t.Lifetime = min(t.Lifetime, p.age)
+	}
+	return rfc9111.Decide(t, p.age, d)
 }

@@ -36,7 +36,9 @@ func (c *Cache) reply(r *http.Request, stored *response, age time.Duration, stat
 func (c *Cache) shape(reply *Reply, r *http.Request, heeds rfc9111.Heeds) {
 	stored := reply.stored
 	reply.Status, reply.Body = stored.Status, stored.Body
-	if reply.status.FwdStatus != http.StatusNotModified && reply.age >= 0 && stored.left(reply.age) <= 0 {
+	status := &reply.status
+	if status.FwdStatus != http.StatusNotModified && reply.age >= 0 &&
+		(stored.left(reply.age) <= 0 || status.Hit && status.TTL <= 0 || rfc9111.OriginFailed(status.FwdStatus)) {
 		c.stats.stale.Add(1)
 	}
 	// RFC 9110 §13.2.1: only what would be a success has conditions evaluated.

@@ -1,0 +1,190 @@
+package tiered
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+const anEra = "era-of-8"
+
+// What a tag's record says. All else is as good as no record.
+func TestParseTagRecord(t *testing.T) {
+	for value, want := range map[string]tagEntry{
+		anEra + "7":                    {count: 7, known: true},
+		anEra + "7~9":                  {count: 7, expiry: 9, known: true},
+		anEra + "18446744073709551615": {count: 1<<64 - 1, known: true},
+		anEra + "18446744073709551616": {},
+		anEra + "7~":                   {},
+		anEra + "~9":                   {},
+		anEra + "7~9~9":                {},
+		anEra + "7~-9":                 {},
+		anEra + "7 9":                  {},
+		anEra + "?token":               {},
+		anEra:                          {},
+		"short":                        {},
+		"":                             {},
+	} {
+		var e tagEntry
+		e.parse("an older value")
+		e.parse(anEra + "1~2")
+		e.parse(value)
+		if e.known != want.known || e.count != want.count || e.expiry != want.expiry || e.known && string(e.era[:]) != anEra {
+			t.Errorf("%q: %+v", value, e)
+		}
+	}
+}
+
+// What the keys of the era and of the count say.
+func TestParseEra(t *testing.T) {
+	for _, c := range []struct {
+		era, count string
+		want       opened
+		ok         bool
+	}{
+		{anEra, "12", opened{count: 12}, true},
+		{anEra + "7", "12", opened{expiry: 7, count: 12}, true},
+		{anEra + "~", "12", opened{}, false},
+		{anEra + "-7", "12", opened{}, false},
+		{anEra, "", opened{}, false},
+		{"short", "12", opened{}, false},
+	} {
+		var o opened
+		if err := o.parse(c.era, c.count); (err == nil) != c.ok || c.ok && (o.expiry != c.want.expiry || o.count != c.want.count || string(o.era[:]) != anEra) {
+			t.Errorf("%q, %q: %+v, %v", c.era, c.count, o, err)
+		}
+	}
+}
+
+// Whatever is there, what an expiry or an invalidation leaves is never more valid than it was, nor than the change lets it be.
+func TestMarking(t *testing.T) {
+	s := redistest.Start(t)
+	client := s.Client(t)
+	const kept = "" // as it was
+	for _, c := range []struct {
+		record               string
+		invalidated, expired string // at 5
+	}{
+		{anEra + "3", anEra + "5", anEra + "3~5"},
+		{anEra + "5", kept, kept},
+		{anEra + "7", kept, kept},
+		{anEra + "3~4", anEra + "5", anEra + "3~5"},
+		{anEra + "3~5", anEra + "5", kept},
+		{anEra + "3~7", anEra + "5~7", kept},
+		{anEra + "6~7", kept, kept},
+		{anEra + "?token", anEra + "5", anEra + "5"},
+		{anEra + "3~", anEra + "5", anEra + "5"},
+		{anEra + "-3", anEra + "5", anEra + "5"},
+		{anEra, anEra + "5", anEra + "5"},
+		{"another 3", kept, kept},
+		{"3", kept, kept},
+	} {
+		for expire, want := range map[bool]string{false: c.invalidated, true: c.expired} {
+			if want == kept {
+				want = c.record
+			}
+			s.Do("SET", "k", c.record, "PX", 1_000_000)
+			if err := client.Eval(t.Context(), marking, []string{"k"}, anEra, "5", expire).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Do("GET", "k"); got != want {
+				t.Errorf("%q, expire %v: %q, want %q", c.record, expire, got, want)
+			}
+			if n, _ := s.Do("PTTL", "k").(int64); n <= 0 {
+				t.Errorf("%q: it is kept for %d ms", c.record, n)
+			}
+		}
+	}
+	s.Do("DEL", "k")
+	if err := client.Eval(t.Context(), marking, []string{"k"}, anEra, "5", true).Err(); err != nil || s.Do("EXISTS", "k") != int64(0) {
+		t.Errorf("without a record: %v", err)
+	}
+}
+
+// An expiry of everything changes nothing but its count, and a damaged era is a new one.
+func TestOpeningExpires(t *testing.T) {
+	s := redistest.Start(t)
+	r, err := NewRedis(s.Client(t), RedisOptions{Invalidation: None})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	l := newLedger(r, "test", new(counters))
+	open := func(ctx context.Context, step int, expire bool) opened {
+		t.Helper()
+		o, err := l.open(ctx, step, expire)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	first := open(t.Context(), 0, false)
+	expired := open(t.Context(), 1, true)
+	if expired.era != first.era || expired.count != first.count+1 || expired.expiry != expired.count {
+		t.Errorf("%+v after %+v", expired, first)
+	}
+	if again := open(t.Context(), 2, false); again.era != first.era || again.expiry != expired.expiry || again.count != expired.count+2 {
+		t.Errorf("%+v after %+v", again, expired)
+	}
+	for _, damaged := range []string{anEra + "~7", anEra + "7x", anEra + strings.Repeat("7", 16), "short7"} {
+		s.Do("SET", l.era, damaged)
+		if o := open(t.Context(), 0, false); string(o.era[:]) == anEra || o.expiry != 0 || o.count != 0 {
+			t.Errorf("%q: %+v", damaged, o)
+		}
+		s.Do("SET", l.era, damaged)
+		if o := open(t.Context(), 1, true); string(o.era[:]) == anEra || o.expiry != 1 || o.count != 1 {
+			t.Errorf("%q, expired: %+v", damaged, o)
+		}
+	}
+}
+
+// How far the marks of a value are behind says what it is good for.
+func TestValidity(t *testing.T) {
+	id := eraID{1}
+	record := func(count, expiry uint64) *tagRecord { return &tagRecord{era: id, count: count, expiry: expiry} }
+	for name, c := range map[string]struct {
+		expiry  uint64 // of the era
+		records []*tagRecord
+		want    validity
+	}{
+		"nothing":                     {0, nil, isValid},
+		"all before":                  {5, []*tagRecord{record(3, 5), record(5, 0)}, isValid},
+		"the era expired":             {6, []*tagRecord{record(3, 0)}, isExpired},
+		"a tag expired":               {0, []*tagRecord{record(3, 0), record(3, 6)}, isExpired},
+		"a tag invalidated":           {0, []*tagRecord{record(6, 0)}, isInvalid},
+		"one expired, one invalid":    {6, []*tagRecord{record(3, 7), record(6, 0)}, isInvalid},
+		"a tag that isn't known":      {0, []*tagRecord{nil}, isInvalid},
+		"a tag's record of other era": {0, []*tagRecord{{count: 3}}, isInvalid},
+	} {
+		m := marks{era: id, count: 5}
+		if got := m.validity(newEra(id, c.expiry, selfEvident), c.records); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+	if m := (marks{era: eraID{2}, count: 5}); m.validity(newEra(id, 0, selfEvident), nil) != isInvalid {
+		t.Error("another era's value is valid")
+	}
+}
+
+// Whatever bytes are in a record or an era, what they say can be said again, and nothing panics.
+func FuzzLedger(f *testing.F) {
+	for _, seed := range []string{anEra, anEra + "7", anEra + "7~9", anEra + "?x", "short", anEra + "~", anEra + "07~+9"} {
+		f.Add(seed, "12")
+	}
+	f.Fuzz(func(t *testing.T, value, count string) {
+		var e tagEntry
+		e.parse(value)
+		if e.known && (len(value) <= 8 || string(e.era[:]) != value[:8] || strings.Trim(value[8:], "0123456789~") != "") {
+			t.Errorf("%q is %+v", value, e)
+		}
+		if !e.known && (e.count != 0 || e.expiry != 0) {
+			t.Errorf("%q isn't known, and %+v", value, e)
+		}
+		var o opened
+		if err := o.parse(value, count); err == nil && (len(value) < 8 || strings.Trim(value[8:]+count, "0123456789") != "") {
+			t.Errorf("%q, %q: %+v", value, count, o)
+		}
+	})
+}
