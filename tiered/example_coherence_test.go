@@ -2,7 +2,9 @@ package tiered_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -89,4 +91,27 @@ func ExampleCache_Expire() {
 	// Output:
 	// tiered: not found
 	// page 2 <nil>
+}
+
+// What changed in the source is loaded anew, however many values have the tag, and serves on while the source is down.
+func ExampleCache_ExpireTags() {
+	ctx := context.Background()
+	teams, err := tiered.New(tiered.Options[string]{Name: "teams", Policy: tiered.Policy{TTL: time.Hour, StaleIfError: time.Hour}})
+	if err != nil {
+		panic(err)
+	}
+	defer teams.Close()
+	_ = teams.Set(ctx, "7", "Ada, Grace", "people")
+
+	_ = teams.ExpireTags(ctx, "people")
+	_, err = teams.Get(ctx, "7")
+	fmt.Println("fresh:", err)
+
+	members, err := teams.GetOrLoad(ctx, "7", func(context.Context, *tiered.Entry[string]) (string, error) {
+		return "", errors.New("the database is down")
+	})
+	fmt.Println("meanwhile:", members, err)
+	// Output:
+	// fresh: tiered: not found
+	// meanwhile: Ada, Grace <nil>
 }

@@ -41,7 +41,8 @@
 //
 // After a 2xx or 3xx to an unsafe method, all responses for its URL, and for those in Location and Content-Location, before
 // the answer goes out. And by [Cache.Purge], [Cache.PurgeTags] (Cache-Tag, Surrogate-Key) and [Cache.Clear]. With a Redis this
-// holds for all processes, also for a response that is being made meanwhile.
+// holds for all processes, also for a response that is being made meanwhile. [Cache.SoftPurge], [Cache.SoftPurgeTags] and
+// [Cache.SoftClear] make the same responses stale instead.
 //
 // # Concurrent requests
 //

@@ -1,0 +1,70 @@
+package fibercache_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/gofiber/fiber/v3"
+
+	"github.com/tiercache/tiercache/adapters/fibercache"
+	"github.com/tiercache/tiercache/adapters/httpcache"
+)
+
+// What the purges of a cache make stale is served while it is renewed, or validated.
+func TestSoftPurge(t *testing.T) {
+	for name, purge := range map[string]func(ctx context.Context, c *httpcache.Cache, url string) error{
+		"SoftPurge": func(ctx context.Context, c *httpcache.Cache, url string) error {
+			return c.SoftPurge(ctx, httptest.NewRequest("GET", url+"/a", nil))
+		},
+		"SoftPurgeTags": func(ctx context.Context, c *httpcache.Cache, _ string) error { return c.SoftPurgeTags(ctx, "thing") },
+		"SoftClear":     func(ctx context.Context, c *httpcache.Cache, _ string) error { return c.SoftClear(ctx) },
+	} {
+		for _, vary := range []string{"", "X-Lang"} {
+			t.Run(name+" "+vary, func(t *testing.T) {
+				control := "max-age=60, stale-while-revalidate=30"
+				o := &origin{}
+				o.handler = func(c fiber.Ctx) error {
+					c.Set("Cache-Control", control)
+					c.Set("Cache-Tag", "thing")
+					c.Set("ETag", `"x"`)
+					if vary != "" {
+						c.Set("Vary", vary)
+					}
+					if c.Get("If-None-Match") != "" {
+						return c.SendStatus(304)
+					}
+					return c.SendString(fmt.Sprint("run ", o.runs.Load()))
+				}
+				cache := newCache(t, httpcache.Options{})
+				s := listen(t, fibercache.New(cache), o.serve)
+				fields := []string{"X-Lang", "de"}
+				s.get("/a", fields...)
+				soft := func() {
+					t.Helper()
+					if err := purge(t.Context(), cache, s.url); err != nil {
+						t.Fatal(err)
+					}
+				}
+				soft()
+				s.get("/a", fields...).expect(t, 200, "http; hit", "run 1")
+				eventually(t, "a run behind", func() bool { return cache.Stats().Validated == 1 })
+				eventually(t, "a fresh response", func() bool {
+					stale := cache.Stats().Stale
+					s.get("/a", fields...).expect(t, 200, "http; hit", "run 1")
+					return cache.Stats().Stale == stale
+				})
+				runs := o.runs.Load()
+				control = "max-age=60"
+				if err := cache.Clear(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s.get("/a", fields...)
+				soft()
+				s.get("/a", fields...).expect(t, 200, "http; fwd=stale; fwd-status=304; stored", fmt.Sprint("run ", runs+1))
+				s.get("/a", fields...).expect(t, 200, "http; hit", fmt.Sprint("run ", runs+1))
+			})
+		}
+	}
+}
