@@ -48,6 +48,20 @@ func TestVarySaidSometimes(t *testing.T) {
 	}
 }
 
+// What a handler around the cache answers, where those inside have set nothing, reaches the client.
+func TestAnsweredAround(t *testing.T) {
+	around := func(c fiber.Ctx) error {
+		if err := c.Next(); err != nil {
+			return err
+		}
+		return c.SendStatus(fiber.StatusTeapot)
+	}
+	s := listen(t, around, fibercache.New(newCache(t, httpcache.Options{TTL: time.Minute})), func(fiber.Ctx) error { return nil })
+	if a := s.get("/a", "If-None-Match", "*"); a.status != fiber.StatusTeapot || a.body == "" {
+		t.Errorf("%d, %v, %q", a.status, a.header, a.body)
+	}
+}
+
 // A handler around the cache that codes the answer codes no part of what is stored.
 func TestPartOfWhatIsCodedAround(t *testing.T) {
 	around := func(c fiber.Ctx) error {

@@ -119,6 +119,26 @@ func TestWritesNothing(t *testing.T) {
 	o.expectRuns(t, 2)
 }
 
+// What a handler around the cache answers, where the one inside has written nothing, reaches the client: also where the fields that it
+// has set would make a 304 of an answer. Frameworks answer so for an error that a handler returned.
+func TestAnsweredAround(t *testing.T) {
+	for _, fields := range [][]string{{"ETag", `"a"`}, {"Last-Modified", "Mon, 02 Jan 2006 15:04:05 GMT"}, nil} {
+		o := &origin{handler: func(w http.ResponseWriter, _ *http.Request) { setFields(w.Header(), fields) }}
+		h := newCache(t, httpcache.Options{TTL: minute}).Handler(o)
+		around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r)
+			w.WriteHeader(http.StatusTeapot)
+		})
+		for _, condition := range [][]string{
+			{"If-None-Match", `"a"`}, {"If-None-Match", "*"}, {"If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"},
+		} {
+			if w := get(around, "/a", condition...); w.Code != http.StatusTeapot {
+				t.Errorf("%v, %v: %d, %v", fields, condition, w.Code, w.Header())
+			}
+		}
+	}
+}
+
 // Early hints go out at once, and leave nothing behind in an answer that is made of what is stored.
 func TestEarlyHintsOfAHeldResponse(t *testing.T) {
 	o := &origin{handler: func(w http.ResponseWriter, r *http.Request) {

@@ -97,7 +97,7 @@ func appendEdit(edits []Edit, header http.Header, name, value string) []Edit {
 // Active answers whether what the handler answers is wanted, from its head to its end. Once it isn't it never will be.
 func (rec *Recording) Active() bool {
 	if rec.turn != nil && rec.turn.over.Load() {
-		rec.Drop() // nobody takes the response any more: it needn't be kept
+		rec.finish(outcome{}) // nobody takes the response any more: it needn't be kept
 	}
 	return rec.turn != nil || rec.change != nil || rec.asks
 }
@@ -124,8 +124,12 @@ func (c *Cache) watchHead(w *want) *Recording {
 	}
 }
 
-// Drop ends the recording: the response isn't stored, and requests that wait for it run the handler themselves.
-func (rec *Recording) Drop() { rec.finish(outcome{}) }
+// Drop ends the recording: the response isn't stored, and requests that wait for it run the handler themselves. Before Head it
+// says that the response isn't known yet, so that none is Held either.
+func (rec *Recording) Drop() {
+	rec.holds = false
+	rec.finish(outcome{})
+}
 
 func (rec *Recording) finish(o outcome) {
 	if rec.turn == nil {
