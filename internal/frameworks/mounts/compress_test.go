@@ -17,6 +17,7 @@ import (
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/compress"
 	fibercors "github.com/gofiber/fiber/v3/middleware/cors"
+	fiberrecover "github.com/gofiber/fiber/v3/middleware/recover"
 	"github.com/gorilla/handlers"
 	"github.com/klauspost/compress/gzhttp"
 	echo4 "github.com/labstack/echo/v4"
@@ -42,10 +43,18 @@ type compressor struct {
 var long = strings.Repeat("hello, compressors. ", 200)
 
 func longPage(fields []string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		for i := 0; i < len(fields); i += 2 {
 			w.Header().Set(fields[i], fields[i+1])
+		}
+		if tag := w.Header().Get("ETag"); tag != "" && r.Header.Get("If-None-Match") == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		if r.Header.Get("X-Break") != "" {
+			_, _ = io.WriteString(w, long[:len(long)/2])
+			panic(http.ErrAbortHandler)
 		}
 		_, _ = io.WriteString(w, long)
 	}
@@ -99,13 +108,20 @@ var compressors = []compressor{
 	}},
 	{"Fiber", false, false, func(t *testing.T, c *httpcache.Cache, inside bool, fields ...string) string {
 		app := fiber.New()
-		app.Use(fibercors.New(fibercors.Config{AllowOrigins: origins}))
+		app.Use(fiberrecover.New(), fibercors.New(fibercors.Config{AllowOrigins: origins}))
 		for _, h := range order(c, inside, fibercache.New, compress.New()) {
 			app.Use(h)
 		}
 		app.Get("/", func(c fiber.Ctx) error {
 			for i := 0; i < len(fields); i += 2 {
 				c.Set(fields[i], fields[i+1])
+			}
+			if tag := c.GetRespHeader("ETag"); tag != "" && c.Get("If-None-Match") == tag {
+				return c.SendStatus(fiber.StatusNotModified)
+			}
+			if c.Get("X-Break") != "" {
+				_, _ = c.WriteString(long[:len(long)/2])
+				panic("half a page")
 			}
 			return c.SendString(long)
 		})
@@ -195,6 +211,49 @@ func testCompressor(t *testing.T, m compressor, o httpcache.Options, first strin
 				}
 			}
 		}
+	}
+}
+
+// A handler's 304 freshens the response of its own coding.
+func TestCompressorsRevalidated(t *testing.T) {
+	for _, m := range compressors {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			url := m.serve(t, newCache(t, httpcache.Options{}), true, "Cache-Control", "no-cache", "ETag", `W/"its"`)
+			client := newClient(t)
+			for i := range 3 {
+				for _, coding := range []string{"gzip", ""} {
+					a := get(t, client, url, accepting(coding, origins[0])...)
+					validated := strings.Contains(a.header.Get("Cache-Status"), "fwd-status=304")
+					if a.status != http.StatusOK || decoded(t, a) != long || a.header.Get("Content-Encoding") != coding || validated != (i > 0) {
+						t.Errorf("%q: %d, %v", coding, a.status, a.header)
+					}
+					a = get(t, client, url, accepting(coding, origins[0], "If-None-Match", a.header.Get("ETag"))...)
+					if a.status != http.StatusNotModified || a.body != "" {
+						t.Errorf("%q: %d, %v, %q", coding, a.status, a.header, a.body)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A compressor ends what it has begun, also where the handler panics after half of the body: that isn't stored.
+func TestCompressorsBroken(t *testing.T) {
+	for _, m := range compressors {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			url := m.serve(t, newCache(t, httpcache.Options{}), true, "Cache-Control", "max-age=60")
+			client := newClient(t)
+			for _, coding := range []string{"gzip", ""} {
+				_, _ = send(t, client, http.MethodGet, url, accepting(coding, "", "X-Break", "1")...)
+				for range 2 {
+					if a := get(t, client, url, accepting(coding, "")...); a.status != http.StatusOK || decoded(t, a) != long {
+						t.Errorf("%q: %d, %v", coding, a.status, a.header)
+					}
+				}
+			}
+		})
 	}
 }
 

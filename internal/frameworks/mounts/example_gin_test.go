@@ -41,8 +41,12 @@ type ginWriter struct {
 func (w *ginWriter) Header() http.Header { return w.w.Header() }
 
 func (w *ginWriter) WriteHeader(status int) {
-	if status > 0 && !w.Written() {
+	switch {
+	case status <= 0:
+	case !w.Written():
 		w.status, w.set = status, true
+	case status != w.status: // gin.Recovery, after half a body: the cache doesn't store that
+		w.w.WriteHeader(status)
 	}
 }
 

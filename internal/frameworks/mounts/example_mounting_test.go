@@ -58,7 +58,11 @@ func mountInEcho4(cache *httpcache.Cache, user echo4.HandlerFunc) http.Handler {
 // echo4Answers has echo answer for an error before the cache returns, and not after it.
 func echo4Answers(next echo4.HandlerFunc) echo4.HandlerFunc {
 	return func(c echo4.Context) error {
-		if err := next(c); err != nil {
+		switch err := next(c); {
+		case err == nil:
+		case c.Response().Committed: // half of a body may be all there is
+			panic(http.ErrAbortHandler)
+		default:
 			c.Error(err)
 		}
 		return nil
@@ -76,9 +80,14 @@ func mountInEcho5(cache *httpcache.Cache, user echo5.HandlerFunc) http.Handler {
 // echo5Answers has echo answer for an error before the cache returns, and not after it.
 func echo5Answers(next echo5.HandlerFunc) echo5.HandlerFunc {
 	return func(c *echo5.Context) error {
-		if err := next(c); err != nil {
-			c.Echo().HTTPErrorHandler(c, err)
+		err := next(c)
+		if err == nil {
+			return nil
 		}
+		if res, _ := echo5.UnwrapResponse(c.Response()); res != nil && res.Committed { // half of a body may be all there is
+			panic(http.ErrAbortHandler)
+		}
+		c.Echo().HTTPErrorHandler(c, err)
 		return nil
 	}
 }

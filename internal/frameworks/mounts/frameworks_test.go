@@ -28,7 +28,7 @@ func newEcho4() *echo4.Echo {
 // echo4Layers has what recovers make an answer of an error, which echo itself does after the cache.
 func echo4Layers(s stack) []echo4.MiddlewareFunc {
 	cache := func(c *httpcache.Cache) echo4.MiddlewareFunc { return echo4.WrapMiddleware(c.Handler) }
-	return arrange(s, cache, echo4Answers, echo4middleware.Recover())
+	return arrange(s, cache, echo4Answers, echo4middleware.RecoverWithConfig(echo4middleware.RecoverConfig{DisableErrorHandler: true}))
 }
 
 func echo4Pages(a *app) echo4.HandlerFunc {

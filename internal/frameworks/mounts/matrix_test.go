@@ -120,8 +120,10 @@ func (a *app) page(method, kind, id string, header func(name string) string) pag
 		if p.panics = a.fails.Load(); p.panics {
 			p.fields, p.parts = nil, nil
 		}
-	case "half":
-		says("Cache-Control", "max-age=60", "Content-Length", "8")
+	case "half", "broken":
+		if says("Cache-Control", "max-age=60"); kind == "half" {
+			says("Content-Length", "8")
+		}
 		if p.parts = []string{"half", "half"}; a.fails.Load() {
 			p.parts, p.panics = p.parts[:1], true
 		}
