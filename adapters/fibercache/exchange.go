@@ -185,13 +185,32 @@ func (x *exchange) header() http.Header {
 	h := responseHeader(out)
 	if x.elsewhere() {
 		h["Content-Length"] = []string{strconv.Itoa(math.MaxInt)} // more than is ever stored
-	} else if x.empty() && !typed(out) {
-		delete(h, "Content-Type") // fasthttp has a default, but doesn't send it
+	} else {
+		if x.empty() && !typed(out) {
+			delete(h, "Content-Type") // fasthttp has a default, but doesn't send it
+		}
+		if n := out.Header.ContentLength(); n > 0 && !whole(out, n) {
+			h["Content-Length"] = []string{strconv.Itoa(n)}
+		}
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // fasthttp doesn't guess: nor may the cache
 	}
 	return h
+}
+
+// whole reports whether the body has the length that somebody has said it has: before it was compressed, if it was. fasthttp
+// says the length that it has, and so a net/http handler's body that broke off looks whole.
+func whole(out *fasthttp.Response, length int) bool {
+	body := out.Body()
+	if len(body) == length {
+		return true
+	}
+	if len(out.Header.ContentEncoding()) == 0 {
+		return false
+	}
+	plain, err := out.BodyUncompressedWithLimit(length)
+	return err == nil && len(plain) == length
 }
 
 // empty reports whether the answer has no body.

@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 		// Nor do these of Fiber's own cache middleware, which the benchmarks compare with.
 		goleak.IgnoreAnyFunction("github.com/gofiber/utils/v2.StartTimeStampUpdater.func1"),
 		goleak.IgnoreAnyFunction("github.com/gofiber/fiber/v3/internal/memory.(*Storage).gc"),
+		// Nor do those that compress.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp/stackless.funcWorker"),
 		// A server's pool notices up to ten seconds later that it was stopped.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 	)

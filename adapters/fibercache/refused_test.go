@@ -19,6 +19,13 @@ import (
 // raw sends bytes over a connection of their own, and returns the last of the responses.
 func (s *server) raw(requests ...string) answer {
 	s.t.Helper()
+	answers := s.rawAll(requests...)
+	return answers[len(answers)-1]
+}
+
+// rawAll is raw for all of the responses, the interim ones included.
+func (s *server) rawAll(requests ...string) (answers []answer) {
+	s.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
 		s.t.Fatal(err)
@@ -26,10 +33,11 @@ func (s *server) raw(requests ...string) answer {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	in := bufio.NewReader(conn)
-	var last answer
-	for _, request := range requests {
-		if _, err := io.WriteString(conn, request); err != nil {
-			s.t.Fatal(err)
+	for len(requests) > 0 {
+		if n := len(answers); n == 0 || answers[n-1].status >= 200 {
+			if _, err := io.WriteString(conn, requests[0]); err != nil {
+				s.t.Fatal(err)
+			}
 		}
 		res, err := http.ReadResponse(in, nil)
 		if err != nil {
@@ -40,9 +48,12 @@ func (s *server) raw(requests ...string) answer {
 			s.t.Fatal(err)
 		}
 		res.Body.Close()
-		last = answer{res.StatusCode, res.Header, string(body), res.ContentLength}
+		answers = append(answers, answer{res.StatusCode, res.Header, string(body), res.ContentLength})
+		if res.StatusCode >= 200 {
+			requests = requests[1:]
+		}
 	}
-	return last
+	return answers
 }
 
 // tenant is a context of an app's own.

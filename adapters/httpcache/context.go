@@ -2,7 +2,9 @@ package httpcache
 
 import (
 	"context"
+	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // runKey is the key, in the context that a handler runs on, of its run.
@@ -61,4 +63,36 @@ func borrow(request context.Context) (ctx context.Context, cancel, release func(
 		defer b.mu.Unlock()
 		b.returned = true
 	}
+}
+
+// watched is the context of a recorded run. When the body that httputil.ReverseProxy copies breaks off, it looks in its context
+// for a server, and at no other time. Under a server it then panics with http.ErrAbortHandler, which a handler around it may
+// recover (gin's Recovery does, and writes nothing); without one it returns as if the body were whole. So it is noted that
+// somebody looked. What is found is the same.
+type watched struct {
+	context.Context
+	looked *atomic.Bool
+}
+
+// unnoticedKey is the key for what a watched context has for http.ServerContextKey, as a found.
+type unnoticedKey struct{}
+
+type found struct{ server any }
+
+func (w watched) Value(key any) any {
+	switch key {
+	case http.ServerContextKey:
+		w.looked.Store(true)
+	case unnoticedKey{}:
+		return found{serverOf(w.Context)}
+	}
+	return w.Context.Value(key)
+}
+
+// serverOf returns what a context has for http.ServerContextKey, unnoticed.
+func serverOf(ctx context.Context) any {
+	if f, ok := ctx.Value(unnoticedKey{}).(found); ok {
+		return f.server
+	}
+	return ctx.Value(http.ServerContextKey)
 }

@@ -71,6 +71,16 @@ func (w *writer) send(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
+// deliver sends the head, and the body as far as there is one.
+func (w *writer) deliver(cacheStatus string) error {
+	w.release(cacheStatus)
+	if len(w.body) == 0 {
+		return nil
+	}
+	_, err := w.ResponseWriter.Write(w.body)
+	return err
+}
+
 // release sends the head.
 func (w *writer) release(cacheStatus string) {
 	w.delayed = false
@@ -84,10 +94,7 @@ func (w *writer) release(cacheStatus string) {
 func (w *writer) straight() (err error) {
 	switch {
 	case w.delayed:
-		w.release(w.rec.CacheStatus())
-		if len(w.body) > 0 {
-			_, err = w.ResponseWriter.Write(w.body)
-		}
+		err = w.deliver(w.rec.CacheStatus())
 	case w.sender != nil:
 		err = w.sender.end()
 		w.sender, w.own = nil, nil
@@ -125,11 +132,8 @@ func (w *writer) completeShort() {
 		}
 	}
 	s := w.rec.CacheStatus()
-	w.rec.end() // it is stored whatever becomes of the client
-	w.release(s)
-	if len(w.body) > 0 {
-		_, _ = w.ResponseWriter.Write(w.body) // if the client has gone, nobody is left to be told
-	}
+	w.rec.end()      // it is stored whatever becomes of the client
+	_ = w.deliver(s) // if the client has gone, nobody is left to be told
 }
 
 // trails reports whether the handler has set a trailer that it hasn't declared.

@@ -34,7 +34,7 @@ func (x *exchange) Detach() Exchange {
 // known.
 func (x *exchange) outermost() (http.Handler, context.Context) {
 	ctx := x.r.Context()
-	server, _ := ctx.Value(http.ServerContextKey).(*http.Server)
+	server, _ := serverOf(ctx).(*http.Server)
 	local := ctx.Value(http.LocalAddrContextKey)
 	ctx = context.Background()
 	if server != nil {
@@ -71,7 +71,7 @@ func (d *detached) Serve(*Reply) {}
 func (d *detached) Run(rec *Recording) {
 	ctx := rec.Context(d.r.Context())
 	for _, key := range []any{http.ServerContextKey, http.LocalAddrContextKey} {
-		if v := d.r.Context().Value(key); v != nil && ctx.Value(key) == nil {
+		if v := d.r.Context().Value(key); v != nil {
 			ctx = context.WithValue(ctx, key, v)
 		}
 	}

@@ -16,8 +16,11 @@ var errNotStored = errors.New("httpcache: the response is not stored")
 const (
 	// refusedTTL is how long it is remembered that a key's response can't be stored.
 	refusedTTL = 5 * time.Second
-	// indexTTL is how long an index is kept. When half of it is over, the next variant renews it.
+	// indexTTL is how long an index is kept after the variant that it was last made for. When half of that is all that is left
+	// after a variant, the index is renewed.
 	indexTTL = 24 * time.Hour
+	// longest is a time that need not be told from a longer one.
+	longest = 100 * 365 * 24 * time.Hour
 	// least is the TTL of a response that is stale from the start, in the store, where 0 means not to store it.
 	least = time.Millisecond
 )
@@ -44,6 +47,7 @@ func (c *Cache) settle(ctx context.Context, w *want, e *tiered.Entry[*response],
 func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r *response) (*response, error) {
 	names := r.vary()
 	varies := len(names) > 0
+	spec, renew := w.names, w.index != nil && w.indexLeft < c.retention(r)+indexTTL/2
 	switch {
 	case w.part() && (varies != (w.index != nil) || varies && !slices.Equal(names, w.names)):
 		return nil, errNotStored
@@ -55,13 +59,10 @@ func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r
 		}
 		c.put(ctx, w, i.variant(w.primary, names, w.request.Header), r)
 		c.putAlias(ctx, i, w, names, r)
-		keepIndex(e)
+		c.keepIndex(e, r)
 		e.Tags = c.tagsOf(w, r) // only the load's result is void if they were purged meanwhile
-		return &response{Index: i}, nil
+		return &response{Index: i, Lifetime: e.Policy.TTL}, nil
 	case slices.Equal(names, w.names):
-		if w.old {
-			c.reindex(ctx, w, names)
-		}
 		c.putAlias(ctx, w.index, w, names, r)
 	case containsAll(w.names, names):
 		// A handler may say what it answers by only where that counts: some compressors name Accept-Encoding only when they
@@ -69,24 +70,44 @@ func (c *Cache) keep(ctx context.Context, w *want, e *tiered.Entry[*response], r
 		c.putAlias(ctx, w.index, w, w.names, r)
 	default: // it stays at the load's key, or a purge meanwhile would miss it
 		r.Select = w.index.variant(w.primary, names, w.request.Header)
-		c.reindex(ctx, w, names)
+		spec, renew = names, true
+	}
+	if renew {
+		c.reindex(ctx, w, spec, r)
 	}
 	c.policy(e, w, r)
 	return r, nil
 }
 
-// keepIndex has the store keep an index, also once it is purged softly.
-func keepIndex(e *tiered.Entry[*response]) { e.Policy.TTL, e.Policy.StaleIfError = indexTTL, least }
+// keepIndex has the store keep an index for longer than the variant, and than that which it replaces, also once it is purged
+// softly.
+func (c *Cache) keepIndex(e *tiered.Entry[*response], variant *response) {
+	e.Policy.TTL, e.Policy.StaleIfError = c.retention(variant)+indexTTL, least
+	if e.Found && e.Value.Index != nil {
+		e.Policy.TTL = max(e.Policy.TTL, e.Value.Lifetime-e.Age)
+	}
+}
 
 // policy has the store keep the response as its terms say.
 func (c *Cache) policy(e *tiered.Entry[*response], w *want, r *response) {
-	keep := max(r.Behind, r.IfError)
+	e.Policy.TTL, e.Policy.StaleWhileRevalidate, e.Policy.StaleIfError = c.kept(r)
+	e.Tags = c.tagsOf(w, r)
+}
+
+// kept is for how long a response is fresh for the store, and for how long after that it may be served, or is kept to be
+// validated.
+func (c *Cache) kept(r *response) (ttl, behind, keep time.Duration) {
+	keep = max(r.Behind, r.IfError)
 	if r.origin() != (rfc9111.Validators{Date: r.get("Date")}) {
 		keep = max(keep, c.options.Keep)
 	}
-	e.Policy.TTL = max(r.left(r.Age), least)
-	e.Policy.StaleWhileRevalidate, e.Policy.StaleIfError = r.Behind, keep
-	e.Tags = c.tagsOf(w, r)
+	return max(r.left(r.Age), least), r.Behind, keep
+}
+
+// retention is for how long the store keeps a response: its index must last as long.
+func (c *Cache) retention(r *response) time.Duration {
+	ttl, behind, keep := c.kept(r)
+	return min(ttl, longest) + min(max(behind, keep), longest)
 }
 
 // tagsOf are those that the response says it has, its groups, and that of its URL.
@@ -127,13 +148,14 @@ func (c *Cache) putAlias(ctx context.Context, i *index, w *want, names []string,
 	})
 }
 
-// reindex makes the names the index's newest, unless the index has been removed or is stale.
-func (c *Cache) reindex(ctx context.Context, w *want, names []string) {
+// reindex makes the names the index's newest, and has it kept for longer than the variant, unless the index has been removed or is
+// stale.
+func (c *Cache) reindex(ctx context.Context, w *want, names []string, r *response) {
 	_, _ = c.store.Refresh(ctx, w.primary, func(_ context.Context, e *tiered.Entry[*response]) (*response, error) {
 		if e.State != tiered.Fresh || e.Value.Index == nil || e.Value.Index.Name != w.index.Name {
 			return nil, errNotStored
 		}
-		keepIndex(e)
-		return &response{Index: e.Value.Index.with(names)}, nil
+		c.keepIndex(e, r)
+		return &response{Index: e.Value.Index.with(names), Lifetime: e.Policy.TTL}, nil
 	})
 }

@@ -15,7 +15,8 @@ type place struct {
 	key     string
 	index   *index   // nil: the responses aren't known to vary
 	names   []string // what those at key vary by
-	old     bool     // the index soon expires
+
+	indexLeft time.Duration // for how long the index is kept
 
 	found *response // nil: none that the request may have
 	age   time.Duration
@@ -51,7 +52,7 @@ func (c *Cache) find(p *place, q *inquiry) {
 		return
 	}
 	r := q.request()
-	p.index, p.old = e.Value.Index, e.Age > indexTTL/2
+	p.index, p.indexLeft = e.Value.Index, e.Value.Lifetime-e.Age
 	for i, names := range p.index.Specs {
 		key := p.index.variant(p.primary, names, r.Header)
 		if i == 0 {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
@@ -25,6 +26,9 @@ type Recording struct {
 	holds   bool     // the response may come to be held
 	asks    bool     // it is of a HEAD, of which only that is wanted
 	renewal *renewal // nil: a client waits for the answer
+
+	served bool        // there is a server in the run's context
+	looked atomic.Bool // the handler looked for one, see watched
 
 	// Since the head was shown:
 	before   http.Header
@@ -64,7 +68,9 @@ func (rec *Recording) Context(ctx context.Context) context.Context {
 	if !rec.Active() || rec.want == nil {
 		return ctx
 	}
-	return context.WithValue(ctx, runKey{}, &run{cache: rec.cache, primary: rec.want.primary, outer: runOf(ctx)})
+	ctx = context.WithValue(ctx, runKey{}, &run{cache: rec.cache, primary: rec.want.primary, outer: runOf(ctx)})
+	rec.served = serverOf(ctx) != nil
+	return watched{ctx, &rec.looked}
 }
 
 // Edits returns how the request's header differs for the handler from that of the client: what the cache has already,
@@ -212,6 +218,9 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	length, _ := contentLength(header)
 	r.Body = make([]byte, 0, max(length, 0))
 	rec.length, rec.lacks, rec.response = length, lacks(status, header), r
+	if rec.served { // under a server many have a reason to look for it before, and without one http.TimeoutHandler holds the head back
+		rec.looked.Store(false)
+	}
 	rec.delays = status == http.StatusOK && w.request.Method == http.MethodGet && len(header["Trailer"]) == 0
 }
 
@@ -300,6 +309,8 @@ func (rec *Recording) limit() int64 {
 func (rec *Recording) whole() bool {
 	r := rec.response
 	switch {
+	case rec.looked.Load(): // the copying of it failed
+		return false
 	case r.Size > 0 && int64(len(r.Body)) != rec.part: // by its Content-Range (RFC 9110 §14.4)
 		return false
 	case rec.length >= 0:

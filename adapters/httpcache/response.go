@@ -20,7 +20,7 @@ type response struct {
 	Body   []byte        `msgpack:"b"`
 	Age    time.Duration `msgpack:"a"` // when it was stored
 
-	// Its terms.
+	// Its terms. Of an index: for how long it is kept.
 	Lifetime time.Duration `msgpack:"l"`
 	Behind   time.Duration `msgpack:"w,omitempty"` // stale-while-revalidate
 	IfError  time.Duration `msgpack:"e,omitempty"` // stale-if-error

@@ -265,6 +265,9 @@ func (w *writer) end() {
 		w.head(http.StatusOK)
 	}
 	w.complete()
+	if w.rec.looked.Load() { // a cache around this one has its head only now, and takes what came before for nothing
+		_ = w.ctx.Value(http.ServerContextKey)
+	}
 	if w.rec.Held() {
 		return
 	}

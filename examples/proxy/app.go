@@ -57,8 +57,8 @@ func (a *app) Serve(l net.Listener) error {
 // Shutdown waits for the requests under way.
 func (a *app) Shutdown(ctx context.Context) error { return a.fiber.ShutdownWithContext(ctx) }
 
-// forwarder is what httputil.ReverseProxy is on net/http, without the switching of protocols, and without 1xx answers,
-// which fasthttp can't send.
+// forwarder is what httputil.ReverseProxy is on net/http, without the switching of protocols. Of 1xx answers it forwards what
+// fasthttp can send: see hints.go.
 type forwarder struct{ origin *origin }
 
 func (f *forwarder) handle(c fiber.Ctx) error {
@@ -73,7 +73,9 @@ func (f *forwarder) handle(c fiber.Ctx) error {
 	if out.Header.Get("User-Agent") == "" {
 		out.Header.Set("User-Agent", "") // or the Transport would say its own
 	}
-	answer, err := f.origin.transport.RoundTrip(out)
+	early := &hints{c: c}
+	answer, err := f.origin.transport.RoundTrip(out.WithContext(early.trace(out.Context())))
+	early.end()
 	if err == nil {
 		err = send(c, answer)
 	}

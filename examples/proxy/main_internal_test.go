@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -290,24 +291,64 @@ func TestDeadOrigin(t *testing.T) {
 	})
 }
 
-func TestInformational(t *testing.T) {
+// The hints of a miss reach the client at once, before the answer. A hit needs none.
+func TestEarlyHints(t *testing.T) {
+	onEach(t, func(t *testing.T, flags ...string) {
+		seen := make(chan struct{})
+		url := runs(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusProcessing) // which fasthttp can't send
+			w.Header()["Link"] = []string{"</a.css>; rel=preload", "</b.css>; rel=preload"}
+			w.WriteHeader(http.StatusEarlyHints)
+			<-seen
+			w.Header().Del("Link")
+			w.Header().Set("Cache-Control", "max-age=60")
+			fmt.Fprint(w, "page")
+		}, flags...)
+		get := func() (hints []string, got answer) {
+			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+				if code == http.StatusEarlyHints {
+					hints = append(hints, h["Link"]...)
+					close(seen)
+				}
+				return nil
+			}})
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+			must(t, err)
+			response, err := http.DefaultClient.Do(r)
+			must(t, err)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			must(t, err)
+			return hints, answer{response, string(body)}
+		}
+		for _, want := range []struct{ hints, status string }{
+			{"[</a.css>; rel=preload </b.css>; rel=preload]", "proxy; fwd=uri-miss; stored"}, {"[]", "proxy; hit"},
+		} {
+			hints, got := get()
+			if s := got.Header.Get("Cache-Status"); fmt.Sprint(hints) != want.hints || got.body != "page" || !strings.HasPrefix(s, want.status) {
+				t.Errorf("%q, then %q, Cache-Status %q, want %v", hints, got.body, s, want)
+			}
+			if links := got.Header["Link"]; len(links) > 0 {
+				t.Errorf("the hints are in the answer, too: %q", links)
+			}
+		}
+	})
+}
+
+// A client of HTTP/1.0 knows no 1xx answers. (net/http sends it those all the same.)
+func TestEarlyHintsOfHTTP10(t *testing.T) {
 	url := runs(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.Header().Set("Link", "</a.css>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
 		fmt.Fprint(w, "page")
-	})
-	var hints []string
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-		hints = append(hints, fmt.Sprint(code, h.Get("Link")))
-		return nil
-	}})
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	}, "-fiber")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	must(t, err)
-	response, err := http.DefaultClient.Do(r)
-	must(t, err)
-	response.Body.Close()
-	if len(hints) != 1 || hints[0] != "103</style.css>; rel=preload" {
-		t.Errorf("1xx answers: %q, want the 103", hints)
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.0\r\nHost: example.com\r\n\r\n")
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if must(t, err); !strings.Contains(line, " 200 ") {
+		t.Errorf("the first line is %q", line)
 	}
 }
 
