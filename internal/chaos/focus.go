@@ -55,6 +55,11 @@ var focuses = map[string]focus{
 		keys: 60, tags: 6, load: span{20 * time.Millisecond, 150 * time.Millisecond},
 		acts: map[string]int{"getOrLoad": 40, "lookup": 40, "burst": 5, "refresh": 5, "invalidateTags": 1},
 	},
+	// Tags, and now and then everything, are expired while values are being read and loaded.
+	"expiries": {
+		keys: 60, tags: 6, load: span{time.Millisecond, 40 * time.Millisecond},
+		acts: map[string]int{"getOrLoad": 100, "lookup": 100, "burst": 10, "expireTags": 4, "expireAll": 1},
+	},
 	// What Redis knows of tags is lost.
 	"lost tags": {
 		keys: 150, tags: 12, faults: []string{"lose tags"},

@@ -63,6 +63,10 @@ var mutations = []mutation{
 				"		r.marks = cl.stamp.marks(r.tags)\n		b, err := c.tags.enroll(ctx, cl.stamp, r.tags"}},
 	},
 	{
+		name: "an expiry of tags, or of everything, leaves what is in Redis fresh", focus: "expiries", breaks: []string{"G2", "G3"},
+		edits: []edit{{"bonds.go", "	if m.count < expiry {\n		return isExpired\n	}\n", ""}},
+	},
+	{
 		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"guard.go", "	if h.isCurrent() {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"},
 			{"guard.go", "	if f.isCurrent() {\n		g.local.place(f.hash, it, at)\n	}\n", "	g.local.place(f.hash, it, at)\n"}},

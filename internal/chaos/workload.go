@@ -57,8 +57,10 @@ var acts = []act{
 	{"setMany", 100, (*actor).setMany},
 	{"expire", 100, (*actor).expire},
 	{"refresh", 200, (*actor).refresh},
-	{"invalidateTags", 98, (*actor).invalidateTags},
+	{"invalidateTags", 68, (*actor).invalidateTags},
+	{"expireTags", 28, (*actor).expireTags},
 	{"clear", 2, (*actor).clear},
+	{"expireAll", 2, (*actor).expireAll},
 }
 
 // rareActs are what actors do in some focuses only.

@@ -78,13 +78,28 @@ func (a *actor) setMany(ctx context.Context, m *member) {
 }
 
 func (a *actor) invalidateTags(ctx context.Context, m *member) {
+	a.changeTags(m, func(lent []string) error { return m.cache.InvalidateTags(ctx, lent...) })
+}
+
+// expireTags is to the checker an invalidation: no policy here serves what is stale.
+func (a *actor) expireTags(ctx context.Context, m *member) {
+	a.changeTags(m, func(lent []string) error { return m.cache.ExpireTags(ctx, lent...) })
+}
+
+// changeTags notes an invalidation of tags, which f makes with the tags as they are lent to the cache.
+func (a *actor) changeTags(m *member, f func(lent []string) error) {
 	op := a.op(m, history.InvalidateTags, "")
 	op.Tags = append(a.someTags(1), fmt.Sprintf("tag-%02d", a.rng.IntN(a.Options.Tags)))
 	lent, reuse := a.tags.lend(op.Tags...)
-	a.noteWrite([]*history.Op{op}, func() error { return m.cache.InvalidateTags(ctx, lent...) })
+	a.noteWrite([]*history.Op{op}, func() error { return f(lent) })
 	reuse()
 }
 
 func (a *actor) clear(ctx context.Context, m *member) {
 	a.noteWrite([]*history.Op{a.op(m, history.Clear, "")}, func() error { return m.cache.Clear(ctx) })
+}
+
+// expireAll is to the checker a Clear.
+func (a *actor) expireAll(ctx context.Context, m *member) {
+	a.noteWrite([]*history.Op{a.op(m, history.Clear, "")}, func() error { return m.cache.ExpireAll(ctx) })
 }
