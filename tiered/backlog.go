@@ -14,7 +14,7 @@ import (
 // replayed is that something became invalid, never a value: somebody may have deleted that one since. Until then reads
 // don't rely on what Redis has of the keys. Two caches of one name have a backlog each, and don't know of the other's.
 type backlog struct {
-	redis *Redis
+	redis *conn
 	trace *Trace
 	start func() bool // starts the replayer; false: the cache or its Redis is closed
 	hurry chan struct{}
@@ -56,7 +56,7 @@ const (
 
 var errNotReplayed = errors.New("tiered: redis: a change that it didn't take is still queued")
 
-func newBacklog(r *Redis, start func() bool, trace *Trace) *backlog {
+func newBacklog(r *conn, start func() bool, trace *Trace) *backlog {
 	return &backlog{
 		redis: r,
 		trace: trace,

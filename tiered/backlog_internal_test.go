@@ -48,7 +48,7 @@ func TestOutdates(t *testing.T) {
 
 // A change that fails while an earlier one of the same thing is being replayed is replayed again.
 func TestQueuedDuringAReplay(t *testing.T) {
-	b := newBacklog(&Redis{conn: &conn{timeout: time.Second}}, func() bool { return true }, nil)
+	b := newBacklog(&conn{timeout: time.Second}, func() bool { return true }, nil)
 	cause := errors.New("down")
 	fail := func() {
 		for _, err := range []error{
@@ -96,7 +96,7 @@ func TestMemoryOfAFullQueue(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	b := newBacklog(&Redis{conn: &conn{timeout: time.Second}}, func() bool { return true }, nil)
+	b := newBacklog(&conn{timeout: time.Second}, func() bool { return true }, nil)
 	before := heap()
 	fail := func() error {
 		keys := make([]string, 300_000)

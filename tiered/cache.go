@@ -19,6 +19,7 @@ type Cache[T any] struct {
 // tiers is what all views of a cache share.
 type tiers[T any] struct {
 	name    string
+	redis   *Redis // nil: in-process only
 	seed    maphash.Seed
 	local   *local[T]
 	remote  *remote[T] // nil: in-process only
@@ -60,6 +61,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	}
 	t := &tiers[T]{
 		name:   o.Name,
+		redis:  o.Redis,
 		seed:   seed,
 		local:  l,
 		guards: newGuards(l),
@@ -78,11 +80,11 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 			l.close()
 			return nil, err
 		}
-		t.remote = newRemote(o.Redis, o.Name, &t.values)
+		t.remote = newRemote(o.Redis.conn, o.Name, &t.values)
 		t.maxKey -= len(t.remote.space)
-		t.tags = newTags(newLedger(o.Redis, o.Name, &t.stats))
-		t.backlog = newBacklog(o.Redis, t.startReplayer, o.Trace)
-		t.tags.backlog = t.backlog
+		t.tags = newTags(newLedger(o.Redis.conn, o.Name, &t.stats))
+		t.backlog = newBacklog(o.Redis.conn, t.startReplayer, o.Trace)
+		t.tags.backlog, t.tags.strict = t.backlog, o.Redis.options.Strict
 		t.local.strict = o.Redis.options.Strict
 		t.guards.echoes = o.Redis.options.Invalidation == Tracking
 		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.name, t); err != nil {
@@ -134,7 +136,7 @@ func (c *Cache[T]) Close() error {
 	}
 	c.local.close()
 	if c.remote != nil {
-		c.remote.redis.dismiss(c.name, c.tiers)
+		c.redis.dismiss(c.name, c.tiers)
 	}
 	return nil
 }

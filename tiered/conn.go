@@ -36,8 +36,18 @@ type conn struct {
 
 	// needs queues the commands that the invalidations need.
 	needs func(ctx context.Context, p redis.Pipeliner)
+	// publish tells the other processes of changed keys; nil: they hear of them by themselves.
+	publish func(ctx context.Context, keys []string) error
 	// switched is told that a server isn't asked any more, or with a nil cause that it is again.
 	switched func(addr string, cause error)
+}
+
+// tell tells the other processes of changed keys, where they don't hear of them by themselves.
+func (r *conn) tell(ctx context.Context, keys []string) error {
+	if r.publish == nil {
+		return nil
+	}
+	return r.publish(ctx, keys)
 }
 
 // maxAge is how old what a proof vouches for can be.

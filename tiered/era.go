@@ -50,7 +50,7 @@ func (t *tags) open(ctx context.Context) (s stamp, err error) {
 	}
 	r := t.ledger.redis
 	_, cluster := r.client.(*redis.ClusterClient)
-	if (cluster || r.nodes.any().deaf) && !r.options.Strict && unanswered(err) && t.prolong(last) {
+	if (cluster || r.nodes.any().deaf) && !t.strict && unanswered(err) && t.prolong(last) {
 		err = nil
 	}
 	return *last, err
@@ -63,7 +63,7 @@ func (t *tags) prolong(last *stamp) bool {
 	if last.era.over.Load() {
 		return false
 	}
-	last.era.proof.Store(newProof(now().add(t.ledger.redis.options.Heartbeat)))
+	last.era.proof.Store(newProof(now().add(t.ledger.redis.heartbeat)))
 	t.now.Store(last)
 	return true
 }
@@ -181,7 +181,7 @@ func (t *tags) heardEra() {
 
 // learned is the proof of what was learned from the ledger. Where nothing is heard of its changes, it is asked again in a
 // while.
-func (r *Redis) learned(p *proof) *proof {
+func (r *conn) learned(p *proof) *proof {
 	if p == selfEvident {
 		return newProof(now().add(r.maxAge()))
 	}

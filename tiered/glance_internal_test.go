@@ -128,8 +128,8 @@ func TestSlowDecodingInABatch(t *testing.T) {
 // When one key's share of a reading is given up, so are the others.
 func TestSharesAreGivenUp(t *testing.T) {
 	r := listen(t, deadClient(t), RedisOptions{Invalidation: None}).Redis
-	place, _ := r.placeOf(t.Context(), "a")
-	rd := r.newReading(t.Context(), place, nil, now())
+	place, _ := r.conn.placeOf(t.Context(), "a")
+	rd := r.conn.newReading(t.Context(), place, nil, now())
 	rd.keys = []string{"a", "b"}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -163,7 +163,7 @@ func TestGlanceAsTheCacheIsClosed(t *testing.T) {
 	}
 	began := now()
 	rest, _ := c.glance(t.Context(), []*flight[string]{f})
-	if took := now().since(began); len(rest) != 1 || f.given.reading == nil || took > r.timeout/2 {
+	if took := now().since(began); len(rest) != 1 || f.given.reading == nil || took > r.conn.timeout/2 {
 		t.Errorf("%d flights are left after %v", len(rest), took)
 	}
 	c.land(f, nil, ErrClosed)

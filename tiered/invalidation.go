@@ -74,6 +74,7 @@ func (r *streams) begin() error {
 		r.only.current.Store(selfEvident)
 	case PubSub:
 		if r.bulletin, err = newBulletin(r); err == nil {
+			r.publish = r.bulletin.publish
 			r.only = newStream(r, r.bulletin, r.bulletin.name)
 		}
 	default:
@@ -223,14 +224,6 @@ func (r *streams) close(patience context.Context) {
 	if r.topology != nil {
 		r.nodes.lost.mute()
 	}
-}
-
-// publish tells the other processes of changed keys.
-func (r *streams) publish(ctx context.Context, keys []string) error {
-	if r.bulletin == nil {
-		return nil
-	}
-	return r.bulletin.publish(ctx, keys)
 }
 
 // status returns since when what doesn't arrive, or isn't asked, and why.

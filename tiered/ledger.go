@@ -29,7 +29,7 @@ import (
 // or the count all that the cache has (the one is never made without the other being new). The same holds for a record or an
 // era that a reader can't parse: one that knows nothing of expiries must take what has their counts for lost, never for valid.
 type ledger struct {
-	redis *Redis
+	redis *conn
 	stats *counters
 	space string // what every key begins with
 	era   string
@@ -41,7 +41,7 @@ const tagLife = 24 * time.Hour
 
 var errLedger = errors.New("tiered: redis: the cache's era is damaged")
 
-func newLedger(r *Redis, name string, stats *counters) *ledger {
+func newLedger(r *conn, name string, stats *counters) *ledger {
 	space := r.prefix + name + "!"
 	return &ledger{redis: r, stats: stats, space: space, era: space + "era{" + name + "}", count: space + "count{" + name + "}"}
 }
@@ -110,7 +110,7 @@ func (l *ledger) open(ctx context.Context, step int, expire bool) (o opened, err
 		return o, err
 	}
 	if expire || string(o.era[:]) == string(fresh) {
-		err = l.redis.publish(ctx, []string{l.era})
+		err = l.redis.tell(ctx, []string{l.era})
 	}
 	return o, err
 }
@@ -131,7 +131,7 @@ func (l *ledger) clear(ctx context.Context, expire bool) error {
 	if err != nil {
 		return err
 	}
-	return l.redis.publish(ctx, []string{l.era})
+	return l.redis.tell(ctx, []string{l.era})
 }
 
 func newEraBytes() []byte { return binary.BigEndian.AppendUint64(nil, rand.Uint64()) }
@@ -338,7 +338,7 @@ func (l *ledger) invalidate(ctx context.Context, tags []string, expire bool) (do
 		failed = append(failed, tags[i])
 		err = cmp.Or(err, fmt.Errorf("%w (tag %q)", a.err, tags[i]))
 	}
-	if untold := l.redis.publish(ctx, append(keys, l.count)); untold != nil {
+	if untold := l.redis.tell(ctx, append(keys, l.count)); untold != nil {
 		return nil, tags, cmp.Or(err, untold)
 	}
 	return done, failed, err

@@ -96,8 +96,8 @@ func (r *conn) dropPipeline(b *breaker) {
 	p.close()
 }
 
-// abandon ends a cache's readings.
-func (r *conn) abandon(owner *counters) {
+// abandon ends a session's readings.
+func (r *conn) abandon(owner *session) {
 	r.pipelines.mu.Lock()
 	all := slices.Clone(r.pipelines.all)
 	r.pipelines.mu.Unlock()

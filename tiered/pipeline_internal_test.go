@@ -15,7 +15,7 @@ import (
 func TestLanesRetire(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	c.remote.redis.timeout = 200 * time.Millisecond
-	p := c.remote.redis.pipelineOf(c.remote.redis.streams.only.breaker)
+	p := c.remote.redis.pipelineOf(c.remote.redis.nodes.only.breaker)
 	lanes := func() int {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -103,7 +103,7 @@ func openStuck(t *testing.T) (*stuck, *Cache[string], *pipeline) {
 	h := &stuck{key: "tc:test:stuck", there: make(chan struct{}, 10), release: make(chan struct{})}
 	client.AddHook(h)
 	c := openOn(t, client, Policy{})
-	return h, c, c.remote.redis.pipelineOf(c.remote.redis.streams.only.breaker)
+	return h, c, c.remote.redis.pipelineOf(c.remote.redis.nodes.only.breaker)
 }
 
 func (h *stuck) DialHook(next redis.DialHook) redis.DialHook { return next }

@@ -10,10 +10,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// session is one cache's reads, which end when the cache is closed.
+type session struct{ _ byte } // so that no two have one address
+
 // reading is the read of one caller's keys, as far as one server has them. Whoever asked for it may give it up, and leave the
 // answers to nobody.
 type reading struct {
-	owner   *counters // the cache's
+	owner   *session
 	keys    []string
 	only    [1]string // the keys, if there is but one
 	to      server
@@ -38,7 +41,7 @@ const (
 )
 
 // read begins to read a key; none: that takes a call of its own.
-func (r *conn) read(caller context.Context, key string, owner *counters, at instant) share {
+func (r *conn) read(caller context.Context, key string, owner *session, at instant) share {
 	place, ok := r.placeOf(caller, key)
 	if !ok {
 		return share{}
@@ -52,7 +55,7 @@ func (r *conn) read(caller context.Context, key string, owner *counters, at inst
 }
 
 // readAll begins to read some keys, together as far as they are in one place; nil: that takes a call of its own.
-func (r *conn) readAll(caller context.Context, keys []string, owner *counters, at instant) []share {
+func (r *conn) readAll(caller context.Context, keys []string, owner *session, at instant) []share {
 	shares := make([]share, len(keys))
 	var all []*reading
 	_, cluster := r.client.(*redis.ClusterClient)
@@ -91,7 +94,7 @@ func (r *conn) placeOf(caller context.Context, key string) (server, bool) {
 }
 
 // newReading is a reading at one place, without its keys yet.
-func (r *conn) newReading(caller context.Context, place server, owner *counters, at instant) *reading {
+func (r *conn) newReading(caller context.Context, place server, owner *session, at instant) *reading {
 	bell, ok := r.pipelines.bells.Get().(chan struct{})
 	if !ok {
 		bell = make(chan struct{}, 1)
@@ -143,7 +146,7 @@ func (rd *reading) failed(err error) []answer {
 	return failed(len(rd.keys), fmt.Errorf("tiered: redis: get: %w", err), rd.to.feed)
 }
 
-func (rd *reading) abandon(owner *counters) {
+func (rd *reading) abandon(owner *session) {
 	if rd.owner == owner {
 		rd.give(failed(len(rd.keys), ErrClosed, rd.to.feed))
 	}

@@ -46,7 +46,7 @@ type RedisOptions struct {
 
 // Redis is the second tier of the caches of a process: one is made per process and shared by them all.
 type Redis struct {
-	*conn
+	conn    *conn
 	options RedisOptions
 	streams *streams
 
@@ -149,7 +149,7 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 		tenants: make(map[string]*tenant),
 	}
 	r.conn.switched = r.switched
-	r.refusals.logger, r.refusals.lasts = o.Logger, 2*r.maxAge()
+	r.conn.refusals.logger, r.conn.refusals.lasts = o.Logger, 2*r.conn.maxAge()
 	r.streams = newStreams(r.conn, o.Invalidation, hooks{r.heard, r.shared, r.interrupted, r.answered})
 	if err := r.streams.begin(); err != nil {
 		_ = r.Close()
@@ -169,12 +169,12 @@ func (r *Redis) Close() error {
 	if !r.isMade() {
 		return nil
 	}
-	patience, stop := context.WithTimeout(context.Background(), r.timeout)
+	patience, stop := context.WithTimeout(context.Background(), r.conn.timeout)
 	defer stop()
 	r.streams.close(patience)
-	r.calls.close()
-	r.closePipelines()
-	awaitUntil(patience, r.calls.wait)
+	r.conn.calls.close()
+	r.conn.closePipelines()
+	awaitUntil(patience, r.conn.calls.wait)
 	return nil
 }
 
@@ -188,12 +188,12 @@ func (r *Redis) Ping(ctx context.Context) error {
 		return errNotMade
 	}
 	_, err := call(ctx, r.conn, "ping", nil, func(ctx context.Context) (struct{}, error) {
-		cluster, ok := r.client.(*redis.ClusterClient)
+		cluster, ok := r.conn.client.(*redis.ClusterClient)
 		if !ok {
-			return struct{}{}, r.client.Ping(ctx).Err()
+			return struct{}{}, r.conn.client.Ping(ctx).Err()
 		}
 		return struct{}{}, cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			if err := r.guarded(func() error { return node.Ping(ctx).Err() }); err != nil { // it isn't our goroutine
+			if err := r.conn.guarded(func() error { return node.Ping(ctx).Err() }); err != nil { // it isn't our goroutine
 				return fmt.Errorf("%s: %w", node.Options().Addr, err)
 			}
 			return nil
@@ -215,7 +215,7 @@ func (r *Redis) Status() error {
 	if !r.isMade() {
 		return errNotMade
 	}
-	if r.calls.isOver() {
+	if r.conn.calls.isOver() {
 		return ErrClosed
 	}
 	return r.streams.status()
@@ -264,7 +264,7 @@ func (r *Redis) shared(key string) bool {
 
 // nameIn returns the cache's name in a key of Redis and what follows it, or nothing.
 func (r *Redis) nameIn(key string) (name, rest string) {
-	rest, ok := strings.CutPrefix(key, r.prefix)
+	rest, ok := strings.CutPrefix(key, r.conn.prefix)
 	end := strings.IndexAny(rest, ":!")
 	if !ok || end < 0 {
 		return "", ""

@@ -139,7 +139,7 @@ func TestAskingForRightsCostsLittle(t *testing.T) {
 		if n, err := q.n.Load(), l.Status(); n != 1 || err != nil {
 			t.Errorf("mode %d: asked %d times; status: %v", mode, n, err)
 		}
-		keys, _ := server.Do("KEYS", "*!"+l.id+"*").([]any)
+		keys, _ := server.Do("KEYS", "*!"+l.conn.id+"*").([]any)
 		for _, key := range keys {
 			if !strings.HasPrefix(key.(string), l.streams.canaries()) || strings.HasSuffix(key.(string), "rights") {
 				t.Errorf("mode %d: %v is left", mode, key)
@@ -178,7 +178,7 @@ func TestRightsAreTakenAway(t *testing.T) {
 	server := redistest.Start(t)
 	for mode, some := range streamRights {
 		c := openListening(t, user(t, server, "somebody", slices.Concat(cacheRights, some)...), mode)
-		r := c.remote.redis
+		r := c.redis
 		if _, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil }); err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +224,7 @@ func TestRightsInACluster(t *testing.T) {
 		if err := l.Status(); err != nil {
 			t.Errorf("mode %d: %v", mode, err)
 		}
-		if err := l.client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
+		if err := l.conn.client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
 			t.Errorf("mode %d: a cache's SET: %v", mode, err)
 		}
 		for i, missing := range rights {

@@ -13,7 +13,8 @@ import (
 
 // remote is a cache's part of Redis: it turns keys into Redis's keys, and records into frames and back.
 type remote[T any] struct {
-	redis  *Redis
+	redis  *conn
+	reads  *session
 	space  string // what every key begins with
 	side   string // what the leases beside values begin with
 	values *values[T]
@@ -30,8 +31,8 @@ type finding[T any] struct {
 	bonds  *bonds     // of a record that can be kept in the local tier
 }
 
-func newRemote[T any](r *Redis, name string, v *values[T]) *remote[T] {
-	return &remote[T]{redis: r, space: r.prefix + name + ":", side: r.prefix + name + "!" + besideSpace, values: v, stats: v.stats}
+func newRemote[T any](r *conn, name string, v *values[T]) *remote[T] {
+	return &remote[T]{redis: r, reads: new(session), space: r.prefix + name + ":", side: r.prefix + name + "!" + besideSpace, values: v, stats: v.stats}
 }
 
 // besideSpace begins what follows a cache's name in the key of a lease beside a value.
@@ -123,7 +124,7 @@ func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []
 func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 	at := flights[0].start // just now
 	if len(flights) == 1 {
-		flights[0].given = m.redis.read(ctx, m.key(flights[0].hold), m.stats, at)
+		flights[0].given = m.redis.read(ctx, m.key(flights[0].hold), m.reads, at)
 		return
 	}
 	keys := make([]string, len(flights))
@@ -139,13 +140,13 @@ func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 		all.WriteString(f.key)
 		keys[i] = all.String()[from:]
 	}
-	for i, s := range m.redis.readAll(ctx, keys, m.stats, at) {
+	for i, s := range m.redis.readAll(ctx, keys, m.reads, at) {
 		flights[i].given = s
 	}
 }
 
 // abandon ends what was begun so.
-func (m *remote[T]) abandon() { m.redis.abandon(m.stats) }
+func (m *remote[T]) abandon() { m.redis.abandon(m.reads) }
 
 // limit lets the records that other programs wrote expire when Redis's keys do: no frame says when that is, and Redis tells
 // of it up to a second late.
@@ -286,7 +287,7 @@ func sizesOf[T any](changes []change[T]) func(i int) int {
 func (m *remote[T]) settle(ctx context.Context, q request) []answer {
 	answers := m.redis.do(ctx, q)
 	m.stats.countErrors(answers)
-	if m.redis.options.Invalidation != PubSub {
+	if m.redis.publish == nil {
 		return answers
 	}
 	var changed []string
@@ -299,7 +300,7 @@ func (m *remote[T]) settle(ctx context.Context, q request) []answer {
 			telling = context.WithoutCancel(ctx) // it may be over: another master of a Cluster didn't answer in time
 		}
 	}
-	if err := m.redis.publish(telling, changed); err != nil {
+	if err := m.redis.tell(telling, changed); err != nil {
 		for i := range answers {
 			answers[i].err = errors.Join(answers[i].err, err)
 		}

@@ -44,7 +44,7 @@ func (t *tiers[T]) startReplayer() bool {
 }
 
 func (t *tiers[T]) replayAll(ctx context.Context) {
-	longest := max(t.remote.redis.options.Heartbeat, replaySoon)
+	longest := max(t.remote.redis.heartbeat, replaySoon)
 	for pause := replaySoon; !t.backlog.stopsIfEmpty(); pause = min(times(2, pause), longest) {
 		wait := time.NewTimer(pause/2 + rand.N(pause/2+1))
 		select {
@@ -189,7 +189,7 @@ func (t *tiers[T]) makeUp(ctx context.Context, inTurn []change[T]) {
 		}
 		holds, debts = pick(holds, again), pick(debts, again)
 	}
-	if err := t.remote.redis.publish(ctx, paid); err != nil {
+	if err := t.remote.redis.tell(ctx, paid); err != nil {
 		for key := range settled {
 			b.blame(key, err)
 		}

@@ -30,7 +30,7 @@ func TestProofHolds(t *testing.T) {
 			t.Fatal("the proof doesn't hold on")
 		}
 	}
-	if s.silent.Load() || s.deaf || l.nodes.only.feed != &s.feed {
+	if s.silent.Load() || s.deaf || l.conn.nodes.only.feed != &s.feed {
 		t.Error("a wrong stream")
 	}
 	if l.log.String() != "" {

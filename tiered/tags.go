@@ -14,6 +14,7 @@ import (
 // cache without Redis has no ledger: this then is all there is.
 type tags struct {
 	ledger  *ledger // nil: in-process only
+	strict  bool    // never rely on what was last known
 	backlog *backlog
 	era     atomic.Pointer[era]   // nil: not known
 	now     atomic.Pointer[stamp] // nil: not known

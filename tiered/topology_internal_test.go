@@ -72,7 +72,7 @@ func TestClusterStreams(t *testing.T) {
 	l.allProven(t, c)
 	l.hears(t, client, "first")
 
-	if s := l.nodes.find("127.0.0.1:1").feed; s == nil || s.proof().holds(0) || s.silent.Load() {
+	if s := l.conn.nodes.find("127.0.0.1:1").feed; s == nil || s.proof().holds(0) || s.silent.Load() {
 		t.Error("the stream of an unknown node")
 	}
 	for i, fail := range []func(){c.Failover, func() { c.KillMaster() }, func() { c.KillMaster().Restart() }} {
@@ -132,7 +132,7 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := l.nodeOf(l.client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").breaker
+	b := l.conn.nodeOf(l.conn.client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").breaker
 	if err := earlier.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 	}
 	dead.Freeze()
 	defer dead.Thaw()
-	(*r.streams.topology.streams.Load())[dead.Addr()].breaker.trip(now(), io.EOF)
+	r.nodes.find(dead.Addr()).breaker.trip(now(), io.EOF)
 	queue := func(debts map[string]debt) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

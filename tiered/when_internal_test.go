@@ -176,7 +176,7 @@ func (w *when) check(t *testing.T, r row) {
 	w.put(t, key, ages[r.value])
 	if w.place == "local, redis dead" {
 		w.server.Kill()
-		for s := c.remote.redis.streams.only; !s.breaker.isOpen(); {
+		for s := c.remote.redis.nodes.only; !s.breaker.isOpen(); {
 			runtime.Gosched()
 		}
 	}
