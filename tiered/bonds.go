@@ -3,6 +3,8 @@ package tiered
 import (
 	"slices"
 	"sync/atomic"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // era is one era of a cache, which Clear ends, up to its next expiry, which begins another era of the same id.
@@ -26,7 +28,7 @@ type tagRecord struct {
 	count  uint64
 	expiry uint64 // what was loaded before that count is stale
 	proof  *proof
-	until  instant            // Redis keeps the record until then
+	until  mono.Instant       // Redis keeps the record until then
 	latest *latest[tagRecord] // set before it is dead, if an expiry is why
 	dead   atomic.Bool        // the tag was invalidated or expired since, or the record dropped
 }
@@ -68,7 +70,7 @@ type bonds struct {
 }
 
 // hold answers whether the item can be served: nothing has invalidated it, or could have unheard.
-func (b *bonds) hold(at instant) bool {
+func (b *bonds) hold(at mono.Instant) bool {
 	if !b.proof.holds(at) || b.era != nil && (b.era.over.Load() || !b.era.proof.Load().holds(at)) {
 		return false
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // missesToOpen is how many calls in a row have to go unanswered for a breaker to open.
@@ -25,7 +27,7 @@ type breaker struct {
 	feed   *feed                           // that is silent while the breaker is open; nil: none
 	probe  func(ctx context.Context) error // asks the server whether it answers; nil: the stream's canaries do
 	hasten func()                          // has a canary sent, where there is no probe
-	told   func(at instant) bool           // nil, or reports whether the log has told of the outage already
+	told   func(at mono.Instant) bool      // nil, or reports whether the log has told of the outage already
 	left   func()                          // nil, or called when the server is no more
 
 	outage   atomic.Pointer[outage] // nil: closed
@@ -44,7 +46,7 @@ type breaker struct {
 
 // outage is why and since when a breaker is open.
 type outage struct {
-	since  instant
+	since  mono.Instant
 	err    *sparedError
 	merged bool // the log has told of it as a loss of invalidations
 }
@@ -88,20 +90,20 @@ func (b *breaker) spares(name string) error {
 func (b *breaker) isOpen() bool { return b != nil && b.outage.Load() != nil }
 
 // heed learns what became of a call to the server. See [breaker.heed].
-func (s *server) heed(ctx context.Context, began instant, err error) {
+func (s *server) heed(ctx context.Context, began mono.Instant, err error) {
 	s.breaker.heed(ctx, s.to, began, err)
 }
 
 // heed learns what became of a call that the caller's ctx bounded, too. One that the caller itself gave up says nothing. to is
 // the server, or nil if the breaker has a probe of its own.
-func (b *breaker) heed(ctx context.Context, to redis.Cmdable, began instant, err error) {
-	had, timeout := now().since(began), b.redis.timeout
+func (b *breaker) heed(ctx context.Context, to redis.Cmdable, began mono.Instant, err error) {
+	had, timeout := mono.Now().Since(began), b.redis.timeout
 	switch {
 	case !b.redis.unread(err):
 		b.heard(began)
 	case errors.Is(err, ErrClosed):
 	case had < timeout-timeout/10 && isOver(ctx): // a write's context is a bit shorter than Timeout
-	case began > instant(b.answered.Load()):
+	case began > mono.Instant(b.answered.Load()):
 		b.missed(to, began, err)
 	}
 }
@@ -109,7 +111,7 @@ func (b *breaker) heed(ctx context.Context, to redis.Cmdable, began instant, err
 // missed counts a call that wasn't answered. Unless that was refused it may have been for a value that is too large for its
 // time: with the first of them in a row the server is asked something small, and the breaker opens only if that isn't
 // answered either.
-func (b *breaker) missed(to redis.Cmdable, began instant, err error) {
+func (b *breaker) missed(to redis.Cmdable, began mono.Instant, err error) {
 	misses := b.misses.Add(1)
 	if isReply(err) {
 		b.doubted.Store(true)
@@ -133,7 +135,7 @@ func (b *breaker) inquire(to redis.Cmdable) {
 	go func() {
 		defer b.redis.calls.end()
 		defer b.asking.Store(false)
-		asked := now()
+		asked := mono.Now()
 		err := b.askSmall(to)
 		switch {
 		case errors.Is(err, ErrClosed):
@@ -158,7 +160,7 @@ func (b *breaker) askSmall(to redis.Cmdable) error {
 }
 
 // answeredSince reports whether the server has answered a call that began at the instant or later.
-func (b *breaker) answeredSince(at instant) bool { return b.answered.Load() >= int64(at) }
+func (b *breaker) answeredSince(at mono.Instant) bool { return b.answered.Load() >= int64(at) }
 
 // isOver doesn't rely on ctx's timer, which may go off after a connection's deadline that was derived from it.
 func isOver(ctx context.Context) bool {
@@ -167,7 +169,7 @@ func isOver(ctx context.Context) bool {
 }
 
 // heard notes that the server has answered a call that began at the instant.
-func (b *breaker) heard(began instant) {
+func (b *breaker) heard(began mono.Instant) {
 	if b.answered.Load() < int64(began) {
 		b.answered.Store(int64(began))
 	}
@@ -181,7 +183,7 @@ func (b *breaker) heard(began instant) {
 }
 
 // trip opens the breaker, unless the server has answered what was asked after the instant. It answers whether it is open.
-func (b *breaker) trip(asked instant, cause error) bool {
+func (b *breaker) trip(asked mono.Instant, cause error) bool {
 	b.mu.Lock()
 	if b.gone || int64(asked) < b.answered.Load() {
 		b.mu.Unlock()
@@ -191,7 +193,7 @@ func (b *breaker) trip(asked instant, cause error) bool {
 		b.remind()
 		return true
 	}
-	at := now()
+	at := mono.Now()
 	o := &outage{since: at, err: &sparedError{b.addr(), bare(cause)}}
 	b.outage.Store(o)
 	n := news{cause: o.err.cause}
@@ -233,9 +235,9 @@ func (b *breaker) close() {
 		b.mu.Unlock()
 		return
 	}
-	at := now()
+	at := mono.Now()
 	b.heard(at) // a call that began before says nothing any more
-	b.tell(news{lasted: at.since(o.since), log: b.limit.ends()})
+	b.tell(news{lasted: at.Since(o.since), log: b.limit.ends()})
 }
 
 // leave closes the breaker of a server that is no more, for good.
@@ -278,8 +280,8 @@ func (b *breaker) mend(ctx context.Context, o *outage) {
 			wait.Stop()
 			return
 		}
-		pause = min(times(2, pause), longest)
-		asked := now()
+		pause = min(mono.Times(2, pause), longest)
+		asked := mono.Now()
 		switch err := b.redis.guarded(func() error { return b.probe(ctx) }); {
 		case ctx.Err() != nil:
 			return
@@ -298,7 +300,7 @@ func (b *breaker) remind() {
 	n := news{reminder: true}
 	if o := b.outage.Load(); !o.merged {
 		n.cause = o.err.cause
-		n.log, n.suppressed = b.limit.begins(now())
+		n.log, n.suppressed = b.limit.begins(mono.Now())
 	}
 	if !n.log {
 		b.mu.Unlock()
@@ -353,5 +355,5 @@ func (b *breaker) status() error {
 	if o == nil {
 		return nil
 	}
-	return fmt.Errorf("tiered: redis %s: not asked for %v: %w", o.err.addr, now().since(o.since).Round(time.Millisecond), o.err.cause)
+	return fmt.Errorf("tiered: redis %s: not asked for %v: %w", o.err.addr, mono.Now().Since(o.since).Round(time.Millisecond), o.err.cause)
 }

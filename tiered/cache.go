@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // Cache is a cache of T in two tiers. Its methods may be called from any number of goroutines.
@@ -149,7 +151,7 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 		return none, c.wrong
 	}
 	hash := c.hash(key)
-	if it := c.local.get(key, hash, now(), nil); it != nil {
+	if it := c.local.get(key, hash, mono.Now(), nil); it != nil {
 		return c.give(&it.record)
 	}
 	got, err := c.fetchOne(ctx, key, hash, due)
@@ -166,7 +168,7 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	if c.wrong != nil {
 		return Entry[T]{}, c.wrong
 	}
-	hash, at := c.hash(key), now()
+	hash, at := c.hash(key), mono.Now()
 	var got served[T]
 	if it := c.local.get(key, hash, at, nil); it != nil {
 		got = served[T]{record: &it.record, tier: Local, key: it.key}
@@ -175,7 +177,7 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 		if got, err = c.fetchOne(ctx, key, hash, fallback); err != nil {
 			return Entry[T]{}, err
 		}
-		at = now()
+		at = mono.Now()
 	}
 	e := got.record.entry(got.key, c.policy, got.tier, at)
 	var err error

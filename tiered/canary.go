@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // canary is the state of a stream's canaries. One is under way at a time.
@@ -17,7 +19,7 @@ type canary struct {
 	lost     atomic.Bool  // the last was reported, but not answered
 }
 
-func (c *canary) last() instant { return instant(c.sent.Load()) }
+func (c *canary) last() mono.Instant { return mono.Instant(c.sent.Load()) }
 
 // beat looks after the stream with each heartbeat, and whenever it is hastened.
 func (s *stream) beat(ctx context.Context) {
@@ -56,7 +58,7 @@ func (s *stream) sing(ctx context.Context, l *life) {
 		c.again.Store(true)
 		return
 	}
-	at := now()
+	at := mono.Now()
 	c.sent.Store(int64(at))
 	ended := func() {
 		c.underWay.Store(false)
@@ -78,7 +80,7 @@ func (s *stream) sing(ctx context.Context, l *life) {
 }
 
 // sung learns what became of a canary that was sent in the life, if there was one.
-func (s *stream) sung(l *life, at instant, err error) {
+func (s *stream) sung(l *life, at mono.Instant, err error) {
 	if err != nil {
 		err = judge(stepCanary, err)
 	}
@@ -100,7 +102,7 @@ func (s *stream) sung(l *life, at instant, err error) {
 		}
 		s.redis.caches.answered()
 	case errors.As(err, &refused):
-		s.down(now(), err)
+		s.down(mono.Now(), err)
 	default:
 		s.health.suspect(at, err)
 		s.settle(err)
@@ -111,7 +113,7 @@ func (s *stream) sung(l *life, at instant, err error) {
 }
 
 // unanswered tells that Redis didn't answer the canary of the instant.
-func (s *stream) unanswered(at instant, err error) {
+func (s *stream) unanswered(at mono.Instant, err error) {
 	s.canary.lost.Store(s.canary.reported.Load() >= int64(at))
 	if s.breaker == nil {
 		s.hush()
@@ -121,7 +123,7 @@ func (s *stream) unanswered(at instant, err error) {
 }
 
 // answered tells that Redis answers what it was asked at the instant.
-func (s *stream) answered(at instant) {
+func (s *stream) answered(at mono.Instant) {
 	if s.breaker == nil {
 		s.silent.Store(false)
 		return
@@ -132,10 +134,10 @@ func (s *stream) answered(at instant) {
 
 // answeredAt takes it from a canary's report that Redis answers, of which its sender may hear only later. A report that was
 // late isn't an answer in time; nor is one where those before weren't answered: then the next canary has to be.
-func (s *stream) answeredAt(at instant) {
+func (s *stream) answeredAt(at mono.Instant) {
 	s.canary.reported.Store(int64(at))
 	switch {
-	case !s.canary.lost.Load() && now().since(at) <= s.redis.timeout:
+	case !s.canary.lost.Load() && mono.Now().Since(at) <= s.redis.timeout:
 		s.answered(at)
 	case s.silent.Load():
 		s.hasten()

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // A request for many keys goes to a server in chunks, each a call of its own, so that Timeout is the time of a chunk and not
@@ -238,7 +240,7 @@ func patiently[R any](ctx context.Context, r *conn, s *server, replies <-chan R)
 	early := r.timeout / 4 // so that there is time to answer
 	timer := time.NewTimer(early)
 	defer timer.Stop()
-	began := now()
+	began := mono.Now()
 	asked, waited := false, false
 	for {
 		select {
@@ -254,7 +256,7 @@ func patiently[R any](ctx context.Context, r *conn, s *server, replies <-chan R)
 			asked = true
 			timer.Reset(r.timeout - early)
 		case s.breaker.answeredSince(began):
-			began, asked, waited = now(), false, false
+			began, asked, waited = mono.Now(), false, false
 			timer.Reset(early)
 		case !waited && s.breaker.asking.Load(): // the small call has its own Timeout
 			waited = true

@@ -3,6 +3,8 @@ package tiered
 import (
 	"cmp"
 	"slices"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // claim is a flight whose value the trip is to load.
@@ -10,10 +12,10 @@ type claim[T any] struct {
 	flight  *flight[T]
 	finding finding[T] // what there is instead
 	tier    Tier
-	began   instant
+	began   mono.Instant
 	stamp   stamp
 	leased  place
-	lasts   instant // beside: the value that is there, in Redis
+	lasts   mono.Instant // beside: the value that is there, in Redis
 
 	// Set by the load:
 	result *record[T] // nil: it failed
@@ -34,7 +36,7 @@ const (
 // runOut makes nothing of what another program wrote and Redis is about to let expire: it isn't to be kept, so there is no
 // reason to load beside it without a lease. Until it is gone that isn't to be had.
 func (f *finding[T]) runOut() {
-	if f.err == nil && f.record != nil && !f.framed() && f.record.state(now()) == Stale {
+	if f.err == nil && f.record != nil && !f.framed() && f.record.state(mono.Now()) == Stale {
 		f.record, f.seen, f.vacant = nil, seen{}, true
 	}
 }

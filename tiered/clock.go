@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 const (
@@ -24,32 +26,32 @@ type redisClock struct {
 }
 
 type clockSample struct {
-	redis time.Time // Redis's time
-	at    instant   // at this instant
-	until instant   // good until then
-	asked bool      // it is Redis's, and not this machine's
+	redis time.Time    // Redis's time
+	at    mono.Instant // at this instant
+	until mono.Instant // good until then
+	asked bool         // it is Redis's, and not this machine's
 }
 
-func (s *clockSample) time(at instant) time.Time { return s.redis.Add(at.since(s.at)) }
+func (s *clockSample) time(at mono.Instant) time.Time { return s.redis.Add(at.Since(s.at)) }
 
 // now returns Redis's time. It has Redis asked where the last sample is too old, and waits for the answer only if there
 // is no sample yet, and only until ctx ends.
 func (r *conn) now(ctx context.Context) time.Time {
-	if s := r.sampled(ctx, now()); s != nil {
-		return s.time(now())
+	if s := r.sampled(ctx, mono.Now()); s != nil {
+		return s.time(mono.Now())
 	}
 	return time.Now()
 }
 
 // time is now as it was at an instant that is hardly over.
-func (r *conn) time(ctx context.Context, at instant) time.Time {
+func (r *conn) time(ctx context.Context, at mono.Instant) time.Time {
 	if s := r.sampled(ctx, at); s != nil {
 		return s.time(at)
 	}
-	return time.Now().Add(-now().since(at))
+	return time.Now().Add(-mono.Now().Since(at))
 }
 
-func (r *conn) sampled(ctx context.Context, at instant) *clockSample {
+func (r *conn) sampled(ctx context.Context, at mono.Instant) *clockSample {
 	s := r.clock.sample.Load()
 	if s == nil || at >= s.until {
 		sampled := r.sampleClock()
@@ -72,8 +74,8 @@ func (r *conn) latest() (time.Time, bool) {
 	if s == nil || !s.asked {
 		return time.Time{}, false
 	}
-	drift := sum(now().since(s.at), clockSampleEvery) / 1000
-	return s.time(now()).Add(sum(r.timeout, drift+clockSlack)), true
+	drift := mono.Sum(mono.Now().Since(s.at), clockSampleEvery) / 1000
+	return s.time(mono.Now()).Add(mono.Sum(r.timeout, drift+clockSlack)), true
 }
 
 // sampleClock begins to ask Redis for its time, unless that is under way, and returns a channel that is closed when the
@@ -105,7 +107,7 @@ func (r *conn) sampleClock() <-chan struct{} {
 // askTime falls back on the previous sample, and without one on this machine's clock, for a moment.
 func (r *conn) askTime(previous *clockSample) *clockSample {
 	if !r.isolated() {
-		asked := now()
+		asked := mono.Now()
 		t, err := call(context.Background(), r, "time", nil, func(ctx context.Context) (time.Time, error) {
 			return r.client.Time(ctx).Result()
 		})
@@ -116,11 +118,11 @@ func (r *conn) askTime(previous *clockSample) *clockSample {
 		}
 		r.refusals.note(func() string { return addrOf(r.client) }, "time", []answer{{err: err}})
 		if err == nil {
-			answered := now()
-			return &clockSample{redis: t, at: asked.add(answered.since(asked) / 2), until: answered.add(clockSampleEvery), asked: true}
+			answered := mono.Now()
+			return &clockSample{redis: t, at: asked.Add(answered.Since(asked) / 2), until: answered.Add(clockSampleEvery), asked: true}
 		}
 	}
-	s := &clockSample{redis: time.Now(), at: now(), until: now().add(clockRetryAfter)}
+	s := &clockSample{redis: time.Now(), at: mono.Now(), until: mono.Now().Add(clockRetryAfter)}
 	if previous != nil {
 		s.redis, s.at, s.asked = previous.redis, previous.at, previous.asked
 	}

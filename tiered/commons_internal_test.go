@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // What an item is for itself is a cache line: more would show in docs/performance.md.
@@ -30,7 +32,7 @@ func TestItemsShare(t *testing.T) {
 		n++
 		key := strconv.Itoa(n)
 		tr.cost = int64(value)
-		it := l.newItem(key, hash(key), &record[int]{value: value, freshUntil: instant(time.Hour), traits: &tr}, b, instant(time.Hour))
+		it := l.newItem(key, hash(key), &record[int]{value: value, freshUntil: mono.Instant(time.Hour), traits: &tr}, b, mono.Instant(time.Hour))
 		if value == 2 {
 			it.proof = other // as tie does, before it is set
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // conn is the servers of one Redis, as the caches' requests go to them.
@@ -51,7 +53,7 @@ func (r *conn) tell(ctx context.Context, keys []string) error {
 }
 
 // maxAge is how old what a proof vouches for can be.
-func (r *conn) maxAge() time.Duration { return sum(r.heartbeat, r.timeout) }
+func (r *conn) maxAge() time.Duration { return mono.Sum(r.heartbeat, r.timeout) }
 
 // side is what begins the keys and channels that aren't a cache's. No key of a cache begins with it.
 func (r *conn) side() string { return strings.TrimSuffix(r.prefix, ":") + "!" }
@@ -85,7 +87,7 @@ func run[R any](ctx context.Context, r *conn, e errand, f func(context.Context) 
 	}
 	limit := r.timeout
 	if e.moving != nil {
-		limit = times(patience, limit)
+		limit = mono.Times(patience, limit)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	replies := make(chan reply, 1)

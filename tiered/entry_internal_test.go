@@ -3,13 +3,15 @@ package tiered
 import (
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 func TestState(t *testing.T) {
-	const created, until = instant(time.Second), instant(time.Minute)
+	const created, until = mono.Instant(time.Second), mono.Instant(time.Minute)
 	for _, test := range []struct {
 		absent bool
-		at     instant
+		at     mono.Instant
 		want   State
 	}{
 		{false, created, Fresh},
@@ -28,8 +30,8 @@ func TestState(t *testing.T) {
 }
 
 func TestEntryOf(t *testing.T) {
-	r := record[int]{value: 7, created: instant(time.Minute), freshUntil: instant(time.Hour), traits: &traits{marks: marks{tags: []string{"a"}}}}
-	e := r.entry("k", Policy{TTL: 1}, Local, instant(2*time.Minute))
+	r := record[int]{value: 7, created: mono.Instant(time.Minute), freshUntil: mono.Instant(time.Hour), traits: &traits{marks: marks{tags: []string{"a"}}}}
+	e := r.entry("k", Policy{TTL: 1}, Local, mono.Instant(2*time.Minute))
 	if e.Key != "k" || e.Value != 7 || !e.Found || e.Policy.TTL != 1 || len(e.Tags) != 1 || e.Age != time.Minute || e.Tier != Local || e.State != Fresh {
 		t.Errorf("%+v", e)
 	}

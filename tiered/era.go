@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // begin begins an era in this process alone.
@@ -22,7 +24,7 @@ func newEra(id eraID, expiry uint64, p *proof) *era {
 
 // stamp returns the place of a load that begins now. An older one only invalidates more.
 func (t *tags) stamp(ctx context.Context) (stamp, error) {
-	if s := t.now.Load(); s != nil && s.era.proof.Load().holds(now()) {
+	if s := t.now.Load(); s != nil && s.era.proof.Load().holds(mono.Now()) {
 		return *s, nil
 	}
 	return t.open(ctx)
@@ -30,7 +32,7 @@ func (t *tags) stamp(ctx context.Context) (stamp, error) {
 
 // current returns the era of now.
 func (t *tags) current(ctx context.Context) (*era, error) {
-	if e := t.era.Load(); e != nil && e.proof.Load().holds(now()) {
+	if e := t.era.Load(); e != nil && e.proof.Load().holds(mono.Now()) {
 		return e, nil
 	}
 	s, err := t.open(ctx)
@@ -63,7 +65,7 @@ func (t *tags) prolong(last *stamp) bool {
 	if last.era.over.Load() {
 		return false
 	}
-	last.era.proof.Store(newProof(now().add(t.ledger.redis.heartbeat)))
+	last.era.proof.Store(newProof(mono.Now().Add(t.ledger.redis.heartbeat)))
 	t.now.Store(last)
 	return true
 }
@@ -183,7 +185,7 @@ func (t *tags) heardEra() {
 // while.
 func (r *conn) learned(p *proof) *proof {
 	if p == selfEvident {
-		return newProof(now().add(r.maxAge()))
+		return newProof(mono.Now().Add(r.maxAge()))
 	}
 	return p
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"runtime/debug"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // flight is one load of one key, which all callers that ask for the key meanwhile wait for.
@@ -11,7 +13,7 @@ type flight[T any] struct {
 	hold[T]
 	pilot *pilot
 	done  event
-	start instant
+	start mono.Instant
 	began uint64        // how often this process had invalidated tags by then
 	limit time.Duration // of its load
 	wake  chan struct{} // of the trip that waits, see guards.listen
@@ -50,7 +52,7 @@ type pilot struct {
 // fleet is room for the flights that a call begins, and for the guards of their keys: a batch has it allocated at once.
 type fleet[T any] struct {
 	pilot *pilot
-	start instant
+	start mono.Instant
 	limit time.Duration // of their loads: the policy's LoadTimeout
 	owned bool          // the keys are the cache's own: no guard needs a copy
 	size  int           // how many flights may yet begin; 0: one

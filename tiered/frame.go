@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // A frame is what a cache keeps in Redis under one key: a header, then the codec's bytes as they are.
@@ -91,11 +92,11 @@ func (f *frame) appendHeader(b []byte) []byte {
 	b = append(b, flags)
 	b = appendString(b, f.codec)
 	b = binary.AppendUvarint(b, uint64(max(0, f.created.UnixMilli())))
-	b = binary.AppendUvarint(b, uint64(wholeMillis(f.freshFor).Milliseconds()))
-	b = binary.AppendUvarint(b, uint64(max(0, wholeMillis(f.took).Milliseconds())))
+	b = binary.AppendUvarint(b, uint64(mono.WholeMillis(f.freshFor).Milliseconds()))
+	b = binary.AppendUvarint(b, uint64(max(0, mono.WholeMillis(f.took).Milliseconds())))
 	if w := f.windows; w != nil {
 		for _, d := range [...]time.Duration{w.refreshAfter, w.whileRevalidate, w.ifError} {
-			b = binary.AppendUvarint(b, uint64(wholeMillis(d).Milliseconds()))
+			b = binary.AppendUvarint(b, uint64(mono.WholeMillis(d).Milliseconds()))
 		}
 	}
 	b = append(b, f.era[:]...)
@@ -140,9 +141,9 @@ func seal(b []byte) []byte {
 }
 
 // times are those of the frame's record, where at is the instant of the time on Redis's clock.
-func (f *frame) times(at instant, onRedis time.Time) (created, freshUntil instant) {
+func (f *frame) times(at mono.Instant, onRedis time.Time) (created, freshUntil mono.Instant) {
 	age := max(0, onRedis.Sub(f.created))
-	return at.add(-age), at.add(f.freshFor - age)
+	return at.Add(-age), at.Add(f.freshFor - age)
 }
 
 // traits are those of the frame's record, which p is to refresh.
@@ -270,7 +271,7 @@ func (r *frameReader) upTo(limit uint64) uint64 {
 }
 
 func (r *frameReader) millis() time.Duration {
-	return millis(int64(r.upTo(maxMillis)))
+	return mono.Millis(int64(r.upTo(maxMillis)))
 }
 
 func (r *frameReader) string() string { return string(r.bytes(r.upTo(math.MaxInt64))) }

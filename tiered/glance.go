@@ -3,6 +3,8 @@ package tiered
 import (
 	"context"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // A glance is the first look into the tiers for some flights, by the caller that began them. What is there is served without a
@@ -14,7 +16,7 @@ type glance[T any] struct {
 	cache  *Cache[T]
 	ctx    context.Context
 	found  []sighting[T] // in Redis, and not landed yet
-	since  instant       // when the first of them was recognized
+	since  mono.Instant  // when the first of them was recognized
 	rest   []*flight[T]  // for the trip
 	renews []hold[T]     // keys whose values are to be replaced
 }
@@ -105,8 +107,8 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 			continue
 		}
 		c.local.nursery.waitForRoom(f.hash)
-		at := now()
-		if at.since(g.since) >= landEvery {
+		at := mono.Now()
+		if at.Since(g.since) >= landEvery {
 			g.land()
 		}
 		it := c.recognize(g.ctx, f, at)
@@ -143,13 +145,13 @@ func (g *glance[T]) land() {
 }
 
 // bring lands one flight. The nursery is to be rung.
-func (g *glance[T]) bring(f *flight[T], it *item[T], at instant) {
+func (g *glance[T]) bring(f *flight[T], it *item[T], at mono.Instant) {
 	g.cache.guards.deliver(f, it, at)
 	f.land(&it.record, nil)
 }
 
 // serve adds the key of what was found to those whose values are to be replaced, if it is due.
-func (g *glance[T]) serve(f *flight[T], r *record[T], at instant) {
+func (g *glance[T]) serve(f *flight[T], r *record[T], at mono.Instant) {
 	if r.use(&g.cache.policy, at) < good {
 		g.renews = append(g.renews, hold[T]{key: f.key, hash: f.hash})
 		f.stale = r.state(at) == Stale
@@ -166,7 +168,7 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 }
 
 // inside returns what the local tier has to land the flight with, or has it offered what is there.
-func (c *Cache[T]) inside(f *flight[T], at instant) *record[T] {
+func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record[T] {
 	it := c.local.find(f.key, f.hash, at, &c.policy, asFallback)
 	switch {
 	case it == nil:
@@ -183,7 +185,7 @@ func (c *Cache[T]) inside(f *flight[T], at instant) *record[T] {
 }
 
 // recognize makes an item of what was read, if it can be served at that instant and nobody else has to be asked.
-func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at instant) *item[T] {
+func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant) *item[T] {
 	a := f.given.answer()
 	data, _ := a.bytes()
 	if a.err != nil || !isFrame(data) {

@@ -8,27 +8,28 @@ import (
 
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // A caller that finds Redis silent only after it has begun a flight is served what isn't proved, and that is counted.
 func TestServedUnverifiedInAFlight(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	hash := c.hash("k")
-	mine := &bonds{proof: newProof(now().add(time.Hour)), feed: new(feed)} // of which nobody else hears anything
-	it := c.local.newItem("k", hash, newRecord("v", false, c.policy, marks{}), *mine, now().add(time.Hour))
+	mine := &bonds{proof: newProof(mono.Now().Add(time.Hour)), feed: new(feed)} // of which nobody else hears anything
+	it := c.local.newItem("k", hash, newRecord("v", false, c.policy, marks{}), *mine, mono.Now().Add(time.Hour))
 	c.local.set(hash, it)
-	if c.local.get("k", hash, now(), nil) == nil {
+	if c.local.get("k", hash, mono.Now(), nil) == nil {
 		t.Fatal("no local hit")
 	}
 	before := c.Stats().Unverified
 	f, _ := c.guards.join(t.Context(), "k", hash, asked, &fleet[string]{pilot: new(pilot)})
 	defer c.guards.leave(f)
 	it.proof.end()
-	if r := c.inside(f, now()); r != nil {
+	if r := c.inside(f, mono.Now()); r != nil {
 		t.Errorf("served %q though Redis may answer", r.value)
 	}
 	it.feed.silent.Store(true)
-	if r := c.inside(f, now()); r == nil || c.Stats().Unverified != before+1 {
+	if r := c.inside(f, mono.Now()); r == nil || c.Stats().Unverified != before+1 {
 		t.Errorf("%v, %d served unverified", r, c.Stats().Unverified-before)
 	}
 }
@@ -91,7 +92,7 @@ func TestSlowDecodingInABatch(t *testing.T) {
 	c := openInside(t, Options[string]{Codec: decoding{codec.JSON, func(b string) {
 		switch b {
 		case `"b"`:
-			for began := now(); now().since(began) < landEvery; { // it takes long
+			for began := mono.Now(); mono.Now().Since(began) < landEvery; { // it takes long
 			}
 		case `"c"`:
 			if !flights[0].landed() || !flights[1].landed() {
@@ -129,7 +130,7 @@ func TestSlowDecodingInABatch(t *testing.T) {
 func TestSharesAreGivenUp(t *testing.T) {
 	r := listen(t, deadClient(t), RedisOptions{Invalidation: None}).Redis
 	place, _ := r.conn.placeOf(t.Context(), "a")
-	rd := r.conn.newReading(t.Context(), place, nil, now())
+	rd := r.conn.newReading(t.Context(), place, nil, mono.Now())
 	rd.keys = []string{"a", "b"}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -155,15 +156,15 @@ func TestGlanceAsTheCacheIsClosed(t *testing.T) {
 	if err := c.Set(t.Context(), "to know the cache's era", ""); err != nil {
 		t.Fatal(err)
 	}
-	f, _ := c.guards.join(t.Context(), "k", c.hash("k"), asked, &fleet[string]{pilot: new(pilot), start: now()})
+	f, _ := c.guards.join(t.Context(), "k", c.hash("k"), asked, &fleet[string]{pilot: new(pilot), start: mono.Now()})
 	s.Freeze()
 	defer s.Thaw()
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	began := now()
+	began := mono.Now()
 	rest, _ := c.glance(t.Context(), []*flight[string]{f})
-	if took := now().since(began); len(rest) != 1 || f.given.reading == nil || took > r.conn.timeout/2 {
+	if took := mono.Now().Since(began); len(rest) != 1 || f.given.reading == nil || took > r.conn.timeout/2 {
 		t.Errorf("%d flights are left after %v", len(rest), took)
 	}
 	c.land(f, nil, ErrClosed)

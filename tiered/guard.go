@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // guard orders what this process does with one key: a value read or loaded before a write of the key must not be kept
@@ -331,7 +333,7 @@ func (g *guards[T]) fill(h hold[T], it *item[T]) {
 }
 
 // deliver is fill for what a flight brings, at an instant that is hardly over, and leave. The nursery is to be rung.
-func (g *guards[T]) deliver(f *flight[T], it *item[T], at instant) {
+func (g *guards[T]) deliver(f *flight[T], it *item[T], at mono.Instant) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()

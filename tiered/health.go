@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 var (
@@ -21,12 +23,12 @@ type health struct {
 	name  string // of the server in the client's options
 	peer  string // the address of the last connection
 	well  bool
-	since instant // of not being well
-	cause error   // why that is so, or what may become the cause; nil: nothing known
-	told  told    // what the log says since then
-	last  instant // when it said so
+	since mono.Instant // of not being well
+	cause error        // why that is so, or what may become the cause; nil: nothing known
+	told  told         // what the log says since then
+	last  mono.Instant // when it said so
 
-	suspected instant // the canary that the cause is of, if it is one's
+	suspected mono.Instant // the canary that the cause is of, if it is one's
 	limit     limit
 }
 
@@ -40,14 +42,14 @@ const (
 )
 
 // suspect notes what may be the cause, should the proof lapse: what became of the canary of the instant.
-func (h *health) suspect(at instant, cause error) {
+func (h *health) suspect(at mono.Instant, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.cause, h.suspected = cause, at
 }
 
 // trust forgets what may have become the cause, if a later canary than that has come back.
-func (h *health) trust(at instant) {
+func (h *health) trust(at mono.Instant) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.well && at > h.suspected {
@@ -72,7 +74,7 @@ func (h *health) where() string {
 }
 
 // downSince returns since when the stream is down, if it is down at the instant.
-func (h *health) downSince(at instant) instant {
+func (h *health) downSince(at mono.Instant) mono.Instant {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.well {
@@ -87,7 +89,7 @@ func (s *stream) up() {
 	h.mu.Lock()
 	var lasted time.Duration
 	if !h.well {
-		lasted = now().since(h.since)
+		lasted = mono.Now().Since(h.since)
 	}
 	if !h.well {
 		h.cause = nil // else it may be that of a canary which a PONG doesn't speak for
@@ -103,7 +105,7 @@ func (s *stream) up() {
 
 // down tells that since the instant no invalidations arrive. The log says so once, and once more if it turns out to be
 // for good; not if it says already that Redis doesn't answer.
-func (s *stream) down(since instant, cause error) {
+func (s *stream) down(since mono.Instant, cause error) {
 	h := &s.health
 	h.mu.Lock()
 	if h.well {
@@ -116,7 +118,7 @@ func (s *stream) down(since instant, cause error) {
 		h.cause = errLapsed
 	}
 	var refused *refusal
-	now, news := now(), toldDown
+	now, news := mono.Now(), toldDown
 	if errors.As(h.cause, &refused) {
 		news = toldRefused
 	}
@@ -146,16 +148,16 @@ func (s *stream) down(since instant, cause error) {
 }
 
 // toldLately answers whether the log has told, in the present outage and no longer ago than that, that the stream is down.
-func (h *health) toldLately(at instant, ago time.Duration) bool {
+func (h *health) toldLately(at mono.Instant, ago time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.told == toldDown && at.since(h.last) <= ago
+	return h.told == toldDown && at.Since(h.last) <= ago
 }
 
 // lapse notices that the proof doesn't hold any more though the connection is there, or that there never was one.
 func (s *stream) lapse() {
 	p := s.proof()
-	if p.holds(now()) {
+	if p.holds(mono.Now()) {
 		return
 	}
 	h := &s.health
@@ -164,7 +166,7 @@ func (s *stream) lapse() {
 	h.mu.Unlock()
 	if well {
 		s.down(max(p.ends(), since), nil)
-	} else if now().since(since) > s.redis.maxAge() {
+	} else if mono.Now().Since(since) > s.redis.maxAge() {
 		s.down(since, nil)
 	}
 }
@@ -181,7 +183,7 @@ func (s *stream) settle(err error) (first bool) {
 
 func (s *stream) status() error {
 	p := s.proof()
-	at := now()
+	at := mono.Now()
 	if s.deaf || p.holds(at) {
 		return nil
 	}
@@ -198,7 +200,7 @@ func (s *stream) status() error {
 			cause = errStarting
 		}
 	}
-	return fmt.Errorf("tiered: redis %s: no invalidations for %v: %w", s.health.where(), at.since(since).Round(time.Millisecond), cause)
+	return fmt.Errorf("tiered: redis %s: no invalidations for %v: %w", s.health.where(), at.Since(since).Round(time.Millisecond), cause)
 }
 
 func (s *stream) log(level slog.Level, message string, attrs ...slog.Attr) {

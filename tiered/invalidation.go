@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // Invalidation is how a process hears of what others change in Redis.
@@ -117,7 +119,7 @@ func (r *streams) startBreakers() {
 // newNode makes the node of the stream's server.
 func (s *stream) newNode() *node {
 	s.breaker = &breaker{redis: s.redis.conn, addr: s.health.where, feed: &s.feed, hasten: s.hasten}
-	s.breaker.told = func(at instant) bool { return s.health.toldLately(at, times(2, s.redis.maxAge())) }
+	s.breaker.told = func(at mono.Instant) bool { return s.health.toldLately(at, mono.Times(2, s.redis.maxAge())) }
 	if s.deaf {
 		s.breaker.probe = func(ctx context.Context) error { return s.redis.probe(ctx, s.redis.client) }
 	}
@@ -136,7 +138,7 @@ func addrOf(client redis.UniversalClient) string {
 // error only where they won't ever.
 func (r *streams) firstOutcome() error {
 	defer r.outcomesAreLate()
-	late, stop := context.WithTimeout(r.life, max(times(2, r.timeout), minFirstOutcome))
+	late, stop := context.WithTimeout(r.life, max(mono.Times(2, r.timeout), minFirstOutcome))
 	defer stop()
 	switch {
 	case r.topology != nil:
@@ -165,7 +167,7 @@ func (r *streams) firstOutcome() error {
 			if s.refused != nil {
 				refused = append(refused, fmt.Errorf("redis %s: %w", s.health.where(), s.refused))
 			}
-			answers = answers || s.refused != nil || s.canary.answered.Load() > 0 || s.proof().holds(now())
+			answers = answers || s.refused != nil || s.canary.answered.Load() > 0 || s.proof().holds(mono.Now())
 		case <-late.Done():
 		}
 	}

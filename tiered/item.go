@@ -3,6 +3,8 @@ package tiered
 import (
 	"math"
 	"sync/atomic"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // item is a record in the local tier: with a small value a cache line, and no more than what tells it from others.
@@ -15,9 +17,9 @@ type item[T any] struct {
 }
 
 // dead is the time of an item that was deleted or replaced: it isn't served, wherever it is still found.
-const dead instant = math.MinInt64
+const dead mono.Instant = math.MinInt64
 
-func (it *item[T]) servedUntil() instant { return instant(it.until.Load()) }
+func (it *item[T]) servedUntil() mono.Instant { return mono.Instant(it.until.Load()) }
 
 func (it *item[T]) kill() { it.until.Store(int64(dead)) }
 
@@ -25,7 +27,7 @@ func (it *item[T]) isDead() bool { return it.servedUntil() == dead }
 
 // newItem makes an item of r that is served as fresh until the given time. Where sets come faster than ristretto takes them in, it
 // waits.
-func (l *local[T]) newItem(key string, hash uint64, r *record[T], b bonds, until instant) *item[T] {
+func (l *local[T]) newItem(key string, hash uint64, r *record[T], b bonds, until mono.Instant) *item[T] {
 	l.nursery.waitForRoom(hash)
 	it := &item[T]{record: *r, bonds: &b, key: key}
 	l.furnish(it, *r.traits, until)
@@ -33,7 +35,7 @@ func (l *local[T]) newItem(key string, hash uint64, r *record[T], b bonds, until
 }
 
 // furnish gives a new item its traits.
-func (l *local[T]) furnish(it *item[T], t traits, until instant) {
+func (l *local[T]) furnish(it *item[T], t traits, until mono.Instant) {
 	if t.expired {
 		until = it.created // its time may be to come, but it is never fresh again
 	}
@@ -52,7 +54,7 @@ func (l *local[T]) tie(it *item[T], b bonds) {
 
 // expired returns what the local tier has as a stale item; nil: nothing that could be a fallback.
 func (l *local[T]) expired(key string, hash uint64) *item[T] {
-	it := l.find(key, hash, now(), nil, asFallback|unproved)
+	it := l.find(key, hash, mono.Now(), nil, asFallback|unproved)
 	if it == nil || it.absent || l.keeps(&it.record) == 0 {
 		return nil
 	}

@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // lacking is what one server doesn't do.
 type lacking struct {
-	since instant
-	err   *lackError // nil: nothing is missing any more
-	seen  instant    // when a cache's own command was last refused; 0: not known
+	since mono.Instant
+	err   *lackError   // nil: nothing is missing any more
+	seen  mono.Instant // when a cache's own command was last refused; 0: not known
 	limit limit
 }
 
@@ -87,7 +89,7 @@ func (r *conn) refused(s server, name string, err error) {
 		l = rs.lacks(addr, []error{fmt.Errorf("%s: %w", name, bareReply(err))})
 		rs.hurry(r)
 	}
-	l.seen = now()
+	l.seen = mono.Now()
 }
 
 // heedReply takes in the error of a cache's own command.
@@ -104,9 +106,9 @@ func (r *conn) heedReply(s server, name string, err error) {
 
 // hurry has the servers asked as soon as one answers, but not more than once in a heartbeat. It is called with the lock.
 func (rs *rights) hurry(r *conn) {
-	next := instant(0)
+	next := mono.Instant(0)
 	if rs.asked > 0 {
-		next = rs.asked.add(r.heartbeat)
+		next = rs.asked.Add(r.heartbeat)
 	}
 	if int64(next) < rs.next.Load() {
 		rs.next.Store(int64(next))
@@ -132,10 +134,10 @@ func (rs *rights) lacks(addr string, errs []error) *lacking {
 		rs.lacking[addr] = l
 	}
 	if l.err == nil {
-		l.since = now()
+		l.since = mono.Now()
 	}
 	l.err = &lackError{addr, errs}
-	if tell, suppressed := l.limit.begins(now()); tell {
+	if tell, suppressed := l.limit.begins(mono.Now()); tell {
 		attrs := []slog.Attr{slog.String("addr", addr), slog.Any("cause", l.err)}
 		if suppressed > 0 {
 			attrs = append(attrs, slog.Int("suppressed", suppressed))
@@ -154,7 +156,7 @@ func (rs *rights) ends(addr string) {
 	l.err = nil
 	if l.limit.ends() {
 		rs.untold = append(rs.untold, logLine{slog.LevelInfo, "tiered: Redis lacks nothing any more",
-			[]slog.Attr{slog.String("addr", addr), slog.Duration("downtime", now().since(l.since))}})
+			[]slog.Attr{slog.String("addr", addr), slog.Duration("downtime", mono.Now().Since(l.since))}})
 	}
 }
 
@@ -182,7 +184,7 @@ func (rs *rights) status() error {
 	var errs []error
 	for _, addr := range slices.Sorted(maps.Keys(rs.lacking)) {
 		if l := rs.lacking[addr]; l.err != nil {
-			errs = append(errs, fmt.Errorf("tiered: for %v: %w", now().since(l.since).Round(time.Millisecond), l.err))
+			errs = append(errs, fmt.Errorf("tiered: for %v: %w", mono.Now().Since(l.since).Round(time.Millisecond), l.err))
 		}
 	}
 	return errors.Join(errs...)

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // lane is a goroutine that has one convoy of readings under way at a time.
@@ -17,13 +19,13 @@ type lane struct {
 
 	// Under the pipeline's lock:
 	convoy []*reading
-	sent   instant // when the convoy left
-	heeded bool    // the breaker knows what became of it
-	lost   bool    // it took too long: the lane ends with it
+	sent   mono.Instant // when the convoy left
+	heeded bool         // the breaker knows what became of it
+	lost   bool         // it took too long: the lane ends with it
 }
 
 // load takes a convoy of what waits; false: nothing does. It is called with the pipeline's lock.
-func (l *lane) load(at instant) bool {
+func (l *lane) load(at mono.Instant) bool {
 	p := l.pipeline
 	l.convoy, l.keys, l.places = l.convoy[:0], l.keys[:0], l.places[:0]
 	n := 0
@@ -70,7 +72,7 @@ func (l *lane) departs() bool {
 		runtime.Gosched()
 		p.mu.Lock()
 	}
-	if at := now(); l.load(at) {
+	if at := mono.Now(); l.load(at) {
 		if len(p.waiting) > 0 {
 			p.dispatch(at) // what this one had no place for
 		}
@@ -101,12 +103,12 @@ func (l *lane) carry() {
 	}
 	r.refusals.note(g.breaker.addr, q.name, answers)
 	if l.heeds() {
-		if err == nil && now().since(began) >= r.timeout {
+		if err == nil && mono.Now().Since(began) >= r.timeout {
 			err = errLate
 		}
 		g.heed(context.Background(), began, err)
 	}
-	l.part(answers, now())
+	l.part(answers, mono.Now())
 	for _, rd := range l.convoy {
 		n := len(rd.keys)
 		rd.give(answers[:n:n])
@@ -115,10 +117,10 @@ func (l *lane) carry() {
 }
 
 // part has those keys read alone for a while that hold the others up, or one of which does.
-func (l *lane) part(answers []answer, at instant) {
+func (l *lane) part(answers []answer, at mono.Instant) {
 	p := l.pipeline
 	p.mu.Lock()
-	late := l.lost || at.since(l.sent) >= p.redis.timeout
+	late := l.lost || at.Since(l.sent) >= p.redis.timeout
 	p.mu.Unlock()
 	for i, key := range l.keys {
 		stay := time.Duration(0)
@@ -147,11 +149,11 @@ func (l *lane) heeds() bool {
 
 // arrived ends a convoy, and with it a lane that is lost.
 func (l *lane) arrived() (lost bool) {
-	p, at := l.pipeline, now()
+	p, at := l.pipeline, mono.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !l.lost {
-		p.takes += (at.since(l.sent) - p.takes) / 8
+		p.takes += (at.Since(l.sent) - p.takes) / 8
 	}
 	clear(l.convoy)
 	l.convoy = l.convoy[:0]

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // A lease is what a key holds in Redis while a process loads its value: others wait for what becomes of it instead of
@@ -40,7 +42,7 @@ const (
 
 // newLease makes the lease of a load that takes as long as loadTimeout at most.
 func newLease(loadTimeout time.Duration) lease {
-	l := lease{ttl: wholeMillis(min(loadTimeout, leaseMax))}
+	l := lease{ttl: mono.WholeMillis(min(loadTimeout, leaseMax))}
 	binary.BigEndian.PutUint64(l.token[:], rand.Uint64())
 	binary.BigEndian.PutUint64(l.token[8:], rand.Uint64())
 	return l
@@ -48,7 +50,7 @@ func newLease(loadTimeout time.Duration) lease {
 
 // ofMany is the lease as a batch of so many keys takes it.
 func (l lease) ofMany(keys int) lease {
-	l.ttl = max(l.ttl, min(sum(l.ttl, times(int64(max(0, keys-maxChunk)), leaseMore)), leaseMost))
+	l.ttl = max(l.ttl, min(mono.Sum(l.ttl, mono.Times(int64(max(0, keys-maxChunk)), leaseMore)), leaseMost))
 	return l
 }
 

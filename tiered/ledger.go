@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // A ledger is where Redis keeps what orders a cache's loads and invalidations. For the cache "users":
@@ -209,7 +211,7 @@ return {v,tonumber(ARGV[3])}`
 // enter returns the tags' records, and makes those that are missing. ttl is for how long they are needed.
 func (l *ledger) enter(ctx context.Context, era eraID, tags []string, ttl time.Duration) ([]tagEntry, error) {
 	keys := l.tagKeys(tags)
-	life := max(tagLife, times(2, ttl))
+	life := max(tagLife, mono.Times(2, ttl))
 	answers := l.do(ctx, request{
 		name: "tags",
 		keys: keys,
@@ -228,7 +230,7 @@ func (l *ledger) enter(ctx context.Context, era eraID, tags []string, ttl time.D
 		}
 		value, _ := reply[0].(string)
 		left, _ := reply[1].(int64)
-		entries[i] = tagEntry{proof: a.proof, life: millis(max(0, left))}
+		entries[i] = tagEntry{proof: a.proof, life: mono.Millis(max(0, left))}
 		entries[i].parse(value)
 	}
 	return entries, l.settle(ctx, era, tags, entries)

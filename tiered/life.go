@@ -10,6 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/redis/go-redis/v9/push"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 const minConnectTime = time.Second
@@ -43,7 +45,7 @@ func (l *life) run(ctx context.Context) error {
 	if err != nil {
 		return l.cause("connecting", err)
 	}
-	patience := max(times(2, l.stream.redis.maxAge()), minConnectTime)
+	patience := max(mono.Times(2, l.stream.redis.maxAge()), minConnectTime)
 	l.client = redis.NewClient(l.options(base, patience))
 	defer l.client.Close()
 	if err := l.client.RegisterPushNotificationHandler("invalidate", l, true); err != nil {

@@ -1,6 +1,10 @@
 package tiered
 
-import "time"
+import (
+	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
 
 // tellEvery is how often the log tells of outages of one kind of a server that comes and goes.
 const tellEvery = 10 * time.Second
@@ -8,15 +12,15 @@ const tellEvery = 10 * time.Second
 // limit keeps the log short where a server comes and goes: of the outages that begin within tellEvery of one that was told
 // of, none is, unless it outlasts that time. The end is told where the beginning was. Its owner's lock guards it.
 type limit struct {
-	told       bool    // of the present outage
-	held       bool    // the present outage was held back
-	next       instant // when the next may be told; 0: now
-	suppressed int     // outages of which nothing was told since one was
+	told       bool         // of the present outage
+	held       bool         // the present outage was held back
+	next       mono.Instant // when the next may be told; 0: now
+	suppressed int          // outages of which nothing was told since one was
 }
 
 // begins answers whether to tell of the outage, and how many were left out before it. It may be asked again while the
 // outage lasts.
-func (l *limit) begins(at instant) (tell bool, suppressed int) {
+func (l *limit) begins(at mono.Instant) (tell bool, suppressed int) {
 	if l.told {
 		return false, 0
 	}
@@ -25,7 +29,7 @@ func (l *limit) begins(at instant) (tell bool, suppressed int) {
 		return false, 0
 	}
 	suppressed = l.suppressed
-	*l = limit{told: true, next: at.add(tellEvery)}
+	*l = limit{told: true, next: at.Add(tellEvery)}
 	return true, suppressed
 }
 

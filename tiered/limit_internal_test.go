@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 func TestLimit(t *testing.T) {
@@ -11,7 +13,7 @@ func TestLimit(t *testing.T) {
 		var l limit
 		begins := func(want bool, suppressed int) {
 			t.Helper()
-			if tell, n := l.begins(now()); tell != want || n != suppressed {
+			if tell, n := l.begins(mono.Now()); tell != want || n != suppressed {
 				t.Errorf("begins: %v, %d suppressed; want %v, %d", tell, n, want, suppressed)
 			}
 		}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // ear is a listener that remembers what it was told.
@@ -129,7 +131,7 @@ func (l listening) proven(t testing.TB) *proof {
 	var p *proof
 	eventually(t, "the proof holds", func() bool {
 		p = l.streams.only.proof()
-		return p.holds(now()) && l.Status() == nil
+		return p.holds(mono.Now()) && l.Status() == nil
 	})
 	return p
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // GetOrLoad returns the cached value, or the one that load gets from the source: from the local tier, else from Redis,
@@ -23,7 +25,7 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	hash, at := c.hash(key), now()
+	hash, at := c.hash(key), mono.Now()
 	it, puts := c.local.look(key, hash, at, &c.policy, 0)
 	if it != nil {
 		if it.renews(&c.policy, at) {
@@ -70,7 +72,7 @@ func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpo
 		case !late && (f.why != refreshed || why == refreshed):
 			return none, err
 		}
-		s.at, s.puts = now(), looksAgain
+		s.at, s.puts = mono.Now(), looksAgain
 		c.guards.dismiss(f) // a Refresh failed, and what it was to replace may be there; or the failure is an older one
 	}
 }
@@ -109,7 +111,7 @@ func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
 	if r == nil {
 		return none
 	}
-	e := r.entry(cl.flight.key, c.policy, cl.tier, now())
+	e := r.entry(cl.flight.key, c.policy, cl.tier, mono.Now())
 	var err error
 	if e.Value, err = c.give(r); err != nil && !r.absent {
 		none.Tags = e.Tags
@@ -144,7 +146,7 @@ func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) 
 		}
 	}
 	r := newRecord(value, absent, cl.policy, cl.stamp.marks(tags))
-	r.took = r.created.since(cl.began)
+	r.took = r.created.Since(cl.began)
 	if own := cl.policy.windows(); own != c.policy.windows() {
 		r.windows = &own
 	}
@@ -259,7 +261,7 @@ func (c *Cache[T]) unread(h hold[T], least use, why error) served[T] {
 	if least == fallback {
 		t = asFallback
 	}
-	if it := c.local.fallback(h.key, h.hash, nil, t); it != nil && it.use(&c.policy, now()) >= least {
+	if it := c.local.fallback(h.key, h.hash, nil, t); it != nil && it.use(&c.policy, mono.Now()) >= least {
 		return served[T]{record: &it.record, tier: Local, key: it.key}
 	}
 	if errors.Is(why, errNotReplayed) { // it is as good as not there
@@ -273,12 +275,12 @@ func (f *finding[T]) use(p *Policy) use {
 	if f.err != nil || f.record == nil {
 		return useless
 	}
-	return f.record.use(p, now())
+	return f.record.use(p, mono.Now())
 }
 
 // fill puts what Redis had into the local tier.
 func (c *Cache[T]) fill(h hold[T], f finding[T]) *item[T] {
-	it := c.local.newItem(h.key, h.hash, f.record, *f.bonds, c.policy.localUntil(now(), f.record.freshUntil))
+	it := c.local.newItem(h.key, h.hash, f.record, *f.bonds, c.policy.localUntil(mono.Now(), f.record.freshUntil))
 	c.guards.fill(h, it)
 	return it
 }
@@ -290,7 +292,7 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 	}
 	if c.remote == nil {
 		if least == fallback {
-			if it := c.local.find(key, hash, now(), nil, asFallback); it != nil && it.use(&c.policy, now()) >= least {
+			if it := c.local.find(key, hash, mono.Now(), nil, asFallback); it != nil && it.use(&c.policy, mono.Now()) >= least {
 				return served[T]{record: &it.record, tier: Local, key: it.key}, nil
 			}
 		}

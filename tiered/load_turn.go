@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // loadTurn sees to it that the calls of a batch's loader come one at a time while the batch waits for them. Each round has its
@@ -22,7 +24,7 @@ func (t *loadTurn) end() { close(t.over) }
 
 // take waits for the turn, and returns what gives it back. It is given back earlier when ctx ends, since the load is overdue then,
 // and when SoftTimeout has passed since start, if the callers are served something else from then on.
-func (t *loadTurn) take(ctx context.Context, soft time.Duration, served func() bool, start instant) (done func(), err error) {
+func (t *loadTurn) take(ctx context.Context, soft time.Duration, served func() bool, start mono.Instant) (done func(), err error) {
 	select {
 	case t.taken <- struct{}{}:
 	case <-t.over:
@@ -37,7 +39,7 @@ func (t *loadTurn) take(ctx context.Context, soft time.Duration, served func() b
 	}
 	var timer *time.Timer
 	if soft > 0 {
-		timer = time.AfterFunc(soft-now().since(start), func() {
+		timer = time.AfterFunc(soft-mono.Now().Since(start), func() {
 			if served() {
 				giveBack()
 			}

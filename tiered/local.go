@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // local is the first tier: ristretto, made exact. What ristretto leaves open, and what closes it here:
@@ -58,7 +60,7 @@ func (l *local[T]) counts(hash uint64) *getCount { return &l.gets[hash>>58] }
 type sought struct {
 	key  string
 	hash uint64
-	at   instant
+	at   mono.Instant
 	puts uint64 // as they were before; or looksAgain
 }
 
@@ -110,7 +112,7 @@ func newLocal[T any](maxCost int64, costed bool, hash func(key string) uint64) (
 		BufferItems:        bufferFor(maxCost),
 		IgnoreInternalCost: true,
 		OnEvict: func(i *ristretto.Item[*item[T]]) {
-			if i.Value != nil && now() < l.over(i.Value) && !l.closed.Load() {
+			if i.Value != nil && mono.Now() < l.over(i.Value) && !l.closed.Load() {
 				l.evicted.Add(1)
 			}
 		},
@@ -140,7 +142,7 @@ const (
 )
 
 // get returns the item that is served for the key at the given time, or nil. With a policy, that may be an outdated one.
-func (l *local[T]) get(key string, hash uint64, at instant, p *Policy) *item[T] {
+func (l *local[T]) get(key string, hash uint64, at mono.Instant, p *Policy) *item[T] {
 	return l.find(key, hash, at, p, 0)
 }
 
@@ -149,16 +151,16 @@ func (l *local[T]) fallback(key string, hash uint64, p *Policy, t terms) *item[T
 	if l.strict {
 		return nil
 	}
-	return l.find(key, hash, now(), p, t|unproved)
+	return l.find(key, hash, mono.Now(), p, t|unproved)
 }
 
-func (l *local[T]) find(key string, hash uint64, at instant, p *Policy, t terms) *item[T] {
+func (l *local[T]) find(key string, hash uint64, at mono.Instant, p *Policy, t terms) *item[T] {
 	it, _ := l.look(key, hash, at, p, t)
 	return it
 }
 
 // look returns the item that is served on the terms, and the puts of a sought key that has none.
-func (l *local[T]) look(key string, hash uint64, at instant, p *Policy, t terms) (it *item[T], puts uint64) {
+func (l *local[T]) look(key string, hash uint64, at mono.Instant, p *Policy, t terms) (it *item[T], puts uint64) {
 	count := l.counts(hash)
 	count.begun.Add(1)
 	puts = count.puts.Load()
@@ -199,7 +201,7 @@ func (l *local[T]) look(key string, hash uint64, at instant, p *Policy, t terms)
 	return it, puts
 }
 
-func (l *local[T]) isOfUse(it *item[T], at instant) bool {
+func (l *local[T]) isOfUse(it *item[T], at mono.Instant) bool {
 	return it != nil && !it.isDead() && at < l.over(it)
 }
 
@@ -214,7 +216,7 @@ func (l *local[T]) peek(hash uint64) *item[T] {
 }
 
 // serves is the one place that says whether an item is served.
-func (l *local[T]) serves(it *item[T], key string, at instant, p *Policy, t terms) bool {
+func (l *local[T]) serves(it *item[T], key string, at mono.Instant, p *Policy, t terms) bool {
 	switch {
 	case it.key != key || at >= it.servedUntil() && !l.lasts(it, at, p, t):
 		return false
@@ -236,7 +238,7 @@ func (l *local[T]) serves(it *item[T], key string, at instant, p *Policy, t term
 
 // lasts answers whether the item is served though its time in the local tier is over. If that is only so because of
 // LocalTTL, Redis is to be asked first.
-func (l *local[T]) lasts(it *item[T], at instant, p *Policy, t terms) bool {
+func (l *local[T]) lasts(it *item[T], at mono.Instant, p *Policy, t terms) bool {
 	switch {
 	case it.isDead() || at >= l.over(it):
 		return false
@@ -247,30 +249,30 @@ func (l *local[T]) lasts(it *item[T], at instant, p *Policy, t terms) bool {
 }
 
 // renews answers whether a load in the background is to replace the item, which is served.
-func (it *item[T]) renews(p *Policy, at instant) bool {
+func (it *item[T]) renews(p *Policy, at mono.Instant) bool {
 	return (p.RefreshAfter > 0 || it.windows != nil || at >= it.servedUntil()) && it.use(p, at) < good
 }
 
 // stays is for how long Redis keeps the record: for as long as it is of use, and then for a lease's time if there may be one
 // beside it.
 func (l *local[T]) stays(r *record[T]) time.Duration {
-	until := r.freshUntil.add(l.keeps(r))
+	until := r.freshUntil.Add(l.keeps(r))
 	if l.renewed.Load() || r.windows != nil {
-		until = until.add(leaseMax)
+		until = until.Add(leaseMax)
 	}
-	return until.since(r.created)
+	return until.Since(r.created)
 }
 
 // longest is the longest that Redis keeps what is set under the policy.
 func (l *local[T]) longest(p Policy) time.Duration {
-	return sum(sum(p.TTL, time.Duration(l.keep.Load())), leaseMax)
+	return mono.Sum(mono.Sum(p.TTL, time.Duration(l.keep.Load())), leaseMax)
 }
 
 // over is when the item is of no use any more.
-func (l *local[T]) over(it *item[T]) instant {
+func (l *local[T]) over(it *item[T]) mono.Instant {
 	until := it.servedUntil()
 	if keep := l.keeps(&it.record); keep > 0 && until != dead {
-		return max(until, it.freshUntil.add(keep))
+		return max(until, it.freshUntil.Add(keep))
 	}
 	return until
 }
@@ -303,12 +305,12 @@ func (l *local[T]) retain(p *Policy) {
 
 // set makes it what get returns for its key.
 func (l *local[T]) set(hash uint64, it *item[T]) {
-	l.place(hash, it, now())
+	l.place(hash, it, mono.Now())
 	l.nursery.ring()
 }
 
 // place is set for one of many items, after which the nursery is rung.
-func (l *local[T]) place(hash uint64, it *item[T], at instant) {
+func (l *local[T]) place(hash uint64, it *item[T], at mono.Instant) {
 	it.bonds = l.commons.shareBonds(it.bonds)
 	l.nursery.add(hash, it, at)
 	l.counts(hash).puts.Add(1)
@@ -318,7 +320,7 @@ func (l *local[T]) place(hash uint64, it *item[T], at instant) {
 func (l *local[T]) delete(key string, hash uint64) { l.nursery.remove(key, hash) }
 
 // admit hands an item to ristretto; false: its queue is full.
-func (l *local[T]) admit(hash uint64, it *item[T], at instant) bool {
+func (l *local[T]) admit(hash uint64, it *item[T], at mono.Instant) bool {
 	if at >= l.over(it) {
 		l.cache.Del(hash) // nobody would be served it, nor may they be served what it replaces
 		return true

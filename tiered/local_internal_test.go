@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // The local tier against a model, each goroutine on keys of its own, some with the same hash. A value may be missing where
@@ -68,7 +70,7 @@ func modelHash(key string, hashes uint64) uint64 {
 func localModel(t *testing.T, l *local[int], g int, ttl time.Duration, exact bool) {
 	type last struct {
 		value int
-		until instant
+		until mono.Instant
 	}
 	rnd := rand.New(rand.NewPCG(9, uint64(g)))
 	model := make(map[string]last)
@@ -81,18 +83,18 @@ func localModel(t *testing.T, l *local[int], g int, ttl time.Duration, exact boo
 			l.delete(key, hash)
 			delete(model, key)
 		case 1, 2:
-			until := now().add(ttl / time.Duration(1+rnd.IntN(3)))
+			until := mono.Now().Add(ttl / time.Duration(1+rnd.IntN(3)))
 			l.set(hash, l.newItem(key, hash, &record[int]{value: n, traits: new(traits)}, bonds{proof: selfEvident}, until))
 			model[key] = last{n, until}
 		}
-		at := now()
+		at := mono.Now()
 		it := l.get(key, hash, at, nil)
 		want, there := model[key]
 		switch {
 		case it != nil && (!there || it.value != want.value || at >= want.until):
 			t.Errorf("%s: got %d; want %d, there %v", key, it.value, want.value, there)
 			return
-		case it == nil && exact && there && now() < want.until:
+		case it == nil && exact && there && mono.Now() < want.until:
 			t.Errorf("%s: %d is missing", key, want.value)
 			return
 		}
@@ -108,7 +110,7 @@ func TestNurseryMakesRoom(t *testing.T) {
 	defer l.close()
 	const hash = nurseryShards // of one shard, as are its multiples
 	for n := range uint64(nurseryShardMax) {
-		l.place(hash*n, l.newItem("k", hash*n, &record[int]{traits: new(traits)}, bonds{proof: selfEvident}, math.MaxInt64), now())
+		l.place(hash*n, l.newItem("k", hash*n, &record[int]{traits: new(traits)}, bonds{proof: selfEvident}, math.MaxInt64), mono.Now())
 	}
 	if n := l.nursery.count.Load(); n != nurseryShardMax {
 		t.Fatalf("%d items", n)

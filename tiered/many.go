@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // GetMany returns the cached values by key; those that are not cached, or are remembered as absent, are left out. It
@@ -22,7 +24,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	values := make(map[string]T, len(keys))
 	asked := make(map[string]bool)
 	var missing []hold[T]
-	at := now()
+	at := mono.Now()
 	var failed error // the first of Clone
 	for _, key := range keys {
 		hash := c.hash(key)
@@ -220,7 +222,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 	if c.life.isOver() {
 		return b, ErrClosed
 	}
-	at := now()
+	at := mono.Now()
 	for i, id := range ids {
 		k := key(id)
 		hash := c.hash(k)
@@ -276,7 +278,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 		if !s.settled {
 			left++
 			c.guards.dismiss(s.flight)
-			s.at, s.puts = now(), looksAgain
+			s.at, s.puts = mono.Now(), looksAgain
 		}
 	}
 	return left, firstErr
@@ -286,7 +288,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], firstErr error) {
 	c := b.cache
 	own = make([]*flight[T], 0, open)
-	fl := fleet[T]{pilot: b.pilot, start: now(), owned: true, size: open, limit: c.policy.LoadTimeout, retry: b.retry}
+	fl := fleet[T]{pilot: b.pilot, start: mono.Now(), owned: true, size: open, limit: c.policy.LoadTimeout, retry: b.retry}
 	for i := range b.seats {
 		s := &b.seats[i]
 		if s.settled {

@@ -3,6 +3,8 @@ package tiered
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 const (
@@ -88,7 +90,7 @@ func (n *nursery[T]) ring() {
 }
 
 // add takes a new item in and hands it to ristretto. The nursery isn't emptied before it is rung.
-func (n *nursery[T]) add(hash uint64, it *item[T], at instant) {
+func (n *nursery[T]) add(hash uint64, it *item[T], at mono.Instant) {
 	s := n.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,7 +174,7 @@ func (n *nursery[T]) run() {
 func (n *nursery[T]) settle(s *nurseryShard[T], over uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := now()
+	at := mono.Now()
 	for hash, y := range s.items {
 		switch {
 		case y.round > over:

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // offer is what a flight has in place of its result, for callers whose policy lets them have that: a value past its TTL,
@@ -41,7 +43,7 @@ func (o *offer[T]) make(it *item[T], from origin) {
 // stale value is served, since the policy says so. It doesn't matter that the local tier has dropped the item: Redis may only
 // have told late of the write that made it, and who comes after a change of the key doesn't join the flight.
 func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
-	o, at := f.offer.last.Load(), now()
+	o, at := f.offer.last.Load(), mono.Now()
 	if o == nil {
 		return nil
 	}
@@ -85,7 +87,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose, panics 
 		least, made = outdated, f.offer.made.wait()
 	}
 	if soft := c.policy.SoftTimeout; soft > 0 && why != refreshed && !f.landed() {
-		timer := time.NewTimer(soft - now().since(f.start))
+		timer := time.NewTimer(soft - mono.Now().Since(f.start))
 		defer timer.Stop()
 		late = timer.C
 	}
@@ -121,7 +123,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose, panics 
 
 // accept counts what is served in place of a flight's result.
 func (c *Cache[T]) accept(ctx context.Context, o *offered[T], cause error) *record[T] {
-	if o.origin != fromRedis && !o.hold(now()) {
+	if o.origin != fromRedis && !o.hold(mono.Now()) {
 		c.local.unverified.Add(1)
 	}
 	c.serves(ctx, o.key, &o.record, cause)
@@ -139,7 +141,7 @@ func (c *Cache[T]) hand(ctx context.Context, f *flight[T], r *record[T], offered
 // serves counts a value that is served past its TTL. What is told of it may ask for other keys, so it is called where no flight
 // waits for the goroutine to land it.
 func (c *Cache[T]) serves(ctx context.Context, key string, r *record[T], cause error) {
-	if r.state(now()) != Stale {
+	if r.state(mono.Now()) != Stale {
 		return
 	}
 	c.stats.stale.Add(1)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 const (
@@ -196,18 +197,18 @@ func (p Policy) localTTL() time.Duration {
 }
 
 // localUntil is when a record leaves the local tier.
-func (p Policy) localUntil(at, freshUntil instant) instant {
+func (p Policy) localUntil(at, freshUntil mono.Instant) mono.Instant {
 	if p.LocalTTL <= 0 {
 		return freshUntil
 	}
-	return min(freshUntil, at.add(p.jittered(p.LocalTTL)))
+	return min(freshUntil, at.Add(p.jittered(p.LocalTTL)))
 }
 
 func (p Policy) jittered(d time.Duration) time.Duration {
 	if !(p.Jitter > 0) { // or no number
 		return d
 	}
-	return d - nanos(min(p.Jitter, 1)*rand.Float64()*float64(d)) // a loader may have set it to anything
+	return d - mono.Nanos(min(p.Jitter, 1)*rand.Float64()*float64(d)) // a loader may have set it to anything
 }
 
 func (o Options[T]) validated() (Options[T], error) {

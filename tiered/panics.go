@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // errExited is the error of a call whose goroutine was ended by the client (runtime.Goexit).
@@ -45,7 +47,7 @@ func (r *conn) guarded(f func() error) (err error) {
 // tellPanic logs the stack. Each panic is an outage by itself, over at once.
 func (r *conn) tellPanic(err error) {
 	r.panics.mu.Lock()
-	tell, suppressed := r.panics.limit.begins(now())
+	tell, suppressed := r.panics.limit.begins(mono.Now())
 	r.panics.limit.ends()
 	r.panics.mu.Unlock()
 	if !tell {

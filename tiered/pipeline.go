@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 const (
@@ -39,7 +41,7 @@ type pipeline struct {
 	keys    int // of those that wait
 	sweeps  alarm
 	leaves  alarm
-	left    instant       // when the last convoy did
+	left    mono.Instant  // when the last convoy did
 	takes   time.Duration // a convoy, on average
 	crowd   int           // how many callers convoys had lately
 	alone   solitude      // keys that are not to hold others up
@@ -125,12 +127,12 @@ func (p *pipeline) ask(rd *reading) bool {
 	p.waiting = append(p.waiting, rd)
 	p.keys += len(rd.keys)
 	p.dispatch(rd.at)
-	p.watch(rd.at.add(p.redis.timeout), rd.at)
+	p.watch(rd.at.Add(p.redis.timeout), rd.at)
 	return true
 }
 
 // dispatch has what waits sent, if there is a lane for it. It is called with the lock.
-func (p *pipeline) dispatch(at instant) {
+func (p *pipeline) dispatch(at mono.Instant) {
 	if p.gathers(at) {
 		p.limit(at)
 		return
@@ -151,25 +153,25 @@ func (p *pipeline) dispatch(at instant) {
 
 // gathers answers whether what waits is to wait for more: while there are many callers, convoys leave when one is back, or
 // should be half way. It is called with the lock.
-func (p *pipeline) gathers(at instant) bool {
-	return p.crowd >= minCrowd && len(p.idle) < len(p.lanes) && p.keys < maxConvoy && at.since(p.left) < p.takes/2
+func (p *pipeline) gathers(at mono.Instant) bool {
+	return p.crowd >= minCrowd && len(p.idle) < len(p.lanes) && p.keys < maxConvoy && at.Since(p.left) < p.takes/2
 }
 
 // limit has what gathers leave though nobody else comes, and the convoy before isn't back. It is called with the lock.
-func (p *pipeline) limit(at instant) {
-	p.leaves.in(p.left.add(max(p.takes, gatherMost)).since(at))
+func (p *pipeline) limit(at mono.Instant) {
+	p.leaves.in(p.left.Add(max(p.takes, gatherMost)).Since(at))
 }
 
 func (p *pipeline) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.leaves.set = false; len(p.waiting) > 0 {
-		p.dispatch(now())
+		p.dispatch(mono.Now())
 	}
 }
 
 // watch has the pipeline swept then, unless it will be earlier. It is called with the lock.
-func (p *pipeline) watch(then, at instant) { p.sweeps.in(then.since(at)) }
+func (p *pipeline) watch(then, at mono.Instant) { p.sweeps.in(then.Since(at)) }
 
 // alarm has something done once, later. It is used under the pipeline's lock, and what is done unsets it.
 type alarm struct {
@@ -194,12 +196,12 @@ func (a *alarm) in(wait time.Duration) {
 // sweep ends the readings whose Timeout is over. What they are under way with keeps nobody else waiting any more. Where nothing
 // is under way the lanes end: they are back as soon as somebody asks.
 func (p *pipeline) sweep() {
-	at := now()
-	last := at.add(-p.redis.timeout) // what was asked or sent before is late
-	var next instant = math.MaxInt64
+	at := mono.Now()
+	last := at.Add(-p.redis.timeout) // what was asked or sent before is late
+	var next mono.Instant = math.MaxInt64
 	var late []*reading
 	var missed []server
-	var sent []instant
+	var sent []mono.Instant
 	p.mu.Lock()
 	p.sweeps.set = false
 	see := func(rd *reading) {
@@ -214,7 +216,7 @@ func (p *pipeline) sweep() {
 	}
 	p.lanes = slices.DeleteFunc(p.lanes, func(l *lane) bool {
 		// One that left only a bit later isn't worth another wait.
-		if len(l.convoy) == 0 || at.since(l.sent) < p.redis.timeout-p.redis.timeout/10 {
+		if len(l.convoy) == 0 || at.Since(l.sent) < p.redis.timeout-p.redis.timeout/10 {
 			for _, rd := range l.convoy {
 				see(rd)
 			}
@@ -235,9 +237,9 @@ func (p *pipeline) sweep() {
 	}
 	switch {
 	case next < math.MaxInt64:
-		p.watch(next.add(p.redis.timeout), at)
+		p.watch(next.Add(p.redis.timeout), at)
 	case len(p.idle) < len(p.lanes):
-		p.watch(at.add(p.redis.timeout), at)
+		p.watch(at.Add(p.redis.timeout), at)
 	default:
 		p.retire()
 	}

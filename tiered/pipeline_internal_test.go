@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // Nothing is left of reads that are over.
@@ -60,7 +61,7 @@ func TestEveryFreeLaneIsUsed(t *testing.T) {
 	r := c.remote.redis
 	var all []share
 	for range maxLanes {
-		all = append(all, r.read(t.Context(), h.key, nil, now()))
+		all = append(all, r.read(t.Context(), h.key, nil, mono.Now()))
 		<-h.there
 	}
 	long := make([]string, maxConvoy)
@@ -68,11 +69,11 @@ func TestEveryFreeLaneIsUsed(t *testing.T) {
 		long[i] = "k"
 	}
 	long[0] = h.key
-	all = append(all, r.readAll(t.Context(), long, nil, now())[0])
-	short := r.read(t.Context(), "k", nil, now())
+	all = append(all, r.readAll(t.Context(), long, nil, mono.Now())[0])
+	short := r.read(t.Context(), "k", nil, mono.Now())
 	p.mu.Lock()
 	for _, l := range p.lanes { // all take too long at the same time, which says nothing of the server
-		l.sent, l.heeded = l.sent.add(-r.timeout), true
+		l.sent, l.heeded = l.sent.Add(-r.timeout), true
 	}
 	p.mu.Unlock()
 	p.sweep()

@@ -3,6 +3,8 @@ package tiered
 import (
 	"math"
 	"sync/atomic"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // proof vouches for what was read from one server of Redis while it held: until it ends, whatever changed there has been
@@ -20,17 +22,17 @@ var (
 	unproven    = newProof(proofEnded)
 )
 
-func newProof(until instant) *proof {
+func newProof(until mono.Instant) *proof {
 	p := new(proof)
 	p.until.Store(int64(until))
 	return p
 }
 
 // holds is asked with the instant at which a value is to be served: a process that was frozen wakes with the old proof.
-func (p *proof) holds(at instant) bool { return int64(at) < p.until.Load() }
+func (p *proof) holds(at mono.Instant) bool { return int64(at) < p.until.Load() }
 
 // extend doesn't shorten a proof.
-func (p *proof) extend(until instant) {
+func (p *proof) extend(until mono.Instant) {
 	for {
 		current := p.until.Load()
 		if current == proofEnded || current >= int64(until) || p.until.CompareAndSwap(current, int64(until)) {
@@ -42,7 +44,7 @@ func (p *proof) extend(until instant) {
 func (p *proof) end() { p.until.Store(proofEnded) }
 
 // ends is when it ends, unless it is extended.
-func (p *proof) ends() instant { return instant(p.until.Load()) }
+func (p *proof) ends() mono.Instant { return mono.Instant(p.until.Load()) }
 
 // hasEnded reports whether it ended for good.
 func (p *proof) hasEnded() bool { return p.until.Load() == proofEnded }

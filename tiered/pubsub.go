@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // bulletin is the channel on which the caches of all processes publish what they change, and another one for this Redis
@@ -53,7 +55,7 @@ func (b *bulletin) greet(context.Context, *redis.Conn) error { return nil }
 
 func (b *bulletin) channels() []string { return []string{b.changes(), b.canaries()} }
 
-func (b *bulletin) sing(ctx context.Context, at instant) error {
+func (b *bulletin) sing(ctx context.Context, at mono.Instant) error {
 	node, err := b.node(ctx)
 	if err != nil {
 		return err
@@ -68,7 +70,7 @@ func (b *bulletin) hear(s *stream, message any) {
 	}
 	if m.Channel == b.canaries() {
 		if at, err := strconv.ParseInt(m.Payload, 10, 64); err == nil {
-			s.reported(instant(at))
+			s.reported(mono.Instant(at))
 		}
 		return
 	}
@@ -105,7 +107,7 @@ func (b *bulletin) publishChunk(ctx context.Context, keys []string) error {
 	if err := node.breaker.spares("publish"); err != nil {
 		return err
 	}
-	began, e := now(), errand{name: "publish"}
+	began, e := mono.Now(), errand{name: "publish"}
 	if len(keys) > 1 {
 		e.moving = &node
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // session is one cache's reads, which end when the cache is closed.
@@ -21,7 +23,7 @@ type reading struct {
 	only    [1]string // the keys, if there is but one
 	to      server
 	caller  context.Context // its values are for the client's hooks
-	at      instant
+	at      mono.Instant
 	state   atomic.Uint32 // reading...
 	taken   bool          // who waits has the answers
 	done    chan struct{} // has one element when the answers are there, and never a second
@@ -41,7 +43,7 @@ const (
 )
 
 // read begins to read a key; none: that takes a call of its own.
-func (r *conn) read(caller context.Context, key string, owner *session, at instant) share {
+func (r *conn) read(caller context.Context, key string, owner *session, at mono.Instant) share {
 	place, ok := r.placeOf(caller, key)
 	if !ok {
 		return share{}
@@ -55,7 +57,7 @@ func (r *conn) read(caller context.Context, key string, owner *session, at insta
 }
 
 // readAll begins to read some keys, together as far as they are in one place; nil: that takes a call of its own.
-func (r *conn) readAll(caller context.Context, keys []string, owner *session, at instant) []share {
+func (r *conn) readAll(caller context.Context, keys []string, owner *session, at mono.Instant) []share {
 	shares := make([]share, len(keys))
 	var all []*reading
 	_, cluster := r.client.(*redis.ClusterClient)
@@ -94,7 +96,7 @@ func (r *conn) placeOf(caller context.Context, key string) (server, bool) {
 }
 
 // newReading is a reading at one place, without its keys yet.
-func (r *conn) newReading(caller context.Context, place server, owner *session, at instant) *reading {
+func (r *conn) newReading(caller context.Context, place server, owner *session, at mono.Instant) *reading {
 	bell, ok := r.pipelines.bells.Get().(chan struct{})
 	if !ok {
 		bell = make(chan struct{}, 1)

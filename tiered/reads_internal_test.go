@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // reply is an error reply of Redis.
@@ -81,20 +83,20 @@ func TestMissesInARow(t *testing.T) {
 			b.probe = func(context.Context) error { return nil }
 			misses(t, b, 3)
 		}, false},
-		"an answer": {func(b *breaker) { misses(t, b, 2); b.heed(t.Context(), nil, now(), nil); misses(t, b, 2) }, false},
+		"an answer": {func(b *breaker) { misses(t, b, 2); b.heed(t.Context(), nil, mono.Now(), nil); misses(t, b, 2) }, false},
 		"given up": {func(b *breaker) {
 			for range 5 {
-				b.heed(over, nil, now(), context.Canceled)
+				b.heed(over, nil, mono.Now(), context.Canceled)
 			}
 		}, false},
 		"closed": {func(b *breaker) {
 			for range 5 {
-				b.heed(t.Context(), nil, now(), ErrClosed)
+				b.heed(t.Context(), nil, mono.Now(), ErrClosed)
 			}
 		}, false},
 		"begun before the answer": {func(b *breaker) {
-			began := now()
-			b.heed(t.Context(), nil, now().add(1), nil)
+			began := mono.Now()
+			b.heed(t.Context(), nil, mono.Now().Add(1), nil)
 			for range 5 {
 				b.heed(t.Context(), nil, began, io.EOF)
 			}
@@ -116,7 +118,7 @@ func TestMissesInARow(t *testing.T) {
 
 func misses(t *testing.T, b *breaker, n int) {
 	for range n {
-		b.heed(t.Context(), nil, now(), io.EOF)
+		b.heed(t.Context(), nil, mono.Now(), io.EOF)
 	}
 }
 

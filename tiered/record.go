@@ -4,13 +4,15 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // record is one version of a key's value. It is not changed once others can see it.
 type record[T any] struct {
 	value      T
-	created    instant
-	freshUntil instant
+	created    mono.Instant
+	freshUntil mono.Instant
 	*traits    // never nil
 }
 
@@ -28,11 +30,11 @@ func (w windows) keep() time.Duration { return max(w.whileRevalidate, w.ifError)
 
 // newRecord makes a record of what a loader or a Set gives. The tags in m must be the cache's own.
 func newRecord[T any](value T, absent bool, p Policy, m marks) *record[T] {
-	at := now()
+	at := mono.Now()
 	r := &record[T]{
 		value:      value,
 		created:    at,
-		freshUntil: at.add(p.freshFor(absent)),
+		freshUntil: at.Add(p.freshFor(absent)),
 		traits:     &traits{absent: absent, marks: m},
 	}
 	r.drawEarly(&p)
@@ -43,7 +45,7 @@ func newRecord[T any](value T, absent bool, p Policy, m marks) *record[T] {
 func (r *record[T]) kept() bool { return r.freshUntil > r.created }
 
 // state is the one place that says when a record is fresh.
-func (r *record[T]) state(at instant) State {
+func (r *record[T]) state(at mono.Instant) State {
 	switch {
 	case r.expired || at >= r.freshUntil:
 		return Stale
@@ -65,7 +67,7 @@ const (
 )
 
 // use is the one place that says what a record is good for under a policy.
-func (r *record[T]) use(p *Policy, at instant) use {
+func (r *record[T]) use(p *Policy, at mono.Instant) use {
 	state := r.state(at)
 	if state == NotFound {
 		return good
@@ -74,9 +76,9 @@ func (r *record[T]) use(p *Policy, at instant) use {
 	if r.windows != nil {
 		w = *r.windows
 	}
-	past := at.since(r.freshUntil)
+	past := at.Since(r.freshUntil)
 	switch {
-	case state == Fresh && w.refreshAfter > 0 && at.since(r.created) >= max(w.refreshAfter-r.early, w.refreshAfter/2):
+	case state == Fresh && w.refreshAfter > 0 && at.Since(r.created) >= max(w.refreshAfter-r.early, w.refreshAfter/2):
 		return due
 	case state == Fresh:
 		return good
@@ -98,19 +100,19 @@ func (t *traits) drawEarly(p *Policy) {
 		after = t.windows.refreshAfter
 	}
 	if after > 0 {
-		t.early = sum(nanos(rand.ExpFloat64()*float64(t.took)), after-p.jittered(after))
+		t.early = mono.Sum(mono.Nanos(rand.ExpFloat64()*float64(t.took)), after-p.jittered(after))
 	}
 }
 
 // entry is what a Loader and the callers of Lookup see of r.
-func (r *record[T]) entry(key string, p Policy, tier Tier, at instant) Entry[T] {
+func (r *record[T]) entry(key string, p Policy, tier Tier, at mono.Instant) Entry[T] {
 	return Entry[T]{
 		Key:    key,
 		Value:  r.value,
 		Found:  !r.absent,
 		Policy: p,
 		Tags:   slices.Clone(r.tags),
-		Age:    max(0, at.since(r.created)),
+		Age:    max(0, at.Since(r.created)),
 		Tier:   tier,
 		State:  r.state(at),
 	}

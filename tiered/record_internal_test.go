@@ -3,13 +3,17 @@ package tiered
 import (
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // A value that was made at 0 is fresh for 100 s.
 func TestUse(t *testing.T) {
 	all := Policy{RefreshAfter: 50 * time.Second, StaleWhileRevalidate: 10 * time.Second, StaleIfError: 20 * time.Second}
 	errorFirst := Policy{StaleWhileRevalidate: 20 * time.Second, StaleIfError: 10 * time.Second}
-	with := func(t traits) record[int] { return record[int]{freshUntil: instant(100 * time.Second), traits: &t} }
+	with := func(t traits) record[int] {
+		return record[int]{freshUntil: mono.Instant(100 * time.Second), traits: &t}
+	}
 	fresh, absent, expired := with(traits{}), with(traits{absent: true}), with(traits{expired: true})
 	early, far := with(traits{early: 20 * time.Second}), with(traits{early: time.Hour})
 	own := with(traits{windows: &windows{refreshAfter: 10 * time.Second, whileRevalidate: time.Second}})
@@ -50,7 +54,7 @@ func TestUse(t *testing.T) {
 		{"no windows of its own, young", none, all, 99, good},
 		{"no windows of its own, stale", none, all, 100, useless},
 	} {
-		if got := tc.r.use(&tc.p, instant(tc.at*time.Second)); got != tc.want {
+		if got := tc.r.use(&tc.p, mono.Instant(tc.at*time.Second)); got != tc.want {
 			t.Errorf("%s: got %d, want %d", tc.name, got, tc.want)
 		}
 	}

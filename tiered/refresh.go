@@ -5,6 +5,8 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // maxRenewals is how many loads in the background a cache has at a time. One more isn't begun: the next hit tries again.
@@ -18,7 +20,7 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	return c.load(ctx, sought{key, c.hash(key), now(), looksAgain}, load, refreshed)
+	return c.load(ctx, sought{key, c.hash(key), mono.Now(), looksAgain}, load, refreshed)
 }
 
 // renew has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait. The keys must be
@@ -29,7 +31,7 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 	default:
 		return
 	}
-	fl := fleet[T]{pilot: new(pilot), start: now(), limit: c.policy.LoadTimeout, owned: true, size: len(keys)}
+	fl := fleet[T]{pilot: new(pilot), start: mono.Now(), limit: c.policy.LoadTimeout, owned: true, size: len(keys)}
 	var own []*flight[T]
 	for _, k := range keys {
 		if f, mine := c.guards.join(ctx, k.key, k.hash, renewal, &fl); mine {
@@ -51,12 +53,12 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 // complaints are about what fails without a caller hearing of it: loads in the background, values that can't be stored.
 type complaints struct {
 	mu         sync.Mutex
-	next       instant // when there may be another one; 0: now
-	suppressed int     // since the last
+	next       mono.Instant // when there may be another one; 0: now
+	suppressed int          // since the last
 }
 
 // due reports whether there may be one now, and how many were suppressed before it.
-func (l *complaints) due(at instant) (tell bool, suppressed int) {
+func (l *complaints) due(at mono.Instant) (tell bool, suppressed int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.next != 0 && at < l.next {
@@ -64,12 +66,12 @@ func (l *complaints) due(at instant) (tell bool, suppressed int) {
 		return false, 0
 	}
 	suppressed = l.suppressed
-	l.next, l.suppressed = at.add(tellEvery), 0
+	l.next, l.suppressed = at.Add(tellEvery), 0
 	return true, suppressed
 }
 
 func (c *Cache[T]) complain(l *complaints, message, key string, cause error) {
-	tell, suppressed := l.due(now())
+	tell, suppressed := l.due(mono.Now())
 	if !tell {
 		return
 	}

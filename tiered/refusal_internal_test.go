@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // user makes a user of the server with exactly these rights, and returns its client.
@@ -317,7 +318,7 @@ func TestOutOfMemory(t *testing.T) {
 	l := listen(t, server.Client(t), alert())
 	p := l.proven(t)
 	server.Do("CONFIG", "SET", "maxmemory", "1")
-	eventually(t, "the proof lapses", func() bool { return !p.holds(now()) })
+	eventually(t, "the proof lapses", func() bool { return !p.holds(mono.Now()) })
 	eventually(t, "the cause", func() bool { err := l.Status(); return err != nil && strings.Contains(err.Error(), "OOM") })
 	if l.streams.only.silent.Load() {
 		t.Error("silent, though reads are answered")

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // refusals are the commands of caches that Redis has lately replied to with an error: it is full, say, or can't write its
@@ -33,8 +35,8 @@ type refusalKind struct{ addr, code string }
 
 // refusedSteps are one kind of refusals, which lasts until each of the steps was accepted again or is long ago.
 type refusedSteps struct {
-	steps map[string]instant // when it was last refused
-	since instant
+	steps map[string]mono.Instant // when it was last refused
+	since mono.Instant
 	err   error // the last
 	limit limit
 }
@@ -98,7 +100,7 @@ func codeOf(err error) string {
 }
 
 func (rs *refusals) add(addr, step string, err error) {
-	at, kind := now(), refusalKind{addr, codeOf(err)}
+	at, kind := mono.Now(), refusalKind{addr, codeOf(err)}
 	rs.mu.Lock()
 	rs.expire(at)
 	if rs.kinds == nil {
@@ -110,7 +112,7 @@ func (rs *refusals) add(addr, step string, err error) {
 		rs.kinds[kind] = k
 	}
 	if len(k.steps) == 0 {
-		k.since, k.steps = at, make(map[string]instant)
+		k.since, k.steps = at, make(map[string]mono.Instant)
 	}
 	cause := bare(err)
 	k.steps[step], k.err = at, cause
@@ -133,16 +135,16 @@ func (rs *refusals) accepted(addr string, which func(step string, byState bool) 
 		return
 	}
 	var lasted []time.Duration
-	at := now()
+	at := mono.Now()
 	rs.mu.Lock()
 	for kind, k := range rs.kinds {
 		if kind.addr != addr || len(k.steps) == 0 {
 			continue
 		}
 		byState := slices.Contains(stateCodes, kind.code)
-		maps.DeleteFunc(k.steps, func(step string, _ instant) bool { return which(step, byState) })
+		maps.DeleteFunc(k.steps, func(step string, _ mono.Instant) bool { return which(step, byState) })
 		if len(k.steps) == 0 && k.limit.ends() {
-			lasted = append(lasted, at.since(k.since))
+			lasted = append(lasted, at.Since(k.since))
 		}
 	}
 	rs.expire(at)
@@ -159,10 +161,10 @@ func (rs *refusals) writable(addr string) {
 }
 
 // expire forgets what was refused long ago and not tried since. It is called with the lock.
-func (rs *refusals) expire(at instant) {
+func (rs *refusals) expire(at mono.Instant) {
 	lasting := false
 	for kind, k := range rs.kinds {
-		maps.DeleteFunc(k.steps, func(_ string, last instant) bool { return at.since(last) > rs.lasts })
+		maps.DeleteFunc(k.steps, func(_ string, last mono.Instant) bool { return at.Since(last) > rs.lasts })
 		if len(k.steps) == 0 {
 			if k.limit.ends(); at >= k.limit.next { // of an end that isn't known of, the log doesn't tell
 				delete(rs.kinds, kind)
@@ -179,7 +181,7 @@ func (rs *refusals) status() error {
 	if !rs.some.Load() {
 		return nil
 	}
-	at := now()
+	at := mono.Now()
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.expire(at)
@@ -189,7 +191,7 @@ func (rs *refusals) status() error {
 	var errs []error
 	for _, kind := range kinds {
 		if k := rs.kinds[kind]; len(k.steps) > 0 {
-			errs = append(errs, fmt.Errorf("tiered: redis %s: refused for %v (%s): %w", kind.addr, at.since(k.since).Round(time.Millisecond),
+			errs = append(errs, fmt.Errorf("tiered: redis %s: refused for %v (%s): %w", kind.addr, at.Since(k.since).Round(time.Millisecond),
 				strings.Join(slices.Sorted(maps.Keys(k.steps)), ", "), k.err))
 		}
 	}

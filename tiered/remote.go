@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // remote is a cache's part of Redis: it turns keys into Redis's keys, and records into frames and back.
@@ -95,7 +97,7 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how man
 
 func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []answer {
 	if len(holds) == 1 && (how.given == nil || how.given[0].reading == nil) && !how.exact {
-		if s := m.redis.read(ctx, m.key(holds[0]), nil, now()); s.reading != nil {
+		if s := m.redis.read(ctx, m.key(holds[0]), nil, mono.Now()); s.reading != nil {
 			how.given = []share{s}
 		}
 	}
@@ -164,7 +166,7 @@ func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []findi
 		if answers[n].err != nil {
 			findings[i].err = answers[n].err
 		} else if left := answers[n].reply.(*redis.IntCmd).Val(); left != -1 { // without expiry
-			r.freshUntil = min(r.freshUntil, now().add(millis(max(0, left))))
+			r.freshUntil = min(r.freshUntil, mono.Now().Add(mono.Millis(max(0, left))))
 		}
 	}
 }
@@ -181,12 +183,12 @@ func pttl(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
 
 // decode finds out what Redis holds.
 func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Policy) error {
-	read := now()
+	read := mono.Now()
 	if l, ok := parseLease(b); ok {
 		f.seen, f.lease = l.seen(), b
 		return nil
 	}
-	r := &record[T]{created: read, freshUntil: read.add(p.localTTL()), traits: new(traits)}
+	r := &record[T]{created: read, freshUntil: read.Add(p.localTTL()), traits: new(traits)}
 	payload := b
 	f.vacant = len(b) == 0 // nothing to be missed
 	if isFrame(b) || isLease(b) {
@@ -234,8 +236,8 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 		id:       rand.Uint64(),
 		notFound: r.absent,
 		codec:    m.values.name,
-		created:  at.Add(-now().since(r.created)),
-		freshFor: r.freshUntil.since(r.created),
+		created:  at.Add(-mono.Now().Since(r.created)),
+		freshFor: r.freshUntil.Since(r.created),
 		took:     r.took,
 		windows:  r.windows,
 		era:      r.era,

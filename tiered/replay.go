@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 const (
@@ -45,7 +47,7 @@ func (t *tiers[T]) startReplayer() bool {
 
 func (t *tiers[T]) replayAll(ctx context.Context) {
 	longest := max(t.remote.redis.heartbeat, replaySoon)
-	for pause := replaySoon; !t.backlog.stopsIfEmpty(); pause = min(times(2, pause), longest) {
+	for pause := replaySoon; !t.backlog.stopsIfEmpty(); pause = min(mono.Times(2, pause), longest) {
 		wait := time.NewTimer(pause/2 + rand.N(pause/2+1))
 		select {
 		case <-wait.C:
@@ -68,7 +70,7 @@ func (t *tiers[T]) lastReplay() {
 	b := t.backlog
 	if b.waiting() > 0 {
 		// As long as Redis answers, so that a full queue is made up for; that takes twenty requests of some milliseconds.
-		ctx, cancel := context.WithTimeout(context.Background(), times(patience, t.remote.redis.timeout))
+		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(patience, t.remote.redis.timeout))
 		defer cancel()
 		t.replay(ctx, true)
 	}

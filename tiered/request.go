@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // request is one command for each of some keys.
@@ -82,7 +84,7 @@ func (r *conn) ask(ctx context.Context, q request, g group, ended func()) ([]ans
 		answers []answer
 		err     error // the server's
 	}
-	began := now()
+	began := mono.Now()
 	e := errand{name: q.name, ended: ended}
 	if len(g.places) > 1 || q.bytes(g.places[0]) >= heavy {
 		e.moving = &g.server
@@ -124,7 +126,7 @@ func failed(n int, err error, f *feed) []answer {
 func (r *conn) run(ctx context.Context, q request, g group) (answers []answer, err error) {
 	// Taken before anything is read. If it doesn't hold now, this client may talk to another server than the stream does.
 	p := g.feed.proof()
-	if !p.holds(now()) {
+	if !p.holds(mono.Now()) {
 		p = unproven
 	}
 	answers = r.send(ctx, g.to, q, g.places)
@@ -280,7 +282,7 @@ func (r *conn) byNode(ctx context.Context, keys []string) ([]group, error) {
 	if err := nodes.lost.spares("cluster"); err != nil {
 		return nil, err
 	}
-	began := now()
+	began := mono.Now()
 	groups, err := call(ctx, r, "cluster", nil, func(ctx context.Context) ([]group, error) {
 		groups, err := r.groupByNode(ctx, cluster, keys)
 		return groups, bare(err)

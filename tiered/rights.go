@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // rights is what is known of whether the servers do for the client's user all that the caches need. It is asked of every
@@ -21,7 +23,7 @@ type rights struct {
 
 	mu      sync.Mutex
 	asking  bool
-	asked   instant             // the last time; 0: never in the background
+	asked   mono.Instant        // the last time; 0: never in the background
 	lacking map[string]*lacking // by address
 	untold  []logLine
 }
@@ -161,7 +163,7 @@ func (r *conn) firstRights(ctx context.Context) error {
 	settles := is && cluster.Options().ClusterSlots == nil
 	var lacks []error
 	for {
-		asked := now()
+		asked := mono.Now()
 		said, all := r.askRights(ctx)
 		if len(said) == 0 {
 			return joined(lacks) // which is what was last said
@@ -200,7 +202,7 @@ func pauseFor(ctx context.Context, d time.Duration) bool {
 }
 
 // checkRights has the servers asked, in the background, if it is time.
-func (r *conn) checkRights(at instant) {
+func (r *conn) checkRights(at mono.Instant) {
 	if int64(at) < r.rights.next.Load() {
 		return
 	}
@@ -210,17 +212,17 @@ func (r *conn) checkRights(at instant) {
 	if rs.asking || int64(at) < rs.next.Load() || !r.started.Load() || !r.calls.begin() {
 		return
 	}
-	rs.asking, rs.asked = true, now()
+	rs.asking, rs.asked = true, mono.Now()
 	go func() {
 		defer r.calls.end()
-		asked := now()
+		asked := mono.Now()
 		said, all := r.askRights(r.life)
 		r.learnRights(asked, said, all)
 	}()
 }
 
 // learnRights takes in what the servers said that were asked at the instant.
-func (r *conn) learnRights(asked instant, said []verdict, all bool) {
+func (r *conn) learnRights(asked mono.Instant, said []verdict, all bool) {
 	rs, beat := &r.rights, min(r.heartbeat, time.Hour)
 	soon := askRightsSoon * beat
 	defer rs.tell(r) // without the lock: a Logger may ask for the Status
@@ -238,7 +240,7 @@ func (r *conn) learnRights(asked instant, said []verdict, all bool) {
 			rs.lacks(v.addr, v.errs)
 			wait = min(wait, soon)
 		case l == nil || l.err == nil:
-		case l.seen > 0 && l.seen.add(soon) > asked: // what was refused isn't among what is asked
+		case l.seen > 0 && l.seen.Add(soon) > asked: // what was refused isn't among what is asked
 			wait = min(wait, soon)
 		default:
 			rs.ends(v.addr)
@@ -250,5 +252,5 @@ func (r *conn) learnRights(asked instant, said []verdict, all bool) {
 			delete(rs.lacking, addr)
 		}
 	}
-	rs.next.Store(int64(now().add(wait)))
+	rs.next.Store(int64(mono.Now().Add(wait)))
 }

@@ -1,6 +1,10 @@
 package tiered
 
-import "time"
+import (
+	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
 
 const (
 	// heavy is from what length on a value is read alone: sharing a command saves less than others would wait for it.
@@ -14,10 +18,10 @@ const (
 
 // solitude is for keys that are to be read alone for a while.
 type solitude struct {
-	until map[string]instant
+	until map[string]mono.Instant
 }
 
-func (s *solitude) has(key string, at instant) bool {
+func (s *solitude) has(key string, at mono.Instant) bool {
 	if len(s.until) == 0 {
 		return false
 	}
@@ -28,9 +32,9 @@ func (s *solitude) has(key string, at instant) bool {
 	return is && at < until
 }
 
-func (s *solitude) add(key string, at instant, stay time.Duration) {
+func (s *solitude) add(key string, at mono.Instant, stay time.Duration) {
 	if s.until == nil {
-		s.until = make(map[string]instant)
+		s.until = make(map[string]mono.Instant)
 	}
 	if _, is := s.until[key]; !is && len(s.until) >= mostAlone {
 		for other := range s.until { // any
@@ -38,5 +42,5 @@ func (s *solitude) add(key string, at instant, stay time.Duration) {
 			break
 		}
 	}
-	s.until[key] = max(s.until[key], at.add(stay))
+	s.until[key] = max(s.until[key], at.Add(stay))
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // A value stands while its load has the lease beside it. Redis may let it expire before the load is over, and who then finds
@@ -57,7 +59,7 @@ func (t *tenure[T]) reinforce(ctx context.Context) {
 	t.moving.Lock()
 	defer t.moving.Unlock()
 	var due []*claim[T]
-	last := now().add(leaseMax)
+	last := mono.Now().Add(leaseMax)
 	t.standing = slices.DeleteFunc(t.standing, func(cl *claim[T]) bool {
 		is := cl.lasts <= last
 		if is {
@@ -89,7 +91,7 @@ func (t *tenure[T]) stand(ctx context.Context, claims []*claim[T]) (replaced []*
 		case left == standsNoMore:
 			replaced = append(replaced, cl)
 		case left != standsForGood:
-			cl.lasts = now().add(millis(left))
+			cl.lasts = mono.Now().Add(mono.Millis(left))
 			t.standing = append(t.standing, cl)
 		}
 	}

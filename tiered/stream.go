@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // stream is what this process hears from one server of Redis, over one connection at a time: a life. It proves that it
@@ -57,7 +59,7 @@ type source interface {
 	greet(ctx context.Context, cn *redis.Conn) error
 	channels() []string
 	// sing has the client that the caches use send a canary of the instant.
-	sing(ctx context.Context, at instant) error
+	sing(ctx context.Context, at mono.Instant) error
 	// hear takes what the connection brings: the elements of an invalidation, or a *redis.Message.
 	hear(s *stream, message any)
 }
@@ -69,7 +71,7 @@ var (
 
 func newStream(r *streams, from source, name string) *stream {
 	s := &stream{redis: r, source: from, hurry: make(chan struct{}, 1), settled: make(chan struct{})}
-	s.health.name, s.health.since = name, now()
+	s.health.name, s.health.since = name, mono.Now()
 	s.current.Store(unproven)
 	return s
 }
@@ -130,7 +132,7 @@ func (s *stream) begins(l *life) {
 // ended ends what the life proved. It is the goroutine that listens that calls it, so that nothing it heard can be about
 // to extend or replace the proof.
 func (s *stream) ended(ctx context.Context, l *life, err error) {
-	at := now()
+	at := mono.Now()
 	s.life.Store(nil)
 	s.proof().end()
 	if l.began {
@@ -163,11 +165,11 @@ func (s *stream) flushed() {
 }
 
 // reported takes a canary that the connection brought.
-func (s *stream) reported(at instant) {
+func (s *stream) reported(at mono.Instant) {
 	if at <= 0 || at > s.canary.last() {
 		return // no canary of ours
 	}
-	s.proof().extend(at.add(s.redis.maxAge()))
+	s.proof().extend(at.Add(s.redis.maxAge()))
 	s.answeredAt(at)
 	s.health.trust(at)
 	if l := s.life.Load(); l != nil {
@@ -178,7 +180,7 @@ func (s *stream) reported(at instant) {
 
 // wellOnce tells that all is well, if it is: the proof holds and the connection is answered.
 func (s *stream) wellOnce(l *life) {
-	if s.proof().holds(now()) && l.watch.pong.Load() > 0 {
+	if s.proof().holds(mono.Now()) && l.watch.pong.Load() > 0 {
 		s.up()
 	}
 }

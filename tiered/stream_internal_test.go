@@ -14,19 +14,20 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 func TestProofHolds(t *testing.T) {
 	l := listen(t, redistest.Start(t).Client(t), quick())
 	s := l.streams.only
 	p := s.proof()
-	if !p.holds(now()) || l.Status() != nil {
+	if !p.holds(mono.Now()) || l.Status() != nil {
 		t.Fatalf("not proven when NewRedis returns: %v", l.Status())
 	}
 	for range 20 {
 		before := s.canary.last()
 		eventually(t, "the next canary", func() bool { return s.canary.last() > before })
-		if s.proof() != p || !p.holds(now()) {
+		if s.proof() != p || !p.holds(mono.Now()) {
 			t.Fatal("the proof doesn't hold on")
 		}
 	}
@@ -91,7 +92,7 @@ func TestEvents(t *testing.T) {
 		before, n := l.proven(t), l.ear.interruptions()
 		server.Do(flush)
 		eventually(t, flush, func() bool { return before.hasEnded() })
-		if p := l.streams.only.proof(); p == before || !p.holds(now()) {
+		if p := l.streams.only.proof(); p == before || !p.holds(mono.Now()) {
 			t.Errorf("%s: the new proof is the old one or doesn't hold", flush)
 		}
 		eventually(t, flush, func() bool { return l.ear.interruptions() == n+1 })
@@ -104,7 +105,7 @@ func TestForeignCanaries(t *testing.T) {
 	l := listen(t, server.Client(t), RedisOptions{Heartbeat: time.Hour, Timeout: 5 * time.Second})
 	other := listen(t, server.Client(t), quick())
 	until := l.proven(t).ends()
-	server.Do("SET", l.streams.canaries()+fmt.Sprint(int64(now().add(time.Hour))), "1")
+	server.Do("SET", l.streams.canaries()+fmt.Sprint(int64(mono.Now().Add(time.Hour))), "1")
 	server.Do("SET", l.streams.canaries()+"x", "1")
 	server.Do("SET", l.streams.canaries()+"-5", "1")
 	server.Do("SET", other.streams.canaries()+"1", "1")
@@ -154,13 +155,13 @@ func TestFreeze(t *testing.T) {
 	l := listen(t, server.Client(t), RedisOptions{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
 	p, n := l.proven(t), l.ear.interruptions()
 	server.Freeze()
-	eventually(t, "the proof lapses", func() bool { return !p.holds(now()) })
+	eventually(t, "the proof lapses", func() bool { return !p.holds(mono.Now()) })
 	if err := l.Status(); err == nil || !strings.Contains(err.Error(), "no invalidations for") || !strings.Contains(err.Error(), server.Addr()) {
 		t.Errorf("status: %v", err)
 	}
 	eventually(t, "silence", l.streams.only.silent.Load)
 	server.Thaw()
-	eventually(t, "the proof holds again", func() bool { return p.holds(now()) })
+	eventually(t, "the proof holds again", func() bool { return p.holds(mono.Now()) })
 	eventually(t, "no silence", func() bool { return !l.streams.only.silent.Load() })
 	if l.proven(t) != p || l.ear.interruptions() != n {
 		t.Errorf("the stream was taken for dead:\n%s", l.log)
@@ -255,7 +256,7 @@ func TestCloseWhileFrozen(t *testing.T) {
 	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("Close took %v", d)
 	}
-	if p.holds(now()) || !l.streams.only.silent.Load() || !errors.Is(l.Status(), ErrClosed) {
+	if p.holds(mono.Now()) || !l.streams.only.silent.Load() || !errors.Is(l.Status(), ErrClosed) {
 		t.Error("after Close nothing is proven, and nobody is asked")
 	}
 	if l.log.String() != "" {

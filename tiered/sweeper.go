@@ -1,6 +1,10 @@
 package tiered
 
-import "time"
+import (
+	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
 
 const (
 	sweepEvery = 5 * time.Second
@@ -31,12 +35,12 @@ func (s *sweeper[T]) run() {
 			return
 		case <-timer.C:
 		}
-		timer.Reset(max(sweepEvery, times(sweepShare, s.sweep(now()))))
+		timer.Reset(max(sweepEvery, mono.Times(sweepShare, s.sweep(mono.Now()))))
 	}
 }
 
 // sweep returns how long it looked for what has expired, or was invalidated.
-func (s *sweeper[T]) sweep(at instant) time.Duration {
+func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
 	var expired []*item[T]
 	s.local.cache.IterValues(func(it *item[T]) (stop bool) {
 		if at >= s.local.over(it) || !it.intact() && s.local.sinceExpiry(it) == it {
@@ -44,7 +48,7 @@ func (s *sweeper[T]) sweep(at instant) time.Duration {
 		}
 		return s.quits()
 	})
-	looked := now().since(at)
+	looked := mono.Now().Since(at)
 	for i, it := range expired {
 		if s.quits() {
 			break

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // tags is what this process knows of a cache's ledger, so that neither a hit nor, as a rule, a load has to ask for it. A
@@ -101,7 +103,7 @@ func (t *tags) bind(ctx context.Context, all []*traits) (bound []*bonds, errs []
 
 // bindKnown is bind for one record at an instant, where it takes no word to the ledger; false: it does, or the record was
 // invalidated or expired.
-func (t *tags) bindKnown(m *marks, at instant) (b bonds, ok bool) {
+func (t *tags) bindKnown(m *marks, at mono.Instant) (b bonds, ok bool) {
 	e := t.era.Load()
 	if e == nil || e.id != m.era || !e.proof.Load().holds(at) {
 		return b, false
@@ -175,7 +177,7 @@ func (t *tags) enroll(ctx context.Context, s stamp, names []string, ttl time.Dur
 
 // recall puts the records that are known, proved and kept by Redis for ttl into records, and returns the other names.
 func (t *tags) recall(names []string, ttl time.Duration, records map[string]*tagRecord) (unknown []string, heard uint64) {
-	at, current := now(), t.era.Load()
+	at, current := mono.Now(), t.era.Load()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, tag := range names {
@@ -183,7 +185,7 @@ func (t *tags) recall(names []string, ttl time.Duration, records map[string]*tag
 			continue
 		}
 		r := t.records[tag]
-		if r == nil || !r.proof.holds(at) || ttl > 0 && r.until < at.add(ttl) || current != nil && r.era != current.id {
+		if r == nil || !r.proof.holds(at) || ttl > 0 && r.until < at.Add(ttl) || current != nil && r.era != current.id {
 			r = nil
 			unknown = append(unknown, tag)
 		}
@@ -194,14 +196,14 @@ func (t *tags) recall(names []string, ttl time.Duration, records map[string]*tag
 
 // remember turns what was read into records, which it keeps unless something was heard since.
 func (t *tags) remember(names []string, entries []tagEntry, heard uint64, records map[string]*tagRecord) {
-	at := now()
+	at := mono.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, e := range entries {
 		if !e.known {
 			continue
 		}
-		r := &tagRecord{era: e.era, count: e.count, expiry: e.expiry, proof: t.ledger.redis.learned(e.proof), until: at.add(e.life)}
+		r := &tagRecord{era: e.era, count: e.count, expiry: e.expiry, proof: t.ledger.redis.learned(e.proof), until: at.Add(e.life)}
 		records[names[i]] = r
 		if heard != t.tagsHeard || !r.proof.holds(at) {
 			r.dead.Store(true)
@@ -229,7 +231,7 @@ func (t *tags) found(names []string, records map[string]*tagRecord) {
 	for _, tag := range names {
 		r := t.records[tag]
 		if r == nil {
-			r = &tagRecord{count: t.now.Load().count, proof: selfEvident, until: instant(0).add(1<<63 - 1)}
+			r = &tagRecord{count: t.now.Load().count, proof: selfEvident, until: mono.Instant(0).Add(1<<63 - 1)}
 			t.keep(tag, r)
 		}
 		records[tag] = r

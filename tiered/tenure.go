@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // tenure is a trip's leases while it holds them: it extends them until the load is over, and releases those in whose place
@@ -18,7 +20,7 @@ type tenure[T any] struct {
 	lease lease
 	held  map[string]hold[T] // by Redis's key
 	timer *time.Timer        // nil until something is held
-	due   instant            // when the leases are to be extended
+	due   mono.Instant       // when the leases are to be extended
 
 	moving   sync.Mutex  // held while leases move
 	standing []*claim[T] // whose leases may have to move yet, from beside a value into its place
@@ -45,10 +47,10 @@ func (t *tenure[T]) add(h hold[T], redisKey string) {
 	defer t.mu.Unlock()
 	switch {
 	case t.timer == nil:
-		t.due = now().add(t.lease.ttl / 3)
+		t.due = mono.Now().Add(t.lease.ttl / 3)
 		t.timer = time.AfterFunc(t.lease.beat(), t.extend)
 	case len(t.held) == 0:
-		t.due = now().add(t.lease.ttl / 3)
+		t.due = mono.Now().Add(t.lease.ttl / 3)
 		t.timer.Reset(t.lease.beat())
 	}
 	t.held[redisKey] = h
@@ -64,7 +66,7 @@ func (t *tenure[T]) extend() {
 		return
 	}
 	defer t.cache.life.end()
-	began := now()
+	began := mono.Now()
 	t.mu.Lock()
 	empty, due := len(t.held) == 0, began >= t.due
 	var held []string
@@ -88,7 +90,7 @@ func (t *tenure[T]) extend() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if due {
-		t.due = began.add(t.lease.ttl / 3)
+		t.due = began.Add(t.lease.ttl / 3)
 	}
 	if len(t.held) > 0 {
 		t.timer.Reset(t.lease.beat())

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // topology keeps a stream for each master of a Cluster. It has the client look again at the Cluster when a stream ends or
@@ -63,13 +65,13 @@ func (t *topology) rescan() {
 
 // run looks at the Cluster now and then, one look at a time.
 func (t *topology) run(ctx context.Context) {
-	every := times(5, t.redis.heartbeat)
+	every := mono.Times(5, t.redis.heartbeat)
 	soon := min(t.redis.heartbeat, time.Second) / 4
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	found := make(chan masters, 1)
 	var looking, again bool
-	var last instant
+	var last mono.Instant
 	for {
 		select {
 		case <-ctx.Done():
@@ -78,7 +80,7 @@ func (t *topology) run(ctx context.Context) {
 			if looking {
 				again = true
 			} else {
-				timer.Reset(max(soon-now().since(last), 0))
+				timer.Reset(max(soon-mono.Now().Since(last), 0))
 			}
 			continue
 		case <-timer.C:
@@ -96,7 +98,7 @@ func (t *topology) run(ctx context.Context) {
 			}()
 		case m := <-found:
 			t.follow(ctx, m)
-			looking, last = false, now()
+			looking, last = false, mono.Now()
 			pause := every
 			if again || m.err != nil {
 				again, pause = false, soon
@@ -108,7 +110,7 @@ func (t *topology) run(ctx context.Context) {
 
 // look has the client ask the Cluster for its topology.
 func (t *topology) look(ctx context.Context) masters {
-	ctx, cancel := context.WithTimeout(ctx, max(times(4, t.redis.timeout), time.Second))
+	ctx, cancel := context.WithTimeout(ctx, max(mono.Times(4, t.redis.timeout), time.Second))
 	defer cancel()
 	var mu sync.Mutex
 	m := masters{options: make(map[string]*redis.Options)}

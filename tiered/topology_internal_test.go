@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 func TestSentinelFailover(t *testing.T) {
@@ -101,9 +102,9 @@ func TestClusterFrozenMaster(t *testing.T) {
 	p := of().proof()
 	frozen.Freeze()
 	defer frozen.Thaw()
-	eventually(t, "the proof lapses", func() bool { return !p.holds(now()) })
+	eventually(t, "the proof lapses", func() bool { return !p.holds(mono.Now()) })
 	for _, s := range l.streams.all() {
-		if s != of() && s.health.where() != frozen.Addr() && !s.proof().holds(now()) {
+		if s != of() && s.health.where() != frozen.Addr() && !s.proof().holds(mono.Now()) {
 			t.Errorf("%s isn't proven either: %v", s.health.where(), s.status())
 		}
 	}
@@ -136,7 +137,7 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	if err := earlier.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if !b.trip(now(), io.EOF) {
+	if !b.trip(mono.Now(), io.EOF) {
 		t.Fatal("it isn't open")
 	}
 	eventually(t, "the node is asked again", func() bool { return !b.isOpen() })
@@ -188,7 +189,7 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 	}
 	dead.Freeze()
 	defer dead.Thaw()
-	r.nodes.find(dead.Addr()).breaker.trip(now(), io.EOF)
+	r.nodes.find(dead.Addr()).breaker.trip(mono.Now(), io.EOF)
 	queue := func(debts map[string]debt) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

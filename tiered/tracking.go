@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 var errNoSlots = errors.New("the node has no slots")
@@ -71,7 +73,7 @@ redis.call('SET',mark<tonumber(ARGV[1]) and KEYS[3] or KEYS[2],1,'PX',ARGV[3])
 return 1`
 
 // sing sets a key that nobody reads.
-func (t *tracker) sing(ctx context.Context, at instant) error {
+func (t *tracker) sing(ctx context.Context, at mono.Instant) error {
 	client, name, err := t.perch(ctx)
 	if err != nil {
 		return err
@@ -160,7 +162,7 @@ func (t *tracker) hear(s *stream, message any) {
 func (t *tracker) hearCanary(s *stream, name string) {
 	number, lost := strings.CutPrefix(name, lostName)
 	at, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || instant(at) > s.canary.last() {
+	if err != nil || mono.Instant(at) > s.canary.last() {
 		return // it is the mark, or none of ours
 	}
 	if at > t.heard {
@@ -170,5 +172,5 @@ func (t *tracker) hearCanary(s *stream, name string) {
 			s.flushed()
 		}
 	}
-	s.reported(instant(at))
+	s.reported(mono.Instant(at))
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // trip takes flights from take-off to landing: that of one key, or those of a batch. It looks for their values in the
@@ -133,7 +135,7 @@ func (t *trip[T]) end() {
 // look lands what the tiers have, and sorts the rest: what is to be loaded here, and what somebody else is loading.
 func (t *trip[T]) look() (claims []*claim[T], waiting []*flight[T]) {
 	c := t.cache
-	began := now()
+	began := mono.Now()
 	_, err := c.tags.current(t.timed) // what the local tier has may depend on it
 	t.lookInside()
 	if c.remote == nil {
@@ -199,7 +201,7 @@ func (t *trip[T]) others(these []*flight[T]) []*flight[T] {
 // lookInside lands what the local tier has, for another flight may have ended since the callers looked, or offers it.
 func (t *trip[T]) lookInside() {
 	for _, f := range t.flights {
-		if r := t.cache.inside(f, now()); r != nil {
+		if r := t.cache.inside(f, mono.Now()); r != nil {
 			t.serve(f, r)
 		}
 	}
@@ -209,7 +211,7 @@ func (t *trip[T]) lookInside() {
 
 // serve lands a flight with what was found.
 func (t *trip[T]) serve(f *flight[T], r *record[T]) {
-	c, at := t.cache, now()
+	c, at := t.cache, mono.Now()
 	if r.use(&c.policy, at) < good {
 		t.renews = append(t.renews, hold[T]{key: f.key, hash: f.hash})
 	}

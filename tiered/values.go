@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // values calls what the options give for values: Codec, Cost and Clone, and through these the methods of the values. It is
@@ -149,7 +150,7 @@ func (v *values[T]) report(message, key string, err error) {
 }
 
 func (v *values[T]) log(message, key string, err error) {
-	if tell, suppressed := v.complaints.due(now()); tell {
+	if tell, suppressed := v.complaints.due(mono.Now()); tell {
 		v.logger.LogAttrs(context.Background(), slog.LevelWarn, message, slog.String("cache", v.cache),
 			slog.String("key", key), slog.Any("cause", err), slog.Int("suppressed", suppressed))
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 const (
@@ -26,7 +28,7 @@ type waitlist[T any] struct {
 // wait is what a flight waits for: a lease, which has at most its own time from when it was first seen.
 type wait struct {
 	lease  string
-	until  instant
+	until  mono.Instant
 	proof  *proof // of the server that has it
 	silent bool   // the server tells of no changes
 }
@@ -43,16 +45,16 @@ func (w *waitlist[T]) wake() chan struct{} {
 // add notes what a flight waits for. It answers false if the lease should be long over: nobody will release one that
 // Redis doesn't let expire.
 func (w *waitlist[T]) add(f *flight[T], found finding[T]) bool {
-	at := now()
+	at := mono.Now()
 	l := string(found.lease)
 	was, again := w.waits[f]
 	if !again || was.lease != l {
 		parsed, _ := parseLease(found.lease)
-		was = wait{lease: l, until: at.add(parsed.ttl)}
+		was = wait{lease: l, until: at.Add(parsed.ttl)}
 	}
 	was.proof, was.silent = found.proof, found.feed.deaf
 	w.waits[f] = was
-	return at < was.until.add(leaseGrace)
+	return at < was.until.Add(leaseGrace)
 }
 
 func (w *waitlist[T]) remove(f *flight[T]) { delete(w.waits, f) }
@@ -70,24 +72,24 @@ func (w *waitlist[T]) all(flights []*flight[T]) bool {
 // due answers whether the flight's key is to be read again.
 func (w *waitlist[T]) due(f *flight[T], g *guards[T]) bool {
 	was, waits := w.waits[f]
-	at := now()
+	at := mono.Now()
 	return !waits || !g.unheard(f) || w.poll && (at >= was.until || !was.told(at))
 }
 
 // told answers whether a change of the key would be told of.
-func (w wait) told(at instant) bool { return !w.silent && w.proof.holds(at) }
+func (w wait) told(at mono.Instant) bool { return !w.silent && w.proof.holds(at) }
 
 // wait returns when one of the keys may be due, or when ctx ends.
 func (w *waitlist[T]) wait(ctx context.Context) {
 	w.poll = false
 	for {
-		at, pause, poll := now(), defaultHeartbeat, false
+		at, pause, poll := mono.Now(), defaultHeartbeat, false
 		for f, was := range w.waits {
 			if f.landed() {
 				delete(w.waits, f)
 				continue
 			}
-			pause = min(pause, was.until.since(at))
+			pause = min(pause, was.until.Since(at))
 			poll = poll || !was.told(at)
 		}
 		if poll || pause <= 0 {

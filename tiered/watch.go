@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 var (
@@ -22,10 +24,10 @@ type watch struct {
 	pong  atomic.Int64 // the number of the last one that was answered
 
 	mu      sync.Mutex
-	newest  instant // the newest canary that was reported
-	missing instant // the oldest that Redis has taken and not reported; 0: none
-	missed  int64   // beats since then
-	pinged  int64   // the last PING before then
+	newest  mono.Instant // the newest canary that was reported
+	missing mono.Instant // the oldest that Redis has taken and not reported; 0: none
+	missed  int64        // beats since then
+	pinged  int64        // the last PING before then
 }
 
 func (w *watch) nextPing() string { return strconv.FormatInt(w.pings.Add(1), 10) }
@@ -37,7 +39,7 @@ func (w *watch) answered(payload string) {
 }
 
 // taken tells of a canary that Redis has taken.
-func (w *watch) taken(at instant) {
+func (w *watch) taken(at mono.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.missing == 0 && at > w.newest {
@@ -46,7 +48,7 @@ func (w *watch) taken(at instant) {
 }
 
 // reported tells of a canary that the connection brought, and with it all older ones or none.
-func (w *watch) reported(at instant) {
+func (w *watch) reported(at mono.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.newest = max(w.newest, at)
@@ -58,7 +60,7 @@ func (w *watch) reported(at instant) {
 // tick counts a beat, and returns why the connection is to be given up, if it is. A canary that is merely late, because
 // there is so much to hear, is no reason: the answer to a later PING must have come before it.
 func (w *watch) tick(beat, maxAge time.Duration) error {
-	if times(w.quiet.Add(1), beat) > times(2, maxAge) {
+	if mono.Times(w.quiet.Add(1), beat) > mono.Times(2, maxAge) {
 		return errUnanswered
 	}
 	w.mu.Lock()
@@ -67,7 +69,7 @@ func (w *watch) tick(beat, maxAge time.Duration) error {
 		return nil
 	}
 	w.missed++
-	if times(w.missed, beat) > maxAge && w.pong.Load() > w.pinged {
+	if mono.Times(w.missed, beat) > maxAge && w.pong.Load() > w.pinged {
 		return errLeftBehind
 	}
 	return nil

@@ -3,6 +3,8 @@ package tiered
 import (
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 func TestWatch(t *testing.T) {
@@ -16,19 +18,19 @@ func TestWatch(t *testing.T) {
 		"all is well": {func(w *watch, i int) {
 			w.quiet.Store(0)
 			w.answered(w.nextPing())
-			w.taken(instant(i))
-			w.reported(instant(i))
+			w.taken(mono.Instant(i))
+			w.reported(mono.Instant(i))
 		}, 0, nil},
 		"canaries are reported before Redis says it has taken them": {func(w *watch, i int) {
 			w.quiet.Store(0)
 			w.answered(w.nextPing())
-			w.reported(instant(i))
-			w.taken(instant(i))
+			w.reported(mono.Instant(i))
+			w.taken(mono.Instant(i))
 		}, 0, nil},
 		"no canary is reported": {func(w *watch, i int) {
 			w.quiet.Store(0)
 			w.answered(w.nextPing())
-			w.taken(instant(i))
+			w.taken(mono.Instant(i))
 		}, 4, errLeftBehind},
 		"canaries aren't taken": {func(w *watch, _ int) {
 			w.quiet.Store(0)
@@ -37,19 +39,19 @@ func TestWatch(t *testing.T) {
 		"so much comes that canaries and answers are late": {func(w *watch, i int) {
 			w.quiet.Store(0)
 			w.nextPing()
-			w.taken(instant(i))
+			w.taken(mono.Instant(i))
 		}, 0, nil},
 		"a garbled answer": {func(w *watch, i int) {
 			w.quiet.Store(0)
 			w.answered("x")
-			w.taken(instant(i))
+			w.taken(mono.Instant(i))
 		}, 0, nil},
 		"every other canary is lost": {func(w *watch, i int) {
 			w.quiet.Store(0)
 			w.answered(w.nextPing())
-			w.taken(instant(i))
+			w.taken(mono.Instant(i))
 			if i%2 == 0 {
-				w.reported(instant(i))
+				w.reported(mono.Instant(i))
 			}
 		}, 0, nil},
 	} {

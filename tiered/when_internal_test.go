@@ -11,6 +11,7 @@ import (
 
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // row is one of the table in docs/resilience.md.
@@ -108,8 +109,8 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	t.Helper()
 	c := w.cache
 	if c.remote == nil {
-		at := now().add(-age)
-		r := &record[string]{value: "old", created: at, freshUntil: at.add(whenPolicy.TTL), traits: &traits{marks: c.tags.now.Load().marks(nil)}}
+		at := mono.Now().Add(-age)
+		r := &record[string]{value: "old", created: at, freshUntil: at.Add(whenPolicy.TTL), traits: &traits{marks: c.tags.now.Load().marks(nil)}}
 		c.local.set(c.hash(key), c.local.newItem(key, c.hash(key), r, bonds{proof: selfEvident, era: c.tags.era.Load()}, r.freshUntil))
 		return
 	}
@@ -133,7 +134,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	if w.place == "only in redis" || age == ages["older, or not there"] {
 		return
 	}
-	for hash, deadline := c.hash(key), time.Now().Add(10*time.Second); c.local.find(key, hash, now(), nil, asFallback) == nil; {
+	for hash, deadline := c.hash(key), time.Now().Add(10*time.Second); c.local.find(key, hash, mono.Now(), nil, asFallback) == nil; {
 		if time.Now().After(deadline) {
 			t.Fatal("it isn't kept")
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // change is what a key is to hold after a write, or after a load.
@@ -19,7 +21,7 @@ type change[T any] struct {
 	ttl    time.Duration // there
 	seen   seen          // of a load: what the frame is to replace
 	expire bool          // the frame that is there is to stay, as a stale one
-	began  instant       // when the value was made, at the earliest
+	began  mono.Instant  // when the value was made, at the earliest
 }
 
 // Set stores the value in both tiers; InvalidateTags of one of its tags makes it invalid. When it returns nil, no read of
@@ -128,7 +130,7 @@ func joinFirst(byKey map[string]error) error {
 // enroll returns the place among the invalidations of values that are being set. Of one that comes at the same time it
 // may be before or after; but a tag that is new at the time takes another attempt.
 func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bonds, err error) {
-	began := now()
+	began := mono.Now()
 	if c.remote != nil && c.remote.redis.nodes.any().deaf {
 		c.tags.heardCount() // an era that nobody heard of the end of would hide the values
 	}
@@ -148,8 +150,8 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bond
 }
 
 // temporary is the proof of a value that Redis doesn't have: whoever hid it did so no longer ago than that it was made.
-func (c *Cache[T]) temporary(began instant) *proof {
-	return newProof(began.add(c.remote.redis.maxAge()))
+func (c *Cache[T]) temporary(began mono.Instant) *proof {
+	return newProof(began.Add(c.remote.redis.maxAge()))
 }
 
 // Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts
@@ -234,7 +236,7 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *bonds
 	if !r.kept() {
 		return change[T]{hold: h}, nil
 	}
-	ch := change[T]{hold: h, ttl: wholeMillis(c.local.stays(r)), began: r.created}
+	ch := change[T]{hold: h, ttl: mono.WholeMillis(c.local.stays(r)), began: r.created}
 	if b != nil {
 		ch.item = c.local.newItem(h.key, h.hash, r, *b, p.localUntil(r.created, r.freshUntil))
 	}
@@ -250,7 +252,7 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *bonds
 // tie makes the item depend on the server that has the change. One that has a proof already isn't there. What Redis may not
 // have is served for as long as nobody else's change can be older than a local hit may be, and then only while Redis
 // doesn't answer.
-func (c *Cache[T]) tie(it *item[T], a answer, began instant) {
+func (c *Cache[T]) tie(it *item[T], a answer, began mono.Instant) {
 	if it == nil {
 		return
 	}
