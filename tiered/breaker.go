@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -24,7 +25,7 @@ const missesToOpen = 3
 type breaker struct {
 	redis  *conn
 	addr   func() string
-	feed   *feed                           // that is silent while the breaker is open; nil: none
+	feed   *coherence.Feed                 // that is silent while the breaker is open; nil: none
 	probe  func(ctx context.Context) error // asks the server whether it answers; nil: the stream's canaries do
 	hasten func()                          // has a canary sent, where there is no probe
 	told   func(at mono.Instant) bool      // nil, or reports whether the log has told of the outage already
@@ -198,7 +199,7 @@ func (b *breaker) trip(asked mono.Instant, cause error) bool {
 	b.outage.Store(o)
 	n := news{cause: o.err.cause}
 	if b.feed != nil {
-		b.feed.silent.Store(true)
+		b.feed.Unreachable.Store(true)
 	}
 	o.merged = b.told != nil && b.told(at)
 	if !o.merged {
@@ -228,7 +229,7 @@ func bare(err error) error {
 func (b *breaker) close() {
 	b.mu.Lock()
 	if b.feed != nil && b.redis.life.Err() == nil {
-		b.feed.silent.Store(false)
+		b.feed.Unreachable.Store(false)
 	}
 	o := b.outage.Swap(nil)
 	if o == nil {
@@ -257,7 +258,7 @@ func (b *breaker) hush() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.gone {
-		b.feed.silent.Store(true)
+		b.feed.Unreachable.Store(true)
 	}
 }
 
@@ -265,7 +266,7 @@ func (b *breaker) hush() {
 func (b *breaker) mute() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.feed.silent.Store(true)
+	b.feed.Unreachable.Store(true)
 }
 
 // mend asks the server until it answers, for as long as the outage lasts.

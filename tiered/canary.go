@@ -125,7 +125,7 @@ func (s *stream) unanswered(at mono.Instant, err error) {
 // answered tells that Redis answers what it was asked at the instant.
 func (s *stream) answered(at mono.Instant) {
 	if s.breaker == nil {
-		s.silent.Store(false)
+		s.Unreachable.Store(false)
 		return
 	}
 	s.breaker.heard(at)
@@ -139,7 +139,7 @@ func (s *stream) answeredAt(at mono.Instant) {
 	switch {
 	case !s.canary.lost.Load() && mono.Now().Since(at) <= s.redis.timeout:
 		s.answered(at)
-	case s.silent.Load():
+	case s.Unreachable.Load():
 		s.hasten()
 	}
 }
@@ -150,7 +150,7 @@ func (s *stream) hush() {
 		s.breaker.hush()
 		return
 	}
-	s.silent.Store(true)
+	s.Unreachable.Store(true)
 }
 
 // mute has the stream silent for good: its Redis is closed, and so is the breaker's chance to end that.
@@ -159,5 +159,5 @@ func (s *stream) mute() {
 		s.breaker.mute()
 		return
 	}
-	s.silent.Store(true)
+	s.Unreachable.Store(true)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -13,7 +14,7 @@ type claim[T any] struct {
 	finding finding[T] // what there is instead
 	tier    Tier
 	began   mono.Instant
-	stamp   stamp
+	stamp   coherence.Position
 	leased  place
 	lasts   mono.Instant // beside: the value that is there, in Redis
 
@@ -68,7 +69,7 @@ func (t *trip[T]) take(claims, vacant, standing []*claim[T], err error) []*claim
 	if len(claims)+len(vacant)+len(standing) == 0 {
 		return nil
 	}
-	var s stamp
+	var s coherence.Position
 	if err == nil {
 		s, err = c.tags.stamp(t.timed)
 	}

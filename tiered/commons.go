@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 )
 
 // traits are what a record has beside its value and its times. In the local tier many items share them: they aren't changed
@@ -15,24 +17,20 @@ type traits struct {
 	early   time.Duration // by how much it is refreshed before RefreshAfter
 	windows *windows      // its own; nil: those of the reader's policy
 	cost    int64         // less than 1: 1
-	marks
+	coherence.Stamp
 }
 
 func (t *traits) sameTraits(o *traits) bool {
 	return t.absent == o.absent && t.expired == o.expired && t.took == o.took && t.early == o.early && t.cost == o.cost &&
 		(t.windows == o.windows || t.windows != nil && o.windows != nil && *t.windows == *o.windows) &&
-		t.era == o.era && t.count == o.count && slices.Equal(t.tags, o.tags)
-}
-
-func (b *bonds) sameBonds(o *bonds) bool {
-	return b.proof == o.proof && b.feed == o.feed && b.era == o.era && slices.Equal(b.tags, o.tags)
+		t.Epoch == o.Epoch && t.Seq == o.Seq && slices.Equal(t.Tags, o.Tags)
 }
 
 // commons are the traits and bonds of the last item: the next has the same, as a rule, and shares them. For a small value
 // they would take more memory than all the rest of an item.
 type commons struct {
 	found, absent atomic.Pointer[traits]
-	bonds         atomic.Pointer[bonds]
+	bonds         atomic.Pointer[coherence.Deps]
 }
 
 func (c *commons) shareTraits(t *traits) *traits {
@@ -49,14 +47,14 @@ func (c *commons) shareTraits(t *traits) *traits {
 }
 
 // knownBonds are the last item's, if these are the same; nil: they aren't.
-func (c *commons) knownBonds(b *bonds) *bonds {
-	if same := c.bonds.Load(); same != nil && (same == b || same.sameBonds(b)) {
+func (c *commons) knownBonds(b *coherence.Deps) *coherence.Deps {
+	if same := c.bonds.Load(); same != nil && (same == b || same.Equal(b)) {
 		return same
 	}
 	return nil
 }
 
-func (c *commons) shareBonds(b *bonds) *bonds {
+func (c *commons) shareBonds(b *coherence.Deps) *coherence.Deps {
 	if same := c.knownBonds(b); same != nil {
 		return same
 	}

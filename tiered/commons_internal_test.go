@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -26,26 +27,26 @@ func TestItemsShare(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.close()
-	other, tag := newProof(1), new(tagRecord)
+	other, tag := coherence.NewValidity(1), new(coherence.TagState)
 	n := 0
-	set := func(tr traits, value int, b bonds) *item[int] {
+	set := func(tr traits, value int, b coherence.Deps) *item[int] {
 		n++
 		key := strconv.Itoa(n)
 		tr.cost = int64(value)
 		it := l.newItem(key, hash(key), &record[int]{value: value, freshUntil: mono.Instant(time.Hour), traits: &tr}, b, mono.Instant(time.Hour))
 		if value == 2 {
-			it.proof = other // as tie does, before it is set
+			it.Validity = other // as tie does, before it is set
 		}
 		l.set(hash(key), it)
 		return it
 	}
-	plain := bonds{proof: selfEvident}
+	plain := coherence.Deps{Validity: coherence.Always}
 	first := set(traits{took: 1}, 1, plain)
 	for _, tc := range []struct {
 		name         string
 		t            traits
 		value        int
-		b            bonds
+		b            coherence.Deps
 		alike, bound bool
 	}{
 		{"took longer", traits{took: 2}, 1, plain, true, true},
@@ -54,23 +55,23 @@ func TestItemsShare(t *testing.T) {
 		{"expired", traits{expired: true}, 1, plain, false, true},
 		{"early", traits{early: 1}, 1, plain, false, true},
 		{"has windows", traits{windows: new(windows)}, 1, plain, false, true},
-		{"another count", traits{marks: marks{count: 1}}, 1, plain, false, true},
-		{"has a tag", traits{marks: marks{tags: []string{"a"}}}, 1, bonds{proof: selfEvident, tags: []*tagRecord{tag}}, false, false},
+		{"another count", traits{Stamp: coherence.Stamp{Seq: 1}}, 1, plain, false, true},
+		{"has a tag", traits{Stamp: coherence.Stamp{Tags: []string{"a"}}}, 1, coherence.Deps{Validity: coherence.Always, Tags: []*coherence.TagState{tag}}, false, false},
 	} {
 		set(traits{}, 1, plain) // the last before it
 		it := set(tc.t, tc.value, tc.b)
 		if it.sameTraits(first.traits) != tc.alike {
 			t.Errorf("%s: has the traits %+v", tc.name, *it.traits)
 		}
-		if it.sameBonds(first.bonds) != tc.bound {
-			t.Errorf("%s: has the bonds %+v", tc.name, *it.bonds)
+		if it.Equal(first.Deps) != tc.bound {
+			t.Errorf("%s: has the bonds %+v", tc.name, *it.Deps)
 		}
 	}
-	if first.proof != selfEvident || first.cost != 1 || first.absent || first.expired || len(first.tags) > 0 {
-		t.Errorf("the first was changed: %+v, %+v", *first.traits, *first.bonds)
+	if first.Validity != coherence.Always || first.cost != 1 || first.absent || first.expired || len(first.Tags) > 0 {
+		t.Errorf("the first was changed: %+v, %+v", *first.traits, *first.Deps)
 	}
 	a, b := set(traits{took: 3}, 1, plain), set(traits{took: 4}, 1, plain)
-	if a.traits != b.traits || a.bonds != b.bonds {
+	if a.traits != b.traits || a.Deps != b.Deps {
 		t.Error("two that are alike share nothing")
 	}
 }

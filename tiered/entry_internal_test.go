@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -30,7 +31,7 @@ func TestState(t *testing.T) {
 }
 
 func TestEntryOf(t *testing.T) {
-	r := record[int]{value: 7, created: mono.Instant(time.Minute), freshUntil: mono.Instant(time.Hour), traits: &traits{marks: marks{tags: []string{"a"}}}}
+	r := record[int]{value: 7, created: mono.Instant(time.Minute), freshUntil: mono.Instant(time.Hour), traits: &traits{Stamp: coherence.Stamp{Tags: []string{"a"}}}}
 	e := r.entry("k", Policy{TTL: 1}, Local, mono.Instant(2*time.Minute))
 	if e.Key != "k" || e.Value != 7 || !e.Found || e.Policy.TTL != 1 || len(e.Tags) != 1 || e.Age != time.Minute || e.Tier != Local || e.State != Fresh {
 		t.Errorf("%+v", e)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -96,7 +97,7 @@ func TestStaysForEver(t *testing.T) {
 	for name, p := range longPolicies() {
 		l := &local[int]{}
 		l.retain(&p)
-		r := newRecord(7, false, p, marks{})
+		r := newRecord(7, false, p, coherence.Stamp{})
 		w := p.windows()
 		if stays := l.stays(r); stays <= 0 || stays < r.freshUntil.Since(r.created) || l.longest(p) < stays {
 			t.Errorf("%s: it stays for %v of %v", name, stays, l.longest(p))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -49,7 +50,7 @@ type frame struct {
 	freshFor time.Duration
 	took     time.Duration
 	windows  *windows
-	era      eraID
+	era      coherence.EpochID
 	count    uint64
 	tags     []string
 	payload  []byte
@@ -150,7 +151,7 @@ func (f *frame) times(at mono.Instant, onRedis time.Time) (created, freshUntil m
 func (f *frame) traits(p *Policy) traits {
 	t := traits{
 		absent: f.notFound, expired: f.expired, took: f.took, windows: f.windows,
-		marks: marks{f.era, f.count, f.tags},
+		Stamp: coherence.Stamp{Epoch: f.era, Seq: f.count, Tags: f.tags},
 	}
 	t.drawEarly(p)
 	return t

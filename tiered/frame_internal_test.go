@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 )
 
 // vectors are the frames of testdata/frames.txt, by name.
@@ -22,7 +23,7 @@ var vectors = map[string]frame{
 	"json":      {codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
 	"not found": {notFound: true, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: 5 * time.Second},
 	"tags": {id: 0x0102030405060708, codec: "msgpack", created: time.UnixMilli(1), freshFor: time.Millisecond,
-		era: eraID{1, 2, 3, 4, 5, 6, 7, 255}, count: 300, tags: []string{"admins", "users", "é"}, payload: []byte{0xc0}},
+		era: coherence.EpochID{1, 2, 3, 4, 5, 6, 7, 255}, count: 300, tags: []string{"admins", "users", "é"}, payload: []byte{0xc0}},
 	"expired": {expired: true, id: 1, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
 	"loaded":  {codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, took: 1234 * time.Millisecond, payload: []byte(`{"id":7}`)},
 	"empty":   {codec: "raw", created: time.UnixMilli(0), freshFor: 24 * time.Hour * 365, payload: []byte{}},

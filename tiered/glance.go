@@ -164,7 +164,7 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 		return false
 	}
 	e := c.tags.era.Load()
-	return e != nil && e.proof.Load().holds(flights[0].start) && c.backlog.waiting() == 0 && c.remote.redis.clock.sample.Load() != nil
+	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.backlog.waiting() == 0 && c.remote.redis.clock.sample.Load() != nil
 }
 
 // inside returns what the local tier has to land the flight with, or has it offered what is there.
@@ -174,7 +174,7 @@ func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record[T] {
 	case it == nil:
 	case f.why == asked && (at < it.servedUntil() || c.local.lasts(it, at, &c.policy, 0)),
 		f.why == renewal && at < it.servedUntil() && !it.renews(&c.policy, at):
-		if !it.hold(at) {
+		if !it.Valid(at) {
 			c.local.unverified.Add(1) // Redis has become silent
 		}
 		return &it.record
@@ -204,11 +204,11 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 		}
 	}
 	c.local.furnish(it, t, c.policy.localUntil(at, it.freshUntil))
-	b, ok := c.tags.bindKnown(&it.marks, at)
+	b, ok := c.tags.bindKnown(&it.Stamp, at)
 	if !ok || it.use(&c.policy, at) < outdated || c.backlog.hidesAll() { // in this order: see tags.invalidate
 		return nil
 	}
-	b.proof, b.feed = a.proof, a.feed
+	b.Validity, b.Feed = a.proof, a.feed
 	c.local.tie(it, b)
 	return it
 }

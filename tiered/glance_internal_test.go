@@ -8,6 +8,7 @@ import (
 
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -15,8 +16,8 @@ import (
 func TestServedUnverifiedInAFlight(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	hash := c.hash("k")
-	mine := &bonds{proof: newProof(mono.Now().Add(time.Hour)), feed: new(feed)} // of which nobody else hears anything
-	it := c.local.newItem("k", hash, newRecord("v", false, c.policy, marks{}), *mine, mono.Now().Add(time.Hour))
+	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // of which nobody else hears anything
+	it := c.local.newItem("k", hash, newRecord("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
 	c.local.set(hash, it)
 	if c.local.get("k", hash, mono.Now(), nil) == nil {
 		t.Fatal("no local hit")
@@ -24,11 +25,11 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	before := c.Stats().Unverified
 	f, _ := c.guards.join(t.Context(), "k", hash, asked, &fleet[string]{pilot: new(pilot)})
 	defer c.guards.leave(f)
-	it.proof.end()
+	it.Validity.End()
 	if r := c.inside(f, mono.Now()); r != nil {
 		t.Errorf("served %q though Redis may answer", r.value)
 	}
-	it.feed.silent.Store(true)
+	it.Feed.Unreachable.Store(true)
 	if r := c.inside(f, mono.Now()); r == nil || c.Stats().Unverified != before+1 {
 		t.Errorf("%v, %d served unverified", r, c.Stats().Unverified-before)
 	}
@@ -135,7 +136,7 @@ func TestSharesAreGivenUp(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	for place := range rd.keys {
-		if a := (share{rd, place}).await(over); !errors.Is(a.err, context.Canceled) || a.proof != unproven {
+		if a := (share{rd, place}).await(over); !errors.Is(a.err, context.Canceled) || a.proof != coherence.Never {
 			t.Errorf("share %d: %+v", place, a)
 		}
 	}

@@ -156,8 +156,8 @@ func (h *health) toldLately(at mono.Instant, ago time.Duration) bool {
 
 // lapse notices that the proof doesn't hold any more though the connection is there, or that there never was one.
 func (s *stream) lapse() {
-	p := s.proof()
-	if p.holds(mono.Now()) {
+	p := s.Validity()
+	if p.Holds(mono.Now()) {
 		return
 	}
 	h := &s.health
@@ -165,7 +165,7 @@ func (s *stream) lapse() {
 	well, since := h.well, h.since
 	h.mu.Unlock()
 	if well {
-		s.down(max(p.ends(), since), nil)
+		s.down(max(p.Until(), since), nil)
 	} else if mono.Now().Since(since) > s.redis.maxAge() {
 		s.down(since, nil)
 	}
@@ -182,16 +182,16 @@ func (s *stream) settle(err error) (first bool) {
 }
 
 func (s *stream) status() error {
-	p := s.proof()
+	p := s.Validity()
 	at := mono.Now()
-	if s.deaf || p.holds(at) {
+	if s.NoEvents || p.Holds(at) {
 		return nil
 	}
 	h := &s.health
 	h.mu.Lock()
 	since, cause := h.since, h.cause
 	if h.well { // nobody has noticed yet
-		since = max(p.ends(), since)
+		since = max(p.Until(), since)
 	}
 	h.mu.Unlock()
 	if cause == nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -72,8 +73,8 @@ func (r *streams) begin() error {
 	switch r.mode {
 	case None:
 		r.only = newStream(r, nil, addrOf(r.client))
-		r.only.deaf = true
-		r.only.current.Store(selfEvident)
+		r.only.NoEvents = true
+		r.only.Current.Store(coherence.Always)
 	case PubSub:
 		if r.bulletin, err = newBulletin(r); err == nil {
 			r.publish = r.bulletin.publish
@@ -112,18 +113,18 @@ func (r *streams) startBreakers() {
 		r.nodes.find, r.nodes.each = t.nodeOf, t.nodes
 	default:
 		r.newLost(cluster, nil)
-		r.nodes.all = &only.feed
+		r.nodes.all = &only.Feed
 	}
 }
 
 // newNode makes the node of the stream's server.
 func (s *stream) newNode() *node {
-	s.breaker = &breaker{redis: s.redis.conn, addr: s.health.where, feed: &s.feed, hasten: s.hasten}
+	s.breaker = &breaker{redis: s.redis.conn, addr: s.health.where, feed: &s.Feed, hasten: s.hasten}
 	s.breaker.told = func(at mono.Instant) bool { return s.health.toldLately(at, mono.Times(2, s.redis.maxAge())) }
-	if s.deaf {
+	if s.NoEvents {
 		s.breaker.probe = func(ctx context.Context) error { return s.redis.probe(ctx, s.redis.client) }
 	}
-	return &node{&s.feed, s.breaker}
+	return &node{&s.Feed, s.breaker}
 }
 
 // addrOf is what the client's server is called.
@@ -147,7 +148,7 @@ func (r *streams) firstOutcome() error {
 		case <-r.topology.seen:
 		case <-late.Done():
 		}
-	case !r.only.deaf:
+	case !r.only.NoEvents:
 		r.only.start(r.life)
 	}
 	var refused []error
@@ -158,7 +159,7 @@ func (r *streams) firstOutcome() error {
 	}
 	answers := false
 	for _, s := range r.all() {
-		if s.deaf {
+		if s.NoEvents {
 			answers = true // nobody has found out
 			break
 		}
@@ -167,7 +168,7 @@ func (r *streams) firstOutcome() error {
 			if s.refused != nil {
 				refused = append(refused, fmt.Errorf("redis %s: %w", s.health.where(), s.refused))
 			}
-			answers = answers || s.refused != nil || s.canary.answered.Load() > 0 || s.proof().holds(mono.Now())
+			answers = answers || s.refused != nil || s.canary.answered.Load() > 0 || s.Validity().Holds(mono.Now())
 		case <-late.Done():
 		}
 	}
@@ -193,7 +194,7 @@ func (r *streams) settleLate() {
 		return
 	}
 	for _, s := range r.all() {
-		if !s.deaf {
+		if !s.NoEvents {
 			s.settle(errStarting)
 		}
 	}

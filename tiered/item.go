@@ -4,14 +4,15 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // item is a record in the local tier: with a small value a cache line, and no more than what tells it from others.
 type item[T any] struct {
 	record[T]
-	*bonds // shared once it is set, and not changed then
-	key    string
+	*coherence.Deps // shared once it is set, and not changed then
+	key             string
 	// until is when the local tier serves it no longer as fresh: at freshUntil or, because of LocalTTL, earlier; or it is dead.
 	until atomic.Int64
 }
@@ -27,9 +28,9 @@ func (it *item[T]) isDead() bool { return it.servedUntil() == dead }
 
 // newItem makes an item of r that is served as fresh until the given time. Where sets come faster than ristretto takes them in, it
 // waits.
-func (l *local[T]) newItem(key string, hash uint64, r *record[T], b bonds, until mono.Instant) *item[T] {
+func (l *local[T]) newItem(key string, hash uint64, r *record[T], b coherence.Deps, until mono.Instant) *item[T] {
 	l.nursery.waitForRoom(hash)
-	it := &item[T]{record: *r, bonds: &b, key: key}
+	it := &item[T]{record: *r, Deps: &b, key: key}
 	l.furnish(it, *r.traits, until)
 	return it
 }
@@ -45,10 +46,10 @@ func (l *local[T]) furnish(it *item[T], t traits, until mono.Instant) {
 }
 
 // tie gives a new item bonds that won't change before it is set.
-func (l *local[T]) tie(it *item[T], b bonds) {
-	if it.bonds = l.commons.knownBonds(&b); it.bonds == nil {
+func (l *local[T]) tie(it *item[T], b coherence.Deps) {
+	if it.Deps = l.commons.knownBonds(&b); it.Deps == nil {
 		own := b
-		it.bonds = &own
+		it.Deps = &own
 	}
 }
 
@@ -58,11 +59,11 @@ func (l *local[T]) expired(key string, hash uint64) *item[T] {
 	if it == nil || it.absent || l.keeps(&it.record) == 0 {
 		return nil
 	}
-	return l.staleCopy(it, key, it.bonds)
+	return l.staleCopy(it, key, it.Deps)
 }
 
-func (l *local[T]) staleCopy(it *item[T], key string, b *bonds) *item[T] {
-	older := &item[T]{record: it.record, bonds: b, key: key}
+func (l *local[T]) staleCopy(it *item[T], key string, b *coherence.Deps) *item[T] {
+	older := &item[T]{record: it.record, Deps: b, key: key}
 	older.until.Store(int64(it.created)) // never fresh again; 0 may be to come, on a test's clock
 	t := *it.traits
 	t.expired = true
@@ -76,7 +77,7 @@ func (l *local[T]) sinceExpiry(it *item[T]) *item[T] {
 	if it == nil || it.isDead() {
 		return it
 	}
-	b, ok := it.afterExpiry()
+	b, ok := it.AfterExpiry()
 	if !ok {
 		return it
 	}

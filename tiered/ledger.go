@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -65,10 +66,10 @@ return {e,n}`
 
 // opened is what the ledger says of a cache.
 type opened struct {
-	era    eraID
+	era    coherence.EpochID
 	expiry uint64 // the count of the era's last expiry; 0: there was none
 	count  uint64
-	proof  *proof
+	proof  *coherence.Validity
 }
 
 // parse reads the values of the era's key and the count's.
@@ -149,12 +150,12 @@ func (l *ledger) tagKeys(tags []string) []string {
 // tagEntry is a tag's record as it was read. known: it says the count of its last invalidation.
 type tagEntry struct {
 	value  string
-	era    eraID
+	era    coherence.EpochID
 	count  uint64
 	expiry uint64 // the count of the last expiry, if that came later; else 0
 	known  bool
 	life   time.Duration // of the record in Redis, as far as it was asked for
-	proof  *proof
+	proof  *coherence.Validity
 	err    error
 }
 
@@ -209,7 +210,7 @@ redis.call('SET',KEYS[1],v,'PX',ARGV[3])
 return {v,tonumber(ARGV[3])}`
 
 // enter returns the tags' records, and makes those that are missing. ttl is for how long they are needed.
-func (l *ledger) enter(ctx context.Context, era eraID, tags []string, ttl time.Duration) ([]tagEntry, error) {
+func (l *ledger) enter(ctx context.Context, era coherence.EpochID, tags []string, ttl time.Duration) ([]tagEntry, error) {
 	keys := l.tagKeys(tags)
 	life := max(tagLife, mono.Times(2, ttl))
 	answers := l.do(ctx, request{
@@ -238,7 +239,7 @@ func (l *ledger) enter(ctx context.Context, era eraID, tags []string, ttl time.D
 
 // settle gives the new records their count. It is read after they were there: an invalidation that had stepped on by then
 // is counted in, and a later one finds the record, and replaces it before or after this does.
-func (l *ledger) settle(ctx context.Context, era eraID, tags []string, entries []tagEntry) error {
+func (l *ledger) settle(ctx context.Context, era coherence.EpochID, tags []string, entries []tagEntry) error {
 	var open []int
 	for i, e := range entries {
 		if !e.known {

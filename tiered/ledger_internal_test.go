@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 )
 
 const anEra = "era-of-8"
@@ -142,28 +143,30 @@ func TestOpeningExpires(t *testing.T) {
 
 // How far the marks of a value are behind says what it is good for.
 func TestValidity(t *testing.T) {
-	id := eraID{1}
-	record := func(count, expiry uint64) *tagRecord { return &tagRecord{era: id, count: count, expiry: expiry} }
+	id := coherence.EpochID{1}
+	record := func(count, expiry uint64) *coherence.TagState {
+		return &coherence.TagState{Epoch: id, Seq: count, Expiry: expiry}
+	}
 	for name, c := range map[string]struct {
 		expiry  uint64 // of the era
-		records []*tagRecord
-		want    validity
+		records []*coherence.TagState
+		want    coherence.Status
 	}{
-		"nothing":                     {0, nil, isValid},
-		"all before":                  {5, []*tagRecord{record(3, 5), record(5, 0)}, isValid},
-		"the era expired":             {6, []*tagRecord{record(3, 0)}, isExpired},
-		"a tag expired":               {0, []*tagRecord{record(3, 0), record(3, 6)}, isExpired},
-		"a tag invalidated":           {0, []*tagRecord{record(6, 0)}, isInvalid},
-		"one expired, one invalid":    {6, []*tagRecord{record(3, 7), record(6, 0)}, isInvalid},
-		"a tag that isn't known":      {0, []*tagRecord{nil}, isInvalid},
-		"a tag's record of other era": {0, []*tagRecord{{count: 3}}, isInvalid},
+		"nothing":                     {0, nil, coherence.Valid},
+		"all before":                  {5, []*coherence.TagState{record(3, 5), record(5, 0)}, coherence.Valid},
+		"the era expired":             {6, []*coherence.TagState{record(3, 0)}, coherence.Expired},
+		"a tag expired":               {0, []*coherence.TagState{record(3, 0), record(3, 6)}, coherence.Expired},
+		"a tag invalidated":           {0, []*coherence.TagState{record(6, 0)}, coherence.Invalid},
+		"one expired, one invalid":    {6, []*coherence.TagState{record(3, 7), record(6, 0)}, coherence.Invalid},
+		"a tag that isn't known":      {0, []*coherence.TagState{nil}, coherence.Invalid},
+		"a tag's record of other era": {0, []*coherence.TagState{{Seq: 3}}, coherence.Invalid},
 	} {
-		m := marks{era: id, count: 5}
-		if got := m.validity(newEra(id, c.expiry, selfEvident), c.records); got != c.want {
+		m := coherence.Stamp{Epoch: id, Seq: 5}
+		if got := m.Status(coherence.NewEpoch(id, c.expiry, coherence.Always), c.records); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
-	if m := (marks{era: eraID{2}, count: 5}); m.validity(newEra(id, 0, selfEvident), nil) != isInvalid {
+	if m := (coherence.Stamp{Epoch: coherence.EpochID{2}, Seq: 5}); m.Status(coherence.NewEpoch(id, 0, coherence.Always), nil) != coherence.Invalid {
 		t.Error("another era's value is valid")
 	}
 }

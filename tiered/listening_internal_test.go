@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -126,12 +127,12 @@ func eventually(t testing.TB, what string, happened func() bool) {
 	}
 }
 
-func (l listening) proven(t testing.TB) *proof {
+func (l listening) proven(t testing.TB) *coherence.Validity {
 	t.Helper()
-	var p *proof
+	var p *coherence.Validity
 	eventually(t, "the proof holds", func() bool {
-		p = l.streams.only.proof()
-		return p.holds(mono.Now()) && l.Status() == nil
+		p = l.streams.only.Validity()
+		return p.Holds(mono.Now()) && l.Status() == nil
 	})
 	return p
 }

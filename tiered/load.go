@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -59,7 +60,7 @@ func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpo
 		r, offered, err := c.await(ctx, f, why, true)
 		switch {
 		case late && f.unfit: // what a load in the background brought can't be stored: it isn't served for longer than that took
-		case r != nil && (mine || offered || f.began >= invalidated || len(r.tags) == 0):
+		case r != nil && (mine || offered || f.began >= invalidated || len(r.Tags) == 0):
 			if err != nil {
 				return none, err
 			}
@@ -145,7 +146,7 @@ func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) 
 			value = clone
 		}
 	}
-	r := newRecord(value, absent, cl.policy, cl.stamp.marks(tags))
+	r := newRecord(value, absent, cl.policy, cl.stamp.Stamp(tags))
 	r.took = r.created.Since(cl.began)
 	if own := cl.policy.windows(); own != c.policy.windows() {
 		r.windows = &own
@@ -184,7 +185,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []f
 		}
 		if all || hidden != nil && hidden[i] {
 			err := c.backlog.withheld(holds[i].key, all)
-			merged[i] = finding[T]{answer: answer{err: err, feed: c.remote.redis.nodes.any(), proof: unproven}}
+			merged[i] = finding[T]{answer: answer{err: err, feed: c.remote.redis.nodes.any(), proof: coherence.Never}}
 		}
 	}
 	return merged
@@ -201,7 +202,7 @@ func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []findi
 		case f.framed():
 			all[i], framed = f.record.traits, true
 		default:
-			f.bonds = &bonds{proof: f.proof, feed: f.feed}
+			f.bonds = &coherence.Deps{Validity: f.proof, Feed: f.feed}
 		}
 	}
 	if !framed {
@@ -218,7 +219,7 @@ func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []findi
 			f.record, f.vacant = nil, true
 		default:
 			f.bonds = bound[i]
-			f.bonds.proof, f.bonds.feed = f.proof, f.feed
+			f.bonds.Validity, f.bonds.Feed = f.proof, f.feed
 		}
 	}
 	return findings

@@ -220,12 +220,12 @@ func (l *local[T]) serves(it *item[T], key string, at mono.Instant, p *Policy, t
 	switch {
 	case it.key != key || at >= it.servedUntil() && !l.lasts(it, at, p, t):
 		return false
-	case it.hold(at):
+	case it.Valid(at):
 		return true
-	case !it.intact():
+	case !it.Intact():
 		return false
 	}
-	served := t&unproved != 0 || !l.strict && it.feed != nil && it.feed.silent.Load()
+	served := t&unproved != 0 || !l.strict && it.Feed != nil && it.Feed.Unreachable.Load()
 	switch {
 	case t&asFallback != 0: // served later, if at all
 	case served:
@@ -311,7 +311,7 @@ func (l *local[T]) set(hash uint64, it *item[T]) {
 
 // place is set for one of many items, after which the nursery is rung.
 func (l *local[T]) place(hash uint64, it *item[T], at mono.Instant) {
-	it.bonds = l.commons.shareBonds(it.bonds)
+	it.Deps = l.commons.shareBonds(it.Deps)
 	l.nursery.add(hash, it, at)
 	l.counts(hash).puts.Add(1)
 }

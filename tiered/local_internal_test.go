@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -84,7 +85,7 @@ func localModel(t *testing.T, l *local[int], g int, ttl time.Duration, exact boo
 			delete(model, key)
 		case 1, 2:
 			until := mono.Now().Add(ttl / time.Duration(1+rnd.IntN(3)))
-			l.set(hash, l.newItem(key, hash, &record[int]{value: n, traits: new(traits)}, bonds{proof: selfEvident}, until))
+			l.set(hash, l.newItem(key, hash, &record[int]{value: n, traits: new(traits)}, coherence.Deps{Validity: coherence.Always}, until))
 			model[key] = last{n, until}
 		}
 		at := mono.Now()
@@ -110,7 +111,7 @@ func TestNurseryMakesRoom(t *testing.T) {
 	defer l.close()
 	const hash = nurseryShards // of one shard, as are its multiples
 	for n := range uint64(nurseryShardMax) {
-		l.place(hash*n, l.newItem("k", hash*n, &record[int]{traits: new(traits)}, bonds{proof: selfEvident}, math.MaxInt64), mono.Now())
+		l.place(hash*n, l.newItem("k", hash*n, &record[int]{traits: new(traits)}, coherence.Deps{Validity: coherence.Always}, math.MaxInt64), mono.Now())
 	}
 	if n := l.nursery.count.Load(); n != nurseryShardMax {
 		t.Fatalf("%d items", n)

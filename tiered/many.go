@@ -321,7 +321,7 @@ func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated ui
 	switch {
 	case s.late && f.unfit, r == nil && ctx.Err() == nil && !c.life.isOver() && (s.late || theirs && !b.retry):
 		return nil
-	case r != nil && !offered && f.began < invalidated && len(r.tags) > 0:
+	case r != nil && !offered && f.began < invalidated && len(r.Tags) > 0:
 		return nil
 	}
 	s.settled = true

@@ -8,18 +8,20 @@ import (
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 )
 
 // node is a server, with what is known of it.
 type node struct {
-	feed    *feed // of its invalidations
+	feed    *coherence.Feed // of its invalidations
 	breaker *breaker
 }
 
 // nodes are the servers of one Redis.
 type nodes struct {
 	only    *node                   // the only one; nil: a Cluster
-	all     *feed                   // of a Cluster with one stream for all its nodes; nil: each master has its own
+	all     *coherence.Feed         // of a Cluster with one stream for all its nodes; nil: each master has its own
 	find    func(addr string) *node // the master of the address in a Cluster in which each has its own stream, or unknown
 	each    func() []*node          // of these all
 	unknown *node                   // of a Cluster: those that aren't known as masters
@@ -29,7 +31,7 @@ type nodes struct {
 }
 
 // any is the feed of a server that can't be told.
-func (ns *nodes) any() *feed {
+func (ns *nodes) any() *coherence.Feed {
 	switch {
 	case ns.only != nil:
 		return ns.only.feed
@@ -40,7 +42,7 @@ func (ns *nodes) any() *feed {
 }
 
 // newLost makes the breaker of a Cluster that can't be found. f may be nil.
-func (r *conn) newLost(cluster *redis.ClusterClient, f *feed) {
+func (r *conn) newLost(cluster *redis.ClusterClient, f *coherence.Feed) {
 	b := &breaker{redis: r, addr: func() string { return "cluster" }, feed: f}
 	b.probe = func(ctx context.Context) error {
 		_, err := call(ctx, r, "cluster", nil, func(ctx context.Context) (struct{}, error) {

@@ -50,13 +50,13 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 	if it := c.local.sinceExpiry(o.item); it != o.item {
 		o = &offered[T]{it, o.origin}
 	}
-	if !o.intact() || o.use(&c.policy, at) < least {
+	if !o.Intact() || o.use(&c.policy, at) < least {
 		return nil
 	}
-	if o.hold(at) {
+	if o.Valid(at) {
 		return o
 	}
-	silent := o.feed != nil && o.feed.silent.Load()
+	silent := o.Feed != nil && o.Feed.Unreachable.Load()
 	switch {
 	case least > fallback:
 		return nil
@@ -123,7 +123,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose, panics 
 
 // accept counts what is served in place of a flight's result.
 func (c *Cache[T]) accept(ctx context.Context, o *offered[T], cause error) *record[T] {
-	if o.origin != fromRedis && !o.hold(mono.Now()) {
+	if o.origin != fromRedis && !o.Valid(mono.Now()) {
 		c.local.unverified.Add(1)
 	}
 	c.serves(ctx, o.key, &o.record, cause)

@@ -30,7 +30,7 @@ func bulletinsArrive(t *testing.T, client func() redis.UniversalClient, o RedisO
 	t.Helper()
 	a, b := listen(t, client(), o), listen(t, client(), o)
 	for _, l := range []listening{a, b} {
-		if p := l.proven(t); l.conn.nodes.any().proof() != p {
+		if p := l.proven(t); l.conn.nodes.any().Validity() != p {
 			t.Error("another stream")
 		}
 	}
@@ -54,8 +54,8 @@ func bulletinsArrive(t *testing.T, client func() redis.UniversalClient, o RedisO
 	}
 	b.ear.mu.Unlock()
 	p := a.proven(t)
-	n := p.ends()
-	eventually(t, "a canary that was sent later", func() bool { return p.ends() > n })
+	n := p.Until()
+	eventually(t, "a canary that was sent later", func() bool { return p.Until() > n })
 	if len(a.ear.keys) != 0 {
 		t.Errorf("heard %d of its own", len(a.ear.keys))
 	}
@@ -84,8 +84,8 @@ func TestPublishFails(t *testing.T) {
 	if err := l.publish(t.Context(), []string{"tc:c:k"}); err == nil || !strings.HasPrefix(err.Error(), "tiered: redis: publish: ") {
 		t.Errorf("got %v", err)
 	}
-	eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
-	eventually(t, "silence", l.streams.only.silent.Load)
+	eventually(t, "the old proof ends", func() bool { return before.Ended() })
+	eventually(t, "silence", l.streams.only.Unreachable.Load)
 	server.Restart()
 	l.proven(t)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -29,13 +30,13 @@ func (p *Policy) windows() windows {
 func (w windows) keep() time.Duration { return max(w.whileRevalidate, w.ifError) }
 
 // newRecord makes a record of what a loader or a Set gives. The tags in m must be the cache's own.
-func newRecord[T any](value T, absent bool, p Policy, m marks) *record[T] {
+func newRecord[T any](value T, absent bool, p Policy, m coherence.Stamp) *record[T] {
 	at := mono.Now()
 	r := &record[T]{
 		value:      value,
 		created:    at,
 		freshUntil: at.Add(p.freshFor(absent)),
-		traits:     &traits{absent: absent, marks: m},
+		traits:     &traits{absent: absent, Stamp: m},
 	}
 	r.drawEarly(&p)
 	return r
@@ -111,7 +112,7 @@ func (r *record[T]) entry(key string, p Policy, tier Tier, at mono.Instant) Entr
 		Value:  r.value,
 		Found:  !r.absent,
 		Policy: p,
-		Tags:   slices.Clone(r.tags),
+		Tags:   slices.Clone(r.Tags),
 		Age:    max(0, at.Since(r.created)),
 		Tier:   tier,
 		State:  r.state(at),

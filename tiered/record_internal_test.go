@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -78,7 +79,7 @@ func TestDrawEarly(t *testing.T) {
 	const draws = 10_000
 	var least, most, sum time.Duration = time.Hour, 0, 0
 	for range draws {
-		r := newRecord(0, false, p, marks{})
+		r := newRecord(0, false, p, coherence.Stamp{})
 		least, most = min(least, r.early), max(most, r.early)
 		r.took = 100 * time.Second
 		r.drawEarly(&p)
@@ -91,7 +92,7 @@ func TestDrawEarly(t *testing.T) {
 		t.Errorf("what took 100 s is early by %v in the mean", mean)
 	}
 	p.RefreshAfter = 0
-	if r := newRecord(0, false, p, marks{}); r.early != 0 {
+	if r := newRecord(0, false, p, coherence.Stamp{}); r.early != 0 {
 		t.Errorf("without RefreshAfter: %v", r.early)
 	}
 }
@@ -105,7 +106,7 @@ func TestWindowsRoundTrip(t *testing.T) {
 		own  *windows
 		keep time.Duration
 	}{{"policy's", nil, time.Minute}, {"own", &own, 4 * time.Minute}, {"none", new(windows), 0}} {
-		r := newRecord("v", false, c.policy, marks{})
+		r := newRecord("v", false, c.policy, coherence.Stamp{})
 		r.took, r.windows = 1500*time.Millisecond, tc.own
 		b, err := c.remote.encode(t.Context(), r)
 		if err != nil {

@@ -318,9 +318,9 @@ func TestOutOfMemory(t *testing.T) {
 	l := listen(t, server.Client(t), alert())
 	p := l.proven(t)
 	server.Do("CONFIG", "SET", "maxmemory", "1")
-	eventually(t, "the proof lapses", func() bool { return !p.holds(mono.Now()) })
+	eventually(t, "the proof lapses", func() bool { return !p.Holds(mono.Now()) })
 	eventually(t, "the cause", func() bool { err := l.Status(); return err != nil && strings.Contains(err.Error(), "OOM") })
-	if l.streams.only.silent.Load() {
+	if l.streams.only.Unreachable.Load() {
 		t.Error("silent, though reads are answered")
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -25,12 +26,12 @@ type remote[T any] struct {
 
 // finding is what a read of a key in Redis found.
 type finding[T any] struct {
-	record *record[T] // fresh or stale; nil: nothing of use
-	seen   seen       // what a store of a newer value is to replace
-	lease  []byte     // somebody loads the key; nil: not that Redis knows
-	vacant bool       // nothing is there that would be missed: the key can be leased
-	answer            // err: what is there isn't known
-	bonds  *bonds     // of a record that can be kept in the local tier
+	record *record[T]      // fresh or stale; nil: nothing of use
+	seen   seen            // what a store of a newer value is to replace
+	lease  []byte          // somebody loads the key; nil: not that Redis knows
+	vacant bool            // nothing is there that would be missed: the key can be leased
+	answer                 // err: what is there isn't known
+	bonds  *coherence.Deps // of a record that can be kept in the local tier
 }
 
 func newRemote[T any](r *conn, name string, v *values[T]) *remote[T] {
@@ -240,9 +241,9 @@ func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 		freshFor: r.freshUntil.Since(r.created),
 		took:     r.took,
 		windows:  r.windows,
-		era:      r.era,
-		count:    r.count,
-		tags:     r.tags,
+		era:      r.Epoch,
+		count:    r.Seq,
+		tags:     r.Tags,
 	}
 	return m.values.encode(&f, &r.value)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -27,10 +28,10 @@ type request struct {
 
 // answer is what became of one command.
 type answer struct {
-	reply any    // the command, or what one of many keys had for this one: a string or nothing; nil too if the call failed
-	err   error  // the call's or the command's; that there is nothing is no error
-	feed  *feed  // of the server that answered
-	proof *proof // vouches for what was read
+	reply any                 // the command, or what one of many keys had for this one: a string or nothing; nil too if the call failed
+	err   error               // the call's or the command's; that there is nothing is no error
+	feed  *coherence.Feed     // of the server that answered
+	proof *coherence.Validity // vouches for what was read
 }
 
 // group are those keys of a request that go to one server, in one round trip.
@@ -113,10 +114,10 @@ func (r *conn) ask(ctx context.Context, q request, g group, ended func()) ([]ans
 }
 
 // failed are the answers of a call that failed as a whole.
-func failed(n int, err error, f *feed) []answer {
+func failed(n int, err error, f *coherence.Feed) []answer {
 	answers := make([]answer, n)
 	for i := range answers {
-		answers[i] = answer{err: err, feed: f, proof: unproven}
+		answers[i] = answer{err: err, feed: f, proof: coherence.Never}
 	}
 	return answers
 }
@@ -125,9 +126,9 @@ func failed(n int, err error, f *feed) []answer {
 // another may have.
 func (r *conn) run(ctx context.Context, q request, g group) (answers []answer, err error) {
 	// Taken before anything is read. If it doesn't hold now, this client may talk to another server than the stream does.
-	p := g.feed.proof()
-	if !p.holds(mono.Now()) {
-		p = unproven
+	p := g.feed.Validity()
+	if !p.Holds(mono.Now()) {
+		p = coherence.Never
 	}
 	answers = r.send(ctx, g.to, q, g.places)
 	var moved []int // places in the group
@@ -163,7 +164,7 @@ func (r *conn) run(ctx context.Context, q request, g group) (answers []answer, e
 func (r *conn) sendAnywhere(ctx context.Context, q request, group []int) []answer {
 	answers := r.send(ctx, r.client, q, group)
 	for i := range answers {
-		answers[i].feed, answers[i].proof = r.nodes.any(), unproven
+		answers[i].feed, answers[i].proof = r.nodes.any(), coherence.Never
 	}
 	return answers
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -32,7 +33,7 @@ import (
 // lets it lapse; the next canary to come back on the same connection extends it again. The end of the connection ends the
 // proof for good.
 type stream struct {
-	feed
+	coherence.Feed
 
 	redis    *streams
 	source   source
@@ -72,7 +73,7 @@ var (
 func newStream(r *streams, from source, name string) *stream {
 	s := &stream{redis: r, source: from, hurry: make(chan struct{}, 1), settled: make(chan struct{})}
 	s.health.name, s.health.since = name, mono.Now()
-	s.current.Store(unproven)
+	s.Current.Store(coherence.Never)
 	return s
 }
 
@@ -123,7 +124,7 @@ func (s *stream) pause(failures int, err error) time.Duration {
 // read that began earlier may have missed one.
 func (s *stream) begins(l *life) {
 	l.began = true
-	s.current.Store(newProof(0))
+	s.Current.Store(coherence.NewValidity(0))
 	s.life.Store(l)
 	s.redis.caches.interrupted() // wakes who waits for what was changed in between
 	s.hasten()
@@ -134,7 +135,7 @@ func (s *stream) begins(l *life) {
 func (s *stream) ended(ctx context.Context, l *life, err error) {
 	at := mono.Now()
 	s.life.Store(nil)
-	s.proof().end()
+	s.Validity().End()
 	if l.began {
 		s.redis.caches.interrupted()
 	}
@@ -158,9 +159,9 @@ func (s *stream) ended(ctx context.Context, l *life, err error) {
 // whole, so the new proof is as good as the old one was. Who took the old one before this moment has one that ends, who
 // takes the new one reads after the flush.
 func (s *stream) flushed() {
-	old := s.current.Load()
-	s.current.Store(newProof(old.ends()))
-	old.end()
+	old := s.Current.Load()
+	s.Current.Store(coherence.NewValidity(old.Until()))
+	old.End()
 	s.redis.caches.interrupted()
 }
 
@@ -169,7 +170,7 @@ func (s *stream) reported(at mono.Instant) {
 	if at <= 0 || at > s.canary.last() {
 		return // no canary of ours
 	}
-	s.proof().extend(at.Add(s.redis.maxAge()))
+	s.Validity().Extend(at.Add(s.redis.maxAge()))
 	s.answeredAt(at)
 	s.health.trust(at)
 	if l := s.life.Load(); l != nil {
@@ -180,7 +181,7 @@ func (s *stream) reported(at mono.Instant) {
 
 // wellOnce tells that all is well, if it is: the proof holds and the connection is answered.
 func (s *stream) wellOnce(l *life) {
-	if s.proof().holds(mono.Now()) && l.watch.pong.Load() > 0 {
+	if s.Validity().Holds(mono.Now()) && l.watch.pong.Load() > 0 {
 		s.up()
 	}
 }

@@ -20,18 +20,18 @@ import (
 func TestProofHolds(t *testing.T) {
 	l := listen(t, redistest.Start(t).Client(t), quick())
 	s := l.streams.only
-	p := s.proof()
-	if !p.holds(mono.Now()) || l.Status() != nil {
+	p := s.Validity()
+	if !p.Holds(mono.Now()) || l.Status() != nil {
 		t.Fatalf("not proven when NewRedis returns: %v", l.Status())
 	}
 	for range 20 {
 		before := s.canary.last()
 		eventually(t, "the next canary", func() bool { return s.canary.last() > before })
-		if s.proof() != p || !p.holds(mono.Now()) {
+		if s.Validity() != p || !p.Holds(mono.Now()) {
 			t.Fatal("the proof doesn't hold on")
 		}
 	}
-	if s.silent.Load() || s.deaf || l.conn.nodes.only.feed != &s.feed {
+	if s.Unreachable.Load() || s.NoEvents || l.conn.nodes.only.feed != &s.Feed {
 		t.Error("a wrong stream")
 	}
 	if l.log.String() != "" {
@@ -91,8 +91,8 @@ func TestEvents(t *testing.T) {
 	for _, flush := range []string{"FLUSHALL", "FLUSHDB"} {
 		before, n := l.proven(t), l.ear.interruptions()
 		server.Do(flush)
-		eventually(t, flush, func() bool { return before.hasEnded() })
-		if p := l.streams.only.proof(); p == before || !p.holds(mono.Now()) {
+		eventually(t, flush, func() bool { return before.Ended() })
+		if p := l.streams.only.Validity(); p == before || !p.Holds(mono.Now()) {
 			t.Errorf("%s: the new proof is the old one or doesn't hold", flush)
 		}
 		eventually(t, flush, func() bool { return l.ear.interruptions() == n+1 })
@@ -104,14 +104,14 @@ func TestForeignCanaries(t *testing.T) {
 	server := redistest.Start(t)
 	l := listen(t, server.Client(t), RedisOptions{Heartbeat: time.Hour, Timeout: 5 * time.Second})
 	other := listen(t, server.Client(t), quick())
-	until := l.proven(t).ends()
+	until := l.proven(t).Until()
 	server.Do("SET", l.streams.canaries()+fmt.Sprint(int64(mono.Now().Add(time.Hour))), "1")
 	server.Do("SET", l.streams.canaries()+"x", "1")
 	server.Do("SET", l.streams.canaries()+"-5", "1")
 	server.Do("SET", other.streams.canaries()+"1", "1")
 	server.Do("SET", "tc:c:last", "1")
 	eventually(t, "all was heard", func() bool { return l.ear.has(":last") })
-	if u := l.streams.only.proof().ends(); u != until {
+	if u := l.streams.only.Validity().Until(); u != until {
 		t.Errorf("the proof was extended by %v", time.Duration(u-until))
 	}
 }
@@ -137,7 +137,7 @@ func TestConnectionLost(t *testing.T) {
 			t.Fatalf("%d connections with tracking", len(ids))
 		}
 		server.Do("CLIENT", "KILL", "ID", ids[0])
-		eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
+		eventually(t, "the old proof ends", func() bool { return before.Ended() })
 		eventually(t, "an interruption", func() bool { return l.ear.interruptions() > n })
 		if l.proven(t) == before {
 			t.Error("the old proof")
@@ -155,14 +155,14 @@ func TestFreeze(t *testing.T) {
 	l := listen(t, server.Client(t), RedisOptions{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
 	p, n := l.proven(t), l.ear.interruptions()
 	server.Freeze()
-	eventually(t, "the proof lapses", func() bool { return !p.holds(mono.Now()) })
+	eventually(t, "the proof lapses", func() bool { return !p.Holds(mono.Now()) })
 	if err := l.Status(); err == nil || !strings.Contains(err.Error(), "no invalidations for") || !strings.Contains(err.Error(), server.Addr()) {
 		t.Errorf("status: %v", err)
 	}
-	eventually(t, "silence", l.streams.only.silent.Load)
+	eventually(t, "silence", l.streams.only.Unreachable.Load)
 	server.Thaw()
-	eventually(t, "the proof holds again", func() bool { return p.holds(mono.Now()) })
-	eventually(t, "no silence", func() bool { return !l.streams.only.silent.Load() })
+	eventually(t, "the proof holds again", func() bool { return p.Holds(mono.Now()) })
+	eventually(t, "no silence", func() bool { return !l.streams.only.Unreachable.Load() })
 	if l.proven(t) != p || l.ear.interruptions() != n {
 		t.Errorf("the stream was taken for dead:\n%s", l.log)
 	}
@@ -174,8 +174,8 @@ func TestLongFreeze(t *testing.T) {
 	l := listen(t, server.Client(t), alert())
 	before := l.proven(t)
 	server.Freeze()
-	eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
-	if !l.streams.only.silent.Load() {
+	eventually(t, "the old proof ends", func() bool { return before.Ended() })
+	if !l.streams.only.Unreachable.Load() {
 		t.Error("not silent")
 	}
 	server.Thaw()
@@ -190,8 +190,8 @@ func TestKillAndRestart(t *testing.T) {
 	l := listen(t, server.Client(t), quick())
 	before := l.proven(t)
 	server.Kill()
-	eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
-	eventually(t, "silence", l.streams.only.silent.Load)
+	eventually(t, "the old proof ends", func() bool { return before.Ended() })
+	eventually(t, "silence", l.streams.only.Unreachable.Load)
 	if err := l.Status(); err == nil {
 		t.Error("status is nil")
 	}
@@ -200,7 +200,7 @@ func TestKillAndRestart(t *testing.T) {
 	if after == before {
 		t.Error("the old proof")
 	}
-	eventually(t, "no silence", func() bool { return !l.streams.only.silent.Load() })
+	eventually(t, "no silence", func() bool { return !l.streams.only.Unreachable.Load() })
 	server.Do("SET", "tc:c:k", "1")
 	eventually(t, "events", func() bool { return l.ear.has(":k") })
 	l.logged(t, 1, 0, 1)
@@ -220,7 +220,7 @@ func TestMovedAddress(t *testing.T) {
 	before := l.proven(t)
 	lead(to)
 	from.Do("CLIENT", "KILL", "TYPE", "normal") // not the stream
-	eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
+	eventually(t, "the old proof ends", func() bool { return before.Ended() })
 	l.proven(t)
 	to.Do("SET", "tc:c:k", "1")
 	eventually(t, "events", func() bool { return l.ear.has(":k") })
@@ -236,7 +236,7 @@ func TestDownAtFirst(t *testing.T) {
 	if err := l.Status(); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("status: %v", err)
 	}
-	if !l.streams.only.silent.Load() {
+	if !l.streams.only.Unreachable.Load() {
 		t.Error("not silent")
 	}
 	server.Restart()
@@ -256,7 +256,7 @@ func TestCloseWhileFrozen(t *testing.T) {
 	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("Close took %v", d)
 	}
-	if p.holds(mono.Now()) || !l.streams.only.silent.Load() || !errors.Is(l.Status(), ErrClosed) {
+	if p.Holds(mono.Now()) || !l.streams.only.Unreachable.Load() || !errors.Is(l.Status(), ErrClosed) {
 		t.Error("after Close nothing is proven, and nobody is asked")
 	}
 	if l.log.String() != "" {

@@ -43,7 +43,7 @@ func (s *sweeper[T]) run() {
 func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
 	var expired []*item[T]
 	s.local.cache.IterValues(func(it *item[T]) (stop bool) {
-		if at >= s.local.over(it) || !it.intact() && s.local.sinceExpiry(it) == it {
+		if at >= s.local.over(it) || !it.Intact() && s.local.sinceExpiry(it) == it {
 			expired = append(expired, it)
 		}
 		return s.quits()

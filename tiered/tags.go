@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -18,15 +19,15 @@ type tags struct {
 	ledger  *ledger // nil: in-process only
 	strict  bool    // never rely on what was last known
 	backlog *backlog
-	era     atomic.Pointer[era]   // nil: not known
-	now     atomic.Pointer[stamp] // nil: not known
-	last    atomic.Pointer[stamp] // the last that was known
-	own     atomic.Uint64         // how often this process has invalidated tags
+	era     atomic.Pointer[coherence.Epoch]    // nil: not known
+	now     atomic.Pointer[coherence.Position] // nil: not known
+	last    atomic.Pointer[coherence.Position] // the last that was known
+	own     atomic.Uint64                      // how often this process has invalidated tags
 
 	opening singleflight.Group
 
 	mu      sync.Mutex
-	records map[string]*tagRecord
+	records map[string]*coherence.TagState
 	// How often was heard of a change, so that what was read before isn't kept after it.
 	erasHeard, countsHeard, tagsHeard uint64
 }
@@ -36,7 +37,7 @@ type tags struct {
 const maxTagRecords = 1 << 17
 
 func newTags(l *ledger) *tags {
-	t := &tags{ledger: l, records: make(map[string]*tagRecord)}
+	t := &tags{ledger: l, records: make(map[string]*coherence.TagState)}
 	if l == nil {
 		t.begin(0)
 	}
@@ -46,29 +47,29 @@ func newTags(l *ledger) *tags {
 // attach returns the bonds of a load's result that Redis doesn't have. Its proof is that nobody can have hidden it for
 // longer than maxAge: its load began no longer ago. Tags are only known as far as this process invalidates them: began is
 // how often it had when the load began. nil: the result may have been invalidated.
-func (t *tags) attach(s stamp, names []string, p *proof, began uint64) *bonds {
+func (t *tags) attach(s coherence.Position, names []string, p *coherence.Validity, began uint64) *coherence.Deps {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(names) > 0 && began != t.own.Load() {
 		return nil
 	}
-	b := &bonds{proof: p, era: &era{id: s.era.id, over: s.era.over}}
-	b.era.proof.Store(p)
+	b := &coherence.Deps{Validity: p, Epoch: &coherence.Epoch{ID: s.Epoch.ID, Over: s.Epoch.Over}}
+	b.Epoch.Validity.Store(p)
 	for _, tag := range names {
 		r := t.records[tag]
 		if r == nil {
-			r = &tagRecord{proof: unproven}
+			r = &coherence.TagState{Validity: coherence.Never}
 			t.keep(tag, r)
 		}
-		b.tags = append(b.tags, r)
+		b.Tags = append(b.Tags, r)
 	}
 	return b
 }
 
 // bind returns the bonds of records that Redis holds: their era and tags. A record that was invalidated has none, nor has
 // one with a tag of which that isn't known: then with an error. One that was expired becomes so.
-func (t *tags) bind(ctx context.Context, all []*traits) (bound []*bonds, errs []error) {
-	bound, errs = make([]*bonds, len(all)), make([]error, len(all))
+func (t *tags) bind(ctx context.Context, all []*traits) (bound []*coherence.Deps, errs []error) {
+	bound, errs = make([]*coherence.Deps, len(all)), make([]error, len(all))
 	e, err := t.current(ctx)
 	if err != nil {
 		for i := range errs {
@@ -78,23 +79,23 @@ func (t *tags) bind(ctx context.Context, all []*traits) (bound []*bonds, errs []
 	}
 	var names []string
 	for _, m := range all {
-		if m != nil && m.era == e.id {
-			names = append(names, m.tags...)
+		if m != nil && m.Epoch == e.ID {
+			names = append(names, m.Tags...)
 		}
 	}
 	records, failed := t.known(ctx, names)
 	for i, m := range all {
-		if m == nil || m.era != e.id {
+		if m == nil || m.Epoch != e.ID {
 			continue
 		}
-		b := &bonds{era: e}
-		for _, tag := range m.tags {
-			b.tags = append(b.tags, records[tag])
+		b := &coherence.Deps{Epoch: e}
+		for _, tag := range m.Tags {
+			b.Tags = append(b.Tags, records[tag])
 			errs[i] = cmp.Or(errs[i], failed[tag])
 		}
-		v := m.validity(e, b.tags)
-		m.expired = m.expired || v == isExpired
-		if v != isInvalid {
+		v := m.Status(e, b.Tags)
+		m.expired = m.expired || v == coherence.Expired
+		if v != coherence.Invalid {
 			bound[i] = b
 		}
 	}
@@ -103,30 +104,30 @@ func (t *tags) bind(ctx context.Context, all []*traits) (bound []*bonds, errs []
 
 // bindKnown is bind for one record at an instant, where it takes no word to the ledger; false: it does, or the record was
 // invalidated or expired.
-func (t *tags) bindKnown(m *marks, at mono.Instant) (b bonds, ok bool) {
+func (t *tags) bindKnown(m *coherence.Stamp, at mono.Instant) (b coherence.Deps, ok bool) {
 	e := t.era.Load()
-	if e == nil || e.id != m.era || !e.proof.Load().holds(at) {
+	if e == nil || e.ID != m.Epoch || !e.Validity.Load().Holds(at) {
 		return b, false
 	}
-	b.era = e
-	if len(m.tags) > 0 {
-		records := make(map[string]*tagRecord, len(m.tags))
-		if unknown, _ := t.recall(m.tags, 0, records); len(unknown) > 0 {
+	b.Epoch = e
+	if len(m.Tags) > 0 {
+		records := make(map[string]*coherence.TagState, len(m.Tags))
+		if unknown, _ := t.recall(m.Tags, 0, records); len(unknown) > 0 {
 			return b, false
 		}
-		for _, tag := range m.tags {
-			b.tags = append(b.tags, records[tag])
+		for _, tag := range m.Tags {
+			b.Tags = append(b.Tags, records[tag])
 		}
 	}
-	return b, m.validity(e, b.tags) == isValid
+	return b, m.Status(e, b.Tags) == coherence.Valid
 }
 
 // known returns the records of the tags that have one, and the errors of those that couldn't be read.
-func (t *tags) known(ctx context.Context, names []string) (records map[string]*tagRecord, failed map[string]error) {
+func (t *tags) known(ctx context.Context, names []string) (records map[string]*coherence.TagState, failed map[string]error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	records = make(map[string]*tagRecord, len(names))
+	records = make(map[string]*coherence.TagState, len(names))
 	unknown, heard := t.recall(names, 0, records)
 	if len(unknown) == 0 {
 		return records, nil
@@ -144,39 +145,39 @@ func (t *tags) known(ctx context.Context, names []string) (records map[string]*t
 
 // enroll returns the bonds of a load's result that is to be kept for ttl; nil: it was invalidated already. Its tags get
 // records where they have none.
-func (t *tags) enroll(ctx context.Context, s stamp, names []string, ttl time.Duration) (*bonds, error) {
-	b := &bonds{era: s.era}
+func (t *tags) enroll(ctx context.Context, s coherence.Position, names []string, ttl time.Duration) (*coherence.Deps, error) {
+	b := &coherence.Deps{Epoch: s.Epoch}
 	if t.ledger == nil {
-		b.proof = selfEvident
+		b.Validity = coherence.Always
 	}
 	if len(names) == 0 {
 		return b, nil
 	}
-	m := marks{s.era.id, s.count, names}
-	records := make(map[string]*tagRecord, len(names))
+	m := coherence.Stamp{Epoch: s.Epoch.ID, Seq: s.Seq, Tags: names}
+	records := make(map[string]*coherence.TagState, len(names))
 	unknown, heard := t.recall(names, ttl, records)
 	switch {
 	case len(unknown) == 0:
 	case t.ledger == nil:
 		t.found(unknown, records)
 	default:
-		entries, err := t.ledger.enter(ctx, s.era.id, unknown, ttl)
+		entries, err := t.ledger.enter(ctx, s.Epoch.ID, unknown, ttl)
 		if err != nil {
 			return nil, err
 		}
 		t.remember(unknown, entries, heard, records)
 	}
 	for _, tag := range names {
-		b.tags = append(b.tags, records[tag])
+		b.Tags = append(b.Tags, records[tag])
 	}
-	if m.validity(s.era, b.tags) != isValid {
+	if m.Status(s.Epoch, b.Tags) != coherence.Valid {
 		return nil, nil
 	}
 	return b, nil
 }
 
 // recall puts the records that are known, proved and kept by Redis for ttl into records, and returns the other names.
-func (t *tags) recall(names []string, ttl time.Duration, records map[string]*tagRecord) (unknown []string, heard uint64) {
+func (t *tags) recall(names []string, ttl time.Duration, records map[string]*coherence.TagState) (unknown []string, heard uint64) {
 	at, current := mono.Now(), t.era.Load()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -185,7 +186,7 @@ func (t *tags) recall(names []string, ttl time.Duration, records map[string]*tag
 			continue
 		}
 		r := t.records[tag]
-		if r == nil || !r.proof.holds(at) || ttl > 0 && r.until < at.Add(ttl) || current != nil && r.era != current.id {
+		if r == nil || !r.Validity.Holds(at) || ttl > 0 && r.Until < at.Add(ttl) || current != nil && r.Epoch != current.ID {
 			r = nil
 			unknown = append(unknown, tag)
 		}
@@ -195,7 +196,7 @@ func (t *tags) recall(names []string, ttl time.Duration, records map[string]*tag
 }
 
 // remember turns what was read into records, which it keeps unless something was heard since.
-func (t *tags) remember(names []string, entries []tagEntry, heard uint64, records map[string]*tagRecord) {
+func (t *tags) remember(names []string, entries []tagEntry, heard uint64, records map[string]*coherence.TagState) {
 	at := mono.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -203,19 +204,19 @@ func (t *tags) remember(names []string, entries []tagEntry, heard uint64, record
 		if !e.known {
 			continue
 		}
-		r := &tagRecord{era: e.era, count: e.count, expiry: e.expiry, proof: t.ledger.redis.learned(e.proof), until: at.Add(e.life)}
+		r := &coherence.TagState{Epoch: e.era, Seq: e.count, Expiry: e.expiry, Validity: t.ledger.redis.learned(e.proof), Until: at.Add(e.life)}
 		records[names[i]] = r
-		if heard != t.tagsHeard || !r.proof.holds(at) {
-			r.dead.Store(true)
+		if heard != t.tagsHeard || !r.Validity.Holds(at) {
+			r.Dead.Store(true)
 			continue
 		}
 		older := t.records[names[i]]
-		if older != nil && older.era == r.era && older.count == r.count && older.expiry == r.expiry && !older.dead.Load() {
-			older.until = max(older.until, r.until)
-			if e.proof == selfEvident {
-				older.proof.extend(r.proof.ends())
+		if older != nil && older.Epoch == r.Epoch && older.Seq == r.Seq && older.Expiry == r.Expiry && !older.Dead.Load() {
+			older.Until = max(older.Until, r.Until)
+			if e.proof == coherence.Always {
+				older.Validity.Extend(r.Validity.Until())
 			}
-			if older.proof.holds(at) {
+			if older.Validity.Holds(at) {
 				records[names[i]] = older
 				continue
 			}
@@ -225,13 +226,13 @@ func (t *tags) remember(names []string, entries []tagEntry, heard uint64, record
 }
 
 // found makes the records of tags in a cache without a ledger: whatever was invalidated before now may have had them.
-func (t *tags) found(names []string, records map[string]*tagRecord) {
+func (t *tags) found(names []string, records map[string]*coherence.TagState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, tag := range names {
 		r := t.records[tag]
 		if r == nil {
-			r = &tagRecord{count: t.now.Load().count, proof: selfEvident, until: mono.Instant(0).Add(1<<63 - 1)}
+			r = &coherence.TagState{Seq: t.now.Load().Seq, Validity: coherence.Always, Until: mono.Instant(0).Add(1<<63 - 1)}
 			t.keep(tag, r)
 		}
 		records[tag] = r
@@ -239,7 +240,7 @@ func (t *tags) found(names []string, records map[string]*tagRecord) {
 }
 
 // keep is called with the lock.
-func (t *tags) keep(tag string, r *tagRecord) {
+func (t *tags) keep(tag string, r *coherence.TagState) {
 	if t.records[tag] != nil {
 		t.drop(tag)
 	} else if len(t.records) >= maxTagRecords {
@@ -253,10 +254,10 @@ func (t *tags) keep(tag string, r *tagRecord) {
 
 func (t *tags) drop(tag string) {
 	if r := t.records[tag]; r != nil {
-		if r.latest != nil {
-			r.latest.replace(nil)
+		if r.Latest != nil {
+			r.Latest.Replace(nil)
 		}
-		r.dead.Store(true)
+		r.Dead.Store(true)
 		delete(t.records, tag)
 	}
 }
@@ -268,10 +269,10 @@ func (t *tags) expire(tag string, count uint64) {
 	if older == nil {
 		return // nothing has it
 	}
-	r := &tagRecord{era: older.era, count: older.count, expiry: count, proof: older.proof, until: older.until}
-	older.latest = older.latest.replace(r)
-	r.latest = older.latest
-	older.dead.Store(true)
+	r := &coherence.TagState{Epoch: older.Epoch, Seq: older.Seq, Expiry: count, Validity: older.Validity, Until: older.Until}
+	older.Latest = older.Latest.Replace(r)
+	r.Latest = older.Latest
+	older.Dead.Store(true)
 	t.records[tag] = r
 }
 
@@ -297,7 +298,7 @@ func (t *tags) invalidated(names []string, expire bool) {
 	defer t.mu.Unlock()
 	if t.ledger == nil {
 		s := t.now.Load()
-		t.now.Store(&stamp{s.era, s.count + 1})
+		t.now.Store(&coherence.Position{Epoch: s.Epoch, Seq: s.Seq + 1})
 	} else {
 		t.countsHeard++
 		t.now.Store(nil)
@@ -305,7 +306,7 @@ func (t *tags) invalidated(names []string, expire bool) {
 	t.tagsHeard++
 	for _, tag := range names {
 		if expire && t.ledger == nil {
-			t.expire(tag, t.now.Load().count)
+			t.expire(tag, t.now.Load().Seq)
 		} else {
 			t.drop(tag)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -20,7 +21,7 @@ type topology struct {
 	redis   *streams
 	cluster *redis.ClusterClient
 	streams atomic.Pointer[map[string]*stream] // by address; the map isn't changed
-	unknown *feed                              // of a node that isn't a master that is known: it proves nothing
+	unknown *coherence.Feed                    // of a node that isn't a master that is known: it proves nothing
 	wake    chan struct{}
 	seen    chan struct{} // closed when the Cluster was looked at once
 	failed  atomic.Pointer[error]
@@ -32,8 +33,8 @@ type masters struct {
 }
 
 func newTopology(r *streams, cluster *redis.ClusterClient) *topology {
-	t := &topology{redis: r, cluster: cluster, unknown: new(feed), wake: make(chan struct{}, 1), seen: make(chan struct{})}
-	t.unknown.current.Store(unproven)
+	t := &topology{redis: r, cluster: cluster, unknown: new(coherence.Feed), wake: make(chan struct{}, 1), seen: make(chan struct{})}
+	t.unknown.Current.Store(coherence.Never)
 	t.streams.Store(&map[string]*stream{})
 	return t
 }

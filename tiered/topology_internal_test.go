@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -22,7 +23,7 @@ func TestSentinelFailover(t *testing.T) {
 		before := l.proven(t)
 		old := s.Master()
 		fail()
-		eventually(t, "the old proof ends", func() bool { return before.hasEnded() })
+		eventually(t, "the old proof ends", func() bool { return before.Ended() })
 		l.proven(t)
 		eventually(t, "a stream from the new master", func() bool {
 			return l.proven(t) != before && l.streams.only.health.where() == s.Master().Addr()
@@ -73,7 +74,7 @@ func TestClusterStreams(t *testing.T) {
 	l.allProven(t, c)
 	l.hears(t, client, "first")
 
-	if s := l.conn.nodes.find("127.0.0.1:1").feed; s == nil || s.proof().holds(0) || s.silent.Load() {
+	if s := l.conn.nodes.find("127.0.0.1:1").feed; s == nil || s.Validity().Holds(0) || s.Unreachable.Load() {
 		t.Error("the stream of an unknown node")
 	}
 	for i, fail := range []func(){c.Failover, func() { c.KillMaster() }, func() { c.KillMaster().Restart() }} {
@@ -83,7 +84,7 @@ func TestClusterStreams(t *testing.T) {
 		l.allProven(t, c)
 		t.Logf("failure %d: followed after %v", i, time.Since(start))
 		for addr, s := range old {
-			if now := *l.streams.topology.streams.Load(); now[addr] == nil && s.proof() != unproven && !s.proof().hasEnded() {
+			if now := *l.streams.topology.streams.Load(); now[addr] == nil && s.Validity() != coherence.Never && !s.Validity().Ended() {
 				t.Errorf("the proof of %s, a master no more, goes on", addr)
 			}
 		}
@@ -99,12 +100,12 @@ func TestClusterFrozenMaster(t *testing.T) {
 	l.allProven(t, c)
 	frozen := c.Masters()[1]
 	of := func() *stream { return (*l.streams.topology.streams.Load())[frozen.Addr()] }
-	p := of().proof()
+	p := of().Validity()
 	frozen.Freeze()
 	defer frozen.Thaw()
-	eventually(t, "the proof lapses", func() bool { return !p.holds(mono.Now()) })
+	eventually(t, "the proof lapses", func() bool { return !p.Holds(mono.Now()) })
 	for _, s := range l.streams.all() {
-		if s != of() && s.health.where() != frozen.Addr() && !s.proof().holds(mono.Now()) {
+		if s != of() && s.health.where() != frozen.Addr() && !s.Validity().Holds(mono.Now()) {
 			t.Errorf("%s isn't proven either: %v", s.health.where(), s.status())
 		}
 	}
@@ -150,7 +151,7 @@ func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
 	l.proven(t)
 	s.breaker.leave()
 	s.ended(t.Context(), newLife(s), io.EOF)
-	if s.silent.Load() {
+	if s.Unreachable.Load() {
 		t.Error("what can't be proved may be served, for good")
 	}
 }

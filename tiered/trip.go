@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -251,7 +252,7 @@ func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 	}
 	findings := make([]finding[T], len(holds))
 	for i := range findings {
-		findings[i].answer = answer{err: err, feed: c.remote.redis.nodes.any(), proof: unproven}
+		findings[i].answer = answer{err: err, feed: c.remote.redis.nodes.any(), proof: coherence.Never}
 	}
 	return findings
 }

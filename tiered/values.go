@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -157,7 +158,7 @@ func (v *values[T]) log(message, key string, err error) {
 }
 
 // setting returns the change that sets a key. Its error is that of the value.
-func (c *Cache[T]) setting(ctx context.Context, key string, value T, m marks, b *bonds) (change[T], error) {
+func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence.Stamp, b *coherence.Deps) (change[T], error) {
 	if c.values.clone != nil {
 		var err error
 		if value, err = c.values.copy(value); err != nil {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -29,8 +30,8 @@ type waitlist[T any] struct {
 type wait struct {
 	lease  string
 	until  mono.Instant
-	proof  *proof // of the server that has it
-	silent bool   // the server tells of no changes
+	proof  *coherence.Validity // of the server that has it
+	silent bool                // the server tells of no changes
 }
 
 // wake returns the channel on which the trip is woken.
@@ -52,7 +53,7 @@ func (w *waitlist[T]) add(f *flight[T], found finding[T]) bool {
 		parsed, _ := parseLease(found.lease)
 		was = wait{lease: l, until: at.Add(parsed.ttl)}
 	}
-	was.proof, was.silent = found.proof, found.feed.deaf
+	was.proof, was.silent = found.proof, found.feed.NoEvents
 	w.waits[f] = was
 	return at < was.until.Add(leaseGrace)
 }
@@ -77,7 +78,7 @@ func (w *waitlist[T]) due(f *flight[T], g *guards[T]) bool {
 }
 
 // told answers whether a change of the key would be told of.
-func (w wait) told(at mono.Instant) bool { return !w.silent && w.proof.holds(at) }
+func (w wait) told(at mono.Instant) bool { return !w.silent && w.proof.Holds(at) }
 
 // wait returns when one of the keys may be due, or when ctx ends.
 func (w *waitlist[T]) wait(ctx context.Context) {

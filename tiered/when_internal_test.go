@@ -11,6 +11,7 @@ import (
 
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -110,8 +111,8 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	c := w.cache
 	if c.remote == nil {
 		at := mono.Now().Add(-age)
-		r := &record[string]{value: "old", created: at, freshUntil: at.Add(whenPolicy.TTL), traits: &traits{marks: c.tags.now.Load().marks(nil)}}
-		c.local.set(c.hash(key), c.local.newItem(key, c.hash(key), r, bonds{proof: selfEvident, era: c.tags.era.Load()}, r.freshUntil))
+		r := &record[string]{value: "old", created: at, freshUntil: at.Add(whenPolicy.TTL), traits: &traits{Stamp: c.tags.now.Load().Stamp(nil)}}
+		c.local.set(c.hash(key), c.local.newItem(key, c.hash(key), r, coherence.Deps{Validity: coherence.Always, Epoch: c.tags.era.Load()}, r.freshUntil))
 		return
 	}
 	s, err := c.tags.stamp(t.Context())
@@ -120,7 +121,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	}
 	f := frame{
 		codec: "raw", created: c.remote.redis.now(t.Context()).Add(-age), freshFor: whenPolicy.TTL,
-		era: s.era.id, count: s.count, payload: []byte("old"),
+		era: s.Epoch.ID, count: s.Seq, payload: []byte("old"),
 	}
 	marker := c.guards.hold("marker", c.hash("marker"))
 	defer c.guards.release(marker)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -78,7 +79,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	defer w.wait()                  // a codec, Cost or Clone may panic
 	wrong := make(map[string]error) // by key; nothing of theirs is changed
 	for _, key := range keys {
-		ch, err := c.setting(ctx, key, value(key), at.marks(tags), bound)
+		ch, err := c.setting(ctx, key, value(key), at.Stamp(tags), bound)
 		if err != nil {
 			wrong[key] = c.values.failed(err)
 			continue
@@ -129,9 +130,9 @@ func joinFirst(byKey map[string]error) error {
 
 // enroll returns the place among the invalidations of values that are being set. Of one that comes at the same time it
 // may be before or after; but a tag that is new at the time takes another attempt.
-func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bonds, err error) {
+func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
-	if c.remote != nil && c.remote.redis.nodes.any().deaf {
+	if c.remote != nil && c.remote.redis.nodes.any().NoEvents {
 		c.tags.heardCount() // an era that nobody heard of the end of would hide the values
 	}
 	for range 3 {
@@ -150,8 +151,8 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at stamp, b *bond
 }
 
 // temporary is the proof of a value that Redis doesn't have: whoever hid it did so no longer ago than that it was made.
-func (c *Cache[T]) temporary(began mono.Instant) *proof {
-	return newProof(began.Add(c.remote.redis.maxAge()))
+func (c *Cache[T]) temporary(began mono.Instant) *coherence.Validity {
+	return coherence.NewValidity(began.Add(c.remote.redis.maxAge()))
 }
 
 // Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts
@@ -232,7 +233,7 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 }
 
 // change returns the change to a record, whose bonds are nil if it is invalid already. Its error is that of the codec.
-func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *bonds, p Policy) (change[T], error) {
+func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *coherence.Deps, p Policy) (change[T], error) {
 	if !r.kept() {
 		return change[T]{hold: h}, nil
 	}
@@ -256,12 +257,12 @@ func (c *Cache[T]) tie(it *item[T], a answer, began mono.Instant) {
 	if it == nil {
 		return
 	}
-	it.feed = a.feed
-	if it.proof == nil && a.err != nil {
-		it.proof = c.temporary(began)
+	it.Feed = a.feed
+	if it.Validity == nil && a.err != nil {
+		it.Validity = c.temporary(began)
 	}
-	if it.proof == nil {
-		it.proof = a.proof
+	if it.Validity == nil {
+		it.Validity = a.proof
 	}
 }
 
@@ -343,18 +344,18 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 }
 
 // bind returns the bonds of a load's result; nil: it was invalidated already.
-func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*bonds, error) {
+func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*coherence.Deps, error) {
 	r := cl.result
 	if cl.finding.err == nil {
-		b, err := c.tags.enroll(ctx, cl.stamp, r.tags, c.local.stays(r))
+		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags, c.local.stays(r))
 		if !c.backlog.hidesAll() {
 			return b, err
 		}
 		cl.finding.err = errNotReplayed
 	}
-	b := c.tags.attach(cl.stamp, r.tags, c.temporary(cl.began), cl.flight.began)
+	b := c.tags.attach(cl.stamp, r.Tags, c.temporary(cl.began), cl.flight.began)
 	if b != nil {
-		b.feed = cl.finding.feed
+		b.Feed = cl.finding.feed
 	}
 	return b, nil
 }
