@@ -6,13 +6,15 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // What a key holds is taken back unless its making surely began after the change.
 func TestOutdates(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_000)
 	made := func(after, took time.Duration, expired bool) []byte {
-		return (&frame{codec: "json", created: at.Add(after), took: took, freshFor: time.Minute, expired: expired}).append(nil)
+		return frameBytes(&wire.Frame{Codec: "json", Created: at.Add(after), Took: took, FreshFor: time.Minute, Expired: expired})
 	}
 	deletes, expires, unknown := debt{until: at}, debt{until: at, expire: true}, debt{}
 	damaged := made(time.Hour, 0, false)
@@ -33,8 +35,8 @@ func TestOutdates(t *testing.T) {
 		"an expired one to expire":    {expires, made(-time.Second, 0, true), true, true}, // a refresh may be under way
 		"a fresh one to expire":       {expires, made(-time.Second, 0, false), true, true},
 		"a newer one to expire":       {expires, made(time.Second, 0, false), false, false},
-		"a lease":                     {deletes, newLease(time.Second).bytes(), true, true},
-		"a lease to expire":           {expires, newLease(time.Second).bytes(), true, true},
+		"a lease":                     {deletes, wire.NewLease(time.Second).Bytes(), true, true},
+		"a lease to expire":           {expires, wire.NewLease(time.Second).Bytes(), true, true},
 		"a damaged frame":             {deletes, damaged, true, false},
 		"another program's":           {deletes, []byte(`"v"`), true, false},
 		"an empty one":                {deletes, nil, true, false},

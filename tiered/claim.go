@@ -6,6 +6,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // claim is a flight whose value the trip is to load.
@@ -140,7 +141,7 @@ func (t *trip[T]) leaseBeside(standing []*claim[T]) (claims []*claim[T]) {
 	for i, a := range c.remote.leaseBeside(t.timed, keys, t.tenure.current()) {
 		cl := standing[i]
 		theirs := finding[T]{lease: a.theirs(), answer: a}
-		if l, ok := parseLease(theirs.lease); ok && !t.tenure.owns(l.seen()) && t.waits.add(cl.flight, theirs) {
+		if l, ok := wire.ParseLease(theirs.lease); ok && !t.tenure.owns(seenLease(l)) && t.waits.add(cl.flight, theirs) {
 			continue
 		}
 		t.tenure.add(cl.flight.hold, keys[i])
@@ -173,7 +174,7 @@ func (t *trip[T]) stillStanding(taken []*claim[T]) (claims []*claim[T]) {
 func (t *trip[T]) takeOffice() {
 	if t.tenure == nil {
 		t.tenure = newTenure(t.cache)
-		t.tenure.lease = t.tenure.lease.ofMany(len(t.flights))
+		t.tenure.lease = t.tenure.lease.ForMany(len(t.flights) - maxChunk)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // traits are what a record has beside its value and its times. In the local tier many items share them: they aren't changed
@@ -15,7 +16,7 @@ type traits struct {
 	expired bool          // by Expire: its time is over, whatever freshUntil says
 	took    time.Duration // how long it took to load; 0: it was set, or is an item's
 	early   time.Duration // by how much it is refreshed before RefreshAfter
-	windows *windows      // its own; nil: those of the reader's policy
+	windows *wire.Windows // its own; nil: those of the reader's policy
 	cost    int64         // less than 1: 1
 	coherence.Stamp
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // What an item is for itself is a cache line: more would show in docs/performance.md.
@@ -54,7 +55,7 @@ func TestItemsShare(t *testing.T) {
 		{"absent", traits{absent: true}, 0, plain, false, true},
 		{"expired", traits{expired: true}, 1, plain, false, true},
 		{"early", traits{early: 1}, 1, plain, false, true},
-		{"has windows", traits{windows: new(windows)}, 1, plain, false, true},
+		{"has windows", traits{windows: new(wire.Windows)}, 1, plain, false, true},
 		{"another count", traits{Stamp: coherence.Stamp{Seq: 1}}, 1, plain, false, true},
 		{"has a tag", traits{Stamp: coherence.Stamp{Tags: []string{"a"}}}, 1, coherence.Deps{Validity: coherence.Always, Tags: []*coherence.TagState{tag}}, false, false},
 	} {

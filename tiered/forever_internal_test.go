@@ -8,6 +8,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 const year = 365 * 24 * time.Hour
@@ -72,20 +73,20 @@ func TestFramesForEver(t *testing.T) {
 	for name, p := range longPolicies() {
 		created := time.UnixMilli(1_700_000_000_000)
 		w := p.windows()
-		f := frame{codec: "json", created: created, freshFor: p.freshFor(false), took: math.MaxInt64, windows: &w}
-		got, err := parseFrame(f.append(nil))
-		if err != nil || f.freshFor-got.freshFor > time.Millisecond || got.freshFor-f.freshFor > time.Millisecond {
-			t.Fatalf("%s: %v became %v, %v", name, f.freshFor, got.freshFor, err)
+		f := wire.Frame{Codec: "json", Created: created, FreshFor: p.freshFor(false), Took: math.MaxInt64, Windows: &w}
+		got, err := wire.ParseFrame(frameBytes(&f))
+		if err != nil || f.FreshFor-got.FreshFor > time.Millisecond || got.FreshFor-f.FreshFor > time.Millisecond {
+			t.Fatalf("%s: %v became %v, %v", name, f.FreshFor, got.FreshFor, err)
 		}
 		for _, start := range []mono.Instant{0, mono.Instant(-26 * year), mono.Instant(26 * year)} {
 			for _, d := range []time.Duration{-100 * year, 0, 24 * time.Hour, 30 * 24 * time.Hour} {
-				made, until := got.times(start, created.Add(d))
+				made, until := frameTimes(&got, start, created.Add(d))
 				if age := max(0, d); start.Since(made) != age || p.Jitter < 0.1 && until < start.Add(190*year) || until < made {
 					t.Errorf("%s: at %v, after %v: made %v, fresh until %v", name, time.Duration(start), d, time.Duration(made), time.Duration(until))
 				}
 			}
 		}
-		traits := got.traits(&p)
+		traits := frameTraits(&got, &p)
 		if traits.early < 0 {
 			t.Errorf("%s: refreshed %v earlier", name, traits.early)
 		}

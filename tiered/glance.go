@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // A glance is the first look into the tiers for some flights, by the caller that began them. What is there is served without a
@@ -188,7 +189,7 @@ func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record[T] {
 func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant) *item[T] {
 	a := f.given.answer()
 	data, _ := a.bytes()
-	if a.err != nil || !isFrame(data) {
+	if a.err != nil || !wire.IsFrame(data) {
 		return nil
 	}
 	fr, err := c.remote.parse(data)
@@ -196,10 +197,10 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 		return nil
 	}
 	it := &item[T]{key: f.key}
-	it.created, it.freshUntil = fr.times(at, c.remote.redis.time(ctx, at))
-	t := fr.traits(&c.policy)
-	if !fr.notFound {
-		if t.cost, err = c.values.decode(fr.payload, &it.value); err != nil {
+	it.created, it.freshUntil = frameTimes(&fr, at, c.remote.redis.time(ctx, at))
+	t := frameTraits(&fr, &c.policy)
+	if !fr.NotFound {
+		if t.cost, err = c.values.decode(fr.Payload, &it.value); err != nil {
 			return nil // the trip reports it
 		}
 	}

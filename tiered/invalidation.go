@@ -16,6 +16,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // Invalidation is how a process hears of what others change in Redis.
@@ -260,7 +261,7 @@ func (r *streams) needs(ctx context.Context, p redis.Pipeliner) {
 }
 
 func randomID() string {
-	id := make([]byte, idLen/2)
+	id := make([]byte, wire.SenderLen/2)
 	_, _ = rand.Read(id) // never fails
 	return hex.EncodeToString(id)
 }

@@ -11,27 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
-
-func TestLeaseBytes(t *testing.T) {
-	l := newLease(time.Minute)
-	l.extended = 300
-	got, ok := parseLease(l.bytes())
-	if !ok || got != l || l.ttl != leaseMax {
-		t.Errorf("%+v became %+v, %v", l, got, ok)
-	}
-	if other := newLease(time.Second); other.token == l.token || other.ttl != time.Second {
-		t.Errorf("%+v", other)
-	}
-	for n := range l.bytes() {
-		if _, ok := parseLease(l.bytes()[:n]); ok {
-			t.Errorf("%d bytes are a lease", n)
-		}
-	}
-	if _, ok := parseLease(append(l.bytes(), 0)); ok {
-		t.Error("a byte too many is a lease")
-	}
-}
 
 // openOn makes a cache on a server, as another process would have it.
 func openOn(t *testing.T, client redis.UniversalClient, p Policy) *Cache[string] {
@@ -56,7 +37,7 @@ func openOn(t *testing.T, client redis.UniversalClient, p Policy) *Cache[string]
 func TestDeadHolder(t *testing.T) {
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{})
-	s.Do("SET", "tc:test:k", string(newLease(time.Minute).bytes()), "PX", "300")
+	s.Do("SET", "tc:test:k", string(wire.NewLease(time.Minute).Bytes()), "PX", "300")
 	start := time.Now()
 	v, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil })
 	if d := time.Since(start); v != "v" || err != nil || d < 200*time.Millisecond || d > 3*time.Second {
@@ -68,7 +49,7 @@ func TestDeadHolder(t *testing.T) {
 func TestEndlessLease(t *testing.T) {
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{LoadTimeout: time.Second})
-	s.Do("SET", "tc:test:k", string(newLease(100*time.Millisecond).bytes()))
+	s.Do("SET", "tc:test:k", string(wire.NewLease(100*time.Millisecond).Bytes()))
 	start := time.Now()
 	v, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil })
 	t.Logf("%q, %v after %v", v, err, time.Since(start))
@@ -100,7 +81,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	trip := &trip[string]{cache: c, pilot: p, caller: t.Context(), flights: []*flight[string]{f}}
 	trip.holding = trip.lands()
 	trip.tenure = newTenure(c)
-	trip.tenure.lease.ttl = ttl
+	trip.tenure.lease.TTL = ttl
 	trip.load = c.loading(func(context.Context, *Entry[string]) (string, error) {
 		close(l.began)
 		<-l.end
@@ -124,11 +105,11 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 func extended(t testing.TB, s *redistest.Server) uint64 {
 	t.Helper()
 	v, _ := s.Do("GET", "tc:test:k").(string)
-	l, ok := parseLease([]byte(v))
+	l, ok := wire.ParseLease([]byte(v))
 	if !ok {
 		t.Fatalf("no lease: %q", v)
 	}
-	return l.extended
+	return l.Extended
 }
 
 // A load that takes longer than its lease keeps it, and its flight stays the one that callers join.
@@ -192,7 +173,7 @@ func TestStandIsGivenUp(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	l := newLease(time.Second)
+	l := wire.NewLease(time.Second)
 	for range 100 {
 		f := &flight[string]{hold: hold[string]{key: "k", hash: c.hash("k")}}
 		cl := &claim[string]{flight: f, finding: finding[string]{record: &record[string]{traits: new(traits)}}}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // GetOrLoad returns the cached value, or the one that load gets from the source: from the local tier, else from Redis,
@@ -124,7 +125,7 @@ func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
 // bring sets the claim's result to the value, or to its absence, under the policy and tags that the loader left in e. If these
 // can't be, there is no result.
 func (c *Cache[T]) bring(cl *claim[T], e *Entry[T], value T, absent bool) error {
-	tags, err := tagSet(e.Tags)
+	tags, err := wire.OwnTagSet(e.Tags)
 	if err != nil {
 		return fmt.Errorf("%w (set by the loader of %q)", err, cl.flight.key)
 	}

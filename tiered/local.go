@@ -10,6 +10,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // local is the first tier: ristretto, made exact. What ristretto leaves open, and what closes it here:
@@ -258,14 +259,14 @@ func (it *item[T]) renews(p *Policy, at mono.Instant) bool {
 func (l *local[T]) stays(r *record[T]) time.Duration {
 	until := r.freshUntil.Add(l.keeps(r))
 	if l.renewed.Load() || r.windows != nil {
-		until = until.Add(leaseMax)
+		until = until.Add(wire.MaxLease)
 	}
 	return until.Since(r.created)
 }
 
 // longest is the longest that Redis keeps what is set under the policy.
 func (l *local[T]) longest(p Policy) time.Duration {
-	return mono.Sum(mono.Sum(p.TTL, time.Duration(l.keep.Load())), leaseMax)
+	return mono.Sum(mono.Sum(p.TTL, time.Duration(l.keep.Load())), wire.MaxLease)
 }
 
 // over is when the item is of no use any more.
@@ -283,7 +284,7 @@ func (l *local[T]) keeps(r *record[T]) time.Duration {
 	case r.absent:
 		return 0
 	case r.windows != nil:
-		return r.windows.keep()
+		return r.windows.Keep()
 	}
 	return time.Duration(l.keep.Load())
 }
@@ -291,10 +292,10 @@ func (l *local[T]) keeps(r *record[T]) time.Duration {
 // retain has values kept for as long as the policy may want them.
 func (l *local[T]) retain(p *Policy) {
 	w := p.windows()
-	if w != (windows{}) {
+	if w != (wire.Windows{}) {
 		l.renewed.Store(true)
 	}
-	keep := int64(w.keep())
+	keep := int64(w.Keep())
 	for {
 		current := l.keep.Load()
 		if current >= keep || l.keep.CompareAndSwap(current, keep) {

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // bulletin is the channel on which the caches of all processes publish what they change, and another one for this Redis
@@ -74,7 +75,7 @@ func (b *bulletin) hear(s *stream, message any) {
 		}
 		return
 	}
-	sender, keys, err := parseMessage(m.Payload)
+	sender, keys, err := wire.ParseMessage(m.Payload)
 	if err != nil {
 		if !b.garbled.Swap(true) {
 			s.log(slog.LevelWarn, "tiered: a message that isn't from tiercache is ignored, and so will be others",
@@ -117,7 +118,7 @@ func (b *bulletin) publishChunk(ctx context.Context, keys []string) error {
 			return struct{}{}, err
 		}
 		_, err = node.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, message := range messagesOf(b.redis.id, keys) {
+			for _, message := range wire.Messages(b.redis.id, keys) {
 				p.Publish(ctx, b.changes(), message)
 			}
 			return nil

@@ -3,10 +3,10 @@ package tiered
 import (
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // record is one version of a key's value. It is not changed once others can see it.
@@ -17,17 +17,11 @@ type record[T any] struct {
 	*traits    // never nil
 }
 
-// windows are the parts of a policy that say when a value is replaced, and for how long past its TTL it is served.
-type windows struct {
-	refreshAfter, whileRevalidate, ifError time.Duration
+func (p *Policy) windows() wire.Windows {
+	return wire.Windows{
+		RefreshAfter: max(0, p.RefreshAfter), WhileRevalidate: max(0, p.StaleWhileRevalidate), IfError: max(0, p.StaleIfError),
+	}
 }
-
-func (p *Policy) windows() windows {
-	return windows{max(0, p.RefreshAfter), max(0, p.StaleWhileRevalidate), max(0, p.StaleIfError)}
-}
-
-// keep is for how long past its TTL a value is of use.
-func (w windows) keep() time.Duration { return max(w.whileRevalidate, w.ifError) }
 
 // newRecord makes a record of what a loader or a Set gives. The tags in m must be the cache's own.
 func newRecord[T any](value T, absent bool, p Policy, m coherence.Stamp) *record[T] {
@@ -79,15 +73,15 @@ func (r *record[T]) use(p *Policy, at mono.Instant) use {
 	}
 	past := at.Since(r.freshUntil)
 	switch {
-	case state == Fresh && w.refreshAfter > 0 && at.Since(r.created) >= max(w.refreshAfter-r.early, w.refreshAfter/2):
+	case state == Fresh && w.RefreshAfter > 0 && at.Since(r.created) >= max(w.RefreshAfter-r.early, w.RefreshAfter/2):
 		return due
 	case state == Fresh:
 		return good
 	case r.absent:
 		return useless
-	case !r.expired && past < w.whileRevalidate:
+	case !r.expired && past < w.WhileRevalidate:
 		return outdated
-	case w.ifError > 0 && past < w.ifError: // an expired one's time may be to come
+	case w.IfError > 0 && past < w.IfError: // an expired one's time may be to come
 		return fallback
 	}
 	return useless
@@ -98,7 +92,7 @@ func (r *record[T]) use(p *Policy, at mono.Instant) use {
 func (t *traits) drawEarly(p *Policy) {
 	after := p.RefreshAfter
 	if t.windows != nil {
-		after = t.windows.refreshAfter
+		after = t.windows.RefreshAfter
 	}
 	if after > 0 {
 		t.early = mono.Sum(mono.Nanos(rand.ExpFloat64()*float64(t.took)), after-p.jittered(after))

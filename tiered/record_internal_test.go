@@ -6,6 +6,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // A value that was made at 0 is fresh for 100 s.
@@ -17,8 +18,8 @@ func TestUse(t *testing.T) {
 	}
 	fresh, absent, expired := with(traits{}), with(traits{absent: true}), with(traits{expired: true})
 	early, far := with(traits{early: 20 * time.Second}), with(traits{early: time.Hour})
-	own := with(traits{windows: &windows{refreshAfter: 10 * time.Second, whileRevalidate: time.Second}})
-	none := with(traits{windows: new(windows)})
+	own := with(traits{windows: &wire.Windows{RefreshAfter: 10 * time.Second, WhileRevalidate: time.Second}})
+	none := with(traits{windows: new(wire.Windows)})
 	for _, tc := range []struct {
 		name string
 		r    record[int]
@@ -64,11 +65,11 @@ func TestUse(t *testing.T) {
 // Negative windows, which a loader may set, are none.
 func TestWindowsOfAPolicy(t *testing.T) {
 	p := Policy{RefreshAfter: -1, StaleWhileRevalidate: -1, StaleIfError: -1}
-	if w := p.windows(); w != (windows{}) || w.keep() != 0 {
+	if w := p.windows(); w != (wire.Windows{}) || w.Keep() != 0 {
 		t.Errorf("%+v", w)
 	}
 	p = Policy{RefreshAfter: 3, StaleWhileRevalidate: 2, StaleIfError: 1}
-	if w := p.windows(); w != (windows{3, 2, 1}) || w.keep() != 2 {
+	if w := p.windows(); w != (wire.Windows{RefreshAfter: 3, WhileRevalidate: 2, IfError: 1}) || w.Keep() != 2 {
 		t.Errorf("%+v", w)
 	}
 }
@@ -100,12 +101,12 @@ func TestDrawEarly(t *testing.T) {
 // What a loader says of its value's windows reaches another process.
 func TestWindowsRoundTrip(t *testing.T) {
 	c := openInside(t, Options[string]{Policy: Policy{TTL: time.Hour, RefreshAfter: time.Minute, StaleIfError: time.Minute}})
-	own := windows{2 * time.Minute, 3 * time.Minute, 4 * time.Minute}
+	own := wire.Windows{RefreshAfter: 2 * time.Minute, WhileRevalidate: 3 * time.Minute, IfError: 4 * time.Minute}
 	for _, tc := range []struct {
 		key  string
-		own  *windows
+		own  *wire.Windows
 		keep time.Duration
-	}{{"policy's", nil, time.Minute}, {"own", &own, 4 * time.Minute}, {"none", new(windows), 0}} {
+	}{{"policy's", nil, time.Minute}, {"own", &own, 4 * time.Minute}, {"none", new(wire.Windows), 0}} {
 		r := newRecord("v", false, c.policy, coherence.Stamp{})
 		r.took, r.windows = 1500*time.Millisecond, tc.own
 		b, err := c.remote.encode(t.Context(), r)

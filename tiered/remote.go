@@ -6,12 +6,14 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // remote is a cache's part of Redis: it turns keys into Redis's keys, and records into frames and back.
@@ -185,24 +187,24 @@ func pttl(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
 // decode finds out what Redis holds.
 func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Policy) error {
 	read := mono.Now()
-	if l, ok := parseLease(b); ok {
-		f.seen, f.lease = l.seen(), b
+	if l, ok := wire.ParseLease(b); ok {
+		f.seen, f.lease = seenLease(l), b
 		return nil
 	}
 	r := &record[T]{created: read, freshUntil: read.Add(p.localTTL()), traits: new(traits)}
 	payload := b
 	f.vacant = len(b) == 0 // nothing to be missed
-	if isFrame(b) || isLease(b) {
+	if wire.IsFrame(b) || wire.IsLease(b) {
 		f.vacant = true
 		fr, err := m.parse(b)
 		if err != nil {
 			f.seen = seen{there: true, bytes: string(b)}
 			return err
 		}
-		f.seen = seen{there: true, bytes: unsafe.String(&b[0], frameHead), head: true} // nobody changes the head
-		r.created, r.freshUntil = fr.times(read, m.redis.time(ctx, read))
-		*r.traits = fr.traits(&p)
-		payload = fr.payload
+		f.seen = seen{there: true, bytes: unsafe.String(&b[0], wire.FrameHead), head: true} // nobody changes the head
+		r.created, r.freshUntil = frameTimes(&fr, read, m.redis.time(ctx, read))
+		*r.traits = frameTraits(&fr, &p)
+		payload = fr.Payload
 	} else {
 		f.seen = seen{there: true, bytes: string(b)}
 	}
@@ -217,12 +219,28 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 }
 
 // parse reads a frame whose payload is for the cache's codec.
-func (m *remote[T]) parse(b []byte) (frame, error) {
-	fr, err := parseFrame(b)
-	if err == nil && fr.codec != m.values.name {
+func (m *remote[T]) parse(b []byte) (wire.Frame, error) {
+	fr, err := wire.ParseFrame(b)
+	if err == nil && fr.Codec != m.values.name {
 		err = errForeignCodec
 	}
 	return fr, err
+}
+
+// frameTimes are those of the frame's record, where at is the instant of the time on Redis's clock.
+func frameTimes(f *wire.Frame, at mono.Instant, onRedis time.Time) (created, freshUntil mono.Instant) {
+	age := max(0, onRedis.Sub(f.Created))
+	return at.Add(-age), at.Add(f.FreshFor - age)
+}
+
+// frameTraits are those of the frame's record, which p is to refresh.
+func frameTraits(f *wire.Frame, p *Policy) traits {
+	t := traits{
+		absent: f.NotFound, expired: f.Expired, took: f.Took, windows: f.Windows,
+		Stamp: coherence.Stamp{Epoch: f.Epoch, Seq: f.Seq, Tags: f.Tags},
+	}
+	t.drawEarly(p)
+	return t
 }
 
 var errForeignCodec = errors.New("the frame has another codec's value")
@@ -233,17 +251,17 @@ func (f *finding[T]) framed() bool { return f.seen.head }
 // encode returns the frame that read makes a record of again.
 func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
 	at := m.redis.now(ctx) // which may wait
-	f := frame{
-		id:       rand.Uint64(),
-		notFound: r.absent,
-		codec:    m.values.name,
-		created:  at.Add(-mono.Now().Since(r.created)),
-		freshFor: r.freshUntil.Since(r.created),
-		took:     r.took,
-		windows:  r.windows,
-		era:      r.Epoch,
-		count:    r.Seq,
-		tags:     r.Tags,
+	f := wire.Frame{
+		ID:       rand.Uint64(),
+		NotFound: r.absent,
+		Codec:    m.values.name,
+		Created:  at.Add(-mono.Now().Since(r.created)),
+		FreshFor: r.freshUntil.Since(r.created),
+		Took:     r.took,
+		Windows:  r.windows,
+		Epoch:    r.Epoch,
+		Seq:      r.Seq,
+		Tags:     r.Tags,
 	}
 	return m.values.encode(&f, &r.value)
 }
@@ -253,7 +271,7 @@ func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()
 	q := m.request(stepWrite, holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		switch ch := changes[i]; {
 		case ch.expire:
-			return to.Eval(ctx, expiring, []string{key}, frameMagic+string(rune(frameVersion)), frameExpired)
+			return to.Eval(ctx, expiring, []string{key}, wire.FrameMagic+string(rune(wire.FrameVersion)), wire.ExpiredAt)
 		case ch.frame == nil:
 			return to.Del(ctx, key)
 		default:
@@ -312,14 +330,14 @@ func (m *remote[T]) settle(ctx context.Context, q request) []answer {
 }
 
 // lease tries to put the lease in the place of what was seen under Redis's keys, and answers for which it did.
-func (m *remote[T]) lease(ctx context.Context, keys []string, was []seen, l lease) []answer {
-	value := l.bytes()
+func (m *remote[T]) lease(ctx context.Context, keys []string, was []seen, l wire.Lease) []answer {
+	value := l.Bytes()
 	size := func(i int) int { return len(was[i].bytes) }
 	answers := m.redis.do(ctx, request{name: "lease", keys: keys, size: size, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		if !was[i].there {
-			return to.SetNX(ctx, keys[i], value, l.ttl)
+			return to.SetNX(ctx, keys[i], value, l.TTL)
 		}
-		return swap{was[i], value, l.ttl}.queue(ctx, to, keys[i])
+		return swap{was[i], value, l.TTL}.queue(ctx, to, keys[i])
 	}})
 	m.stats.countErrors(answers)
 	return answers
@@ -332,10 +350,10 @@ redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2])
 return false`
 
 // leaseBeside tries to put the lease beside the values.
-func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l lease) []answer {
-	value := l.bytes()
+func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l wire.Lease) []answer {
+	value := l.Bytes()
 	answers := m.redis.do(ctx, request{name: "lease", keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
-		return to.Eval(ctx, besideScript, keys[i:i+1], value, l.ttl.Milliseconds())
+		return to.Eval(ctx, besideScript, keys[i:i+1], value, l.TTL.Milliseconds())
 	}})
 	m.stats.countErrors(answers)
 	return answers
@@ -352,10 +370,10 @@ func (a answer) theirs() []byte {
 }
 
 // extend lets the lease run on under the keys that still hold it.
-func (m *remote[T]) extend(ctx context.Context, keys []string, l lease) []answer {
+func (m *remote[T]) extend(ctx context.Context, keys []string, l wire.Lease) []answer {
 	is := make([]seen, len(keys))
 	for i := range is {
-		is[i] = l.seen()
+		is[i] = seenLease(l)
 	}
 	return m.lease(ctx, keys, is, l)
 }

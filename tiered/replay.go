@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 const (
@@ -251,10 +252,10 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 	}
 	answers := m.redis.do(ctx, m.request("replay", pick(holds, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
 		was, mark := were[n], ""
-		if debts[places[n]].expire && was.head && len(was.bytes) == frameHead && isFrame([]byte(was.bytes)) {
-			mark = string([]byte{was.bytes[frameExpired]%255 + 1})
+		if debts[places[n]].expire && was.head && len(was.bytes) == wire.FrameHead && wire.IsFrame([]byte(was.bytes)) {
+			mark = string([]byte{was.bytes[wire.ExpiredAt]%255 + 1})
 		}
-		return to.Eval(ctx, retracting, []string{key}, was.bytes, was.end(), mark, frameExpired)
+		return to.Eval(ctx, retracting, []string{key}, was.bytes, was.end(), mark, wire.ExpiredAt)
 	}))
 	for n, a := range answers {
 		if !a.swapped() {
@@ -267,21 +268,21 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 // outdates answers what of the bytes that a key holds, or begins with, tells them from others, if the debt is to be paid with them:
 // then seen.there is true. A lease is of a load that may have begun before; another program's value doesn't say how old it is.
 func (d debt) outdates(b []byte) seen {
-	if l, ok := parseLease(b); ok {
-		return l.seen()
+	if l, ok := wire.ParseLease(b); ok {
+		return seenLease(l)
 	}
 	part := len(b) >= replayReads // whether it is whole, and its checksum right, is for those who read it
-	f, err := parseFrame(b)
+	f, err := wire.ParseFrame(b)
 	if part {
-		f, err = parseFrameTimes(b)
+		f, err = wire.ParseFrameTimes(b)
 	}
 	switch {
 	case err != nil:
 		return seen{there: true, bytes: string(b), head: part}
-	case !d.until.IsZero() && f.began().After(d.until):
+	case !d.until.IsZero() && f.Began().After(d.until):
 		return seen{}
 	}
-	return seen{there: true, bytes: string(b[:frameHead]), head: true}
+	return seen{there: true, bytes: string(b[:wire.FrameHead]), head: true}
 }
 
 // retracting deletes what is still what was seen, or marks it as expired with ARGV[3]. What is no

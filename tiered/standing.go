@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // A value stands while its load has the lease beside it. Redis may let it expire before the load is over, and who then finds
@@ -30,17 +31,17 @@ const (
 )
 
 // stand is standScript for what the claims' leases are beside.
-func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l lease, p *Policy) []answer {
+func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l wire.Lease, p *Policy) []answer {
 	holds, was, last := make([]hold[T], len(claims)), make([]seen, len(claims)), make([]int64, len(claims))
 	for i, cl := range claims { // not as they are sent: that may be when they were given up
 		holds[i], was[i], last[i] = cl.flight.hold, cl.finding.seen, -1
 		if cl.finding.use(p) < outdated { // nobody is served it at once
-			last[i] = leaseMax.Milliseconds()
+			last[i] = wire.MaxLease.Milliseconds()
 		}
 	}
-	value, is := l.bytes(), l.seen()
+	value, is := l.Bytes(), seenLease(l)
 	answers := m.redis.do(ctx, m.request("lease", holds, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
-		return to.Eval(ctx, standScript, []string{key}, was[i].bytes, was[i].end(), value, l.ttl.Milliseconds(), last[i], is.end())
+		return to.Eval(ctx, standScript, []string{key}, was[i].bytes, was[i].end(), value, l.TTL.Milliseconds(), last[i], is.end())
 	}))
 	m.stats.countErrors(answers)
 	return answers
@@ -59,7 +60,7 @@ func (t *tenure[T]) reinforce(ctx context.Context) {
 	t.moving.Lock()
 	defer t.moving.Unlock()
 	var due []*claim[T]
-	last := mono.Now().Add(leaseMax)
+	last := mono.Now().Add(wire.MaxLease)
 	t.standing = slices.DeleteFunc(t.standing, func(cl *claim[T]) bool {
 		is := cl.lasts <= last
 		if is {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // tenure is a trip's leases while it holds them: it extends them until the load is over, and releases those in whose place
@@ -17,7 +18,7 @@ type tenure[T any] struct {
 	seen  seen // what the leased keys hold
 
 	mu    sync.Mutex
-	lease lease
+	lease wire.Lease
 	held  map[string]hold[T] // by Redis's key
 	timer *time.Timer        // nil until something is held
 	due   mono.Instant       // when the leases are to be extended
@@ -27,12 +28,12 @@ type tenure[T any] struct {
 }
 
 func newTenure[T any](c *Cache[T]) *tenure[T] {
-	l := newLease(c.policy.LoadTimeout)
-	return &tenure[T]{cache: c, lease: l, seen: l.seen(), held: make(map[string]hold[T])}
+	l := wire.NewLease(c.policy.LoadTimeout)
+	return &tenure[T]{cache: c, lease: l, seen: seenLease(l), held: make(map[string]hold[T])}
 }
 
 // current is the lease as it is to be taken now.
-func (t *tenure[T]) current() lease {
+func (t *tenure[T]) current() wire.Lease {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.lease
@@ -47,18 +48,14 @@ func (t *tenure[T]) add(h hold[T], redisKey string) {
 	defer t.mu.Unlock()
 	switch {
 	case t.timer == nil:
-		t.due = mono.Now().Add(t.lease.ttl / 3)
-		t.timer = time.AfterFunc(t.lease.beat(), t.extend)
+		t.due = mono.Now().Add(t.lease.TTL / 3)
+		t.timer = time.AfterFunc(t.lease.RenewEvery(), t.extend)
 	case len(t.held) == 0:
-		t.due = mono.Now().Add(t.lease.ttl / 3)
-		t.timer.Reset(t.lease.beat())
+		t.due = mono.Now().Add(t.lease.TTL / 3)
+		t.timer.Reset(t.lease.RenewEvery())
 	}
 	t.held[redisKey] = h
 }
-
-// beat is how often the holder of the lease looks after it: at a value that the lease is beside no less often than if it were of
-// one key, and extends it only when a third of its time is over.
-func (l lease) beat() time.Duration { return min(l.ttl, leaseMax) / 3 }
 
 // extend is called by the timer, until nothing is held.
 func (t *tenure[T]) extend() {
@@ -71,7 +68,7 @@ func (t *tenure[T]) extend() {
 	empty, due := len(t.held) == 0, began >= t.due
 	var held []string
 	if due {
-		t.lease.extended++
+		t.lease.Extended++
 		held = slices.Collect(maps.Keys(t.held))
 	}
 	l := t.lease
@@ -90,10 +87,10 @@ func (t *tenure[T]) extend() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if due {
-		t.due = began.Add(t.lease.ttl / 3)
+		t.due = began.Add(t.lease.TTL / 3)
 	}
 	if len(t.held) > 0 {
-		t.timer.Reset(t.lease.beat())
+		t.timer.Reset(t.lease.RenewEvery())
 	}
 }
 

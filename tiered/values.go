@@ -11,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // values calls what the options give for values: Codec, Cost and Clone, and through these the methods of the values. It is
@@ -36,17 +37,17 @@ type values[T any] struct {
 var errExits = errors.New("it ended its goroutine with runtime.Goexit")
 
 // encode returns the frame's bytes, with the value as the payload.
-func (v *values[T]) encode(f *frame, value *T) ([]byte, error) {
+func (v *values[T]) encode(f *wire.Frame, value *T) ([]byte, error) {
 	if v.exits.Load() {
 		return inGoroutine("Options.Codec", func() ([]byte, error) { return v.encodeHere(f, value) })
 	}
 	return v.encodeHere(f, value)
 }
 
-func (v *values[T]) encodeHere(f *frame, value *T) (b []byte, err error) {
+func (v *values[T]) encodeHere(f *wire.Frame, value *T) (b []byte, err error) {
 	over := false
 	defer v.catch("Options.Codec", &over, &err)
-	b, err = f.encode(v.codec, value)
+	b, err = f.Encode(v.codec, value)
 	over = true
 	return b, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 const (
@@ -50,8 +51,8 @@ func (w *waitlist[T]) add(f *flight[T], found finding[T]) bool {
 	l := string(found.lease)
 	was, again := w.waits[f]
 	if !again || was.lease != l {
-		parsed, _ := parseLease(found.lease)
-		was = wait{lease: l, until: at.Add(parsed.ttl)}
+		parsed, _ := wire.ParseLease(found.lease)
+		was = wait{lease: l, until: at.Add(parsed.TTL)}
 	}
 	was.proof, was.silent = found.proof, found.feed.NoEvents
 	w.waits[f] = was

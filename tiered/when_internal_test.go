@@ -13,6 +13,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // row is one of the table in docs/resilience.md.
@@ -119,13 +120,13 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := frame{
-		codec: "raw", created: c.remote.redis.now(t.Context()).Add(-age), freshFor: whenPolicy.TTL,
-		era: s.Epoch.ID, count: s.Seq, payload: []byte("old"),
+	f := wire.Frame{
+		Codec: "raw", Created: c.remote.redis.now(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,
+		Epoch: s.Epoch.ID, Seq: s.Seq, Payload: []byte("old"),
 	}
 	marker := c.guards.hold("marker", c.hash("marker"))
 	defer c.guards.release(marker)
-	w.server.Do("SET", "tc:test:"+key, f.append(nil))
+	w.server.Do("SET", "tc:test:"+key, frameBytes(&f))
 	w.server.Do("SET", "tc:test:marker", "x") // heard of once the other has been taken in
 	for deadline := time.Now().Add(10 * time.Second); c.guards.listen(marker, nil).heard == marker.heard; {
 		if time.Now().After(deadline) {

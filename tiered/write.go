@@ -12,6 +12,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // change is what a key is to hold after a write, or after a load.
@@ -62,7 +63,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if err := c.usable(keys...); err != nil {
 		return err
 	}
-	tags, err := tagSet(tags)
+	tags, err := wire.OwnTagSet(tags)
 	if err != nil {
 		return err
 	}
@@ -205,7 +206,7 @@ func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) e
 	if err := c.usable(); err != nil {
 		return err
 	}
-	tags, err := asSet(ownTags(tags))
+	tags, err := wire.SortedTags(wire.OwnTags(tags))
 	if err != nil || len(tags) == 0 {
 		return err
 	}

@@ -1,4 +1,4 @@
-package tiered
+package wire
 
 import (
 	"encoding/binary"
@@ -10,14 +10,14 @@ import (
 // after its length as a uvarint.
 const (
 	messageVersion = 1
-	idLen          = 16
+	SenderLen      = 16
 	maxMessage     = 64 << 10 // bytes, unless a single key is longer
 )
 
-var errGarbled = errors.New("no message of a bulletin")
+var ErrMessage = errors.New("no message of a bulletin")
 
-// messagesOf puts the keys into as many messages as it takes.
-func messagesOf(sender string, keys []string) (messages []string) {
+// Messages puts the keys into as many messages as it takes.
+func Messages(sender string, keys []string) (messages []string) {
 	header := append([]byte{messageVersion}, sender...)
 	b := slices.Clone(header)
 	for _, key := range keys {
@@ -34,16 +34,16 @@ func messagesOf(sender string, keys []string) (messages []string) {
 	return messages
 }
 
-// parseMessage takes any bytes. The keys share their memory.
-func parseMessage(message string) (sender string, keys []string, err error) {
-	if len(message) < 1+idLen || message[0] != messageVersion {
-		return "", nil, errGarbled
+// ParseMessage takes any bytes. The keys share their memory.
+func ParseMessage(message string) (sender string, keys []string, err error) {
+	if len(message) < 1+SenderLen || message[0] != messageVersion {
+		return "", nil, ErrMessage
 	}
-	sender, message = message[1:1+idLen], message[1+idLen:]
+	sender, message = message[1:1+SenderLen], message[1+SenderLen:]
 	for len(message) > 0 {
 		n, size := binary.Uvarint([]byte(message[:min(len(message), binary.MaxVarintLen64)]))
 		if size <= 0 || n == 0 || n > uint64(len(message)-size) {
-			return "", nil, errGarbled
+			return "", nil, ErrMessage
 		}
 		keys = append(keys, message[size:size+int(n)])
 		message = message[size+int(n):]

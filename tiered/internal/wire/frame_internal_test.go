@@ -1,4 +1,4 @@
-package tiered
+package wire
 
 import (
 	"bufio"
@@ -19,18 +19,18 @@ import (
 )
 
 // vectors are the frames of testdata/frames.txt, by name.
-var vectors = map[string]frame{
-	"json":      {codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
-	"not found": {notFound: true, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: 5 * time.Second},
-	"tags": {id: 0x0102030405060708, codec: "msgpack", created: time.UnixMilli(1), freshFor: time.Millisecond,
-		era: coherence.EpochID{1, 2, 3, 4, 5, 6, 7, 255}, count: 300, tags: []string{"admins", "users", "é"}, payload: []byte{0xc0}},
-	"expired": {expired: true, id: 1, codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, payload: []byte(`{"id":7}`)},
-	"loaded":  {codec: "json", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, took: 1234 * time.Millisecond, payload: []byte(`{"id":7}`)},
-	"empty":   {codec: "raw", created: time.UnixMilli(0), freshFor: 24 * time.Hour * 365, payload: []byte{}},
+var vectors = map[string]Frame{
+	"json":      {Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`)},
+	"not found": {NotFound: true, Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: 5 * time.Second},
+	"tags": {ID: 0x0102030405060708, Codec: "msgpack", Created: time.UnixMilli(1), FreshFor: time.Millisecond,
+		Epoch: coherence.EpochID{1, 2, 3, 4, 5, 6, 7, 255}, Seq: 300, Tags: []string{"admins", "users", "é"}, Payload: []byte{0xc0}},
+	"expired": {Expired: true, ID: 1, Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`)},
+	"loaded":  {Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Took: 1234 * time.Millisecond, Payload: []byte(`{"id":7}`)},
+	"empty":   {Codec: "raw", Created: time.UnixMilli(0), FreshFor: 24 * time.Hour * 365, Payload: []byte{}},
 }
 
 // append adds f's bytes to b, which must be empty.
-func (f *frame) append(b []byte) []byte { return seal(append(f.appendHeader(b), f.payload...)) }
+func (f *Frame) append(b []byte) []byte { return seal(append(f.appendHeader(b), f.Payload...)) }
 
 func TestFrameVectors(t *testing.T) {
 	file, err := os.Open("testdata/frames.txt")
@@ -53,13 +53,13 @@ func TestFrameVectors(t *testing.T) {
 			t.Fatalf("unknown vector %q", name)
 		}
 		seen++
-		if got, err := parseFrame(b); err != nil || !sameFrame(got, want) {
+		if got, err := ParseFrame(b); err != nil || !sameFrame(got, want) {
 			t.Errorf("%s: parsed %+v, %v; want %+v", name, got, err, want)
 		}
 		if got := want.append(nil); !bytes.Equal(got, b) {
 			t.Errorf("%s: made %x, want %x", name, got, b)
 		}
-		if got, err := want.encode(codec.Raw, want.payload); err != nil || !bytes.Equal(got, b) {
+		if got, err := want.Encode(codec.Raw, want.Payload); err != nil || !bytes.Equal(got, b) {
 			t.Errorf("%s: encoded %x, %v; want %x", name, got, err, b)
 		}
 	}
@@ -68,10 +68,10 @@ func TestFrameVectors(t *testing.T) {
 	}
 }
 
-func sameFrame(a, b frame) bool {
-	return a.expired == b.expired && a.id == b.id && a.era == b.era && a.count == b.count &&
-		a.notFound == b.notFound && a.codec == b.codec && a.created.Equal(b.created) && a.freshFor == b.freshFor && a.took == b.took &&
-		slices.Equal(a.tags, b.tags) && bytes.Equal(a.payload, b.payload)
+func sameFrame(a, b Frame) bool {
+	return a.Expired == b.Expired && a.ID == b.ID && a.Epoch == b.Epoch && a.Seq == b.Seq &&
+		a.NotFound == b.NotFound && a.Codec == b.Codec && a.Created.Equal(b.Created) && a.FreshFor == b.FreshFor && a.Took == b.Took &&
+		slices.Equal(a.Tags, b.Tags) && bytes.Equal(a.Payload, b.Payload)
 }
 
 // No byte of a frame can be lost, changed or added without notice.
@@ -79,19 +79,19 @@ func TestFrameDamage(t *testing.T) {
 	for name, f := range vectors {
 		whole := f.append(nil)
 		for i := range whole {
-			if _, err := parseFrame(whole[:i]); err == nil {
+			if _, err := ParseFrame(whole[:i]); err == nil {
 				t.Errorf("%s: cut at %d", name, i)
 			}
-			if i == frameExpired {
+			if i == ExpiredAt {
 				continue // whatever it is, the value is expired
 			}
 			damaged := bytes.Clone(whole)
 			damaged[i] ^= 1 << (i % 8)
-			if _, err := parseFrame(damaged); err == nil {
+			if _, err := ParseFrame(damaged); err == nil {
 				t.Errorf("%s: byte %d changed", name, i)
 			}
 		}
-		if _, err := parseFrame(append(bytes.Clone(whole), 0)); err == nil {
+		if _, err := ParseFrame(append(bytes.Clone(whole), 0)); err == nil {
 			t.Errorf("%s: a byte added", name)
 		}
 	}
@@ -100,7 +100,7 @@ func TestFrameDamage(t *testing.T) {
 // sealed makes the checksum right, so that what is behind it is tested.
 func sealed(body []byte) []byte {
 	sum := crc32.Checksum(body, castagnoli)
-	return append([]byte{0xc1, 't', 'c', frameVersion, 0, byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}, body...)
+	return append([]byte{0xc1, 't', 'c', FrameVersion, 0, byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}, body...)
 }
 
 func TestFrameOfOthers(t *testing.T) {
@@ -120,42 +120,42 @@ func TestFrameOfOthers(t *testing.T) {
 		"an id alone":                 id,
 		"nothing":                     {},
 	} {
-		if f, err := parseFrame(sealed(body)); err == nil {
+		if f, err := ParseFrame(sealed(body)); err == nil {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
-	if _, err := parseFrame(sealed(good)); err != nil {
+	if _, err := ParseFrame(sealed(good)); err != nil {
 		t.Errorf("the good one: %v", err)
 	}
 }
 
 // Whoever wrote the tags, they are a set: in what order they are, and how often, doesn't matter.
 func TestTagsOfAnotherWriter(t *testing.T) {
-	tags := vectors["tags"].tags
-	many := make([]string, maxTags+1)
+	tags := vectors["tags"].Tags
+	many := make([]string, MaxTags+1)
 	for i := range many {
 		many[i] = fmt.Sprintf("tag %03d", i)
 	}
 	for name, c := range map[string]struct{ given, want []string }{
 		"unsorted":       {[]string{tags[2], tags[0], tags[1]}, tags},
 		"twice":          {slices.Concat(tags, tags), tags},
-		"the most":       {many[:maxTags], many[:maxTags]},
-		"the most twice": {slices.Concat(many[:maxTags], many[:maxTags]), many[:maxTags]},
+		"the most":       {many[:MaxTags], many[:MaxTags]},
+		"the most twice": {slices.Concat(many[:MaxTags], many[:MaxTags]), many[:MaxTags]},
 		"too many":       {many, nil},
 		"empty":          {[]string{"a", ""}, nil},
-		"too long":       {[]string{strings.Repeat("x", maxTagLen+1)}, nil},
+		"too long":       {[]string{strings.Repeat("x", MaxTagLen+1)}, nil},
 	} {
 		f := vectors["tags"]
-		f.tags = c.given
-		got, err := parseFrame(f.append(nil))
-		if !slices.Equal(got.tags, c.want) || (err != nil) != (c.want == nil) {
-			t.Errorf("%s: %q, %v", name, got.tags, err)
+		f.Tags = c.given
+		got, err := ParseFrame(f.append(nil))
+		if !slices.Equal(got.Tags, c.want) || (err != nil) != (c.want == nil) {
+			t.Errorf("%s: %q, %v", name, got.Tags, err)
 		}
 	}
 }
 
 // body is the frame behind its checksum.
-func (f frame) body() []byte { return f.append(nil)[frameSummed:] }
+func (f Frame) body() []byte { return f.append(nil)[frameSummed:] }
 
 func FuzzFrame(f *testing.F) {
 	for _, v := range vectors {
@@ -163,15 +163,15 @@ func FuzzFrame(f *testing.F) {
 	}
 	f.Add(append(make([]byte, 8), 0, 1, 'j', 1, 1, 3, 0x40, 0, 0, 0))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		_, _ = parseFrame(body)
-		got, err := parseFrame(sealed(body))
+		_, _ = ParseFrame(body)
+		got, err := ParseFrame(sealed(body))
 		if err != nil {
-			if !reflect.DeepEqual(got, frame{}) {
+			if !reflect.DeepEqual(got, Frame{}) {
 				t.Errorf("an error and %+v", got)
 			}
 			return
 		}
-		again, err := parseFrame(got.append(nil))
+		again, err := ParseFrame(got.append(nil))
 		if err != nil || !sameFrame(got, again) {
 			t.Errorf("%+v became %+v, %v", got, again, err)
 		}
@@ -186,7 +186,7 @@ func TestFrameMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 100 {
-		if _, err := parseFrame(b); err == nil {
+		if _, err := ParseFrame(b); err == nil {
 			t.Fatal("parsed")
 		}
 	}
@@ -201,25 +201,25 @@ type marshaler struct{ codec.Codec }
 
 // What is made later in the same buffer, or fails there, changes no frame, whatever its size.
 func TestFrameEncodeOwnsItsBytes(t *testing.T) {
-	f := frame{codec: "any", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, tags: []string{"users"}}
+	f := Frame{Codec: "any", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Tags: []string{"users"}}
 	var frames [][]byte
 	var values []string
 	for i := range 20 {
 		for _, c := range []codec.Codec{codec.JSON, codec.Msgpack, codec.Raw, marshaler{codec.JSON}, codec.Zstd(codec.JSON, 0), codec.S2(codec.Raw, 100)} {
 			v := strings.Repeat(string(rune('a'+i)), 1<<i)
-			b, err := f.encode(c, v)
+			b, err := f.Encode(c, v)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := f.encode(c, make(chan int)); err == nil {
+			if _, err := f.Encode(c, make(chan int)); err == nil {
 				t.Errorf("%s: a channel was encoded", c.Name())
 			}
-			parsed, err := parseFrame(b)
+			parsed, err := ParseFrame(b)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want, err := c.Marshal(v)
-			if err != nil || !bytes.Equal(parsed.payload, want) {
+			if err != nil || !bytes.Equal(parsed.Payload, want) {
 				t.Errorf("%s: the payload of %d bytes isn't what Marshal returns (%v)", c.Name(), len(v), err)
 			}
 			frames, values = append(frames, b), append(values, string(b))
@@ -243,7 +243,7 @@ func BenchmarkFrameEncode(b *testing.B) {
 		Tags    []string
 	}
 	users := slices.Repeat([]user{{1001, "User Number 1", "user1@example.com", time.UnixMilli(1_700_000_000_123), []string{"admin", "beta"}}}, 1000)
-	f := frame{codec: "any", created: time.UnixMilli(1_700_000_000_123), freshFor: time.Minute, tags: []string{"users"}}
+	f := Frame{Codec: "any", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Tags: []string{"users"}}
 	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack, codec.Raw} {
 		for _, n := range []int{1, 20, 1000} {
 			var v any = users[:n]
@@ -254,7 +254,7 @@ func BenchmarkFrameEncode(b *testing.B) {
 				b.Run(fmt.Sprintf("codec=%s/users=%d/impl=%s", c.Name(), n, [...]string{"marshal", "append"}[impl]), func(b *testing.B) {
 					b.ReportAllocs()
 					for b.Loop() {
-						if _, err := f.encode(c, v); err != nil {
+						if _, err := f.Encode(c, v); err != nil {
 							b.Fatal(err)
 						}
 					}

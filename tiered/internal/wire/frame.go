@@ -1,4 +1,4 @@
-package tiered
+package wire
 
 import (
 	"bytes"
@@ -41,69 +41,77 @@ import (
 // as much as the value may be of use when it is stale. A
 // value that doesn't begin with the magic is a lease (lease.go) or was written by another program: then it is all
 // payload. testdata/frames.txt holds test vectors.
-type frame struct {
-	expired  bool
-	id       uint64
-	notFound bool
-	codec    string
-	created  time.Time
-	freshFor time.Duration
-	took     time.Duration
-	windows  *windows
-	era      coherence.EpochID
-	count    uint64
-	tags     []string
-	payload  []byte
+type Frame struct {
+	Expired  bool
+	ID       uint64
+	NotFound bool
+	Codec    string
+	Created  time.Time
+	FreshFor time.Duration
+	Took     time.Duration
+	Windows  *Windows
+	Epoch    coherence.EpochID
+	Seq      uint64
+	Tags     []string
+	Payload  []byte
 }
 
+// Windows are the parts of a policy that say when a value is replaced, and for how long past its TTL it is served.
+type Windows struct {
+	RefreshAfter, WhileRevalidate, IfError time.Duration
+}
+
+// Keep is for how long past its TTL a value is of use.
+func (w Windows) Keep() time.Duration { return max(w.WhileRevalidate, w.IfError) }
+
 const (
-	frameMagic    = "\xc1tc"
-	frameVersion  = 1
-	frameExpired  = len(frameMagic) + 1           // where that byte is
-	frameSummed   = frameExpired + 1 + crc32.Size // where what the checksum covers begins
-	frameHead     = frameSummed + 8               // the length of what identifies a frame
+	FrameMagic    = "\xc1tc"
+	FrameVersion  = 1
+	ExpiredAt     = len(FrameMagic) + 1        // where that byte is
+	frameSummed   = ExpiredAt + 1 + crc32.Size // where what the checksum covers begins
+	FrameHead     = frameSummed + 8            // the length of what identifies a frame
 	frameNotFound = 1
 	frameWindows  = 2
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-var errFrame = errors.New("not a frame of this version")
+var ErrFrame = errors.New("not a frame of this version")
 
-// isFrame answers whether b is meant to be a frame, whole or not, rather than another program's value.
-func isFrame(b []byte) bool {
-	return len(b) >= len(frameMagic) && string(b[:len(frameMagic)]) == frameMagic
+// IsFrame answers whether b is meant to be a frame, whole or not, rather than another program's value.
+func IsFrame(b []byte) bool {
+	return len(b) >= len(FrameMagic) && string(b[:len(FrameMagic)]) == FrameMagic
 }
 
 // appendHeader adds f's header to b, which must be empty. The payload is to follow, and then the seal.
-func (f *frame) appendHeader(b []byte) []byte {
-	b = append(b, frameMagic...)
-	b = append(b, frameVersion, 0, 0, 0, 0, 0)
-	if f.expired {
-		b[frameExpired] = 1
+func (f *Frame) appendHeader(b []byte) []byte {
+	b = append(b, FrameMagic...)
+	b = append(b, FrameVersion, 0, 0, 0, 0, 0)
+	if f.Expired {
+		b[ExpiredAt] = 1
 	}
-	b = binary.BigEndian.AppendUint64(b, f.id)
+	b = binary.BigEndian.AppendUint64(b, f.ID)
 	var flags byte
-	if f.notFound {
+	if f.NotFound {
 		flags = frameNotFound
 	}
-	if f.windows != nil {
+	if f.Windows != nil {
 		flags |= frameWindows
 	}
 	b = append(b, flags)
-	b = appendString(b, f.codec)
-	b = binary.AppendUvarint(b, uint64(max(0, f.created.UnixMilli())))
-	b = binary.AppendUvarint(b, uint64(mono.WholeMillis(f.freshFor).Milliseconds()))
-	b = binary.AppendUvarint(b, uint64(max(0, mono.WholeMillis(f.took).Milliseconds())))
-	if w := f.windows; w != nil {
-		for _, d := range [...]time.Duration{w.refreshAfter, w.whileRevalidate, w.ifError} {
+	b = appendString(b, f.Codec)
+	b = binary.AppendUvarint(b, uint64(max(0, f.Created.UnixMilli())))
+	b = binary.AppendUvarint(b, uint64(mono.WholeMillis(f.FreshFor).Milliseconds()))
+	b = binary.AppendUvarint(b, uint64(max(0, mono.WholeMillis(f.Took).Milliseconds())))
+	if w := f.Windows; w != nil {
+		for _, d := range [...]time.Duration{w.RefreshAfter, w.WhileRevalidate, w.IfError} {
 			b = binary.AppendUvarint(b, uint64(mono.WholeMillis(d).Milliseconds()))
 		}
 	}
-	b = append(b, f.era[:]...)
-	b = binary.AppendUvarint(b, f.count)
-	b = binary.AppendUvarint(b, uint64(len(f.tags)))
-	for _, tag := range f.tags {
+	b = append(b, f.Epoch[:]...)
+	b = binary.AppendUvarint(b, f.Seq)
+	b = binary.AppendUvarint(b, uint64(len(f.Tags)))
+	for _, tag := range f.Tags {
 		b = appendString(b, tag)
 	}
 	return b
@@ -115,11 +123,11 @@ var frameBuffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxFrameBuffer is the size from which they aren't used again, so that one large value doesn't pin its size.
 const maxFrameBuffer = 256 << 10
 
-// encode returns f's bytes, with what c makes of v as the payload.
-func (f *frame) encode(c codec.Codec, v any) ([]byte, error) {
+// Encode returns f's bytes, with what c makes of v as the payload.
+func (f *Frame) Encode(c codec.Codec, v any) ([]byte, error) {
 	buf := frameBuffers.Get().(*[]byte)
 	b := f.appendHeader((*buf)[:0])
-	if !f.notFound {
+	if !f.NotFound {
 		var err error
 		if b, err = codec.Append(c, b, v); err != nil {
 			return nil, err
@@ -137,86 +145,70 @@ func (f *frame) encode(c codec.Codec, v any) ([]byte, error) {
 
 // seal puts the checksum into a frame that is whole otherwise.
 func seal(b []byte) []byte {
-	binary.BigEndian.PutUint32(b[frameExpired+1:], crc32.Checksum(b[frameSummed:], castagnoli))
+	binary.BigEndian.PutUint32(b[ExpiredAt+1:], crc32.Checksum(b[frameSummed:], castagnoli))
 	return b
 }
 
-// times are those of the frame's record, where at is the instant of the time on Redis's clock.
-func (f *frame) times(at mono.Instant, onRedis time.Time) (created, freshUntil mono.Instant) {
-	age := max(0, onRedis.Sub(f.created))
-	return at.Add(-age), at.Add(f.freshFor - age)
-}
-
-// traits are those of the frame's record, which p is to refresh.
-func (f *frame) traits(p *Policy) traits {
-	t := traits{
-		absent: f.notFound, expired: f.expired, took: f.took, windows: f.windows,
-		Stamp: coherence.Stamp{Epoch: f.era, Seq: f.count, Tags: f.tags},
-	}
-	t.drawEarly(p)
-	return t
-}
-
-// began is when the making of the value began: the load that brought it, or the Set.
-func (f *frame) began() time.Time { return f.created.Add(-f.took) }
+// Began is when the making of the value began: the load that brought it, or the Set.
+func (f *Frame) Began() time.Time { return f.Created.Add(-f.Took) }
 
 func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// parseFrame reads a frame. Its payload is a part of b.
-func parseFrame(b []byte) (frame, error) {
-	if len(b) <= frameHead || !isFrame(b) || b[len(frameMagic)] != frameVersion {
-		return frame{}, errFrame
+// ParseFrame reads a frame. Its payload is a part of b.
+func ParseFrame(b []byte) (Frame, error) {
+	if len(b) <= FrameHead || !IsFrame(b) || b[len(FrameMagic)] != FrameVersion {
+		return Frame{}, ErrFrame
 	}
-	if binary.BigEndian.Uint32(b[frameExpired+1:]) != crc32.Checksum(b[frameSummed:], castagnoli) {
-		return frame{}, errFrame
+	if binary.BigEndian.Uint32(b[ExpiredAt+1:]) != crc32.Checksum(b[frameSummed:], castagnoli) {
+		return Frame{}, ErrFrame
 	}
-	r := frameReader{rest: b[frameHead:]}
+	r := frameReader{rest: b[FrameHead:]}
 	flags := r.byte()
-	f := frame{
-		expired:  b[frameExpired] != 0,
-		id:       binary.BigEndian.Uint64(b[frameSummed:]),
-		notFound: flags&frameNotFound != 0,
-		codec:    intern(r.bytes(r.upTo(math.MaxInt64))),
-		created:  time.UnixMilli(int64(r.upTo(maxMillis))),
-		freshFor: r.millis(),
-		took:     r.millis(),
+	f := Frame{
+		Expired:  b[ExpiredAt] != 0,
+		ID:       binary.BigEndian.Uint64(b[frameSummed:]),
+		NotFound: flags&frameNotFound != 0,
+		Codec:    intern(r.bytes(r.upTo(math.MaxInt64))),
+		Created:  time.UnixMilli(int64(r.upTo(maxMillis))),
+		FreshFor: r.millis(),
+		Took:     r.millis(),
 	}
 	if flags&frameWindows != 0 {
-		f.windows = &windows{r.millis(), r.millis(), r.millis()}
+		f.Windows = &Windows{r.millis(), r.millis(), r.millis()}
 	}
-	copy(f.era[:], r.bytes(uint64(len(f.era))))
-	f.count = r.upTo(math.MaxUint64)
+	copy(f.Epoch[:], r.bytes(uint64(len(f.Epoch))))
+	f.Seq = r.upTo(math.MaxUint64)
 	// A tag takes a byte at least, so a count can't ask for more memory than the frame warrants.
 	if n := r.upTo(uint64(len(r.rest))); n > 0 {
-		f.tags = make([]string, n)
-		for i := range f.tags {
-			f.tags[i] = r.string()
+		f.Tags = make([]string, n)
+		for i := range f.Tags {
+			f.Tags[i] = r.string()
 		}
 		var err error
-		if f.tags, err = boundedSet(f.tags); err != nil {
-			return frame{}, errFrame
+		if f.Tags, err = TagSet(f.Tags); err != nil {
+			return Frame{}, ErrFrame
 		}
 	}
-	f.payload = r.rest
-	if r.failed || flags > frameNotFound|frameWindows || f.freshFor == 0 {
-		return frame{}, errFrame
+	f.Payload = r.rest
+	if r.failed || flags > frameNotFound|frameWindows || f.FreshFor == 0 {
+		return Frame{}, ErrFrame
 	}
 	return f, nil
 }
 
-// parseFrameTimes reads of what may be the beginning of a frame when it was made, and how long that took.
-func parseFrameTimes(b []byte) (frame, error) {
-	if len(b) <= frameHead || !isFrame(b) || b[len(frameMagic)] != frameVersion {
-		return frame{}, errFrame
+// ParseFrameTimes reads of what may be the beginning of a frame when it was made, and how long that took.
+func ParseFrameTimes(b []byte) (Frame, error) {
+	if len(b) <= FrameHead || !IsFrame(b) || b[len(FrameMagic)] != FrameVersion {
+		return Frame{}, ErrFrame
 	}
-	r := frameReader{rest: b[frameHead:]}
+	r := frameReader{rest: b[FrameHead:]}
 	r.byte() // the flags
 	r.bytes(r.upTo(math.MaxInt64))
-	f := frame{created: time.UnixMilli(int64(r.upTo(maxMillis))), freshFor: r.millis(), took: r.millis()}
+	f := Frame{Created: time.UnixMilli(int64(r.upTo(maxMillis))), FreshFor: r.millis(), Took: r.millis()}
 	if r.failed {
-		return frame{}, errFrame
+		return Frame{}, ErrFrame
 	}
 	return f, nil
 }
