@@ -6,9 +6,9 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"reflect"
-	"strings"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // Cache is a cache of T in two tiers. Its methods may be called from any number of goroutines.
@@ -83,7 +83,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 			return nil, err
 		}
 		t.remote = newRemote(o.Redis.conn, o.Name, &t.values)
-		t.maxKey -= len(t.remote.space)
+		t.maxKey -= len(t.remote.keys.Values)
 		t.tags = newTags(newLedger(o.Redis.conn, o.Name, &t.stats))
 		t.backlog = newBacklog(o.Redis.conn, t.startReplayer, o.Trace)
 		t.tags.backlog, t.tags.strict = t.backlog, o.Redis.options.Strict
@@ -231,18 +231,16 @@ func (c *Cache[T]) usable(keys ...string) error {
 // heard takes in what Redis told of: a change of a key, which is the cache's own name cut off.
 func (t *tiers[T]) heard(rest string) {
 	t.stats.invalidations.Add(1)
-	switch {
-	case rest[0] == ':':
-		key := rest[1:]
-		t.guards.hear(key, t.hash(key))
-	case strings.HasPrefix(rest, "!"+besideSpace):
-		key := rest[1+len(besideSpace):]
-		t.guards.stir(key, t.hash(key))
-	case strings.HasPrefix(rest, "!tag:"):
-		t.tags.heardTag(rest[len("!tag:"):])
-	case strings.HasPrefix(rest, "!era"):
+	switch kind, of := wire.ParseRest(rest); kind {
+	case wire.ValueKey:
+		t.guards.hear(of, t.hash(of))
+	case wire.LeaseKey:
+		t.guards.stir(of, t.hash(of))
+	case wire.TagKey:
+		t.tags.heardTag(of)
+	case wire.EpochKey:
 		t.tags.heardEra()
-	case strings.HasPrefix(rest, "!count"):
+	case wire.SeqKey:
 		t.tags.heardCount()
 	}
 }

@@ -108,7 +108,7 @@ func (t *trip[T]) lease(vacant []*claim[T]) (claims []*claim[T]) {
 		holds[i], was[i] = cl.flight.hold, cl.finding.seen
 		c.guards.load(cl.flight, true)
 	}
-	answers := c.remote.lease(t.timed, c.remote.keys(holds), was, t.tenure.current())
+	answers := c.remote.lease(t.timed, c.remote.redisKeys(holds), was, t.tenure.current())
 	for i, a := range answers {
 		cl := vacant[i]
 		if a.err == nil && !a.leased() {
@@ -174,7 +174,7 @@ func (t *trip[T]) stillStanding(taken []*claim[T]) (claims []*claim[T]) {
 func (t *trip[T]) takeOffice() {
 	if t.tenure == nil {
 		t.tenure = newTenure(t.cache)
-		t.tenure.lease = t.tenure.lease.ForMany(len(t.flights) - maxChunk)
+		t.tenure.lease = t.tenure.lease.ForBatch(len(t.flights) - maxChunk)
 	}
 }
 

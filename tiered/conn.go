@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // conn is the servers of one Redis, as the caches' requests go to them.
@@ -56,7 +56,7 @@ func (r *conn) tell(ctx context.Context, keys []string) error {
 func (r *conn) maxAge() time.Duration { return mono.Sum(r.heartbeat, r.timeout) }
 
 // side is what begins the keys and channels that aren't a cache's. No key of a cache begins with it.
-func (r *conn) side() string { return strings.TrimSuffix(r.prefix, ":") + "!" }
+func (r *conn) side() string { return wire.ControlPrefix(r.prefix) }
 
 // errand is what a call is besides what it does.
 type errand struct {

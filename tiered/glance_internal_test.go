@@ -50,7 +50,7 @@ func TestLateServerInABatch(t *testing.T) {
 	for i, key := range keys {
 		flights[i], _ = c.guards.join(t.Context(), key, c.hash(key), asked, &fl)
 	}
-	redisKeys := []string{c.remote.space + "a", c.remote.space + "b"}
+	redisKeys := []string{c.remote.keys.Values + "a", c.remote.keys.Values + "b"}
 	here := &reading{taken: true, answers: c.remote.redis.do(t.Context(), c.remote.redis.reads(redisKeys))}
 	flights[0].given, flights[2].given = share{here, 0}, share{here, 1}
 	flights[1].given = share{&reading{done: make(chan struct{})}, 0}
@@ -108,7 +108,7 @@ func TestSlowDecodingInABatch(t *testing.T) {
 		if err := c.Set(t.Context(), key, key); err != nil {
 			t.Fatal(err)
 		}
-		redisKeys[i] = c.remote.space + key
+		redisKeys[i] = c.remote.keys.Values + key
 		f, _ := c.guards.join(t.Context(), key, c.hash(key), asked, &fl)
 		flights = append(flights, f)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // A ledger is where Redis keeps what orders a cache's loads and invalidations. For the cache "users":
@@ -34,9 +35,7 @@ import (
 type ledger struct {
 	redis *conn
 	stats *counters
-	space string // what every key begins with
-	era   string
-	count string
+	names wire.Keys
 }
 
 // tagLife is for how long Redis keeps a tag's record at least; longer where a value with the tag is kept longer.
@@ -45,8 +44,7 @@ const tagLife = 24 * time.Hour
 var errLedger = errors.New("tiered: redis: the cache's era is damaged")
 
 func newLedger(r *conn, name string, stats *counters) *ledger {
-	space := r.prefix + name + "!"
-	return &ledger{redis: r, stats: stats, space: space, era: space + "era{" + name + "}", count: space + "count{" + name + "}"}
+	return &ledger{redis: r, stats: stats, names: wire.NewKeys(r.prefix, name)}
 }
 
 func (l *ledger) do(ctx context.Context, q request) []answer {
@@ -96,9 +94,9 @@ func (l *ledger) open(ctx context.Context, step int, expire bool) (o opened, err
 	fresh := newEraBytes()
 	a := l.do(ctx, request{
 		name: "open",
-		keys: []string{l.era},
+		keys: []string{l.names.Epoch},
 		command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
-			return to.Eval(ctx, opening, []string{l.era, l.count}, fresh, expire, step)
+			return to.Eval(ctx, opening, []string{l.names.Epoch, l.names.Seq}, fresh, expire, step)
 		},
 	})[0]
 	if a.err != nil {
@@ -113,7 +111,7 @@ func (l *ledger) open(ctx context.Context, step int, expire bool) (o opened, err
 		return o, err
 	}
 	if expire || string(o.era[:]) == string(fresh) {
-		err = l.redis.tell(ctx, []string{l.era})
+		err = l.redis.tell(ctx, []string{l.names.Epoch})
 	}
 	return o, err
 }
@@ -126,15 +124,15 @@ func (l *ledger) clear(ctx context.Context, expire bool) error {
 	}
 	err := l.do(ctx, request{
 		name: "clear",
-		keys: []string{l.era},
+		keys: []string{l.names.Epoch},
 		command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
-			return to.Set(ctx, l.era, newEraBytes(), 0)
+			return to.Set(ctx, l.names.Epoch, newEraBytes(), 0)
 		},
 	})[0].err
 	if err != nil {
 		return err
 	}
-	return l.redis.tell(ctx, []string{l.era})
+	return l.redis.tell(ctx, []string{l.names.Epoch})
 }
 
 func newEraBytes() []byte { return binary.BigEndian.AppendUint64(nil, rand.Uint64()) }
@@ -142,7 +140,7 @@ func newEraBytes() []byte { return binary.BigEndian.AppendUint64(nil, rand.Uint6
 func (l *ledger) tagKeys(tags []string) []string {
 	keys := make([]string, len(tags))
 	for i, tag := range tags {
-		keys[i] = l.space + "tag:" + tag
+		keys[i] = l.names.Tag(tag)
 	}
 	return keys
 }
@@ -341,7 +339,7 @@ func (l *ledger) invalidate(ctx context.Context, tags []string, expire bool) (do
 		failed = append(failed, tags[i])
 		err = cmp.Or(err, fmt.Errorf("%w (tag %q)", a.err, tags[i]))
 	}
-	if untold := l.redis.tell(ctx, append(keys, l.count)); untold != nil {
+	if untold := l.redis.tell(ctx, append(keys, l.names.Seq)); untold != nil {
 		return nil, tags, cmp.Or(err, untold)
 	}
 	return done, failed, err

@@ -130,11 +130,11 @@ func TestOpeningExpires(t *testing.T) {
 		t.Errorf("%+v after %+v", again, expired)
 	}
 	for _, damaged := range []string{anEra + "~7", anEra + "7x", anEra + strings.Repeat("7", 16), "short7"} {
-		s.Do("SET", l.era, damaged)
+		s.Do("SET", l.names.Epoch, damaged)
 		if o := open(t.Context(), 0, false); string(o.era[:]) == anEra || o.expiry != 0 || o.count != 0 {
 			t.Errorf("%q: %+v", damaged, o)
 		}
-		s.Do("SET", l.era, damaged)
+		s.Do("SET", l.names.Epoch, damaged)
 		if o := open(t.Context(), 1, true); string(o.era[:]) == anEra || o.expiry != 1 || o.count != 1 {
 			t.Errorf("%q, expired: %+v", damaged, o)
 		}

@@ -125,7 +125,7 @@ func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
 // bring sets the claim's result to the value, or to its absence, under the policy and tags that the loader left in e. If these
 // can't be, there is no result.
 func (c *Cache[T]) bring(cl *claim[T], e *Entry[T], value T, absent bool) error {
-	tags, err := wire.OwnTagSet(e.Tags)
+	tags, err := wire.TagSet(wire.CloneTags(e.Tags))
 	if err != nil {
 		return fmt.Errorf("%w (set by the loader of %q)", err, cl.flight.key)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // node is a server, with what is known of it.
@@ -83,7 +84,7 @@ func (r *conn) nodeOf(cluster *redis.ClusterClient, addr, key string) *node {
 // value is judged as any call's error is.
 func (r *conn) probe(ctx context.Context, server redis.Cmdable) error {
 	_, err := call(ctx, r, "probe", nil, func(ctx context.Context) (string, error) {
-		return server.Get(ctx, r.prefix+"!"+r.id).Result()
+		return server.Get(ctx, wire.ProbeKey(r.prefix, r.id)).Result()
 	})
 	if errors.Is(err, redis.Nil) {
 		return nil

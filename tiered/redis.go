@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 const (
@@ -250,7 +252,7 @@ func (r *Redis) dismiss(name string, l listener) {
 
 // heard tells the caches that a key of Redis was changed.
 func (r *Redis) heard(key string) {
-	name, rest := r.nameIn(key)
+	name, rest := wire.CutName(r.conn.prefix, key)
 	for _, l := range r.listeners(name) {
 		l.heard(rest)
 	}
@@ -258,18 +260,8 @@ func (r *Redis) heard(key string) {
 
 // shared reports whether caches of this process share the key: then one has to hear what the other does.
 func (r *Redis) shared(key string) bool {
-	name, _ := r.nameIn(key)
+	name, _ := wire.CutName(r.conn.prefix, key)
 	return len(r.listeners(name)) > 1
-}
-
-// nameIn returns the cache's name in a key of Redis and what follows it, or nothing.
-func (r *Redis) nameIn(key string) (name, rest string) {
-	rest, ok := strings.CutPrefix(key, r.conn.prefix)
-	end := strings.IndexAny(rest, ":!")
-	if !ok || end < 0 {
-		return "", ""
-	}
-	return rest[:end], rest[end:]
 }
 
 func (r *Redis) listeners(name string) []listener {

@@ -20,8 +20,7 @@ import (
 type remote[T any] struct {
 	redis  *conn
 	reads  *session
-	space  string // what every key begins with
-	side   string // what the leases beside values begin with
+	keys   wire.Keys
 	values *values[T]
 	stats  *counters
 }
@@ -37,17 +36,14 @@ type finding[T any] struct {
 }
 
 func newRemote[T any](r *conn, name string, v *values[T]) *remote[T] {
-	return &remote[T]{redis: r, reads: new(session), space: r.prefix + name + ":", side: r.prefix + name + "!" + besideSpace, values: v, stats: v.stats}
+	return &remote[T]{redis: r, reads: new(session), keys: wire.NewKeys(r.prefix, name), values: v, stats: v.stats}
 }
 
-// besideSpace begins what follows a cache's name in the key of a lease beside a value.
-const besideSpace = "lease:"
+func (m *remote[T]) key(h hold[T]) string { return m.keys.Value(h.key) }
 
-func (m *remote[T]) key(h hold[T]) string { return m.space + h.key }
+func (m *remote[T]) besideKey(h hold[T]) string { return m.keys.Lease(h.key) }
 
-func (m *remote[T]) besideKey(h hold[T]) string { return m.side + h.key }
-
-func (m *remote[T]) keys(holds []hold[T]) []string {
+func (m *remote[T]) redisKeys(holds []hold[T]) []string {
 	keys := make([]string, len(holds))
 	for i, h := range holds {
 		keys[i] = m.key(h)
@@ -57,7 +53,7 @@ func (m *remote[T]) keys(holds []hold[T]) []string {
 
 // request is one command for each of the held keys.
 func (m *remote[T]) request(name string, holds []hold[T], command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) request {
-	keys := m.keys(holds)
+	keys := m.redisKeys(holds)
 	return request{name: name, keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return command(ctx, to, i, keys[i])
 	}}
@@ -105,7 +101,7 @@ func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []
 		}
 	}
 	if how.given == nil || slices.ContainsFunc(how.given, func(s share) bool { return s.reading == nil }) {
-		q := m.redis.reads(m.keys(holds))
+		q := m.redis.reads(m.redisKeys(holds))
 		q.bulk = !how.exact
 		return m.redis.do(ctx, q)
 	}
@@ -118,7 +114,7 @@ func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []
 		}
 	}
 	// Many keys that shared a command may have taken its Timeout because they have much: a request is given longer.
-	for n, a := range m.redis.do(ctx, m.redis.reads(m.keys(pick(holds, late)))) {
+	for n, a := range m.redis.do(ctx, m.redis.reads(m.redisKeys(pick(holds, late)))) {
 		answers[late[n]] = a
 	}
 	return answers
@@ -135,13 +131,13 @@ func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 	keys := make([]string, len(flights))
 	n := 0
 	for _, f := range flights {
-		n += len(m.space) + len(f.key)
+		n += len(m.keys.Values) + len(f.key)
 	}
 	var all strings.Builder // one string, of which each key is a part
 	all.Grow(n)
 	for i, f := range flights {
 		from := all.Len()
-		all.WriteString(m.space)
+		all.WriteString(m.keys.Values)
 		all.WriteString(f.key)
 		keys[i] = all.String()[from:]
 	}

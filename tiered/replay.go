@@ -182,7 +182,7 @@ func (t *tiers[T]) makeUp(ctx context.Context, inTurn []change[T]) {
 		for i, err := range t.remote.retract(ctx, holds, debts) {
 			if err == nil {
 				settled[holds[i].key] = debts[i].number
-				paid = append(paid, t.remote.space+holds[i].key)
+				paid = append(paid, t.remote.keys.Values+holds[i].key)
 				continue
 			}
 			again = append(again, i)

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // rights is what is known of whether the servers do for the client's user all that the caches need. It is asked of every
@@ -37,7 +38,7 @@ const ( // heartbeats
 // the option not to make it. Redis judges the rights and the name of a command before it looks for the key, so that each
 // node of a Cluster can be asked with the same one.
 func (r *conn) commands(ctx context.Context, p redis.Pipeliner) {
-	key := r.prefix + "!" + r.id
+	key := wire.ProbeKey(r.prefix, r.id)
 	p.Time(ctx)
 	p.Get(ctx, key)
 	p.SetXX(ctx, key, "", redis.KeepTTL)

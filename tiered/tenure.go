@@ -49,10 +49,10 @@ func (t *tenure[T]) add(h hold[T], redisKey string) {
 	switch {
 	case t.timer == nil:
 		t.due = mono.Now().Add(t.lease.TTL / 3)
-		t.timer = time.AfterFunc(t.lease.RenewEvery(), t.extend)
+		t.timer = time.AfterFunc(t.lease.CheckEvery(), t.extend)
 	case len(t.held) == 0:
 		t.due = mono.Now().Add(t.lease.TTL / 3)
-		t.timer.Reset(t.lease.RenewEvery())
+		t.timer.Reset(t.lease.CheckEvery())
 	}
 	t.held[redisKey] = h
 }
@@ -90,7 +90,7 @@ func (t *tenure[T]) extend() {
 		t.due = began.Add(t.lease.TTL / 3)
 	}
 	if len(t.held) > 0 {
-		t.timer.Reset(t.lease.RenewEvery())
+		t.timer.Reset(t.lease.CheckEvery())
 	}
 }
 

@@ -175,7 +175,7 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 	debts, theirs, others := make(map[string]debt), 0, 0
 	for i := 0; theirs < maxQueuedKeys-1 || others == 0; i++ {
 		key := fmt.Sprint("k", i)
-		node, err := client.MasterForKey(t.Context(), c.remote.space+key)
+		node, err := client.MasterForKey(t.Context(), c.remote.keys.Values+key)
 		switch {
 		case err != nil:
 			t.Fatal(err)

@@ -63,7 +63,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if err := c.usable(keys...); err != nil {
 		return err
 	}
-	tags, err := wire.OwnTagSet(tags)
+	tags, err := wire.TagSet(wire.CloneTags(tags))
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) e
 	if err := c.usable(); err != nil {
 		return err
 	}
-	tags, err := wire.SortedTags(wire.OwnTags(tags))
+	tags, err := wire.SortTags(wire.CloneTags(tags))
 	if err != nil || len(tags) == 0 {
 		return err
 	}
@@ -305,7 +305,7 @@ func (c *Cache[T]) replace(ctx context.Context, changes []change[T], held *tenur
 			c.guards.arrive(ch.hold, ch.item)
 		}
 	}
-	held.drop(c.remote.keys(over))
+	held.drop(c.remote.redisKeys(over))
 	c.guards.tell(over)
 	return silenceOf(answers)
 }

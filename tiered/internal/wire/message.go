@@ -6,17 +6,20 @@ import (
 	"slices"
 )
 
-// A bulletin's message is a version, the id of who sends it, and the names of the keys in Redis that it has changed, each
-// after its length as a uvarint.
+// With RedisOptions.Invalidation PubSub, a message is a version, the sender's id, and the names of the keys in Redis that it
+// has changed, each after its length as a uvarint.
 const (
 	messageVersion = 1
-	SenderLen      = 16
 	maxMessage     = 64 << 10 // bytes, unless a single key is longer
+
+	// SenderLen is the length of a sender's id.
+	SenderLen = 16
 )
 
-var ErrMessage = errors.New("no message of a bulletin")
+// ErrMessage is the error of bytes that are no message of this version.
+var ErrMessage = errors.New("not a message of this version")
 
-// Messages puts the keys into as many messages as it takes.
+// Messages returns the messages that name the keys, as few as possible.
 func Messages(sender string, keys []string) (messages []string) {
 	header := append([]byte{messageVersion}, sender...)
 	b := slices.Clone(header)
@@ -34,7 +37,7 @@ func Messages(sender string, keys []string) (messages []string) {
 	return messages
 }
 
-// ParseMessage takes any bytes. The keys share their memory.
+// ParseMessage reads a message, which may be any bytes. The keys share its memory. The error is ErrMessage.
 func ParseMessage(message string) (sender string, keys []string, err error) {
 	if len(message) < 1+SenderLen || message[0] != messageVersion {
 		return "", nil, ErrMessage
