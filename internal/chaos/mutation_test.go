@@ -39,16 +39,16 @@ var mutations = []mutation{
 	{
 		name: "a lost connection's proof lives on", focus: "reconnect", breaks: []string{"G2"},
 		edits: []edit{
-			{"stream.go", "	s.proof().end()\n", ""},
-			{"stream.go", "	s.current.Store(newProof(0))\n", "	if s.proof() == unproven {\n		s.current.Store(newProof(0))\n	}\n"},
+			{"stream.go", "	s.Validity().End()\n", ""},
+			{"stream.go", "	s.Current.Store(coherence.NewValidity(0))\n", "	if s.Validity() == coherence.Never {\n		s.Current.Store(coherence.NewValidity(0))\n	}\n"},
 		},
 	},
 	{
 		name: "one lease token a process", focus: "leases", breaks: []string{"G1"},
 		edits: []edit{
-			{"lease.go", "	binary.BigEndian.PutUint64(l.token[:], rand.Uint64())\n	binary.BigEndian.PutUint64(l.token[8:], rand.Uint64())\n",
-				"	l.token = processToken\n"},
-			{"lease.go", "const (\n	leaseMagic ", "var processToken = func() (t [leaseToken]byte) {\n	binary.BigEndian.PutUint64(t[:], rand.Uint64())\n	return t\n}()\n\nconst (\n	leaseMagic "},
+			{"internal/wire/lease.go", "	binary.BigEndian.PutUint64(l.Token[:], rand.Uint64())\n	binary.BigEndian.PutUint64(l.Token[8:], rand.Uint64())\n",
+				"	l.Token = processToken\n"},
+			{"internal/wire/lease.go", "const (\n	leaseMagic ", "var processToken = func() (t [tokenLen]byte) {\n	binary.BigEndian.PutUint64(t[:], rand.Uint64())\n	return t\n}()\n\nconst (\n	leaseMagic "},
 		},
 	},
 	{
@@ -58,13 +58,13 @@ var mutations = []mutation{
 	{
 		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},
 		edits: []edit{{"write.go",
-			"		b, err := c.tags.enroll(ctx, cl.stamp, r.tags",
+			"		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags",
 			"		var err error\n		if cl.stamp, err = c.tags.stamp(ctx); err != nil {\n			return nil, err\n		}\n" +
-				"		r.marks = cl.stamp.marks(r.tags)\n		b, err := c.tags.enroll(ctx, cl.stamp, r.tags"}},
+				"		r.Stamp = cl.stamp.Stamp(r.Tags)\n		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags"}},
 	},
 	{
 		name: "an expiry of tags, or of everything, leaves what is in Redis fresh", focus: "expiries", breaks: []string{"G2", "G3"},
-		edits: []edit{{"bonds.go", "	if m.count < expiry {\n		return isExpired\n	}\n", ""}},
+		edits: []edit{{"internal/coherence/stamp.go", "	if s.Seq < expiry {\n		return Expired\n	}\n", ""}},
 	},
 	{
 		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
@@ -81,18 +81,18 @@ var mutations = []mutation{
 	},
 	{
 		name: "a proof never runs out", focus: "silence", breaks: []string{"G2"},
-		edits: []edit{{"proof.go", "return int64(at) < p.until.Load() }", "return p.until.Load() != proofEnded }"}},
+		edits: []edit{{"internal/coherence/validity.go", "return int64(at) < v.until.Load() }", "return v.until.Load() != ended }"}},
 	},
 	{
 		name: "a PONG is proof enough", focus: "late stream", breaks: []string{"G2"},
 		edits: []edit{{"life.go", "			l.watch.answered(m.Payload)\n",
-			"			l.watch.answered(m.Payload)\n			l.stream.proof().extend(now().add(l.stream.redis.maxAge()))\n"}},
+			"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.maxAge()))\n"}},
 	},
 	{
 		name: "a PONG is proof enough, wherever it comes from", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
 		edits: []edit{
 			{"life.go", "			l.watch.answered(m.Payload)\n",
-				"			l.watch.answered(m.Payload)\n			l.stream.proof().extend(now().add(l.stream.redis.maxAge()))\n"},
+				"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.maxAge()))\n"},
 			{"watch.go", "		return errLeftBehind\n", "		return nil\n"},
 		},
 	},
@@ -117,8 +117,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},
-		edits: []edit{{"tags.go", "			b.tags = append(b.tags, records[tag])\n			errs[i] =",
-			"			if records[tag] != nil {\n				b.tags = append(b.tags, records[tag])\n			}\n			errs[i] ="}},
+		edits: []edit{{"tags.go", "			b.Tags = append(b.Tags, records[tag])\n			errs[i] =",
+			"			if records[tag] != nil {\n				b.Tags = append(b.Tags, records[tag])\n			}\n			errs[i] ="}},
 	},
 }
 
