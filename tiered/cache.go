@@ -14,8 +14,9 @@ import (
 // Cache is a cache of T in two tiers. Its methods may be called from any number of goroutines.
 type Cache[T any] struct {
 	*tiers[T]
-	policy Policy
-	wrong  error // what With's edit made of the policy
+	policy  Policy
+	windows wire.Windows // of the policy
+	wrong   error        // what With's edit made of the policy
 }
 
 // tiers is what all views of a cache share.
@@ -76,7 +77,8 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		renewals: make(chan struct{}, maxRenewals),
 	}
 	t.values = values[T]{codec: o.Codec, name: name, cost: o.Cost, clone: o.Clone, cache: o.Name, stats: &t.stats, trace: o.Trace, logger: o.Logger}
-	l.retain(&o.Policy)
+	windows := o.Policy.windows()
+	l.retain(&windows)
 	if o.Redis != nil {
 		if err := t.values.trial(); err != nil {
 			l.close()
@@ -95,7 +97,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		}
 	}
 	t.base, t.stop = context.WithCancel(context.Background())
-	return &Cache[T]{tiers: t, policy: o.Policy}, nil
+	return &Cache[T]{tiers: t, policy: o.Policy, windows: windows}, nil
 }
 
 // With returns a view of the cache: the same tiers under another policy. edit gets the cache's policy to change; a field
@@ -111,7 +113,8 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	edit(&view.policy)
 	if view.wrong == nil {
 		view.policy, view.wrong = view.policy.validated()
-		view.local.retain(&view.policy)
+		view.windows = view.policy.windows()
+		view.local.retain(&view.windows)
 	}
 	return &view
 }
@@ -179,7 +182,7 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 		}
 		at = mono.Now()
 	}
-	e := got.record.entry(got.key, c.policy, got.tier, at)
+	e := entryOf(got.record, got.key, c.policy, got.tier, at)
 	var err error
 	e.Value, err = c.give(got.record)
 	return e, err

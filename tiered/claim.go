@@ -38,7 +38,7 @@ const (
 // runOut makes nothing of what another program wrote and Redis is about to let expire: it isn't to be kept, so there is no
 // reason to load beside it without a lease. Until it is gone that isn't to be had.
 func (f *finding[T]) runOut() {
-	if f.err == nil && f.record != nil && !f.framed() && f.record.state(mono.Now()) == Stale {
+	if f.err == nil && f.record != nil && !f.framed() && f.record.stale(mono.Now()) {
 		f.record, f.seen, f.vacant = nil, seen{}, true
 	}
 }
@@ -56,7 +56,7 @@ func (t *trip[T]) claim(f *flight[T], fd finding[T]) *claim[T] {
 	if o := f.offer.last.Load(); fd.record == nil && o != nil && !o.isDead() {
 		cl.finding.record, cl.tier = &o.record, Local
 	} else if f.why == refreshed && fd.record == nil {
-		if it := t.cache.local.fallback(f.key, f.hash, &t.cache.policy, asFallback); it != nil {
+		if it := t.cache.local.fallback(f.key, f.hash, &t.cache.windows, asFallback); it != nil {
 			cl.finding.record, cl.tier = &it.record, Local
 		}
 	}

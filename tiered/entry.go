@@ -2,7 +2,11 @@ package tiered
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // Loader gets the value of e.Key from the source. It runs in a goroutine of the cache's own, once for all callers
@@ -87,4 +91,36 @@ func (s State) String() string {
 		return "not found"
 	}
 	return "none"
+}
+
+// recordOf makes a record of a value, or of its absence, under the policy.
+func recordOf[T any](value T, absent bool, p Policy, m coherence.Stamp) *record[T] {
+	r := newRecord(value, absent, p.freshFor(absent), m)
+	w := p.windows()
+	r.drawEarly(&w, p.Jitter)
+	return r
+}
+
+// entryOf is what a Loader and the callers of Lookup see of r.
+func entryOf[T any](r *record[T], key string, p Policy, tier Tier, at mono.Instant) Entry[T] {
+	return Entry[T]{
+		Key:    key,
+		Value:  r.value,
+		Found:  !r.absent,
+		Policy: p,
+		Tags:   slices.Clone(r.Tags),
+		Age:    max(0, at.Since(r.created)),
+		Tier:   tier,
+		State:  stateOf(r, at),
+	}
+}
+
+func stateOf[T any](r *record[T], at mono.Instant) State {
+	switch {
+	case r.stale(at):
+		return Stale
+	case r.absent:
+		return NotFound
+	}
+	return Fresh
 }

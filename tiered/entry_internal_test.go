@@ -24,7 +24,7 @@ func TestState(t *testing.T) {
 		{true, until, Stale},
 	} {
 		r := record[int]{created: created, freshUntil: until, traits: &traits{absent: test.absent}}
-		if got := r.state(test.at); got != test.want {
+		if got := stateOf(&r, test.at); got != test.want {
 			t.Errorf("absent %v at %v: %v, want %v", test.absent, time.Duration(test.at), got, test.want)
 		}
 	}
@@ -32,11 +32,11 @@ func TestState(t *testing.T) {
 
 func TestEntryOf(t *testing.T) {
 	r := record[int]{value: 7, created: mono.Instant(time.Minute), freshUntil: mono.Instant(time.Hour), traits: &traits{Stamp: coherence.Stamp{Tags: []string{"a"}}}}
-	e := r.entry("k", Policy{TTL: 1}, Local, mono.Instant(2*time.Minute))
+	e := entryOf(&r, "k", Policy{TTL: 1}, Local, mono.Instant(2*time.Minute))
 	if e.Key != "k" || e.Value != 7 || !e.Found || e.Policy.TTL != 1 || len(e.Tags) != 1 || e.Age != time.Minute || e.Tier != Local || e.State != Fresh {
 		t.Errorf("%+v", e)
 	}
-	if e := r.entry("k", Policy{}, Remote, 0); e.Age != 0 {
+	if e := entryOf(&r, "k", Policy{}, Remote, 0); e.Age != 0 {
 		t.Errorf("created in the future: age %v", e.Age)
 	}
 }

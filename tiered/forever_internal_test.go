@@ -44,7 +44,8 @@ func TestForEverAtAnyTime(t *testing.T) {
 	for name, p := range longPolicies() {
 		for _, start := range []mono.Instant{0, mono.Instant(-26 * year), mono.Instant(time.Hour), mono.Instant(26 * year)} {
 			r := &record[int]{created: start, freshUntil: start.Add(p.freshFor(false)), traits: &traits{took: math.MaxInt64}}
-			r.drawEarly(&p)
+			w := p.windows()
+			r.drawEarly(&w, p.Jitter)
 			until := r.freshUntil.Since(start)
 			if !r.kept() || until <= 0 || p.Jitter < 0.1 && until < 200*year {
 				t.Errorf("%s, from %v: it is kept for %v", name, time.Duration(start), until)
@@ -53,15 +54,15 @@ func TestForEverAtAnyTime(t *testing.T) {
 				t.Errorf("%s, from %v: kept in the local tier until %v", name, time.Duration(start), time.Duration(p.localUntil(start, r.freshUntil)))
 			}
 			for _, d := range []time.Duration{0, time.Hour, 24 * time.Hour, 30 * 24 * time.Hour, 100 * year} {
-				if use := r.use(&p, start.Add(d)); use < due && d < until {
+				if use := r.use(&w, start.Add(d)); use < due && d < until {
 					t.Errorf("%s, from %v: after %v it is good for %d", name, time.Duration(start), d, use)
 				}
-				if e := r.entry("k", p, Local, start.Add(d)); e.Age != d {
+				if e := entryOf(r, "k", p, Local, start.Add(d)); e.Age != d {
 					t.Errorf("%s, from %v: after %v its age is %v", name, time.Duration(start), d, e.Age)
 				}
 			}
 			r.traits = &traits{expired: true}
-			if use := r.use(&p, start.Add(time.Hour)); (use == fallback) != (p.StaleIfError > 0) {
+			if use := r.use(&w, start.Add(time.Hour)); (use == fallback) != (p.StaleIfError > 0) {
 				t.Errorf("%s, from %v: expired it is good for %d", name, time.Duration(start), use)
 			}
 		}
@@ -86,7 +87,7 @@ func TestFramesForEver(t *testing.T) {
 				}
 			}
 		}
-		traits := frameTraits(&got, &p)
+		traits := frameTraits(&got, &w, p.Jitter)
 		if traits.early < 0 {
 			t.Errorf("%s: refreshed %v earlier", name, traits.early)
 		}
@@ -97,11 +98,11 @@ func TestFramesForEver(t *testing.T) {
 func TestStaysForEver(t *testing.T) {
 	for name, p := range longPolicies() {
 		l := &local[int]{}
-		l.retain(&p)
-		r := newRecord(7, false, p, coherence.Stamp{})
 		w := p.windows()
-		if stays := l.stays(r); stays <= 0 || stays < r.freshUntil.Since(r.created) || l.longest(p) < stays {
-			t.Errorf("%s: it stays for %v of %v", name, stays, l.longest(p))
+		l.retain(&w)
+		r := recordOf(7, false, p, coherence.Stamp{})
+		if stays := l.stays(r); stays <= 0 || stays < r.freshUntil.Since(r.created) || l.longest(p.TTL) < stays {
+			t.Errorf("%s: it stays for %v of %v", name, stays, l.longest(p.TTL))
 		}
 		if r.windows = &w; l.stays(r) < r.freshUntil.Since(r.created) {
 			t.Errorf("%s: with windows it stays for %v", name, l.stays(r))

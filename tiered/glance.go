@@ -153,9 +153,9 @@ func (g *glance[T]) bring(f *flight[T], it *item[T], at mono.Instant) {
 
 // serve adds the key of what was found to those whose values are to be replaced, if it is due.
 func (g *glance[T]) serve(f *flight[T], r *record[T], at mono.Instant) {
-	if r.use(&g.cache.policy, at) < good {
+	if r.use(&g.cache.windows, at) < good {
 		g.renews = append(g.renews, hold[T]{key: f.key, hash: f.hash})
-		f.stale = r.state(at) == Stale
+		f.stale = r.stale(at)
 	}
 }
 
@@ -170,11 +170,11 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 
 // inside returns what the local tier has to land the flight with, or has it offered what is there.
 func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record[T] {
-	it := c.local.find(f.key, f.hash, at, &c.policy, asFallback)
+	it := c.local.find(f.key, f.hash, at, &c.windows, asFallback)
 	switch {
 	case it == nil:
-	case f.why == asked && (at < it.servedUntil() || c.local.lasts(it, at, &c.policy, 0)),
-		f.why == renewal && at < it.servedUntil() && !it.renews(&c.policy, at):
+	case f.why == asked && (at < it.servedUntil() || c.local.lasts(it, at, &c.windows, 0)),
+		f.why == renewal && at < it.servedUntil() && !it.renews(&c.windows, at):
 		if !it.Valid(at) {
 			c.local.unverified.Add(1) // Redis has become silent
 		}
@@ -198,7 +198,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	}
 	it := &item[T]{key: f.key}
 	it.created, it.freshUntil = frameTimes(&fr, at, c.remote.redis.time(ctx, at))
-	t := frameTraits(&fr, &c.policy)
+	t := frameTraits(&fr, &c.windows, c.policy.Jitter)
 	if !fr.NotFound {
 		if t.cost, err = c.values.decode(fr.Payload, &it.value); err != nil {
 			return nil // the trip reports it
@@ -206,7 +206,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	}
 	c.local.furnish(it, t, c.policy.localUntil(at, it.freshUntil))
 	b, ok := c.tags.bindKnown(&it.Stamp, at)
-	if !ok || it.use(&c.policy, at) < outdated || c.backlog.hidesAll() { // in this order: see tags.invalidate
+	if !ok || it.use(&c.windows, at) < outdated || c.backlog.hidesAll() { // in this order: see tags.invalidate
 		return nil
 	}
 	b.Validity, b.Feed = a.proof, a.feed

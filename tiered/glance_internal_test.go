@@ -17,7 +17,7 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	hash := c.hash("k")
 	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // of which nobody else hears anything
-	it := c.local.newItem("k", hash, newRecord("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
+	it := c.local.newItem("k", hash, recordOf("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
 	c.local.set(hash, it)
 	if c.local.get("k", hash, mono.Now(), nil) == nil {
 		t.Fatal("no local hit")

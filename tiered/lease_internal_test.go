@@ -177,7 +177,7 @@ func TestStandIsGivenUp(t *testing.T) {
 	for range 100 {
 		f := &flight[string]{hold: hold[string]{key: "k", hash: c.hash("k")}}
 		cl := &claim[string]{flight: f, finding: finding[string]{record: &record[string]{traits: new(traits)}}}
-		if a := c.remote.stand(gone, []*claim[string]{cl}, l, &c.policy); a[0].err == nil {
+		if a := c.remote.stand(gone, []*claim[string]{cl}, l, &c.windows); a[0].err == nil {
 			t.Error("it wasn't given up")
 		}
 		cl.finding.err = errNotReplayed

@@ -28,9 +28,9 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
 	hash, at := c.hash(key), mono.Now()
-	it, puts := c.local.look(key, hash, at, &c.policy, 0)
+	it, puts := c.local.look(key, hash, at, &c.windows, 0)
 	if it != nil {
-		if it.renews(&c.policy, at) {
+		if it.renews(&c.windows, at) {
 			c.serves(ctx, it.key, &it.record, nil)
 			c.renew(ctx, []hold[T]{{key: it.key, hash: hash}}, c.loading(load))
 		}
@@ -113,7 +113,7 @@ func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
 	if r == nil {
 		return none
 	}
-	e := r.entry(cl.flight.key, c.policy, cl.tier, mono.Now())
+	e := entryOf(r, cl.flight.key, c.policy, cl.tier, mono.Now())
 	var err error
 	if e.Value, err = c.give(r); err != nil && !r.absent {
 		none.Tags = e.Tags
@@ -147,12 +147,13 @@ func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) 
 			value = clone
 		}
 	}
-	r := newRecord(value, absent, cl.policy, cl.stamp.Stamp(tags))
+	r := newRecord(value, absent, cl.policy.freshFor(absent), cl.stamp.Stamp(tags))
 	r.took = r.created.Since(cl.began)
-	if own := cl.policy.windows(); own != c.policy.windows() {
+	own := cl.policy.windows()
+	if own != c.windows {
 		r.windows = &own
 	}
-	r.drawEarly(&cl.policy)
+	r.drawEarly(&own, cl.policy.Jitter)
 	if !absent && cl.unfit == nil {
 		r.cost, cl.unfit = c.values.weigh(&r.value)
 	}
@@ -244,7 +245,7 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least use) []serv
 			if got[i] = c.unread(holds[i], least, f.err); got[i].record != nil {
 				continue
 			}
-		case f.use(&c.policy) >= least:
+		case f.use(&c.windows) >= least:
 			got[i] = served[T]{record: f.record, tier: Remote, key: holds[i].key}
 			c.stats.remoteHits.Add(1)
 			c.fill(holds[i], f)
@@ -263,7 +264,7 @@ func (c *Cache[T]) unread(h hold[T], least use, why error) served[T] {
 	if least == fallback {
 		t = asFallback
 	}
-	if it := c.local.fallback(h.key, h.hash, nil, t); it != nil && it.use(&c.policy, mono.Now()) >= least {
+	if it := c.local.fallback(h.key, h.hash, nil, t); it != nil && it.use(&c.windows, mono.Now()) >= least {
 		return served[T]{record: &it.record, tier: Local, key: it.key}
 	}
 	if errors.Is(why, errNotReplayed) { // it is as good as not there
@@ -273,11 +274,11 @@ func (c *Cache[T]) unread(h hold[T], least use, why error) served[T] {
 }
 
 // use is what was found is good for.
-func (f *finding[T]) use(p *Policy) use {
+func (f *finding[T]) use(w *wire.Windows) use {
 	if f.err != nil || f.record == nil {
 		return useless
 	}
-	return f.record.use(p, mono.Now())
+	return f.record.use(w, mono.Now())
 }
 
 // fill puts what Redis had into the local tier.
@@ -294,7 +295,7 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 	}
 	if c.remote == nil {
 		if least == fallback {
-			if it := c.local.find(key, hash, mono.Now(), nil, asFallback); it != nil && it.use(&c.policy, mono.Now()) >= least {
+			if it := c.local.find(key, hash, mono.Now(), nil, asFallback); it != nil && it.use(&c.windows, mono.Now()) >= least {
 				return served[T]{record: &it.record, tier: Local, key: it.key}, nil
 			}
 		}

@@ -26,8 +26,8 @@ type local[T any] struct {
 	costed  bool // items may differ in cost
 	hash    func(key string) uint64
 	strict  bool         // never serve what isn't proved
-	keep    atomic.Int64 // for how long past its TTL a value may be of use, by the policy of any view
-	renewed atomic.Bool  // by the policy of any view, values may be loaded while they are there
+	keep    atomic.Int64 // for how long past its TTL a value may be of use, by the windows of any view
+	renewed atomic.Bool  // by the windows of any view, values may be loaded while they are there
 	closed  atomic.Bool
 	_       [35]byte      // what every Get reads is not on a line with what Sets write
 	settled atomic.Uint64 // how often the nursery let items go: one that a Get saw in neither place may have moved
@@ -142,26 +142,26 @@ const (
 	asFallback                   // whatever may be served if a load fails
 )
 
-// get returns the item that is served for the key at the given time, or nil. With a policy, that may be an outdated one.
-func (l *local[T]) get(key string, hash uint64, at mono.Instant, p *Policy) *item[T] {
-	return l.find(key, hash, at, p, 0)
+// get returns the item that is served for the key at the given time, or nil. With windows, that may be an outdated one.
+func (l *local[T]) get(key string, hash uint64, at mono.Instant, w *wire.Windows) *item[T] {
+	return l.find(key, hash, at, w, 0)
 }
 
 // fallback returns the item that is served when Redis can't be read.
-func (l *local[T]) fallback(key string, hash uint64, p *Policy, t terms) *item[T] {
+func (l *local[T]) fallback(key string, hash uint64, w *wire.Windows, t terms) *item[T] {
 	if l.strict {
 		return nil
 	}
-	return l.find(key, hash, mono.Now(), p, t|unproved)
+	return l.find(key, hash, mono.Now(), w, t|unproved)
 }
 
-func (l *local[T]) find(key string, hash uint64, at mono.Instant, p *Policy, t terms) *item[T] {
-	it, _ := l.look(key, hash, at, p, t)
+func (l *local[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows, t terms) *item[T] {
+	it, _ := l.look(key, hash, at, w, t)
 	return it
 }
 
 // look returns the item that is served on the terms, and the puts of a sought key that has none.
-func (l *local[T]) look(key string, hash uint64, at mono.Instant, p *Policy, t terms) (it *item[T], puts uint64) {
+func (l *local[T]) look(key string, hash uint64, at mono.Instant, w *wire.Windows, t terms) (it *item[T], puts uint64) {
 	count := l.counts(hash)
 	count.begun.Add(1)
 	puts = count.puts.Load()
@@ -175,7 +175,7 @@ func (l *local[T]) look(key string, hash uint64, at mono.Instant, p *Policy, t t
 	} else {
 		it = l.sinceExpiry(l.peek(hash))
 	}
-	if it == nil || !l.serves(it, key, at, p, t) {
+	if it == nil || !l.serves(it, key, at, w, t) {
 		if l.isOfUse(it, at) {
 			puts = looksAgain
 		}
@@ -186,7 +186,7 @@ func (l *local[T]) look(key string, hash uint64, at mono.Instant, p *Policy, t t
 		if t != 0 {
 			it = l.sinceExpiry(it)
 		}
-		if it == nil || !l.serves(it, key, at, p, t) {
+		if it == nil || !l.serves(it, key, at, w, t) {
 			count.misses.Add(1)
 			if l.isOfUse(it, at) {
 				puts = looksAgain
@@ -217,9 +217,9 @@ func (l *local[T]) peek(hash uint64) *item[T] {
 }
 
 // serves is the one place that says whether an item is served.
-func (l *local[T]) serves(it *item[T], key string, at mono.Instant, p *Policy, t terms) bool {
+func (l *local[T]) serves(it *item[T], key string, at mono.Instant, w *wire.Windows, t terms) bool {
 	switch {
-	case it.key != key || at >= it.servedUntil() && !l.lasts(it, at, p, t):
+	case it.key != key || at >= it.servedUntil() && !l.lasts(it, at, w, t):
 		return false
 	case it.Valid(at):
 		return true
@@ -239,19 +239,19 @@ func (l *local[T]) serves(it *item[T], key string, at mono.Instant, p *Policy, t
 
 // lasts answers whether the item is served though its time in the local tier is over. If that is only so because of
 // LocalTTL, Redis is to be asked first.
-func (l *local[T]) lasts(it *item[T], at mono.Instant, p *Policy, t terms) bool {
+func (l *local[T]) lasts(it *item[T], at mono.Instant, w *wire.Windows, t terms) bool {
 	switch {
 	case it.isDead() || at >= l.over(it):
 		return false
 	case t&asFallback != 0:
 		return true
 	}
-	return p != nil && it.state(at) == Stale && it.use(p, at) == outdated
+	return w != nil && it.stale(at) && it.use(w, at) == outdated
 }
 
 // renews answers whether a load in the background is to replace the item, which is served.
-func (it *item[T]) renews(p *Policy, at mono.Instant) bool {
-	return (p.RefreshAfter > 0 || it.windows != nil || at >= it.servedUntil()) && it.use(p, at) < good
+func (it *item[T]) renews(w *wire.Windows, at mono.Instant) bool {
+	return (w.RefreshAfter > 0 || it.windows != nil || at >= it.servedUntil()) && it.use(w, at) < good
 }
 
 // stays is for how long Redis keeps the record: for as long as it is of use, and then for a lease's time if there may be one
@@ -264,9 +264,9 @@ func (l *local[T]) stays(r *record[T]) time.Duration {
 	return until.Since(r.created)
 }
 
-// longest is the longest that Redis keeps what is set under the policy.
-func (l *local[T]) longest(p Policy) time.Duration {
-	return mono.Sum(mono.Sum(p.TTL, time.Duration(l.keep.Load())), wire.MaxLease)
+// longest is the longest that Redis keeps what is set with the TTL.
+func (l *local[T]) longest(ttl time.Duration) time.Duration {
+	return mono.Sum(mono.Sum(ttl, time.Duration(l.keep.Load())), wire.MaxLease)
 }
 
 // over is when the item is of no use any more.
@@ -289,10 +289,9 @@ func (l *local[T]) keeps(r *record[T]) time.Duration {
 	return time.Duration(l.keep.Load())
 }
 
-// retain has values kept for as long as the policy may want them.
-func (l *local[T]) retain(p *Policy) {
-	w := p.windows()
-	if w != (wire.Windows{}) {
+// retain has values kept for as long as the windows say.
+func (l *local[T]) retain(w *wire.Windows) {
+	if *w != (wire.Windows{}) {
 		l.renewed.Store(true)
 	}
 	keep := int64(w.Keep())

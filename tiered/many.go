@@ -226,9 +226,9 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 	for i, id := range ids {
 		k := key(id)
 		hash := c.hash(k)
-		it, puts := c.local.look(k, hash, at, &c.policy, 0)
+		it, puts := c.local.look(k, hash, at, &c.windows, 0)
 		if it != nil {
-			if it.renews(&c.policy, at) {
+			if it.renews(&c.windows, at) {
 				c.serves(ctx, it.key, &it.record, nil)
 				b.due = append(b.due, ownID(id, b.strings))
 				b.renewing = append(b.renewing, hold[T]{key: it.key, hash: hash})

@@ -50,7 +50,7 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 	if it := c.local.sinceExpiry(o.item); it != o.item {
 		o = &offered[T]{it, o.origin}
 	}
-	if !o.Intact() || o.use(&c.policy, at) < least {
+	if !o.Intact() || o.use(&c.windows, at) < least {
 		return nil
 	}
 	if o.Valid(at) {
@@ -60,7 +60,7 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 	switch {
 	case least > fallback:
 		return nil
-	case o.origin == fromRedis && o.state(at) == Stale, !c.local.strict && (o.origin == forWantOfRedis || silent):
+	case o.origin == fromRedis && o.stale(at), !c.local.strict && (o.origin == forWantOfRedis || silent):
 		return o
 	}
 	return nil
@@ -141,7 +141,7 @@ func (c *Cache[T]) hand(ctx context.Context, f *flight[T], r *record[T], offered
 // serves counts a value that is served past its TTL. What is told of it may ask for other keys, so it is called where no flight
 // waits for the goroutine to land it.
 func (c *Cache[T]) serves(ctx context.Context, key string, r *record[T], cause error) {
-	if r.state(mono.Now()) != Stale {
+	if !r.stale(mono.Now()) {
 		return
 	}
 	c.stats.stale.Add(1)

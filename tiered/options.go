@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 const (
@@ -204,11 +204,12 @@ func (p Policy) localUntil(at, freshUntil mono.Instant) mono.Instant {
 	return min(freshUntil, at.Add(p.jittered(p.LocalTTL)))
 }
 
-func (p Policy) jittered(d time.Duration) time.Duration {
-	if !(p.Jitter > 0) { // or no number
-		return d
+func (p Policy) jittered(d time.Duration) time.Duration { return jittered(d, p.Jitter) }
+
+func (p *Policy) windows() wire.Windows {
+	return wire.Windows{
+		RefreshAfter: max(0, p.RefreshAfter), WhileRevalidate: max(0, p.StaleWhileRevalidate), IfError: max(0, p.StaleIfError),
 	}
-	return d - mono.Nanos(min(p.Jitter, 1)*rand.Float64()*float64(d)) // a loader may have set it to anything
 }
 
 func (o Options[T]) validated() (Options[T], error) {

@@ -2,7 +2,7 @@ package tiered
 
 import (
 	"math/rand/v2"
-	"slices"
+	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
@@ -17,38 +17,22 @@ type record[T any] struct {
 	*traits    // never nil
 }
 
-func (p *Policy) windows() wire.Windows {
-	return wire.Windows{
-		RefreshAfter: max(0, p.RefreshAfter), WhileRevalidate: max(0, p.StaleWhileRevalidate), IfError: max(0, p.StaleIfError),
-	}
-}
-
-// newRecord makes a record of what a loader or a Set gives. The tags in m must be the cache's own.
-func newRecord[T any](value T, absent bool, p Policy, m coherence.Stamp) *record[T] {
+// newRecord makes a record of what is fresh for so long from now on. The tags in m must be the cache's own.
+func newRecord[T any](value T, absent bool, freshFor time.Duration, m coherence.Stamp) *record[T] {
 	at := mono.Now()
-	r := &record[T]{
+	return &record[T]{
 		value:      value,
 		created:    at,
-		freshUntil: at.Add(p.freshFor(absent)),
+		freshUntil: at.Add(freshFor),
 		traits:     &traits{absent: absent, Stamp: m},
 	}
-	r.drawEarly(&p)
-	return r
 }
 
 // kept answers whether the record is to be stored at all.
 func (r *record[T]) kept() bool { return r.freshUntil > r.created }
 
-// state is the one place that says when a record is fresh.
-func (r *record[T]) state(at mono.Instant) State {
-	switch {
-	case r.expired || at >= r.freshUntil:
-		return Stale
-	case r.absent:
-		return NotFound
-	}
-	return Fresh
-}
+// stale is the one place that says when a record's time is over.
+func (r *record[T]) stale(at mono.Instant) bool { return r.expired || at >= r.freshUntil }
 
 // use is what a record is good for.
 type use uint8
@@ -61,24 +45,23 @@ const (
 	good
 )
 
-// use is the one place that says what a record is good for under a policy.
-func (r *record[T]) use(p *Policy, at mono.Instant) use {
-	state := r.state(at)
-	if state == NotFound {
-		return good
-	}
-	w := p.windows()
-	if r.windows != nil {
-		w = *r.windows
-	}
-	past := at.Since(r.freshUntil)
+// use is the one place that says what a record is good for under the windows of a policy.
+func (r *record[T]) use(w *wire.Windows, at mono.Instant) use {
+	stale := r.stale(at)
 	switch {
-	case state == Fresh && w.RefreshAfter > 0 && at.Since(r.created) >= max(w.RefreshAfter-r.early, w.RefreshAfter/2):
-		return due
-	case state == Fresh:
+	case r.absent && !stale:
 		return good
 	case r.absent:
 		return useless
+	case r.windows != nil:
+		w = r.windows
+	}
+	past := at.Since(r.freshUntil)
+	switch {
+	case !stale && w.RefreshAfter > 0 && at.Since(r.created) >= max(w.RefreshAfter-r.early, w.RefreshAfter/2):
+		return due
+	case !stale:
+		return good
 	case !r.expired && past < w.WhileRevalidate:
 		return outdated
 	case w.IfError > 0 && past < w.IfError: // an expired one's time may be to come
@@ -88,27 +71,20 @@ func (r *record[T]) use(p *Policy, at mono.Instant) use {
 }
 
 // drawEarly draws by how much the record is refreshed before its time: XFetch's delta * beta * -ln(rand()) with beta 1
-// ("Optimal Probabilistic Cache Stampede Prevention", VLDB 2015, section 3), and the policy's jitter.
-func (t *traits) drawEarly(p *Policy) {
-	after := p.RefreshAfter
+// ("Optimal Probabilistic Cache Stampede Prevention", VLDB 2015, section 3), and the jitter.
+func (t *traits) drawEarly(w *wire.Windows, jitter float64) {
 	if t.windows != nil {
-		after = t.windows.RefreshAfter
+		w = t.windows
 	}
-	if after > 0 {
-		t.early = mono.Sum(mono.Nanos(rand.ExpFloat64()*float64(t.took)), after-p.jittered(after))
+	if after := w.RefreshAfter; after > 0 {
+		t.early = mono.Sum(mono.Nanos(rand.ExpFloat64()*float64(t.took)), after-jittered(after, jitter))
 	}
 }
 
-// entry is what a Loader and the callers of Lookup see of r.
-func (r *record[T]) entry(key string, p Policy, tier Tier, at mono.Instant) Entry[T] {
-	return Entry[T]{
-		Key:    key,
-		Value:  r.value,
-		Found:  !r.absent,
-		Policy: p,
-		Tags:   slices.Clone(r.Tags),
-		Age:    max(0, at.Since(r.created)),
-		Tier:   tier,
-		State:  r.state(at),
+// jittered is the duration, up to that part of it shorter.
+func jittered(d time.Duration, part float64) time.Duration {
+	if !(part > 0) { // or no number
+		return d
 	}
+	return d - mono.Nanos(min(part, 1)*rand.Float64()*float64(d)) // a loader may have set it to anything
 }

@@ -56,7 +56,8 @@ func TestUse(t *testing.T) {
 		{"no windows of its own, young", none, all, 99, good},
 		{"no windows of its own, stale", none, all, 100, useless},
 	} {
-		if got := tc.r.use(&tc.p, mono.Instant(tc.at*time.Second)); got != tc.want {
+		w := tc.p.windows()
+		if got := tc.r.use(&w, mono.Instant(tc.at*time.Second)); got != tc.want {
 			t.Errorf("%s: got %d, want %d", tc.name, got, tc.want)
 		}
 	}
@@ -80,10 +81,11 @@ func TestDrawEarly(t *testing.T) {
 	const draws = 10_000
 	var least, most, sum time.Duration = time.Hour, 0, 0
 	for range draws {
-		r := newRecord(0, false, p, coherence.Stamp{})
+		r := recordOf(0, false, p, coherence.Stamp{})
 		least, most = min(least, r.early), max(most, r.early)
 		r.took = 100 * time.Second
-		r.drawEarly(&p)
+		w := p.windows()
+		r.drawEarly(&w, p.Jitter)
 		sum += r.early
 	}
 	if least < 0 || least > 10*time.Second || most > 100*time.Second || most < 90*time.Second {
@@ -93,7 +95,7 @@ func TestDrawEarly(t *testing.T) {
 		t.Errorf("what took 100 s is early by %v in the mean", mean)
 	}
 	p.RefreshAfter = 0
-	if r := newRecord(0, false, p, coherence.Stamp{}); r.early != 0 {
+	if r := recordOf(0, false, p, coherence.Stamp{}); r.early != 0 {
 		t.Errorf("without RefreshAfter: %v", r.early)
 	}
 }
@@ -107,7 +109,7 @@ func TestWindowsRoundTrip(t *testing.T) {
 		own  *wire.Windows
 		keep time.Duration
 	}{{"policy's", nil, time.Minute}, {"own", &own, 4 * time.Minute}, {"none", new(wire.Windows), 0}} {
-		r := newRecord("v", false, c.policy, coherence.Stamp{})
+		r := recordOf("v", false, c.policy, coherence.Stamp{})
 		r.took, r.windows = 1500*time.Millisecond, tc.own
 		b, err := c.remote.encode(t.Context(), r)
 		if err != nil {

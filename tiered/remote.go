@@ -199,7 +199,8 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 		}
 		f.seen = seen{there: true, bytes: unsafe.String(&b[0], wire.FrameHead), head: true} // nobody changes the head
 		r.created, r.freshUntil = frameTimes(&fr, read, m.redis.time(ctx, read))
-		*r.traits = frameTraits(&fr, &p)
+		windows := p.windows()
+		*r.traits = frameTraits(&fr, &windows, p.Jitter)
 		payload = fr.Payload
 	} else {
 		f.seen = seen{there: true, bytes: string(b)}
@@ -230,12 +231,12 @@ func frameTimes(f *wire.Frame, at mono.Instant, onRedis time.Time) (created, fre
 }
 
 // frameTraits are those of the frame's record, which p is to refresh.
-func frameTraits(f *wire.Frame, p *Policy) traits {
+func frameTraits(f *wire.Frame, w *wire.Windows, jitter float64) traits {
 	t := traits{
 		absent: f.NotFound, expired: f.Expired, took: f.Took, windows: f.Windows,
 		Stamp: coherence.Stamp{Epoch: f.Epoch, Seq: f.Seq, Tags: f.Tags},
 	}
-	t.drawEarly(p)
+	t.drawEarly(w, jitter)
 	return t
 }
 

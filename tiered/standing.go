@@ -31,11 +31,11 @@ const (
 )
 
 // stand is standScript for what the claims' leases are beside.
-func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l wire.Lease, p *Policy) []answer {
+func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l wire.Lease, w *wire.Windows) []answer {
 	holds, was, last := make([]hold[T], len(claims)), make([]seen, len(claims)), make([]int64, len(claims))
 	for i, cl := range claims { // not as they are sent: that may be when they were given up
 		holds[i], was[i], last[i] = cl.flight.hold, cl.finding.seen, -1
-		if cl.finding.use(p) < outdated { // nobody is served it at once
+		if cl.finding.use(w) < outdated { // nobody is served it at once
 			last[i] = wire.MaxLease.Milliseconds()
 		}
 	}
@@ -75,7 +75,7 @@ func (t *tenure[T]) reinforce(ctx context.Context) {
 func (t *tenure[T]) stand(ctx context.Context, claims []*claim[T]) (replaced []*claim[T]) {
 	m := t.cache.remote
 	var moved []string
-	for i, a := range m.stand(ctx, claims, t.current(), &t.cache.policy) {
+	for i, a := range m.stand(ctx, claims, t.current(), &t.cache.windows) {
 		cl := claims[i]
 		key, left := m.key(cl.flight.hold), int64(0)
 		if a.err == nil {

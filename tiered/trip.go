@@ -154,7 +154,7 @@ func (t *trip[T]) look() (claims []*claim[T], waiting []*flight[T]) {
 		fd.runOut()
 		cl := t.claim(f, fd)
 		cl.began = began
-		switch use := fd.use(&c.policy); {
+		switch use := fd.use(&c.windows); {
 		case fd.err != nil:
 			if !t.landFallback(f, fd.err) {
 				claims = append(claims, cl) // without a lease
@@ -213,10 +213,10 @@ func (t *trip[T]) lookInside() {
 // serve lands a flight with what was found.
 func (t *trip[T]) serve(f *flight[T], r *record[T]) {
 	c, at := t.cache, mono.Now()
-	if r.use(&c.policy, at) < good {
+	if r.use(&c.windows, at) < good {
 		t.renews = append(t.renews, hold[T]{key: f.key, hash: f.hash})
 	}
-	f.stale = r.state(at) == Stale
+	f.stale = r.stale(at)
 	c.land(f, r, nil)
 }
 
@@ -264,12 +264,12 @@ func (t *trip[T]) landFallback(f *flight[T], err error) bool {
 		return false
 	}
 	if f.why == asked {
-		if it := c.local.fallback(f.key, f.hash, &c.policy, 0); it != nil {
+		if it := c.local.fallback(f.key, f.hash, &c.windows, 0); it != nil {
 			t.serve(f, &it.record)
 			return true
 		}
 	}
-	if it := c.local.fallback(f.key, f.hash, &c.policy, asFallback); it != nil {
+	if it := c.local.fallback(f.key, f.hash, &c.windows, asFallback); it != nil {
 		f.offer.make(it, forWantOfRedis)
 	}
 	return false

@@ -166,7 +166,7 @@ func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence
 			return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
 		}
 	}
-	r := newRecord(value, false, c.policy, m)
+	r := recordOf(value, false, c.policy, m)
 	var err error
 	if r.cost, err = c.values.weigh(&r.value); err != nil {
 		return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)

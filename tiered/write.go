@@ -138,7 +138,7 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Posi
 	}
 	for range 3 {
 		if at, err = c.tags.stamp(ctx); err == nil {
-			b, err = c.tags.enroll(ctx, at, tags, c.local.longest(c.policy))
+			b, err = c.tags.enroll(ctx, at, tags, c.local.longest(c.policy.TTL))
 		}
 		if err != nil {
 			return at, c.tags.attach(c.tags.lastKnown(), tags, c.temporary(began), c.tags.own.Load()), err
