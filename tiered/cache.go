@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"reflect"
 
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -24,7 +26,7 @@ type tiers[T any] struct {
 	name    string
 	redis   *Redis // nil: in-process only
 	seed    maphash.Seed
-	local   *local[T]
+	local   *local.Tier[T]
 	remote  *remote[T] // nil: in-process only
 	guards  *guards[T]
 	tags    *tags
@@ -58,7 +60,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		return nil, err
 	}
 	seed := maphash.MakeSeed()
-	l, err := newLocal[T](o.MaxCost, o.Cost != nil, func(key string) uint64 { return maphash.String(seed, key) })
+	l, err := local.New[T](o.MaxCost, o.Cost != nil, func(key string) uint64 { return maphash.String(seed, key) })
 	if err != nil {
 		return nil, err
 	}
@@ -78,10 +80,10 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	}
 	t.values = values[T]{codec: o.Codec, name: name, cost: o.Cost, clone: o.Clone, cache: o.Name, stats: &t.stats, trace: o.Trace, logger: o.Logger}
 	windows := o.Policy.windows()
-	l.retain(&windows)
+	l.Retain(&windows)
 	if o.Redis != nil {
 		if err := t.values.trial(); err != nil {
-			l.close()
+			l.Close()
 			return nil, err
 		}
 		t.remote = newRemote(o.Redis.conn, o.Name, &t.values)
@@ -89,10 +91,10 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		t.tags = newTags(newLedger(o.Redis.conn, o.Name, &t.stats))
 		t.backlog = newBacklog(o.Redis.conn, t.startReplayer, o.Trace)
 		t.tags.backlog, t.tags.strict = t.backlog, o.Redis.options.Strict
-		t.local.strict = o.Redis.options.Strict
+		t.local.Strict = o.Redis.options.Strict
 		t.guards.echoes = o.Redis.options.Invalidation == Tracking
 		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.name, t); err != nil {
-			l.close()
+			l.Close()
 			return nil, err
 		}
 	}
@@ -114,7 +116,7 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	if view.wrong == nil {
 		view.policy, view.wrong = view.policy.validated()
 		view.windows = view.policy.windows()
-		view.local.retain(&view.windows)
+		view.local.Retain(&view.windows)
 	}
 	return &view
 }
@@ -139,7 +141,7 @@ func (c *Cache[T]) Close() error {
 	if c.remote != nil {
 		c.lastReplay()
 	}
-	c.local.close()
+	c.local.Close()
 	if c.remote != nil {
 		c.redis.dismiss(c.name, c.tiers)
 	}
@@ -154,10 +156,10 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 		return none, c.wrong
 	}
 	hash := c.hash(key)
-	if it := c.local.get(key, hash, mono.Now(), nil); it != nil {
-		return c.give(&it.record)
+	if it := c.local.Get(key, hash, mono.Now(), nil); it != nil {
+		return c.give(&it.Record)
 	}
-	got, err := c.fetchOne(ctx, key, hash, due)
+	got, err := c.fetchOne(ctx, key, hash, record.RefreshDue)
 	if err != nil {
 		return none, err
 	}
@@ -173,11 +175,11 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	}
 	hash, at := c.hash(key), mono.Now()
 	var got served[T]
-	if it := c.local.get(key, hash, at, nil); it != nil {
-		got = served[T]{record: &it.record, tier: Local, key: it.key}
+	if it := c.local.Get(key, hash, at, nil); it != nil {
+		got = served[T]{record: &it.Record, tier: Local, key: it.Key}
 	} else {
 		var err error
-		if got, err = c.fetchOne(ctx, key, hash, fallback); err != nil {
+		if got, err = c.fetchOne(ctx, key, hash, record.IfError); err != nil {
 			return Entry[T]{}, err
 		}
 		at = mono.Now()
@@ -191,15 +193,15 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 func (t *tiers[T]) hash(key string) uint64 { return maphash.String(t.seed, key) }
 
 // give hands a record's value out.
-func (t *tiers[T]) give(r *record[T]) (T, error) {
+func (t *tiers[T]) give(r *record.Record[T]) (T, error) {
 	switch {
-	case r.absent:
+	case r.Absent:
 		var none T
 		return none, ErrNotFound
 	case t.values.clone != nil:
-		return t.cloned(r.value)
+		return t.cloned(r.Value)
 	}
-	return r.value, nil
+	return r.Value, nil
 }
 
 // cloned returns a clone for a caller.

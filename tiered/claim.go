@@ -5,7 +5,9 @@ import (
 	"slices"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -20,10 +22,10 @@ type claim[T any] struct {
 	lasts   mono.Instant // beside: the value that is there, in Redis
 
 	// Set by the load:
-	result *record[T] // nil: it failed
-	policy Policy     // of the result
-	err    error      // for the callers, beside the result
-	unfit  error      // of the result, which the callers get and which can't be stored
+	result *record.Record[T] // nil: it failed
+	policy Policy            // of the result
+	err    error             // for the callers, beside the result
+	unfit  error             // of the result, which the callers get and which can't be stored
 }
 
 // place is where a claim's lease is.
@@ -38,7 +40,7 @@ const (
 // runOut makes nothing of what another program wrote and Redis is about to let expire: it isn't to be kept, so there is no
 // reason to load beside it without a lease. Until it is gone that isn't to be had.
 func (f *finding[T]) runOut() {
-	if f.err == nil && f.record != nil && !f.framed() && f.record.stale(mono.Now()) {
+	if f.err == nil && f.record != nil && !f.framed() && f.record.Stale(mono.Now()) {
 		f.record, f.seen, f.vacant = nil, seen{}, true
 	}
 }
@@ -53,11 +55,11 @@ func (f *finding[T]) leasable() bool {
 
 func (t *trip[T]) claim(f *flight[T], fd finding[T]) *claim[T] {
 	cl := &claim[T]{flight: f, finding: fd, tier: Remote}
-	if o := f.offer.last.Load(); fd.record == nil && o != nil && !o.isDead() {
-		cl.finding.record, cl.tier = &o.record, Local
+	if o := f.offer.last.Load(); fd.record == nil && o != nil && !o.Dead() {
+		cl.finding.record, cl.tier = &o.Record, Local
 	} else if f.why == refreshed && fd.record == nil {
-		if it := t.cache.local.fallback(f.key, f.hash, &t.cache.windows, asFallback); it != nil {
-			cl.finding.record, cl.tier = &it.record, Local
+		if it := t.cache.local.Fallback(f.key, f.hash, &t.cache.windows, local.Stale); it != nil {
+			cl.finding.record, cl.tier = &it.Record, Local
 		}
 	}
 	return cl

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
 // Loader gets the value of e.Key from the source. It runs in a goroutine of the cache's own, once for all callers
@@ -94,32 +95,32 @@ func (s State) String() string {
 }
 
 // recordOf makes a record of a value, or of its absence, under the policy.
-func recordOf[T any](value T, absent bool, p Policy, m coherence.Stamp) *record[T] {
-	r := newRecord(value, absent, p.freshFor(absent), m)
+func recordOf[T any](value T, absent bool, p Policy, m coherence.Stamp) *record.Record[T] {
+	r := record.New(value, absent, p.freshFor(absent), m)
 	w := p.windows()
-	r.drawEarly(&w, p.Jitter)
+	r.DrawEarly(&w, p.Jitter)
 	return r
 }
 
 // entryOf is what a Loader and the callers of Lookup see of r.
-func entryOf[T any](r *record[T], key string, p Policy, tier Tier, at mono.Instant) Entry[T] {
+func entryOf[T any](r *record.Record[T], key string, p Policy, tier Tier, at mono.Instant) Entry[T] {
 	return Entry[T]{
 		Key:    key,
-		Value:  r.value,
-		Found:  !r.absent,
+		Value:  r.Value,
+		Found:  !r.Absent,
 		Policy: p,
 		Tags:   slices.Clone(r.Tags),
-		Age:    max(0, at.Since(r.created)),
+		Age:    max(0, at.Since(r.Created)),
 		Tier:   tier,
 		State:  stateOf(r, at),
 	}
 }
 
-func stateOf[T any](r *record[T], at mono.Instant) State {
+func stateOf[T any](r *record.Record[T], at mono.Instant) State {
 	switch {
-	case r.stale(at):
+	case r.Stale(at):
 		return Stale
-	case r.absent:
+	case r.Absent:
 		return NotFound
 	}
 	return Fresh

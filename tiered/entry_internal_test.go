@@ -6,6 +6,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
 func TestState(t *testing.T) {
@@ -23,7 +24,7 @@ func TestState(t *testing.T) {
 		{true, until - 1, NotFound},
 		{true, until, Stale},
 	} {
-		r := record[int]{created: created, freshUntil: until, traits: &traits{absent: test.absent}}
+		r := record.Record[int]{Created: created, FreshUntil: until, Meta: &record.Meta{Absent: test.absent}}
 		if got := stateOf(&r, test.at); got != test.want {
 			t.Errorf("absent %v at %v: %v, want %v", test.absent, time.Duration(test.at), got, test.want)
 		}
@@ -31,7 +32,7 @@ func TestState(t *testing.T) {
 }
 
 func TestEntryOf(t *testing.T) {
-	r := record[int]{value: 7, created: mono.Instant(time.Minute), freshUntil: mono.Instant(time.Hour), traits: &traits{Stamp: coherence.Stamp{Tags: []string{"a"}}}}
+	r := record.Record[int]{Value: 7, Created: mono.Instant(time.Minute), FreshUntil: mono.Instant(time.Hour), Meta: &record.Meta{Stamp: coherence.Stamp{Tags: []string{"a"}}}}
 	e := entryOf(&r, "k", Policy{TTL: 1}, Local, mono.Instant(2*time.Minute))
 	if e.Key != "k" || e.Value != 7 || !e.Found || e.Policy.TTL != 1 || len(e.Tags) != 1 || e.Age != time.Minute || e.Tier != Local || e.State != Fresh {
 		t.Errorf("%+v", e)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
 // flight is one load of one key, which all callers that ask for the key meanwhile wait for.
@@ -29,7 +30,7 @@ type flight[T any] struct {
 	echoes  uint8 // changes to be heard of that are the flight's own
 
 	// Set before done happens:
-	record *record[T]
+	record *record.Record[T]
 	err    error
 	panic  *LoaderPanic
 	unfit  bool // the record can't be stored
@@ -94,7 +95,7 @@ func (fl *fleet[T]) berth() *berth[T] {
 }
 
 // land ends the flight for its callers.
-func (f *flight[T]) land(r *record[T], err error) {
+func (f *flight[T]) land(r *record.Record[T], err error) {
 	f.record, f.err = r, err
 	f.done.happen()
 }

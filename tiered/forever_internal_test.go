@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -43,26 +45,26 @@ func longPolicies() map[string]Policy {
 func TestForEverAtAnyTime(t *testing.T) {
 	for name, p := range longPolicies() {
 		for _, start := range []mono.Instant{0, mono.Instant(-26 * year), mono.Instant(time.Hour), mono.Instant(26 * year)} {
-			r := &record[int]{created: start, freshUntil: start.Add(p.freshFor(false)), traits: &traits{took: math.MaxInt64}}
+			r := &record.Record[int]{Created: start, FreshUntil: start.Add(p.freshFor(false)), Meta: &record.Meta{Took: math.MaxInt64}}
 			w := p.windows()
-			r.drawEarly(&w, p.Jitter)
-			until := r.freshUntil.Since(start)
-			if !r.kept() || until <= 0 || p.Jitter < 0.1 && until < 200*year {
+			r.DrawEarly(&w, p.Jitter)
+			until := r.FreshUntil.Since(start)
+			if !r.Kept() || until <= 0 || p.Jitter < 0.1 && until < 200*year {
 				t.Errorf("%s, from %v: it is kept for %v", name, time.Duration(start), until)
 			}
-			if p.localUntil(start, r.freshUntil) <= start || p.Jitter < 0.1 && p.localUntil(start, r.freshUntil) < start.Add(190*year) {
-				t.Errorf("%s, from %v: kept in the local tier until %v", name, time.Duration(start), time.Duration(p.localUntil(start, r.freshUntil)))
+			if p.localUntil(start, r.FreshUntil) <= start || p.Jitter < 0.1 && p.localUntil(start, r.FreshUntil) < start.Add(190*year) {
+				t.Errorf("%s, from %v: kept in the local tier until %v", name, time.Duration(start), time.Duration(p.localUntil(start, r.FreshUntil)))
 			}
 			for _, d := range []time.Duration{0, time.Hour, 24 * time.Hour, 30 * 24 * time.Hour, 100 * year} {
-				if use := r.use(&w, start.Add(d)); use < due && d < until {
+				if use := r.Use(&w, start.Add(d)); use < record.RefreshDue && d < until {
 					t.Errorf("%s, from %v: after %v it is good for %d", name, time.Duration(start), d, use)
 				}
 				if e := entryOf(r, "k", p, Local, start.Add(d)); e.Age != d {
 					t.Errorf("%s, from %v: after %v its age is %v", name, time.Duration(start), d, e.Age)
 				}
 			}
-			r.traits = &traits{expired: true}
-			if use := r.use(&w, start.Add(time.Hour)); (use == fallback) != (p.StaleIfError > 0) {
+			r.Meta = &record.Meta{Expired: true}
+			if use := r.Use(&w, start.Add(time.Hour)); (use == record.IfError) != (p.StaleIfError > 0) {
 				t.Errorf("%s, from %v: expired it is good for %d", name, time.Duration(start), use)
 			}
 		}
@@ -88,8 +90,8 @@ func TestFramesForEver(t *testing.T) {
 			}
 		}
 		traits := frameTraits(&got, &w, p.Jitter)
-		if traits.early < 0 {
-			t.Errorf("%s: refreshed %v earlier", name, traits.early)
+		if traits.Early < 0 {
+			t.Errorf("%s: refreshed %v earlier", name, traits.Early)
 		}
 	}
 }
@@ -97,20 +99,20 @@ func TestFramesForEver(t *testing.T) {
 // Redis keeps a value for as long as it is of use, however long that is.
 func TestStaysForEver(t *testing.T) {
 	for name, p := range longPolicies() {
-		l := &local[int]{}
+		l := &local.Tier[int]{}
 		w := p.windows()
-		l.retain(&w)
+		l.Retain(&w)
 		r := recordOf(7, false, p, coherence.Stamp{})
-		if stays := l.stays(r); stays <= 0 || stays < r.freshUntil.Since(r.created) || l.longest(p.TTL) < stays {
-			t.Errorf("%s: it stays for %v of %v", name, stays, l.longest(p.TTL))
+		if stays := l.KeepFor(r); stays <= 0 || stays < r.FreshUntil.Since(r.Created) || l.LongestKeep(p.TTL) < stays {
+			t.Errorf("%s: it stays for %v of %v", name, stays, l.LongestKeep(p.TTL))
 		}
-		if r.windows = &w; l.stays(r) < r.freshUntil.Since(r.created) {
-			t.Errorf("%s: with windows it stays for %v", name, l.stays(r))
+		if r.Windows = &w; l.KeepFor(r) < r.FreshUntil.Since(r.Created) {
+			t.Errorf("%s: with windows it stays for %v", name, l.KeepFor(r))
 		}
-		it := &item[int]{record: *r}
-		it.until.Store(int64(r.freshUntil))
-		if l.over(it) < r.freshUntil {
-			t.Errorf("%s: it is over at %v", name, time.Duration(l.over(it)))
+		it := &local.Item[int]{Record: *r}
+		it.LocalUntil.Store(int64(r.FreshUntil))
+		if l.Over(it) < r.FreshUntil {
+			t.Errorf("%s: it is over at %v", name, time.Duration(l.Over(it)))
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -24,7 +26,7 @@ type glance[T any] struct {
 
 type sighting[T any] struct {
 	flight *flight[T]
-	item   *item[T]
+	item   *local.Item[T]
 }
 
 // landEvery is for how long what is found is gathered before it is landed: ristretto and the nursery, whose goroutines each
@@ -66,7 +68,7 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 func (g *glance[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
 	outside = flights
 	for i, f := range flights {
-		var r *record[T]
+		var r *record.Record[T]
 		if !f.apart {
 			r = g.cache.inside(f, f.start)
 		}
@@ -107,7 +109,7 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 			g.rest = append(g.rest, f)
 			continue
 		}
-		c.local.nursery.waitForRoom(f.hash)
+		c.local.WaitForRoom(f.hash)
 		at := mono.Now()
 		if at.Since(g.since) >= landEvery {
 			g.land()
@@ -119,10 +121,10 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 		}
 		f.given = share{} // which has all that was read with it
 		c.stats.remoteHits.Add(1)
-		g.serve(f, &it.record, at)
+		g.serve(f, &it.Record, at)
 		if len(flights) == 1 { // there is nothing to gather
 			g.bring(f, it, at)
-			c.local.nursery.ring()
+			c.local.Flush()
 			return
 		}
 		if len(g.found) == 0 {
@@ -137,7 +139,7 @@ func (g *glance[T]) land() {
 	if len(g.found) == 0 {
 		return
 	}
-	defer g.cache.local.nursery.ring()
+	defer g.cache.local.Flush()
 	for len(g.found) > 0 {
 		s := g.found[0]
 		g.found = g.found[1:]
@@ -146,16 +148,16 @@ func (g *glance[T]) land() {
 }
 
 // bring lands one flight. The nursery is to be rung.
-func (g *glance[T]) bring(f *flight[T], it *item[T], at mono.Instant) {
+func (g *glance[T]) bring(f *flight[T], it *local.Item[T], at mono.Instant) {
 	g.cache.guards.deliver(f, it, at)
-	f.land(&it.record, nil)
+	f.land(&it.Record, nil)
 }
 
 // serve adds the key of what was found to those whose values are to be replaced, if it is due.
-func (g *glance[T]) serve(f *flight[T], r *record[T], at mono.Instant) {
-	if r.use(&g.cache.windows, at) < good {
+func (g *glance[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
+	if r.Use(&g.cache.windows, at) < record.Good {
 		g.renews = append(g.renews, hold[T]{key: f.key, hash: f.hash})
-		f.stale = r.stale(at)
+		f.stale = r.Stale(at)
 	}
 }
 
@@ -169,16 +171,16 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 }
 
 // inside returns what the local tier has to land the flight with, or has it offered what is there.
-func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record[T] {
-	it := c.local.find(f.key, f.hash, at, &c.windows, asFallback)
+func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
+	it := c.local.Find(f.key, f.hash, at, &c.windows, local.Stale)
 	switch {
 	case it == nil:
-	case f.why == asked && (at < it.servedUntil() || c.local.lasts(it, at, &c.windows, 0)),
-		f.why == renewal && at < it.servedUntil() && !it.renews(&c.windows, at):
+	case f.why == asked && (at < it.ServedUntil() || c.local.Lasts(it, at, &c.windows, 0)),
+		f.why == renewal && at < it.ServedUntil() && !it.NeedsRefresh(&c.windows, at):
 		if !it.Valid(at) {
-			c.local.unverified.Add(1) // Redis has become silent
+			c.local.Unverified.Add(1) // Redis has become silent
 		}
-		return &it.record
+		return &it.Record
 	default:
 		f.offer.make(it, fromLocal)
 	}
@@ -186,7 +188,7 @@ func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record[T] {
 }
 
 // recognize makes an item of what was read, if it can be served at that instant and nobody else has to be asked.
-func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant) *item[T] {
+func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant) *local.Item[T] {
 	a := f.given.answer()
 	data, _ := a.bytes()
 	if a.err != nil || !wire.IsFrame(data) {
@@ -196,21 +198,21 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	if err != nil {
 		return nil
 	}
-	it := &item[T]{key: f.key}
-	it.created, it.freshUntil = frameTimes(&fr, at, c.remote.redis.time(ctx, at))
+	it := &local.Item[T]{Key: f.key}
+	it.Created, it.FreshUntil = frameTimes(&fr, at, c.remote.redis.time(ctx, at))
 	t := frameTraits(&fr, &c.windows, c.policy.Jitter)
 	if !fr.NotFound {
-		if t.cost, err = c.values.decode(fr.Payload, &it.value); err != nil {
+		if t.Cost, err = c.values.decode(fr.Payload, &it.Value); err != nil {
 			return nil // the trip reports it
 		}
 	}
-	c.local.furnish(it, t, c.policy.localUntil(at, it.freshUntil))
+	c.local.SetMeta(it, t, c.policy.localUntil(at, it.FreshUntil))
 	b, ok := c.tags.bindKnown(&it.Stamp, at)
-	if !ok || it.use(&c.windows, at) < outdated || c.backlog.hidesAll() { // in this order: see tags.invalidate
+	if !ok || it.Use(&c.windows, at) < record.WhileRevalidate || c.backlog.hidesAll() { // in this order: see tags.invalidate
 		return nil
 	}
 	b.Validity, b.Feed = a.proof, a.feed
-	c.local.tie(it, b)
+	c.local.BindTo(it, b)
 	return it
 }
 

@@ -17,9 +17,9 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	hash := c.hash("k")
 	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // of which nobody else hears anything
-	it := c.local.newItem("k", hash, recordOf("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
-	c.local.set(hash, it)
-	if c.local.get("k", hash, mono.Now(), nil) == nil {
+	it := c.local.NewItem("k", hash, recordOf("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
+	c.local.Set(hash, it)
+	if c.local.Get("k", hash, mono.Now(), nil) == nil {
 		t.Fatal("no local hit")
 	}
 	before := c.Stats().Unverified
@@ -27,7 +27,7 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	defer c.guards.leave(f)
 	it.Validity.End()
 	if r := c.inside(f, mono.Now()); r != nil {
-		t.Errorf("served %q though Redis may answer", r.value)
+		t.Errorf("served %q though Redis may answer", r.Value)
 	}
 	it.Feed.Unreachable.Store(true)
 	if r := c.inside(f, mono.Now()); r == nil || c.Stats().Unverified != before+1 {
@@ -66,7 +66,7 @@ func TestLateServerInABatch(t *testing.T) {
 		c.land(f, nil, errGoexit)
 	}
 	for i, f := range []*flight[string]{flights[0], flights[2]} {
-		if f.record == nil || f.record.value != []string{"a", "b"}[i] {
+		if f.record == nil || f.record.Value != []string{"a", "b"}[i] {
 			t.Errorf("%v", f.record)
 		}
 		if f.given.reading != nil {
@@ -120,7 +120,7 @@ func TestSlowDecodingInABatch(t *testing.T) {
 	g.lookOutside(flights)
 	g.land()
 	for i, f := range flights {
-		if f.record == nil || f.record.value != keys[i] {
+		if f.record == nil || f.record.Value != keys[i] {
 			t.Errorf("%s: %v", keys[i], f.record)
 		}
 	}

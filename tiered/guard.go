@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -38,7 +39,7 @@ type hold[T any] struct {
 const guardShards = 64
 
 type guards[T any] struct {
-	local  *local[T]
+	local  *local.Tier[T]
 	echoes bool // Redis tells this process of its own changes too
 	shards [guardShards]guardShard[T]
 }
@@ -48,7 +49,7 @@ type guardShard[T any] struct {
 	keys map[string]*guard[T]
 }
 
-func newGuards[T any](l *local[T]) *guards[T] {
+func newGuards[T any](l *local.Tier[T]) *guards[T] {
 	g := &guards[T]{local: l}
 	for i := range g.shards {
 		g.shards[i].keys = make(map[string]*guard[T])
@@ -246,7 +247,7 @@ func (g *guards[T]) hear(key string, hash uint64) {
 	if held := s.keys[key]; held != nil {
 		held.hear(true)
 	}
-	g.local.delete(key, hash)
+	g.local.Delete(key, hash)
 }
 
 // stir wakes who waits for a load of the key by another process, which may be over.
@@ -323,7 +324,7 @@ func (g *guards[T]) forget() {
 }
 
 // fill puts what was read from Redis into the local tier, unless the key was changed or loaded since h was taken.
-func (g *guards[T]) fill(h hold[T], it *item[T]) {
+func (g *guards[T]) fill(h hold[T], it *local.Item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -333,12 +334,12 @@ func (g *guards[T]) fill(h hold[T], it *item[T]) {
 }
 
 // deliver is fill for what a flight brings, at an instant that is hardly over, and leave. The nursery is to be rung.
-func (g *guards[T]) deliver(f *flight[T], it *item[T], at mono.Instant) {
+func (g *guards[T]) deliver(f *flight[T], it *local.Item[T], at mono.Instant) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.isCurrent() {
-		g.local.place(f.hash, it, at)
+		g.local.Place(f.hash, it, at)
 	}
 	s.leave(f)
 }
@@ -349,7 +350,7 @@ func (h *hold[T]) isCurrent() bool {
 }
 
 // arrive is fill for what was loaded: what was read before is too old from now on.
-func (g *guards[T]) arrive(h hold[T], it *item[T]) {
+func (g *guards[T]) arrive(h hold[T], it *local.Item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -374,7 +375,7 @@ func (g *guards[T]) changed(held *guard[T]) {
 // finish ends a write: what began during it is superseded too, and the local tier gets the written value, unless the key
 // was changed again since.
 // With expire, what the local tier has stays, as a stale one.
-func (g *guards[T]) finish(h hold[T], it *item[T], expire bool) {
+func (g *guards[T]) finish(h hold[T], it *local.Item[T], expire bool) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -383,17 +384,17 @@ func (g *guards[T]) finish(h hold[T], it *item[T], expire bool) {
 		it = nil
 	}
 	if expire {
-		it = g.local.expired(h.key, h.hash)
+		it = g.local.StaleCopy(h.key, h.hash)
 	}
 	g.put(h, it)
 	g.changed(h.guard)
 	s.release(h)
 }
 
-func (g *guards[T]) put(h hold[T], it *item[T]) {
+func (g *guards[T]) put(h hold[T], it *local.Item[T]) {
 	if it == nil {
-		g.local.delete(h.key, h.hash)
+		g.local.Delete(h.key, h.hash)
 	} else {
-		g.local.set(h.hash, it)
+		g.local.Set(h.hash, it)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -95,7 +96,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 		defer close(l.done)
 		r, _, err := c.await(context.Background(), f, asked, true)
 		if l.err = err; r != nil {
-			l.value = r.value
+			l.value = r.Value
 		}
 	}()
 	<-l.began
@@ -176,7 +177,7 @@ func TestStandIsGivenUp(t *testing.T) {
 	l := wire.NewLease(time.Second)
 	for range 100 {
 		f := &flight[string]{hold: hold[string]{key: "k", hash: c.hash("k")}}
-		cl := &claim[string]{flight: f, finding: finding[string]{record: &record[string]{traits: new(traits)}}}
+		cl := &claim[string]{flight: f, finding: finding[string]{record: &record.Record[string]{Meta: new(record.Meta)}}}
 		if a := c.remote.stand(gone, []*claim[string]{cl}, l, &c.windows); a[0].err == nil {
 			t.Error("it wasn't given up")
 		}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -28,30 +30,30 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
 	hash, at := c.hash(key), mono.Now()
-	it, puts := c.local.look(key, hash, at, &c.windows, 0)
+	it, puts := c.local.Look(key, hash, at, &c.windows, 0)
 	if it != nil {
-		if it.renews(&c.windows, at) {
-			c.serves(ctx, it.key, &it.record, nil)
-			c.renew(ctx, []hold[T]{{key: it.key, hash: hash}}, c.loading(load))
+		if it.NeedsRefresh(&c.windows, at) {
+			c.serves(ctx, it.Key, &it.Record, nil)
+			c.renew(ctx, []hold[T]{{key: it.Key, hash: hash}}, c.loading(load))
 		}
-		return c.give(&it.record)
+		return c.give(&it.Record)
 	}
-	return c.load(ctx, sought{key, hash, at, puts}, load, asked)
+	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Puts: puts}, load, asked)
 }
 
 // load waits for the key's flight, which it begins if there is none.
-func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpose) (none T, err error) {
-	if err := c.usable(s.key); err != nil {
+func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why purpose) (none T, err error) {
+	if err := c.usable(s.Key); err != nil {
 		return none, err
 	}
 	invalidated := c.tags.own.Load()
 	retry := false
 	for {
-		f, mine := c.guards.join(ctx, s.key, s.hash, why, &fleet[T]{pilot: new(pilot), start: s.at, limit: c.policy.LoadTimeout, retry: retry})
+		f, mine := c.guards.join(ctx, s.Key, s.Hash, why, &fleet[T]{pilot: new(pilot), start: s.At, limit: c.policy.LoadTimeout, retry: retry})
 		late := !mine && f.landed()
 		switch {
 		case mine:
-			f.apart = c.local.still(s)
+			f.apart = c.local.StillMissing(s)
 			c.begin(ctx, f, load)
 		case f.pilot.within(ctx):
 			return none, errOwnKey
@@ -74,7 +76,7 @@ func (c *Cache[T]) load(ctx context.Context, s sought, load Loader[T], why purpo
 		case !late && (f.why != refreshed || why == refreshed):
 			return none, err
 		}
-		s.at, s.puts = mono.Now(), looksAgain
+		s.At, s.Puts = mono.Now(), local.LookAgain
 		c.guards.dismiss(f) // a Refresh failed, and what it was to replace may be there; or the failure is an older one
 	}
 }
@@ -115,7 +117,7 @@ func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
 	}
 	e := entryOf(r, cl.flight.key, c.policy, cl.tier, mono.Now())
 	var err error
-	if e.Value, err = c.give(r); err != nil && !r.absent {
+	if e.Value, err = c.give(r); err != nil && !r.Absent {
 		none.Tags = e.Tags
 		return none
 	}
@@ -139,7 +141,7 @@ func (c *Cache[T]) bring(cl *claim[T], e *Entry[T], value T, absent bool) error 
 
 // newResult makes a record of what the claim's load brought. The tags are a tagSet. A value that Clone or Cost fails on is the
 // callers', and can't be stored.
-func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) *record[T] {
+func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) *record.Record[T] {
 	cl.unfit = nil
 	if c.values.clone != nil && !absent {
 		var clone T
@@ -147,15 +149,15 @@ func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) 
 			value = clone
 		}
 	}
-	r := newRecord(value, absent, cl.policy.freshFor(absent), cl.stamp.Stamp(tags))
-	r.took = r.created.Since(cl.began)
+	r := record.New(value, absent, cl.policy.freshFor(absent), cl.stamp.Stamp(tags))
+	r.Took = r.Created.Since(cl.began)
 	own := cl.policy.windows()
 	if own != c.windows {
-		r.windows = &own
+		r.Windows = &own
 	}
-	r.drawEarly(&own, cl.policy.Jitter)
+	r.DrawEarly(&own, cl.policy.Jitter)
 	if !absent && cl.unfit == nil {
-		r.cost, cl.unfit = c.values.weigh(&r.value)
+		r.Cost, cl.unfit = c.values.weigh(&r.Value)
 	}
 	return r
 }
@@ -196,13 +198,13 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []f
 // ask reads the keys from Redis, and finds out what of it is valid.
 func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []finding[T] {
 	findings := c.remote.read(ctx, holds, c.policy, how)
-	all, framed := make([]*traits, len(holds)), false
+	all, framed := make([]*record.Meta, len(holds)), false
 	for i := range findings {
 		f := &findings[i]
 		switch {
 		case f.record == nil:
 		case f.framed():
-			all[i], framed = f.record.traits, true
+			all[i], framed = f.record.Meta, true
 		default:
 			f.bonds = &coherence.Deps{Validity: f.proof, Feed: f.feed}
 		}
@@ -229,7 +231,7 @@ func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []findi
 
 // served is what a read gets: a record and where it was; nil: it isn't there, or not fresh. The key is the cache's own.
 type served[T any] struct {
-	record *record[T]
+	record *record.Record[T]
 	tier   Tier
 	key    string
 	err    error // Redis can't be read, and the local tier has nothing in its place
@@ -237,7 +239,7 @@ type served[T any] struct {
 
 // fetch reads the held keys from the second tier into the first, as far as they are good for that use. Where that can't be
 // read the first has to do.
-func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least use) []served[T] {
+func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least record.Use) []served[T] {
 	got := make([]served[T], len(holds))
 	for i, f := range c.consult(ctx, holds, manner{}) {
 		switch {
@@ -259,13 +261,13 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least use) []serv
 }
 
 // unread is what the local tier has in place of what can't be read from Redis, or the error.
-func (c *Cache[T]) unread(h hold[T], least use, why error) served[T] {
-	var t terms
-	if least == fallback {
-		t = asFallback
+func (c *Cache[T]) unread(h hold[T], least record.Use, why error) served[T] {
+	var t local.Accept
+	if least == record.IfError {
+		t = local.Stale
 	}
-	if it := c.local.fallback(h.key, h.hash, nil, t); it != nil && it.use(&c.windows, mono.Now()) >= least {
-		return served[T]{record: &it.record, tier: Local, key: it.key}
+	if it := c.local.Fallback(h.key, h.hash, nil, t); it != nil && it.Use(&c.windows, mono.Now()) >= least {
+		return served[T]{record: &it.Record, tier: Local, key: it.Key}
 	}
 	if errors.Is(why, errNotReplayed) { // it is as good as not there
 		why = nil
@@ -274,29 +276,29 @@ func (c *Cache[T]) unread(h hold[T], least use, why error) served[T] {
 }
 
 // use is what was found is good for.
-func (f *finding[T]) use(w *wire.Windows) use {
+func (f *finding[T]) use(w *wire.Windows) record.Use {
 	if f.err != nil || f.record == nil {
-		return useless
+		return record.Unusable
 	}
-	return f.record.use(w, mono.Now())
+	return f.record.Use(w, mono.Now())
 }
 
 // fill puts what Redis had into the local tier.
-func (c *Cache[T]) fill(h hold[T], f finding[T]) *item[T] {
-	it := c.local.newItem(h.key, h.hash, f.record, *f.bonds, c.policy.localUntil(mono.Now(), f.record.freshUntil))
+func (c *Cache[T]) fill(h hold[T], f finding[T]) *local.Item[T] {
+	it := c.local.NewItem(h.key, h.hash, f.record, *f.bonds, c.policy.localUntil(mono.Now(), f.record.FreshUntil))
 	c.guards.fill(h, it)
 	return it
 }
 
 // fetchOne is fetch for one key that a caller asks for.
-func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least use) (served[T], error) {
+func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least record.Use) (served[T], error) {
 	if err := c.usable(key); err != nil {
 		return served[T]{}, err
 	}
 	if c.remote == nil {
-		if least == fallback {
-			if it := c.local.find(key, hash, mono.Now(), nil, asFallback); it != nil && it.use(&c.windows, mono.Now()) >= least {
-				return served[T]{record: &it.record, tier: Local, key: it.key}, nil
+		if least == record.IfError {
+			if it := c.local.Find(key, hash, mono.Now(), nil, local.Stale); it != nil && it.Use(&c.windows, mono.Now()) >= least {
+				return served[T]{record: &it.Record, tier: Local, key: it.Key}, nil
 			}
 		}
 		c.stats.misses.Add(1)
@@ -314,7 +316,7 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 }
 
 // land ends a flight, whose key then is free for the next.
-func (c *Cache[T]) land(f *flight[T], r *record[T], err error) {
+func (c *Cache[T]) land(f *flight[T], r *record.Record[T], err error) {
 	c.guards.leave(f)
 	f.land(r, err)
 }

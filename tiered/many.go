@@ -10,7 +10,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
 // GetMany returns the cached values by key; those that are not cached, or are remembered as absent, are left out. It
@@ -28,14 +30,14 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	var failed error // the first of Clone
 	for _, key := range keys {
 		hash := c.hash(key)
-		if it := c.local.get(key, hash, at, nil); it == nil {
+		if it := c.local.Get(key, hash, at, nil); it == nil {
 			if !asked[key] {
 				asked[key], missing = true, append(missing, hold[T]{key: key, hash: hash})
 			}
-		} else if v, err := c.give(&it.record); err == nil {
-			values[it.key] = v
+		} else if v, err := c.give(&it.Record); err == nil {
+			values[it.Key] = v
 		} else {
-			failed = cmp.Or(failed, notGiven(&it.record, it.key, err))
+			failed = cmp.Or(failed, notGiven(&it.Record, it.Key, err))
 		}
 	}
 	if c.remote == nil || len(missing) == 0 {
@@ -76,7 +78,7 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
 	if m.silence != nil {
 		c.stats.countErrors(failed(len(keys), m.silence, nil))
 		for _, h := range keys {
-			got := c.unread(h, due, m.silence)
+			got := c.unread(h, record.RefreshDue, m.silence)
 			if got.record == nil {
 				c.stats.misses.Add(1)
 			}
@@ -95,7 +97,7 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
 	}()
 	silent := 0 // keys at the end; those of a Cluster's other masters would come in between
 	var last error
-	for _, got := range c.fetch(ctx, holds, due) {
+	for _, got := range c.fetch(ctx, holds, record.RefreshDue) {
 		if m.take(got); isSilence(got.err) {
 			silent, last = silent+1, got.err
 		} else {
@@ -122,8 +124,8 @@ func (m *fetched[T]) take(got served[T]) {
 }
 
 // notGiven is what Clone made of a value that give was to return, if it failed; an absence is no failure.
-func notGiven[T any](r *record[T], key string, err error) error {
-	if err == nil || r.absent {
+func notGiven[T any](r *record.Record[T], key string, err error) error {
+	if err == nil || r.Absent {
 		return nil
 	}
 	return fmt.Errorf("%w (of key %q)", err, key)
@@ -210,7 +212,7 @@ type batch[K comparable, T any] struct {
 // seat is an id and the flight that its value comes with.
 type seat[K comparable, T any] struct {
 	id K
-	sought
+	local.Miss
 	flight  *flight[T] // nil: the id's loader asks for it itself
 	late    bool       // the flight had landed
 	settled bool       // the id has its value or its error
@@ -226,18 +228,18 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 	for i, id := range ids {
 		k := key(id)
 		hash := c.hash(k)
-		it, puts := c.local.look(k, hash, at, &c.windows, 0)
+		it, puts := c.local.Look(k, hash, at, &c.windows, 0)
 		if it != nil {
-			if it.renews(&c.windows, at) {
-				c.serves(ctx, it.key, &it.record, nil)
+			if it.NeedsRefresh(&c.windows, at) {
+				c.serves(ctx, it.Key, &it.Record, nil)
 				b.due = append(b.due, ownID(id, b.strings))
-				b.renewing = append(b.renewing, hold[T]{key: it.key, hash: hash})
+				b.renewing = append(b.renewing, hold[T]{key: it.Key, hash: hash})
 			}
-			v, failed := c.give(&it.record)
+			v, failed := c.give(&it.Record)
 			if failed == nil {
 				b.values[id] = v
 			}
-			b.failed = cmp.Or(b.failed, notGiven(&it.record, k, failed))
+			b.failed = cmp.Or(b.failed, notGiven(&it.Record, k, failed))
 			continue
 		}
 		if err := c.usable(k); err != nil {
@@ -246,7 +248,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if b.seats == nil {
 			b.seats = make([]seat[K, T], 0, len(ids)-i)
 		}
-		b.seats = append(b.seats, seat[K, T]{id: ownID(id, b.strings), sought: sought{strings.Clone(k), hash, at, puts}})
+		b.seats = append(b.seats, seat[K, T]{id: ownID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Puts: puts}})
 	}
 	return b, nil
 }
@@ -278,7 +280,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 		if !s.settled {
 			left++
 			c.guards.dismiss(s.flight)
-			s.at, s.puts = mono.Now(), looksAgain
+			s.At, s.Puts = mono.Now(), local.LookAgain
 		}
 	}
 	return left, firstErr
@@ -294,11 +296,11 @@ func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], fi
 		if s.settled {
 			continue
 		}
-		f, mine := c.guards.join(ctx, s.key, s.hash, asked, &fl)
+		f, mine := c.guards.join(ctx, s.Key, s.Hash, asked, &fl)
 		s.flight, s.late = f, false
 		switch {
 		case mine:
-			f.apart = c.local.still(s.sought)
+			f.apart = c.local.StillMissing(s.Miss)
 			own = append(own, f)
 		case f.pilot.within(ctx):
 			firstErr = cmp.Or(firstErr, errOwnKey)
@@ -332,7 +334,7 @@ func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated ui
 	if err == nil {
 		b.values[s.id] = v
 	}
-	return notGiven(r, s.key, err)
+	return notGiven(r, s.Key, err)
 }
 
 // loading is loadClaims as a trip of a round calls it.
@@ -382,6 +384,6 @@ func (b *batch[K, T]) name() {
 		b.ids[b.renewing[i].key] = b.due[i]
 	}
 	for i := len(b.seats) - 1; i >= 0; i-- { // so that the first of a key is the one that stays
-		b.ids[b.seats[i].key] = b.seats[i].id
+		b.ids[b.seats[i].Key] = b.seats[i].id
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
 // offer is what a flight has in place of its result, for callers whose policy lets them have that: a value past its TTL,
@@ -18,7 +20,7 @@ type offer[T any] struct {
 }
 
 type offered[T any] struct {
-	*item[T]
+	*local.Item[T]
 	origin origin
 }
 
@@ -32,7 +34,7 @@ const (
 )
 
 // make is called by the flight's trip.
-func (o *offer[T]) make(it *item[T], from origin) {
+func (o *offer[T]) make(it *local.Item[T], from origin) {
 	if o.last.Swap(&offered[T]{it, from}) == nil {
 		o.made.happen()
 	}
@@ -42,15 +44,15 @@ func (o *offer[T]) make(it *item[T], from origin) {
 // use; nil: none. The flight may have begun long ago: what was proved then need not be now. Nor what Redis had, of which only a
 // stale value is served, since the policy says so. It doesn't matter that the local tier has dropped the item: Redis may only
 // have told late of the write that made it, and who comes after a change of the key doesn't join the flight.
-func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
+func (c *Cache[T]) offered(f *flight[T], least record.Use) *offered[T] {
 	o, at := f.offer.last.Load(), mono.Now()
 	if o == nil {
 		return nil
 	}
-	if it := c.local.sinceExpiry(o.item); it != o.item {
+	if it := c.local.AfterExpiry(o.Item); it != o.Item {
 		o = &offered[T]{it, o.origin}
 	}
-	if !o.Intact() || o.use(&c.windows, at) < least {
+	if !o.Intact() || o.Use(&c.windows, at) < least {
 		return nil
 	}
 	if o.Valid(at) {
@@ -58,9 +60,9 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 	}
 	silent := o.Feed != nil && o.Feed.Unreachable.Load()
 	switch {
-	case least > fallback:
+	case least > record.IfError:
 		return nil
-	case o.origin == fromRedis && o.stale(at), !c.local.strict && (o.origin == forWantOfRedis || silent):
+	case o.origin == fromRedis && o.Stale(at), !c.local.Strict && (o.origin == forWantOfRedis || silent):
 		return o
 	}
 	return nil
@@ -69,7 +71,7 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 // offeredAll reports whether each of the claims has an offer that is served in place of its result when the load is overdue.
 func (c *Cache[T]) offeredAll(claims []*claim[T]) bool {
 	for _, cl := range claims {
-		if c.offered(cl.flight, fallback) == nil {
+		if c.offered(cl.flight, record.IfError) == nil {
 			return false
 		}
 	}
@@ -79,12 +81,12 @@ func (c *Cache[T]) offeredAll(claims []*claim[T]) bool {
 // await returns the flight's result; a record beside an error is that there is none. In its place it returns the flight's
 // offer, if the policy lets it, when the load takes longer than SoftTimeout or fails, or is one that nobody needs to wait for.
 // It returns the context's error if that ends first. If the loader panicked it panics too, or takes that for a failure.
-func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose, panics bool) (r *record[T], offered bool, err error) {
+func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose, panics bool) (r *record.Record[T], offered bool, err error) {
 	var late <-chan time.Time
 	var made <-chan struct{}
-	least := fallback
+	least := record.IfError
 	if f.why == renewal && why == asked { // who comes while the local tier lacks what others are served meanwhile is served it too
-		least, made = outdated, f.offer.made.wait()
+		least, made = record.WhileRevalidate, f.offer.made.wait()
 	}
 	if soft := c.policy.SoftTimeout; soft > 0 && why != refreshed && !f.landed() {
 		timer := time.NewTimer(soft - mono.Now().Since(f.start))
@@ -101,7 +103,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose, panics 
 			}
 			continue
 		case <-late:
-			late, least, made = nil, fallback, f.offer.made.wait()
+			late, least, made = nil, record.IfError, f.offer.made.wait()
 		case <-made:
 			made = nil
 		}
@@ -115,23 +117,23 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose, panics 
 	if f.record != nil || f.why == refreshed || errors.Is(f.err, ErrClosed) {
 		return f.record, false, f.err
 	}
-	if o := c.offered(f, fallback); o != nil {
+	if o := c.offered(f, record.IfError); o != nil {
 		return c.accept(ctx, o, f.err), true, nil
 	}
 	return nil, false, f.err
 }
 
 // accept counts what is served in place of a flight's result.
-func (c *Cache[T]) accept(ctx context.Context, o *offered[T], cause error) *record[T] {
+func (c *Cache[T]) accept(ctx context.Context, o *offered[T], cause error) *record.Record[T] {
 	if o.origin != fromRedis && !o.Valid(mono.Now()) {
-		c.local.unverified.Add(1)
+		c.local.Unverified.Add(1)
 	}
-	c.serves(ctx, o.key, &o.record, cause)
-	return &o.record
+	c.serves(ctx, o.Key, &o.Record, cause)
+	return &o.Record
 }
 
 // hand gives a caller what it awaited, and tells if that is stale. What was offered is told of as it is accepted.
-func (c *Cache[T]) hand(ctx context.Context, f *flight[T], r *record[T], offered bool) (T, error) {
+func (c *Cache[T]) hand(ctx context.Context, f *flight[T], r *record.Record[T], offered bool) (T, error) {
 	if !offered && f.stale { // in this order: with an offer it may not have landed
 		c.serves(ctx, f.key, r, nil)
 	}
@@ -140,8 +142,8 @@ func (c *Cache[T]) hand(ctx context.Context, f *flight[T], r *record[T], offered
 
 // serves counts a value that is served past its TTL. What is told of it may ask for other keys, so it is called where no flight
 // waits for the goroutine to land it.
-func (c *Cache[T]) serves(ctx context.Context, key string, r *record[T], cause error) {
-	if !r.stale(mono.Now()) {
+func (c *Cache[T]) serves(ctx context.Context, key string, r *record.Record[T], cause error) {
+	if !r.Stale(mono.Now()) {
 		return
 	}
 	c.stats.stale.Add(1)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -204,7 +205,7 @@ func (p Policy) localUntil(at, freshUntil mono.Instant) mono.Instant {
 	return min(freshUntil, at.Add(p.jittered(p.LocalTTL)))
 }
 
-func (p Policy) jittered(d time.Duration) time.Duration { return jittered(d, p.Jitter) }
+func (p Policy) jittered(d time.Duration) time.Duration { return record.Jittered(d, p.Jitter) }
 
 func (p *Policy) windows() wire.Windows {
 	return wire.Windows{

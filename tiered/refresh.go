@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -20,7 +21,7 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	return c.load(ctx, sought{key, c.hash(key), mono.Now(), looksAgain}, load, refreshed)
+	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Puts: local.LookAgain}, load, refreshed)
 }
 
 // renew has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait. The keys must be

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -27,12 +28,12 @@ type remote[T any] struct {
 
 // finding is what a read of a key in Redis found.
 type finding[T any] struct {
-	record *record[T]      // fresh or stale; nil: nothing of use
-	seen   seen            // what a store of a newer value is to replace
-	lease  []byte          // somebody loads the key; nil: not that Redis knows
-	vacant bool            // nothing is there that would be missed: the key can be leased
-	answer                 // err: what is there isn't known
-	bonds  *coherence.Deps // of a record that can be kept in the local tier
+	record *record.Record[T] // fresh or stale; nil: nothing of use
+	seen   seen              // what a store of a newer value is to replace
+	lease  []byte            // somebody loads the key; nil: not that Redis knows
+	vacant bool              // nothing is there that would be missed: the key can be leased
+	answer                   // err: what is there isn't known
+	bonds  *coherence.Deps   // of a record that can be kept in the local tier
 }
 
 func newRemote[T any](r *conn, name string, v *values[T]) *remote[T] {
@@ -165,7 +166,7 @@ func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []findi
 		if answers[n].err != nil {
 			findings[i].err = answers[n].err
 		} else if left := answers[n].reply.(*redis.IntCmd).Val(); left != -1 { // without expiry
-			r.freshUntil = min(r.freshUntil, mono.Now().Add(mono.Millis(max(0, left))))
+			r.FreshUntil = min(r.FreshUntil, mono.Now().Add(mono.Millis(max(0, left))))
 		}
 	}
 }
@@ -187,7 +188,7 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 		f.seen, f.lease = seenLease(l), b
 		return nil
 	}
-	r := &record[T]{created: read, freshUntil: read.Add(p.localTTL()), traits: new(traits)}
+	r := &record.Record[T]{Created: read, FreshUntil: read.Add(p.localTTL()), Meta: new(record.Meta)}
 	payload := b
 	f.vacant = len(b) == 0 // nothing to be missed
 	if wire.IsFrame(b) || wire.IsLease(b) {
@@ -198,16 +199,16 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 			return err
 		}
 		f.seen = seen{there: true, bytes: unsafe.String(&b[0], wire.FrameHead), head: true} // nobody changes the head
-		r.created, r.freshUntil = frameTimes(&fr, read, m.redis.time(ctx, read))
+		r.Created, r.FreshUntil = frameTimes(&fr, read, m.redis.time(ctx, read))
 		windows := p.windows()
-		*r.traits = frameTraits(&fr, &windows, p.Jitter)
+		*r.Meta = frameTraits(&fr, &windows, p.Jitter)
 		payload = fr.Payload
 	} else {
 		f.seen = seen{there: true, bytes: string(b)}
 	}
-	if !r.absent {
+	if !r.Absent {
 		var err error
-		if r.cost, err = m.values.decode(payload, &r.value); err != nil {
+		if r.Cost, err = m.values.decode(payload, &r.Value); err != nil {
 			return err
 		}
 	}
@@ -231,12 +232,12 @@ func frameTimes(f *wire.Frame, at mono.Instant, onRedis time.Time) (created, fre
 }
 
 // frameTraits are those of the frame's record, which p is to refresh.
-func frameTraits(f *wire.Frame, w *wire.Windows, jitter float64) traits {
-	t := traits{
-		absent: f.NotFound, expired: f.Expired, took: f.Took, windows: f.Windows,
+func frameTraits(f *wire.Frame, w *wire.Windows, jitter float64) record.Meta {
+	t := record.Meta{
+		Absent: f.NotFound, Expired: f.Expired, Took: f.Took, Windows: f.Windows,
 		Stamp: coherence.Stamp{Epoch: f.Epoch, Seq: f.Seq, Tags: f.Tags},
 	}
-	t.drawEarly(w, jitter)
+	t.DrawEarly(w, jitter)
 	return t
 }
 
@@ -246,21 +247,21 @@ var errForeignCodec = errors.New("the frame has another codec's value")
 func (f *finding[T]) framed() bool { return f.seen.head }
 
 // encode returns the frame that read makes a record of again.
-func (m *remote[T]) encode(ctx context.Context, r *record[T]) ([]byte, error) {
+func (m *remote[T]) encode(ctx context.Context, r *record.Record[T]) ([]byte, error) {
 	at := m.redis.now(ctx) // which may wait
 	f := wire.Frame{
 		ID:       rand.Uint64(),
-		NotFound: r.absent,
+		NotFound: r.Absent,
 		Codec:    m.values.name,
-		Created:  at.Add(-mono.Now().Since(r.created)),
-		FreshFor: r.freshUntil.Since(r.created),
-		Took:     r.took,
-		Windows:  r.windows,
+		Created:  at.Add(-mono.Now().Since(r.Created)),
+		FreshFor: r.FreshUntil.Since(r.Created),
+		Took:     r.Took,
+		Windows:  r.Windows,
 		Epoch:    r.Epoch,
 		Seq:      r.Seq,
 		Tags:     r.Tags,
 	}
-	return m.values.encode(&f, &r.value)
+	return m.values.encode(&f, &r.Value)
 }
 
 // write makes the changes, whatever the keys hold. ended is called when nothing more of it can come to Redis from here.

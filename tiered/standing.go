@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -35,7 +36,7 @@ func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l wire.Lease,
 	holds, was, last := make([]hold[T], len(claims)), make([]seen, len(claims)), make([]int64, len(claims))
 	for i, cl := range claims { // not as they are sent: that may be when they were given up
 		holds[i], was[i], last[i] = cl.flight.hold, cl.finding.seen, -1
-		if cl.finding.use(w) < outdated { // nobody is served it at once
+		if cl.finding.use(w) < record.WhileRevalidate { // nobody is served it at once
 			last[i] = wire.MaxLease.Milliseconds()
 		}
 	}

@@ -61,7 +61,7 @@ func (s *counters) countErrors(answers []answer) {
 func (c *Cache[T]) Stats() Stats {
 	s, l := &c.stats, c.local
 	return Stats{
-		LocalHits:   l.hits(),
+		LocalHits:   l.Hits(),
 		RemoteHits:  s.remoteHits.Load(),
 		Misses:      s.misses.Load(),
 		Collapsed:   s.collapsed.Load(),
@@ -72,8 +72,8 @@ func (c *Cache[T]) Stats() Stats {
 		RedisErrors: s.redisErrors.Load(),
 		Spared:      s.spared.Load(),
 		CodecErrors: s.codecErrors.Load(),
-		Bypassed:    l.bypassed.Load(),
-		Unverified:  l.unverified.Load(),
+		Bypassed:    l.Bypassed.Load(),
+		Unverified:  l.Unverified.Load(),
 		Opened:      s.opened.Load(),
 		BreakerOpen: c.remote != nil && c.remote.redis.spares(),
 
@@ -82,10 +82,10 @@ func (c *Cache[T]) Stats() Stats {
 		Queued:   c.backlog.waiting(),
 		Replayed: c.backlog.replayed(),
 
-		Evicted:  l.evicted.Load(),
-		Rejected: l.rejected.Load(),
-		Dropped:  l.dropped.Load(),
-		Entries:  l.entries.Load(),
-		Cost:     l.used(),
+		Evicted:  l.Evicted.Load(),
+		Rejected: l.Rejected.Load(),
+		Dropped:  l.Dropped.Load(),
+		Entries:  l.Entries.Load(),
+		Cost:     l.Used(),
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
 // tags is what this process knows of a cache's ledger, so that neither a hit nor, as a rule, a load has to ask for it. A
@@ -68,7 +69,7 @@ func (t *tags) attach(s coherence.Position, names []string, p *coherence.Validit
 
 // bind returns the bonds of records that Redis holds: their era and tags. A record that was invalidated has none, nor has
 // one with a tag of which that isn't known: then with an error. One that was expired becomes so.
-func (t *tags) bind(ctx context.Context, all []*traits) (bound []*coherence.Deps, errs []error) {
+func (t *tags) bind(ctx context.Context, all []*record.Meta) (bound []*coherence.Deps, errs []error) {
 	bound, errs = make([]*coherence.Deps, len(all)), make([]error, len(all))
 	e, err := t.current(ctx)
 	if err != nil {
@@ -94,7 +95,7 @@ func (t *tags) bind(ctx context.Context, all []*traits) (bound []*coherence.Deps
 			errs[i] = cmp.Or(errs[i], failed[tag])
 		}
 		v := m.Status(e, b.Tags)
-		m.expired = m.expired || v == coherence.Expired
+		m.Expired = m.Expired || v == coherence.Expired
 		if v != coherence.Invalid {
 			bound[i] = b
 		}

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
 // trip takes flights from take-off to landing: that of one key, or those of a batch. It looks for their values in the
@@ -159,7 +161,7 @@ func (t *trip[T]) look() (claims []*claim[T], waiting []*flight[T]) {
 			if !t.landFallback(f, fd.err) {
 				claims = append(claims, cl) // without a lease
 			}
-		case f.why == asked && use >= outdated, f.why == renewal && use == good:
+		case f.why == asked && use >= record.WhileRevalidate, f.why == renewal && use == record.Good:
 			c.stats.remoteHits.Add(1)
 			c.fill(f.hold, fd)
 			t.serve(f, fd.record)
@@ -211,12 +213,12 @@ func (t *trip[T]) lookInside() {
 }
 
 // serve lands a flight with what was found.
-func (t *trip[T]) serve(f *flight[T], r *record[T]) {
+func (t *trip[T]) serve(f *flight[T], r *record.Record[T]) {
 	c, at := t.cache, mono.Now()
-	if r.use(&c.windows, at) < good {
+	if r.Use(&c.windows, at) < record.Good {
 		t.renews = append(t.renews, hold[T]{key: f.key, hash: f.hash})
 	}
-	f.stale = r.stale(at)
+	f.stale = r.Stale(at)
 	c.land(f, r, nil)
 }
 
@@ -264,12 +266,12 @@ func (t *trip[T]) landFallback(f *flight[T], err error) bool {
 		return false
 	}
 	if f.why == asked {
-		if it := c.local.fallback(f.key, f.hash, &c.windows, 0); it != nil {
-			t.serve(f, &it.record)
+		if it := c.local.Fallback(f.key, f.hash, &c.windows, 0); it != nil {
+			t.serve(f, &it.Record)
 			return true
 		}
 	}
-	if it := c.local.fallback(f.key, f.hash, &c.windows, asFallback); it != nil {
+	if it := c.local.Fallback(f.key, f.hash, &c.windows, local.Stale); it != nil {
 		f.offer.make(it, forWantOfRedis)
 	}
 	return false
@@ -338,7 +340,7 @@ func (t *trip[T]) part(f *flight[T], failure error) {
 		c.complain(&c.complaints, "tiered: a load in the background failed", f.key, failure)
 	}
 	failed := failure != nil || f.unfit && f.why == renewal // of which nobody gets what it brought
-	if !failed || f.why == refreshed || c.life.isOver() || c.offered(f, fallback) == nil {
+	if !failed || f.why == refreshed || c.life.isOver() || c.offered(f, record.IfError) == nil {
 		c.guards.leave(f)
 		return
 	}

@@ -168,7 +168,7 @@ func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence
 	}
 	r := recordOf(value, false, c.policy, m)
 	var err error
-	if r.cost, err = c.values.weigh(&r.value); err != nil {
+	if r.Cost, err = c.values.weigh(&r.Value); err != nil {
 		return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
 	}
 	return c.change(ctx, hold[T]{key: key, hash: c.hash(key)}, r, b, c.policy)

@@ -12,7 +12,9 @@ import (
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -112,8 +114,8 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	c := w.cache
 	if c.remote == nil {
 		at := mono.Now().Add(-age)
-		r := &record[string]{value: "old", created: at, freshUntil: at.Add(whenPolicy.TTL), traits: &traits{Stamp: c.tags.now.Load().Stamp(nil)}}
-		c.local.set(c.hash(key), c.local.newItem(key, c.hash(key), r, coherence.Deps{Validity: coherence.Always, Epoch: c.tags.era.Load()}, r.freshUntil))
+		r := &record.Record[string]{Value: "old", Created: at, FreshUntil: at.Add(whenPolicy.TTL), Meta: &record.Meta{Stamp: c.tags.now.Load().Stamp(nil)}}
+		c.local.Set(c.hash(key), c.local.NewItem(key, c.hash(key), r, coherence.Deps{Validity: coherence.Always, Epoch: c.tags.era.Load()}, r.FreshUntil))
 		return
 	}
 	s, err := c.tags.stamp(t.Context())
@@ -136,7 +138,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	if w.place == "only in redis" || age == ages["older, or not there"] {
 		return
 	}
-	for hash, deadline := c.hash(key), time.Now().Add(10*time.Second); c.local.find(key, hash, mono.Now(), nil, asFallback) == nil; {
+	for hash, deadline := c.hash(key), time.Now().Add(10*time.Second); c.local.Find(key, hash, mono.Now(), nil, local.Stale) == nil; {
 		if time.Now().After(deadline) {
 			t.Fatal("it isn't kept")
 		}

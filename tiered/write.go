@@ -11,19 +11,21 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // change is what a key is to hold after a write, or after a load.
 type change[T any] struct {
 	hold   hold[T]
-	item   *item[T]      // in the local tier; nil: nothing
-	frame  []byte        // in Redis; nil: nothing
-	ttl    time.Duration // there
-	seen   seen          // of a load: what the frame is to replace
-	expire bool          // the frame that is there is to stay, as a stale one
-	began  mono.Instant  // when the value was made, at the earliest
+	item   *local.Item[T] // in the local tier; nil: nothing
+	frame  []byte         // in Redis; nil: nothing
+	ttl    time.Duration  // there
+	seen   seen           // of a load: what the frame is to replace
+	expire bool           // the frame that is there is to stay, as a stale one
+	began  mono.Instant   // when the value was made, at the earliest
 }
 
 // Set stores the value in both tiers; InvalidateTags of one of its tags makes it invalid. When it returns nil, no read of
@@ -138,7 +140,7 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Posi
 	}
 	for range 3 {
 		if at, err = c.tags.stamp(ctx); err == nil {
-			b, err = c.tags.enroll(ctx, at, tags, c.local.longest(c.policy.TTL))
+			b, err = c.tags.enroll(ctx, at, tags, c.local.LongestKeep(c.policy.TTL))
 		}
 		if err != nil {
 			return at, c.tags.attach(c.tags.lastKnown(), tags, c.temporary(began), c.tags.own.Load()), err
@@ -234,13 +236,13 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 }
 
 // change returns the change to a record, whose bonds are nil if it is invalid already. Its error is that of the codec.
-func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *coherence.Deps, p Policy) (change[T], error) {
-	if !r.kept() {
+func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record.Record[T], b *coherence.Deps, p Policy) (change[T], error) {
+	if !r.Kept() {
 		return change[T]{hold: h}, nil
 	}
-	ch := change[T]{hold: h, ttl: mono.WholeMillis(c.local.stays(r)), began: r.created}
+	ch := change[T]{hold: h, ttl: mono.WholeMillis(c.local.KeepFor(r)), began: r.Created}
 	if b != nil {
-		ch.item = c.local.newItem(h.key, h.hash, r, *b, p.localUntil(r.created, r.freshUntil))
+		ch.item = c.local.NewItem(h.key, h.hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
 	}
 	if c.remote != nil {
 		var err error
@@ -254,7 +256,7 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record[T], b *coher
 // tie makes the item depend on the server that has the change. One that has a proof already isn't there. What Redis may not
 // have is served for as long as nobody else's change can be older than a local hit may be, and then only while Redis
 // doesn't answer.
-func (c *Cache[T]) tie(it *item[T], a answer, began mono.Instant) {
+func (c *Cache[T]) tie(it *local.Item[T], a answer, began mono.Instant) {
 	if it == nil {
 		return
 	}
@@ -323,7 +325,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 	if r == nil || !c.guards.current(h) {
 		return none, leased
 	}
-	if !r.kept() {
+	if !r.Kept() {
 		// Where Redis has no part in it, or can't be told, the local tier at least is rid of what was to be replaced.
 		return none, leased || standing || c.remote == nil || cl.finding.err != nil
 	}
@@ -348,7 +350,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*coherence.Deps, error) {
 	r := cl.result
 	if cl.finding.err == nil {
-		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags, c.local.stays(r))
+		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags, c.local.KeepFor(r))
 		if !c.backlog.hidesAll() {
 			return b, err
 		}

@@ -42,7 +42,7 @@ func (w *writes[T]) write(changes []change[T], silence error) error {
 	for i, ch := range changes {
 		changes[i].hold = c.guards.overtake(ch.hold.key, ch.hold.hash)
 		if ch.item != nil {
-			ch.item.key = changes[i].hold.key // what it had is the caller's
+			ch.item.Key = changes[i].hold.key // what it had is the caller's
 		}
 	}
 	switch {

@@ -1,4 +1,4 @@
-package tiered
+package local
 
 import (
 	"time"
@@ -15,12 +15,12 @@ const (
 // sweeper takes what has expired out of the local tier, for its memory's sake: whether an item is served doesn't depend
 // on it. ristretto's own expiry would read the clock once more on every Get, and keep a second map.
 type sweeper[T any] struct {
-	local *local[T]
+	local *Tier[T]
 	quit  chan struct{}
 	ended chan struct{}
 }
 
-func (s *sweeper[T]) start(l *local[T]) {
+func (s *sweeper[T]) start(l *Tier[T]) {
 	s.local, s.quit, s.ended = l, make(chan struct{}), make(chan struct{})
 	go s.run()
 }
@@ -41,9 +41,9 @@ func (s *sweeper[T]) run() {
 
 // sweep returns how long it looked for what has expired, or was invalidated.
 func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
-	var expired []*item[T]
-	s.local.cache.IterValues(func(it *item[T]) (stop bool) {
-		if at >= s.local.over(it) || !it.Intact() && s.local.sinceExpiry(it) == it {
+	var expired []*Item[T]
+	s.local.cache.IterValues(func(it *Item[T]) (stop bool) {
+		if at >= s.local.Over(it) || !it.Intact() && s.local.AfterExpiry(it) == it {
 			expired = append(expired, it)
 		}
 		return s.quits()
@@ -53,7 +53,7 @@ func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
 		if s.quits() {
 			break
 		}
-		s.local.nursery.discard(it)
+		s.local.buffer.discard(it)
 		if i%sweepBatch == sweepBatch-1 {
 			s.local.cache.Wait() // leave room in ristretto's queue
 		}

@@ -1,4 +1,4 @@
-package tiered
+package local
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
 // The local tier against a model, each goroutine on keys of its own, some with the same hash. A value may be missing where
@@ -29,7 +30,7 @@ func TestLocalAgainstModel(t *testing.T) {
 		{math.MaxInt64, 7, time.Hour, false},
 	} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
-			l, err := newLocal[int](test.maxCost, false, func(key string) uint64 { return modelHash(key, test.hashes) })
+			l, err := New[int](test.maxCost, false, func(key string) uint64 { return modelHash(key, test.hashes) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -38,19 +39,19 @@ func TestLocalAgainstModel(t *testing.T) {
 				wg.Go(func() { localModel(t, l, g, test.ttl, test.exact) })
 			}
 			wg.Wait()
-			for deadline := time.Now().Add(10 * time.Second); l.nursery.count.Load() > 0; time.Sleep(time.Millisecond) {
+			for deadline := time.Now().Add(10 * time.Second); l.buffer.count.Load() > 0; time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatal("the nursery isn't emptied")
 				}
 			}
 			l.cache.Wait()
 			held := int64(0)
-			l.cache.IterValues(func(*item[int]) bool { held++; return false })
-			if n := l.entries.Load(); n != held {
+			l.cache.IterValues(func(*Item[int]) bool { held++; return false })
+			if n := l.Entries.Load(); n != held {
 				t.Errorf("%d entries counted, %d there", n, held)
 			}
-			l.close()
-			if n := l.entries.Load(); n != 0 {
+			l.Close()
+			if n := l.Entries.Load(); n != 0 {
 				t.Errorf("%d entries after close", n)
 			}
 		})
@@ -68,7 +69,7 @@ func modelHash(key string, hashes uint64) uint64 {
 	return hash * 0x9E3779B97F4A7C15
 }
 
-func localModel(t *testing.T, l *local[int], g int, ttl time.Duration, exact bool) {
+func localModel(t *testing.T, l *Tier[int], g int, ttl time.Duration, exact bool) {
 	type last struct {
 		value int
 		until mono.Instant
@@ -81,19 +82,19 @@ func localModel(t *testing.T, l *local[int], g int, ttl time.Duration, exact boo
 		hash := l.hash(key)
 		switch rnd.IntN(5) {
 		case 0:
-			l.delete(key, hash)
+			l.Delete(key, hash)
 			delete(model, key)
 		case 1, 2:
 			until := mono.Now().Add(ttl / time.Duration(1+rnd.IntN(3)))
-			l.set(hash, l.newItem(key, hash, &record[int]{value: n, traits: new(traits)}, coherence.Deps{Validity: coherence.Always}, until))
+			l.Set(hash, l.NewItem(key, hash, &record.Record[int]{Value: n, Meta: new(record.Meta)}, coherence.Deps{Validity: coherence.Always}, until))
 			model[key] = last{n, until}
 		}
 		at := mono.Now()
-		it := l.get(key, hash, at, nil)
+		it := l.Get(key, hash, at, nil)
 		want, there := model[key]
 		switch {
-		case it != nil && (!there || it.value != want.value || at >= want.until):
-			t.Errorf("%s: got %d; want %d, there %v", key, it.value, want.value, there)
+		case it != nil && (!there || it.Value != want.value || at >= want.until):
+			t.Errorf("%s: got %d; want %d, there %v", key, it.Value, want.value, there)
 			return
 		case it == nil && exact && there && mono.Now() < want.until:
 			t.Errorf("%s: %d is missing", key, want.value)
@@ -104,22 +105,22 @@ func localModel(t *testing.T, l *local[int], g int, ttl time.Duration, exact boo
 
 // Who waits for room in the nursery has it emptied, though those who filled it haven't rung for it yet.
 func TestNurseryMakesRoom(t *testing.T) {
-	l, err := newLocal[int](1<<20, false, func(string) uint64 { return 0 })
+	l, err := New[int](1<<20, false, func(string) uint64 { return 0 })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.close()
-	const hash = nurseryShards // of one shard, as are its multiples
-	for n := range uint64(nurseryShardMax) {
-		l.place(hash*n, l.newItem("k", hash*n, &record[int]{traits: new(traits)}, coherence.Deps{Validity: coherence.Always}, math.MaxInt64), mono.Now())
+	defer l.Close()
+	const hash = bufferShards // of one shard, as are its multiples
+	for n := range uint64(bufferShardMax) {
+		l.Place(hash*n, l.NewItem("k", hash*n, &record.Record[int]{Meta: new(record.Meta)}, coherence.Deps{Validity: coherence.Always}, math.MaxInt64), mono.Now())
 	}
-	if n := l.nursery.count.Load(); n != nurseryShardMax {
+	if n := l.buffer.count.Load(); n != bufferShardMax {
 		t.Fatalf("%d items", n)
 	}
 	roomy := make(chan struct{})
 	go func() {
 		defer close(roomy)
-		l.nursery.waitForRoom(hash)
+		l.buffer.waitForRoom(hash)
 	}()
 	select {
 	case <-roomy:

@@ -1,4 +1,4 @@
-package tiered
+package local
 
 import (
 	"hash/maphash"
@@ -9,12 +9,13 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // What an item is for itself is a cache line: more would show in docs/performance.md.
 func TestItemIsSmall(t *testing.T) {
-	if n := unsafe.Sizeof(item[int64]{}); n != 64 {
+	if n := unsafe.Sizeof(Item[int64]{}); n != 64 {
 		t.Errorf("an item of an int64 has %d bytes", n)
 	}
 }
@@ -23,56 +24,56 @@ func TestItemIsSmall(t *testing.T) {
 func TestItemsShare(t *testing.T) {
 	seed := maphash.MakeSeed()
 	hash := func(key string) uint64 { return maphash.String(seed, key) }
-	l, err := newLocal[int](1000, true, hash)
+	l, err := New[int](1000, true, hash)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.close()
+	defer l.Close()
 	other, tag := coherence.NewValidity(1), new(coherence.TagState)
 	n := 0
-	set := func(tr traits, value int, b coherence.Deps) *item[int] {
+	set := func(tr record.Meta, value int, b coherence.Deps) *Item[int] {
 		n++
 		key := strconv.Itoa(n)
-		tr.cost = int64(value)
-		it := l.newItem(key, hash(key), &record[int]{value: value, freshUntil: mono.Instant(time.Hour), traits: &tr}, b, mono.Instant(time.Hour))
+		tr.Cost = int64(value)
+		it := l.NewItem(key, hash(key), &record.Record[int]{Value: value, FreshUntil: mono.Instant(time.Hour), Meta: &tr}, b, mono.Instant(time.Hour))
 		if value == 2 {
 			it.Validity = other // as tie does, before it is set
 		}
-		l.set(hash(key), it)
+		l.Set(hash(key), it)
 		return it
 	}
 	plain := coherence.Deps{Validity: coherence.Always}
-	first := set(traits{took: 1}, 1, plain)
+	first := set(record.Meta{Took: 1}, 1, plain)
 	for _, tc := range []struct {
 		name         string
-		t            traits
+		t            record.Meta
 		value        int
 		b            coherence.Deps
 		alike, bound bool
 	}{
-		{"took longer", traits{took: 2}, 1, plain, true, true},
-		{"costs more, and is tied", traits{}, 2, plain, false, false},
-		{"absent", traits{absent: true}, 0, plain, false, true},
-		{"expired", traits{expired: true}, 1, plain, false, true},
-		{"early", traits{early: 1}, 1, plain, false, true},
-		{"has windows", traits{windows: new(wire.Windows)}, 1, plain, false, true},
-		{"another count", traits{Stamp: coherence.Stamp{Seq: 1}}, 1, plain, false, true},
-		{"has a tag", traits{Stamp: coherence.Stamp{Tags: []string{"a"}}}, 1, coherence.Deps{Validity: coherence.Always, Tags: []*coherence.TagState{tag}}, false, false},
+		{"took longer", record.Meta{Took: 2}, 1, plain, true, true},
+		{"costs more, and is tied", record.Meta{}, 2, plain, false, false},
+		{"absent", record.Meta{Absent: true}, 0, plain, false, true},
+		{"expired", record.Meta{Expired: true}, 1, plain, false, true},
+		{"early", record.Meta{Early: 1}, 1, plain, false, true},
+		{"has windows", record.Meta{Windows: new(wire.Windows)}, 1, plain, false, true},
+		{"another count", record.Meta{Stamp: coherence.Stamp{Seq: 1}}, 1, plain, false, true},
+		{"has a tag", record.Meta{Stamp: coherence.Stamp{Tags: []string{"a"}}}, 1, coherence.Deps{Validity: coherence.Always, Tags: []*coherence.TagState{tag}}, false, false},
 	} {
-		set(traits{}, 1, plain) // the last before it
+		set(record.Meta{}, 1, plain) // the last before it
 		it := set(tc.t, tc.value, tc.b)
-		if it.sameTraits(first.traits) != tc.alike {
-			t.Errorf("%s: has the traits %+v", tc.name, *it.traits)
+		if it.Meta.Equal(first.Meta) != tc.alike {
+			t.Errorf("%s: has the traits %+v", tc.name, *it.Meta)
 		}
 		if it.Equal(first.Deps) != tc.bound {
 			t.Errorf("%s: has the bonds %+v", tc.name, *it.Deps)
 		}
 	}
-	if first.Validity != coherence.Always || first.cost != 1 || first.absent || first.expired || len(first.Tags) > 0 {
-		t.Errorf("the first was changed: %+v, %+v", *first.traits, *first.Deps)
+	if first.Validity != coherence.Always || first.Cost != 1 || first.Absent || first.Expired || len(first.Tags) > 0 {
+		t.Errorf("the first was changed: %+v, %+v", *first.Meta, *first.Deps)
 	}
-	a, b := set(traits{took: 3}, 1, plain), set(traits{took: 4}, 1, plain)
-	if a.traits != b.traits || a.Deps != b.Deps {
+	a, b := set(record.Meta{Took: 3}, 1, plain), set(record.Meta{Took: 4}, 1, plain)
+	if a.Meta != b.Meta || a.Deps != b.Deps {
 		t.Error("two that are alike share nothing")
 	}
 }
