@@ -54,7 +54,7 @@ const (
 	maxQueuedTags = 1_000
 )
 
-var errNotReplayed = errors.New("tiered: redis: a change that it didn't take is still queued")
+var errNotReplayed = newAnsweredError("tiered: redis: a change that it didn't take is still queued")
 
 func newBacklog(r *conn, start func() bool, trace *Trace) *backlog {
 	return &backlog{
@@ -261,6 +261,9 @@ func (b *backlog) withheld(key string, all bool) error {
 	cause := b.keys[key].cause
 	if all {
 		cause = b.ledgered
+	}
+	if cause == nil {
+		return errNotReplayed
 	}
 	return &withheldError{cause}
 }

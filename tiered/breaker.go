@@ -102,7 +102,7 @@ func (b *breaker) heed(ctx context.Context, to redis.Cmdable, began mono.Instant
 	switch {
 	case !b.redis.unread(err):
 		b.heard(began)
-	case errors.Is(err, ErrClosed):
+	case errors.Is(err, errClosed):
 	case had < timeout-timeout/10 && isOver(ctx): // a write's context is a bit shorter than Timeout
 	case began > mono.Instant(b.answered.Load()):
 		b.missed(to, began, err)
@@ -139,7 +139,7 @@ func (b *breaker) inquire(to redis.Cmdable) {
 		asked := mono.Now()
 		err := b.askSmall(to)
 		switch {
-		case errors.Is(err, ErrClosed):
+		case errors.Is(err, errClosed):
 		case errors.Is(err, errGone):
 			b.leave()
 		case !b.redis.unread(err):

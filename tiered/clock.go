@@ -43,6 +43,9 @@ func (r *conn) now(ctx context.Context) time.Time {
 	return time.Now()
 }
 
+// hasTime reports whether now doesn't have to wait.
+func (r *conn) hasTime() bool { return r.clock.sample.Load() != nil }
+
 // time is now as it was at an instant that is hardly over.
 func (r *conn) time(ctx context.Context, at mono.Instant) time.Time {
 	if s := r.sampled(ctx, at); s != nil {

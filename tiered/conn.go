@@ -3,9 +3,12 @@ package tiered
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +55,16 @@ func (r *conn) tell(ctx context.Context, keys []string) error {
 	return r.publish(ctx, keys)
 }
 
+// ErrClosed is the error of a call after Close.
+var errClosed = errors.New("tiered: closed")
+
+// newConn makes a conn. Its nodes have to be set before it is used.
+func newConn(client redis.UniversalClient, prefix string, timeout, heartbeat time.Duration, logger *slog.Logger) *conn {
+	r := &conn{client: client, prefix: prefix, timeout: timeout, heartbeat: heartbeat, logger: logger, id: randomID()}
+	r.refusals.logger, r.refusals.lasts = logger, mono.Times(2, r.maxAge())
+	return r
+}
+
 // maxAge is how old what a proof vouches for can be.
 func (r *conn) maxAge() time.Duration { return mono.Sum(r.heartbeat, r.timeout) }
 
@@ -83,7 +96,7 @@ func run[R any](ctx context.Context, r *conn, e errand, f func(context.Context) 
 	}
 	if !r.calls.begin() {
 		e.ended()
-		return none, ErrClosed
+		return none, errClosed
 	}
 	limit := r.timeout
 	if e.moving != nil {
@@ -140,4 +153,18 @@ func awaitUntil(ctx context.Context, wait func()) {
 	case <-done:
 	case <-ctx.Done():
 	}
+}
+
+// addrOf is what the client's server is called.
+func addrOf(client redis.UniversalClient) string {
+	if c, ok := client.(*redis.Client); ok {
+		return c.Options().Addr
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%T", client), "*redis.")
+}
+
+func randomID() string {
+	id := make([]byte, wire.SenderLen/2)
+	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
 }

@@ -13,7 +13,7 @@ var (
 
 	// ErrClosed is returned by every method of a closed [Cache], and by a load that Close cut short. The methods
 	// of a cache whose [Redis] was closed return it from writes.
-	ErrClosed = errors.New("tiered: closed")
+	ErrClosed = errClosed
 
 	// ErrQueued is wrapped, beside the cause, by the errors of Set, SetMany, Delete, Expire, InvalidateTags and Clear if
 	// Redis couldn't be written, or didn't answer whether it was: this process's local tier has followed, and the change

@@ -167,7 +167,7 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 		return false
 	}
 	e := c.tags.era.Load()
-	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.backlog.waiting() == 0 && c.remote.redis.clock.sample.Load() != nil
+	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.backlog.waiting() == 0 && c.remote.redis.hasTime()
 }
 
 // inside returns what the local tier has to land the flight with, or has it offered what is there.

@@ -3,12 +3,9 @@ package tiered
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +13,6 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
-	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // Invalidation is how a process hears of what others change in Redis.
@@ -120,20 +116,13 @@ func (r *streams) startBreakers() {
 
 // newNode makes the node of the stream's server.
 func (s *stream) newNode() *node {
-	s.breaker = &breaker{redis: s.redis.conn, addr: s.health.where, feed: &s.Feed, hasten: s.hasten}
+	s.breaker = s.redis.newBreaker(s.health.where, &s.Feed)
+	s.breaker.hasten = s.hasten
 	s.breaker.told = func(at mono.Instant) bool { return s.health.toldLately(at, mono.Times(2, s.redis.maxAge())) }
 	if s.NoEvents {
 		s.breaker.probe = func(ctx context.Context) error { return s.redis.probe(ctx, s.redis.client) }
 	}
 	return &node{&s.Feed, s.breaker}
-}
-
-// addrOf is what the client's server is called.
-func addrOf(client redis.UniversalClient) string {
-	if c, ok := client.(*redis.Client); ok {
-		return c.Options().Addr
-	}
-	return strings.TrimPrefix(fmt.Sprintf("%T", client), "*redis.")
 }
 
 // firstOutcome waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
@@ -258,10 +247,4 @@ func (r *streams) needs(ctx context.Context, p redis.Pipeliner) {
 		p.Ping(ctx)
 		p.Publish(ctx, r.side()+r.id+":rights", "")
 	}
-}
-
-func randomID() string {
-	id := make([]byte, wire.SenderLen/2)
-	_, _ = rand.Read(id) // never fails
-	return hex.EncodeToString(id)
 }

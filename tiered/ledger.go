@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -41,7 +40,7 @@ type ledger struct {
 // tagLife is for how long Redis keeps a tag's record at least; longer where a value with the tag is kept longer.
 const tagLife = 24 * time.Hour
 
-var errLedger = errors.New("tiered: redis: the cache's era is damaged")
+var errLedger = newAnsweredError("tiered: redis: the cache's era is damaged")
 
 func newLedger(r *conn, name string, stats *counters) *ledger {
 	return &ledger{redis: r, stats: stats, names: wire.NewKeys(r.prefix, name)}

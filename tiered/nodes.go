@@ -19,6 +19,11 @@ type node struct {
 	breaker *breaker
 }
 
+// newBreaker makes the breaker of a server. f may be nil.
+func (r *conn) newBreaker(addr func() string, f *coherence.Feed) *breaker {
+	return &breaker{redis: r, addr: addr, feed: f}
+}
+
 // nodes are the servers of one Redis.
 type nodes struct {
 	only    *node                   // the only one; nil: a Cluster
@@ -44,7 +49,7 @@ func (ns *nodes) any() *coherence.Feed {
 
 // newLost makes the breaker of a Cluster that can't be found. f may be nil.
 func (r *conn) newLost(cluster *redis.ClusterClient, f *coherence.Feed) {
-	b := &breaker{redis: r, addr: func() string { return "cluster" }, feed: f}
+	b := r.newBreaker(func() string { return "cluster" }, f)
 	b.probe = func(ctx context.Context) error {
 		_, err := call(ctx, r, "cluster", nil, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, cluster.ForEachMaster(ctx, func(context.Context, *redis.Client) error { return nil })

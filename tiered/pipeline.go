@@ -264,7 +264,7 @@ func (p *pipeline) close() {
 	p.closed = true
 	p.retire()
 	for _, rd := range p.waiting {
-		rd.give(failed(len(rd.keys), ErrClosed, rd.to.feed))
+		rd.give(failed(len(rd.keys), errClosed, rd.to.feed))
 	}
 	p.waiting, p.keys = nil, 0
 }

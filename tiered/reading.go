@@ -150,7 +150,7 @@ func (rd *reading) failed(err error) []answer {
 
 func (rd *reading) abandon(owner *session) {
 	if rd.owner == owner {
-		rd.give(failed(len(rd.keys), ErrClosed, rd.to.feed))
+		rd.give(failed(len(rd.keys), errClosed, rd.to.feed))
 	}
 }
 

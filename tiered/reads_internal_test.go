@@ -44,7 +44,6 @@ func TestWhatAnErrorSays(t *testing.T) {
 		{&sparedError{"a", reply("OOM")}, true, true, true},
 		{errLedger, false, false, false},
 		{errNotReplayed, false, false, false},
-		{&withheldError{}, false, false, false},
 		{&withheldError{io.EOF}, true, true, true},
 		{&withheldError{reply("READONLY You can't write")}, false, false, false},
 	} {

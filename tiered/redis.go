@@ -146,12 +146,11 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	}
 	o.Prefix = strings.Clone(o.Prefix)
 	r := &Redis{
-		conn:    &conn{client: client, prefix: o.Prefix, timeout: o.Timeout, heartbeat: o.Heartbeat, logger: o.Logger, id: randomID()},
+		conn:    newConn(client, o.Prefix, o.Timeout, o.Heartbeat, o.Logger),
 		options: o,
 		tenants: make(map[string]*tenant),
 	}
 	r.conn.switched = r.switched
-	r.conn.refusals.logger, r.conn.refusals.lasts = o.Logger, 2*r.conn.maxAge()
 	r.streams = newStreams(r.conn, o.Invalidation, hooks{r.heard, r.shared, r.interrupted, r.answered})
 	if err := r.streams.begin(); err != nil {
 		_ = r.Close()

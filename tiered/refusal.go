@@ -85,15 +85,12 @@ func mute(err error) bool {
 // write (OOM, READONLY, MISCONF, NOREPLICAS), for lack of a right or by the wrong node of a Cluster (MOVED) was answered,
 // and so will be a read. Who isn't let in at all isn't answered: by a wrong password, or for too many clients.
 func unanswered(err error) bool {
-	if withheld, is := errors.AsType[*withheldError](err); is {
-		return unanswered(withheld.cause)
-	}
 	switch {
 	case err == nil:
 		return false
 	case spared(err), mute(err), redis.IsAuthError(err), redis.IsMaxClientsError(err):
 		return true
-	case errors.Is(err, errNoSlots), errors.Is(err, errReplica), errors.Is(err, errLedger), errors.Is(err, errNotReplayed):
+	case errors.Is(err, errReplica), is[*answeredError](err):
 		return false
 	}
 	return !isReply(err)
@@ -116,4 +113,20 @@ func unreadable(err error) bool { return !errors.Is(err, redis.Nil) && unanswere
 // moved reports whether the canary's slot is another node's.
 func moved(err error) bool {
 	return errors.Is(err, errNoSlots) || redis.HasErrorPrefix(err, "MOVED ") || redis.HasErrorPrefix(err, "ASK ")
+}
+
+// answeredError is an error of our own that says nothing against the server's answering.
+type answeredError struct{ text string }
+
+func newAnsweredError(text string) error { return &answeredError{text} }
+
+func (e *answeredError) Error() string { return e.text }
+
+// errNoSlots is the error of a canary for a node of a Cluster that has no slots.
+var errNoSlots = newAnsweredError("the node has no slots")
+
+// is reports whether an error of the type is in err's chain.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

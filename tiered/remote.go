@@ -396,12 +396,7 @@ func holdsOf[T any](changes []change[T]) []hold[T] {
 	return holds
 }
 
-// firstError is the error of a request.
-func firstError(answers []answer) error {
-	for _, a := range answers {
-		if a.err != nil {
-			return a.err
-		}
-	}
-	return nil
+// seenLease is the lease as a store expects it: however often it was extended.
+func seenLease(l wire.Lease) seen {
+	return seen{there: true, bytes: string(l.Bytes()[:wire.LeaseHead]), head: true}
 }

@@ -355,3 +355,13 @@ func eachGroup(groups []group, f func(group)) {
 	f(groups[0])
 	others.Wait()
 }
+
+// firstError is the error of a request.
+func firstError(answers []answer) error {
+	for _, a := range answers {
+		if a.err != nil {
+			return a.err
+		}
+	}
+	return nil
+}

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // seen is what a read found under a key, by which a later write can tell whether it is still there.
@@ -45,9 +43,4 @@ func (s seen) end() int {
 func (a answer) swapped() bool {
 	cmd, ok := a.reply.(*redis.Cmd)
 	return ok && a.err == nil && cmd.Val() == int64(1)
-}
-
-// seenLease is the lease as a store expects it: however often it was extended.
-func seenLease(l wire.Lease) seen {
-	return seen{there: true, bytes: string(l.Bytes()[:wire.LeaseHead]), head: true}
 }

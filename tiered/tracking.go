@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
-
-var errNoSlots = errors.New("the node has no slots")
 
 // tracker is a server that reports the changes of keys itself (CLIENT TRACKING).
 type tracker struct {
