@@ -8,13 +8,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // backlog has the changes that Redis didn't take, or may not have taken, until a replay has made up for them. What is
 // replayed is that something became invalid, never a value: somebody may have deleted that one since. Until then reads
 // don't rely on what Redis has of the keys. Two caches of one name have a backlog each, and don't know of the other's.
 type backlog struct {
-	redis *conn
+	redis *redisconn.Conn
 	trace *Trace
 	start func() bool // starts the replayer; false: the cache or its Redis is closed
 	hurry chan struct{}
@@ -54,9 +56,9 @@ const (
 	maxQueuedTags = 1_000
 )
 
-var errNotReplayed = newAnsweredError("tiered: redis: a change that it didn't take is still queued")
+var errNotReplayed = redisconn.NewAnsweredError("tiered: redis: a change that it didn't take is still queued")
 
-func newBacklog(r *conn, start func() bool, trace *Trace) *backlog {
+func newBacklog(r *redisconn.Conn, start func() bool, trace *Trace) *backlog {
 	return &backlog{
 		redis: r,
 		trace: trace,
@@ -116,10 +118,10 @@ func (b *backlog) tell(keys []string, err error) {
 }
 
 // changed notes what became of writes of keys. It returns those that failed, and the first error.
-func (b *backlog) changed(keys []string, expire bool, mark uint64, answers []answer) (failed []string, err error) {
+func (b *backlog) changed(keys []string, expire bool, mark uint64, answers []redisconn.Reply) (failed []string, err error) {
 	var written []string
 	for i, a := range answers {
-		if a.err == nil {
+		if a.Err == nil {
 			written = append(written, keys[i])
 		} else {
 			failed = append(failed, keys[i])
@@ -129,11 +131,11 @@ func (b *backlog) changed(keys []string, expire bool, mark uint64, answers []ans
 	if len(failed) == 0 {
 		return nil, nil
 	}
-	return failed, b.failed(failed, expire, firstError(answers))
+	return failed, b.failed(failed, expire, redisconn.FirstError(answers))
 }
 
 func (b *backlog) failed(keys []string, expire bool, cause error) error {
-	until, _ := b.redis.latest()
+	until, _ := b.redis.LatestTime()
 	return b.queue(cause, func(number uint64) {
 		for _, key := range keys {
 			older, ok := b.keys[key]

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -42,7 +43,7 @@ func TestOutdates(t *testing.T) {
 		"an empty one":                {deletes, nil, true, false},
 		"another program's to expire": {expires, []byte(`"v"`), true, false},
 	} {
-		if got := c.debt.outdates(c.holds); got.there != c.taken || got.head != c.head {
+		if got := c.debt.outdates(c.holds); got.Exists != c.taken || got.Head != c.head {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -50,7 +51,7 @@ func TestOutdates(t *testing.T) {
 
 // A change that fails while an earlier one of the same thing is being replayed is replayed again.
 func TestQueuedDuringAReplay(t *testing.T) {
-	b := newBacklog(&conn{timeout: time.Second}, func() bool { return true }, nil)
+	b := newBacklog(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
 	cause := errors.New("down")
 	fail := func() {
 		for _, err := range []error{
@@ -98,7 +99,7 @@ func TestMemoryOfAFullQueue(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	b := newBacklog(&conn{timeout: time.Second}, func() bool { return true }, nil)
+	b := newBacklog(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
 	before := heap()
 	fail := func() error {
 		keys := make([]string, 300_000)

@@ -10,6 +10,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -41,9 +42,9 @@ type tiers[T any] struct {
 	complaints complaints    // about loads in the background
 	unkept     complaints    // about values that aren't stored
 
-	loads  loads           // under way
-	life   lifetime        // of the goroutines that load
-	base   context.Context // ends with the cache
+	loads  loads               // under way
+	life   redisconn.Lifecycle // of the goroutines that load
+	base   context.Context     // ends with the cache
 	stop   context.CancelFunc
 	closed chan struct{} // once Close is done
 }
@@ -127,7 +128,7 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 // Where Redis doesn't answer, Close takes four times that Timeout at most, whatever the client's own timeouts are, and less
 // after [Redis].Close or when the client is closed. Later calls wait for the first.
 func (c *Cache[T]) Close() error {
-	if !c.life.close() {
+	if !c.life.Close() {
 		<-c.closed
 		return nil
 	}
@@ -137,7 +138,7 @@ func (c *Cache[T]) Close() error {
 	if c.remote != nil {
 		c.remote.abandon()
 	}
-	c.life.wait()
+	c.life.Wait()
 	if c.remote != nil {
 		c.lastReplay()
 	}
@@ -219,7 +220,7 @@ func (c *Cache[T]) usable(keys ...string) error {
 	if c.wrong != nil {
 		return c.wrong
 	}
-	if c.life.isOver() {
+	if c.life.Over() {
 		return ErrClosed
 	}
 	for _, key := range keys {

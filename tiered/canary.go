@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // canary is the state of a stream's canaries. One is under way at a time.
@@ -23,7 +24,7 @@ func (c *canary) last() mono.Instant { return mono.Instant(c.sent.Load()) }
 
 // beat looks after the stream with each heartbeat, and whenever it is hastened.
 func (s *stream) beat(ctx context.Context) {
-	heartbeat := time.NewTicker(s.redis.heartbeat)
+	heartbeat := time.NewTicker(s.redis.Heartbeat)
 	defer heartbeat.Stop()
 	for {
 		ticked := false
@@ -38,7 +39,7 @@ func (s *stream) beat(ctx context.Context) {
 		if ticked {
 			s.lapse()
 			if l != nil {
-				if why := l.watch.tick(s.redis.heartbeat, s.redis.maxAge()); why != nil {
+				if why := l.watch.tick(s.redis.Heartbeat, s.redis.MaxAge()); why != nil {
 					l.end(why)
 					continue // its end hastens the next beat
 				}
@@ -67,8 +68,8 @@ func (s *stream) sing(ctx context.Context, l *life) {
 		}
 	}
 	s.redis.running.Go(func() {
-		_, err := call(ctx, s.redis.conn, "canary", ended, func(ctx context.Context) (struct{}, error) {
-			if err := s.redis.rights.replica(s.health.where()); err != nil {
+		_, err := redisconn.Call(ctx, s.redis.Conn, "canary", ended, func(ctx context.Context) (struct{}, error) {
+			if err := s.redis.Capabilities.Replica(s.health.where()); err != nil {
 				return struct{}{}, err // it may be one that takes writes, and reports them
 			}
 			return struct{}{}, s.source.sing(ctx, at)
@@ -82,23 +83,23 @@ func (s *stream) sing(ctx context.Context, l *life) {
 // sung learns what became of a canary that was sent in the life, if there was one.
 func (s *stream) sung(l *life, at mono.Instant, err error) {
 	if err != nil {
-		err = judge(stepCanary, err)
+		err = redisconn.Judge(redisconn.StepCanary, err)
 	}
-	if s.redis.unread(err) {
+	if s.redis.Unanswered(err) {
 		s.unanswered(at, err)
 	} else {
 		s.canary.lost.Store(false)
 		s.canary.answered.Store(int64(at))
 		s.answered(at)
 	}
-	var refused *refusal
+	var refused *redisconn.PermanentError
 	switch {
 	case err == nil:
 		if l != nil {
 			l.watch.taken(at)
 		}
 		if s.breaker != nil && s.redis.mode == Tracking { // a canary is a write
-			s.redis.refusals.writable(s.breaker.addr())
+			s.redis.Refusals.Writable(s.breaker.Addr())
 		}
 		s.redis.caches.answered()
 	case errors.As(err, &refused):
@@ -106,7 +107,7 @@ func (s *stream) sung(l *life, at mono.Instant, err error) {
 	default:
 		s.health.suspect(at, err)
 		s.settle(err)
-		if moved(err) && s.troubled != nil {
+		if redisconn.Moved(err) && s.troubled != nil {
 			s.troubled()
 		}
 	}
@@ -118,7 +119,7 @@ func (s *stream) unanswered(at mono.Instant, err error) {
 	if s.breaker == nil {
 		s.hush()
 	} else {
-		s.breaker.trip(at, err)
+		s.breaker.Open(at, err)
 	}
 }
 
@@ -128,8 +129,8 @@ func (s *stream) answered(at mono.Instant) {
 		s.Unreachable.Store(false)
 		return
 	}
-	s.breaker.heard(at)
-	s.breaker.close()
+	s.breaker.Answered(at)
+	s.breaker.Close()
 }
 
 // answeredAt takes it from a canary's report that Redis answers, of which its sender may hear only later. A report that was
@@ -137,7 +138,7 @@ func (s *stream) answered(at mono.Instant) {
 func (s *stream) answeredAt(at mono.Instant) {
 	s.canary.reported.Store(int64(at))
 	switch {
-	case !s.canary.lost.Load() && mono.Now().Since(at) <= s.redis.timeout:
+	case !s.canary.lost.Load() && mono.Now().Since(at) <= s.redis.Timeout:
 		s.answered(at)
 	case s.Unreachable.Load():
 		s.hasten()
@@ -147,7 +148,7 @@ func (s *stream) answeredAt(at mono.Instant) {
 // hush has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
 func (s *stream) hush() {
 	if s.breaker != nil {
-		s.breaker.hush()
+		s.breaker.MarkUnreachable()
 		return
 	}
 	s.Unreachable.Store(true)
@@ -156,7 +157,7 @@ func (s *stream) hush() {
 // mute has the stream silent for good: its Redis is closed, and so is the breaker's chance to end that.
 func (s *stream) mute() {
 	if s.breaker != nil {
-		s.breaker.mute()
+		s.breaker.Mute()
 		return
 	}
 	s.Unreachable.Store(true)

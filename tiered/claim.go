@@ -8,6 +8,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -40,14 +41,14 @@ const (
 // runOut makes nothing of what another program wrote and Redis is about to let expire: it isn't to be kept, so there is no
 // reason to load beside it without a lease. Until it is gone that isn't to be had.
 func (f *finding[T]) runOut() {
-	if f.err == nil && f.record != nil && !f.framed() && f.record.Stale(mono.Now()) {
-		f.record, f.seen, f.vacant = nil, seen{}, true
+	if f.Err == nil && f.record != nil && !f.framed() && f.record.Stale(mono.Now()) {
+		f.record, f.seen, f.vacant = nil, redisconn.Expected{}, true
 	}
 }
 
 // leasable answers whether a load's lease is to take the place of what was found.
 func (f *finding[T]) leasable() bool {
-	if f.lease != nil || f.seen.there && f.seen.bytes == "" { // an older load's; what can't be told from nothing later
+	if f.lease != nil || f.seen.Exists && f.seen.Bytes == "" { // an older load's; what can't be told from nothing later
 		return true
 	}
 	return f.record == nil && f.vacant
@@ -91,7 +92,7 @@ func (t *trip[T]) take(claims, vacant, standing []*claim[T], err error) []*claim
 	for _, cl := range claims {
 		cl.stamp = s
 		if err != nil { // else the tenure may be reading what was found
-			cl.finding.err = cmp.Or(cl.finding.err, err) // nothing can be stored
+			cl.finding.Err = cmp.Or(cl.finding.Err, err) // nothing can be stored
 		}
 	}
 	return claims
@@ -105,7 +106,7 @@ func (t *trip[T]) lease(vacant []*claim[T]) (claims []*claim[T]) {
 	}
 	c := t.cache
 	t.takeOffice()
-	holds, was := make([]hold[T], len(vacant)), make([]seen, len(vacant))
+	holds, was := make([]hold[T], len(vacant)), make([]redisconn.Expected, len(vacant))
 	for i, cl := range vacant {
 		holds[i], was[i] = cl.flight.hold, cl.finding.seen
 		c.guards.load(cl.flight, true)
@@ -113,12 +114,12 @@ func (t *trip[T]) lease(vacant []*claim[T]) (claims []*claim[T]) {
 	answers := c.remote.lease(t.timed, c.remote.redisKeys(holds), was, t.tenure.current())
 	for i, a := range answers {
 		cl := vacant[i]
-		if a.err == nil && !a.leased() {
+		if a.Err == nil && !leased(a) {
 			c.guards.unload(cl.flight)
 			t.waits.remove(cl.flight) // to be looked at again at once
 			continue
 		}
-		if cl.finding.err = a.err; a.err == nil {
+		if cl.finding.Err = a.Err; a.Err == nil {
 			cl.leased = inPlace
 		}
 		claims = append(claims, cl)
@@ -142,12 +143,12 @@ func (t *trip[T]) leaseBeside(standing []*claim[T]) (claims []*claim[T]) {
 	var taken []*claim[T]
 	for i, a := range c.remote.leaseBeside(t.timed, keys, t.tenure.current()) {
 		cl := standing[i]
-		theirs := finding[T]{lease: a.theirs(), answer: a}
+		theirs := finding[T]{lease: theirs(a), Reply: a}
 		if l, ok := wire.ParseLease(theirs.lease); ok && !t.tenure.owns(seenLease(l)) && t.waits.add(cl.flight, theirs) {
 			continue
 		}
 		t.tenure.add(cl.flight.hold, keys[i])
-		if a.err == nil {
+		if a.Err == nil {
 			cl.leased = beside
 			taken = append(taken, cl)
 		} else {
@@ -176,7 +177,7 @@ func (t *trip[T]) stillStanding(taken []*claim[T]) (claims []*claim[T]) {
 func (t *trip[T]) takeOffice() {
 	if t.tenure == nil {
 		t.tenure = newTenure(t.cache)
-		t.tenure.lease = t.tenure.lease.ForBatch(len(t.flights) - maxChunk)
+		t.tenure.lease = t.tenure.lease.ForBatch(len(t.flights) - redisconn.MaxChunk)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/redis/go-redis/v9/auth"
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/redis/go-redis/v9/push"
+
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // What becomes of an option of the client.
@@ -192,7 +194,7 @@ func everyOption(t *testing.T) *redis.Options {
 // The connection of invalidations has those options of the client that it is to have.
 func TestOptionsOfTheStream(t *testing.T) {
 	base := everyOption(t)
-	r := &streams{conn: &conn{timeout: time.Second, heartbeat: time.Second}}
+	r := &streams{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
 	o := newLife(&stream{redis: r}).options(base, time.Minute)
 	was, is := reflect.ValueOf(base).Elem(), reflect.ValueOf(o).Elem()
 	for f, judgement := range clientOptions[was.Type()] {

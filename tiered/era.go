@@ -7,6 +7,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // begin begins an era in this process alone.
@@ -45,8 +46,8 @@ func (t *tags) open(ctx context.Context) (s coherence.Position, err error) {
 		return s, nil
 	}
 	r := t.ledger.redis
-	_, cluster := r.client.(*redis.ClusterClient)
-	if (cluster || r.nodes.any().NoEvents) && !t.strict && unanswered(err) && t.prolong(last) {
+	_, cluster := r.Client.(*redis.ClusterClient)
+	if (cluster || r.Nodes.Any().NoEvents) && !t.strict && redisconn.Unanswered(err) && t.prolong(last) {
 		err = nil
 	}
 	return *last, err
@@ -59,7 +60,7 @@ func (t *tags) prolong(last *coherence.Position) bool {
 	if last.Epoch.Over.Load() {
 		return false
 	}
-	last.Epoch.Validity.Store(coherence.NewValidity(mono.Now().Add(t.ledger.redis.heartbeat)))
+	last.Epoch.Validity.Store(coherence.NewValidity(mono.Now().Add(t.ledger.redis.Heartbeat)))
 	t.now.Store(last)
 	return true
 }
@@ -106,7 +107,7 @@ func (t *tags) ask(ctx context.Context) (coherence.Position, error) {
 
 // learn makes the era that was opened the current one.
 func (t *tags) learn(o *opened) *coherence.Epoch {
-	p := t.ledger.redis.learned(o.proof)
+	p := t.ledger.learned(o.proof)
 	known := t.era.Load()
 	if known != nil && known.ID == o.era && known.Expiry == o.expiry {
 		known.Validity.Store(p)
@@ -177,9 +178,9 @@ func (t *tags) heardEra() {
 
 // learned is the proof of what was learned from the ledger. Where nothing is heard of its changes, it is asked again in a
 // while.
-func (r *conn) learned(p *coherence.Validity) *coherence.Validity {
+func (l *ledger) learned(p *coherence.Validity) *coherence.Validity {
 	if p == coherence.Always {
-		return coherence.NewValidity(mono.Now().Add(r.maxAge()))
+		return coherence.NewValidity(mono.Now().Add(l.redis.MaxAge()))
 	}
 	return p
 }

@@ -3,6 +3,8 @@ package tiered
 import (
 	"errors"
 	"fmt"
+
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 var (
@@ -13,7 +15,7 @@ var (
 
 	// ErrClosed is returned by every method of a closed [Cache], and by a load that Close cut short. The methods
 	// of a cache whose [Redis] was closed return it from writes.
-	ErrClosed = errClosed
+	ErrClosed = redisconn.ErrClosed
 
 	// ErrQueued is wrapped, beside the cause, by the errors of Set, SetMany, Delete, Expire, InvalidateTags and Clear if
 	// Redis couldn't be written, or didn't answer whether it was: this process's local tier has followed, and the change

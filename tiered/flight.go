@@ -7,6 +7,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // flight is one load of one key, which all callers that ask for the key meanwhile wait for.
@@ -19,7 +20,7 @@ type flight[T any] struct {
 	limit time.Duration // of its load
 	wake  chan struct{} // of the trip that waits, see guards.listen
 	offer offer[T]
-	given share // of a read that a glance has begun
+	given redisconn.Pending // of a read that a glance has begun
 	why   purpose
 	retry bool // see fleet
 	apart bool // the local tier had nothing for it, just before it began

@@ -7,6 +7,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -55,7 +56,7 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	}()
 	outside := g.lookInside(flights)
 	c.remote.begin(ctx, outside)
-	if c.life.isOver() {
+	if c.life.Over() {
 		c.remote.abandon() // Close may have done so just before
 	}
 	g.lookOutside(outside)
@@ -100,12 +101,12 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 	}
 	waits := true
 	for _, f := range flights {
-		rd := f.given.reading
-		if waits && rd != nil && !rd.taken {
+		rd := f.given.Read
+		if waits && rd != nil && !rd.Taken {
 			g.land() // what is there doesn't wait for another server
-			waits = rd.arrives(g.ctx, late)
+			waits = rd.Arrives(g.ctx, late)
 		}
-		if rd == nil || !rd.taken {
+		if rd == nil || !rd.Taken {
 			g.rest = append(g.rest, f)
 			continue
 		}
@@ -119,7 +120,7 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 			g.rest = append(g.rest, f)
 			continue
 		}
-		f.given = share{} // which has all that was read with it
+		f.given = redisconn.Pending{} // which has all that was read with it
 		c.stats.remoteHits.Add(1)
 		g.serve(f, &it.Record, at)
 		if len(flights) == 1 { // there is nothing to gather
@@ -163,11 +164,11 @@ func (g *glance[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
 
 // glances answers whether a glance can be of use, and needs no other word to Redis.
 func (c *Cache[T]) glances(flights []*flight[T]) bool {
-	if c.remote == nil || len(flights) > maxConvoy || flights[0].why != asked {
+	if c.remote == nil || len(flights) > redisconn.MaxBatch || flights[0].why != asked {
 		return false
 	}
 	e := c.tags.era.Load()
-	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.backlog.waiting() == 0 && c.remote.redis.hasTime()
+	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.backlog.waiting() == 0 && c.remote.redis.HasTime()
 }
 
 // inside returns what the local tier has to land the flight with, or has it offered what is there.
@@ -189,9 +190,9 @@ func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
 
 // recognize makes an item of what was read, if it can be served at that instant and nobody else has to be asked.
 func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant) *local.Item[T] {
-	a := f.given.answer()
-	data, _ := a.bytes()
-	if a.err != nil || !wire.IsFrame(data) {
+	a := f.given.Reply()
+	data, _ := a.Bytes()
+	if a.Err != nil || !wire.IsFrame(data) {
 		return nil
 	}
 	fr, err := c.remote.parse(data)
@@ -199,7 +200,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 		return nil
 	}
 	it := &local.Item[T]{Key: f.key}
-	it.Created, it.FreshUntil = frameTimes(&fr, at, c.remote.redis.time(ctx, at))
+	it.Created, it.FreshUntil = frameTimes(&fr, at, c.remote.redis.TimeAt(ctx, at))
 	t := frameTraits(&fr, &c.windows, c.policy.Jitter)
 	if !fr.NotFound {
 		if t.Cost, err = c.values.decode(fr.Payload, &it.Value); err != nil {
@@ -211,7 +212,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	if !ok || it.Use(&c.windows, at) < record.WhileRevalidate || c.backlog.hidesAll() { // in this order: see tags.invalidate
 		return nil
 	}
-	b.Validity, b.Feed = a.proof, a.feed
+	b.Validity, b.Feed = a.Validity, a.Feed
 	c.local.BindTo(it, b)
 	return it
 }

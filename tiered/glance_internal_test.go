@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -38,6 +37,9 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 // What a batch has from one server doesn't wait for another that is late, and lets go of what it was read with.
 func TestLateServerInABatch(t *testing.T) {
 	client := redistest.Start(t).Client(t)
+	h := &stuckKey{key: "tc:test:late", there: make(chan struct{}, 10), release: make(chan struct{})}
+	client.AddHook(h)
+	defer close(h.release)
 	c := openOn(t, client, Policy{})
 	keys := []string{"a", "late", "b"}
 	for _, key := range keys {
@@ -50,10 +52,13 @@ func TestLateServerInABatch(t *testing.T) {
 	for i, key := range keys {
 		flights[i], _ = c.guards.join(t.Context(), key, c.hash(key), asked, &fl)
 	}
-	redisKeys := []string{c.remote.keys.Values + "a", c.remote.keys.Values + "b"}
-	here := &reading{taken: true, answers: c.remote.redis.do(t.Context(), c.remote.redis.reads(redisKeys))}
-	flights[0].given, flights[2].given = share{here, 0}, share{here, 1}
-	flights[1].given = share{&reading{done: make(chan struct{})}, 0}
+	for i, f := range flights {
+		f.given = c.remote.redis.Read(t.Context(), c.remote.key(f.hold), nil, mono.Now())
+		if i != 1 {
+			f.given.Arrives(t.Context(), nil)
+		}
+	}
+	<-h.there
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	g := glance[string]{cache: c, ctx: over}
@@ -69,7 +74,7 @@ func TestLateServerInABatch(t *testing.T) {
 		if f.record == nil || f.record.Value != []string{"a", "b"}[i] {
 			t.Errorf("%v", f.record)
 		}
-		if f.given.reading != nil {
+		if f.given.Read != nil {
 			t.Errorf("%s: all that was read with it is kept", f.key)
 		}
 	}
@@ -112,9 +117,9 @@ func TestSlowDecodingInABatch(t *testing.T) {
 		f, _ := c.guards.join(t.Context(), key, c.hash(key), asked, &fl)
 		flights = append(flights, f)
 	}
-	rd := &reading{taken: true, answers: c.remote.redis.do(t.Context(), c.remote.redis.reads(redisKeys))}
-	for i, f := range flights {
-		f.given = share{rd, i}
+	for i, s := range c.remote.redis.ReadAll(t.Context(), redisKeys, nil, mono.Now()) {
+		s.Arrives(t.Context(), nil)
+		flights[i].given = s
 	}
 	g := glance[string]{cache: c, ctx: t.Context()}
 	g.lookOutside(flights)
@@ -125,25 +130,6 @@ func TestSlowDecodingInABatch(t *testing.T) {
 		}
 	}
 	noGuards(t, c)
-}
-
-// When one key's share of a reading is given up, so are the others.
-func TestSharesAreGivenUp(t *testing.T) {
-	r := listen(t, deadClient(t), RedisOptions{Invalidation: None}).Redis
-	place, _ := r.conn.placeOf(t.Context(), "a")
-	rd := r.conn.newReading(t.Context(), place, nil, mono.Now())
-	rd.keys = []string{"a", "b"}
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	for place := range rd.keys {
-		if a := (share{rd, place}).await(over); !errors.Is(a.err, context.Canceled) || a.proof != coherence.Never {
-			t.Errorf("share %d: %+v", place, a)
-		}
-	}
-	rd.give([]answer{{reply: "late"}, {reply: "late"}}) // to nobody
-	if a := (share{rd, 0}).await(t.Context()); !errors.Is(a.err, context.Canceled) || len(rd.done) > 0 {
-		t.Errorf("got %+v", a)
-	}
 }
 
 // Who has begun to read as the cache is closed doesn't wait for Redis.
@@ -165,7 +151,7 @@ func TestGlanceAsTheCacheIsClosed(t *testing.T) {
 	}
 	began := mono.Now()
 	rest, _ := c.glance(t.Context(), []*flight[string]{f})
-	if took := mono.Now().Since(began); len(rest) != 1 || f.given.reading == nil || took > r.conn.timeout/2 {
+	if took := mono.Now().Since(began); len(rest) != 1 || f.given.Read == nil || took > r.conn.Timeout/2 {
 		t.Errorf("%d flights are left after %v", len(rest), took)
 	}
 	c.land(f, nil, ErrClosed)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 var (
@@ -29,7 +30,7 @@ type health struct {
 	last  mono.Instant // when it said so
 
 	suspected mono.Instant // the canary that the cause is of, if it is one's
-	limit     limit
+	limit     redisconn.LogThrottle
 }
 
 // told grows while a stream is down.
@@ -95,7 +96,7 @@ func (s *stream) up() {
 		h.cause = nil // else it may be that of a canary which a PONG doesn't speak for
 	}
 	h.well, h.told = true, toldNothing
-	told := h.limit.ends()
+	told := h.limit.Ends()
 	h.mu.Unlock()
 	if told {
 		s.log(slog.LevelInfo, "tiered: invalidations arrive again", slog.Duration("downtime", lasted))
@@ -117,7 +118,7 @@ func (s *stream) down(since mono.Instant, cause error) {
 	if h.cause == nil {
 		h.cause = errLapsed
 	}
-	var refused *refusal
+	var refused *redisconn.PermanentError
 	now, news := mono.Now(), toldDown
 	if errors.As(h.cause, &refused) {
 		news = toldRefused
@@ -126,8 +127,8 @@ func (s *stream) down(since mono.Instant, cause error) {
 	returned := s.settle(cause) && news == toldRefused // NewRedis says it
 	tell, suppressed := !returned && news > h.told, 0
 	if tell && h.told == toldNothing {
-		if tell = news == toldRefused || !s.breaker.isOpen(); tell {
-			tell, suppressed = h.limit.begins(now)
+		if tell = news == toldRefused || !s.breaker.IsOpen(); tell {
+			tell, suppressed = h.limit.Begins(now)
 		}
 	}
 	if tell {
@@ -166,7 +167,7 @@ func (s *stream) lapse() {
 	h.mu.Unlock()
 	if well {
 		s.down(max(p.Until(), since), nil)
-	} else if mono.Now().Since(since) > s.redis.maxAge() {
+	} else if mono.Now().Since(since) > s.redis.MaxAge() {
 		s.down(since, nil)
 	}
 }
@@ -205,5 +206,5 @@ func (s *stream) status() error {
 
 func (s *stream) log(level slog.Level, message string, attrs ...slog.Attr) {
 	attrs = append([]slog.Attr{slog.String("addr", s.health.where())}, attrs...)
-	s.redis.logger.LogAttrs(context.Background(), level, message, attrs...)
+	s.redis.Logger.LogAttrs(context.Background(), level, message, attrs...)
 }

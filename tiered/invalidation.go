@@ -13,6 +13,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // Invalidation is how a process hears of what others change in Redis.
@@ -38,7 +39,7 @@ const (
 
 // streams are those of one Redis: one a master, or a single one.
 type streams struct {
-	*conn
+	*redisconn.Conn
 	mode     Invalidation
 	caches   hooks
 	only     *stream   // nil with a Cluster's topology
@@ -57,10 +58,10 @@ type hooks struct {
 	answered    func()                // Redis answers
 }
 
-func newStreams(c *conn, mode Invalidation, caches hooks) *streams {
-	r := &streams{conn: c, mode: mode, caches: caches}
-	c.needs = r.needs
-	c.life, r.stop = context.WithCancel(context.Background())
+func newStreams(c *redisconn.Conn, mode Invalidation, caches hooks) *streams {
+	r := &streams{Conn: c, mode: mode, caches: caches}
+	c.Needs = r.needs
+	c.Life, r.stop = context.WithCancel(context.Background())
 	return r
 }
 
@@ -69,16 +70,16 @@ func (r *streams) begin() error {
 	var err error
 	switch r.mode {
 	case None:
-		r.only = newStream(r, nil, addrOf(r.client))
+		r.only = newStream(r, nil, redisconn.AddrOf(r.Client))
 		r.only.NoEvents = true
 		r.only.Current.Store(coherence.Always)
 	case PubSub:
 		if r.bulletin, err = newBulletin(r); err == nil {
-			r.publish = r.bulletin.publish
+			r.Publish = r.bulletin.publish
 			r.only = newStream(r, r.bulletin, r.bulletin.name)
 		}
 	default:
-		switch client := r.client.(type) {
+		switch client := r.Client.(type) {
 		case *redis.Client:
 			addr := client.Options().Addr
 			r.only = newStream(r, &tracker{redis: r, options: client.Options(), client: client}, addr)
@@ -99,47 +100,47 @@ func (r *streams) begin() error {
 // startBreakers makes those that aren't made with a master's stream.
 func (r *streams) startBreakers() {
 	only := r.only
-	cluster, ok := r.client.(*redis.ClusterClient)
+	cluster, ok := r.Client.(*redis.ClusterClient)
 	switch {
 	case !ok:
-		r.nodes.only = only.newNode()
+		r.Nodes.Only = only.newNode()
 	case only == nil:
 		t := r.topology
-		r.newLost(cluster, t.unknown)
-		r.nodes.unknown = &node{t.unknown, r.nodes.lost}
-		r.nodes.find, r.nodes.each = t.nodeOf, t.nodes
+		r.NewClusterBreaker(cluster, t.unknown)
+		r.Nodes.Unknown = &redisconn.Node{Feed: t.unknown, Breaker: r.Nodes.Lost}
+		r.Nodes.Find, r.Nodes.Each = t.nodeOf, t.nodes
 	default:
-		r.newLost(cluster, nil)
-		r.nodes.all = &only.Feed
+		r.NewClusterBreaker(cluster, nil)
+		r.Nodes.Shared = &only.Feed
 	}
 }
 
 // newNode makes the node of the stream's server.
-func (s *stream) newNode() *node {
-	s.breaker = s.redis.newBreaker(s.health.where, &s.Feed)
-	s.breaker.hasten = s.hasten
-	s.breaker.told = func(at mono.Instant) bool { return s.health.toldLately(at, mono.Times(2, s.redis.maxAge())) }
+func (s *stream) newNode() *redisconn.Node {
+	s.breaker = s.redis.NewBreaker(s.health.where, &s.Feed)
+	s.breaker.Hasten = s.hasten
+	s.breaker.Logged = func(at mono.Instant) bool { return s.health.toldLately(at, mono.Times(2, s.redis.MaxAge())) }
 	if s.NoEvents {
-		s.breaker.probe = func(ctx context.Context) error { return s.redis.probe(ctx, s.redis.client) }
+		s.breaker.ProbeWith = func(ctx context.Context) error { return s.redis.Probe(ctx, s.redis.Client) }
 	}
-	return &node{&s.Feed, s.breaker}
+	return &redisconn.Node{Feed: &s.Feed, Breaker: s.breaker}
 }
 
 // firstOutcome waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
 // error only where they won't ever.
 func (r *streams) firstOutcome() error {
 	defer r.outcomesAreLate()
-	late, stop := context.WithTimeout(r.life, max(mono.Times(2, r.timeout), minFirstOutcome))
+	late, stop := context.WithTimeout(r.Life, max(mono.Times(2, r.Timeout), minFirstOutcome))
 	defer stop()
 	switch {
 	case r.topology != nil:
-		r.running.Go(func() { r.topology.run(r.life) })
+		r.running.Go(func() { r.topology.run(r.Life) })
 		select {
 		case <-r.topology.seen:
 		case <-late.Done():
 		}
 	case !r.only.NoEvents:
-		r.only.start(r.life)
+		r.only.start(r.Life)
 	}
 	var refused []error
 	if r.topology != nil {
@@ -163,24 +164,24 @@ func (r *streams) firstOutcome() error {
 		}
 	}
 	if answers { // else this would only wait for it
-		if err := r.firstRights(late); err != nil {
+		if err := r.CheckCapabilities(late); err != nil {
 			refused = append(refused, err)
 		}
 	}
 	if len(refused) > 0 {
-		return fmt.Errorf("tiered: NewRedis: %w", joined(refused))
+		return fmt.Errorf("tiered: NewRedis: %w", redisconn.Join(refused))
 	}
 	return nil
 }
 
 // outcomesAreLate has the streams log what NewRedis doesn't return any more.
 func (r *streams) outcomesAreLate() {
-	r.started.Store(true)
+	r.Started.Store(true)
 	r.settleLate()
 }
 
 func (r *streams) settleLate() {
-	if !r.started.Load() {
+	if !r.Started.Load() {
 		return
 	}
 	for _, s := range r.all() {
@@ -210,12 +211,12 @@ func (r *streams) all() []*stream {
 // no Redis to ask.
 func (r *streams) close(patience context.Context) {
 	r.stop()
-	awaitUntil(patience, r.running.Wait)
+	redisconn.WaitUntil(patience, r.running.Wait)
 	for _, s := range r.all() {
 		s.mute()
 	}
 	if r.topology != nil {
-		r.nodes.lost.mute()
+		r.Nodes.Lost.Mute()
 	}
 }
 
@@ -230,10 +231,10 @@ func (r *streams) status() error {
 	for _, s := range r.all() {
 		errs = append(errs, s.status())
 	}
-	for _, b := range r.breakers() {
-		errs = append(errs, b.status())
+	for _, b := range r.Breakers() {
+		errs = append(errs, b.Status())
 	}
-	errs = append(errs, r.rights.status(), r.refusals.status())
+	errs = append(errs, r.Capabilities.Status(), r.Refusals.Status())
 	return errors.Join(errs...)
 }
 
@@ -245,6 +246,6 @@ func (r *streams) needs(ctx context.Context, p redis.Pipeliner) {
 		p.SetXX(ctx, r.canaries()+"rights", "", redis.KeepTTL)
 	case PubSub:
 		p.Ping(ctx)
-		p.Publish(ctx, r.side()+r.id+":rights", "")
+		p.Publish(ctx, r.ControlPrefix()+r.ID+":rights", "")
 	}
 }

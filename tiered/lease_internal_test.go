@@ -88,7 +88,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 		<-l.end
 		return "long", nil
 	})
-	if !c.life.begin() {
+	if !c.life.Begin() {
 		t.Fatal("closed")
 	}
 	go trip.run()
@@ -178,9 +178,9 @@ func TestStandIsGivenUp(t *testing.T) {
 	for range 100 {
 		f := &flight[string]{hold: hold[string]{key: "k", hash: c.hash("k")}}
 		cl := &claim[string]{flight: f, finding: finding[string]{record: &record.Record[string]{Meta: new(record.Meta)}}}
-		if a := c.remote.stand(gone, []*claim[string]{cl}, l, &c.windows); a[0].err == nil {
+		if a := c.remote.stand(gone, []*claim[string]{cl}, l, &c.windows); a[0].Err == nil {
 			t.Error("it wasn't given up")
 		}
-		cl.finding.err = errNotReplayed
+		cl.finding.Err = errNotReplayed
 	}
 }

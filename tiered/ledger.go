@@ -14,6 +14,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -32,7 +33,7 @@ import (
 // or the count all that the cache has (the one is never made without the other being new). The same holds for a record or an
 // era that a reader can't parse: one that knows nothing of expiries must take what has their counts for lost, never for valid.
 type ledger struct {
-	redis *conn
+	redis *redisconn.Conn
 	stats *counters
 	names wire.Keys
 }
@@ -40,14 +41,14 @@ type ledger struct {
 // tagLife is for how long Redis keeps a tag's record at least; longer where a value with the tag is kept longer.
 const tagLife = 24 * time.Hour
 
-var errLedger = newAnsweredError("tiered: redis: the cache's era is damaged")
+var errLedger = redisconn.NewAnsweredError("tiered: redis: the cache's era is damaged")
 
-func newLedger(r *conn, name string, stats *counters) *ledger {
-	return &ledger{redis: r, stats: stats, names: wire.NewKeys(r.prefix, name)}
+func newLedger(r *redisconn.Conn, name string, stats *counters) *ledger {
+	return &ledger{redis: r, stats: stats, names: wire.NewKeys(r.Prefix, name)}
 }
 
-func (l *ledger) do(ctx context.Context, q request) []answer {
-	answers := l.redis.do(ctx, q)
+func (l *ledger) do(ctx context.Context, q redisconn.Request) []redisconn.Reply {
+	answers := l.redis.Do(ctx, q)
 	l.stats.countErrors(answers)
 	return answers
 }
@@ -91,26 +92,26 @@ func (o *opened) parse(era, count string) error {
 // open returns the era and, after step more invalidations, the count. With expire the last of these makes everything stale.
 func (l *ledger) open(ctx context.Context, step int, expire bool) (o opened, err error) {
 	fresh := newEraBytes()
-	a := l.do(ctx, request{
-		name: "open",
-		keys: []string{l.names.Epoch},
-		command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
+	a := l.do(ctx, redisconn.Request{
+		Name: "open",
+		Keys: []string{l.names.Epoch},
+		Command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
 			return to.Eval(ctx, opening, []string{l.names.Epoch, l.names.Seq}, fresh, expire, step)
 		},
 	})[0]
-	if a.err != nil {
-		return o, a.err
+	if a.Err != nil {
+		return o, a.Err
 	}
-	reply, err := a.reply.(*redis.Cmd).StringSlice()
+	reply, err := a.Value.(*redis.Cmd).StringSlice()
 	if err != nil || len(reply) != 2 {
 		return o, errLedger
 	}
-	o.proof = a.proof
+	o.proof = a.Validity
 	if err := o.parse(reply[0], reply[1]); err != nil {
 		return o, err
 	}
 	if expire || string(o.era[:]) == string(fresh) {
-		err = l.redis.tell(ctx, []string{l.names.Epoch})
+		err = l.redis.Tell(ctx, []string{l.names.Epoch})
 	}
 	return o, err
 }
@@ -121,17 +122,17 @@ func (l *ledger) clear(ctx context.Context, expire bool) error {
 		_, err := l.open(ctx, 1, true)
 		return err
 	}
-	err := l.do(ctx, request{
-		name: "clear",
-		keys: []string{l.names.Epoch},
-		command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
+	err := l.do(ctx, redisconn.Request{
+		Name: "clear",
+		Keys: []string{l.names.Epoch},
+		Command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
 			return to.Set(ctx, l.names.Epoch, newEraBytes(), 0)
 		},
-	})[0].err
+	})[0].Err
 	if err != nil {
 		return err
 	}
-	return l.redis.tell(ctx, []string{l.names.Epoch})
+	return l.redis.Tell(ctx, []string{l.names.Epoch})
 }
 
 func newEraBytes() []byte { return binary.BigEndian.AppendUint64(nil, rand.Uint64()) }
@@ -176,20 +177,20 @@ func (e *tagEntry) parse(value string) {
 // read returns the tags' records.
 func (l *ledger) read(ctx context.Context, tags []string) []tagEntry {
 	keys := l.tagKeys(tags)
-	answers := l.do(ctx, request{
-		name: "tags",
-		keys: keys,
-		command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	answers := l.do(ctx, redisconn.Request{
+		Name: "tags",
+		Keys: keys,
+		Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 			return to.Get(ctx, keys[i])
 		},
 	})
 	entries := make([]tagEntry, len(tags))
 	for i, a := range answers {
-		entries[i] = tagEntry{proof: a.proof, err: a.err}
-		if redis.HasErrorPrefix(a.err, "WRONGTYPE ") {
+		entries[i] = tagEntry{proof: a.Validity, err: a.Err}
+		if redis.HasErrorPrefix(a.Err, "WRONGTYPE ") {
 			entries[i].err = nil // somebody else's key is no record
-		} else if a.err == nil {
-			entries[i].parse(a.reply.(*redis.StringCmd).Val())
+		} else if a.Err == nil {
+			entries[i].parse(a.Value.(*redis.StringCmd).Val())
 		}
 	}
 	return entries
@@ -210,25 +211,25 @@ return {v,tonumber(ARGV[3])}`
 func (l *ledger) enter(ctx context.Context, era coherence.EpochID, tags []string, ttl time.Duration) ([]tagEntry, error) {
 	keys := l.tagKeys(tags)
 	life := max(tagLife, mono.Times(2, ttl))
-	answers := l.do(ctx, request{
-		name: "tags",
-		keys: keys,
-		command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	answers := l.do(ctx, redisconn.Request{
+		Name: "tags",
+		Keys: keys,
+		Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 			return to.Eval(ctx, entering, keys[i:i+1], era[:], newEraBytes(), life.Milliseconds(), ttl.Milliseconds())
 		},
 	})
 	entries := make([]tagEntry, len(tags))
 	for i, a := range answers {
-		if a.err != nil {
-			return nil, a.err
+		if a.Err != nil {
+			return nil, a.Err
 		}
-		reply, err := a.reply.(*redis.Cmd).Slice()
+		reply, err := a.Value.(*redis.Cmd).Slice()
 		if err != nil || len(reply) != 2 {
 			return nil, errLedger
 		}
 		value, _ := reply[0].(string)
 		left, _ := reply[1].(int64)
-		entries[i] = tagEntry{proof: a.proof, life: mono.Millis(max(0, left))}
+		entries[i] = tagEntry{proof: a.Validity, life: mono.Millis(max(0, left))}
 		entries[i].parse(value)
 	}
 	return entries, l.settle(ctx, era, tags, entries)
@@ -259,20 +260,20 @@ func (l *ledger) settle(ctx context.Context, era coherence.EpochID, tags []strin
 	for n, i := range open {
 		settling[n] = keys[i]
 	}
-	answers := l.do(ctx, request{
-		name: "tags",
-		keys: settling,
-		command: func(ctx context.Context, c redis.Cmdable, n int) redis.Cmder {
+	answers := l.do(ctx, redisconn.Request{
+		Name: "tags",
+		Keys: settling,
+		Command: func(ctx context.Context, c redis.Cmdable, n int) redis.Cmder {
 			e := entries[open[n]]
-			return swap{seen: seen{there: true, bytes: e.value}, to: to, ttl: max(e.life, time.Millisecond)}.queue(ctx, c, settling[n])
+			return redisconn.CompareAndSet{Expected: redisconn.Expected{Exists: true, Bytes: e.value}, To: to, TTL: max(e.life, time.Millisecond)}.Queue(ctx, c, settling[n])
 		},
 	})
 	var lost []int // to another load's settling, or to an invalidation
 	for n, a := range answers {
 		switch {
-		case a.err != nil:
-			return a.err
-		case a.swapped():
+		case a.Err != nil:
+			return a.Err
+		case a.Swapped():
 			entries[open[n]].parse(string(to))
 		default:
 			lost = append(lost, open[n])
@@ -323,22 +324,22 @@ func (l *ledger) invalidate(ctx context.Context, tags []string, expire bool) (do
 		return nil, tags, err
 	}
 	keys := l.tagKeys(tags)
-	answers := l.do(ctx, request{
-		name: "invalidate tags",
-		keys: keys,
-		command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	answers := l.do(ctx, redisconn.Request{
+		Name: "invalidate tags",
+		Keys: keys,
+		Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 			return to.Eval(ctx, marking, keys[i:i+1], at.era[:], strconv.FormatUint(at.count, 10), expire)
 		},
 	})
 	for i, a := range answers {
-		if a.err == nil {
+		if a.Err == nil {
 			done = append(done, tags[i])
 			continue
 		}
 		failed = append(failed, tags[i])
-		err = cmp.Or(err, fmt.Errorf("%w (tag %q)", a.err, tags[i]))
+		err = cmp.Or(err, fmt.Errorf("%w (tag %q)", a.Err, tags[i]))
 	}
-	if untold := l.redis.tell(ctx, append(keys, l.names.Seq)); untold != nil {
+	if untold := l.redis.Tell(ctx, append(keys, l.names.Seq)); untold != nil {
 		return nil, tags, cmp.Or(err, untold)
 	}
 	return done, failed, err

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9/push"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 const minConnectTime = time.Second
@@ -26,7 +27,7 @@ type life struct {
 	pubsub *redis.PubSub
 	began  bool // changes are heard; for the goroutine that listens
 
-	greeting *refusal // why the source was refused, on the goroutine that listens
+	greeting *redisconn.PermanentError // why the source was refused, on the goroutine that listens
 
 	mu     sync.Mutex
 	dialed bool
@@ -45,7 +46,7 @@ func (l *life) run(ctx context.Context) error {
 	if err != nil {
 		return l.cause("connecting", err)
 	}
-	patience := max(mono.Times(2, l.stream.redis.maxAge()), minConnectTime)
+	patience := max(mono.Times(2, l.stream.redis.MaxAge()), minConnectTime)
 	l.client = redis.NewClient(l.options(base, patience))
 	defer l.client.Close()
 	if err := l.client.RegisterPushNotificationHandler("invalidate", l, true); err != nil {
@@ -89,7 +90,7 @@ func (l *life) subscribe(ctx context.Context) error {
 			if l.greeting == nil {
 				return err
 			}
-			errors.As(err, &l.greeting.also)
+			errors.As(err, &l.greeting.Also)
 			return l.greeting
 		}
 	}
@@ -119,7 +120,7 @@ func (l *life) options(base *redis.Options, patience time.Duration) *redis.Optio
 	o.Protocol, o.DisableIdentity = 3, true
 	o.PoolSize, o.MinIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 1, 0, 0, -1
 	o.DialerRetries, o.MaxRetries = 1, -1
-	o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled = patience, l.stream.redis.timeout, true
+	o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled = patience, l.stream.redis.Timeout, true
 	o.PushNotificationProcessor = redis.NewPushNotificationProcessor() // the base's has handlers of its own
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.ClientSideCacheConfig, o.ClientSideCache, o.Limiter = nil, nil, nil
@@ -172,7 +173,7 @@ func (l *life) end(cause error) {
 		l.over = cause
 	}
 	if l.conn != nil {
-		_ = l.stream.redis.guarded(l.conn.Close)
+		_ = l.stream.redis.Guard(l.conn.Close)
 	}
 }
 
@@ -190,7 +191,7 @@ func (l *life) cause(step string, err error) error {
 	if l.over != nil {
 		return l.over
 	}
-	return judge(step, err)
+	return redisconn.Judge(step, err)
 }
 
 // stickyConn is closed by its first error, and keeps to it. go-redis reads on after some, and what it missed would be missed
@@ -214,7 +215,7 @@ func (c *stickyConn) Read(b []byte) (int, error) {
 
 // ping is answered over the same connection, after all that Redis had to say before.
 func (l *life) ping() {
-	_ = l.stream.redis.guarded(func() error { // if it fails the connection is closed, which ends the life
+	_ = l.stream.redis.Guard(func() error { // if it fails the connection is closed, which ends the life
 		return l.pubsub.Ping(context.Background(), l.watch.nextPing())
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -189,7 +190,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []f
 		}
 		if all || hidden != nil && hidden[i] {
 			err := c.backlog.withheld(holds[i].key, all)
-			merged[i] = finding[T]{answer: answer{err: err, feed: c.remote.redis.nodes.any(), proof: coherence.Never}}
+			merged[i] = finding[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.Any(), Validity: coherence.Never}}
 		}
 	}
 	return merged
@@ -206,7 +207,7 @@ func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []findi
 		case f.framed():
 			all[i], framed = f.record.Meta, true
 		default:
-			f.bonds = &coherence.Deps{Validity: f.proof, Feed: f.feed}
+			f.bonds = &coherence.Deps{Validity: f.Validity, Feed: f.Feed}
 		}
 	}
 	if !framed {
@@ -218,12 +219,12 @@ func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []findi
 		switch {
 		case all[i] == nil:
 		case errs[i] != nil:
-			f.err = errs[i]
+			f.Err = errs[i]
 		case bound[i] == nil:
 			f.record, f.vacant = nil, true
 		default:
 			f.bonds = bound[i]
-			f.bonds.Validity, f.bonds.Feed = f.proof, f.feed
+			f.bonds.Validity, f.bonds.Feed = f.Validity, f.Feed
 		}
 	}
 	return findings
@@ -243,8 +244,8 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least record.Use)
 	got := make([]served[T], len(holds))
 	for i, f := range c.consult(ctx, holds, manner{}) {
 		switch {
-		case unreadable(f.err) && ctx.Err() == nil:
-			if got[i] = c.unread(holds[i], least, f.err); got[i].record != nil {
+		case redisconn.Unreadable(f.Err) && ctx.Err() == nil:
+			if got[i] = c.unread(holds[i], least, f.Err); got[i].record != nil {
 				continue
 			}
 		case f.use(&c.windows) >= least:
@@ -277,7 +278,7 @@ func (c *Cache[T]) unread(h hold[T], least record.Use, why error) served[T] {
 
 // use is what was found is good for.
 func (f *finding[T]) use(w *wire.Windows) record.Use {
-	if f.err != nil || f.record == nil {
+	if f.Err != nil || f.record == nil {
 		return record.Unusable
 	}
 	return f.record.Use(w, mono.Now())
@@ -335,7 +336,7 @@ func (c *Cache[T]) loadError(timed context.Context, err error) error {
 
 // overdue is the error of a load whose context ended.
 func (c *Cache[T]) overdue(timed context.Context) error {
-	if c.life.isOver() {
+	if c.life.Over() {
 		return ErrClosed
 	}
 	return fmt.Errorf("tiered: the load took longer than LoadTimeout (%v): %w", c.policy.LoadTimeout, timed.Err())

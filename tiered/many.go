@@ -13,6 +13,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // GetMany returns the cached values by key; those that are not cached, or are remembered as absent, are left out. It
@@ -61,7 +62,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 }
 
 // maxFetch is how many keys GetMany reads before it decodes them.
-const maxFetch = 10 * maxChunk
+const maxFetch = 10 * redisconn.MaxChunk
 
 // fetched is what GetMany has read.
 type fetched[T any] struct {
@@ -76,7 +77,7 @@ type fetched[T any] struct {
 func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
 	c := m.cache
 	if m.silence != nil {
-		c.stats.countErrors(failed(len(keys), m.silence, nil))
+		c.stats.countErrors(redisconn.Failed(len(keys), m.silence, nil))
 		for _, h := range keys {
 			got := c.unread(h, record.RefreshDue, m.silence)
 			if got.record == nil {
@@ -98,13 +99,13 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
 	silent := 0 // keys at the end; those of a Cluster's other masters would come in between
 	var last error
 	for _, got := range c.fetch(ctx, holds, record.RefreshDue) {
-		if m.take(got); isSilence(got.err) {
+		if m.take(got); redisconn.IsSilence(got.err) {
 			silent, last = silent+1, got.err
 		} else {
 			silent = 0
 		}
 	}
-	if silent >= min(len(holds), maxChunk) {
+	if silent >= min(len(holds), redisconn.MaxChunk) {
 		m.silence = last
 	}
 }
@@ -221,7 +222,7 @@ type seat[K comparable, T any] struct {
 // newBatch looks the ids up in the local tier. With a key that can't be used it returns an error: nothing is loaded then.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
 	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot), strings: stringsIn(reflect.TypeFor[K]())}
-	if c.life.isOver() {
+	if c.life.Over() {
 		return b, ErrClosed
 	}
 	at := mono.Now()
@@ -321,7 +322,7 @@ func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated ui
 	theirs := f.pilot != b.pilot
 	r, offered, err := c.await(ctx, f, asked, !theirs)
 	switch {
-	case s.late && f.unfit, r == nil && ctx.Err() == nil && !c.life.isOver() && (s.late || theirs && !b.retry):
+	case s.late && f.unfit, r == nil && ctx.Err() == nil && !c.life.Over() && (s.late || theirs && !b.retry):
 		return nil
 	case r != nil && !offered && f.began < invalidated && len(r.Tags) > 0:
 		return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -26,7 +27,7 @@ type bulletin struct {
 
 func newBulletin(r *streams) (*bulletin, error) {
 	b := &bulletin{redis: r}
-	switch client := r.client.(type) {
+	switch client := r.Client.(type) {
 	case *redis.Client:
 		b.name = client.Options().Addr
 		b.node = func(context.Context) (*redis.Client, error) { return client, nil }
@@ -40,9 +41,9 @@ func newBulletin(r *streams) (*bulletin, error) {
 	return b, nil
 }
 
-func (b *bulletin) changes() string { return b.redis.side() + "changes" }
+func (b *bulletin) changes() string { return b.redis.ControlPrefix() + "changes" }
 
-func (b *bulletin) canaries() string { return b.redis.side() + b.redis.id }
+func (b *bulletin) canaries() string { return b.redis.ControlPrefix() + b.redis.ID }
 
 func (b *bulletin) server(ctx context.Context) (*redis.Options, error) {
 	node, err := b.node(ctx)
@@ -61,7 +62,7 @@ func (b *bulletin) sing(ctx context.Context, at mono.Instant) error {
 	if err != nil {
 		return err
 	}
-	return briefly(node, b.redis.timeout).Publish(ctx, b.canaries(), int64(at)).Err()
+	return briefly(node, b.redis.Timeout).Publish(ctx, b.canaries(), int64(at)).Err()
 }
 
 func (b *bulletin) hear(s *stream, message any) {
@@ -84,14 +85,14 @@ func (b *bulletin) hear(s *stream, message any) {
 		return
 	}
 	for _, key := range keys {
-		if sender != b.redis.id || b.redis.caches.shared(key) {
+		if sender != b.redis.ID || b.redis.caches.shared(key) {
 			b.redis.caches.heard(key)
 		}
 	}
 }
 
 func (b *bulletin) publish(ctx context.Context, keys []string) error {
-	for chunk := range slices.Chunk(keys, maxChunk) {
+	for chunk := range slices.Chunk(keys, redisconn.MaxChunk) {
 		if err := b.publishChunk(ctx, chunk); err != nil {
 			return err
 		}
@@ -100,35 +101,35 @@ func (b *bulletin) publish(ctx context.Context, keys []string) error {
 }
 
 func (b *bulletin) publishChunk(ctx context.Context, keys []string) error {
-	groups, err := b.redis.byNode(ctx, []string{b.changes()})
+	groups, err := b.redis.ByNode(ctx, []string{b.changes()})
 	if err != nil {
 		return err
 	}
-	node := groups[0].server
-	if err := node.breaker.spares("publish"); err != nil {
+	node := groups[0].Target
+	if err := node.Breaker.Err("publish"); err != nil {
 		return err
 	}
-	began, e := mono.Now(), errand{name: "publish"}
+	began, e := mono.Now(), redisconn.CallOptions{Name: "publish"}
 	if len(keys) > 1 {
-		e.moving = &node
+		e.Moving = &node
 	}
-	_, err = run(ctx, b.redis.conn, e, func(ctx context.Context) (struct{}, error) {
+	_, err = redisconn.Run(ctx, b.redis.Conn, e, func(ctx context.Context) (struct{}, error) {
 		node, err := b.node(ctx)
 		if err != nil {
 			return struct{}{}, err
 		}
 		_, err = node.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, message := range wire.Messages(b.redis.id, keys) {
+			for _, message := range wire.Messages(b.redis.ID, keys) {
 				p.Publish(ctx, b.changes(), message)
 			}
 			return nil
 		})
 		return struct{}{}, err
 	})
-	node.heed(ctx, began, err)
+	node.Report(ctx, began, err)
 	if err != nil {
-		b.redis.heedReply(groups[0].server, "publish", err)
+		b.redis.NoteError(groups[0].Target, "publish", err)
 	}
-	b.redis.refusals.note(node.breaker.addr, "publish", []answer{{err: err}})
+	b.redis.Refusals.Note(node.Breaker.Addr, "publish", []redisconn.Reply{{Err: err}})
 	return err
 }

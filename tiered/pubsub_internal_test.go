@@ -28,7 +28,7 @@ func bulletinsArrive(t *testing.T, client func() redis.UniversalClient, o RedisO
 	t.Helper()
 	a, b := listen(t, client(), o), listen(t, client(), o)
 	for _, l := range []listening{a, b} {
-		if p := l.proven(t); l.conn.nodes.any().Validity() != p {
+		if p := l.proven(t); l.conn.Nodes.Any().Validity() != p {
 			t.Error("another stream")
 		}
 	}
@@ -42,7 +42,7 @@ func bulletinsArrive(t *testing.T, client func() redis.UniversalClient, o RedisO
 	if err := a.publish(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.conn.client.Publish(t.Context(), "tc!changes", "garbage").Err(); err != nil {
+	if err := a.conn.Client.Publish(t.Context(), "tc!changes", "garbage").Err(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the last", func() bool { return b.ear.has(keys[len(keys)-1][len("tc:c"):]) })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -48,7 +49,7 @@ type RedisOptions struct {
 
 // Redis is the second tier of the caches of a process: one is made per process and shared by them all.
 type Redis struct {
-	conn    *conn
+	conn    *redisconn.Conn
 	options RedisOptions
 	streams *streams
 
@@ -117,7 +118,7 @@ type listener interface {
 // With Tracking it is made to look when an invalidation stream breaks. Otherwise reads of such a master's keys are misses
 // meanwhile and writes fail: a few seconds are a better interval for a cache.
 func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
-	if err := checkClient(client); err != nil {
+	if err := redisconn.CheckClient(client); err != nil {
 		return nil, err
 	}
 	if o.Prefix == "" {
@@ -146,11 +147,11 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	}
 	o.Prefix = strings.Clone(o.Prefix)
 	r := &Redis{
-		conn:    newConn(client, o.Prefix, o.Timeout, o.Heartbeat, o.Logger),
+		conn:    redisconn.New(client, o.Prefix, o.Timeout, o.Heartbeat, o.Logger),
 		options: o,
 		tenants: make(map[string]*tenant),
 	}
-	r.conn.switched = r.switched
+	r.conn.Switched = r.switched
 	r.streams = newStreams(r.conn, o.Invalidation, hooks{r.heard, r.shared, r.interrupted, r.answered})
 	if err := r.streams.begin(); err != nil {
 		_ = r.Close()
@@ -170,12 +171,12 @@ func (r *Redis) Close() error {
 	if !r.isMade() {
 		return nil
 	}
-	patience, stop := context.WithTimeout(context.Background(), r.conn.timeout)
+	patience, stop := context.WithTimeout(context.Background(), r.conn.Timeout)
 	defer stop()
 	r.streams.close(patience)
-	r.conn.calls.close()
-	r.conn.closePipelines()
-	awaitUntil(patience, r.conn.calls.wait)
+	r.conn.Calls.Close()
+	r.conn.CloseBatchers()
+	redisconn.WaitUntil(patience, r.conn.Calls.Wait)
 	return nil
 }
 
@@ -188,13 +189,13 @@ func (r *Redis) Ping(ctx context.Context) error {
 	if !r.isMade() {
 		return errNotMade
 	}
-	_, err := call(ctx, r.conn, "ping", nil, func(ctx context.Context) (struct{}, error) {
-		cluster, ok := r.conn.client.(*redis.ClusterClient)
+	_, err := redisconn.Call(ctx, r.conn, "ping", nil, func(ctx context.Context) (struct{}, error) {
+		cluster, ok := r.conn.Client.(*redis.ClusterClient)
 		if !ok {
-			return struct{}{}, r.conn.client.Ping(ctx).Err()
+			return struct{}{}, r.conn.Client.Ping(ctx).Err()
 		}
 		return struct{}{}, cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			if err := r.conn.guarded(func() error { return node.Ping(ctx).Err() }); err != nil { // it isn't our goroutine
+			if err := r.conn.Guard(func() error { return node.Ping(ctx).Err() }); err != nil { // it isn't our goroutine
 				return fmt.Errorf("%s: %w", node.Options().Addr, err)
 			}
 			return nil
@@ -205,7 +206,7 @@ func (r *Redis) Ping(ctx context.Context) error {
 
 // publish tells the other processes of changed keys.
 func (r *Redis) publish(ctx context.Context, keys []string) error {
-	return r.streams.publish(ctx, keys)
+	return r.streams.Publish(ctx, keys)
 }
 
 // Status returns nil while Redis is asked, all invalidations arrive, and no command of a cache was refused lately; else an
@@ -216,7 +217,7 @@ func (r *Redis) Status() error {
 	if !r.isMade() {
 		return errNotMade
 	}
-	if r.conn.calls.isOver() {
+	if r.conn.Calls.Over() {
 		return ErrClosed
 	}
 	return r.streams.status()
@@ -251,7 +252,7 @@ func (r *Redis) dismiss(name string, l listener) {
 
 // heard tells the caches that a key of Redis was changed.
 func (r *Redis) heard(key string) {
-	name, rest := wire.CutName(r.conn.prefix, key)
+	name, rest := wire.CutName(r.conn.Prefix, key)
 	for _, l := range r.listeners(name) {
 		l.heard(rest)
 	}
@@ -259,7 +260,7 @@ func (r *Redis) heard(key string) {
 
 // shared reports whether caches of this process share the key: then one has to hear what the other does.
 func (r *Redis) shared(key string) bool {
-	name, _ := wire.CutName(r.conn.prefix, key)
+	name, _ := wire.CutName(r.conn.Prefix, key)
 	return len(r.listeners(name)) > 1
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // maxRenewals is how many loads in the background a cache has at a time. One more isn't begun: the next hit tries again.
@@ -67,7 +68,7 @@ func (l *complaints) due(at mono.Instant) (tell bool, suppressed int) {
 		return false, 0
 	}
 	suppressed = l.suppressed
-	l.next, l.suppressed = at.Add(tellEvery), 0
+	l.next, l.suppressed = at.Add(redisconn.LogEvery), 0
 	return true, suppressed
 }
 

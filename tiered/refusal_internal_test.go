@@ -140,7 +140,7 @@ func TestAskingForRightsCostsLittle(t *testing.T) {
 		if n, err := q.n.Load(), l.Status(); n != 1 || err != nil {
 			t.Errorf("mode %d: asked %d times; status: %v", mode, n, err)
 		}
-		keys, _ := server.Do("KEYS", "*!"+l.conn.id+"*").([]any)
+		keys, _ := server.Do("KEYS", "*!"+l.conn.ID+"*").([]any)
 		for _, key := range keys {
 			if !strings.HasPrefix(key.(string), l.streams.canaries()) || strings.HasSuffix(key.(string), "rights") {
 				t.Errorf("mode %d: %v is left", mode, key)
@@ -225,7 +225,7 @@ func TestRightsInACluster(t *testing.T) {
 		if err := l.Status(); err != nil {
 			t.Errorf("mode %d: %v", mode, err)
 		}
-		if err := l.conn.client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
+		if err := l.conn.Client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
 			t.Errorf("mode %d: a cache's SET: %v", mode, err)
 		}
 		for i, missing := range rights {

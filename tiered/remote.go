@@ -14,13 +14,14 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // remote is a cache's part of Redis: it turns keys into Redis's keys, and records into frames and back.
 type remote[T any] struct {
-	redis  *conn
-	reads  *session
+	redis  *redisconn.Conn
+	reads  *redisconn.Session
 	keys   wire.Keys
 	values *values[T]
 	stats  *counters
@@ -28,16 +29,16 @@ type remote[T any] struct {
 
 // finding is what a read of a key in Redis found.
 type finding[T any] struct {
-	record *record.Record[T] // fresh or stale; nil: nothing of use
-	seen   seen              // what a store of a newer value is to replace
-	lease  []byte            // somebody loads the key; nil: not that Redis knows
-	vacant bool              // nothing is there that would be missed: the key can be leased
-	answer                   // err: what is there isn't known
-	bonds  *coherence.Deps   // of a record that can be kept in the local tier
+	record          *record.Record[T]  // fresh or stale; nil: nothing of use
+	seen            redisconn.Expected // what a store of a newer value is to replace
+	lease           []byte             // somebody loads the key; nil: not that Redis knows
+	vacant          bool               // nothing is there that would be missed: the key can be leased
+	redisconn.Reply                    // err: what is there isn't known
+	bonds           *coherence.Deps    // of a record that can be kept in the local tier
 }
 
-func newRemote[T any](r *conn, name string, v *values[T]) *remote[T] {
-	return &remote[T]{redis: r, reads: new(session), keys: wire.NewKeys(r.prefix, name), values: v, stats: v.stats}
+func newRemote[T any](r *redisconn.Conn, name string, v *values[T]) *remote[T] {
+	return &remote[T]{redis: r, reads: new(redisconn.Session), keys: wire.NewKeys(r.Prefix, name), values: v, stats: v.stats}
 }
 
 func (m *remote[T]) key(h hold[T]) string { return m.keys.Value(h.key) }
@@ -53,16 +54,16 @@ func (m *remote[T]) redisKeys(holds []hold[T]) []string {
 }
 
 // request is one command for each of the held keys.
-func (m *remote[T]) request(name string, holds []hold[T], command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) request {
+func (m *remote[T]) request(name string, holds []hold[T], command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) redisconn.Request {
 	keys := m.redisKeys(holds)
-	return request{name: name, keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	return redisconn.Request{Name: name, Keys: keys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return command(ctx, to, i, keys[i])
 	}}
 }
 
 // manner is how Redis is read.
 type manner struct {
-	given []share // one for each of the keys, begun already; nil, or with one that has no reading: they weren't all
+	given []redisconn.Pending // one for each of the keys, begun already; nil, or with one that has no reading: they weren't all
 	// exact tells values of another type from nothing. Otherwise these look like each other, and show when one is to be replaced.
 	exact bool
 }
@@ -75,11 +76,11 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how man
 	var foreign []int
 	for i, a := range answers {
 		f := &findings[i]
-		f.answer = a
-		if a.err != nil {
+		f.Reply = a
+		if a.Err != nil {
 			continue
 		}
-		b, there := a.bytes()
+		b, there := a.Bytes()
 		if !there {
 			f.vacant = true
 			continue
@@ -95,27 +96,27 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how man
 	return findings
 }
 
-func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []answer {
-	if len(holds) == 1 && (how.given == nil || how.given[0].reading == nil) && !how.exact {
-		if s := m.redis.read(ctx, m.key(holds[0]), nil, mono.Now()); s.reading != nil {
-			how.given = []share{s}
+func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []redisconn.Reply {
+	if len(holds) == 1 && (how.given == nil || how.given[0].Read == nil) && !how.exact {
+		if s := m.redis.Read(ctx, m.key(holds[0]), nil, mono.Now()); s.Read != nil {
+			how.given = []redisconn.Pending{s}
 		}
 	}
-	if how.given == nil || slices.ContainsFunc(how.given, func(s share) bool { return s.reading == nil }) {
-		q := m.redis.reads(m.redisKeys(holds))
-		q.bulk = !how.exact
-		return m.redis.do(ctx, q)
+	if how.given == nil || slices.ContainsFunc(how.given, func(s redisconn.Pending) bool { return s.Read == nil }) {
+		q := m.redis.Gets(m.redisKeys(holds))
+		q.Bulk = !how.exact
+		return m.redis.Do(ctx, q)
 	}
-	answers := make([]answer, len(holds))
+	answers := make([]redisconn.Reply, len(holds))
 	var late []int
 	for i, s := range how.given {
-		answers[i] = s.await(ctx)
-		if len(s.keys) > 1 && errors.Is(answers[i].err, context.DeadlineExceeded) && ctx.Err() == nil {
+		answers[i] = s.Wait(ctx)
+		if len(s.Keys) > 1 && errors.Is(answers[i].Err, context.DeadlineExceeded) && ctx.Err() == nil {
 			late = append(late, i)
 		}
 	}
 	// Many keys that shared a command may have taken its Timeout because they have much: a request is given longer.
-	for n, a := range m.redis.do(ctx, m.redis.reads(m.redisKeys(pick(holds, late)))) {
+	for n, a := range m.redis.Do(ctx, m.redis.Gets(m.redisKeys(pick(holds, late)))) {
 		answers[late[n]] = a
 	}
 	return answers
@@ -126,7 +127,7 @@ func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []
 func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 	at := flights[0].start // just now
 	if len(flights) == 1 {
-		flights[0].given = m.redis.read(ctx, m.key(flights[0].hold), m.reads, at)
+		flights[0].given = m.redis.Read(ctx, m.key(flights[0].hold), m.reads, at)
 		return
 	}
 	keys := make([]string, len(flights))
@@ -142,13 +143,13 @@ func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 		all.WriteString(f.key)
 		keys[i] = all.String()[from:]
 	}
-	for i, s := range m.redis.readAll(ctx, keys, m.reads, at) {
+	for i, s := range m.redis.ReadAll(ctx, keys, m.reads, at) {
 		flights[i].given = s
 	}
 }
 
 // abandon ends what was begun so.
-func (m *remote[T]) abandon() { m.redis.abandon(m.reads) }
+func (m *remote[T]) abandon() { m.redis.EndSession(m.reads) }
 
 // limit lets the records that other programs wrote expire when Redis's keys do: no frame says when that is, and Redis tells
 // of it up to a second late.
@@ -157,15 +158,15 @@ func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []findi
 	for n, i := range foreign {
 		theirs[n] = holds[i]
 	}
-	answers := m.redis.do(ctx, m.request("pttl", theirs, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+	answers := m.redis.Do(ctx, m.request("pttl", theirs, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return pttl(ctx, to, key)
 	}))
 	m.stats.countErrors(answers)
 	for n, i := range foreign {
 		r := findings[i].record
-		if answers[n].err != nil {
-			findings[i].err = answers[n].err
-		} else if left := answers[n].reply.(*redis.IntCmd).Val(); left != -1 { // without expiry
+		if answers[n].Err != nil {
+			findings[i].Err = answers[n].Err
+		} else if left := answers[n].Value.(*redis.IntCmd).Val(); left != -1 { // without expiry
 			r.FreshUntil = min(r.FreshUntil, mono.Now().Add(mono.Millis(max(0, left))))
 		}
 	}
@@ -195,16 +196,16 @@ func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Polic
 		f.vacant = true
 		fr, err := m.parse(b)
 		if err != nil {
-			f.seen = seen{there: true, bytes: string(b)}
+			f.seen = redisconn.Expected{Exists: true, Bytes: string(b)}
 			return err
 		}
-		f.seen = seen{there: true, bytes: unsafe.String(&b[0], wire.FrameHead), head: true} // nobody changes the head
-		r.Created, r.FreshUntil = frameTimes(&fr, read, m.redis.time(ctx, read))
+		f.seen = redisconn.Expected{Exists: true, Bytes: unsafe.String(&b[0], wire.FrameHead), Head: true} // nobody changes the head
+		r.Created, r.FreshUntil = frameTimes(&fr, read, m.redis.TimeAt(ctx, read))
 		windows := p.windows()
 		*r.Meta = frameTraits(&fr, &windows, p.Jitter)
 		payload = fr.Payload
 	} else {
-		f.seen = seen{there: true, bytes: string(b)}
+		f.seen = redisconn.Expected{Exists: true, Bytes: string(b)}
 	}
 	if !r.Absent {
 		var err error
@@ -244,11 +245,11 @@ func frameTraits(f *wire.Frame, w *wire.Windows, jitter float64) record.Meta {
 var errForeignCodec = errors.New("the frame has another codec's value")
 
 // framed answers whether the record came out of a frame, and not from another program.
-func (f *finding[T]) framed() bool { return f.seen.head }
+func (f *finding[T]) framed() bool { return f.seen.Head }
 
 // encode returns the frame that read makes a record of again.
 func (m *remote[T]) encode(ctx context.Context, r *record.Record[T]) ([]byte, error) {
-	at := m.redis.now(ctx) // which may wait
+	at := m.redis.Time(ctx) // which may wait
 	f := wire.Frame{
 		ID:       rand.Uint64(),
 		NotFound: r.Absent,
@@ -265,8 +266,8 @@ func (m *remote[T]) encode(ctx context.Context, r *record.Record[T]) ([]byte, er
 }
 
 // write makes the changes, whatever the keys hold. ended is called when nothing more of it can come to Redis from here.
-func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()) []answer {
-	q := m.request(stepWrite, holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()) []redisconn.Reply {
+	q := m.request(redisconn.StepWrite, holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		switch ch := changes[i]; {
 		case ch.expire:
 			return to.Eval(ctx, expiring, []string{key}, wire.FrameMagic+string(rune(wire.FrameVersion)), wire.ExpiredAt)
@@ -276,7 +277,7 @@ func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()
 			return to.Set(ctx, key, ch.frame, ch.ttl)
 		}
 	})
-	q.ended, q.size = ended, sizesOf(changes)
+	q.Ended, q.Size = ended, sizesOf(changes)
 	return m.settle(ctx, q)
 }
 
@@ -288,54 +289,54 @@ redis.call('SETRANGE',KEYS[1],ARGV[2],string.char(n%255+1))
 else redis.call('DEL',KEYS[1]) end`
 
 // replace makes the changes of those keys that still hold what was seen there.
-func (m *remote[T]) replace(ctx context.Context, changes []change[T]) []answer {
+func (m *remote[T]) replace(ctx context.Context, changes []change[T]) []redisconn.Reply {
 	q := m.request("store", holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		ch := changes[i]
-		return swap{ch.seen, ch.frame, ch.ttl}.queue(ctx, to, key)
+		return redisconn.CompareAndSet{Expected: ch.seen, To: ch.frame, TTL: ch.ttl}.Queue(ctx, to, key)
 	})
-	q.size = sizesOf(changes)
+	q.Size = sizesOf(changes)
 	return m.settle(ctx, q)
 }
 
 // sizesOf returns how many bytes a request sends for each change.
 func sizesOf[T any](changes []change[T]) func(i int) int {
-	return func(i int) int { return len(changes[i].frame) + len(changes[i].seen.bytes) }
+	return func(i int) int { return len(changes[i].frame) + len(changes[i].seen.Bytes) }
 }
 
 // settle makes a request that changes keys, and tells the others.
-func (m *remote[T]) settle(ctx context.Context, q request) []answer {
-	answers := m.redis.do(ctx, q)
+func (m *remote[T]) settle(ctx context.Context, q redisconn.Request) []redisconn.Reply {
+	answers := m.redis.Do(ctx, q)
 	m.stats.countErrors(answers)
-	if m.redis.publish == nil {
+	if m.redis.Publish == nil {
 		return answers
 	}
 	var changed []string
 	telling := ctx
 	for i, a := range answers {
-		if !spared(a.err) {
-			changed = append(changed, q.keys[i])
+		if !redisconn.NotSent(a.Err) {
+			changed = append(changed, q.Keys[i])
 		}
-		if a.err == nil {
+		if a.Err == nil {
 			telling = context.WithoutCancel(ctx) // it may be over: another master of a Cluster didn't answer in time
 		}
 	}
-	if err := m.redis.tell(telling, changed); err != nil {
+	if err := m.redis.Tell(telling, changed); err != nil {
 		for i := range answers {
-			answers[i].err = errors.Join(answers[i].err, err)
+			answers[i].Err = errors.Join(answers[i].Err, err)
 		}
 	}
 	return answers
 }
 
 // lease tries to put the lease in the place of what was seen under Redis's keys, and answers for which it did.
-func (m *remote[T]) lease(ctx context.Context, keys []string, was []seen, l wire.Lease) []answer {
+func (m *remote[T]) lease(ctx context.Context, keys []string, was []redisconn.Expected, l wire.Lease) []redisconn.Reply {
 	value := l.Bytes()
-	size := func(i int) int { return len(was[i].bytes) }
-	answers := m.redis.do(ctx, request{name: "lease", keys: keys, size: size, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
-		if !was[i].there {
+	size := func(i int) int { return len(was[i].Bytes) }
+	answers := m.redis.Do(ctx, redisconn.Request{Name: "lease", Keys: keys, Size: size, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+		if !was[i].Exists {
 			return to.SetNX(ctx, keys[i], value, l.TTL)
 		}
-		return swap{was[i], value, l.TTL}.queue(ctx, to, keys[i])
+		return redisconn.CompareAndSet{Expected: was[i], To: value, TTL: l.TTL}.Queue(ctx, to, keys[i])
 	}})
 	m.stats.countErrors(answers)
 	return answers
@@ -348,9 +349,9 @@ redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2])
 return false`
 
 // leaseBeside tries to put the lease beside the values.
-func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l wire.Lease) []answer {
+func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l wire.Lease) []redisconn.Reply {
 	value := l.Bytes()
-	answers := m.redis.do(ctx, request{name: "lease", keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	answers := m.redis.Do(ctx, redisconn.Request{Name: "lease", Keys: keys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return to.Eval(ctx, besideScript, keys[i:i+1], value, l.TTL.Milliseconds())
 	}})
 	m.stats.countErrors(answers)
@@ -358,8 +359,8 @@ func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l wire.Lease
 }
 
 // theirs is the lease that somebody else has beside a value; nil: nobody.
-func (a answer) theirs() []byte {
-	if cmd, ok := a.reply.(*redis.Cmd); ok && a.err == nil {
+func theirs(a redisconn.Reply) []byte {
+	if cmd, ok := a.Value.(*redis.Cmd); ok && a.Err == nil {
 		if s, ok := cmd.Val().(string); ok {
 			return []byte(s)
 		}
@@ -368,8 +369,8 @@ func (a answer) theirs() []byte {
 }
 
 // extend lets the lease run on under the keys that still hold it.
-func (m *remote[T]) extend(ctx context.Context, keys []string, l wire.Lease) []answer {
-	is := make([]seen, len(keys))
+func (m *remote[T]) extend(ctx context.Context, keys []string, l wire.Lease) []redisconn.Reply {
+	is := make([]redisconn.Expected, len(keys))
 	for i := range is {
 		is[i] = seenLease(l)
 	}
@@ -377,15 +378,15 @@ func (m *remote[T]) extend(ctx context.Context, keys []string, l wire.Lease) []a
 }
 
 // release takes the lease away from the keys that still hold it.
-func (m *remote[T]) release(ctx context.Context, keys []string, is seen) {
-	m.settle(ctx, request{name: "release", keys: keys, command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
-		return swap{seen: is}.queue(ctx, to, keys[i])
+func (m *remote[T]) release(ctx context.Context, keys []string, is redisconn.Expected) {
+	m.settle(ctx, redisconn.Request{Name: "release", Keys: keys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+		return redisconn.CompareAndSet{Expected: is}.Queue(ctx, to, keys[i])
 	}})
 }
 
-func (a answer) leased() bool {
-	cmd, ok := a.reply.(*redis.BoolCmd)
-	return ok && a.err == nil && cmd.Val() || a.swapped()
+func leased(a redisconn.Reply) bool {
+	cmd, ok := a.Value.(*redis.BoolCmd)
+	return ok && a.Err == nil && cmd.Val() || a.Swapped()
 }
 
 func holdsOf[T any](changes []change[T]) []hold[T] {
@@ -397,6 +398,6 @@ func holdsOf[T any](changes []change[T]) []hold[T] {
 }
 
 // seenLease is the lease as a store expects it: however often it was extended.
-func seenLease(l wire.Lease) seen {
-	return seen{there: true, bytes: string(l.Bytes()[:wire.LeaseHead]), head: true}
+func seenLease(l wire.Lease) redisconn.Expected {
+	return redisconn.Expected{Exists: true, Bytes: string(l.Bytes()[:wire.LeaseHead]), Head: true}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -28,26 +29,26 @@ const (
 // startReplayer starts the goroutine that replays the backlog until there is none, or the cache or its Redis is closed.
 func (t *tiers[T]) startReplayer() bool {
 	r := t.remote.redis
-	if !t.life.begin() {
+	if !t.life.Begin() {
 		return false
 	}
-	if !r.calls.begin() {
-		t.life.end()
+	if !r.Calls.Begin() {
+		t.life.End()
 		return false
 	}
 	go func() {
-		defer t.life.end()
-		defer r.calls.end()
+		defer t.life.End()
+		defer r.Calls.End()
 		ctx, cancel := context.WithCancel(t.base)
 		defer cancel()
-		defer context.AfterFunc(r.life, cancel)()
+		defer context.AfterFunc(r.Life, cancel)()
 		t.replayAll(ctx)
 	}()
 	return true
 }
 
 func (t *tiers[T]) replayAll(ctx context.Context) {
-	longest := max(t.remote.redis.heartbeat, replaySoon)
+	longest := max(t.remote.redis.Heartbeat, replaySoon)
 	for pause := replaySoon; !t.backlog.stopsIfEmpty(); pause = min(mono.Times(2, pause), longest) {
 		wait := time.NewTimer(pause/2 + rand.N(pause/2+1))
 		select {
@@ -71,7 +72,7 @@ func (t *tiers[T]) lastReplay() {
 	b := t.backlog
 	if b.waiting() > 0 {
 		// As long as Redis answers, so that a full queue is made up for; that takes twenty requests of some milliseconds.
-		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(patience, t.remote.redis.timeout))
+		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(redisconn.Patience, t.remote.redis.Timeout))
 		defer cancel()
 		t.replay(ctx, true)
 	}
@@ -142,10 +143,10 @@ func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {
 	}
 	// A server that was frozen, and answers this, has carried out what it was sent by calls that ended before.
 	for i, a := range t.remote.probe(ctx, holds) {
-		if a.err == nil {
+		if a.Err == nil {
 			changes = append(changes, change[T]{hold: holds[i]})
 		} else {
-			t.backlog.blame(keys[i], a.err)
+			t.backlog.blame(keys[i], a.Err)
 		}
 	}
 	if len(changes) == 0 {
@@ -192,7 +193,7 @@ func (t *tiers[T]) makeUp(ctx context.Context, inTurn []change[T]) {
 		}
 		holds, debts = pick(holds, again), pick(debts, again)
 	}
-	if err := t.remote.redis.tell(ctx, paid); err != nil {
+	if err := t.remote.redis.Tell(ctx, paid); err != nil {
 		for key := range settled {
 			b.blame(key, err)
 		}
@@ -217,8 +218,8 @@ func pick[E any](all []E, places []int) []E {
 }
 
 // probe asks the servers of the keys for something.
-func (m *remote[T]) probe(ctx context.Context, holds []hold[T]) []answer {
-	return m.redis.do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+func (m *remote[T]) probe(ctx context.Context, holds []hold[T]) []redisconn.Reply {
+	return m.redis.Do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.PTTL(ctx, key)
 	}))
 }
@@ -230,36 +231,36 @@ var errChanged = errors.New("tiered: redis: the key was changed at the same time
 func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) (errs []error) {
 	errs = make([]error, len(holds))
 	var places []int
-	var were []seen
-	for i, a := range m.redis.do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+	var were []redisconn.Expected
+	for i, a := range m.redis.Do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.GetRange(ctx, key, 0, replayReads-1)
 	})) {
-		var was seen
+		var was redisconn.Expected
 		switch {
-		case redis.HasErrorPrefix(a.err, "WRONGTYPE "): // another program's, which a Delete deletes too
-			was.there = true
-		case a.err != nil:
-			errs[i] = a.err
+		case redis.HasErrorPrefix(a.Err, "WRONGTYPE "): // another program's, which a Delete deletes too
+			was.Exists = true
+		case a.Err != nil:
+			errs[i] = a.Err
 			continue
 		default:
 			// Nothing is deleted too: a server that was demoted refuses that. Its master may well have something.
-			b, _ := a.reply.(*redis.StringCmd).Bytes()
+			b, _ := a.Value.(*redis.StringCmd).Bytes()
 			was = debts[i].outdates(b)
 		}
-		if was.there {
+		if was.Exists {
 			places, were = append(places, i), append(were, was)
 		}
 	}
-	answers := m.redis.do(ctx, m.request("replay", pick(holds, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
+	answers := m.redis.Do(ctx, m.request("replay", pick(holds, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
 		was, mark := were[n], ""
-		if debts[places[n]].expire && was.head && len(was.bytes) == wire.FrameHead && wire.IsFrame([]byte(was.bytes)) {
-			mark = string([]byte{was.bytes[wire.ExpiredAt]%255 + 1})
+		if debts[places[n]].expire && was.Head && len(was.Bytes) == wire.FrameHead && wire.IsFrame([]byte(was.Bytes)) {
+			mark = string([]byte{was.Bytes[wire.ExpiredAt]%255 + 1})
 		}
-		return to.Eval(ctx, retracting, []string{key}, was.bytes, was.end(), mark, wire.ExpiredAt)
+		return to.Eval(ctx, retracting, []string{key}, was.Bytes, was.End(), mark, wire.ExpiredAt)
 	}))
 	for n, a := range answers {
-		if !a.swapped() {
-			errs[places[n]] = cmp.Or(a.err, errChanged)
+		if !a.Swapped() {
+			errs[places[n]] = cmp.Or(a.Err, errChanged)
 		}
 	}
 	return errs
@@ -267,7 +268,7 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 
 // outdates answers what of the bytes that a key holds, or begins with, tells them from others, if the debt is to be paid with them:
 // then seen.there is true. A lease is of a load that may have begun before; another program's value doesn't say how old it is.
-func (d debt) outdates(b []byte) seen {
+func (d debt) outdates(b []byte) redisconn.Expected {
 	if l, ok := wire.ParseLease(b); ok {
 		return seenLease(l)
 	}
@@ -278,11 +279,11 @@ func (d debt) outdates(b []byte) seen {
 	}
 	switch {
 	case err != nil:
-		return seen{there: true, bytes: string(b), head: part}
+		return redisconn.Expected{Exists: true, Bytes: string(b), Head: part}
 	case !d.until.IsZero() && f.Began().After(d.until):
-		return seen{}
+		return redisconn.Expected{}
 	}
-	return seen{there: true, bytes: string(b[:wire.FrameHead]), head: true}
+	return redisconn.Expected{Exists: true, Bytes: string(b[:wire.FrameHead]), Head: true}
 }
 
 // retracting deletes what is still what was seen, or marks it as expired with ARGV[3]. What is no

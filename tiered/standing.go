@@ -8,6 +8,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -32,8 +33,8 @@ const (
 )
 
 // stand is standScript for what the claims' leases are beside.
-func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l wire.Lease, w *wire.Windows) []answer {
-	holds, was, last := make([]hold[T], len(claims)), make([]seen, len(claims)), make([]int64, len(claims))
+func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l wire.Lease, w *wire.Windows) []redisconn.Reply {
+	holds, was, last := make([]hold[T], len(claims)), make([]redisconn.Expected, len(claims)), make([]int64, len(claims))
 	for i, cl := range claims { // not as they are sent: that may be when they were given up
 		holds[i], was[i], last[i] = cl.flight.hold, cl.finding.seen, -1
 		if cl.finding.use(w) < record.WhileRevalidate { // nobody is served it at once
@@ -41,8 +42,8 @@ func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l wire.Lease,
 		}
 	}
 	value, is := l.Bytes(), seenLease(l)
-	answers := m.redis.do(ctx, m.request("lease", holds, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
-		return to.Eval(ctx, standScript, []string{key}, was[i].bytes, was[i].end(), value, l.TTL.Milliseconds(), last[i], is.end())
+	answers := m.redis.Do(ctx, m.request("lease", holds, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+		return to.Eval(ctx, standScript, []string{key}, was[i].Bytes, was[i].End(), value, l.TTL.Milliseconds(), last[i], is.End())
 	}))
 	m.stats.countErrors(answers)
 	return answers
@@ -79,11 +80,11 @@ func (t *tenure[T]) stand(ctx context.Context, claims []*claim[T]) (replaced []*
 	for i, a := range m.stand(ctx, claims, t.current(), &t.cache.windows) {
 		cl := claims[i]
 		key, left := m.key(cl.flight.hold), int64(0)
-		if a.err == nil {
-			left, _ = a.reply.(*redis.Cmd).Val().(int64)
+		if a.Err == nil {
+			left, _ = a.Value.(*redis.Cmd).Val().(int64)
 		}
 		switch {
-		case a.err != nil:
+		case a.Err != nil:
 			t.add(cl.flight.hold, key) // Redis may have it
 			t.standing = append(t.standing, cl)
 		case left == madeWay:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // Stats counts what a cache did since New, in all its views together. The counters only grow; Entries and Cost are of
@@ -45,11 +47,11 @@ type counters struct {
 }
 
 // countErrors counts what Redis didn't answer, and what it wasn't asked.
-func (s *counters) countErrors(answers []answer) {
+func (s *counters) countErrors(answers []redisconn.Reply) {
 	for _, a := range answers {
 		switch {
-		case a.err == nil, errors.Is(a.err, context.Canceled):
-		case spared(a.err):
+		case a.Err == nil, errors.Is(a.Err, context.Canceled):
+		case redisconn.NotSent(a.Err):
 			s.spared.Add(1)
 		default:
 			s.redisErrors.Add(1)
@@ -75,7 +77,7 @@ func (c *Cache[T]) Stats() Stats {
 		Bypassed:    l.Bypassed.Load(),
 		Unverified:  l.Unverified.Load(),
 		Opened:      s.opened.Load(),
-		BreakerOpen: c.remote != nil && c.remote.redis.spares(),
+		BreakerOpen: c.remote != nil && c.remote.redis.AnyOpen(),
 
 		Invalidations: s.invalidations.Load(),
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // stream is what this process hears from one server of Redis, over one connection at a time: a life. It proves that it
@@ -41,20 +42,20 @@ type stream struct {
 	troubled func()        // told, if not nil, of a server that may be a master no more
 	hurry    chan struct{} // has a canary sent at once
 
-	settled  chan struct{} // closed when the first outcome is known
-	refused  *refusal      // the first outcome, if Redis refuses what the stream needs
+	settled  chan struct{}             // closed when the first outcome is known
+	refused  *redisconn.PermanentError // the first outcome, if Redis refuses what the stream needs
 	settling sync.Once
 
 	canary  canary // what was last sent
 	health  health
-	breaker *breaker             // nil: the stream is that of many servers
-	node    *node                // with the breaker
+	breaker *redisconn.Breaker   // nil: the stream is that of many servers
+	node    *redisconn.Node      // with the breaker
 	life    atomic.Pointer[life] // nil: no connection that hears
 }
 
 // source is what a stream listens to.
 type source interface {
-	// server returns the options of a client of the server to connect to.
+	// Target returns the options of a client of the server to connect to.
 	server(ctx context.Context) (*redis.Options, error)
 	// greet is called on each new connection, before it subscribes to the channels.
 	greet(ctx context.Context, cn *redis.Conn) error
@@ -89,7 +90,7 @@ func (s *stream) listen(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
 		l := newLife(s)
-		err := s.redis.guarded(func() error { return l.run(ctx) })
+		err := s.redis.Guard(func() error { return l.run(ctx) })
 		s.ended(ctx, l, err)
 		if l.began {
 			failures = 0
@@ -107,8 +108,8 @@ func (s *stream) listen(ctx context.Context) {
 // pause is how long to wait before the next life. What Redis refuses, it will refuse for a while.
 func (s *stream) pause(failures int, err error) time.Duration {
 	const shortest = 10 * time.Millisecond
-	longest := min(s.redis.heartbeat, time.Second)
-	var refused *refusal
+	longest := min(s.redis.Heartbeat, time.Second)
+	var refused *redisconn.PermanentError
 	switch {
 	case errors.As(err, &refused):
 		longest *= 10
@@ -170,7 +171,7 @@ func (s *stream) reported(at mono.Instant) {
 	if at <= 0 || at > s.canary.last() {
 		return // no canary of ours
 	}
-	s.Validity().Extend(at.Add(s.redis.maxAge()))
+	s.Validity().Extend(at.Add(s.redis.MaxAge()))
 	s.answeredAt(at)
 	s.health.trust(at)
 	if l := s.life.Load(); l != nil {

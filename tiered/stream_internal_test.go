@@ -31,7 +31,7 @@ func TestProofHolds(t *testing.T) {
 			t.Fatal("the proof doesn't hold on")
 		}
 	}
-	if s.Unreachable.Load() || s.NoEvents || l.conn.nodes.only.feed != &s.Feed {
+	if s.Unreachable.Load() || s.NoEvents || l.conn.Nodes.Only.Feed != &s.Feed {
 		t.Error("a wrong stream")
 	}
 	if l.log.String() != "" {

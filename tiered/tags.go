@@ -205,7 +205,7 @@ func (t *tags) remember(names []string, entries []tagEntry, heard uint64, record
 		if !e.known {
 			continue
 		}
-		r := &coherence.TagState{Epoch: e.era, Seq: e.count, Expiry: e.expiry, Validity: t.ledger.redis.learned(e.proof), Until: at.Add(e.life)}
+		r := &coherence.TagState{Epoch: e.era, Seq: e.count, Expiry: e.expiry, Validity: t.ledger.learned(e.proof), Until: at.Add(e.life)}
 		records[names[i]] = r
 		if heard != t.tagsHeard || !r.Validity.Holds(at) {
 			r.Dead.Store(true)

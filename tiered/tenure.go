@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -15,7 +16,7 @@ import (
 // nothing was stored.
 type tenure[T any] struct {
 	cache *Cache[T]
-	seen  seen // what the leased keys hold
+	seen  redisconn.Expected // what the leased keys hold
 
 	mu    sync.Mutex
 	lease wire.Lease
@@ -40,7 +41,7 @@ func (t *tenure[T]) current() wire.Lease {
 }
 
 // owns answers whether what was found is this tenure's own lease: Redis took it, but the reply was lost.
-func (t *tenure[T]) owns(found seen) bool { return t != nil && t.seen == found }
+func (t *tenure[T]) owns(found redisconn.Expected) bool { return t != nil && t.seen == found }
 
 // add counts one more lease as held.
 func (t *tenure[T]) add(h hold[T], redisKey string) {
@@ -59,10 +60,10 @@ func (t *tenure[T]) add(h hold[T], redisKey string) {
 
 // extend is called by the timer, until nothing is held.
 func (t *tenure[T]) extend() {
-	if !t.cache.life.begin() {
+	if !t.cache.life.Begin() {
 		return
 	}
-	defer t.cache.life.end()
+	defer t.cache.life.End()
 	began := mono.Now()
 	t.mu.Lock()
 	empty, due := len(t.held) == 0, began >= t.due
@@ -78,7 +79,7 @@ func (t *tenure[T]) extend() {
 	}
 	var lost []string
 	for i, a := range t.cache.remote.extend(t.cache.base, held, l) {
-		if a.err == nil && !a.leased() {
+		if a.Err == nil && !leased(a) {
 			lost = append(lost, held[i]) // to whoever wrote the key
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // topology keeps a stream for each master of a Cluster. It has the client look again at the Cluster when a stream ends or
@@ -40,16 +41,16 @@ func newTopology(r *streams, cluster *redis.ClusterClient) *topology {
 }
 
 // nodeOf returns the master of the address. Where it isn't known as one, that is a node which proves nothing.
-func (t *topology) nodeOf(addr string) *node {
+func (t *topology) nodeOf(addr string) *redisconn.Node {
 	if s := (*t.streams.Load())[addr]; s != nil {
 		return s.node
 	}
 	t.rescan()
-	return t.redis.nodes.unknown
+	return t.redis.Nodes.Unknown
 }
 
 // nodes returns those of the masters that are known.
-func (t *topology) nodes() (all []*node) {
+func (t *topology) nodes() (all []*redisconn.Node) {
 	for _, s := range *t.streams.Load() {
 		all = append(all, s.node)
 	}
@@ -66,8 +67,8 @@ func (t *topology) rescan() {
 
 // run looks at the Cluster now and then, one look at a time.
 func (t *topology) run(ctx context.Context) {
-	every := mono.Times(5, t.redis.heartbeat)
-	soon := min(t.redis.heartbeat, time.Second) / 4
+	every := mono.Times(5, t.redis.Heartbeat)
+	soon := min(t.redis.Heartbeat, time.Second) / 4
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	found := make(chan masters, 1)
@@ -85,14 +86,14 @@ func (t *topology) run(ctx context.Context) {
 			}
 			continue
 		case <-timer.C:
-			if !t.redis.calls.begin() {
+			if !t.redis.Calls.Begin() {
 				return
 			}
 			looking = true
 			go func() {
-				defer t.redis.calls.end()
+				defer t.redis.Calls.End()
 				var m masters
-				if err := t.redis.guarded(func() error { m = t.look(ctx); return nil }); err != nil {
+				if err := t.redis.Guard(func() error { m = t.look(ctx); return nil }); err != nil {
 					m.err = err
 				}
 				found <- m
@@ -111,7 +112,7 @@ func (t *topology) run(ctx context.Context) {
 
 // look has the client ask the Cluster for its topology.
 func (t *topology) look(ctx context.Context) masters {
-	ctx, cancel := context.WithTimeout(ctx, max(mono.Times(4, t.redis.timeout), time.Second))
+	ctx, cancel := context.WithTimeout(ctx, max(mono.Times(4, t.redis.Timeout), time.Second))
 	defer cancel()
 	var mu sync.Mutex
 	m := masters{options: make(map[string]*redis.Options)}
@@ -130,7 +131,7 @@ func (t *topology) follow(ctx context.Context, m masters) {
 		t.failed.Store(&m.err)
 	} else {
 		t.failed.Store(nil)
-		t.redis.nodes.located.Store(true)
+		t.redis.Nodes.Located.Store(true)
 		next := make(map[string]*stream, len(m.options))
 		maps.Copy(next, *t.streams.Load())
 		var news []*stream
@@ -147,7 +148,7 @@ func (t *topology) follow(ctx context.Context, m masters) {
 			gone := m.options[addr] == nil
 			if gone {
 				s.stop() // it was started: it comes from an earlier look
-				s.breaker.leave()
+				s.breaker.Retire()
 			}
 			return gone
 		})
@@ -167,8 +168,8 @@ func (t *topology) follow(ctx context.Context, m masters) {
 // refused returns why no masters will be known, if Redis refuses to tell.
 func (t *topology) refused() error {
 	if failed := t.failed.Load(); failed != nil {
-		var refused *refusal
-		if err := judge("CLUSTER SLOTS", *failed); errors.As(err, &refused) {
+		var refused *redisconn.PermanentError
+		if err := redisconn.Judge("CLUSTER SLOTS", *failed); errors.As(err, &refused) {
 			return err
 		}
 	}

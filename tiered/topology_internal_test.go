@@ -74,7 +74,7 @@ func TestClusterStreams(t *testing.T) {
 	l.allProven(t, c)
 	l.hears(t, client, "first")
 
-	if s := l.conn.nodes.find("127.0.0.1:1").feed; s == nil || s.Validity().Holds(0) || s.Unreachable.Load() {
+	if s := l.conn.Nodes.Find("127.0.0.1:1").Feed; s == nil || s.Validity().Holds(0) || s.Unreachable.Load() {
 		t.Error("the stream of an unknown node")
 	}
 	for i, fail := range []func(){c.Failover, func() { c.KillMaster() }, func() { c.KillMaster().Restart() }} {
@@ -134,14 +134,14 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := l.conn.nodeOf(l.conn.client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").breaker
+	b := l.conn.NodeOf(l.conn.Client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").Breaker
 	if err := earlier.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if !b.trip(mono.Now(), io.EOF) {
+	if !b.Open(mono.Now(), io.EOF) {
 		t.Fatal("it isn't open")
 	}
-	eventually(t, "the node is asked again", func() bool { return !b.isOpen() })
+	eventually(t, "the node is asked again", func() bool { return !b.IsOpen() })
 }
 
 // A stream that ends as its node leaves the Cluster says nothing of who has the keys now.
@@ -149,7 +149,7 @@ func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
 	l := listen(t, redistest.Start(t).Client(t), quick())
 	s := l.streams.only
 	l.proven(t)
-	s.breaker.leave()
+	s.breaker.Retire()
 	s.ended(t.Context(), newLife(s), io.EOF)
 	if s.Unreachable.Load() {
 		t.Error("what can't be proved may be served, for good")
@@ -190,7 +190,7 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 	}
 	dead.Freeze()
 	defer dead.Thaw()
-	r.nodes.find(dead.Addr()).breaker.trip(mono.Now(), io.EOF)
+	r.Nodes.Find(dead.Addr()).Breaker.Open(mono.Now(), io.EOF)
 	queue := func(debts map[string]debt) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // tracker is a server that reports the changes of keys itself (CLIENT TRACKING).
@@ -26,7 +27,7 @@ type tracker struct {
 }
 
 // canaries is what begins the names of this Redis object's canaries.
-func (r *streams) canaries() string { return r.side() + r.id + ":" }
+func (r *streams) canaries() string { return r.ControlPrefix() + r.ID + ":" }
 
 func (t *tracker) server(context.Context) (*redis.Options, error) { return t.options, nil }
 
@@ -35,21 +36,21 @@ func (t *tracker) server(context.Context) (*redis.Options, error) { return t.opt
 func (t *tracker) greet(ctx context.Context, cn *redis.Conn) error {
 	t.marked.Store(0) // nothing that was read before is served any more
 	if err := cn.Hello(ctx, 3, "", "", "").Err(); err != nil {
-		return judge(stepHello, err)
+		return redisconn.Judge(redisconn.StepHello, err)
 	}
 	err := cn.ClientTrackingOn(ctx, &redis.ClientTrackingOptions{
 		Bcast:    true,
-		Prefixes: []string{t.redis.prefix, t.redis.canaries()},
+		Prefixes: []string{t.redis.Prefix, t.redis.canaries()},
 	}).Err()
 	if err != nil {
-		return judge(stepTracking, err)
+		return redisconn.Judge(redisconn.StepTracking, err)
 	}
 	return nil
 }
 
 // channels has one on which nothing is published: to who subscribes Redis allows less of a backlog than to others, whom it
 // serves until its memory is full.
-func (t *tracker) channels() []string { return []string{t.redis.side() + t.redis.id} }
+func (t *tracker) channels() []string { return []string{t.redis.ControlPrefix() + t.redis.ID} }
 
 // The mark is a key with the instant of the newest canary. Redis reports no change when it swaps databases (SWAPDB), but a
 // database that was another one at the time of that canary has an older mark, or none.
@@ -76,13 +77,13 @@ func (t *tracker) sing(ctx context.Context, at mono.Instant) error {
 		return err
 	}
 	canary := strconv.FormatInt(int64(at), 10)
-	life := max(t.redis.heartbeat, time.Millisecond)
-	err = briefly(client, t.redis.timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
+	life := max(t.redis.Heartbeat, time.Millisecond)
+	err = briefly(client, t.redis.Timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
 		t.marked.Load(), canary, life.Milliseconds(), max(markLife, 10*life).Milliseconds()).Err()
 	switch {
 	case err == nil:
 		t.mark(int64(at))
-	case moved(err):
+	case redisconn.Moved(err):
 		t.move() // its slot leaves the node
 	}
 	return err
@@ -122,7 +123,7 @@ func (t *tracker) perch(ctx context.Context) (client *redis.Client, name string,
 		}
 		t.move()
 	}
-	return nil, "", errNoSlots
+	return nil, "", redisconn.ErrNoSlots
 }
 
 // briefly is the client with a timeout that may be shorter than its own, which it heeds whatever the context says.

@@ -11,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // trip takes flights from take-off to landing: that of one key, or those of a batch. It looks for their values in the
@@ -38,7 +39,7 @@ type trip[T any] struct {
 func (c *Cache[T]) takeOff(caller context.Context, p *pilot, flights []*flight[T], load func(context.Context, []*claim[T]) error) {
 	t := &trip[T]{cache: c, caller: caller, pilot: p, flights: flights, load: load}
 	t.holding, t.slot = t.lands(), flights[0].why == renewal
-	if !c.life.begin() {
+	if !c.life.Begin() {
 		t.fail(ErrClosed)
 		t.vacate()
 		return
@@ -89,7 +90,7 @@ func (t *trip[T]) begin() (done func()) {
 // interrupt lands what is left when the trip's context has ended, if the trip is away.
 func (t *trip[T]) interrupt() {
 	if t.lands() {
-		defer t.cache.life.end()
+		defer t.cache.life.End()
 		t.overdue()
 		t.tenure.release()
 	}
@@ -108,7 +109,7 @@ func (t *trip[T]) away(f func()) bool {
 
 // leave has another trip see to the flights that wait: who waits for those isn't to wait for this trip's load.
 func (t *trip[T]) leave(waiting []*flight[T]) {
-	if len(waiting) == 0 || !t.cache.life.begin() {
+	if len(waiting) == 0 || !t.cache.life.Begin() {
 		return
 	}
 	for _, f := range waiting {
@@ -127,7 +128,7 @@ func (t *trip[T]) end() {
 	if !t.holding && !t.lands() {
 		return // its time was over first
 	}
-	defer t.cache.life.end()
+	defer t.cache.life.End()
 	if t.settle(); len(t.flights) > 0 {
 		t.cache.stats.loadErrors.Add(1)
 		t.crash(newCrash(thrown))
@@ -157,8 +158,8 @@ func (t *trip[T]) look() (claims []*claim[T], waiting []*flight[T]) {
 		cl := t.claim(f, fd)
 		cl.began = began
 		switch use := fd.use(&c.windows); {
-		case fd.err != nil:
-			if !t.landFallback(f, fd.err) {
+		case fd.Err != nil:
+			if !t.landFallback(f, fd.Err) {
 				claims = append(claims, cl) // without a lease
 			}
 		case f.why == asked && use >= record.WhileRevalidate, f.why == renewal && use == record.Good:
@@ -234,14 +235,14 @@ func (t *trip[T]) renew() {
 func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 	c := t.cache
 	holds := make([]hold[T], len(due))
-	how := manner{exact: t.looked, given: make([]share, len(due))}
+	how := manner{exact: t.looked, given: make([]redisconn.Pending, len(due))}
 	for i, f := range due {
 		f.wake = t.waits.wake()
 		heard := c.guards.listen(f.hold, f.wake).heard // the rest of it is read by those who wait
 		if heard != f.heard {
-			f.given = share{} // it may be of before what was heard
+			f.given = redisconn.Pending{} // it may be of before what was heard
 		}
-		how.given[i], f.given = f.given, share{}
+		how.given[i], f.given = f.given, redisconn.Pending{}
 		f.heard = heard
 		holds[i] = f.hold
 	}
@@ -249,12 +250,12 @@ func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 		t.looked = t.looked || len(due) > 0
 		return c.consult(t.timed, holds, how)
 	}
-	if spared(err) {
+	if redisconn.NotSent(err) {
 		c.stats.spared.Add(uint64(len(holds)))
 	}
 	findings := make([]finding[T], len(holds))
 	for i := range findings {
-		findings[i].answer = answer{err: err, feed: c.remote.redis.nodes.any(), proof: coherence.Never}
+		findings[i].Reply = redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.Any(), Validity: coherence.Never}
 	}
 	return findings
 }
@@ -262,7 +263,7 @@ func (t *trip[T]) consult(due []*flight[T], err error) []finding[T] {
 // landFallback lands what the local tier has if Redis can't be read, or offers it.
 func (t *trip[T]) landFallback(f *flight[T], err error) bool {
 	c := t.cache
-	if f.why == refreshed || !unreadable(err) {
+	if f.why == refreshed || !redisconn.Unreadable(err) {
 		return false
 	}
 	if f.why == asked {
@@ -336,11 +337,11 @@ func (t *trip[T]) landClaims(claims []*claim[T], err error) {
 // serve in its place, it stays for a while: a source that fails isn't asked again at once. Nor is one again in the background whose value can't be stored.
 func (t *trip[T]) part(f *flight[T], failure error) {
 	c := t.cache
-	if failure != nil && f.why == renewal && !c.life.isOver() {
+	if failure != nil && f.why == renewal && !c.life.Over() {
 		c.complain(&c.complaints, "tiered: a load in the background failed", f.key, failure)
 	}
 	failed := failure != nil || f.unfit && f.why == renewal // of which nobody gets what it brought
-	if !failed || f.why == refreshed || c.life.isOver() || c.offered(f, record.IfError) == nil {
+	if !failed || f.why == refreshed || c.life.Over() || c.offered(f, record.IfError) == nil {
 		c.guards.leave(f)
 		return
 	}
@@ -381,7 +382,7 @@ func (t *trip[T]) crash(err error) {
 
 // overdue lands what is left when the trip's time is over.
 func (t *trip[T]) overdue() {
-	if t.loading || t.cache.life.isOver() {
+	if t.loading || t.cache.life.Over() {
 		t.cache.stats.loadErrors.Add(1)
 		t.fail(t.cache.overdue(t.timed))
 		return

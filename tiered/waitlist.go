@@ -54,7 +54,7 @@ func (w *waitlist[T]) add(f *flight[T], found finding[T]) bool {
 		parsed, _ := wire.ParseLease(found.lease)
 		was = wait{lease: l, until: at.Add(parsed.TTL)}
 	}
-	was.proof, was.silent = found.proof, found.feed.NoEvents
+	was.proof, was.silent = found.Validity, found.Feed.NoEvents
 	w.waits[f] = was
 	return at < was.until.Add(leaseGrace)
 }

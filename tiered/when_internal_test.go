@@ -123,7 +123,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 		t.Fatal(err)
 	}
 	f := wire.Frame{
-		Codec: "raw", Created: c.remote.redis.now(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,
+		Codec: "raw", Created: c.remote.redis.Time(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,
 		Epoch: s.Epoch.ID, Seq: s.Seq, Payload: []byte("old"),
 	}
 	marker := c.guards.hold("marker", c.hash("marker"))
@@ -181,7 +181,7 @@ func (w *when) check(t *testing.T, r row) {
 	w.put(t, key, ages[r.value])
 	if w.place == "local, redis dead" {
 		w.server.Kill()
-		for s := c.remote.redis.nodes.only; !s.breaker.isOpen(); {
+		for s := c.remote.redis.Nodes.Only; !s.Breaker.IsOpen(); {
 			runtime.Gosched()
 		}
 	}

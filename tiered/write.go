@@ -14,18 +14,19 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // change is what a key is to hold after a write, or after a load.
 type change[T any] struct {
 	hold   hold[T]
-	item   *local.Item[T] // in the local tier; nil: nothing
-	frame  []byte         // in Redis; nil: nothing
-	ttl    time.Duration  // there
-	seen   seen           // of a load: what the frame is to replace
-	expire bool           // the frame that is there is to stay, as a stale one
-	began  mono.Instant   // when the value was made, at the earliest
+	item   *local.Item[T]     // in the local tier; nil: nothing
+	frame  []byte             // in Redis; nil: nothing
+	ttl    time.Duration      // there
+	seen   redisconn.Expected // of a load: what the frame is to replace
+	expire bool               // the frame that is there is to stay, as a stale one
+	began  mono.Instant       // when the value was made, at the earliest
 }
 
 // Set stores the value in both tiers; InvalidateTags of one of its tags makes it invalid. When it returns nil, no read of
@@ -135,7 +136,7 @@ func joinFirst(byKey map[string]error) error {
 // may be before or after; but a tag that is new at the time takes another attempt.
 func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
-	if c.remote != nil && c.remote.redis.nodes.any().NoEvents {
+	if c.remote != nil && c.remote.redis.Nodes.Any().NoEvents {
 		c.tags.heardCount() // an era that nobody heard of the end of would hide the values
 	}
 	for range 3 {
@@ -155,7 +156,7 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Posi
 
 // temporary is the proof of a value that Redis doesn't have: whoever hid it did so no longer ago than that it was made.
 func (c *Cache[T]) temporary(began mono.Instant) *coherence.Validity {
-	return coherence.NewValidity(began.Add(c.remote.redis.maxAge()))
+	return coherence.NewValidity(began.Add(c.remote.redis.MaxAge()))
 }
 
 // Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts
@@ -256,16 +257,16 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record.Record[T], b
 // tie makes the item depend on the server that has the change. One that has a proof already isn't there. What Redis may not
 // have is served for as long as nobody else's change can be older than a local hit may be, and then only while Redis
 // doesn't answer.
-func (c *Cache[T]) tie(it *local.Item[T], a answer, began mono.Instant) {
+func (c *Cache[T]) tie(it *local.Item[T], a redisconn.Reply, began mono.Instant) {
 	if it == nil {
 		return
 	}
-	it.Feed = a.feed
-	if it.Validity == nil && a.err != nil {
+	it.Feed = a.Feed
+	if it.Validity == nil && a.Err != nil {
 		it.Validity = c.temporary(began)
 	}
 	if it.Validity == nil {
-		it.Validity = a.proof
+		it.Validity = a.Validity
 	}
 }
 
@@ -278,7 +279,7 @@ func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T
 		ch, ok := c.arrival(ctx, cl, held)
 		switch {
 		case !ok:
-		case c.remote == nil || cl.finding.err != nil:
+		case c.remote == nil || cl.finding.Err != nil:
 			c.guards.arrive(ch.hold, ch.item)
 		default:
 			w.add(ch)
@@ -290,26 +291,26 @@ func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T
 // replace makes the changes of a load in both tiers, or after a silence only in the local one. It returns the error of a Redis
 // that answers nothing.
 func (c *Cache[T]) replace(ctx context.Context, changes []change[T], held *tenure[T], silence error) error {
-	var answers []answer
+	var answers []redisconn.Reply
 	if silence == nil {
 		answers = c.remote.replace(ctx, changes)
 	} else {
-		answers = failed(len(changes), silence, c.remote.redis.nodes.any())
+		answers = redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.Any())
 	}
 	var over []hold[T]
 	for i, a := range answers {
 		ch := changes[i]
-		if a.swapped() || a.err == nil && held.owns(ch.seen) { // else a lease may have moved into its place all the same
+		if a.Swapped() || a.Err == nil && held.owns(ch.seen) { // else a lease may have moved into its place all the same
 			over = append(over, ch.hold)
 		}
-		if a.err != nil && ch.item != nil || a.swapped() {
+		if a.Err != nil && ch.item != nil || a.Swapped() {
 			c.tie(ch.item, a, ch.began)
 			c.guards.arrive(ch.hold, ch.item)
 		}
 	}
 	held.drop(c.remote.redisKeys(over))
 	c.guards.tell(over)
-	return silenceOf(answers)
+	return redisconn.SilenceOf(answers)
 }
 
 // arrival returns the change that a load makes; false: none.
@@ -327,7 +328,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 	}
 	if !r.Kept() {
 		// Where Redis has no part in it, or can't be told, the local tier at least is rid of what was to be replaced.
-		return none, leased || standing || c.remote == nil || cl.finding.err != nil
+		return none, leased || standing || c.remote == nil || cl.finding.Err != nil
 	}
 	b, err := c.bind(ctx, cl)
 	if b == nil || err != nil {
@@ -349,16 +350,16 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 // bind returns the bonds of a load's result; nil: it was invalidated already.
 func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*coherence.Deps, error) {
 	r := cl.result
-	if cl.finding.err == nil {
+	if cl.finding.Err == nil {
 		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags, c.local.KeepFor(r))
 		if !c.backlog.hidesAll() {
 			return b, err
 		}
-		cl.finding.err = errNotReplayed
+		cl.finding.Err = errNotReplayed
 	}
 	b := c.tags.attach(cl.stamp, r.Tags, c.temporary(cl.began), cl.flight.began)
 	if b != nil {
-		b.Feed = cl.finding.feed
+		b.Feed = cl.finding.Feed
 	}
 	return b, nil
 }

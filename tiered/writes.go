@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // writes are the changes of one call, for any number of keys, which must differ. They go to Redis in chunks: so no more of them
@@ -50,11 +52,11 @@ func (w *writes[T]) write(changes []change[T], silence error) error {
 		c.finish(changes, nil)
 		return nil
 	case silence != nil:
-		w.finish(changes, 0, failed(len(changes), silence, c.remote.redis.nodes.any()))
+		w.finish(changes, 0, redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.Any()))
 		return silence
 	}
 	// Only the wait for a turn: what is under way in it may be for ever.
-	ctx, cancel := context.WithTimeout(w.ctx, c.remote.redis.timeout)
+	ctx, cancel := context.WithTimeout(w.ctx, c.remote.redis.Timeout)
 	defer cancel()
 	busy, silence := w.writeInTurn(ctx, changes, false)
 	if len(busy) > 0 {
@@ -63,7 +65,7 @@ func (w *writes[T]) write(changes []change[T], silence error) error {
 		silence = cmp.Or(silence, later)
 	}
 	if len(busy) > 0 {
-		w.finish(busy, 0, failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.redis.nodes.any()))
+		w.finish(busy, 0, redisconn.Failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.redis.Nodes.Any()))
 	}
 	return silence
 }
@@ -79,12 +81,12 @@ func (w *writes[T]) writeInTurn(ctx context.Context, changes []change[T], wait b
 	mark := c.backlog.mark()
 	answers := c.remote.write(w.ctx, inTurn, turns.done)
 	w.finish(inTurn, mark, answers)
-	return busy, silenceOf(answers)
+	return busy, redisconn.SilenceOf(answers)
 }
 
 // finish queues the changes that failed, before a read that begins after them may find in Redis what was to be changed, and
 // finishes all. The others override what was queued up to the mark.
-func (w *writes[T]) finish(changes []change[T], mark uint64, answers []answer) {
+func (w *writes[T]) finish(changes []change[T], mark uint64, answers []redisconn.Reply) {
 	if len(changes) == 0 {
 		return
 	}
@@ -103,7 +105,7 @@ func keysOf[T any](changes []change[T]) []string {
 	return keys
 }
 
-func (c *Cache[T]) finish(changes []change[T], answers []answer) {
+func (c *Cache[T]) finish(changes []change[T], answers []redisconn.Reply) {
 	for i, ch := range changes {
 		if answers != nil {
 			c.tie(ch.item, answers[i], ch.began)
@@ -129,16 +131,16 @@ type window[T any] struct {
 
 // newWindow makes a window for about so many changes.
 func newWindow[T any](size int, send func(changes []change[T], silence error) error) *window[T] {
-	return &window[T]{send: send, chunk: make([]change[T], 0, min(size, maxChunk))}
+	return &window[T]{send: send, chunk: make([]change[T], 0, min(size, redisconn.MaxChunk))}
 }
 
 func (w *window[T]) add(ch change[T]) {
-	bytes := commandBytes + len(ch.hold.key) + len(ch.frame) + len(ch.seen.bytes)
-	if n := len(w.chunk); n == maxChunk || n > 0 && w.bytes+bytes > maxChunkBytes {
+	bytes := redisconn.CommandBytes + len(ch.hold.key) + len(ch.frame) + len(ch.seen.Bytes)
+	if n := len(w.chunk); n == redisconn.MaxChunk || n > 0 && w.bytes+bytes > redisconn.MaxChunkBytes {
 		full := w.chunk
-		w.chunk, w.bytes = make([]change[T], 0, maxChunk), 0
+		w.chunk, w.bytes = make([]change[T], 0, redisconn.MaxChunk), 0
 		if w.room == nil {
-			w.room = make(chan struct{}, chunksUnderWay)
+			w.room = make(chan struct{}, redisconn.ParallelChunks)
 		}
 		w.room <- struct{}{}
 		w.underWay.Go(func() {

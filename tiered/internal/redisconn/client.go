@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// checkClient returns an error if the client can't be the second tier's: where its options have it read from elsewhere than
+// CheckClient returns an error if the client can't be the second tier's: where its options have it read from elsewhere than
 // the masters, what was deleted there may still be found. TestClientOptions has a judgement of each option of go-redis.
-func checkClient(client redis.UniversalClient) error {
+func CheckClient(client redis.UniversalClient) error {
 	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("tiered: NewRedis: the client is nil")
 	}

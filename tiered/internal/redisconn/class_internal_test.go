@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"context"
@@ -20,8 +20,8 @@ func (reply) RedisError()     {}
 
 // What an error says of the reads of this server, and of the one read.
 func TestWhatAnErrorSays(t *testing.T) {
-	single := &conn{client: new(redis.Client)}
-	cluster := &conn{client: new(redis.ClusterClient)}
+	single := &Conn{Client: new(redis.Client)}
+	cluster := &Conn{Client: new(redis.ClusterClient)}
 	for _, c := range []struct {
 		err                         error
 		unread, inCluster, fallback bool
@@ -41,27 +41,26 @@ func TestWhatAnErrorSays(t *testing.T) {
 		{reply("CLUSTERDOWN Hash slot not served"), true, false, true},
 		{io.EOF, true, true, true},
 		{context.DeadlineExceeded, true, true, true},
-		{&sparedError{"a", reply("OOM")}, true, true, true},
-		{errLedger, false, false, false},
-		{errNotReplayed, false, false, false},
-		{&withheldError{io.EOF}, true, true, true},
-		{&withheldError{reply("READONLY You can't write")}, false, false, false},
+		{&NotSentError{"a", reply("OOM")}, true, true, true},
+		{NewAnsweredError("damaged"), false, false, false},
+		{fmt.Errorf("queued: %w", io.EOF), true, true, true},
+		{fmt.Errorf("queued: %w", reply("READONLY You can't write")), false, false, false},
 	} {
 		wrapped := c.err
 		if wrapped != nil {
 			wrapped = fmt.Errorf("tiered: redis: get: %w", c.err)
 		}
-		if got := single.unread(wrapped); got != c.unread {
+		if got := single.Unanswered(wrapped); got != c.unread {
 			t.Errorf("%v: unread %v", c.err, got)
 		}
-		if got := cluster.unread(wrapped); got != c.inCluster {
+		if got := cluster.Unanswered(wrapped); got != c.inCluster {
 			t.Errorf("%v in a Cluster: unread %v", c.err, got)
 		}
-		if got := unreadable(wrapped); got != c.fallback {
+		if got := Unreadable(wrapped); got != c.fallback {
 			t.Errorf("%v: unreadable %v", c.err, got)
 		}
 	}
-	if unreadable(redis.Nil) {
+	if Unreadable(redis.Nil) {
 		t.Error("nothing is there: unreadable")
 	}
 }
@@ -69,60 +68,54 @@ func TestWhatAnErrorSays(t *testing.T) {
 // Only calls that nobody gave up, and that began after the last answer, open a breaker, and only if the server doesn't answer
 // something small either: such a call may have been for a value that was too large.
 func TestMissesInARow(t *testing.T) {
-	listening := listen(t, deadClient(t), RedisOptions{Invalidation: None})
+	r := open(t, deadClient(t))
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, c := range map[string]struct {
-		calls func(b *breaker)
+		calls func(b *Breaker)
 		open  bool
 	}{
-		"three": {func(b *breaker) { misses(t, b, 3) }, true},
-		"two":   {func(b *breaker) { misses(t, b, 2) }, false},
-		"something small is answered": {func(b *breaker) {
-			b.probe = func(context.Context) error { return nil }
+		"three": {func(b *Breaker) { misses(t, b, 3) }, true},
+		"two":   {func(b *Breaker) { misses(t, b, 2) }, false},
+		"something small is answered": {func(b *Breaker) {
+			b.ProbeWith = func(context.Context) error { return nil }
 			misses(t, b, 3)
 		}, false},
-		"an answer": {func(b *breaker) { misses(t, b, 2); b.heed(t.Context(), nil, mono.Now(), nil); misses(t, b, 2) }, false},
-		"given up": {func(b *breaker) {
+		"an answer": {func(b *Breaker) { misses(t, b, 2); b.Report(t.Context(), nil, mono.Now(), nil); misses(t, b, 2) }, false},
+		"given up": {func(b *Breaker) {
 			for range 5 {
-				b.heed(over, nil, mono.Now(), context.Canceled)
+				b.Report(over, nil, mono.Now(), context.Canceled)
 			}
 		}, false},
-		"closed": {func(b *breaker) {
+		"closed": {func(b *Breaker) {
 			for range 5 {
-				b.heed(t.Context(), nil, mono.Now(), ErrClosed)
+				b.Report(t.Context(), nil, mono.Now(), ErrClosed)
 			}
 		}, false},
-		"begun before the answer": {func(b *breaker) {
+		"begun before the answer": {func(b *Breaker) {
 			began := mono.Now()
-			b.heed(t.Context(), nil, mono.Now().Add(1), nil)
+			b.Report(t.Context(), nil, mono.Now().Add(1), nil)
 			for range 5 {
-				b.heed(t.Context(), nil, began, io.EOF)
+				b.Report(t.Context(), nil, began, io.EOF)
 			}
 		}, false},
-		"gone": {func(b *breaker) { b.leave(); misses(t, b, 3) }, false},
+		"gone": {func(b *Breaker) { b.Retire(); misses(t, b, 3) }, false},
 	} {
-		b := &breaker{redis: listening.conn, addr: func() string { return "a" }}
-		b.probe = func(context.Context) error { return io.EOF }
+		b := r.NewBreaker(func() string { return "a" }, nil)
+		b.ProbeWith = func(context.Context) error { return io.EOF }
 		c.calls(b)
 		for b.asking.Load() {
 			runtime.Gosched()
 		}
-		if b.isOpen() != c.open {
-			t.Errorf("%s: %v", name, b.status())
+		if b.IsOpen() != c.open {
+			t.Errorf("%s: %v", name, b.Status())
 		}
-		b.leave()
+		b.Retire()
 	}
 }
 
-func misses(t *testing.T, b *breaker, n int) {
+func misses(t *testing.T, b *Breaker, n int) {
 	for range n {
-		b.heed(t.Context(), nil, mono.Now(), io.EOF)
+		b.Report(t.Context(), nil, mono.Now(), io.EOF)
 	}
-}
-
-func deadClient(t *testing.T) *redis.Client {
-	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
 }

@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"context"
@@ -18,21 +18,21 @@ import (
 // missesToOpen is how many calls in a row have to go unanswered for a breaker to open.
 const missesToOpen = 3
 
-// breaker keeps calls from a server that doesn't answer: they fail at once, and cost their callers no Timeout. It opens
+// Breaker keeps calls from a server that doesn't answer: they fail at once, and cost their callers no Timeout. It opens
 // when some calls in a row weren't answered, and neither was a small one in between, or when a canary wasn't. It closes when a
 // canary was. It is our own since the
 // libraries try a caller's call to see whether the server is back, where here the canaries show it anyway, and sooner.
-type breaker struct {
-	redis  *conn
-	addr   func() string
-	feed   *coherence.Feed                 // that is silent while the breaker is open; nil: none
-	probe  func(ctx context.Context) error // asks the server whether it answers; nil: the stream's canaries do
-	hasten func()                          // has a canary sent, where there is no probe
-	told   func(at mono.Instant) bool      // nil, or reports whether the log has told of the outage already
-	left   func()                          // nil, or called when the server is no more
+type Breaker struct {
+	redis     *Conn
+	Addr      func() string
+	feed      *coherence.Feed                 // that is silent while the breaker is open; nil: none
+	ProbeWith func(ctx context.Context) error // asks the server whether it answers; nil: the stream's canaries do
+	Hasten    func()                          // has a canary sent, where there is no probe
+	Logged    func(at mono.Instant) bool      // nil, or reports whether the log has told of the outage already
+	left      func()                          // nil, or called when the server is no more
 
 	outage   atomic.Pointer[outage] // nil: closed
-	pipeline atomic.Pointer[pipeline]
+	batcher  atomic.Pointer[batcher]
 	misses   atomic.Int32 // calls in a row that weren't answered
 	answered atomic.Int64 // the instant at which the last call began that was
 	asking   atomic.Bool  // something small is being asked
@@ -40,20 +40,20 @@ type breaker struct {
 
 	mu      sync.Mutex // of what changes the breaker
 	gone    bool       // the server is: the breaker stays closed
-	limit   limit
-	news    []news
+	limit   LogThrottle
+	news    []stateChange
 	telling bool // somebody tells the news
 }
 
 // outage is why and since when a breaker is open.
 type outage struct {
 	since  mono.Instant
-	err    *sparedError
+	err    *NotSentError
 	merged bool // the log has told of it as a loss of invalidations
 }
 
-// news is a change of a breaker that is to be told.
-type news struct {
+// stateChange is a change of a breaker that is to be told.
+type stateChange struct {
 	cause      error // nil: the server is asked again
 	lasted     time.Duration
 	reminder   bool // for the log alone
@@ -64,45 +64,47 @@ type news struct {
 // errGone answers a probe of a server that isn't part of the Cluster any more.
 var errGone = errors.New("the node isn't a master any more")
 
-// sparedError is the error of a call that wasn't made.
-type sparedError struct {
+// NotSentError is the error of a call that wasn't made.
+type NotSentError struct {
 	addr  string
 	cause error
 }
 
-func (e *sparedError) Error() string { return fmt.Sprintf("redis %s isn't asked: %v", e.addr, e.cause) }
+func (e *NotSentError) Error() string {
+	return fmt.Sprintf("redis %s isn't asked: %v", e.addr, e.cause)
+}
 
-func (e *sparedError) Unwrap() error { return e.cause }
+func (e *NotSentError) Unwrap() error { return e.cause }
 
-// spared reports whether Redis wasn't asked.
-func spared(err error) bool {
-	_, is := errors.AsType[*sparedError](err)
+// NotSent reports whether Redis wasn't asked.
+func NotSent(err error) bool {
+	_, is := errors.AsType[*NotSentError](err)
 	return is
 }
 
-// spares returns the error of a call that isn't to be made, if it isn't.
-func (b *breaker) spares(name string) error {
-	if o := b.outage.Load(); o != nil && !b.redis.calls.isOver() { // else it is closed for good
+// Err returns the error of a call that isn't to be made, if it isn't.
+func (b *Breaker) Err(name string) error {
+	if o := b.outage.Load(); o != nil && !b.redis.Calls.Over() { // else it is closed for good
 		return fmt.Errorf("tiered: redis: %s: %w", name, o.err)
 	}
 	return nil
 }
 
-func (b *breaker) isOpen() bool { return b != nil && b.outage.Load() != nil }
+func (b *Breaker) IsOpen() bool { return b != nil && b.outage.Load() != nil }
 
-// heed learns what became of a call to the server. See [breaker.heed].
-func (s *server) heed(ctx context.Context, began mono.Instant, err error) {
-	s.breaker.heed(ctx, s.to, began, err)
+// Report learns what became of a call to the server. See [breaker.heed].
+func (s *Target) Report(ctx context.Context, began mono.Instant, err error) {
+	s.Breaker.Report(ctx, s.to, began, err)
 }
 
-// heed learns what became of a call that the caller's ctx bounded, too. One that the caller itself gave up says nothing. to is
+// Report learns what became of a call that the caller's ctx bounded, too. One that the caller itself gave up says nothing. to is
 // the server, or nil if the breaker has a probe of its own.
-func (b *breaker) heed(ctx context.Context, to redis.Cmdable, began mono.Instant, err error) {
-	had, timeout := mono.Now().Since(began), b.redis.timeout
+func (b *Breaker) Report(ctx context.Context, to redis.Cmdable, began mono.Instant, err error) {
+	had, timeout := mono.Now().Since(began), b.redis.Timeout
 	switch {
-	case !b.redis.unread(err):
-		b.heard(began)
-	case errors.Is(err, errClosed):
+	case !b.redis.Unanswered(err):
+		b.Answered(began)
+	case errors.Is(err, ErrClosed):
 	case had < timeout-timeout/10 && isOver(ctx): // a write's context is a bit shorter than Timeout
 	case began > mono.Instant(b.answered.Load()):
 		b.missed(to, began, err)
@@ -112,56 +114,56 @@ func (b *breaker) heed(ctx context.Context, to redis.Cmdable, began mono.Instant
 // missed counts a call that wasn't answered. Unless that was refused it may have been for a value that is too large for its
 // time: with the first of them in a row the server is asked something small, and the breaker opens only if that isn't
 // answered either.
-func (b *breaker) missed(to redis.Cmdable, began mono.Instant, err error) {
+func (b *Breaker) missed(to redis.Cmdable, began mono.Instant, err error) {
 	misses := b.misses.Add(1)
 	if isReply(err) {
 		b.doubted.Store(true)
 	} else if !b.doubted.Load() {
-		b.inquire(to)
+		b.askSmallSoon(to)
 	}
 	if misses >= missesToOpen && b.doubted.Load() {
-		b.trip(began, err)
+		b.Open(began, err)
 	}
 }
 
-// inquire asks the server something small in the background, unless that is under way.
-func (b *breaker) inquire(to redis.Cmdable) {
+// askSmallSoon asks the server something small in the background, unless that is under way.
+func (b *Breaker) askSmallSoon(to redis.Cmdable) {
 	if !b.asking.CompareAndSwap(false, true) {
 		return
 	}
-	if !b.redis.calls.begin() {
+	if !b.redis.Calls.Begin() {
 		b.asking.Store(false)
 		return
 	}
 	go func() {
-		defer b.redis.calls.end()
+		defer b.redis.Calls.End()
 		defer b.asking.Store(false)
 		asked := mono.Now()
 		err := b.askSmall(to)
 		switch {
-		case errors.Is(err, errClosed):
+		case errors.Is(err, ErrClosed):
 		case errors.Is(err, errGone):
-			b.leave()
-		case !b.redis.unread(err):
-			b.heard(asked)
+			b.Retire()
+		case !b.redis.Unanswered(err):
+			b.Answered(asked)
 		case !b.answeredSince(asked):
 			b.doubted.Store(true)
 			if b.misses.Load() >= missesToOpen {
-				b.trip(asked, err)
+				b.Open(asked, err)
 			}
 		}
 	}()
 }
 
-func (b *breaker) askSmall(to redis.Cmdable) error {
-	if b.probe != nil {
-		return b.probe(b.redis.life)
+func (b *Breaker) askSmall(to redis.Cmdable) error {
+	if b.ProbeWith != nil {
+		return b.ProbeWith(b.redis.Life)
 	}
-	return b.redis.probe(b.redis.life, to)
+	return b.redis.Probe(b.redis.Life, to)
 }
 
 // answeredSince reports whether the server has answered a call that began at the instant or later.
-func (b *breaker) answeredSince(at mono.Instant) bool { return b.answered.Load() >= int64(at) }
+func (b *Breaker) answeredSince(at mono.Instant) bool { return b.answered.Load() >= int64(at) }
 
 // isOver doesn't rely on ctx's timer, which may go off after a connection's deadline that was derived from it.
 func isOver(ctx context.Context) bool {
@@ -169,8 +171,8 @@ func isOver(ctx context.Context) bool {
 	return ctx.Err() != nil || has && !time.Now().Before(deadline)
 }
 
-// heard notes that the server has answered a call that began at the instant.
-func (b *breaker) heard(began mono.Instant) {
+// Answered notes that the server has answered a call that began at the instant.
+func (b *Breaker) Answered(began mono.Instant) {
 	if b.answered.Load() < int64(began) {
 		b.answered.Store(int64(began))
 	}
@@ -180,11 +182,11 @@ func (b *breaker) heard(began mono.Instant) {
 	if b.doubted.Load() {
 		b.doubted.Store(false)
 	}
-	b.redis.checkRights(began)
+	b.redis.recheckCapabilities(began)
 }
 
-// trip opens the breaker, unless the server has answered what was asked after the instant. It answers whether it is open.
-func (b *breaker) trip(asked mono.Instant, cause error) bool {
+// Open opens the breaker, unless the server has answered what was asked after the instant. It answers whether it is open.
+func (b *Breaker) Open(asked mono.Instant, cause error) bool {
 	b.mu.Lock()
 	if b.gone || int64(asked) < b.answered.Load() {
 		b.mu.Unlock()
@@ -195,23 +197,23 @@ func (b *breaker) trip(asked mono.Instant, cause error) bool {
 		return true
 	}
 	at := mono.Now()
-	o := &outage{since: at, err: &sparedError{b.addr(), bare(cause)}}
+	o := &outage{since: at, err: &NotSentError{b.Addr(), bare(cause)}}
 	b.outage.Store(o)
-	n := news{cause: o.err.cause}
+	n := stateChange{cause: o.err.cause}
 	if b.feed != nil {
 		b.feed.Unreachable.Store(true)
 	}
-	o.merged = b.told != nil && b.told(at)
+	o.merged = b.Logged != nil && b.Logged(at)
 	if !o.merged {
-		n.log, n.suppressed = b.limit.begins(at)
+		n.log, n.suppressed = b.limit.Begins(at)
 	}
 	b.tell(n)
-	if b.probe == nil {
-		b.hasten()
-	} else if b.redis.calls.begin() {
+	if b.ProbeWith == nil {
+		b.Hasten()
+	} else if b.redis.Calls.Begin() {
 		go func() {
-			defer b.redis.calls.end()
-			b.mend(b.redis.life, o)
+			defer b.redis.Calls.End()
+			b.probeLoop(b.redis.Life, o)
 		}()
 	}
 	return true
@@ -225,10 +227,10 @@ func bare(err error) error {
 	return err
 }
 
-// close has the server asked again.
-func (b *breaker) close() {
+// Close has the server asked again.
+func (b *Breaker) Close() {
 	b.mu.Lock()
-	if b.feed != nil && b.redis.life.Err() == nil {
+	if b.feed != nil && b.redis.Life.Err() == nil {
 		b.feed.Unreachable.Store(false)
 	}
 	o := b.outage.Swap(nil)
@@ -237,24 +239,24 @@ func (b *breaker) close() {
 		return
 	}
 	at := mono.Now()
-	b.heard(at) // a call that began before says nothing any more
-	b.tell(news{lasted: at.Since(o.since), log: b.limit.ends()})
+	b.Answered(at) // a call that began before says nothing any more
+	b.tell(stateChange{lasted: at.Since(o.since), log: b.limit.Ends()})
 }
 
-// leave closes the breaker of a server that is no more, for good.
-func (b *breaker) leave() {
+// Retire closes the breaker of a server that is no more, for good.
+func (b *Breaker) Retire() {
 	b.mu.Lock()
 	b.gone = true
 	b.mu.Unlock()
-	b.close()
-	b.redis.dropPipeline(b)
+	b.Close()
+	b.redis.dropBatcher(b)
 	if b.left != nil {
 		b.left()
 	}
 }
 
-// hush has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
-func (b *breaker) hush() {
+// MarkUnreachable has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
+func (b *Breaker) MarkUnreachable() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.gone {
@@ -262,16 +264,16 @@ func (b *breaker) hush() {
 	}
 }
 
-// mute is hush for good: the server's Redis is closed, and so is the breaker's chance to end that.
-func (b *breaker) mute() {
+// Mute is hush for good: the server's Redis is closed, and so is the breaker's chance to end that.
+func (b *Breaker) Mute() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.feed.Unreachable.Store(true)
 }
 
-// mend asks the server until it answers, for as long as the outage lasts.
-func (b *breaker) mend(ctx context.Context, o *outage) {
-	longest := b.redis.heartbeat
+// probeLoop asks the server until it answers, for as long as the outage lasts.
+func (b *Breaker) probeLoop(ctx context.Context, o *outage) {
+	longest := b.redis.Heartbeat
 	pause := longest / 10
 	for b.outage.Load() == o {
 		wait := time.NewTimer(pause)
@@ -283,25 +285,25 @@ func (b *breaker) mend(ctx context.Context, o *outage) {
 		}
 		pause = min(mono.Times(2, pause), longest)
 		asked := mono.Now()
-		switch err := b.redis.guarded(func() error { return b.probe(ctx) }); {
+		switch err := b.redis.Guard(func() error { return b.ProbeWith(ctx) }); {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errGone):
-			b.leave()
-		case b.redis.unread(err):
-			b.trip(asked, err)
+			b.Retire()
+		case b.redis.Unanswered(err):
+			b.Open(asked, err)
 		default:
-			b.close()
+			b.Close()
 		}
 	}
 }
 
 // remind has the log tell of an outage that it was kept from telling of. It is called with the lock, and gives it up.
-func (b *breaker) remind() {
-	n := news{reminder: true}
+func (b *Breaker) remind() {
+	n := stateChange{reminder: true}
 	if o := b.outage.Load(); !o.merged {
 		n.cause = o.err.cause
-		n.log, n.suppressed = b.limit.begins(mono.Now())
+		n.log, n.suppressed = b.limit.Begins(mono.Now())
 	}
 	if !n.log {
 		b.mu.Unlock()
@@ -312,7 +314,7 @@ func (b *breaker) remind() {
 
 // tell tells the news in their order, without the lock: what is called may come back here. It is called with the lock, and
 // gives it up.
-func (b *breaker) tell(n news) {
+func (b *Breaker) tell(n stateChange) {
 	defer b.mu.Unlock()
 	b.news = append(b.news, n)
 	if b.telling {
@@ -329,8 +331,8 @@ func (b *breaker) tell(n news) {
 	b.telling = false
 }
 
-func (b *breaker) announce(n news) {
-	addr := b.addr()
+func (b *Breaker) announce(n stateChange) {
+	addr := b.Addr()
 	if n.log {
 		attrs := []slog.Attr{slog.String("addr", addr)}
 		level, message := slog.LevelInfo, "tiered: Redis is asked again"
@@ -343,15 +345,15 @@ func (b *breaker) announce(n news) {
 		if n.suppressed > 0 {
 			attrs = append(attrs, slog.Int("suppressed", n.suppressed))
 		}
-		b.redis.logger.LogAttrs(context.Background(), level, message, attrs...)
+		b.redis.Logger.LogAttrs(context.Background(), level, message, attrs...)
 	}
 	if !n.reminder {
-		b.redis.switched(addr, n.cause)
+		b.redis.Switched(addr, n.cause)
 	}
 }
 
-// status returns since when the server isn't asked, and why.
-func (b *breaker) status() error {
+// Status returns since when the server isn't asked, and why.
+func (b *Breaker) Status() error {
 	o := b.outage.Load()
 	if o == nil {
 		return nil

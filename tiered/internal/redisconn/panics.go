@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"context"
@@ -23,12 +23,12 @@ func (e *clientPanic) Error() string { return fmt.Sprintf("the client panicked: 
 // panics limits what the log tells of them.
 type panics struct {
 	mu    sync.Mutex
-	limit limit
+	limit LogThrottle
 }
 
-// guarded returns f's error, and that of a panic in it. Every call of the client in a goroutine of ours goes through it: its
+// Guard returns f's error, and that of a panic in it. Every call of the client in a goroutine of ours goes through it: its
 // hooks, its dialer and its other callbacks are others' code, whose panics a caller could recover, but not here.
-func (r *conn) guarded(f func() error) (err error) {
+func (r *Conn) Guard(f func() error) (err error) {
 	over := false
 	defer func() {
 		if over {
@@ -45,10 +45,10 @@ func (r *conn) guarded(f func() error) (err error) {
 }
 
 // tellPanic logs the stack. Each panic is an outage by itself, over at once.
-func (r *conn) tellPanic(err error) {
+func (r *Conn) tellPanic(err error) {
 	r.panics.mu.Lock()
-	tell, suppressed := r.panics.limit.begins(mono.Now())
-	r.panics.limit.ends()
+	tell, suppressed := r.panics.limit.Begins(mono.Now())
+	r.panics.limit.Ends()
 	r.panics.mu.Unlock()
 	if !tell {
 		return
@@ -57,5 +57,5 @@ func (r *conn) tellPanic(err error) {
 	if suppressed > 0 {
 		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
-	r.logger.LogAttrs(context.Background(), slog.LevelError, "tiered: the client panicked", attrs...)
+	r.Logger.LogAttrs(context.Background(), slog.LevelError, "tiered: the client panicked", attrs...)
 }

@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"context"
@@ -15,28 +15,28 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// lacking is what one server doesn't do.
-type lacking struct {
+// missing is what one server doesn't do.
+type missing struct {
 	since mono.Instant
-	err   *lackError   // nil: nothing is missing any more
-	seen  mono.Instant // when a cache's own command was last refused; 0: not known
-	limit limit
+	err   *missingError // nil: nothing is missing any more
+	seen  mono.Instant  // when a cache's own command was last refused; 0: not known
+	limit LogThrottle
 }
 
-// lackError names all that a server doesn't do.
-type lackError struct {
+// missingError names all that a server doesn't do.
+type missingError struct {
 	addr string
 	errs manyErrors
 }
 
-func (e *lackError) Error() string {
+func (e *missingError) Error() string {
 	return fmt.Sprintf("redis %s lacks what NewRedis's documentation lists: %v", e.addr, e.errs)
 }
 
-func (e *lackError) Unwrap() []error { return e.errs }
+func (e *missingError) Unwrap() []error { return e.errs }
 
-// errReplica says that a server isn't the one that the caches are to read and write.
-var errReplica = errors.New("it is a replica, which may still have what was deleted: want its master")
+// ErrReplica says that a server isn't the one that the caches are to read and write.
+var ErrReplica = errors.New("it is a replica, which may still have what was deleted: want its master")
 
 // manyErrors are the errors of one call, in one line.
 type manyErrors []error
@@ -51,8 +51,8 @@ func (e manyErrors) Error() string {
 
 func (e manyErrors) Unwrap() []error { return e }
 
-// joined is like errors.Join, but in one line.
-func joined(errs []error) error {
+// Join is like errors.Join, but in one line.
+func Join(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}
@@ -78,9 +78,9 @@ func isLack(err error) bool {
 }
 
 // refused takes in that a server refused a cache's command.
-func (r *conn) refused(s server, name string, err error) {
-	addr := s.breaker.addr()
-	rs := &r.rights
+func (r *Conn) refused(s Target, name string, err error) {
+	addr := s.Breaker.Addr()
+	rs := &r.Capabilities
 	defer rs.tell(r)
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -92,23 +92,23 @@ func (r *conn) refused(s server, name string, err error) {
 	l.seen = mono.Now()
 }
 
-// heedReply takes in the error of a cache's own command.
-func (r *conn) heedReply(s server, name string, err error) {
+// NoteError takes in the error of a cache's own command.
+func (r *Conn) NoteError(s Target, name string, err error) {
 	switch {
 	case isLack(err):
 		r.refused(s, name, err)
 	case redis.IsReadOnlyError(err):
-		r.rights.mu.Lock()
-		defer r.rights.mu.Unlock()
-		r.rights.hurry(r) // it may be a replica
+		r.Capabilities.mu.Lock()
+		defer r.Capabilities.mu.Unlock()
+		r.Capabilities.hurry(r) // it may be a replica
 	}
 }
 
 // hurry has the servers asked as soon as one answers, but not more than once in a heartbeat. It is called with the lock.
-func (rs *rights) hurry(r *conn) {
+func (rs *capabilities) hurry(r *Conn) {
 	next := mono.Instant(0)
 	if rs.asked > 0 {
-		next = rs.asked.Add(r.heartbeat)
+		next = rs.asked.Add(r.Heartbeat)
 	}
 	if int64(next) < rs.next.Load() {
 		rs.next.Store(int64(next))
@@ -124,20 +124,20 @@ func bareReply(err error) error {
 }
 
 // lacks is called with the lock.
-func (rs *rights) lacks(addr string, errs []error) *lacking {
+func (rs *capabilities) lacks(addr string, errs []error) *missing {
 	l := rs.lacking[addr]
 	if l == nil {
 		if rs.lacking == nil {
-			rs.lacking = make(map[string]*lacking)
+			rs.lacking = make(map[string]*missing)
 		}
-		l = new(lacking)
+		l = new(missing)
 		rs.lacking[addr] = l
 	}
 	if l.err == nil {
 		l.since = mono.Now()
 	}
-	l.err = &lackError{addr, errs}
-	if tell, suppressed := l.limit.begins(mono.Now()); tell {
+	l.err = &missingError{addr, errs}
+	if tell, suppressed := l.limit.Begins(mono.Now()); tell {
 		attrs := []slog.Attr{slog.String("addr", addr), slog.Any("cause", l.err)}
 		if suppressed > 0 {
 			attrs = append(attrs, slog.Int("suppressed", suppressed))
@@ -148,26 +148,26 @@ func (rs *rights) lacks(addr string, errs []error) *lacking {
 }
 
 // ends is called with the lock.
-func (rs *rights) ends(addr string) {
+func (rs *capabilities) ends(addr string) {
 	l := rs.lacking[addr]
 	if l.err == nil {
 		return
 	}
 	l.err = nil
-	if l.limit.ends() {
+	if l.limit.Ends() {
 		rs.untold = append(rs.untold, logLine{slog.LevelInfo, "tiered: Redis lacks nothing any more",
 			[]slog.Attr{slog.String("addr", addr), slog.Duration("downtime", mono.Now().Since(l.since))}})
 	}
 }
 
 // tell logs what is untold.
-func (rs *rights) tell(r *conn) {
+func (rs *capabilities) tell(r *Conn) {
 	rs.mu.Lock()
 	lines := rs.untold
 	rs.untold = nil
 	rs.mu.Unlock()
 	for _, l := range lines {
-		r.logger.LogAttrs(context.Background(), l.level, l.message, l.attrs...)
+		r.Logger.LogAttrs(context.Background(), l.level, l.message, l.attrs...)
 	}
 }
 
@@ -177,8 +177,8 @@ type logLine struct {
 	attrs   []slog.Attr
 }
 
-// status returns what is missing, and since when.
-func (rs *rights) status() error {
+// Status returns what is missing, and since when.
+func (rs *capabilities) Status() error {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	var errs []error
@@ -190,12 +190,12 @@ func (rs *rights) status() error {
 	return errors.Join(errs...)
 }
 
-// replica returns an error if the server is known to be one.
-func (rs *rights) replica(addr string) error {
+// Replica returns an error if the server is known to be one.
+func (rs *capabilities) Replica(addr string) error {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if l := rs.lacking[addr]; l != nil && l.err != nil && slices.Contains(l.err.errs, errReplica) {
-		return errReplica
+	if l := rs.lacking[addr]; l != nil && l.err != nil && slices.Contains(l.err.errs, ErrReplica) {
+		return ErrReplica
 	}
 	return nil
 }

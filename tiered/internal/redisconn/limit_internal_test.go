@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"testing"
@@ -10,16 +10,16 @@ import (
 
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l limit
+		var l LogThrottle
 		begins := func(want bool, suppressed int) {
 			t.Helper()
-			if tell, n := l.begins(mono.Now()); tell != want || n != suppressed {
+			if tell, n := l.Begins(mono.Now()); tell != want || n != suppressed {
 				t.Errorf("begins: %v, %d suppressed; want %v, %d", tell, n, want, suppressed)
 			}
 		}
 		ends := func(want bool) {
 			t.Helper()
-			if tell := l.ends(); tell != want {
+			if tell := l.Ends(); tell != want {
 				t.Errorf("ends: %v", tell)
 			}
 		}
@@ -33,7 +33,7 @@ func TestLimit(t *testing.T) {
 			begins(false, 0)
 			ends(false)
 		}
-		time.Sleep(tellEvery - 4*time.Second)
+		time.Sleep(LogEvery - 4*time.Second)
 		begins(false, 0)
 		time.Sleep(time.Second) // it outlasts the time
 		begins(true, 3)

@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"cmp"
@@ -38,14 +38,14 @@ type refusedSteps struct {
 	steps map[string]mono.Instant // when it was last refused
 	since mono.Instant
 	err   error // the last
-	limit limit
+	limit LogThrottle
 }
 
-// note takes in what became of a step that a server was asked to do for some keys.
-func (rs *refusals) note(addr func() string, step string, answers []answer) {
+// Note takes in what became of a step that a server was asked to do for some keys.
+func (rs *refusals) Note(addr func() string, step string, answers []Reply) {
 	var err error
 	for i := range answers {
-		if e := answers[i].err; e != nil && refuses(e) {
+		if e := answers[i].Err; e != nil && refuses(e) {
 			err = e
 			break
 		}
@@ -58,21 +58,21 @@ func (rs *refusals) note(addr func() string, step string, answers []answer) {
 		return
 	}
 	for i := range answers {
-		if answers[i].err == nil {
-			rs.accepted(addr(), func(s string, byState bool) bool { return s == step && (!byState || step != stepWrite) })
+		if answers[i].Err == nil {
+			rs.accepted(addr(), func(s string, byState bool) bool { return s == step && (!byState || step != StepWrite) })
 			return
 		}
 	}
 }
 
-// stepWrite is that of Delete, too, which Redis carries out even without the memory for a Set.
-const stepWrite = "write"
+// StepWrite is that of Delete, too, which Redis carries out even without the memory for a Set.
+const StepWrite = "write"
 
 // refuses reports whether an error reply says that a command isn't carried out for reasons that don't lie with its key. That
 // the server can't answer at all shows elsewhere, and so do a Cluster's change and the lack of a right.
 func refuses(err error) bool {
 	switch {
-	case !isReply(err), unanswered(err), moved(err), isLack(err):
+	case !isReply(err), Unanswered(err), Moved(err), isLack(err):
 		return false
 	}
 	for _, prefix := range []string{"TRYAGAIN ", "CROSSSLOT ", "ERR string exceeds maximum allowed size"} {
@@ -117,7 +117,7 @@ func (rs *refusals) add(addr, step string, err error) {
 	cause := bare(err)
 	k.steps[step], k.err = at, cause
 	rs.some.Store(true)
-	tell, suppressed := k.limit.begins(at)
+	tell, suppressed := k.limit.Begins(at)
 	rs.mu.Unlock()
 	if !tell {
 		return
@@ -143,7 +143,7 @@ func (rs *refusals) accepted(addr string, which func(step string, byState bool) 
 		}
 		byState := slices.Contains(stateCodes, kind.code)
 		maps.DeleteFunc(k.steps, func(step string, _ mono.Instant) bool { return which(step, byState) })
-		if len(k.steps) == 0 && k.limit.ends() {
+		if len(k.steps) == 0 && k.limit.Ends() {
 			lasted = append(lasted, at.Since(k.since))
 		}
 	}
@@ -155,8 +155,8 @@ func (rs *refusals) accepted(addr string, which func(step string, byState bool) 
 	}
 }
 
-// writable takes it in that the server carried out a write: it has left the states in which it refuses those.
-func (rs *refusals) writable(addr string) {
+// Writable takes it in that the server carried out a write: it has left the states in which it refuses those.
+func (rs *refusals) Writable(addr string) {
 	rs.accepted(addr, func(_ string, byState bool) bool { return byState })
 }
 
@@ -166,7 +166,7 @@ func (rs *refusals) expire(at mono.Instant) {
 	for kind, k := range rs.kinds {
 		maps.DeleteFunc(k.steps, func(_ string, last mono.Instant) bool { return at.Since(last) > rs.lasts })
 		if len(k.steps) == 0 {
-			if k.limit.ends(); at >= k.limit.next { // of an end that isn't known of, the log doesn't tell
+			if k.limit.Ends(); at >= k.limit.next { // of an end that isn't known of, the log doesn't tell
 				delete(rs.kinds, kind)
 			}
 			continue
@@ -176,8 +176,8 @@ func (rs *refusals) expire(at mono.Instant) {
 	rs.some.Store(lasting)
 }
 
-// status returns what is refused, and since when.
-func (rs *refusals) status() error {
+// Status returns what is refused, and since when.
+func (rs *refusals) Status() error {
 	if !rs.some.Load() {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"context"
@@ -12,73 +12,73 @@ import (
 )
 
 const (
-	// maxLanes is how many readings go to a server at a time, each over a connection of its own. A breaker has to see
+	// maxSenders is how many readings go to a server at a time, each over a connection of its own. A breaker has to see
 	// missesToOpen of them fail before it opens.
-	maxLanes = 4
-	// maxConvoy is how many keys one of them has at most: they all wait for the slowest.
-	maxConvoy = 128
-	// minCrowd is from how many callers of a convoy on others wait for a lane to be back though there are free ones. Callers that are
+	maxSenders = 4
+	// MaxBatch is how many keys one of them has at most: they all wait for the slowest.
+	MaxBatch = 128
+	// minCallers is from how many callers of a convoy on others wait for a lane to be back though there are free ones. Callers that are
 	// served by a convoy come back one by one: if each of them left at once, they would never again be many.
-	minCrowd = 2
+	minCallers = 2
 	// gatherMost is for how long they wait at most, where convoys take less. A timer for each convoy would cost more than it.
 	gatherMost = time.Millisecond
 )
 
-// pipeline is how the reads of some keys go to one server: at once, by themselves, as long as few are under way, and
+// batcher is how the reads of some keys go to one server: at once, by themselves, as long as few are under way, and
 // otherwise together with those that came meanwhile, as soon as an earlier one is back. So nobody waits for company but in
 // a crowd, and the more there are, the less each costs. It is our own since go-redis's automatic pipelining, which is experimental,
 // ends no call with its context, has one command for each key where one for all of them will do, and costs a single
 // caller more than a plain GET.
-type pipeline struct {
-	redis   *conn
-	breaker *breaker
+type batcher struct {
+	redis   *Conn
+	breaker *Breaker
 
 	mu      sync.Mutex
 	closed  bool
-	lanes   []*lane // all but those that are overdue
-	idle    []*lane
-	waiting []*reading
+	senders []*sender // all but those that are overdue
+	idle    []*sender
+	waiting []*Read
 	keys    int // of those that wait
-	sweeps  alarm
-	leaves  alarm
+	sweeps  oneShot
+	leaves  oneShot
 	left    mono.Instant  // when the last convoy did
 	takes   time.Duration // a convoy, on average
-	crowd   int           // how many callers convoys had lately
-	alone   solitude      // keys that are not to hold others up
+	callers int           // how many callers convoys had lately
+	slow    slowKeys      // keys that are not to hold others up
 }
 
-// pipelines are those of one Redis.
-type pipelines struct {
+// batchers are those of one Redis.
+type batchers struct {
 	mu     sync.Mutex
 	closed bool
-	all    []*pipeline
+	all    []*batcher
 	// bells are used again once they have rung. A reading isn't: those who may still answer it would answer another.
 	bells sync.Pool
 }
 
-// pipelineOf returns the pipeline to the breaker's server, which may be closed.
-func (r *conn) pipelineOf(b *breaker) *pipeline {
-	if p := b.pipeline.Load(); p != nil {
+// batcherOf returns the pipeline to the breaker's server, which may be closed.
+func (r *Conn) batcherOf(b *Breaker) *batcher {
+	if p := b.batcher.Load(); p != nil {
 		return p
 	}
-	ps := &r.pipelines
+	ps := &r.batchers
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if p := b.pipeline.Load(); p != nil {
+	if p := b.batcher.Load(); p != nil {
 		return p
 	}
-	p := &pipeline{redis: r, breaker: b, closed: ps.closed}
+	p := &batcher{redis: r, breaker: b, closed: ps.closed}
 	p.sweeps.do, p.leaves.do = p.sweep, p.leave
-	b.pipeline.Store(p)
+	b.batcher.Store(p)
 	if !p.closed {
 		ps.all = append(ps.all, p)
 	}
 	return p
 }
 
-// closePipelines ends what waits. What is under way ends by itself.
-func (r *conn) closePipelines() {
-	ps := &r.pipelines
+// CloseBatchers ends what waits. What is under way ends by itself.
+func (r *Conn) CloseBatchers() {
+	ps := &r.batchers
 	ps.mu.Lock()
 	ps.closed = true
 	all := ps.all
@@ -89,27 +89,27 @@ func (r *conn) closePipelines() {
 	}
 }
 
-// dropPipeline is for a server that is no more.
-func (r *conn) dropPipeline(b *breaker) {
-	p := r.pipelineOf(b)
-	r.pipelines.mu.Lock()
-	r.pipelines.all = slices.DeleteFunc(r.pipelines.all, func(other *pipeline) bool { return other == p })
-	r.pipelines.mu.Unlock()
+// dropBatcher is for a server that is no more.
+func (r *Conn) dropBatcher(b *Breaker) {
+	p := r.batcherOf(b)
+	r.batchers.mu.Lock()
+	r.batchers.all = slices.DeleteFunc(r.batchers.all, func(other *batcher) bool { return other == p })
+	r.batchers.mu.Unlock()
 	p.close()
 }
 
-// abandon ends a session's readings.
-func (r *conn) abandon(owner *session) {
-	r.pipelines.mu.Lock()
-	all := slices.Clone(r.pipelines.all)
-	r.pipelines.mu.Unlock()
+// EndSession ends a session's readings.
+func (r *Conn) EndSession(owner *Session) {
+	r.batchers.mu.Lock()
+	all := slices.Clone(r.batchers.all)
+	r.batchers.mu.Unlock()
 	for _, p := range all {
 		p.mu.Lock()
 		for _, rd := range p.waiting {
 			rd.abandon(owner)
 		}
-		for _, l := range p.lanes {
-			for _, rd := range l.convoy {
+		for _, l := range p.senders {
+			for _, rd := range l.batch {
 				rd.abandon(owner)
 			}
 		}
@@ -118,31 +118,31 @@ func (r *conn) abandon(owner *session) {
 }
 
 // ask has the reading sent: now, or with others; false: that takes a call of its own.
-func (p *pipeline) ask(rd *reading) bool {
+func (p *batcher) ask(rd *Read) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || slices.ContainsFunc(rd.keys, func(key string) bool { return p.alone.has(key, rd.at) }) {
+	if p.closed || slices.ContainsFunc(rd.Keys, func(key string) bool { return p.slow.has(key, rd.at) }) {
 		return false
 	}
 	p.waiting = append(p.waiting, rd)
-	p.keys += len(rd.keys)
+	p.keys += len(rd.Keys)
 	p.dispatch(rd.at)
-	p.watch(rd.at.Add(p.redis.timeout), rd.at)
+	p.watch(rd.at.Add(p.redis.Timeout), rd.at)
 	return true
 }
 
 // dispatch has what waits sent, if there is a lane for it. It is called with the lock.
-func (p *pipeline) dispatch(at mono.Instant) {
+func (p *batcher) dispatch(at mono.Instant) {
 	if p.gathers(at) {
 		p.limit(at)
 		return
 	}
-	var l *lane
+	var l *sender
 	if n := len(p.idle); n > 0 {
 		l, p.idle = p.idle[n-1], p.idle[:n-1]
-	} else if len(p.lanes) < maxLanes && p.redis.calls.begin() {
-		l = &lane{pipeline: p, work: make(chan struct{}, 1)}
-		p.lanes = append(p.lanes, l)
+	} else if len(p.senders) < maxSenders && p.redis.Calls.Begin() {
+		l = &sender{batcher: p, work: make(chan struct{}, 1)}
+		p.senders = append(p.senders, l)
 		go l.run()
 	} else {
 		return
@@ -153,16 +153,16 @@ func (p *pipeline) dispatch(at mono.Instant) {
 
 // gathers answers whether what waits is to wait for more: while there are many callers, convoys leave when one is back, or
 // should be half way. It is called with the lock.
-func (p *pipeline) gathers(at mono.Instant) bool {
-	return p.crowd >= minCrowd && len(p.idle) < len(p.lanes) && p.keys < maxConvoy && at.Since(p.left) < p.takes/2
+func (p *batcher) gathers(at mono.Instant) bool {
+	return p.callers >= minCallers && len(p.idle) < len(p.senders) && p.keys < MaxBatch && at.Since(p.left) < p.takes/2
 }
 
 // limit has what gathers leave though nobody else comes, and the convoy before isn't back. It is called with the lock.
-func (p *pipeline) limit(at mono.Instant) {
+func (p *batcher) limit(at mono.Instant) {
 	p.leaves.in(p.left.Add(max(p.takes, gatherMost)).Since(at))
 }
 
-func (p *pipeline) leave() {
+func (p *batcher) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.leaves.set = false; len(p.waiting) > 0 {
@@ -171,17 +171,17 @@ func (p *pipeline) leave() {
 }
 
 // watch has the pipeline swept then, unless it will be earlier. It is called with the lock.
-func (p *pipeline) watch(then, at mono.Instant) { p.sweeps.in(then.Since(at)) }
+func (p *batcher) watch(then, at mono.Instant) { p.sweeps.in(then.Since(at)) }
 
-// alarm has something done once, later. It is used under the pipeline's lock, and what is done unsets it.
-type alarm struct {
+// oneShot has something done once, later. It is used under the pipeline's lock, and what is done unsets it.
+type oneShot struct {
 	do    func()
 	set   bool
 	timer *time.Timer // nil: it was never set
 }
 
 // in does nothing where it is set already.
-func (a *alarm) in(wait time.Duration) {
+func (a *oneShot) in(wait time.Duration) {
 	switch {
 	case a.set:
 		return
@@ -195,16 +195,16 @@ func (a *alarm) in(wait time.Duration) {
 
 // sweep ends the readings whose Timeout is over. What they are under way with keeps nobody else waiting any more. Where nothing
 // is under way the lanes end: they are back as soon as somebody asks.
-func (p *pipeline) sweep() {
+func (p *batcher) sweep() {
 	at := mono.Now()
-	last := at.Add(-p.redis.timeout) // what was asked or sent before is late
+	last := at.Add(-p.redis.Timeout) // what was asked or sent before is late
 	var next mono.Instant = math.MaxInt64
-	var late []*reading
-	var missed []server
+	var late []*Read
+	var missed []Target
 	var sent []mono.Instant
 	p.mu.Lock()
 	p.sweeps.set = false
-	see := func(rd *reading) {
+	see := func(rd *Read) {
 		if rd.state.Load() != readingAsked {
 			return
 		}
@@ -214,18 +214,18 @@ func (p *pipeline) sweep() {
 			next = min(next, rd.at)
 		}
 	}
-	p.lanes = slices.DeleteFunc(p.lanes, func(l *lane) bool {
+	p.senders = slices.DeleteFunc(p.senders, func(l *sender) bool {
 		// One that left only a bit later isn't worth another wait.
-		if len(l.convoy) == 0 || at.Since(l.sent) < p.redis.timeout-p.redis.timeout/10 {
-			for _, rd := range l.convoy {
+		if len(l.batch) == 0 || at.Since(l.sent) < p.redis.Timeout-p.redis.Timeout/10 {
+			for _, rd := range l.batch {
 				see(rd)
 			}
 			return false
 		}
-		late = append(late, l.convoy...)
-		if l.lost = true; !l.heeded {
-			l.heeded = true
-			missed, sent = append(missed, l.convoy[0].to), append(sent, l.sent)
+		late = append(late, l.batch...)
+		if l.lost = true; !l.reported {
+			l.reported = true
+			missed, sent = append(missed, l.batch[0].to), append(sent, l.sent)
 		}
 		return true
 	})
@@ -237,15 +237,15 @@ func (p *pipeline) sweep() {
 	}
 	switch {
 	case next < math.MaxInt64:
-		p.watch(next.Add(p.redis.timeout), at)
-	case len(p.idle) < len(p.lanes):
-		p.watch(at.Add(p.redis.timeout), at)
+		p.watch(next.Add(p.redis.Timeout), at)
+	case len(p.idle) < len(p.senders):
+		p.watch(at.Add(p.redis.Timeout), at)
 	default:
 		p.retire()
 	}
 	p.mu.Unlock()
 	for i, to := range missed {
-		to.heed(context.Background(), sent[i], errLate)
+		to.Report(context.Background(), sent[i], errLate)
 	}
 	for _, rd := range late {
 		rd.give(rd.failed(context.DeadlineExceeded))
@@ -255,7 +255,7 @@ func (p *pipeline) sweep() {
 var errLate = fmt.Errorf("tiered: redis: get: %w", context.DeadlineExceeded)
 
 // close ends the lanes as they are back, and what waits for them.
-func (p *pipeline) close() {
+func (p *batcher) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -264,16 +264,16 @@ func (p *pipeline) close() {
 	p.closed = true
 	p.retire()
 	for _, rd := range p.waiting {
-		rd.give(failed(len(rd.keys), errClosed, rd.to.feed))
+		rd.give(Failed(len(rd.Keys), ErrClosed, rd.to.Feed))
 	}
 	p.waiting, p.keys = nil, 0
 }
 
 // retire ends the lanes that are idle. It is called with the lock.
-func (p *pipeline) retire() {
+func (p *batcher) retire() {
 	for _, l := range p.idle {
 		close(l.work)
 	}
-	p.lanes = slices.DeleteFunc(p.lanes, func(l *lane) bool { return slices.Contains(p.idle, l) })
+	p.senders = slices.DeleteFunc(p.senders, func(l *sender) bool { return slices.Contains(p.idle, l) })
 	p.idle = nil
 }

@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"cmp"
@@ -16,16 +16,16 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// rights is what is known of whether the servers do for the client's user all that the caches need. It is asked of every
+// capabilities is what is known of whether the servers do for the client's user all that the caches need. It is asked of every
 // master by NewRedis; when one first answers, if it didn't then; and each time that a server refuses a command, until it
 // refuses none. In between it is asked now and then: a server that became a replica may not refuse anything.
-type rights struct {
+type capabilities struct {
 	next atomic.Int64 // the instant from which on an answer of a server is the occasion to ask
 
 	mu      sync.Mutex
 	asking  bool
 	asked   mono.Instant        // the last time; 0: never in the background
-	lacking map[string]*lacking // by address
+	lacking map[string]*missing // by address
 	untold  []logLine
 }
 
@@ -37,8 +37,8 @@ const ( // heartbeats
 // commands queues each command that the caches use. They change nothing: the key, which is no cache's, isn't there, and SET has
 // the option not to make it. Redis judges the rights and the name of a command before it looks for the key, so that each
 // node of a Cluster can be asked with the same one.
-func (r *conn) commands(ctx context.Context, p redis.Pipeliner) {
-	key := wire.ProbeKey(r.prefix, r.id)
+func (r *Conn) commands(ctx context.Context, p redis.Pipeliner) {
+	key := wire.ProbeKey(r.Prefix, r.ID)
 	p.Time(ctx)
 	p.Get(ctx, key)
 	p.SetXX(ctx, key, "", redis.KeepTTL)
@@ -49,11 +49,11 @@ func (r *conn) commands(ctx context.Context, p redis.Pipeliner) {
 	p.GetRange(ctx, key, 0, -1)
 	p.SetRange(ctx, key, 0, "")
 	p.Do(ctx, "incrby", key, "not a number")
-	r.needs(ctx, p)
+	r.Needs(ctx, p)
 }
 
-// lacksAt asks one server, in one round trip. answered is false if it is still not known whether anything is missing.
-func (r *conn) lacksAt(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
+// missingAt asks one server, in one round trip. answered is false if it is still not known whether anything is missing.
+func (r *Conn) missingAt(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
 	node, known := server.(*redis.Client)
 	if known {
 		if err := checkOptions(node.Options()); err != nil { // ClusterOptions.NewClient has made it
@@ -82,7 +82,7 @@ func (r *conn) lacksAt(ctx context.Context, server redis.UniversalClient) (errs 
 	}
 	switch told := roleIn(role); {
 	case told == "replica", told == "slave", told == "" && readOnly:
-		errs = append(errs, errReplica)
+		errs = append(errs, ErrReplica)
 	}
 	return errs, answered
 }
@@ -114,28 +114,28 @@ type verdict struct {
 	errs []error
 }
 
-// askRights asks all masters. It returns what those said that answered; all: they did.
-func (r *conn) askRights(ctx context.Context) (said []verdict, all bool) {
+// askCapabilities asks all masters. It returns what those said that answered; all: they did.
+func (r *Conn) askCapabilities(ctx context.Context) (said []verdict, all bool) {
 	type reply struct {
 		said []verdict
 		all  bool
 	}
-	got, err := call(ctx, r, "rights", nil, func(ctx context.Context) (reply, error) {
-		cluster, ok := r.client.(*redis.ClusterClient)
+	got, err := Call(ctx, r, "rights", nil, func(ctx context.Context) (reply, error) {
+		cluster, ok := r.Client.(*redis.ClusterClient)
 		if !ok {
-			errs, answered := r.lacksAt(ctx, r.client)
+			errs, answered := r.missingAt(ctx, r.Client)
 			if !answered {
 				return reply{}, nil
 			}
-			return reply{[]verdict{{r.nodes.only.breaker.addr(), errs}}, true}, nil
+			return reply{[]verdict{{r.Nodes.Only.Breaker.Addr(), errs}}, true}, nil
 		}
 		var mu sync.Mutex
 		got := reply{all: true}
 		err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 			var errs []error
 			var answered bool
-			err := r.guarded(func() error { // it isn't our goroutine
-				errs, answered = r.lacksAt(ctx, node)
+			err := r.Guard(func() error { // it isn't our goroutine
+				errs, answered = r.missingAt(ctx, node)
 				return nil
 			})
 			mu.Lock()
@@ -157,36 +157,36 @@ func (r *conn) askRights(ctx context.Context) (said []verdict, all bool) {
 	return got.said, err == nil && got.all
 }
 
-// firstRights asks until it is known of all masters whether anything is missing, or ctx ends. A replica may be one since a
+// CheckCapabilities asks until it is known of all masters whether anything is missing, or ctx ends. A replica may be one since a
 // failover isn't over yet; the nodes of a real Cluster tell themselves which of them are masters.
-func (r *conn) firstRights(ctx context.Context) error {
-	cluster, is := r.client.(*redis.ClusterClient)
+func (r *Conn) CheckCapabilities(ctx context.Context) error {
+	cluster, is := r.Client.(*redis.ClusterClient)
 	settles := is && cluster.Options().ClusterSlots == nil
 	var lacks []error
 	for {
 		asked := mono.Now()
-		said, all := r.askRights(ctx)
+		said, all := r.askCapabilities(ctx)
 		if len(said) == 0 {
-			return joined(lacks) // which is what was last said
+			return Join(lacks) // which is what was last said
 		}
 		lacks = nil
 		replica := false
 		for _, v := range said {
 			if settles {
-				v.errs = slices.DeleteFunc(slices.Clone(v.errs), func(err error) bool { return errors.Is(err, errReplica) })
+				v.errs = slices.DeleteFunc(slices.Clone(v.errs), func(err error) bool { return errors.Is(err, ErrReplica) })
 			}
 			if len(v.errs) > 0 {
-				lacks = append(lacks, &lackError{v.addr, v.errs})
-				replica = replica || slices.Contains(v.errs, errReplica)
+				lacks = append(lacks, &missingError{v.addr, v.errs})
+				replica = replica || slices.Contains(v.errs, ErrReplica)
 			}
 		}
 		if replica && pauseFor(ctx, 20*time.Millisecond) {
 			continue
 		}
 		if all && len(lacks) == 0 {
-			r.learnRights(asked, said, true)
+			r.learnCapabilities(asked, said, true)
 		}
-		return joined(lacks)
+		return Join(lacks)
 	}
 }
 
@@ -202,29 +202,29 @@ func pauseFor(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// checkRights has the servers asked, in the background, if it is time.
-func (r *conn) checkRights(at mono.Instant) {
-	if int64(at) < r.rights.next.Load() {
+// recheckCapabilities has the servers asked, in the background, if it is time.
+func (r *Conn) recheckCapabilities(at mono.Instant) {
+	if int64(at) < r.Capabilities.next.Load() {
 		return
 	}
-	rs := &r.rights
+	rs := &r.Capabilities
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if rs.asking || int64(at) < rs.next.Load() || !r.started.Load() || !r.calls.begin() {
+	if rs.asking || int64(at) < rs.next.Load() || !r.Started.Load() || !r.Calls.Begin() {
 		return
 	}
 	rs.asking, rs.asked = true, mono.Now()
 	go func() {
-		defer r.calls.end()
+		defer r.Calls.End()
 		asked := mono.Now()
-		said, all := r.askRights(r.life)
-		r.learnRights(asked, said, all)
+		said, all := r.askCapabilities(r.Life)
+		r.learnCapabilities(asked, said, all)
 	}()
 }
 
-// learnRights takes in what the servers said that were asked at the instant.
-func (r *conn) learnRights(asked mono.Instant, said []verdict, all bool) {
-	rs, beat := &r.rights, min(r.heartbeat, time.Hour)
+// learnCapabilities takes in what the servers said that were asked at the instant.
+func (r *Conn) learnCapabilities(asked mono.Instant, said []verdict, all bool) {
+	rs, beat := &r.Capabilities, min(r.Heartbeat, time.Hour)
 	soon := askRightsSoon * beat
 	defer rs.tell(r) // without the lock: a Logger may ask for the Status
 	rs.mu.Lock()

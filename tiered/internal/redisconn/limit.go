@@ -1,4 +1,4 @@
-package tiered
+package redisconn
 
 import (
 	"time"
@@ -6,21 +6,21 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// tellEvery is how often the log tells of outages of one kind of a server that comes and goes.
-const tellEvery = 10 * time.Second
+// LogEvery is how often the log tells of outages of one kind of a server that comes and goes.
+const LogEvery = 10 * time.Second
 
-// limit keeps the log short where a server comes and goes: of the outages that begin within tellEvery of one that was told
+// LogThrottle keeps the log short where a server comes and goes: of the outages that begin within tellEvery of one that was told
 // of, none is, unless it outlasts that time. The end is told where the beginning was. Its owner's lock guards it.
-type limit struct {
+type LogThrottle struct {
 	told       bool         // of the present outage
 	held       bool         // the present outage was held back
 	next       mono.Instant // when the next may be told; 0: now
 	suppressed int          // outages of which nothing was told since one was
 }
 
-// begins answers whether to tell of the outage, and how many were left out before it. It may be asked again while the
+// Begins answers whether to tell of the outage, and how many were left out before it. It may be asked again while the
 // outage lasts.
-func (l *limit) begins(at mono.Instant) (tell bool, suppressed int) {
+func (l *LogThrottle) Begins(at mono.Instant) (tell bool, suppressed int) {
 	if l.told {
 		return false, 0
 	}
@@ -29,12 +29,12 @@ func (l *limit) begins(at mono.Instant) (tell bool, suppressed int) {
 		return false, 0
 	}
 	suppressed = l.suppressed
-	*l = limit{told: true, next: at.Add(tellEvery)}
+	*l = LogThrottle{told: true, next: at.Add(LogEvery)}
 	return true, suppressed
 }
 
-// ends answers whether to tell that the outage is over.
-func (l *limit) ends() (tell bool) {
+// Ends answers whether to tell that the outage is over.
+func (l *LogThrottle) Ends() (tell bool) {
 	tell = l.told
 	if l.held {
 		l.suppressed++

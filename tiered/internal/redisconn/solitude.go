@@ -1,0 +1,46 @@
+package redisconn
+
+import (
+	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
+
+const (
+	// large is from what length on a value is read alone: sharing a command saves less than others would wait for it.
+	large       = 64 << 10
+	slowIfLarge = time.Minute
+	// slowIfLate is for how long keys are read alone after all of a command's were late: one of them may be to blame each
+	// time.
+	slowIfLate  = 10 * time.Second
+	maxSlowKeys = 4096
+)
+
+// slowKeys is for keys that are to be read alone for a while.
+type slowKeys struct {
+	until map[string]mono.Instant
+}
+
+func (s *slowKeys) has(key string, at mono.Instant) bool {
+	if len(s.until) == 0 {
+		return false
+	}
+	until, is := s.until[key]
+	if is && at >= until {
+		delete(s.until, key)
+	}
+	return is && at < until
+}
+
+func (s *slowKeys) add(key string, at mono.Instant, stay time.Duration) {
+	if s.until == nil {
+		s.until = make(map[string]mono.Instant)
+	}
+	if _, is := s.until[key]; !is && len(s.until) >= maxSlowKeys {
+		for other := range s.until { // any
+			delete(s.until, other)
+			break
+		}
+	}
+	s.until[key] = max(s.until[key], at.Add(stay))
+}

@@ -1,0 +1,46 @@
+package redisconn
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Expected is what a read found under a key, by which a later write can tell whether it is still there.
+type Expected struct {
+	Exists bool
+	Bytes  string
+	Head   bool // bytes is only the beginning, which no other value of the key has
+}
+
+// CompareAndSet is a write that is made only where a key still holds what was seen. It takes an empty value for the same as none.
+type CompareAndSet struct {
+	Expected Expected
+	To       []byte // nil: nothing
+	TTL      time.Duration
+}
+
+// swapScript compares and sets, in Redis, where nothing can come in between. It is sent whole each time: it is short, and
+// a pipeline can't react to a server that doesn't know it yet.
+const swapScript = `if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return 0 end
+if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SET',KEYS[1],ARGV[3],'PX',ARGV[4]) end
+return 1`
+
+func (s CompareAndSet) Queue(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
+	return to.Eval(ctx, swapScript, []string{key}, s.Expected.Bytes, s.Expected.End(), s.To, s.TTL.Milliseconds())
+}
+
+// End is where what was seen ends, for GETRANGE.
+func (s Expected) End() int {
+	if s.Head {
+		return len(s.Bytes) - 1
+	}
+	return -1
+}
+
+// Swapped answers whether the write was made.
+func (a Reply) Swapped() bool {
+	cmd, ok := a.Value.(*redis.Cmd)
+	return ok && a.Err == nil && cmd.Val() == int64(1)
+}
