@@ -27,6 +27,8 @@ func TestTargets(t *testing.T) {
 		"GET http://" + host + "/s?q=shoes HTTP/1.1\r\nHost: " + host,
 		"GET https://" + host + "/s?q=shoes HTTP/1.1\r\nHost: " + host,
 		"GET http://user@" + host + "/s?q=shoes HTTP/1.1\r\nHost: " + host,
+		"GET http://" + host + "/s?q=shoes HTTP/1.1\r\nHost: other.example",
+		"GET http://" + host + "/s?q=shoes HTTP/1.1\r\nHost: another.example",
 		"GET /s?q=shoes HTTP/1.1\r\nHost: user@" + host,
 		"GET /%73?q=shoes HTTP/1.1\r\nHost: " + host,
 		"GET /s?q=%73hoes HTTP/1.1\r\nHost: " + host,
@@ -51,6 +53,8 @@ func TestChangeOfOtherSpelling(t *testing.T) {
 		"PUT /a%2Fb/c HTTP/1.1\r\nHost: " + host,
 		"PUT /a%2fb/%63 HTTP/1.1\r\nHost: " + host,
 		"PUT /a%2Fb/c# HTTP/1.1\r\nHost: " + host,
+		"PUT /a%2Fb/c HTTP/1.1\r\nHost: user@" + host,
+		"PUT http://" + host + "/a%2Fb/c HTTP/1.1\r\nHost: other.example",
 		"PUT http://" + host + "/a%2Fb/c HTTP/1.1\r\nHost: " + host,
 		"PUT https://" + host + "/a%2Fb/c HTTP/1.1\r\nHost: " + host,
 	} {
