@@ -45,8 +45,12 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 	if o == nil {
 		return nil
 	}
-	if it := c.local.sinceExpiry(o.item); it != o.item {
-		o = &offered[T]{it, o.origin}
+	if !o.intact() {
+		older := o
+		if o = c.sinceExpiry(o); o == nil {
+			return nil
+		}
+		f.offer.last.CompareAndSwap(older, o)
 	}
 	if !o.intact() || o.use(&c.policy, at) < least {
 		return nil
@@ -62,6 +66,27 @@ func (c *Cache[T]) offered(f *flight[T], least use) *offered[T] {
 		return o
 	}
 	return nil
+}
+
+// sinceExpiry returns what is left of an offer whose tags or era were invalidated, for all that is known: if they were expired a
+// stale value, or all of it where Redis has only told late of what was there before; nil: nothing.
+func (c *Cache[T]) sinceExpiry(o *offered[T]) *offered[T] {
+	if c.remote == nil {
+		return &offered[T]{c.local.sinceExpiry(o.item), o.origin}
+	}
+	t := *o.traits
+	bound, errs := c.tags.bind(c.base, []*traits{&t})
+	if bound[0] == nil || errs[0] != nil || c.backlog.hidesAll() {
+		return nil
+	}
+	b := bound[0]
+	b.proof, b.feed = o.proof, o.feed
+	if t.expired {
+		return &offered[T]{c.local.staleCopy(o.item, o.key, b), o.origin}
+	}
+	it := &item[T]{record: o.record, bonds: b, key: o.key}
+	it.until.Store(o.until.Load())
+	return &offered[T]{it, o.origin}
 }
 
 // offeredAll reports whether each of the claims has an offer that is served in place of its result when the load is overdue.
