@@ -91,6 +91,44 @@ func TestQueuedDuringAReplay(t *testing.T) {
 	}
 }
 
+// An expiry that Redis takes makes up for expiries that are queued, and for no invalidation; an invalidation for both.
+func TestWhatPaysForExpiries(t *testing.T) {
+	cause := errors.New("down")
+	tags := []string{"tag"}
+	for name, c := range map[string]struct {
+		queue func(b *backlog)
+		left  [2]int // after an invalidation, after an expiry
+		all   [2]int // the same of everything
+	}{
+		"an expiry":       {func(b *backlog) { _ = b.queueTags(tags, true, cause) }, [2]int{0, 0}, [2]int{0, 0}},
+		"an invalidation": {func(b *backlog) { _ = b.queueTags(tags, false, cause) }, [2]int{0, 1}, [2]int{0, 1}},
+		"both": {func(b *backlog) { _, _ = b.queueTags(tags, false, cause), b.queueTags(tags, true, cause) },
+			[2]int{0, 1}, [2]int{0, 1}},
+		"ExpireAll":           {func(b *backlog) { _ = b.queueClear(true, cause) }, [2]int{1, 1}, [2]int{0, 0}},
+		"Clear":               {func(b *backlog) { _ = b.queueClear(false, cause) }, [2]int{1, 1}, [2]int{0, 1}},
+		"ExpireAll and Clear": {func(b *backlog) { _, _ = b.queueClear(true, cause), b.queueClear(false, cause) }, [2]int{1, 1}, [2]int{0, 1}},
+		"Clear and ExpireAll": {func(b *backlog) { _, _ = b.queueClear(false, cause), b.queueClear(true, cause) }, [2]int{1, 1}, [2]int{0, 1}},
+	} {
+		for i, expire := range []bool{false, true} {
+			for of, pay := range map[string]func(b *backlog){
+				"tags":       func(b *backlog) { b.payTags(tags, b.number, expire) },
+				"everything": func(b *backlog) { b.payClear(b.number, expire) },
+			} {
+				b := newBacklog(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
+				c.queue(b)
+				b.pay(func() { pay(b) })
+				want := c.left[i]
+				if of == "everything" {
+					want = c.all[i]
+				}
+				if b.waiting() != want || b.hidesAll() != (want > 0) {
+					t.Errorf("%s, then of %s with expire %v: %d left, want %d", name, of, expire, b.waiting(), want)
+				}
+			}
+		}
+	}
+}
+
 // What was too much to be queued leaves no memory behind.
 func TestMemoryOfAFullQueue(t *testing.T) {
 	heap := func() int64 {

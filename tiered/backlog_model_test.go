@@ -52,6 +52,10 @@ func (m *model) write(ctx context.Context, p int) error {
 		err = c.InvalidateTags(ctx, "tag of "+key)
 	case op == 11:
 		err = c.Clear(ctx)
+	case op < 14:
+		err = c.ExpireTags(ctx, "tag of "+key)
+	case op == 14:
+		err = c.ExpireAll(ctx)
 	default:
 		err = c.Delete(ctx, key)
 	}

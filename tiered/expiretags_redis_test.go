@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
@@ -17,7 +18,9 @@ func TestExpireTagsInAnotherProcess(t *testing.T) {
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				t.Parallel()
 				s := redistest.Start(t)
-				a, b := newProcess(t, s, lively(how), lasting), newProcess(t, s, lively(how), lasting)
+				o := lively(how)
+				o.Timeout = 2 * time.Second
+				a, b := newProcess(t, s, o, lasting), newProcess(t, s, o, lasting)
 				for _, key := range []string{"k", "l"} {
 					set(t, a, key, "old", "tag")
 					keep(t, b, key, "old")
@@ -27,7 +30,7 @@ func TestExpireTagsInAnotherProcess(t *testing.T) {
 				}
 				follows(t, b, "k", "")
 				stale(t, b, "l", "old")
-				third := newProcess(t, s, lively(how), lasting)
+				third := newProcess(t, s, o, lasting)
 				stale(t, third, "k", "old")
 				loads := 0
 				gets(t, b, "l", failing(&loads), "old")
@@ -43,7 +46,9 @@ func TestExpireTagsInAnotherProcess(t *testing.T) {
 func TestExpireTagsInACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	process := func() *tiered.Cache[string] {
-		r, err := tiered.NewRedis(cluster.Client(t), lively(tiered.Tracking))
+		o := lively(tiered.Tracking)
+		o.Timeout = 2 * time.Second
+		r, err := tiered.NewRedis(cluster.Client(t), o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -49,8 +49,12 @@ func (c *Cache[T]) offered(f *flight[T], least record.Use) *offered[T] {
 	if o == nil {
 		return nil
 	}
-	if it := c.local.AfterExpiry(o.Item); it != o.Item {
-		o = &offered[T]{it, o.origin}
+	if !o.Intact() {
+		older := o
+		if o = c.sinceExpiry(o); o == nil {
+			return nil
+		}
+		f.offer.last.CompareAndSwap(older, o)
 	}
 	if !o.Intact() || o.Use(&c.windows, at) < least {
 		return nil
@@ -66,6 +70,25 @@ func (c *Cache[T]) offered(f *flight[T], least record.Use) *offered[T] {
 		return o
 	}
 	return nil
+}
+
+// sinceExpiry returns what is left of an offer whose tags or era were invalidated, for all that is known: if they were expired a
+// stale value, or all of it where Redis has only told late of what was there before; nil: nothing.
+func (c *Cache[T]) sinceExpiry(o *offered[T]) *offered[T] {
+	if c.remote == nil {
+		return &offered[T]{c.local.AfterExpiry(o.Item), o.origin}
+	}
+	m := *o.Meta
+	bound, errs := c.tags.bind(c.base, []*record.Meta{&m})
+	if bound[0] == nil || errs[0] != nil || c.backlog.hidesAll() {
+		return nil
+	}
+	deps := bound[0]
+	deps.Validity, deps.Feed = o.Validity, o.Feed
+	if m.Expired {
+		return &offered[T]{c.local.StaleCopyOf(o.Item, deps), o.origin}
+	}
+	return &offered[T]{o.Rebound(deps), o.origin}
 }
 
 // offeredAll reports whether each of the claims has an offer that is served in place of its result when the load is overdue.

@@ -156,10 +156,12 @@ func (s *server) get(target string, fields ...string) answer {
 	return s.send(http.MethodGet, target, fields...)
 }
 
-// newRecorder runs a net/http handler.
-func newRecorder(h http.Handler, url string) *httptest.ResponseRecorder {
+// newRecorder runs a net/http handler, as a server does that is sent a URL's path.
+func newRecorder(h http.Handler, address string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, url, nil))
+	r := httptest.NewRequest(http.MethodGet, address, nil)
+	r.RequestURI = r.URL.RequestURI()
+	h.ServeHTTP(w, r)
 	return w
 }
 

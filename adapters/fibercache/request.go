@@ -68,7 +68,7 @@ func (x *exchange) read() error {
 	uri := in.URI() // with what middleware made of the path
 	path, query, host := uri.PathOriginal(), uri.QueryString(), x.c.Host()
 	asked, _, fragment := bytes.Cut(in.Header.RequestURI(), []byte{'#'})
-	if fragment && (x.c.Method() == http.MethodGet || x.c.Method() == http.MethodHead) || bytes.HasPrefix(asked, []byte{'/'}) && !sameHost(in) {
+	if stores := x.c.Method() == http.MethodGet || x.c.Method() == http.MethodHead; stores && (fragment || !sameHost(in)) {
 		return errTarget
 	}
 

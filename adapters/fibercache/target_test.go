@@ -24,8 +24,11 @@ func TestTargets(t *testing.T) {
 	for _, head := range []string{
 		`GET /s?q=shoes#"><script> HTTP/1.1` + "\r\nHost: " + host,
 		"GET /s?q=shoes# HTTP/1.1\r\nHost: " + host,
+		"GET http://" + host + "/s?q=shoes HTTP/1.1\r\nHost: " + host,
 		"GET https://" + host + "/s?q=shoes HTTP/1.1\r\nHost: " + host,
 		"GET http://user@" + host + "/s?q=shoes HTTP/1.1\r\nHost: " + host,
+		"GET http://" + host + "/s?q=shoes HTTP/1.1\r\nHost: other.example",
+		"GET http://" + host + "/s?q=shoes HTTP/1.1\r\nHost: another.example",
 		"GET /s?q=shoes HTTP/1.1\r\nHost: user@" + host,
 		"GET /%73?q=shoes HTTP/1.1\r\nHost: " + host,
 		"GET /s?q=%73hoes HTTP/1.1\r\nHost: " + host,
@@ -45,14 +48,19 @@ func TestTargets(t *testing.T) {
 func TestChangeOfOtherSpelling(t *testing.T) {
 	s := listen(t, fibercache.New(newCache(t, httpcache.Options{TTL: time.Hour})), func(c fiber.Ctx) error { return c.SendString("hello") })
 	host := strings.TrimPrefix(s.url, "http://")
+	absolute := "GET http://" + host + "/a%2Fb/c HTTP/1.1\r\nHost: " + host + "\r\n\r\n"
 	for _, head := range []string{
 		"PUT /a%2Fb/c HTTP/1.1\r\nHost: " + host,
 		"PUT /a%2fb/%63 HTTP/1.1\r\nHost: " + host,
 		"PUT /a%2Fb/c# HTTP/1.1\r\nHost: " + host,
+		"PUT /a%2Fb/c HTTP/1.1\r\nHost: user@" + host,
+		"PUT http://" + host + "/a%2Fb/c HTTP/1.1\r\nHost: other.example",
 		"PUT http://" + host + "/a%2Fb/c HTTP/1.1\r\nHost: " + host,
 		"PUT https://" + host + "/a%2Fb/c HTTP/1.1\r\nHost: " + host,
 	} {
 		s.get("/a%2Fb/c").expect(t, 200, stored, "hello")
+		s.raw(absolute).expect(t, 200, stored, "hello")
+		s.raw(absolute).expect(t, 200, "http; hit", "hello")
 		if a := s.raw(head + "\r\nContent-Length: 0\r\n\r\n"); a.status != 200 {
 			t.Errorf("%q: %d", head, a.status)
 		}

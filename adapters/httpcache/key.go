@@ -92,6 +92,9 @@ func keyMaker(ignore, headers []string) func(*http.Request) string {
 		if secure(r) {
 			key = "https " + key
 		}
+		if isAbsolute(r) {
+			key = "absolute " + key
+		}
 		if rewritten {
 			key += " " + keys.Request(without(r, ignore))
 		}

@@ -266,3 +266,30 @@ func TestSoftPurgeInOtherProcesses(t *testing.T) {
 		})
 	}
 }
+
+// With Redis too what is stale is served at once, and renewed by one run behind for all processes.
+func TestSoftPurgeRenewsBehindForAllProcesses(t *testing.T) {
+	for name, purge := range softPurges {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			o := versions("Cache-Control", "max-age=600, stale-while-revalidate=600", "Cache-Tag", "thing")
+			first := newCache(t, httpcache.Options{Redis: connect(t, server)})
+			second := newCache(t, httpcache.Options{Redis: connect(t, server)})
+			get(first.Handler(o), "/a")
+			for n := int64(1); n <= 3; n++ {
+				for _, c := range []*httpcache.Cache{first, second} {
+					eventually(t, func() bool { return get(c.Handler(o), "/a").Body.String() == fmt.Sprint("version ", n) })
+				}
+				if err := purge(t.Context(), second); err != nil {
+					t.Fatal(err)
+				}
+				expect(t, get(second.Handler(o), "/a"), 200, "http; hit; ttl=0", fmt.Sprint("version ", n))
+			}
+			for _, c := range []*httpcache.Cache{first, second} {
+				eventually(t, func() bool { return get(c.Handler(o), "/a").Body.String() == "version 4" })
+			}
+			o.expectRuns(t, 4)
+		})
+	}
+}

@@ -42,7 +42,11 @@ func rewrites(asked, now *url.URL) bool {
 // isRewritten reports whether handlers around the cache have rewritten the request's URL.
 func isRewritten(r *http.Request) bool { return rewrites(askedURL(r), r.URL) }
 
-// spellings returns requests for what r's client asked for, one for each usual spelling of the URL.
+// isAbsolute reports whether a request's target is in the absolute form (RFC 9112, section 3.2.2), which handlers can tell from
+// the usual one.
+func isAbsolute(r *http.Request) bool { return r.RequestURI != "" && r.RequestURI[0] != '/' }
+
+// spellings returns requests for what r's client asked for, one for each usual spelling of the URL, in either form of a target.
 func (c *Cache) spellings(r *http.Request) []*http.Request {
 	if !c.options.spelled || r.URL.Opaque != "" {
 		return []*http.Request{r}
@@ -58,10 +62,21 @@ func (c *Cache) spellings(r *http.Request) []*http.Request {
 			other := r.WithContext(r.Context())
 			other.URL = &url.URL{Scheme: scheme, Path: asked.Path, RawPath: path, RawQuery: asked.RawQuery}
 			other.RequestURI = ""
-			list = append(list, other)
+			absolute := other.WithContext(r.Context())
+			absolute.RequestURI = absoluteURI(other)
+			list = append(list, other, absolute)
 		}
 	}
 	return list
+}
+
+// absoluteURI is the absolute form of the target of a request that has the usual one.
+func absoluteURI(r *http.Request) string {
+	scheme := "http://"
+	if secure(r) {
+		scheme = "https://"
+	}
+	return scheme + r.Host + r.URL.RequestURI()
 }
 
 // askedURL is the URL that the client asked for, to which the response's references are relative.

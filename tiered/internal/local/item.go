@@ -60,11 +60,19 @@ func (l *Tier[T]) StaleCopy(key string, hash uint64) *Item[T] {
 	if it == nil || it.Absent || l.Keeps(&it.Record) == 0 {
 		return nil
 	}
-	return l.staleCopy(it, key, it.Deps)
+	return l.StaleCopyOf(it, it.Deps)
 }
 
-func (l *Tier[T]) staleCopy(it *Item[T], key string, b *coherence.Deps) *Item[T] {
-	older := &Item[T]{Record: it.Record, Deps: b, Key: key}
+// Rebound returns a copy of the item with other dependencies.
+func (it *Item[T]) Rebound(deps *coherence.Deps) *Item[T] {
+	other := &Item[T]{Record: it.Record, Deps: deps, Key: it.Key}
+	other.LocalUntil.Store(it.LocalUntil.Load())
+	return other
+}
+
+// StaleCopyOf returns a copy of the item with other dependencies that is never fresh again.
+func (l *Tier[T]) StaleCopyOf(it *Item[T], deps *coherence.Deps) *Item[T] {
+	older := &Item[T]{Record: it.Record, Deps: deps, Key: it.Key}
 	older.LocalUntil.Store(int64(it.Created)) // never fresh again; 0 may be to come, on a test's clock
 	t := *it.Meta
 	t.Expired = true
@@ -82,5 +90,5 @@ func (l *Tier[T]) AfterExpiry(it *Item[T]) *Item[T] {
 	if !ok {
 		return it
 	}
-	return l.staleCopy(it, it.Key, &b)
+	return l.StaleCopyOf(it, &b)
 }
