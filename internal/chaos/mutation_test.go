@@ -69,7 +69,7 @@ var mutations = []mutation{
 	{
 		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"guard.go", "	if h.isCurrent() {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"},
-			{"guard.go", "	if f.isCurrent() {\n		g.local.place(f.hash, it, at)\n	}\n", "	g.local.place(f.hash, it, at)\n"}},
+			{"guard.go", "	if f.isCurrent() {\n		g.local.Place(f.hash, it, at)\n	}\n", "	g.local.Place(f.hash, it, at)\n"}},
 	},
 	{
 		name: "a flush isn't heard, nor is the mark missed", focus: "flushes", breaks: []string{"G2"},
@@ -86,13 +86,13 @@ var mutations = []mutation{
 	{
 		name: "a PONG is proof enough", focus: "late stream", breaks: []string{"G2"},
 		edits: []edit{{"life.go", "			l.watch.answered(m.Payload)\n",
-			"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.maxAge()))\n"}},
+			"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"}},
 	},
 	{
 		name: "a PONG is proof enough, wherever it comes from", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
 		edits: []edit{
 			{"life.go", "			l.watch.answered(m.Payload)\n",
-				"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.maxAge()))\n"},
+				"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"},
 			{"watch.go", "		return errLeftBehind\n", "		return nil\n"},
 		},
 	},
@@ -107,7 +107,7 @@ var mutations = []mutation{
 	{
 		name: "own writes aren't made in the local tier", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"guard.go",
-			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	if expire {\n		it = g.local.expired(h.key, h.hash)\n	}\n" +
+			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	if expire {\n		it = g.local.StaleCopy(h.key, h.hash)\n	}\n" +
 				"	g.put(h, it)\n	g.changed(h.guard)\n	s.release(h)\n",
 			"	g.changed(h.guard)\n	s.release(h)\n"}},
 	},
