@@ -12,14 +12,32 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/invalidation"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 const (
-	defaultPrefix  = "tc:"
-	defaultTimeout = 250 * time.Millisecond
-	maxRedisKey    = 512 << 20 // bytes, a limit of Redis
+	defaultPrefix    = "tc:"
+	defaultTimeout   = 250 * time.Millisecond
+	defaultHeartbeat = time.Second
+	maxRedisKey      = 512 << 20 // bytes, a limit of Redis
+)
+
+// Invalidation is how a process hears of what others change in Redis.
+type Invalidation uint8
+
+const (
+	// Tracking has Redis itself report every change of a key under the Prefix, whoever made it.
+	Tracking Invalidation = iota
+	// PubSub has the caches publish what they change. It doesn't see foreign writers, evictions or a FLUSHALL. In a
+	// Cluster the messages of writers that see different topologies, as in a failover, may overtake each other on
+	// their way between the nodes, and so may be late by more than Heartbeat + Timeout.
+	PubSub
+	// None hears nothing: another process's change shows after LocalTTL, that of a tag or by Clear after
+	// Heartbeat + Timeout, for which the local tier asks Redis at that interval. Who waits for another process's load
+	// polls.
+	None
 )
 
 // RedisOptions configures a [Redis].
@@ -51,7 +69,7 @@ type RedisOptions struct {
 type Redis struct {
 	conn    *redisconn.Conn
 	options RedisOptions
-	streams *streams
+	streams *invalidation.Streams
 
 	mu      sync.Mutex
 	tenants map[string]*tenant // by cache name
@@ -152,8 +170,10 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 		tenants: make(map[string]*tenant),
 	}
 	r.conn.Switched = r.switched
-	r.streams = newStreams(r.conn, o.Invalidation, hooks{r.heard, r.shared, r.interrupted, r.answered})
-	if err := r.streams.begin(); err != nil {
+	r.streams = invalidation.New(r.conn, invalidation.Mode(o.Invalidation), invalidation.Hooks{
+		Changed: r.heard, Shared: r.shared, Interrupted: r.interrupted, Answered: r.answered,
+	})
+	if err := r.streams.Start(); err != nil {
 		_ = r.Close()
 		return nil, err
 	}
@@ -173,7 +193,7 @@ func (r *Redis) Close() error {
 	}
 	patience, stop := context.WithTimeout(context.Background(), r.conn.Timeout)
 	defer stop()
-	r.streams.close(patience)
+	r.streams.Close(patience)
 	r.conn.Calls.Close()
 	r.conn.CloseBatchers()
 	redisconn.WaitUntil(patience, r.conn.Calls.Wait)
@@ -220,7 +240,7 @@ func (r *Redis) Status() error {
 	if r.conn.Calls.Over() {
 		return ErrClosed
 	}
-	return r.streams.status()
+	return r.streams.Status()
 }
 
 // admit lets one more cache use the name.

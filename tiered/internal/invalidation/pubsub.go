@@ -1,4 +1,4 @@
-package tiered
+package invalidation
 
 import (
 	"context"
@@ -19,13 +19,13 @@ import (
 // object's canaries. In a Cluster all of it goes through one node, the one that the channel's name hashes to, which keeps
 // the order of what it is given.
 type bulletin struct {
-	redis   *streams
+	redis   *Streams
 	node    func(ctx context.Context) (*redis.Client, error)
 	name    string
 	garbled atomic.Bool // and said so
 }
 
-func newBulletin(r *streams) (*bulletin, error) {
+func newBulletin(r *Streams) (*bulletin, error) {
 	b := &bulletin{redis: r}
 	switch client := r.Client.(type) {
 	case *redis.Client:
@@ -85,8 +85,8 @@ func (b *bulletin) hear(s *stream, message any) {
 		return
 	}
 	for _, key := range keys {
-		if sender != b.redis.ID || b.redis.caches.shared(key) {
-			b.redis.caches.heard(key)
+		if sender != b.redis.ID || b.redis.hooks.Shared(key) {
+			b.redis.hooks.Changed(key)
 		}
 	}
 }

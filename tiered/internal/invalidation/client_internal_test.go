@@ -1,4 +1,4 @@
-package tiered
+package invalidation
 
 import (
 	"context"
@@ -194,7 +194,7 @@ func everyOption(t *testing.T) *redis.Options {
 // The connection of invalidations has those options of the client that it is to have.
 func TestOptionsOfTheStream(t *testing.T) {
 	base := everyOption(t)
-	r := &streams{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
+	r := &Streams{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
 	o := newLife(&stream{redis: r}).options(base, time.Minute)
 	was, is := reflect.ValueOf(base).Elem(), reflect.ValueOf(o).Elem()
 	for f, judgement := range clientOptions[was.Type()] {

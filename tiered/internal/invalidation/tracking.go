@@ -1,4 +1,4 @@
-package tiered
+package invalidation
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 // tracker is a server that reports the changes of keys itself (CLIENT TRACKING).
 type tracker struct {
-	redis   *streams
+	redis   *Streams
 	options *redis.Options
 	client  *redis.Client // nil in a Cluster
 
@@ -27,7 +27,7 @@ type tracker struct {
 }
 
 // canaries is what begins the names of this Redis object's canaries.
-func (r *streams) canaries() string { return r.ControlPrefix() + r.ID + ":" }
+func (r *Streams) canaries() string { return r.ControlPrefix() + r.ID + ":" }
 
 func (t *tracker) server(context.Context) (*redis.Options, error) { return t.options, nil }
 
@@ -151,7 +151,7 @@ func (t *tracker) hear(s *stream, message any) {
 			t.hearCanary(s, canary[strings.LastIndexByte(canary, ':')+1:])
 			continue
 		}
-		t.redis.caches.heard(key)
+		t.redis.hooks.Changed(key)
 	}
 }
 

@@ -1,4 +1,4 @@
-package tiered
+package invalidation
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 
 func TestProofHolds(t *testing.T) {
 	l := listen(t, redistest.Start(t).Client(t), quick())
-	s := l.streams.only
+	s := l.only
 	p := s.Validity()
 	if !p.Holds(mono.Now()) || l.Status() != nil {
 		t.Fatalf("not proven when NewRedis returns: %v", l.Status())
@@ -31,7 +31,7 @@ func TestProofHolds(t *testing.T) {
 			t.Fatal("the proof doesn't hold on")
 		}
 	}
-	if s.Unreachable.Load() || s.NoEvents || l.conn.Nodes.Only.Feed != &s.Feed {
+	if s.Unreachable.Load() || s.NoEvents || l.Conn.Nodes.Only.Feed != &s.Feed {
 		t.Error("a wrong stream")
 	}
 	if l.log.String() != "" {
@@ -92,7 +92,7 @@ func TestEvents(t *testing.T) {
 		before, n := l.proven(t), l.ear.interruptions()
 		server.Do(flush)
 		eventually(t, flush, func() bool { return before.Ended() })
-		if p := l.streams.only.Validity(); p == before || !p.Holds(mono.Now()) {
+		if p := l.only.Validity(); p == before || !p.Holds(mono.Now()) {
 			t.Errorf("%s: the new proof is the old one or doesn't hold", flush)
 		}
 		eventually(t, flush, func() bool { return l.ear.interruptions() == n+1 })
@@ -102,16 +102,16 @@ func TestEvents(t *testing.T) {
 // What is published under other names, or with a wrong number, doesn't prove anything.
 func TestForeignCanaries(t *testing.T) {
 	server := redistest.Start(t)
-	l := listen(t, server.Client(t), RedisOptions{Heartbeat: time.Hour, Timeout: 5 * time.Second})
+	l := listen(t, server.Client(t), settings{Heartbeat: time.Hour, Timeout: 5 * time.Second})
 	other := listen(t, server.Client(t), quick())
 	until := l.proven(t).Until()
-	server.Do("SET", l.streams.canaries()+fmt.Sprint(int64(mono.Now().Add(time.Hour))), "1")
-	server.Do("SET", l.streams.canaries()+"x", "1")
-	server.Do("SET", l.streams.canaries()+"-5", "1")
-	server.Do("SET", other.streams.canaries()+"1", "1")
+	server.Do("SET", l.canaries()+fmt.Sprint(int64(mono.Now().Add(time.Hour))), "1")
+	server.Do("SET", l.canaries()+"x", "1")
+	server.Do("SET", l.canaries()+"-5", "1")
+	server.Do("SET", other.canaries()+"1", "1")
 	server.Do("SET", "tc:c:last", "1")
 	eventually(t, "all was heard", func() bool { return l.ear.has(":last") })
-	if u := l.streams.only.Validity().Until(); u != until {
+	if u := l.only.Validity().Until(); u != until {
 		t.Errorf("the proof was extended by %v", time.Duration(u-until))
 	}
 }
@@ -152,17 +152,17 @@ func TestConnectionLost(t *testing.T) {
 // A Redis that stalls for a moment costs nothing but that moment.
 func TestFreeze(t *testing.T) {
 	server := redistest.Start(t)
-	l := listen(t, server.Client(t), RedisOptions{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
+	l := listen(t, server.Client(t), settings{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
 	p, n := l.proven(t), l.ear.interruptions()
 	server.Freeze()
 	eventually(t, "the proof lapses", func() bool { return !p.Holds(mono.Now()) })
 	if err := l.Status(); err == nil || !strings.Contains(err.Error(), "no invalidations for") || !strings.Contains(err.Error(), server.Addr()) {
 		t.Errorf("status: %v", err)
 	}
-	eventually(t, "silence", l.streams.only.Unreachable.Load)
+	eventually(t, "silence", l.only.Unreachable.Load)
 	server.Thaw()
 	eventually(t, "the proof holds again", func() bool { return p.Holds(mono.Now()) })
-	eventually(t, "no silence", func() bool { return !l.streams.only.Unreachable.Load() })
+	eventually(t, "no silence", func() bool { return !l.only.Unreachable.Load() })
 	if l.proven(t) != p || l.ear.interruptions() != n {
 		t.Errorf("the stream was taken for dead:\n%s", l.log)
 	}
@@ -175,7 +175,7 @@ func TestLongFreeze(t *testing.T) {
 	before := l.proven(t)
 	server.Freeze()
 	eventually(t, "the old proof ends", func() bool { return before.Ended() })
-	if !l.streams.only.Unreachable.Load() {
+	if !l.only.Unreachable.Load() {
 		t.Error("not silent")
 	}
 	server.Thaw()
@@ -191,7 +191,7 @@ func TestKillAndRestart(t *testing.T) {
 	before := l.proven(t)
 	server.Kill()
 	eventually(t, "the old proof ends", func() bool { return before.Ended() })
-	eventually(t, "silence", l.streams.only.Unreachable.Load)
+	eventually(t, "silence", l.only.Unreachable.Load)
 	if err := l.Status(); err == nil {
 		t.Error("status is nil")
 	}
@@ -200,7 +200,7 @@ func TestKillAndRestart(t *testing.T) {
 	if after == before {
 		t.Error("the old proof")
 	}
-	eventually(t, "no silence", func() bool { return !l.streams.only.Unreachable.Load() })
+	eventually(t, "no silence", func() bool { return !l.only.Unreachable.Load() })
 	server.Do("SET", "tc:c:k", "1")
 	eventually(t, "events", func() bool { return l.ear.has(":k") })
 	l.logged(t, 1, 0, 1)
@@ -236,7 +236,7 @@ func TestDownAtFirst(t *testing.T) {
 	if err := l.Status(); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("status: %v", err)
 	}
-	if !l.streams.only.Unreachable.Load() {
+	if !l.only.Unreachable.Load() {
 		t.Error("not silent")
 	}
 	server.Restart()
@@ -256,7 +256,7 @@ func TestCloseWhileFrozen(t *testing.T) {
 	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("Close took %v", d)
 	}
-	if p.Holds(mono.Now()) || !l.streams.only.Unreachable.Load() || !errors.Is(l.Status(), ErrClosed) {
+	if p.Holds(mono.Now()) || !l.only.Unreachable.Load() || !l.Calls.Over() {
 		t.Error("after Close nothing is proven, and nobody is asked")
 	}
 	if l.log.String() != "" {
@@ -269,7 +269,7 @@ func TestManyObjects(t *testing.T) {
 	client := server.Client(t)
 	all := make([]listening, 64)
 	for i := range all {
-		all[i] = listen(t, client, RedisOptions{Heartbeat: time.Second, Timeout: 10 * time.Second})
+		all[i] = listen(t, client, settings{Heartbeat: time.Second, Timeout: 10 * time.Second})
 	}
 	server.Do("SET", "tc:c:k", "1")
 	for _, l := range all {

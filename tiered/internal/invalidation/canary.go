@@ -1,4 +1,4 @@
-package tiered
+package invalidation
 
 import (
 	"context"
@@ -101,7 +101,7 @@ func (s *stream) sung(l *life, at mono.Instant, err error) {
 		if s.breaker != nil && s.redis.mode == Tracking { // a canary is a write
 			s.redis.Refusals.Writable(s.breaker.Addr())
 		}
-		s.redis.caches.answered()
+		s.redis.hooks.Answered()
 	case errors.As(err, &refused):
 		s.down(mono.Now(), err)
 	default:

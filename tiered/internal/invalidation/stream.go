@@ -1,4 +1,4 @@
-package tiered
+package invalidation
 
 import (
 	"context"
@@ -36,7 +36,7 @@ import (
 type stream struct {
 	coherence.Feed
 
-	redis    *streams
+	redis    *Streams
 	source   source
 	stop     context.CancelFunc
 	troubled func()        // told, if not nil, of a server that may be a master no more
@@ -71,7 +71,7 @@ var (
 	_ source = (*bulletin)(nil)
 )
 
-func newStream(r *streams, from source, name string) *stream {
+func newStream(r *Streams, from source, name string) *stream {
 	s := &stream{redis: r, source: from, hurry: make(chan struct{}, 1), settled: make(chan struct{})}
 	s.health.name, s.health.since = name, mono.Now()
 	s.Current.Store(coherence.Never)
@@ -127,7 +127,7 @@ func (s *stream) begins(l *life) {
 	l.began = true
 	s.Current.Store(coherence.NewValidity(0))
 	s.life.Store(l)
-	s.redis.caches.interrupted() // wakes who waits for what was changed in between
+	s.redis.hooks.Interrupted() // wakes who waits for what was changed in between
 	s.hasten()
 }
 
@@ -138,7 +138,7 @@ func (s *stream) ended(ctx context.Context, l *life, err error) {
 	s.life.Store(nil)
 	s.Validity().End()
 	if l.began {
-		s.redis.caches.interrupted()
+		s.redis.hooks.Interrupted()
 	}
 	if ctx.Err() != nil {
 		return
@@ -163,7 +163,7 @@ func (s *stream) flushed() {
 	old := s.Current.Load()
 	s.Current.Store(coherence.NewValidity(old.Until()))
 	old.End()
-	s.redis.caches.interrupted()
+	s.redis.hooks.Interrupted()
 }
 
 // reported takes a canary that the connection brought.

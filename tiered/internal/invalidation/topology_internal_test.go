@@ -1,7 +1,6 @@
-package tiered
+package invalidation
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -26,7 +25,7 @@ func TestSentinelFailover(t *testing.T) {
 		eventually(t, "the old proof ends", func() bool { return before.Ended() })
 		l.proven(t)
 		eventually(t, "a stream from the new master", func() bool {
-			return l.proven(t) != before && l.streams.only.health.where() == s.Master().Addr()
+			return l.proven(t) != before && l.only.health.where() == s.Master().Addr()
 		})
 		if old.Addr() == s.Master().Addr() {
 			t.Error("no failover")
@@ -45,7 +44,7 @@ func (l listening) allProven(t *testing.T, c *redistest.Cluster) {
 		for _, m := range c.Masters() {
 			want = append(want, m.Addr())
 		}
-		for _, s := range l.streams.all() {
+		for _, s := range l.all() {
 			got = append(got, s.health.where())
 		}
 		slices.Sort(want)
@@ -68,23 +67,23 @@ func TestClusterStreams(t *testing.T) {
 	c := redistest.StartCluster(t)
 	client := c.Client(t)
 	l := listen(t, client, alert())
-	if err := l.Status(); err != nil || len(l.streams.all()) != 3 {
-		t.Errorf("%d streams, %v", len(l.streams.all()), err)
+	if err := l.Status(); err != nil || len(l.all()) != 3 {
+		t.Errorf("%d streams, %v", len(l.all()), err)
 	}
 	l.allProven(t, c)
 	l.hears(t, client, "first")
 
-	if s := l.conn.Nodes.Find("127.0.0.1:1").Feed; s == nil || s.Validity().Holds(0) || s.Unreachable.Load() {
+	if s := l.Conn.Nodes.Find("127.0.0.1:1").Feed; s == nil || s.Validity().Holds(0) || s.Unreachable.Load() {
 		t.Error("the stream of an unknown node")
 	}
 	for i, fail := range []func(){c.Failover, func() { c.KillMaster() }, func() { c.KillMaster().Restart() }} {
-		old := *l.streams.topology.streams.Load()
+		old := *l.topology.streams.Load()
 		fail()
 		start := time.Now()
 		l.allProven(t, c)
 		t.Logf("failure %d: followed after %v", i, time.Since(start))
 		for addr, s := range old {
-			if now := *l.streams.topology.streams.Load(); now[addr] == nil && s.Validity() != coherence.Never && !s.Validity().Ended() {
+			if now := *l.topology.streams.Load(); now[addr] == nil && s.Validity() != coherence.Never && !s.Validity().Ended() {
 				t.Errorf("the proof of %s, a master no more, goes on", addr)
 			}
 		}
@@ -99,12 +98,12 @@ func TestClusterFrozenMaster(t *testing.T) {
 	l := listen(t, c.Client(t), alert())
 	l.allProven(t, c)
 	frozen := c.Masters()[1]
-	of := func() *stream { return (*l.streams.topology.streams.Load())[frozen.Addr()] }
+	of := func() *stream { return (*l.topology.streams.Load())[frozen.Addr()] }
 	p := of().Validity()
 	frozen.Freeze()
 	defer frozen.Thaw()
 	eventually(t, "the proof lapses", func() bool { return !p.Holds(mono.Now()) })
-	for _, s := range l.streams.all() {
+	for _, s := range l.all() {
 		if s != of() && s.health.where() != frozen.Addr() && !s.Validity().Holds(mono.Now()) {
 			t.Errorf("%s isn't proven either: %v", s.health.where(), s.status())
 		}
@@ -128,13 +127,13 @@ func TestClusterDownAtFirst(t *testing.T) {
 func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	l := listen(t, c.Client(t), RedisOptions{Invalidation: None, Heartbeat: 50 * time.Millisecond, Timeout: 5 * time.Second})
+	l := listen(t, c.Client(t), settings{Invalidation: None, Heartbeat: 50 * time.Millisecond, Timeout: 5 * time.Second})
 	earlier := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()})
 	node, err := earlier.MasterForKey(t.Context(), "tc:c:k")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := l.conn.NodeOf(l.conn.Client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").Breaker
+	b := l.Conn.NodeOf(l.Conn.Client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").Breaker
 	if err := earlier.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -147,60 +146,11 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 // A stream that ends as its node leaves the Cluster says nothing of who has the keys now.
 func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
 	l := listen(t, redistest.Start(t).Client(t), quick())
-	s := l.streams.only
+	s := l.only
 	l.proven(t)
 	s.breaker.Retire()
 	s.ended(t.Context(), newLife(s), io.EOF)
 	if s.Unreachable.Load() {
 		t.Error("what can't be proved may be served, for good")
 	}
-}
-
-// A master that doesn't answer keeps none of the others' keys in the queue, however many of its own are in it.
-func TestReplayOfOtherMastersKeys(t *testing.T) {
-	t.Parallel()
-	cluster := redistest.StartCluster(t)
-	client := cluster.Client(t)
-	if err := client.ForEachShard(t.Context(), func(ctx context.Context, node *redis.Client) error {
-		return node.ConfigSet(ctx, "cluster-replica-no-failover", "yes").Err()
-	}); err != nil {
-		t.Fatal(err)
-	}
-	c := openListening(t, client, Tracking)
-	if _, err := c.tags.current(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	r, b := c.remote.redis, c.backlog
-	dead := cluster.Masters()[0]
-	debts, theirs, others := make(map[string]debt), 0, 0
-	for i := 0; theirs < maxQueuedKeys-1 || others == 0; i++ {
-		key := fmt.Sprint("k", i)
-		node, err := client.MasterForKey(t.Context(), c.remote.keys.Values+key)
-		switch {
-		case err != nil:
-			t.Fatal(err)
-		case node.Options().Addr != dead.Addr() && others == 0:
-			others++
-		case node.Options().Addr == dead.Addr() && theirs < maxQueuedKeys-1:
-			theirs++
-		default:
-			continue
-		}
-		debts[key] = debt{number: 1}
-	}
-	dead.Freeze()
-	defer dead.Thaw()
-	r.Nodes.Find(dead.Addr()).Breaker.Open(mono.Now(), io.EOF)
-	queue := func(debts map[string]debt) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.keys = debts
-		b.count()
-	}
-	queue(debts)
-	c.replay(t.Context(), false)
-	if n := b.waiting(); n != theirs {
-		t.Errorf("%d are queued after a replay, want the %d of the master that doesn't answer", n, theirs)
-	}
-	queue(map[string]debt{})
 }

@@ -1,4 +1,4 @@
-package tiered
+package invalidation
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 // topology keeps a stream for each master of a Cluster. It has the client look again at the Cluster when a stream ends or
 // a read meets a node that isn't known: by itself go-redis does so once a minute (go-redis issue 3979).
 type topology struct {
-	redis   *streams
+	redis   *Streams
 	cluster *redis.ClusterClient
 	streams atomic.Pointer[map[string]*stream] // by address; the map isn't changed
 	unknown *coherence.Feed                    // of a node that isn't a master that is known: it proves nothing
@@ -33,7 +33,7 @@ type masters struct {
 	err     error
 }
 
-func newTopology(r *streams, cluster *redis.ClusterClient) *topology {
+func newTopology(r *Streams, cluster *redis.ClusterClient) *topology {
 	t := &topology{redis: r, cluster: cluster, unknown: new(coherence.Feed), wake: make(chan struct{}, 1), seen: make(chan struct{})}
 	t.unknown.Current.Store(coherence.Never)
 	t.streams.Store(&map[string]*stream{})

@@ -1,4 +1,4 @@
-package tiered
+package invalidation
 
 import (
 	"cmp"
@@ -16,32 +16,24 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// Invalidation is how a process hears of what others change in Redis.
-type Invalidation uint8
+// Mode is what the streams listen to.
+type Mode uint8
 
+// The modes, in the order of tiered.Invalidation.
 const (
-	// Tracking has Redis itself report every change of a key under the Prefix, whoever made it.
-	Tracking Invalidation = iota
-	// PubSub has the caches publish what they change. It doesn't see foreign writers, evictions or a FLUSHALL. In a
-	// Cluster the messages of writers that see different topologies, as in a failover, may overtake each other on
-	// their way between the nodes, and so may be late by more than Heartbeat + Timeout.
-	PubSub
-	// None hears nothing: another process's change shows after LocalTTL, that of a tag or by Clear after
-	// Heartbeat + Timeout, for which the local tier asks Redis at that interval. Who waits for another process's load
-	// polls.
-	None
+	Tracking Mode = iota // each master reports the changes of keys itself
+	PubSub               // processes publish what they change
+	None                 // nothing is reported
 )
 
-const (
-	defaultHeartbeat = time.Second
-	minFirstOutcome  = 500 * time.Millisecond // NewRedis waits at least this long
-)
+// minFirstOutcome is how long the first outcome is waited for at least.
+const minFirstOutcome = 500 * time.Millisecond
 
-// streams are those of one Redis: one a master, or a single one.
-type streams struct {
+// Streams are those of one Redis: one a master, or a single one.
+type Streams struct {
 	*redisconn.Conn
-	mode     Invalidation
-	caches   hooks
+	mode     Mode
+	hooks    Hooks
 	only     *stream   // nil with a Cluster's topology
 	topology *topology // nil with a single stream
 	bulletin *bulletin // nil unless PubSub
@@ -50,23 +42,23 @@ type streams struct {
 	running sync.WaitGroup
 }
 
-// hooks are what the streams call.
-type hooks struct {
-	heard       func(key string)      // a key of Redis was changed
-	shared      func(key string) bool // caches of this process share the key: then one has to hear what the other does
-	interrupted func()                // changes may have gone unheard
-	answered    func()                // Redis answers
+// Hooks are what the streams call.
+type Hooks struct {
+	Changed     func(key string)      // a key of Redis was changed
+	Shared      func(key string) bool // caches of this process share the key: then one has to hear what the other does
+	Interrupted func()                // changes may have gone unheard
+	Answered    func()                // Redis answers
 }
 
-func newStreams(c *redisconn.Conn, mode Invalidation, caches hooks) *streams {
-	r := &streams{Conn: c, mode: mode, caches: caches}
+func New(c *redisconn.Conn, m Mode, caches Hooks) *Streams {
+	r := &Streams{Conn: c, mode: m, hooks: caches}
 	c.Needs = r.needs
 	c.Life, r.stop = context.WithCancel(context.Background())
 	return r
 }
 
-// begin begins to listen. It returns an error if that can't succeed.
-func (r *streams) begin() error {
+// Start begins to listen. It returns an error if that can't succeed.
+func (r *Streams) Start() error {
 	var err error
 	switch r.mode {
 	case None:
@@ -98,7 +90,7 @@ func (r *streams) begin() error {
 }
 
 // startBreakers makes those that aren't made with a master's stream.
-func (r *streams) startBreakers() {
+func (r *Streams) startBreakers() {
 	only := r.only
 	cluster, ok := r.Client.(*redis.ClusterClient)
 	switch {
@@ -128,7 +120,7 @@ func (s *stream) newNode() *redisconn.Node {
 
 // firstOutcome waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
 // error only where they won't ever.
-func (r *streams) firstOutcome() error {
+func (r *Streams) firstOutcome() error {
 	defer r.outcomesAreLate()
 	late, stop := context.WithTimeout(r.Life, max(mono.Times(2, r.Timeout), minFirstOutcome))
 	defer stop()
@@ -175,12 +167,12 @@ func (r *streams) firstOutcome() error {
 }
 
 // outcomesAreLate has the streams log what NewRedis doesn't return any more.
-func (r *streams) outcomesAreLate() {
+func (r *Streams) outcomesAreLate() {
 	r.Started.Store(true)
 	r.settleLate()
 }
 
-func (r *streams) settleLate() {
+func (r *Streams) settleLate() {
 	if !r.Started.Load() {
 		return
 	}
@@ -192,7 +184,7 @@ func (r *streams) settleLate() {
 }
 
 // all returns the streams in the order of their addresses.
-func (r *streams) all() []*stream {
+func (r *Streams) all() []*stream {
 	if r.only != nil {
 		return []*stream{r.only}
 	}
@@ -207,9 +199,9 @@ func (r *streams) all() []*stream {
 	return all
 }
 
-// close returns when nothing of the streams runs any more, or patience ends: a dialer may not heed its context. What isn't proved may be served from then on: there is
+// Close returns when nothing of the streams runs any more, or patience ends: a dialer may not heed its context. What isn't proved may be served from then on: there is
 // no Redis to ask.
-func (r *streams) close(patience context.Context) {
+func (r *Streams) Close(patience context.Context) {
 	r.stop()
 	redisconn.WaitUntil(patience, r.running.Wait)
 	for _, s := range r.all() {
@@ -220,8 +212,8 @@ func (r *streams) close(patience context.Context) {
 	}
 }
 
-// status returns since when what doesn't arrive, or isn't asked, and why.
-func (r *streams) status() error {
+// Status returns since when what doesn't arrive, or isn't asked, and why.
+func (r *Streams) Status() error {
 	if t := r.topology; t != nil {
 		if err := t.status(); err != nil {
 			return err
@@ -239,7 +231,7 @@ func (r *streams) status() error {
 }
 
 // needs queues the commands that the caches' client needs for the invalidations. The stream's own connection shows the rest.
-func (r *streams) needs(ctx context.Context, p redis.Pipeliner) {
+func (r *Streams) needs(ctx context.Context, p redis.Pipeliner) {
 	switch r.mode {
 	case Tracking:
 		p.Ping(ctx)

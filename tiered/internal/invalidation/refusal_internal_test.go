@@ -1,9 +1,8 @@
-package tiered
+package invalidation
 
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -33,7 +32,7 @@ func user(t *testing.T, server *redistest.Server, name string, rights ...string)
 // The rights that NewRedis's documentation lists.
 var (
 	cacheRights  = []string{"~tc:*", "+get", "+set", "+del", "+eval", "+time", "+pttl", "+pexpire", "+getrange", "+setrange", "+incrby"}
-	streamRights = map[Invalidation][]string{
+	streamRights = map[Mode][]string{
 		Tracking: {"~tc!*", "&tc!*", "+client|tracking", "+subscribe", "+ping"},
 		PubSub:   {"&tc!*", "+publish", "+subscribe", "+ping"},
 	}
@@ -41,20 +40,20 @@ var (
 
 func TestRights(t *testing.T) {
 	server := redistest.Start(t)
-	for mode, some := range streamRights {
+	for m, some := range streamRights {
 		rights := slices.Concat(cacheRights, some)
 		o := quick()
-		o.Invalidation = mode
+		o.Invalidation = m
 		l := listen(t, user(t, server, "able", rights...), o)
 		l.proven(t)
 		for i, missing := range rights {
 			start := time.Now()
-			r, err := NewRedis(user(t, server, "unable", slices.Delete(slices.Clone(rights), i, i+1)...), o)
+			r, err := open(user(t, server, "unable", slices.Delete(slices.Clone(rights), i, i+1)...), o, new(ear))
 			if r != nil || err == nil || !redis.IsPermissionError(err) || !strings.Contains(err.Error(), "NewRedis's documentation") {
-				t.Errorf("mode %d without %s: %v", mode, missing, err)
+				t.Errorf("mode %d without %s: %v", m, missing, err)
 			}
 			if d := time.Since(start); d > o.Timeout {
-				t.Errorf("mode %d without %s: it took %v", mode, missing, d)
+				t.Errorf("mode %d without %s: it took %v", m, missing, d)
 			}
 			t.Log(err)
 		}
@@ -83,13 +82,13 @@ func TestAllThatIsMissingIsNamed(t *testing.T) {
 	t.Parallel()
 	commands := []string{"get", "set", "del", "eval", "time", "pttl", "pexpire", "getrange", "setrange", "incrby"}
 	able := redistest.Start(t)
-	for mode, more := range map[Invalidation][]string{
+	for m, more := range map[Mode][]string{
 		None:     nil,
 		Tracking: {"client tracking", "subscribe"},
 		PubSub:   {"publish", "subscribe"},
 	} {
-		o := RedisOptions{Invalidation: mode, Timeout: 5 * time.Second}
-		r, err := NewRedis(user(t, able, "nobody", "~tc:*", "~tc!*", "&tc!*", "+ping"), o)
+		o := settings{Invalidation: m, Timeout: 5 * time.Second}
+		r, err := open(user(t, able, "nobody", "~tc:*", "~tc!*", "&tc!*", "+ping"), o, new(ear))
 		if r != nil {
 			t.Error("it was made")
 		}
@@ -98,7 +97,7 @@ func TestAllThatIsMissingIsNamed(t *testing.T) {
 		for _, c := range commands {
 			args = append(args, "--rename-command", strings.ToUpper(c), "")
 		}
-		r, err = NewRedis(redistest.Start(t, args...).Client(t), o)
+		r, err = open(redistest.Start(t, args...).Client(t), o, new(ear))
 		if r != nil {
 			t.Error("it was made")
 		}
@@ -133,70 +132,19 @@ func (q *questions) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 func TestAskingForRightsCostsLittle(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	for _, mode := range []Invalidation{Tracking, PubSub, None} {
+	for _, m := range []Mode{Tracking, PubSub, None} {
 		client, q := server.Client(t), new(questions)
 		client.AddHook(q)
-		l := listen(t, client, RedisOptions{Invalidation: mode, Timeout: 5 * time.Second, Heartbeat: time.Hour})
+		l := listen(t, client, settings{Invalidation: m, Timeout: 5 * time.Second, Heartbeat: time.Hour})
 		if n, err := q.n.Load(), l.Status(); n != 1 || err != nil {
-			t.Errorf("mode %d: asked %d times; status: %v", mode, n, err)
+			t.Errorf("mode %d: asked %d times; status: %v", m, n, err)
 		}
-		keys, _ := server.Do("KEYS", "*!"+l.conn.ID+"*").([]any)
+		keys, _ := server.Do("KEYS", "*!"+l.Conn.ID+"*").([]any)
 		for _, key := range keys {
-			if !strings.HasPrefix(key.(string), l.streams.canaries()) || strings.HasSuffix(key.(string), "rights") {
-				t.Errorf("mode %d: %v is left", mode, key)
+			if !strings.HasPrefix(key.(string), l.canaries()) || strings.HasSuffix(key.(string), "rights") {
+				t.Errorf("mode %d: %v is left", m, key)
 			}
 		}
-	}
-}
-
-// What is missing in a server that is down at first shows when it is reached.
-func TestRightsOfAServerThatIsDownAtFirst(t *testing.T) {
-	t.Parallel()
-	for _, mode := range []Invalidation{Tracking, PubSub, None} {
-		server := redistest.Start(t, "--rename-command", "EVAL", "", "--rename-command", "SETRANGE", "")
-		server.Kill()
-		o := quick()
-		o.Invalidation, o.Timeout = mode, 500*time.Millisecond
-		l := listen(t, server.Client(t), o)
-		c, err := New(Options[string]{Name: "test", Redis: l.Redis, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		server.Restart()
-		eventually(t, "the status", func() bool {
-			_, _ = c.Get(t.Context(), "k")
-			err := l.Status()
-			return err != nil && strings.Contains(err.Error(), "eval: ") && strings.Contains(err.Error(), "setrange: ")
-		})
-		eventually(t, "the log", func() bool { return l.log.count("Redis lacks what the caches need") == 1 })
-	}
-}
-
-// So does what a user is forbidden later.
-func TestRightsAreTakenAway(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	for mode, some := range streamRights {
-		c := openListening(t, user(t, server, "somebody", slices.Concat(cacheRights, some)...), mode)
-		r := c.redis
-		if _, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil }); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the status", func() bool { return r.Status() == nil })
-		server.Do("ACL", "SETUSER", "somebody", "-setrange", "-del")
-		if err := c.Delete(t.Context(), "k"); !errors.Is(err, ErrQueued) {
-			t.Errorf("mode %d: Delete: %v", mode, err)
-		}
-		if err := r.Status(); err == nil || !redis.IsPermissionError(err) {
-			t.Errorf("mode %d: right after the refusal the status is %v", mode, err)
-		}
-		eventually(t, "all that is missing", func() bool {
-			err := r.Status()
-			return err != nil && strings.Contains(err.Error(), "del: ") && strings.Contains(err.Error(), "setrange: ")
-		})
-		server.Do("ACL", "SETUSER", "somebody", "+setrange", "+del")
-		eventually(t, "the status", func() bool { return r.Status() == nil })
 	}
 }
 
@@ -217,21 +165,21 @@ func TestRightsInACluster(t *testing.T) {
 		t.Cleanup(func() { _ = client.Close() })
 		return client
 	}
-	for mode, some := range streamRights {
+	for m, some := range streamRights {
 		rights := slices.Concat(cacheRights, some, []string{"+cluster|slots"})
 		o := quick()
-		o.Invalidation = mode
+		o.Invalidation = m
 		l := listen(t, client(rights...), o)
 		if err := l.Status(); err != nil {
-			t.Errorf("mode %d: %v", mode, err)
+			t.Errorf("mode %d: %v", m, err)
 		}
-		if err := l.conn.Client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
-			t.Errorf("mode %d: a cache's SET: %v", mode, err)
+		if err := l.Conn.Client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
+			t.Errorf("mode %d: a cache's SET: %v", m, err)
 		}
 		for i, missing := range rights {
-			r, err := NewRedis(client(slices.Delete(slices.Clone(rights), i, i+1)...), o)
+			r, err := open(client(slices.Delete(slices.Clone(rights), i, i+1)...), o, new(ear))
 			if r != nil || err == nil || !redis.IsPermissionError(err) {
-				t.Errorf("mode %d without %s: %v", mode, missing, err)
+				t.Errorf("mode %d without %s: %v", m, missing, err)
 			}
 		}
 	}
@@ -257,10 +205,10 @@ func TestRightsOfOneMaster(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer one.Do(t.Context(), "ACL", "SETUSER", "default", "+@all")
-	for _, mode := range []Invalidation{Tracking, PubSub, None} {
-		r, err := NewRedis(c.Client(t), RedisOptions{Invalidation: mode, Timeout: 5 * time.Second})
+	for _, m := range []Mode{Tracking, PubSub, None} {
+		r, err := open(c.Client(t), settings{Invalidation: m, Timeout: 5 * time.Second}, new(ear))
 		if r != nil || err == nil || !strings.Contains(err.Error(), one.Options().Addr) || strings.Count(err.Error(), "lacks") != 1 {
-			t.Errorf("mode %d: %v", mode, err)
+			t.Errorf("mode %d: %v", m, err)
 			continue
 		}
 		namesAll(t, err, []string{"pttl", "incrby"})
@@ -272,11 +220,11 @@ func TestWrongPassword(t *testing.T) {
 	_ = user(t, server, "somebody", "+@all", "~*", "&*")
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "somebody", Password: "wrong"})
 	defer client.Close()
-	if r, err := NewRedis(client, quick()); r != nil || !redis.IsAuthError(err) {
+	if r, err := open(client, quick(), new(ear)); r != nil || !redis.IsAuthError(err) {
 		t.Errorf("got %v", err)
 	}
 	server.Do("CONFIG", "SET", "requirepass", "secret")
-	if r, err := NewRedis(server.Client(t), quick()); r != nil || !redis.IsAuthError(err) {
+	if r, err := open(server.Client(t), quick(), new(ear)); r != nil || !redis.IsAuthError(err) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -286,7 +234,7 @@ func TestServersThatCannotTrack(t *testing.T) {
 		"RESP2 only":  redistest.Start(t, "--rename-command", "HELLO", ""),
 		"no tracking": redistest.Start(t, "--rename-command", "CLIENT", ""),
 	} {
-		r, err := NewRedis(server.Client(t), quick())
+		r, err := open(server.Client(t), quick(), new(ear))
 		var reply redis.Error
 		if r != nil || err == nil || !errors.As(err, &reply) || !strings.Contains(err.Error(), "RedisOptions.Invalidation: PubSub") {
 			t.Errorf("%s: %v", what, err)
@@ -320,7 +268,7 @@ func TestOutOfMemory(t *testing.T) {
 	server.Do("CONFIG", "SET", "maxmemory", "1")
 	eventually(t, "the proof lapses", func() bool { return !p.Holds(mono.Now()) })
 	eventually(t, "the cause", func() bool { err := l.Status(); return err != nil && strings.Contains(err.Error(), "OOM") })
-	if l.streams.only.Unreachable.Load() {
+	if l.only.Unreachable.Load() {
 		t.Error("silent, though reads are answered")
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")

@@ -1,0 +1,140 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
+
+// user makes a user of the server with exactly these rights, and returns its client.
+func user(t *testing.T, server *redistest.Server, name string, rights ...string) *redis.Client {
+	t.Helper()
+	args := []any{"ACL", "SETUSER", name, "reset", "on", ">secret"}
+	for _, r := range rights {
+		args = append(args, r)
+	}
+	server.Do(args...)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: name, Password: "secret"})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// The rights that NewRedis's documentation lists.
+var (
+	cacheRights  = []string{"~tc:*", "+get", "+set", "+del", "+eval", "+time", "+pttl", "+pexpire", "+getrange", "+setrange", "+incrby"}
+	streamRights = map[Invalidation][]string{
+		Tracking: {"~tc!*", "&tc!*", "+client|tracking", "+subscribe", "+ping"},
+		PubSub:   {"&tc!*", "+publish", "+subscribe", "+ping"},
+	}
+)
+
+// What is missing in a server that is down at first shows when it is reached.
+func TestRightsOfAServerThatIsDownAtFirst(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []Invalidation{Tracking, PubSub, None} {
+		server := redistest.Start(t, "--rename-command", "EVAL", "", "--rename-command", "SETRANGE", "")
+		server.Kill()
+		o := quick()
+		o.Invalidation, o.Timeout = mode, 500*time.Millisecond
+		l := listen(t, server.Client(t), o)
+		c, err := New(Options[string]{Name: "test", Redis: l.Redis, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		server.Restart()
+		eventually(t, "the status", func() bool {
+			_, _ = c.Get(t.Context(), "k")
+			err := l.Status()
+			return err != nil && strings.Contains(err.Error(), "eval: ") && strings.Contains(err.Error(), "setrange: ")
+		})
+		eventually(t, "the log", func() bool { return l.log.count("Redis lacks what the caches need") == 1 })
+	}
+}
+
+// So does what a user is forbidden later.
+func TestRightsAreTakenAway(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	for mode, some := range streamRights {
+		c := openListening(t, user(t, server, "somebody", slices.Concat(cacheRights, some)...), mode)
+		r := c.redis
+		if _, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil }); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the status", func() bool { return r.Status() == nil })
+		server.Do("ACL", "SETUSER", "somebody", "-setrange", "-del")
+		if err := c.Delete(t.Context(), "k"); !errors.Is(err, ErrQueued) {
+			t.Errorf("mode %d: Delete: %v", mode, err)
+		}
+		if err := r.Status(); err == nil || !redis.IsPermissionError(err) {
+			t.Errorf("mode %d: right after the refusal the status is %v", mode, err)
+		}
+		eventually(t, "all that is missing", func() bool {
+			err := r.Status()
+			return err != nil && strings.Contains(err.Error(), "del: ") && strings.Contains(err.Error(), "setrange: ")
+		})
+		server.Do("ACL", "SETUSER", "somebody", "+setrange", "+del")
+		eventually(t, "the status", func() bool { return r.Status() == nil })
+	}
+}
+
+// A master that doesn't answer keeps none of the others' keys in the queue, however many of its own are in it.
+func TestReplayOfOtherMastersKeys(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	client := cluster.Client(t)
+	if err := client.ForEachShard(t.Context(), func(ctx context.Context, node *redis.Client) error {
+		return node.ConfigSet(ctx, "cluster-replica-no-failover", "yes").Err()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c := openListening(t, client, Tracking)
+	if _, err := c.tags.current(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r, b := c.remote.redis, c.backlog
+	dead := cluster.Masters()[0]
+	debts, theirs, others := make(map[string]debt), 0, 0
+	for i := 0; theirs < maxQueuedKeys-1 || others == 0; i++ {
+		key := fmt.Sprint("k", i)
+		node, err := client.MasterForKey(t.Context(), c.remote.keys.Values+key)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case node.Options().Addr != dead.Addr() && others == 0:
+			others++
+		case node.Options().Addr == dead.Addr() && theirs < maxQueuedKeys-1:
+			theirs++
+		default:
+			continue
+		}
+		debts[key] = debt{number: 1}
+	}
+	dead.Freeze()
+	defer dead.Thaw()
+	r.Nodes.Find(dead.Addr()).Breaker.Open(mono.Now(), io.EOF)
+	queue := func(debts map[string]debt) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.keys = debts
+		b.count()
+	}
+	queue(debts)
+	c.replay(t.Context(), false)
+	if n := b.waiting(); n != theirs {
+		t.Errorf("%d are queued after a replay, want the %d of the master that doesn't answer", n, theirs)
+	}
+	queue(map[string]debt{})
+}
