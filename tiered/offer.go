@@ -66,7 +66,7 @@ func (c *Cache[T]) offered(f *flight[T], least record.Use) *offered[T] {
 	switch {
 	case least > record.IfError:
 		return nil
-	case o.origin == fromRedis && o.Stale(at), !c.local.Strict && (o.origin == forWantOfRedis || silent):
+	case o.origin == fromRedis && o.Stale(at), !c.local.Strict() && (o.origin == forWantOfRedis || silent):
 		return o
 	}
 	return nil

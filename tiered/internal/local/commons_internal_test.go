@@ -24,7 +24,7 @@ func TestItemIsSmall(t *testing.T) {
 func TestItemsShare(t *testing.T) {
 	seed := maphash.MakeSeed()
 	hash := func(key string) uint64 { return maphash.String(seed, key) }
-	l, err := New[int](1000, true, hash)
+	l, err := New[int](Options{MaxCost: 1000, Costed: true, Retention: new(record.Retention), Hash: hash})
 	if err != nil {
 		t.Fatal(err)
 	}

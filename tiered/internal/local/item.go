@@ -57,7 +57,7 @@ func (l *Tier[T]) BindTo(it *Item[T], b coherence.Deps) {
 // StaleCopy returns what the local tier has as a stale item; nil: nothing that could be a fallback.
 func (l *Tier[T]) StaleCopy(key string, hash uint64) *Item[T] {
 	it := l.Find(key, hash, mono.Now(), nil, Stale|Unverified)
-	if it == nil || it.Absent || l.Keeps(&it.Record) == 0 {
+	if it == nil || it.Absent || it.StaleFor(l.retention) == 0 {
 		return nil
 	}
 	return l.StaleCopyOf(it, it.Deps)

@@ -5,7 +5,6 @@ import (
 	"math"
 	"runtime"
 	"sync/atomic"
-	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
 
@@ -23,16 +22,15 @@ import (
 //   - A Get or Set during Close is a data race. So Gets are counted in and out, Sets hold a nursery lock, and close
 //     waits for both.
 type Tier[T any] struct {
-	cache   *ristretto.Cache[uint64, *Item[T]]
-	costed  bool // items may differ in cost
-	hash    func(key string) uint64
-	Strict  bool         // never serve what isn't proved
-	keep    atomic.Int64 // for how long past its TTL a value may be of use, by the windows of any view
-	renewed atomic.Bool  // by the windows of any view, values may be loaded while they are there
-	closed  atomic.Bool
-	_       [35]byte      // what every Get reads is not on a line with what Sets write
-	settled atomic.Uint64 // how often the nursery let items go: one that a Get saw in neither place may have moved
-	_       [56]byte
+	cache     *ristretto.Cache[uint64, *Item[T]]
+	costed    bool // items may differ in cost
+	hash      func(key string) uint64
+	strict    bool // never serve what isn't proved
+	retention *record.Retention
+	closed    atomic.Bool
+	_         [40]byte      // what every Get reads is not on a line with what Sets write
+	settled   atomic.Uint64 // how often the nursery let items go: one that a Get saw in neither place may have moved
+	_         [56]byte
 
 	stripes  [stripes]stripe
 	interner interner
@@ -106,12 +104,22 @@ func countersLike(n int64) int64 {
 // its goroutine counts; that happens less with fewer and longer batches. But a small cache can't wait for long ones.
 func bufferFor(maxCost int64) int64 { return min(max(maxCost/16, 64), 512) }
 
-func New[T any](maxCost int64, costed bool, hash func(key string) uint64) (*Tier[T], error) {
-	l := &Tier[T]{costed: costed, hash: hash}
+// Options configure a Tier.
+type Options struct {
+	MaxCost   int64             // what the items in the tier may cost together
+	Costed    bool              // items may differ in cost; otherwise each costs 1
+	Strict    bool              // never serve what isn't proved to be current
+	Retention *record.Retention // says how long stale items are kept
+	Hash      func(key string) uint64
+}
+
+// New returns an empty tier, which must be closed.
+func New[T any](o Options) (*Tier[T], error) {
+	l := &Tier[T]{costed: o.Costed, strict: o.Strict, retention: o.Retention, hash: o.Hash}
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *Item[T]]{
-		NumCounters:        countersFor(maxCost, costed),
-		MaxCost:            maxCost,
-		BufferItems:        bufferFor(maxCost),
+		NumCounters:        countersFor(o.MaxCost, o.Costed),
+		MaxCost:            o.MaxCost,
+		BufferItems:        bufferFor(o.MaxCost),
 		IgnoreInternalCost: true,
 		OnEvict: func(i *ristretto.Item[*Item[T]]) {
 			if i.Value != nil && mono.Now() < l.Over(i.Value) && !l.closed.Load() {
@@ -150,7 +158,7 @@ func (l *Tier[T]) Get(key string, hash uint64, at mono.Instant, w *wire.Windows)
 
 // Fallback returns the item that is served when Redis can't be read.
 func (l *Tier[T]) Fallback(key string, hash uint64, w *wire.Windows, t Accept) *Item[T] {
-	if l.Strict {
+	if l.strict {
 		return nil
 	}
 	return l.Find(key, hash, mono.Now(), w, t|Unverified)
@@ -227,7 +235,7 @@ func (l *Tier[T]) serves(it *Item[T], key string, at mono.Instant, w *wire.Windo
 	case !it.Intact():
 		return false
 	}
-	served := t&Unverified != 0 || !l.Strict && it.Feed != nil && it.Feed.Unreachable.Load()
+	served := t&Unverified != 0 || !l.strict && it.Feed != nil && it.Feed.Unreachable.Load()
 	switch {
 	case t&Stale != 0: // served later, if at all
 	case served:
@@ -255,54 +263,17 @@ func (it *Item[T]) NeedsRefresh(w *wire.Windows, at mono.Instant) bool {
 	return (w.RefreshAfter > 0 || it.Windows != nil || at >= it.ServedUntil()) && it.Use(w, at) < record.Good
 }
 
-// KeepFor is for how long Redis keeps the record: for as long as it is of use, and then for a lease's time if there may be one
-// beside it.
-func (l *Tier[T]) KeepFor(r *record.Record[T]) time.Duration {
-	until := r.FreshUntil.Add(l.Keeps(r))
-	if l.renewed.Load() || r.Windows != nil {
-		until = until.Add(wire.MaxLease)
-	}
-	return until.Since(r.Created)
-}
-
-// LongestKeep is the longest that Redis keeps what is set with the TTL.
-func (l *Tier[T]) LongestKeep(ttl time.Duration) time.Duration {
-	return mono.Sum(mono.Sum(ttl, time.Duration(l.keep.Load())), wire.MaxLease)
-}
-
 // Over is when the item is of no use any more.
 func (l *Tier[T]) Over(it *Item[T]) mono.Instant {
 	until := it.ServedUntil()
-	if keep := l.Keeps(&it.Record); keep > 0 && until != dead {
+	if keep := it.StaleFor(l.retention); keep > 0 && until != dead {
 		return max(until, it.FreshUntil.Add(keep))
 	}
 	return until
 }
 
-// Keeps is for how long past its TTL the record is of use, in both tiers.
-func (l *Tier[T]) Keeps(r *record.Record[T]) time.Duration {
-	switch {
-	case r.Absent:
-		return 0
-	case r.Windows != nil:
-		return r.Windows.Keep()
-	}
-	return time.Duration(l.keep.Load())
-}
-
-// Retain has values kept for as long as the windows say.
-func (l *Tier[T]) Retain(w *wire.Windows) {
-	if *w != (wire.Windows{}) {
-		l.renewed.Store(true)
-	}
-	keep := int64(w.Keep())
-	for {
-		current := l.keep.Load()
-		if current >= keep || l.keep.CompareAndSwap(current, keep) {
-			return
-		}
-	}
-}
+// Strict reports whether only what is proved to be current is served.
+func (l *Tier[T]) Strict() bool { return l.strict }
 
 // Set makes it what get returns for its key.
 func (l *Tier[T]) Set(hash uint64, it *Item[T]) {

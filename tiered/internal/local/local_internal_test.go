@@ -30,7 +30,7 @@ func TestLocalAgainstModel(t *testing.T) {
 		{math.MaxInt64, 7, time.Hour, false},
 	} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
-			l, err := New[int](test.maxCost, false, func(key string) uint64 { return modelHash(key, test.hashes) })
+			l, err := New[int](Options{MaxCost: test.maxCost, Retention: new(record.Retention), Hash: func(key string) uint64 { return modelHash(key, test.hashes) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +105,7 @@ func localModel(t *testing.T, l *Tier[int], g int, ttl time.Duration, exact bool
 
 // Who waits for room in the nursery has it emptied, though those who filled it haven't rung for it yet.
 func TestNurseryMakesRoom(t *testing.T) {
-	l, err := New[int](1<<20, false, func(string) uint64 { return 0 })
+	l, err := New[int](Options{MaxCost: 1 << 20, Retention: new(record.Retention), Hash: func(string) uint64 { return 0 }})
 	if err != nil {
 		t.Fatal(err)
 	}
