@@ -39,9 +39,9 @@ type tiers[T any] struct {
 	logger    *slog.Logger
 	stats     counters
 
-	renewals   chan struct{} // of loads in the background, one each
-	complaints complaints    // about loads in the background
-	unkept     complaints    // about values that aren't stored
+	renewals   chan struct{}           // of loads in the background, one each
+	complaints redisconn.EventThrottle // about loads in the background
+	unkept     redisconn.EventThrottle // about values that aren't stored
 
 	loads  loads               // under way
 	life   redisconn.Lifecycle // of the goroutines that load

@@ -102,11 +102,11 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 	waits := true
 	for _, f := range flights {
 		rd := f.given.Read
-		if waits && rd != nil && !rd.Taken {
+		if waits && rd != nil && !rd.Received {
 			g.land() // what is there doesn't wait for another server
-			waits = rd.Arrives(g.ctx, late)
+			waits = rd.Await(g.ctx, late)
 		}
-		if rd == nil || !rd.Taken {
+		if rd == nil || !rd.Received {
 			g.rest = append(g.rest, f)
 			continue
 		}

@@ -55,7 +55,7 @@ func TestLateServerInABatch(t *testing.T) {
 	for i, f := range flights {
 		f.given = c.remote.redis.Read(t.Context(), c.remote.key(f.hold), nil, mono.Now())
 		if i != 1 {
-			f.given.Arrives(t.Context(), nil)
+			f.given.Await(t.Context(), nil)
 		}
 	}
 	<-h.there
@@ -118,7 +118,7 @@ func TestSlowDecodingInABatch(t *testing.T) {
 		flights = append(flights, f)
 	}
 	for i, s := range c.remote.redis.ReadAll(t.Context(), redisKeys, nil, mono.Now()) {
-		s.Arrives(t.Context(), nil)
+		s.Await(t.Context(), nil)
 		flights[i].given = s
 	}
 	g := glance[string]{cache: c, ctx: t.Context()}

@@ -99,7 +99,7 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
 	silent := 0 // keys at the end; those of a Cluster's other masters would come in between
 	var last error
 	for _, got := range c.fetch(ctx, holds, record.RefreshDue) {
-		if m.take(got); redisconn.IsSilence(got.err) {
+		if m.take(got); redisconn.IsUnresponsive(got.err) {
 			silent, last = silent+1, got.err
 		} else {
 			silent = 0

@@ -310,7 +310,7 @@ func (c *Cache[T]) replace(ctx context.Context, changes []change[T], held *tenur
 	}
 	held.drop(c.remote.redisKeys(over))
 	c.guards.tell(over)
-	return redisconn.SilenceOf(answers)
+	return redisconn.UnresponsiveError(answers)
 }
 
 // arrival returns the change that a load makes; false: none.
