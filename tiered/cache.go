@@ -165,7 +165,7 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 		return none, c.wrong
 	}
 	hash := c.hash(key)
-	if it := c.local.Get(key, hash, mono.Now(), nil); it != nil {
+	if it, _ := c.local.Get(key, hash, mono.Now(), nil); it != nil {
 		return c.give(&it.Record)
 	}
 	got, err := c.fetchOne(ctx, key, hash, record.RefreshDue)
@@ -184,7 +184,7 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	}
 	hash, at := c.hash(key), mono.Now()
 	var got served[T]
-	if it := c.local.Get(key, hash, at, nil); it != nil {
+	if it, _ := c.local.Get(key, hash, at, nil); it != nil {
 		got = served[T]{record: &it.Record, tier: Local, key: it.Key}
 	} else {
 		var err error

@@ -18,7 +18,7 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // of which nobody else hears anything
 	it := c.local.NewItem("k", hash, recordOf("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
 	c.local.Set(hash, it)
-	if c.local.Get("k", hash, mono.Now(), nil) == nil {
+	if got, _ := c.local.Get("k", hash, mono.Now(), nil); got == nil {
 		t.Fatal("no local hit")
 	}
 	before := c.Stats().Unverified

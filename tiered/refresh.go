@@ -21,7 +21,7 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Puts: local.LookAgain}, load, refreshed)
+	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Sets: local.Unknown}, load, refreshed)
 }
 
 // renew has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait. The keys must be

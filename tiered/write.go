@@ -254,10 +254,10 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record.Record[T], b
 	return ch, nil
 }
 
-// tie makes the item depend on the server that has the change. One that has a proof already isn't there. What Redis may not
-// have is served for as long as nobody else's change can be older than a local hit may be, and then only while Redis
-// doesn't answer.
-func (c *Cache[T]) tie(it *local.Item[T], a redisconn.Reply, began mono.Instant) {
+// bindToServer makes the item depend on the server that replied to the write. If Redis may not have the value, another
+// process's change of it isn't heard. Then the item is valid only for as long as a local hit may be behind such a change, and
+// later it is served only while Redis doesn't answer. An item that has a Validity already isn't in Redis: it keeps it.
+func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono.Instant) {
 	if it == nil {
 		return
 	}
@@ -304,7 +304,7 @@ func (c *Cache[T]) replace(ctx context.Context, changes []change[T], held *tenur
 			over = append(over, ch.hold)
 		}
 		if a.Err != nil && ch.item != nil || a.Swapped() {
-			c.tie(ch.item, a, ch.began)
+			c.bindToServer(ch.item, a, ch.began)
 			c.guards.arrive(ch.hold, ch.item)
 		}
 	}

@@ -108,7 +108,7 @@ func keysOf[T any](changes []change[T]) []string {
 func (c *Cache[T]) finish(changes []change[T], answers []redisconn.Reply) {
 	for i, ch := range changes {
 		if answers != nil {
-			c.tie(ch.item, answers[i], ch.began)
+			c.bindToServer(ch.item, answers[i], ch.began)
 		}
 		c.guards.finish(ch.hold, ch.item, ch.expire)
 	}
