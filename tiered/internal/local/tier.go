@@ -18,9 +18,11 @@ type Tier[T any] struct {
 	strict    bool
 	retention *record.Retention
 	closed    atomic.Bool
-	_         [40]byte      // what every Get reads is on another cache line than what Sets write
-	handled   atomic.Uint64 // how often items have left the write buffer; a Get that finds an item neither there nor in ristretto compares it
-	_         [56]byte
+
+	// The padding keeps what every Get reads on other cache lines than what Sets and the write buffer write.
+	_       [40]byte
+	handled atomic.Uint64 // rounds of the write buffer; in one, an item may go to ristretto behind a Get that looks for it
+	_       [56]byte
 
 	stripes  [stripes]stripe
 	interner interner
