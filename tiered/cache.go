@@ -24,23 +24,24 @@ type Cache[T any] struct {
 
 // tiers is what all views of a cache share.
 type tiers[T any] struct {
-	name    string
-	redis   *Redis // nil: in-process only
-	seed    maphash.Seed
-	local   *local.Tier[T]
-	remote  *remote[T] // nil: in-process only
-	guards  *guards[T]
-	tags    *tags
-	backlog *backlog // nil without Redis
-	values  values[T]
-	maxKey  int
-	trace   *Trace // nil: none
-	logger  *slog.Logger
-	stats   counters
+	name      string
+	redis     *Redis // nil: in-process only
+	seed      maphash.Seed
+	local     *local.Tier[T]
+	remote    *remote[T] // nil: in-process only
+	guards    *guards[T]
+	tags      *tags
+	retention *record.Retention // by the windows of all views
+	backlog   *backlog          // nil without Redis
+	values    values[T]
+	maxKey    int
+	trace     *Trace // nil: none
+	logger    *slog.Logger
+	stats     counters
 
-	renewals   chan struct{} // of loads in the background, one each
-	complaints complaints    // about loads in the background
-	unkept     complaints    // about values that aren't stored
+	renewals   chan struct{}           // of loads in the background, one each
+	complaints redisconn.EventThrottle // about loads in the background
+	unkept     redisconn.EventThrottle // about values that aren't stored
 
 	loads  loads               // under way
 	life   redisconn.Lifecycle // of the goroutines that load
@@ -61,27 +62,35 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		return nil, err
 	}
 	seed := maphash.MakeSeed()
-	l, err := local.New[T](o.MaxCost, o.Cost != nil, func(key string) uint64 { return maphash.String(seed, key) })
+	retention := new(record.Retention)
+	windows := o.Policy.windows()
+	retention.Add(&windows)
+	l, err := local.New[T](local.Options{
+		MaxCost:   o.MaxCost,
+		Costed:    o.Cost != nil,
+		Strict:    o.Redis != nil && o.Redis.options.Strict,
+		Retention: retention,
+		Hash:      func(key string) uint64 { return maphash.String(seed, key) },
+	})
 	if err != nil {
 		return nil, err
 	}
 	t := &tiers[T]{
-		name:   o.Name,
-		redis:  o.Redis,
-		seed:   seed,
-		local:  l,
-		guards: newGuards(l),
-		tags:   newTags(nil),
-		trace:  o.Trace,
-		maxKey: maxRedisKey,
-		logger: o.Logger,
-		closed: make(chan struct{}),
+		name:      o.Name,
+		redis:     o.Redis,
+		seed:      seed,
+		local:     l,
+		guards:    newGuards(l),
+		tags:      newTags(nil),
+		retention: retention,
+		trace:     o.Trace,
+		maxKey:    maxRedisKey,
+		logger:    o.Logger,
+		closed:    make(chan struct{}),
 
 		renewals: make(chan struct{}, maxRenewals),
 	}
 	t.values = values[T]{codec: o.Codec, name: name, cost: o.Cost, clone: o.Clone, cache: o.Name, stats: &t.stats, trace: o.Trace, logger: o.Logger}
-	windows := o.Policy.windows()
-	l.Retain(&windows)
 	if o.Redis != nil {
 		if err := t.values.trial(); err != nil {
 			l.Close()
@@ -92,7 +101,6 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		t.tags = newTags(newLedger(o.Redis.conn, o.Name, &t.stats))
 		t.backlog = newBacklog(o.Redis.conn, t.startReplayer, o.Trace)
 		t.tags.backlog, t.tags.strict = t.backlog, o.Redis.options.Strict
-		t.local.Strict = o.Redis.options.Strict
 		t.guards.echoes = o.Redis.options.Invalidation == Tracking
 		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.name, t); err != nil {
 			l.Close()
@@ -117,7 +125,7 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	if view.wrong == nil {
 		view.policy, view.wrong = view.policy.validated()
 		view.windows = view.policy.windows()
-		view.local.Retain(&view.windows)
+		view.retention.Add(&view.windows)
 	}
 	return &view
 }
@@ -157,7 +165,7 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 		return none, c.wrong
 	}
 	hash := c.hash(key)
-	if it := c.local.Get(key, hash, mono.Now(), nil); it != nil {
+	if it, _ := c.local.Get(key, hash, mono.Now(), nil); it != nil {
 		return c.give(&it.Record)
 	}
 	got, err := c.fetchOne(ctx, key, hash, record.RefreshDue)
@@ -176,7 +184,7 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	}
 	hash, at := c.hash(key), mono.Now()
 	var got served[T]
-	if it := c.local.Get(key, hash, at, nil); it != nil {
+	if it, _ := c.local.Get(key, hash, at, nil); it != nil {
 		got = served[T]{record: &it.Record, tier: Local, key: it.Key}
 	} else {
 		var err error

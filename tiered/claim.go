@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
-	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
@@ -56,10 +55,10 @@ func (f *finding[T]) leasable() bool {
 
 func (t *trip[T]) claim(f *flight[T], fd finding[T]) *claim[T] {
 	cl := &claim[T]{flight: f, finding: fd, tier: Remote}
-	if o := f.offer.last.Load(); fd.record == nil && o != nil && !o.Dead() {
+	if o := f.offer.last.Load(); fd.record == nil && o != nil && !o.Deleted() {
 		cl.finding.record, cl.tier = &o.Record, Local
 	} else if f.why == refreshed && fd.record == nil {
-		if it := t.cache.local.Fallback(f.key, f.hash, &t.cache.windows, local.Stale); it != nil {
+		if it := t.cache.local.GetUnverifiedStale(f.key, f.hash); it != nil {
 			cl.finding.record, cl.tier = &it.Record, Local
 		}
 	}

@@ -23,8 +23,7 @@
 // Heartbeat + Timeout at most. What couldn't be written to Redis is queued in the backlog ([ErrQueued]): until a replay has
 // made up for it, reads don't rely on what Redis has there. docs/guarantees.md says what is promised, and what not.
 //
-// Inside: a record is one version of a value, an item a record in the local tier, a nursery where new items are readable
-// before ristretto has taken them in, a sweeper what frees the expired ones, the commons what items share; a guard is what
+// Inside: internal/local is the memory tier, internal/record one version of a value; a guard is what
 // orders the fills and writes of one key, a hold an interest in a guard, a change what a key is to hold, turns the right to
 // write keys to Redis. A trip takes flights from take-off to landing, has offers for those who wait, loads what it has
 // claims to and has a waitlist for the rest; a tenure is its leases while it holds them; a pilot is whose trip it is, and a

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
-	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
@@ -49,7 +48,7 @@ func TestForEverAtAnyTime(t *testing.T) {
 			w := p.windows()
 			r.DrawEarly(&w, p.Jitter)
 			until := r.FreshUntil.Since(start)
-			if !r.Kept() || until <= 0 || p.Jitter < 0.1 && until < 200*year {
+			if !r.Storable() || until <= 0 || p.Jitter < 0.1 && until < 200*year {
 				t.Errorf("%s, from %v: it is kept for %v", name, time.Duration(start), until)
 			}
 			if p.localUntil(start, r.FreshUntil) <= start || p.Jitter < 0.1 && p.localUntil(start, r.FreshUntil) < start.Add(190*year) {
@@ -99,20 +98,15 @@ func TestFramesForEver(t *testing.T) {
 // Redis keeps a value for as long as it is of use, however long that is.
 func TestStaysForEver(t *testing.T) {
 	for name, p := range longPolicies() {
-		l := &local.Tier[int]{}
+		keep := new(record.Retention)
 		w := p.windows()
-		l.Retain(&w)
+		keep.Add(&w)
 		r := recordOf(7, false, p, coherence.Stamp{})
-		if stays := l.KeepFor(r); stays <= 0 || stays < r.FreshUntil.Since(r.Created) || l.LongestKeep(p.TTL) < stays {
-			t.Errorf("%s: it stays for %v of %v", name, stays, l.LongestKeep(p.TTL))
+		if stays := r.RedisTTL(keep); stays <= 0 || stays < r.FreshUntil.Since(r.Created) || keep.MaxRedisTTL(p.TTL) < stays {
+			t.Errorf("%s: it stays for %v of %v", name, stays, keep.MaxRedisTTL(p.TTL))
 		}
-		if r.Windows = &w; l.KeepFor(r) < r.FreshUntil.Since(r.Created) {
-			t.Errorf("%s: with windows it stays for %v", name, l.KeepFor(r))
-		}
-		it := &local.Item[int]{Record: *r}
-		it.LocalUntil.Store(int64(r.FreshUntil))
-		if l.Over(it) < r.FreshUntil {
-			t.Errorf("%s: it is over at %v", name, time.Duration(l.Over(it)))
+		if r.Windows = &w; r.RedisTTL(keep) < r.FreshUntil.Since(r.Created) {
+			t.Errorf("%s: with windows it stays for %v", name, r.RedisTTL(keep))
 		}
 	}
 }

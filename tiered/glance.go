@@ -13,7 +13,7 @@ import (
 
 // A glance is the first look into the tiers for some flights, by the caller that began them. What is there is served without a
 // trip, whose goroutine and context cost more than the read. A glance waits for nothing but its one read, and for that no longer than the
-// caller would, and for room in the nursery: whatever else it takes is left to the trip, and so is a read that isn't done.
+// caller would, and for room in the local tier's write buffer: whatever else it takes is left to the trip, and so is a read that isn't done.
 
 // glance is one of them.
 type glance[T any] struct {
@@ -30,8 +30,8 @@ type sighting[T any] struct {
 	item   *local.Item[T]
 }
 
-// landEvery is for how long what is found is gathered before it is landed: ristretto and the nursery, whose goroutines each
-// item wakes, have less work with many at once. Who waits for the first doesn't wait for all if they take long to decode.
+// landEvery is for how long what is found is gathered before it is landed: ristretto and the write buffer, whose goroutines
+// each item wakes, have less work with many at once. Who waits for the first doesn't wait for all if they take long to decode.
 const landEvery = time.Millisecond
 
 // glance lands what the tiers have, and returns the other flights, which may have a read begun that the trip goes on with,
@@ -102,11 +102,11 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 	waits := true
 	for _, f := range flights {
 		rd := f.given.Read
-		if waits && rd != nil && !rd.Taken {
+		if waits && rd != nil && !rd.Received {
 			g.land() // what is there doesn't wait for another server
-			waits = rd.Arrives(g.ctx, late)
+			waits = rd.Await(g.ctx, late)
 		}
-		if rd == nil || !rd.Taken {
+		if rd == nil || !rd.Received {
 			g.rest = append(g.rest, f)
 			continue
 		}
@@ -148,7 +148,7 @@ func (g *glance[T]) land() {
 	}
 }
 
-// bring lands one flight. The nursery is to be rung.
+// bring lands one flight. The caller must flush the local tier.
 func (g *glance[T]) bring(f *flight[T], it *local.Item[T], at mono.Instant) {
 	g.cache.guards.deliver(f, it, at)
 	f.land(&it.Record, nil)
@@ -173,13 +173,13 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 
 // inside returns what the local tier has to land the flight with, or has it offered what is there.
 func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
-	it := c.local.Find(f.key, f.hash, at, &c.windows, local.Stale)
+	it := c.local.GetStale(f.key, f.hash, at)
 	switch {
 	case it == nil:
-	case f.why == asked && (at < it.ServedUntil() || c.local.Lasts(it, at, &c.windows, 0)),
-		f.why == renewal && at < it.ServedUntil() && !it.NeedsRefresh(&c.windows, at):
+	case f.why == asked && c.local.InTime(it, at, &c.windows),
+		f.why == renewal && at < it.LocalUntil() && !it.NeedsRefresh(&c.windows, at):
 		if !it.Valid(at) {
-			c.local.Unverified.Add(1) // Redis has become silent
+			c.local.CountUnverified() // Redis has become silent
 		}
 		return &it.Record
 	default:
@@ -213,7 +213,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 		return nil
 	}
 	b.Validity, b.Feed = a.Validity, a.Feed
-	c.local.BindTo(it, b)
+	c.local.SetDeps(it, b)
 	return it
 }
 

@@ -18,7 +18,7 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // of which nobody else hears anything
 	it := c.local.NewItem("k", hash, recordOf("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
 	c.local.Set(hash, it)
-	if c.local.Get("k", hash, mono.Now(), nil) == nil {
+	if got, _ := c.local.Get("k", hash, mono.Now(), nil); got == nil {
 		t.Fatal("no local hit")
 	}
 	before := c.Stats().Unverified
@@ -55,7 +55,7 @@ func TestLateServerInABatch(t *testing.T) {
 	for i, f := range flights {
 		f.given = c.remote.redis.Read(t.Context(), c.remote.key(f.hold), nil, mono.Now())
 		if i != 1 {
-			f.given.Arrives(t.Context(), nil)
+			f.given.Await(t.Context(), nil)
 		}
 	}
 	<-h.there
@@ -118,7 +118,7 @@ func TestSlowDecodingInABatch(t *testing.T) {
 		flights = append(flights, f)
 	}
 	for i, s := range c.remote.redis.ReadAll(t.Context(), redisKeys, nil, mono.Now()) {
-		s.Arrives(t.Context(), nil)
+		s.Await(t.Context(), nil)
 		flights[i].given = s
 	}
 	g := glance[string]{cache: c, ctx: t.Context()}

@@ -333,13 +333,13 @@ func (g *guards[T]) fill(h hold[T], it *local.Item[T]) {
 	}
 }
 
-// deliver is fill for what a flight brings, at an instant that is hardly over, and leave. The nursery is to be rung.
+// deliver is fill for what a flight brings, at an instant that is hardly over, and leave. The caller must flush the local tier.
 func (g *guards[T]) deliver(f *flight[T], it *local.Item[T], at mono.Instant) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.isCurrent() {
-		g.local.Place(f.hash, it, at)
+		g.local.SetBuffered(f.hash, it, at)
 	}
 	s.leave(f)
 }
@@ -384,9 +384,10 @@ func (g *guards[T]) finish(h hold[T], it *local.Item[T], expire bool) {
 		it = nil
 	}
 	if expire {
-		it = g.local.StaleCopy(h.key, h.hash)
+		g.local.Expire(h.key, h.hash)
+	} else {
+		g.put(h, it)
 	}
-	g.put(h, it)
 	g.changed(h.guard)
 	s.release(h)
 }

@@ -111,7 +111,7 @@ func (l *ledger) open(ctx context.Context, step int, expire bool) (o opened, err
 		return o, err
 	}
 	if expire || string(o.era[:]) == string(fresh) {
-		err = l.redis.Tell(ctx, []string{l.names.Epoch})
+		err = l.redis.PublishChanges(ctx, []string{l.names.Epoch})
 	}
 	return o, err
 }
@@ -132,7 +132,7 @@ func (l *ledger) clear(ctx context.Context, expire bool) error {
 	if err != nil {
 		return err
 	}
-	return l.redis.Tell(ctx, []string{l.names.Epoch})
+	return l.redis.PublishChanges(ctx, []string{l.names.Epoch})
 }
 
 func newEraBytes() []byte { return binary.BigEndian.AppendUint64(nil, rand.Uint64()) }
@@ -339,7 +339,7 @@ func (l *ledger) invalidate(ctx context.Context, tags []string, expire bool) (do
 		failed = append(failed, tags[i])
 		err = cmp.Or(err, fmt.Errorf("%w (tag %q)", a.Err, tags[i]))
 	}
-	if untold := l.redis.Tell(ctx, append(keys, l.names.Seq)); untold != nil {
+	if untold := l.redis.PublishChanges(ctx, append(keys, l.names.Seq)); untold != nil {
 		return nil, tags, cmp.Or(err, untold)
 	}
 	return done, failed, err

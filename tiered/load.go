@@ -31,7 +31,7 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
 	hash, at := c.hash(key), mono.Now()
-	it, puts := c.local.Look(key, hash, at, &c.windows, 0)
+	it, sets := c.local.Get(key, hash, at, &c.windows)
 	if it != nil {
 		if it.NeedsRefresh(&c.windows, at) {
 			c.serves(ctx, it.Key, &it.Record, nil)
@@ -39,7 +39,7 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		}
 		return c.give(&it.Record)
 	}
-	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Puts: puts}, load, asked)
+	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Sets: sets}, load, asked)
 }
 
 // load waits for the key's flight, which it begins if there is none.
@@ -77,7 +77,7 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why p
 		case !late && (f.why != refreshed || why == refreshed):
 			return none, err
 		}
-		s.At, s.Puts = mono.Now(), local.LookAgain
+		s.At, s.Sets = mono.Now(), local.Unknown
 		c.guards.dismiss(f) // a Refresh failed, and what it was to replace may be there; or the failure is an older one
 	}
 }
@@ -263,11 +263,13 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least record.Use)
 
 // unread is what the local tier has in place of what can't be read from Redis, or the error.
 func (c *Cache[T]) unread(h hold[T], least record.Use, why error) served[T] {
-	var t local.Accept
+	var it *local.Item[T]
 	if least == record.IfError {
-		t = local.Stale
+		it = c.local.GetUnverifiedStale(h.key, h.hash)
+	} else {
+		it = c.local.GetUnverified(h.key, h.hash, nil)
 	}
-	if it := c.local.Fallback(h.key, h.hash, nil, t); it != nil && it.Use(&c.windows, mono.Now()) >= least {
+	if it != nil && it.Use(&c.windows, mono.Now()) >= least {
 		return served[T]{record: &it.Record, tier: Local, key: it.Key}
 	}
 	if errors.Is(why, errNotReplayed) { // it is as good as not there
@@ -298,7 +300,7 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 	}
 	if c.remote == nil {
 		if least == record.IfError {
-			if it := c.local.Find(key, hash, mono.Now(), nil, local.Stale); it != nil && it.Use(&c.windows, mono.Now()) >= least {
+			if it := c.local.GetStale(key, hash, mono.Now()); it != nil && it.Use(&c.windows, mono.Now()) >= least {
 				return served[T]{record: &it.Record, tier: Local, key: it.Key}, nil
 			}
 		}

@@ -31,7 +31,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	var failed error // the first of Clone
 	for _, key := range keys {
 		hash := c.hash(key)
-		if it := c.local.Get(key, hash, at, nil); it == nil {
+		if it, _ := c.local.Get(key, hash, at, nil); it == nil {
 			if !asked[key] {
 				asked[key], missing = true, append(missing, hold[T]{key: key, hash: hash})
 			}
@@ -99,7 +99,7 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
 	silent := 0 // keys at the end; those of a Cluster's other masters would come in between
 	var last error
 	for _, got := range c.fetch(ctx, holds, record.RefreshDue) {
-		if m.take(got); redisconn.IsSilence(got.err) {
+		if m.take(got); redisconn.IsUnresponsive(got.err) {
 			silent, last = silent+1, got.err
 		} else {
 			silent = 0
@@ -229,7 +229,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 	for i, id := range ids {
 		k := key(id)
 		hash := c.hash(k)
-		it, puts := c.local.Look(k, hash, at, &c.windows, 0)
+		it, sets := c.local.Get(k, hash, at, &c.windows)
 		if it != nil {
 			if it.NeedsRefresh(&c.windows, at) {
 				c.serves(ctx, it.Key, &it.Record, nil)
@@ -249,7 +249,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if b.seats == nil {
 			b.seats = make([]seat[K, T], 0, len(ids)-i)
 		}
-		b.seats = append(b.seats, seat[K, T]{id: ownID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Puts: puts}})
+		b.seats = append(b.seats, seat[K, T]{id: ownID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Sets: sets}})
 	}
 	return b, nil
 }
@@ -281,7 +281,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 		if !s.settled {
 			left++
 			c.guards.dismiss(s.flight)
-			s.At, s.Puts = mono.Now(), local.LookAgain
+			s.At, s.Sets = mono.Now(), local.Unknown
 		}
 	}
 	return left, firstErr

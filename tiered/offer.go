@@ -66,7 +66,7 @@ func (c *Cache[T]) offered(f *flight[T], least record.Use) *offered[T] {
 	switch {
 	case least > record.IfError:
 		return nil
-	case o.origin == fromRedis && o.Stale(at), !c.local.Strict && (o.origin == forWantOfRedis || silent):
+	case o.origin == fromRedis && o.Stale(at), !c.local.Strict() && (o.origin == forWantOfRedis || silent):
 		return o
 	}
 	return nil
@@ -86,9 +86,9 @@ func (c *Cache[T]) sinceExpiry(o *offered[T]) *offered[T] {
 	deps := bound[0]
 	deps.Validity, deps.Feed = o.Validity, o.Feed
 	if m.Expired {
-		return &offered[T]{c.local.StaleCopyOf(o.Item, deps), o.origin}
+		return &offered[T]{c.local.StaleCopy(o.Item, deps), o.origin}
 	}
-	return &offered[T]{o.Rebound(deps), o.origin}
+	return &offered[T]{o.WithDeps(deps), o.origin}
 }
 
 // offeredAll reports whether each of the claims has an offer that is served in place of its result when the load is overdue.
@@ -149,7 +149,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why purpose, panics 
 // accept counts what is served in place of a flight's result.
 func (c *Cache[T]) accept(ctx context.Context, o *offered[T], cause error) *record.Record[T] {
 	if o.origin != fromRedis && !o.Valid(mono.Now()) {
-		c.local.Unverified.Add(1)
+		c.local.CountUnverified()
 	}
 	c.serves(ctx, o.Key, &o.Record, cause)
 	return &o.Record

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"sync"
 
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
@@ -22,7 +21,7 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Puts: local.LookAgain}, load, refreshed)
+	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Sets: local.Unknown}, load, refreshed)
 }
 
 // renew has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait. The keys must be
@@ -52,29 +51,10 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 	c.takeOff(ctx, fl.pilot, own, load)
 }
 
-// complaints are about what fails without a caller hearing of it: loads in the background, values that can't be stored.
-type complaints struct {
-	mu         sync.Mutex
-	next       mono.Instant // when there may be another one; 0: now
-	suppressed int          // since the last
-}
-
-// due reports whether there may be one now, and how many were suppressed before it.
-func (l *complaints) due(at mono.Instant) (tell bool, suppressed int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.next != 0 && at < l.next {
-		l.suppressed++
-		return false, 0
-	}
-	suppressed = l.suppressed
-	l.next, l.suppressed = at.Add(redisconn.LogEvery), 0
-	return true, suppressed
-}
-
-func (c *Cache[T]) complain(l *complaints, message, key string, cause error) {
-	tell, suppressed := l.due(mono.Now())
-	if !tell {
+// complain logs a failure that no caller hears of: of a load in the background, or of a value that can't be stored.
+func (c *Cache[T]) complain(t *redisconn.EventThrottle, message, key string, cause error) {
+	log, suppressed := t.Event(mono.Now())
+	if !log {
 		return
 	}
 	c.logger.LogAttrs(c.base, slog.LevelWarn, message, slog.String("cache", c.name),

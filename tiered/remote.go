@@ -320,7 +320,7 @@ func (m *remote[T]) settle(ctx context.Context, q redisconn.Request) []redisconn
 			telling = context.WithoutCancel(ctx) // it may be over: another master of a Cluster didn't answer in time
 		}
 	}
-	if err := m.redis.Tell(telling, changed); err != nil {
+	if err := m.redis.PublishChanges(telling, changed); err != nil {
 		for i := range answers {
 			answers[i].Err = errors.Join(answers[i].Err, err)
 		}

@@ -72,7 +72,7 @@ func (t *tiers[T]) lastReplay() {
 	b := t.backlog
 	if b.waiting() > 0 {
 		// As long as Redis answers, so that a full queue is made up for; that takes twenty requests of some milliseconds.
-		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(redisconn.Patience, t.remote.redis.Timeout))
+		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(redisconn.MaxTimeouts, t.remote.redis.Timeout))
 		defer cancel()
 		t.replay(ctx, true)
 	}
@@ -193,7 +193,7 @@ func (t *tiers[T]) makeUp(ctx context.Context, inTurn []change[T]) {
 		}
 		holds, debts = pick(holds, again), pick(debts, again)
 	}
-	if err := t.remote.redis.Tell(ctx, paid); err != nil {
+	if err := t.remote.redis.PublishChanges(ctx, paid); err != nil {
 		for key := range settled {
 			b.blame(key, err)
 		}

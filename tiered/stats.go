@@ -61,9 +61,9 @@ func (s *counters) countErrors(answers []redisconn.Reply) {
 
 // Stats returns the cache's counters.
 func (c *Cache[T]) Stats() Stats {
-	s, l := &c.stats, c.local
+	s, l := &c.stats, c.local.Stats()
 	return Stats{
-		LocalHits:   l.Hits(),
+		LocalHits:   l.Hits,
 		RemoteHits:  s.remoteHits.Load(),
 		Misses:      s.misses.Load(),
 		Collapsed:   s.collapsed.Load(),
@@ -74,8 +74,8 @@ func (c *Cache[T]) Stats() Stats {
 		RedisErrors: s.redisErrors.Load(),
 		Spared:      s.spared.Load(),
 		CodecErrors: s.codecErrors.Load(),
-		Bypassed:    l.Bypassed.Load(),
-		Unverified:  l.Unverified.Load(),
+		Bypassed:    l.Bypassed,
+		Unverified:  l.Unverified,
 		Opened:      s.opened.Load(),
 		BreakerOpen: c.remote != nil && c.remote.redis.AnyOpen(),
 
@@ -84,10 +84,10 @@ func (c *Cache[T]) Stats() Stats {
 		Queued:   c.backlog.waiting(),
 		Replayed: c.backlog.replayed(),
 
-		Evicted:  l.Evicted.Load(),
-		Rejected: l.Rejected.Load(),
-		Dropped:  l.Dropped.Load(),
-		Entries:  l.Entries.Load(),
-		Cost:     l.Used(),
+		Evicted:  l.Evicted,
+		Rejected: l.Rejected,
+		Dropped:  l.Dropped,
+		Entries:  l.Entries,
+		Cost:     l.Cost,
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
-	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
@@ -267,12 +266,12 @@ func (t *trip[T]) landFallback(f *flight[T], err error) bool {
 		return false
 	}
 	if f.why == asked {
-		if it := c.local.Fallback(f.key, f.hash, &c.windows, 0); it != nil {
+		if it := c.local.GetUnverified(f.key, f.hash, &c.windows); it != nil {
 			t.serve(f, &it.Record)
 			return true
 		}
 	}
-	if it := c.local.Fallback(f.key, f.hash, &c.windows, local.Stale); it != nil {
+	if it := c.local.GetUnverifiedStale(f.key, f.hash); it != nil {
 		f.offer.make(it, forWantOfRedis)
 	}
 	return false

@@ -11,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -31,7 +32,7 @@ type values[T any] struct {
 	stats      *counters
 	trace      *Trace
 	logger     *slog.Logger
-	complaints complaints
+	complaints redisconn.EventThrottle
 }
 
 var errExits = errors.New("it ended its goroutine with runtime.Goexit")
@@ -152,7 +153,7 @@ func (v *values[T]) report(message, key string, err error) {
 }
 
 func (v *values[T]) log(message, key string, err error) {
-	if tell, suppressed := v.complaints.due(mono.Now()); tell {
+	if log, suppressed := v.complaints.Event(mono.Now()); log {
 		v.logger.LogAttrs(context.Background(), slog.LevelWarn, message, slog.String("cache", v.cache),
 			slog.String("key", key), slog.Any("cause", err), slog.Int("suppressed", suppressed))
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
-	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
@@ -138,7 +137,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	if w.place == "only in redis" || age == ages["older, or not there"] {
 		return
 	}
-	for hash, deadline := c.hash(key), time.Now().Add(10*time.Second); c.local.Find(key, hash, mono.Now(), nil, local.Stale) == nil; {
+	for hash, deadline := c.hash(key), time.Now().Add(10*time.Second); c.local.GetStale(key, hash, mono.Now()) == nil; {
 		if time.Now().After(deadline) {
 			t.Fatal("it isn't kept")
 		}

@@ -141,7 +141,7 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Posi
 	}
 	for range 3 {
 		if at, err = c.tags.stamp(ctx); err == nil {
-			b, err = c.tags.enroll(ctx, at, tags, c.local.LongestKeep(c.policy.TTL))
+			b, err = c.tags.enroll(ctx, at, tags, c.retention.MaxRedisTTL(c.policy.TTL))
 		}
 		if err != nil {
 			return at, c.tags.attach(c.tags.lastKnown(), tags, c.temporary(began), c.tags.own.Load()), err
@@ -238,10 +238,10 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 
 // change returns the change to a record, whose bonds are nil if it is invalid already. Its error is that of the codec.
 func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record.Record[T], b *coherence.Deps, p Policy) (change[T], error) {
-	if !r.Kept() {
+	if !r.Storable() {
 		return change[T]{hold: h}, nil
 	}
-	ch := change[T]{hold: h, ttl: mono.WholeMillis(c.local.KeepFor(r)), began: r.Created}
+	ch := change[T]{hold: h, ttl: mono.WholeMillis(r.RedisTTL(c.retention)), began: r.Created}
 	if b != nil {
 		ch.item = c.local.NewItem(h.key, h.hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
 	}
@@ -254,10 +254,10 @@ func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record.Record[T], b
 	return ch, nil
 }
 
-// tie makes the item depend on the server that has the change. One that has a proof already isn't there. What Redis may not
-// have is served for as long as nobody else's change can be older than a local hit may be, and then only while Redis
-// doesn't answer.
-func (c *Cache[T]) tie(it *local.Item[T], a redisconn.Reply, began mono.Instant) {
+// bindToServer makes the item depend on the server that replied to the write. If Redis may not have the value, another
+// process's change of it isn't heard. Then the item is valid only for as long as a local hit may be behind such a change, and
+// later it is served only while Redis doesn't answer. An item that has a Validity already isn't in Redis: it keeps it.
+func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono.Instant) {
 	if it == nil {
 		return
 	}
@@ -304,13 +304,13 @@ func (c *Cache[T]) replace(ctx context.Context, changes []change[T], held *tenur
 			over = append(over, ch.hold)
 		}
 		if a.Err != nil && ch.item != nil || a.Swapped() {
-			c.tie(ch.item, a, ch.began)
+			c.bindToServer(ch.item, a, ch.began)
 			c.guards.arrive(ch.hold, ch.item)
 		}
 	}
 	held.drop(c.remote.redisKeys(over))
 	c.guards.tell(over)
-	return redisconn.SilenceOf(answers)
+	return redisconn.UnresponsiveError(answers)
 }
 
 // arrival returns the change that a load makes; false: none.
@@ -326,7 +326,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 	if r == nil || !c.guards.current(h) {
 		return none, leased
 	}
-	if !r.Kept() {
+	if !r.Storable() {
 		// Where Redis has no part in it, or can't be told, the local tier at least is rid of what was to be replaced.
 		return none, leased || standing || c.remote == nil || cl.finding.Err != nil
 	}
@@ -351,7 +351,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*coherence.Deps, error) {
 	r := cl.result
 	if cl.finding.Err == nil {
-		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags, c.local.KeepFor(r))
+		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags, r.RedisTTL(c.retention))
 		if !c.backlog.hidesAll() {
 			return b, err
 		}

@@ -81,7 +81,7 @@ func (w *writes[T]) writeInTurn(ctx context.Context, changes []change[T], wait b
 	mark := c.backlog.mark()
 	answers := c.remote.write(w.ctx, inTurn, turns.done)
 	w.finish(inTurn, mark, answers)
-	return busy, redisconn.SilenceOf(answers)
+	return busy, redisconn.UnresponsiveError(answers)
 }
 
 // finish queues the changes that failed, before a read that begins after them may find in Redis what was to be changed, and
@@ -108,7 +108,7 @@ func keysOf[T any](changes []change[T]) []string {
 func (c *Cache[T]) finish(changes []change[T], answers []redisconn.Reply) {
 	for i, ch := range changes {
 		if answers != nil {
-			c.tie(ch.item, answers[i], ch.began)
+			c.bindToServer(ch.item, answers[i], ch.began)
 		}
 		c.guards.finish(ch.hold, ch.item, ch.expire)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gofiber/fiber/v3"
@@ -66,5 +67,43 @@ func TestSoftPurge(t *testing.T) {
 				s.get("/a", fields...).expect(t, 200, "http; hit", fmt.Sprint("run ", runs+1))
 			})
 		}
+	}
+}
+
+// Once the handler has answered with what can't be stored, a variant that was purged softly isn't served any more.
+func TestSoftPurgeOfWhatIsRefused(t *testing.T) {
+	var gone atomic.Bool
+	o := &origin{handler: func(c fiber.Ctx) error {
+		c.Set("Vary", "X-Lang")
+		if gone.Load() {
+			c.Set("Cache-Control", "private")
+			return c.Status(404).SendString("gone")
+		}
+		c.Set("Cache-Control", "max-age=3600, stale-while-revalidate=30")
+		return c.SendString(c.Get("X-Lang"))
+	}}
+	cache := newCache(t, httpcache.Options{})
+	s := listen(t, fibercache.New(cache), o.serve)
+	for _, l := range []string{"de", "en", "fr"} {
+		s.get("/a", "X-Lang", l)
+	}
+	soft := func() {
+		t.Helper()
+		if err := cache.SoftClear(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	soft()
+	s.get("/a", "X-Lang", "fr").expect(t, 200, "http; hit", "fr") // whose new response begins an index
+	eventually(t, "a fresh response", func() bool {
+		stale := cache.Stats().Stale
+		s.get("/a", "X-Lang", "fr").expect(t, 200, "http; hit", "fr")
+		return cache.Stats().Stale == stale
+	})
+	gone.Store(true)
+	for _, l := range []string{"de", "en"} {
+		s.get("/a", "X-Lang", l).expect(t, 200, "http; hit", l)
+		eventually(t, "what the handler answers", func() bool { return s.get("/a", "X-Lang", l).body == "gone" })
+		soft()
 	}
 }

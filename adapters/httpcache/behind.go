@@ -66,7 +66,7 @@ func (c *Cache) renewFirst(q *inquiry, p *place, d rfc9111.Directives) {
 // renew has the handler asked, behind the request, for a new response in place of a stale one. The store has one such load of a
 // key at a time, and ends them on Close.
 func (c *Cache) renew(d Exchange, p place) {
-	w := &want{place: p, at: p.key, request: d.Request(), why: rfc9111.ForStale}
+	w := &want{place: p, at: p.key, request: c.normalised(d.Request()), why: rfc9111.ForStale}
 	// The load goes on in the background: nobody waits for it, as the store would have the request do for what was purged softly.
 	ctx, leave := context.WithCancel(w.request.Context())
 	leave()
@@ -140,7 +140,7 @@ func (v *renewal) arrive(c *Cache, p *place, q *inquiry) bool {
 		return false
 	}
 	r := q.request()
-	if w.index != nil && w.index.variant(w.primary, w.names, r.Header) != w.key {
+	if w.index != nil && w.index.variant(w.primary, w.names, r.Header) != w.key || !w.selects(r.Header) {
 		return false
 	}
 	if !v.state.CompareAndSwap(underway, arrived) {
@@ -150,6 +150,12 @@ func (v *renewal) arrive(c *Cache, p *place, q *inquiry) bool {
 	w.request = keepable(r)
 	c.lead(q.x, v.rec)
 	return true
+}
+
+// selects reports whether a request has the same values as that of w of what the response varies by that was found.
+func (w *want) selects(request http.Header) bool {
+	names := w.found.vary()
+	return len(names) == 0 || rfc9111.Selecting(names, w.request.Header) == rfc9111.Selecting(names, request)
 }
 
 // nested answers a request that is part of a run which a cache records, or is on its way to one. It reports whether it has.

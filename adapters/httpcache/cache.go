@@ -53,6 +53,8 @@ func New(o Options) (*Cache, error) {
 // the path and the host are spelled (RFC 3986, section 6.2.2). It returns an error if Redis can't be reached: then they may
 // still be there for other processes, and [tiered.ErrQueued] says that they are removed when Redis answers again. A request
 // that Options.Key has no key for is not an error.
+//
+// A request that is made for it has the scheme and the host with which requests arrive at the cache: a path alone is another URL.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 	return c.purge(ctx, r, c.store.Delete, c.store.InvalidateTags)
 }

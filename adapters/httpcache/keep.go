@@ -27,6 +27,7 @@ const (
 
 // settle is what a load for w ends with when the handler's run came to o.
 func (c *Cache) settle(ctx context.Context, w *want, e *tiered.Entry[*response], o outcome) (*response, error) {
+	c.dropFormer(ctx, w, o)
 	switch {
 	case o.response != nil:
 		return c.keep(ctx, w, e, o.response)
@@ -40,6 +41,17 @@ func (c *Cache) settle(ctx context.Context, w *want, e *tiered.Entry[*response],
 	}
 	e.Policy.TTL = 0
 	return nil, nil
+}
+
+// dropFormer removes what was purged softly with an index if it would be found again: where the new response isn't stored, or is kept
+// for a shorter time. Else it stays, for a further purge may void the new one.
+func (c *Cache) dropFormer(ctx context.Context, w *want, o outcome) {
+	if w.found == nil || w.part() || !o.refused && (o.response == nil || c.retention(o.response) >= c.retention(w.found)-w.since) {
+		return
+	}
+	if former := w.former(w.request.Header); len(former) > 0 {
+		_ = c.store.Delete(ctx, former...) // it is queued if Redis doesn't answer
+	}
 }
 
 // keep finds the response's place: that of the load, whose result it is then; or, for the first one that varies, one in

@@ -105,21 +105,22 @@ func (c *Cache) follow(x Exchange, t *turn, found *response) {
 			p.found, p.age, p.since = found, found.Age, 0 // made just now, and not kept
 		}
 	}
-	if p.found == nil {
-		if p.key == w.key || w.again || p.forbidden { // else the responses turned out to vary
-			c.pass(x, w.why)
-			return
-		}
-		next := *w
-		next.place, next.at, next.again = p, p.key, true
-		c.miss(x, &next)
-		return
+	decision := rfc9111.Validate
+	if p.found != nil {
+		decision = p.decide(w.directives)
 	}
 	status := rfc9111.Status{Cache: c.options.Name, Forward: w.why, Collapsed: true}
-	decision := p.decide(w.directives)
 	switch {
 	case decision == rfc9111.Serve, decision == rfc9111.ServeAndRefresh:
-	case p.since < time.Since(t.arrived): // it was validated for a request that came with this one
+	case p.found != nil && p.since < time.Since(t.arrived): // it was validated for a request that came with this one
+	case p.key != w.key && !w.again && !p.forbidden: // the responses turned out to vary, or have a new index
+		next := *w
+		next.place, next.at, next.again, next.stale = p, p.key, true, decision == rfc9111.ValidateOrStale
+		c.miss(x, &next)
+		return
+	case p.found == nil:
+		c.pass(x, w.why)
+		return
 	case decision == rfc9111.ValidateOrStale: // the handler failed just now
 		status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.left()}
 	default:

@@ -17,6 +17,7 @@ type place struct {
 	names   []string // what those at key vary by
 
 	indexLeft time.Duration // for how long the index is kept
+	stale     *index        // it was purged softly; nil: it wasn't, or there is none
 
 	found *response // nil: none that the request may have
 	age   time.Duration
@@ -45,9 +46,10 @@ func (c *Cache) find(p *place, q *inquiry) {
 		return
 	}
 	if e.State == tiered.Stale { // the next response begins an index
-		c.findOld(p, q, e.Value.Index)
+		p.stale = e.Value.Index
+		c.findOld(p, q, p.stale)
 		if p.found == nil {
-			c.findOld(p, q, e.Value.Index.before())
+			c.findOld(p, q, p.stale.before())
 		}
 		return
 	}
@@ -83,6 +85,25 @@ func (c *Cache) findOld(p *place, q *inquiry, i *index) {
 			return
 		}
 	}
+}
+
+// former returns the keys of responses that were purged softly with an index and that a new one, to the same request, replaces.
+func (p *place) former(request http.Header) (list []string) {
+	old := []*index{p.stale, nil}
+	if p.stale != nil {
+		old[1] = p.stale.before()
+	} else if p.index != nil {
+		old[1] = p.index.before()
+	}
+	for _, i := range old {
+		if i == nil {
+			continue
+		}
+		for _, names := range i.Specs {
+			list = append(list, i.variant(p.primary, names, request))
+		}
+	}
+	return list
 }
 
 // selects answers whether what is in a place of the index is a response for such a request.

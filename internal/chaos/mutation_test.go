@@ -53,7 +53,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "a store replaces whatever there is", focus: "leases", breaks: []string{"G1"},
-		edits: []edit{{"internal/redisconn/swap.go", "if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return 0 end\n", ""}},
+		edits: []edit{{"internal/redisconn/cas.go", "if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return 0 end\n", ""}},
 	},
 	{
 		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},
@@ -69,7 +69,7 @@ var mutations = []mutation{
 	{
 		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"guard.go", "	if h.isCurrent() {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"},
-			{"guard.go", "	if f.isCurrent() {\n		g.local.Place(f.hash, it, at)\n	}\n", "	g.local.Place(f.hash, it, at)\n"}},
+			{"guard.go", "	if f.isCurrent() {\n		g.local.SetBuffered(f.hash, it, at)\n	}\n", "	g.local.SetBuffered(f.hash, it, at)\n"}},
 	},
 	{
 		name: "a flush isn't heard, nor is the mark missed", focus: "flushes", breaks: []string{"G2"},
@@ -107,8 +107,8 @@ var mutations = []mutation{
 	{
 		name: "own writes aren't made in the local tier", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"guard.go",
-			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	if expire {\n		it = g.local.StaleCopy(h.key, h.hash)\n	}\n" +
-				"	g.put(h, it)\n	g.changed(h.guard)\n	s.release(h)\n",
+			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	if expire {\n		g.local.Expire(h.key, h.hash)\n	} else {\n" +
+				"		g.put(h, it)\n	}\n	g.changed(h.guard)\n	s.release(h)\n",
 			"	g.changed(h.guard)\n	s.release(h)\n"}},
 	},
 	{

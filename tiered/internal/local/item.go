@@ -7,88 +7,87 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// Item is a record in the local tier: with a small value a cache line, and no more than what tells it from others.
+// Item is a record in the local tier. With a small value it takes one cache line: what many items have in common is behind
+// the pointers to Meta and Deps, which they share.
 type Item[T any] struct {
 	record.Record[T]
-	*coherence.Deps // shared once it is set, and not changed then
-	Key             string
-	// LocalUntil is when the local tier serves it no longer as fresh: at freshUntil or, because of LocalTTL, earlier; or it is dead.
-	LocalUntil atomic.Int64
+	*coherence.Deps
+	Key   string
+	until atomic.Int64 // LocalUntil
 }
 
-// dead is the time of an item that was deleted or replaced: it isn't served, wherever it is still found.
-const dead mono.Instant = math.MinInt64
+// deleted is the LocalUntil of an item that was deleted or replaced. It isn't served, wherever it is still found.
+const deleted mono.Instant = math.MinInt64
 
-func (it *Item[T]) ServedUntil() mono.Instant { return mono.Instant(it.LocalUntil.Load()) }
+// LocalUntil returns when the tier stops serving the item as fresh: at FreshUntil or, with a LocalTTL, before that.
+func (it *Item[T]) LocalUntil() mono.Instant { return mono.Instant(it.until.Load()) }
 
-func (it *Item[T]) kill() { it.LocalUntil.Store(int64(dead)) }
+func (it *Item[T]) markDeleted() { it.until.Store(int64(deleted)) }
 
-func (it *Item[T]) Dead() bool { return it.ServedUntil() == dead }
+// Deleted reports whether the item was deleted or replaced in the tier.
+func (it *Item[T]) Deleted() bool { return it.LocalUntil() == deleted }
 
-// NewItem makes an item of r that is served as fresh until the given time. Where sets come faster than ristretto takes them in, it
-// waits.
-func (l *Tier[T]) NewItem(key string, hash uint64, r *record.Record[T], b coherence.Deps, until mono.Instant) *Item[T] {
+// NeedsRefresh reports whether a load in the background is to replace the item, which is served.
+func (it *Item[T]) NeedsRefresh(w *wire.Windows, at mono.Instant) bool {
+	return (w.RefreshAfter > 0 || it.Windows != nil || at >= it.LocalUntil()) && it.Use(w, at) < record.Good
+}
+
+// NewItem returns an item with a copy of the record, that is served as fresh until the instant. It waits for room, as
+// WaitForRoom does.
+func (l *Tier[T]) NewItem(key string, hash uint64, r *record.Record[T], deps coherence.Deps, until mono.Instant) *Item[T] {
 	l.buffer.waitForRoom(hash)
-	it := &Item[T]{Record: *r, Deps: &b, Key: key}
+	it := &Item[T]{Record: *r, Deps: &deps, Key: key}
 	l.SetMeta(it, *r.Meta, until)
 	return it
 }
 
-// SetMeta gives a new item its traits.
-func (l *Tier[T]) SetMeta(it *Item[T], t record.Meta, until mono.Instant) {
-	if t.Expired {
-		until = it.Created // its time may be to come, but it is never fresh again
+// SetMeta gives a new item its Meta and its LocalUntil. The item must have its other instants already.
+func (l *Tier[T]) SetMeta(it *Item[T], m record.Meta, until mono.Instant) {
+	if m.Expired {
+		until = it.Created // which is over, though the TTL may not be
 	}
-	t.Took, t.Cost = 0, max(1, t.Cost)
-	it.Meta = l.interner.shareTraits(&t)
-	it.LocalUntil.Store(int64(until))
+	m.Took, m.Cost = 0, max(1, m.Cost)
+	it.Meta = l.interner.meta(&m)
+	it.until.Store(int64(until))
 }
 
-// BindTo gives a new item bonds that won't change before it is set.
-func (l *Tier[T]) BindTo(it *Item[T], b coherence.Deps) {
-	if it.Deps = l.interner.knownBonds(&b); it.Deps == nil {
-		own := b
+// SetDeps gives a new item dependencies that won't change until it is set. It keeps a copy.
+func (l *Tier[T]) SetDeps(it *Item[T], deps coherence.Deps) {
+	if it.Deps = l.interner.sameDeps(&deps); it.Deps == nil {
+		own := deps // allocated only here
 		it.Deps = &own
 	}
 }
 
-// StaleCopy returns what the local tier has as a stale item; nil: nothing that could be a fallback.
-func (l *Tier[T]) StaleCopy(key string, hash uint64) *Item[T] {
-	it := l.Find(key, hash, mono.Now(), nil, Stale|Unverified)
-	if it == nil || it.Absent || l.Keeps(&it.Record) == 0 {
-		return nil
-	}
-	return l.StaleCopyOf(it, it.Deps)
-}
-
-// Rebound returns a copy of the item with other dependencies.
-func (it *Item[T]) Rebound(deps *coherence.Deps) *Item[T] {
+// WithDeps returns a copy of the item with other dependencies.
+func (it *Item[T]) WithDeps(deps *coherence.Deps) *Item[T] {
 	other := &Item[T]{Record: it.Record, Deps: deps, Key: it.Key}
-	other.LocalUntil.Store(it.LocalUntil.Load())
+	other.until.Store(it.until.Load())
 	return other
 }
 
-// StaleCopyOf returns a copy of the item with other dependencies that is never fresh again.
-func (l *Tier[T]) StaleCopyOf(it *Item[T], deps *coherence.Deps) *Item[T] {
-	older := &Item[T]{Record: it.Record, Deps: deps, Key: it.Key}
-	older.LocalUntil.Store(int64(it.Created)) // never fresh again; 0 may be to come, on a test's clock
-	t := *it.Meta
-	t.Expired = true
-	older.Meta = l.interner.shareTraits(&t)
-	return older
+// StaleCopy returns a copy of the item with the dependencies that is stale for good.
+func (l *Tier[T]) StaleCopy(it *Item[T], deps *coherence.Deps) *Item[T] {
+	stale := &Item[T]{Record: it.Record, Deps: deps, Key: it.Key}
+	stale.until.Store(int64(it.Created)) // not 0, which may be in the future of a test's clock
+	m := *it.Meta
+	m.Expired = true
+	stale.Meta = l.interner.meta(&m)
+	return stale
 }
 
-// AfterExpiry returns a stale copy of an item that nothing but an expiry of its tags, or of everything, has happened to; else the
-// item, which may be nil.
+// AfterExpiry returns a stale copy of an item whose tags, or whose whole cache, were expired, if nothing has invalidated
+// them. Otherwise it returns the item itself, which may be nil.
 func (l *Tier[T]) AfterExpiry(it *Item[T]) *Item[T] {
-	if it == nil || it.Dead() {
+	if it == nil || it.Deleted() {
 		return it
 	}
-	b, ok := it.AfterExpiry()
+	deps, ok := it.AfterExpiry()
 	if !ok {
 		return it
 	}
-	return l.StaleCopyOf(it, &b)
+	return l.StaleCopy(it, &deps)
 }

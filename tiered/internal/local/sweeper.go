@@ -8,20 +8,20 @@ import (
 
 const (
 	sweepEvery = 5 * time.Second
-	sweepShare = 50 // at most one part in so many of the time is spent looking
-	sweepBatch = 1_000
+	sweepShare = 50    // the sweeper spends at most this fraction of the time looking: one in 50
+	sweepBatch = 1_000 // removals between two waits for ristretto's queue
 )
 
-// sweeper takes what has expired out of the local tier, for its memory's sake: whether an item is served doesn't depend
-// on it. ristretto's own expiry would read the clock once more on every Get, and keep a second map.
+// sweeper removes expired and invalidated items, to free their memory. Whether an item is served doesn't depend on it.
+// ristretto's own expiry would read the clock once more on every Get, and keep a second map.
 type sweeper[T any] struct {
-	local *Tier[T]
+	tier  *Tier[T]
 	quit  chan struct{}
 	ended chan struct{}
 }
 
 func (s *sweeper[T]) start(l *Tier[T]) {
-	s.local, s.quit, s.ended = l, make(chan struct{}), make(chan struct{})
+	s.tier, s.quit, s.ended = l, make(chan struct{}), make(chan struct{})
 	go s.run()
 }
 
@@ -39,23 +39,23 @@ func (s *sweeper[T]) run() {
 	}
 }
 
-// sweep returns how long it looked for what has expired, or was invalidated.
+// sweep removes what is of no use at the instant. It returns how long it took to look through all items.
 func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
-	var expired []*Item[T]
-	s.local.cache.IterValues(func(it *Item[T]) (stop bool) {
-		if at >= s.local.Over(it) || !it.Intact() && s.local.AfterExpiry(it) == it {
-			expired = append(expired, it)
+	var useless []*Item[T]
+	s.tier.cache.IterValues(func(it *Item[T]) (stop bool) {
+		if at >= s.tier.usableUntil(it) || !it.Intact() && s.tier.AfterExpiry(it) == it {
+			useless = append(useless, it)
 		}
 		return s.quits()
 	})
 	looked := mono.Now().Since(at)
-	for i, it := range expired {
+	for i, it := range useless {
 		if s.quits() {
 			break
 		}
-		s.local.buffer.discard(it)
+		s.tier.buffer.deleteItem(it)
 		if i%sweepBatch == sweepBatch-1 {
-			s.local.cache.Wait() // leave room in ristretto's queue
+			s.tier.cache.Wait() // leaves room in ristretto's queue
 		}
 	}
 	return looked

@@ -31,9 +31,9 @@ const (
 	// and 1, so that values are read that are too large for more than one at a time.
 	mostLate = 6
 
-	// Patience is for how many Timeouts a call is waited for that moves much, as long as the server answers others meanwhile.
+	// MaxTimeouts is for how many Timeouts a call is waited for that moves much, as long as the server answers others meanwhile.
 	// With the defaults that is less than go-redis waits.
-	Patience = 8
+	MaxTimeouts = 8
 )
 
 // outcome is what a call says of its server.
@@ -50,16 +50,16 @@ type silentError struct{ error }
 
 func (e *silentError) Unwrap() error { return e.error }
 
-// IsSilence reports whether the error says that the server doesn't answer.
-func IsSilence(err error) bool {
+// IsUnresponsive reports whether the error says that the server doesn't answer.
+func IsUnresponsive(err error) bool {
 	_, is := errors.AsType[*silentError](err)
 	return is || NotSent(err)
 }
 
-// SilenceOf returns the error of answers none of which came since the server doesn't answer; nil: it isn't so.
-func SilenceOf(answers []Reply) error {
+// UnresponsiveError returns the error of answers none of which came since the server doesn't answer; nil: it isn't so.
+func UnresponsiveError(answers []Reply) error {
 	for _, a := range answers {
-		if !IsSilence(a.Err) {
+		if !IsUnresponsive(a.Err) {
 			return nil
 		}
 	}

@@ -37,7 +37,7 @@ type Conn struct {
 	Refusals     refusals
 	batchers     batchers
 	Capabilities capabilities
-	panics       panics
+	panics       EventThrottle
 
 	// Needs queues the commands that the invalidations need.
 	Needs func(ctx context.Context, p redis.Pipeliner)
@@ -48,7 +48,7 @@ type Conn struct {
 }
 
 // Tell tells the other processes of changed keys, where they don't hear of them by themselves.
-func (r *Conn) Tell(ctx context.Context, keys []string) error {
+func (r *Conn) PublishChanges(ctx context.Context, keys []string) error {
 	if r.Publish == nil {
 		return nil
 	}
@@ -84,7 +84,7 @@ func Call[R any](ctx context.Context, r *Conn, name string, ended func(), f func
 	return Run(ctx, r, CallOptions{Name: name, Ended: ended}, f)
 }
 
-// Run is call for an errand.
+// Run is Call for an errand.
 func Run[R any](ctx context.Context, r *Conn, e CallOptions, f func(context.Context) (R, error)) (R, error) {
 	type reply struct {
 		result R
@@ -100,7 +100,7 @@ func Run[R any](ctx context.Context, r *Conn, e CallOptions, f func(context.Cont
 	}
 	limit := r.Timeout
 	if e.Moving != nil {
-		limit = mono.Times(Patience, limit)
+		limit = mono.Times(MaxTimeouts, limit)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	replies := make(chan reply, 1)

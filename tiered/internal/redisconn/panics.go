@@ -1,61 +1,45 @@
 package redisconn
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// errExited is the error of a call whose goroutine was ended by the client (runtime.Goexit).
+// errExited is the error of a call whose goroutine the client ended with runtime.Goexit.
 var errExited = errors.New("the client ended the goroutine of the call")
 
-// clientPanic is the error of a call in which the client panicked. It doesn't wrap what the client panicked with: that may be
-// an error which means something else here.
-type clientPanic struct{ value any }
+// panicError is the error of a call in which the client panicked. It doesn't wrap the value of the panic: that may be an
+// error which means something else here.
+type panicError struct{ value any }
 
-func (e *clientPanic) Error() string { return fmt.Sprintf("the client panicked: %v", e.value) }
+func (e *panicError) Error() string { return fmt.Sprintf("the client panicked: %v", e.value) }
 
-// panics limits what the log tells of them.
-type panics struct {
-	mu    sync.Mutex
-	limit LogThrottle
-}
-
-// Guard returns f's error, and that of a panic in it. Every call of the client in a goroutine of ours goes through it: its
-// hooks, its dialer and its other callbacks are others' code, whose panics a caller could recover, but not here.
+// Guard returns f's error, or that of a panic in f. Every call of the client in a goroutine of this package goes through it:
+// the client's hooks, its dialer and its other callbacks are code of the user, who could recover a panic in a goroutine of
+// their own, but not in this one.
 func (r *Conn) Guard(f func() error) (err error) {
-	over := false
+	returned := false
 	defer func() {
-		if over {
+		if returned {
 			return
 		}
-		if thrown := recover(); thrown != nil {
-			err = &clientPanic{thrown}
-			r.tellPanic(err)
+		if value := recover(); value != nil { // else the goroutine exits
+			err = &panicError{value}
+			r.logPanic(err)
 		}
 	}()
 	err = f()
-	over = true
+	returned = true
 	return err
 }
 
-// tellPanic logs the stack. Each panic is an outage by itself, over at once.
-func (r *Conn) tellPanic(err error) {
-	r.panics.mu.Lock()
-	tell, suppressed := r.panics.limit.Begins(mono.Now())
-	r.panics.limit.Ends()
-	r.panics.mu.Unlock()
-	if !tell {
-		return
+func (r *Conn) logPanic(err error) {
+	if log, suppressed := r.panics.Event(mono.Now()); log {
+		attrs := withSuppressed(suppressed, slog.Any("cause", err), slog.String("stack", string(debug.Stack())))
+		logLine{slog.LevelError, "tiered: the client panicked", attrs}.write(r.Logger)
 	}
-	attrs := []slog.Attr{slog.Any("cause", err), slog.String("stack", string(debug.Stack()))}
-	if suppressed > 0 {
-		attrs = append(attrs, slog.Int("suppressed", suppressed))
-	}
-	r.Logger.LogAttrs(context.Background(), slog.LevelError, "tiered: the client panicked", attrs...)
 }

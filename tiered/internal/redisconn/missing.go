@@ -171,12 +171,6 @@ func (rs *capabilities) tell(r *Conn) {
 	}
 }
 
-type logLine struct {
-	level   slog.Level
-	message string
-	attrs   []slog.Attr
-}
-
 // Status returns what is missing, and since when.
 func (rs *capabilities) Status() error {
 	rs.mu.Lock()

@@ -82,7 +82,7 @@ func TestEveryFreeLaneIsUsed(t *testing.T) {
 	<-h.there // the long one
 	late := time.NewTimer(r.Timeout / 2)
 	defer late.Stop()
-	if !short.Arrives(t.Context(), late.C) || short.Reply().Err != nil {
+	if !short.Await(t.Context(), late.C) || short.Reply().Err != nil {
 		t.Error("what waits is read after what came before it, though there are free lanes")
 	}
 	close(h.release)

@@ -18,16 +18,16 @@ type Session struct{ _ byte } // so that no two have one address
 // Read is the read of one caller's keys, as far as one server has them. Whoever asked for it may give it up, and leave the
 // answers to nobody.
 type Read struct {
-	owner   *Session
-	Keys    []string
-	only    [1]string // the keys, if there is but one
-	to      Target
-	caller  context.Context // its values are for the client's hooks
-	at      mono.Instant
-	state   atomic.Uint32 // reading...
-	Taken   bool          // who waits has the answers
-	done    chan struct{} // has one element when the answers are there, and never a second
-	answers []Reply       // one for each key
+	owner    *Session
+	Keys     []string
+	only     [1]string // the keys, if there is but one
+	to       Target
+	caller   context.Context // its values are for the client's hooks
+	at       mono.Instant
+	state    atomic.Uint32 // reading...
+	Received bool          // who waits has the answers
+	done     chan struct{} // has one element when the answers are there, and never a second
+	answers  []Reply       // one for each key
 }
 
 // Pending is a key's place in a reading; with none, the key takes a call of its own.
@@ -116,11 +116,11 @@ func (rd *Read) give(answers []Reply) {
 
 // Wait returns the key's answer, or an error when ctx ends.
 func (s Pending) Wait(ctx context.Context) Reply {
-	if !s.Arrives(ctx, nil) {
+	if !s.Await(ctx, nil) {
 		if s.state.CompareAndSwap(readingAsked, readingGivenUp) {
-			s.answers, s.Taken = s.failed(ctx.Err()), true
+			s.answers, s.Received = s.failed(ctx.Err()), true
 		} else {
-			s.Arrives(context.Background(), nil)
+			s.Await(context.Background(), nil)
 		}
 	}
 	return s.Reply()
@@ -129,19 +129,19 @@ func (s Pending) Wait(ctx context.Context) Reply {
 // Reply is the key's, once it has arrived.
 func (s Pending) Reply() Reply { return s.answers[s.place] }
 
-// Arrives waits for the answers until ctx ends or they are late.
-func (rd *Read) Arrives(ctx context.Context, late <-chan time.Time) bool {
-	if rd.Taken {
+// Await waits for the answers until ctx ends or they are late.
+func (rd *Read) Await(ctx context.Context, late <-chan time.Time) bool {
+	if rd.Received {
 		return true
 	}
 	select {
 	case <-rd.done:
-		rd.Taken = true
+		rd.Received = true
 		rd.to.Breaker.redis.batchers.bells.Put(rd.done)
 	case <-ctx.Done():
 	case <-late:
 	}
-	return rd.Taken
+	return rd.Received
 }
 
 func (rd *Read) failed(err error) []Reply {

@@ -13,12 +13,12 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
-// The local tier against a model, each goroutine on keys of its own, some with the same hash. A value may be missing where
-// there is a reason, and is never another one than the last.
+// The tier behaves like a map, with each goroutine on keys of its own, of which some have the same hash. A value may be missing
+// for lack of room or because of its hash, and is never another one than the last.
 func TestLocalAgainstModel(t *testing.T) {
 	for _, test := range []struct {
 		maxCost int64
-		hashes  uint64 // so many different ones; 0: all differ
+		hashes  uint64 // the number of different hashes; 0: one for each key
 		ttl     time.Duration
 		exact   bool // nothing may be missing
 	}{
@@ -30,7 +30,7 @@ func TestLocalAgainstModel(t *testing.T) {
 		{math.MaxInt64, 7, time.Hour, false},
 	} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
-			l, err := New[int](test.maxCost, false, func(key string) uint64 { return modelHash(key, test.hashes) })
+			l, err := New[int](Options{MaxCost: test.maxCost, Retention: new(record.Retention), Hash: func(key string) uint64 { return modelHash(key, test.hashes) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -41,24 +41,24 @@ func TestLocalAgainstModel(t *testing.T) {
 			wg.Wait()
 			for deadline := time.Now().Add(10 * time.Second); l.buffer.count.Load() > 0; time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {
-					t.Fatal("the nursery isn't emptied")
+					t.Fatal("the write buffer isn't emptied")
 				}
 			}
 			l.cache.Wait()
 			held := int64(0)
 			l.cache.IterValues(func(*Item[int]) bool { held++; return false })
-			if n := l.Entries.Load(); n != held {
+			if n := l.Stats().Entries; n != held {
 				t.Errorf("%d entries counted, %d there", n, held)
 			}
 			l.Close()
-			if n := l.Entries.Load(); n != 0 {
+			if n := l.Stats().Entries; n != 0 {
 				t.Errorf("%d entries after close", n)
 			}
 		})
 	}
 }
 
-// modelHash makes so many different hashes of the keys; 0: all differ.
+// modelHash returns one of the given number of hashes; 0: one for each key.
 func modelHash(key string, hashes uint64) uint64 {
 	var g, i uint64
 	_, _ = fmt.Sscanf(key, "%d-%d", &g, &i)
@@ -90,7 +90,7 @@ func localModel(t *testing.T, l *Tier[int], g int, ttl time.Duration, exact bool
 			model[key] = last{n, until}
 		}
 		at := mono.Now()
-		it := l.Get(key, hash, at, nil)
+		it, _ := l.Get(key, hash, at, nil)
 		want, there := model[key]
 		switch {
 		case it != nil && (!there || it.Value != want.value || at >= want.until):
@@ -100,31 +100,5 @@ func localModel(t *testing.T, l *Tier[int], g int, ttl time.Duration, exact bool
 			t.Errorf("%s: %d is missing", key, want.value)
 			return
 		}
-	}
-}
-
-// Who waits for room in the nursery has it emptied, though those who filled it haven't rung for it yet.
-func TestNurseryMakesRoom(t *testing.T) {
-	l, err := New[int](1<<20, false, func(string) uint64 { return 0 })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	const hash = bufferShards // of one shard, as are its multiples
-	for n := range uint64(bufferShardMax) {
-		l.Place(hash*n, l.NewItem("k", hash*n, &record.Record[int]{Meta: new(record.Meta)}, coherence.Deps{Validity: coherence.Always}, math.MaxInt64), mono.Now())
-	}
-	if n := l.buffer.count.Load(); n != bufferShardMax {
-		t.Fatalf("%d items", n)
-	}
-	roomy := make(chan struct{})
-	go func() {
-		defer close(roomy)
-		l.buffer.waitForRoom(hash)
-	}()
-	select {
-	case <-roomy:
-	case <-time.After(20 * time.Second):
-		t.Error("there is no room")
 	}
 }

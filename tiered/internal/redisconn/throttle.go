@@ -1,0 +1,81 @@
+package redisconn
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
+
+// LogEvery is how often outages of one kind are logged when a server comes and goes.
+const LogEvery = 10 * time.Second
+
+// LogThrottle keeps the log short when a server comes and goes. An outage that begins within LogEvery of one that was
+// logged isn't logged, unless it outlasts that time. The end of an outage is logged if its beginning was. The owner's lock
+// guards it.
+type LogThrottle struct {
+	logged     bool         // the beginning of the present outage
+	held       bool         // the present outage was held back
+	next       mono.Instant // when the next may be logged; 0: now
+	suppressed int          // outages since the last one that was logged
+}
+
+// Begins reports whether to log the outage, and how many before it weren't. It may be called again while the outage lasts.
+func (t *LogThrottle) Begins(at mono.Instant) (log bool, suppressed int) {
+	if t.logged {
+		return false, 0
+	}
+	if t.next != 0 && at < t.next {
+		t.held = true
+		return false, 0
+	}
+	suppressed = t.suppressed
+	*t = LogThrottle{logged: true, next: at.Add(LogEvery)}
+	return true, suppressed
+}
+
+// Ends reports whether to log that the outage is over.
+func (t *LogThrottle) Ends() (log bool) {
+	log = t.logged
+	if t.held {
+		t.suppressed++
+	}
+	t.logged, t.held = false, false
+	return log
+}
+
+// EventThrottle is a LogThrottle for events, which are over at once. It has a lock of its own.
+type EventThrottle struct {
+	mu      sync.Mutex
+	outages LogThrottle
+}
+
+// Event reports whether to log an event, and how many before it weren't.
+func (t *EventThrottle) Event(at mono.Instant) (log bool, suppressed int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	defer t.outages.Ends()
+	return t.outages.Begins(at)
+}
+
+// logLine is a line of the log, which is written after the lock was released under which it was made: a Logger may call
+// back, for the Status, say.
+type logLine struct {
+	level   slog.Level
+	message string
+	attrs   []slog.Attr
+}
+
+// withSuppressed appends how many events weren't logged, if there were any.
+func withSuppressed(n int, attrs ...slog.Attr) []slog.Attr {
+	if n > 0 {
+		attrs = append(attrs, slog.Int("suppressed", n))
+	}
+	return attrs
+}
+
+func (l logLine) write(to *slog.Logger) {
+	to.LogAttrs(context.Background(), l.level, l.message, l.attrs...)
+}
