@@ -39,8 +39,8 @@ var mutations = []mutation{
 	{
 		name: "a lost connection's proof lives on", focus: "reconnect", breaks: []string{"G2"},
 		edits: []edit{
-			{"stream.go", "	s.Validity().End()\n", ""},
-			{"stream.go", "	s.Current.Store(coherence.NewValidity(0))\n", "	if s.Validity() == coherence.Never {\n		s.Current.Store(coherence.NewValidity(0))\n	}\n"},
+			{"internal/invalidation/stream.go", "	s.Validity().End()\n", ""},
+			{"internal/invalidation/stream.go", "	s.Current.Store(coherence.NewValidity(0))\n", "	if s.Validity() == coherence.Never {\n		s.Current.Store(coherence.NewValidity(0))\n	}\n"},
 		},
 	},
 	{
@@ -73,11 +73,11 @@ var mutations = []mutation{
 	},
 	{
 		name: "a flush isn't heard, nor is the mark missed", focus: "flushes", breaks: []string{"G2"},
-		edits: []edit{{"tracking.go", "		s.flushed() // of", "		// of"}, {"tracking.go", "		if lost {\n", "		if lost && false {\n"}},
+		edits: []edit{{"internal/invalidation/tracking.go", "		s.flushed() // of", "		// of"}, {"internal/invalidation/tracking.go", "		if lost {\n", "		if lost && false {\n"}},
 	},
 	{
 		name: "a swapped database isn't noticed", focus: "swaps", breaks: []string{"G2"},
-		edits: []edit{{"tracking.go", "		if lost {\n", "		if lost && false {\n"}},
+		edits: []edit{{"internal/invalidation/tracking.go", "		if lost {\n", "		if lost && false {\n"}},
 	},
 	{
 		name: "a proof never runs out", focus: "silence", breaks: []string{"G2"},
@@ -85,15 +85,15 @@ var mutations = []mutation{
 	},
 	{
 		name: "a PONG is proof enough", focus: "late stream", breaks: []string{"G2"},
-		edits: []edit{{"life.go", "			l.watch.answered(m.Payload)\n",
+		edits: []edit{{"internal/invalidation/life.go", "			l.watch.answered(m.Payload)\n",
 			"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"}},
 	},
 	{
 		name: "a PONG is proof enough, wherever it comes from", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
 		edits: []edit{
-			{"life.go", "			l.watch.answered(m.Payload)\n",
+			{"internal/invalidation/life.go", "			l.watch.answered(m.Payload)\n",
 				"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"},
-			{"watch.go", "		return errLeftBehind\n", "		return nil\n"},
+			{"internal/invalidation/watch.go", "		return errLeftBehind\n", "		return nil\n"},
 		},
 	},
 	{
