@@ -21,9 +21,9 @@ type exchange struct {
 	c    fiber.Ctx
 	r    *http.Request // nil: not yet
 	err  error         // of the handlers after the cache
-	kept bool          // others than Answer have seen the request
+	seen bool          // others than Answer have seen the request
 
-	// What r or a glimpse of it is made of:
+	// What r or a preview of it is made of:
 	request http.Request
 	url     url.URL
 	fields  http.Header
@@ -35,7 +35,7 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 // release has the exchange be used again. After a hit nobody has its request any more; strings out of it stay as they are.
 func (x *exchange) release() {
 	const most = 64 // fields: a request with more leaves nothing behind
-	if x.kept || len(x.fields) > most {
+	if x.seen || len(x.fields) > most {
 		return
 	}
 	clear(x.fields)
@@ -44,16 +44,16 @@ func (x *exchange) release() {
 	exchanges.Put(x)
 }
 
-// Request returns what read made, which fails only where there is no glimpse.
+// Request returns what read made, which fails only where there is no preview.
 func (x *exchange) Request() *http.Request {
 	if x.r == nil {
-		_ = x.read()
+		_ = x.parse()
 	}
 	return x.r
 }
 
-// Glimpse returns a request that refers to Fiber's own memory.
-func (x *exchange) Glimpse() (*http.Request, context.Context) {
+// Preview returns a request that refers to Fiber's own memory.
+func (x *exchange) Preview() (*http.Request, context.Context) {
 	if x.r != nil {
 		return nil, nil
 	}
@@ -84,7 +84,7 @@ func (x *exchange) Serve(reply *httpcache.Reply) {
 }
 
 func (x *exchange) Run(rec *httpcache.Recording) {
-	x.kept = true
+	x.seen = true
 	out := x.c.Response()
 	var before, after http.Header
 	if rec.Active() {
@@ -106,7 +106,7 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 		status = http.StatusInternalServerError
 	} else if x.err == nil && rec.Active() {
 		after = x.header()
-		if status == http.StatusOK && x.empty() && same(before, after) {
+		if status == http.StatusOK && x.empty() && sameLines(before, after) {
 			rec.Drop() // as on net/http, where a handler that wrote nothing is answered by somebody else
 		}
 	}
@@ -119,7 +119,7 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 		panic(thrown)
 	case x.err != nil:
 		rec.Drop()
-	case rec.Active() && !x.elsewhere():
+	case rec.Active() && !x.hasStream():
 		if rec.Body(out.Body()); s != "" {
 			s = rec.CacheStatus() // by now it is known whether the body is too long
 		}
@@ -154,7 +154,7 @@ func (x *exchange) next(rec *httpcache.Recording) (thrown any) {
 	}
 	ctx := x.c.Context()
 	x.c.SetContext(rec.Context(ctx))
-	restore := edit(&x.c.Request().Header, rec.Edits())
+	restore := applyEdits(&x.c.Request().Header, rec.Edits())
 	defer func() {
 		if !x.abandoned() { // else a handler may still be reading both
 			restore()
@@ -183,10 +183,10 @@ func (x *exchange) status(rec *httpcache.Recording) int {
 func (x *exchange) header() http.Header {
 	out := x.c.Response()
 	h := responseHeader(out)
-	if x.elsewhere() {
+	if x.hasStream() {
 		h["Content-Length"] = []string{strconv.Itoa(math.MaxInt)} // more than is ever stored
 	} else {
-		if x.empty() && !typed(out) {
+		if x.empty() && !hasContentType(out) {
 			delete(h, "Content-Type") // fasthttp has a default, but doesn't send it
 		}
 		if n := out.Header.ContentLength(); n > 0 && !whole(out, n) {
@@ -214,23 +214,23 @@ func whole(out *fasthttp.Response, length int) bool {
 }
 
 // empty reports whether the answer has no body.
-func (x *exchange) empty() bool { return !x.elsewhere() && len(x.c.Response().Body()) == 0 }
+func (x *exchange) empty() bool { return !x.hasStream() && len(x.c.Response().Body()) == 0 }
 
 // abandoned answers whether Fiber's timeout gave the handler up.
 func (x *exchange) abandoned() bool { return x.c.RequestCtx().LastTimeoutErrorResponse() != nil }
 
-// elsewhere answers whether the body comes from elsewhere than the response: Body would drain a stream.
-func (x *exchange) elsewhere() bool {
+// hasStream answers whether the body comes from elsewhere than the response: Body would drain a stream.
+func (x *exchange) hasStream() bool {
 	return x.c.Response().IsBodyStream() || x.c.RequestCtx().Hijacked()
 }
 
-// within is a context that ends with one, and has the values of both.
-type within struct {
+// joinedContext is a context that ends with one, and has the values of both.
+type joinedContext struct {
 	context.Context
 	values context.Context
 }
 
-func (w within) Value(key any) any {
+func (w joinedContext) Value(key any) any {
 	if v := w.Context.Value(key); v != nil {
 		return v
 	}

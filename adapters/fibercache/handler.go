@@ -14,16 +14,16 @@ func New(cache *httpcache.Cache) fiber.Handler { return (&middleware{cache}).han
 type middleware struct{ cache *httpcache.Cache }
 
 func (m *middleware) handle(c fiber.Ctx) error {
-	if b, ok := c.RequestCtx().UserValue(behindKey{}).(*behind); ok {
-		b.meet(c)
+	if d, ok := c.RequestCtx().UserValue(detachedKey{}).(*detached); ok {
+		d.adoptContext(c)
 	}
 	if refused(c) {
 		return c.Next()
 	}
 	x := exchanges.Get().(*exchange)
 	x.middleware, x.c = m, c
-	if !x.glimpse() {
-		if err := x.read(); err != nil {
+	if !x.preview() {
+		if err := x.parse(); err != nil {
 			return c.Next() // net/http would have refused it, or taken it for another
 		}
 	}

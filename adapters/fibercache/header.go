@@ -15,7 +15,7 @@ import (
 
 // readHeader copies a request's header fields.
 func (x *exchange) readHeader(in *fasthttp.RequestHeader, text *strings.Builder) {
-	clear(x.fields) // of a glimpse
+	clear(x.fields) // of a preview
 	x.lines = slices.Grow(x.lines[:0], in.Len())
 	for name, value := range in.All() {
 		begin := text.Len()
@@ -51,8 +51,8 @@ func responseHeader(out *fasthttp.Response) http.Header {
 	return h
 }
 
-// same reports whether two headers have the same lines. A name without lines counts for nothing.
-func same(a, b http.Header) bool { return covers(a, b) && covers(b, a) }
+// sameLines reports whether two headers have the same lines. A name without lines counts for nothing.
+func sameLines(a, b http.Header) bool { return covers(a, b) && covers(b, a) }
 
 func covers(a, b http.Header) bool {
 	for name, lines := range b {
@@ -80,7 +80,7 @@ func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool)
 			out.Add(name, value)
 			continue
 		case none:
-			out.SetCanonical(bytesOf(name), bytesOf(value))
+			out.SetCanonical(viewBytes(name), viewBytes(value))
 		default:
 			out.Del(name)
 			out.Add(name, value)
@@ -89,11 +89,11 @@ func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool)
 	}
 }
 
-// bytesOf is s as bytes, for who only reads them.
-func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+// viewBytes is s as bytes, for who only reads them.
+func viewBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
-// typed answers whether somebody has set a response's Content-Type.
-func typed(out *fasthttp.Response) bool {
+// hasContentType answers whether somebody has set a response's Content-Type.
+func hasContentType(out *fasthttp.Response) bool {
 	var h fasthttp.ResponseHeader
 	out.Header.CopyTo(&h)
 	h.SetNoDefaultContentType(true)
@@ -122,16 +122,16 @@ type trailer struct {
 
 var trailers = sync.Pool{New: func() any { return new(trailer) }}
 
-// line is one of a request's header.
-type line struct{ name, value string }
+// fieldLine is one of a request's header.
+type fieldLine struct{ name, value string }
 
-// edit changes a request's header, and returns what undoes that.
-func edit(h *fasthttp.RequestHeader, edits []httpcache.Edit) (undo func()) {
-	before := make([][]line, len(edits))
+// applyEdits changes a request's header, and returns what undoes that.
+func applyEdits(h *fasthttp.RequestHeader, edits []httpcache.Edit) (undo func()) {
+	before := make([][]fieldLine, len(edits))
 	for i, e := range edits {
-		var lines []line
+		var lines []fieldLine
 		if e.Value != "" {
-			lines = []line{{e.Name, e.Value}}
+			lines = []fieldLine{{e.Name, e.Value}}
 		}
 		before[i] = replace(h, e.Name, lines)
 	}
@@ -144,10 +144,10 @@ func edit(h *fasthttp.RequestHeader, edits []httpcache.Edit) (undo func()) {
 
 // replace puts lines in the place of those with the name, and returns these. Names are as the client wrote them, if the app
 // is configured so.
-func replace(h *fasthttp.RequestHeader, name string, lines []line) (old []line) {
+func replace(h *fasthttp.RequestHeader, name string, lines []fieldLine) (old []fieldLine) {
 	for n, value := range h.All() {
 		if strings.EqualFold(string(n), name) {
-			old = append(old, line{string(n), string(value)})
+			old = append(old, fieldLine{string(n), string(value)})
 		}
 	}
 	for _, l := range old {

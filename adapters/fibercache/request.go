@@ -19,13 +19,13 @@ var (
 	errTarget = errors.New("fibercache: the target or the host has more than handlers see of it")
 )
 
-// glimpse makes of the Ctx's request what most hits need of it, without a copy of anything. If the target needs a closer look it
+// preview makes of the Ctx's request what most hits need of it, without a copy of anything. If the target needs a closer look it
 // answers false.
-func (x *exchange) glimpse() bool {
+func (x *exchange) preview() bool {
 	in := x.c.Request()
 	uri := in.URI() // with what middleware made of the path
-	path, query := view(uri.PathOriginal()), view(uri.QueryString())
-	if !plain(path) || hasControl(query) || !isTarget(view(in.Header.RequestURI()), path, query) || !sameHost(in) {
+	path, query := viewString(uri.PathOriginal()), viewString(uri.QueryString())
+	if !unescaped(path) || hasControl(query) || !isTarget(viewString(in.Header.RequestURI()), path, query) || !sameHost(in) {
 		return false
 	}
 	x.url = url.URL{Path: path, RawQuery: query}
@@ -35,8 +35,8 @@ func (x *exchange) glimpse() bool {
 	x.request.Method, x.request.URL, x.request.Host = x.c.Method(), &x.url, x.c.Host()
 	x.request.ContentLength = contentLength(in)
 	for name, value := range in.Header.All() {
-		if key := httpcache.Heeded(view(name)); key != "" {
-			x.add(key, view(value))
+		if key := httpcache.RelevantField(viewString(name)); key != "" {
+			x.add(key, viewString(value))
 		}
 	}
 	x.request.Header = x.fields
@@ -55,15 +55,15 @@ func isTarget(target, path, query string) bool {
 
 // sameHost reports whether the request is for the host that its Host field names. Fiber takes user information off.
 func sameHost(in *fasthttp.Request) bool {
-	return strings.EqualFold(view(in.Header.Host()), view(in.URI().Host()))
+	return strings.EqualFold(viewString(in.Header.Host()), viewString(in.URI().Host()))
 }
 
-// view is b as a string, until somebody changes b.
-func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+// viewString is b as a string, until somebody changes b.
+func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// read makes of the Ctx's request what net/http would have made of it, without the body. All strings are copies, into
+// parse makes of the Ctx's request what net/http would have made of it, without the body. All strings are copies, into
 // few pieces of memory: this is done for each hit.
-func (x *exchange) read() error {
+func (x *exchange) parse() error {
 	in := x.c.Request()
 	uri := in.URI() // with what middleware made of the path
 	path, query, host := uri.PathOriginal(), uri.QueryString(), x.c.Host()
@@ -83,7 +83,7 @@ func (x *exchange) read() error {
 	text.WriteString(host)
 	host = text.String()[len(target):] // behind a trusted proxy, what it was asked for
 	uriAsked := target
-	if !isTarget(view(asked), view(path), view(query)) { // middleware has rewritten it, or it is in the absolute form
+	if !isTarget(viewString(asked), viewString(path), viewString(query)) { // middleware has rewritten it, or it is in the absolute form
 		text.Write(asked)
 		uriAsked = text.String()[len(target)+len(host):]
 	}
@@ -119,7 +119,7 @@ func (x *exchange) read() error {
 
 // parseTarget is url.ParseRequestURI, which most targets don't need: they are a path and a query with nothing to unescape.
 func parseTarget(u *url.URL, target string, path int) error {
-	if plain(target[:path]) && !hasControl(target) {
+	if unescaped(target[:path]) && !hasControl(target) {
 		*u = url.URL{Path: target[:path]}
 		if path < len(target) {
 			u.RawQuery = target[path+1:]
@@ -133,20 +133,20 @@ func parseTarget(u *url.URL, target string, path int) error {
 	return err
 }
 
-// plain answers whether a path is the same before and after unescaping.
-func plain(path string) bool {
+// unescaped answers whether a path is the same before and after unescaping.
+func unescaped(path string) bool {
 	if path == "" || path[0] != '/' {
 		return false
 	}
 	for i := range len(path) {
-		if !plainBytes[path[i]] {
+		if !unescapedBytes[path[i]] {
 			return false
 		}
 	}
 	return true
 }
 
-var plainBytes = func() (table [256]bool) {
+var unescapedBytes = func() (table [256]bool) {
 	for c := range table {
 		switch c := byte(c); {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("/-_.~", c) >= 0:

@@ -51,7 +51,7 @@ func TestBuffersAreNotKept(t *testing.T) {
 
 // Without functions of the user's most hits are found by what is in Fiber's buffers. What a miss keeps isn't: neither its key,
 // nor what its response varies by.
-func TestGlimpsesAreNotKept(t *testing.T) {
+func TestPreviewsAreNotKept(t *testing.T) {
 	o := &origin{handler: func(c fiber.Ctx) error {
 		if strings.Contains(c.Path(), "vary") {
 			c.Set("Vary", "X-User")

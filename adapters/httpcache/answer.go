@@ -11,20 +11,20 @@ import (
 // Answer answers one exchange: from the store, or by running the handler. It returns when the answer is complete, and
 // panics if the handler does.
 func (c *Cache) Answer(x Exchange) {
-	q := c.inquire(x)
-	if q.r.Method != http.MethodGet && q.r.Method != http.MethodHead {
+	view := c.view(x)
+	if view.r.Method != http.MethodGet && view.r.Method != http.MethodHead {
 		c.stats.bypassed.Add(1)
-		c.change(x, q.request())
+		c.change(x, view.request())
 		return
 	}
 	d := rfc9111.NoDirectives
-	if q.heed(rfc9111.HeedsDirectives) {
-		d = rfc9111.ParseDirectives(q.r.Header)
+	if view.has(rfc9111.RelevantDirectives) {
+		d = rfc9111.ParseDirectives(view.r.Header)
 	}
 	// A body has no meaning in a GET (RFC 9110 §9.3.1), but handlers may read it all the same.
 	// A handler around the cache that codes the answer would code a part of the uncoded body, which is no part of the coded one.
-	coded := q.heed(rfc9111.HeedsRange) && len(x.Around("Content-Encoding")) > 0
-	if q.r.ContentLength != 0 || q.heed(rfc9111.HeedsOrigin) || coded {
+	coded := view.has(rfc9111.RelevantRange) && len(x.Around("Content-Encoding")) > 0
+	if view.r.ContentLength != 0 || view.has(rfc9111.RelevantOrigin) || coded {
 		c.bypass(x, rfc9111.ForBypass)
 		return
 	}
@@ -32,92 +32,92 @@ func (c *Cache) Answer(x Exchange) {
 		c.bypass(x, rfc9111.ForRequest)
 		return
 	}
-	q.r = c.normalised(q.r)
-	var p place
-	if p.primary, p.private = c.primary(q.r); p.primary == "" {
+	view.r = c.normalised(view.r)
+	var cand candidate
+	if cand.primary, cand.private = c.primary(view.r); cand.primary == "" {
 		c.bypass(x, rfc9111.ForBypass)
 		return
 	}
-	if r := runOf(q.ctx); r != nil && c.nested(r, &p, &q) {
+	if r := runOf(view.ctx); r != nil && c.serveNested(r, &cand, &view) {
 		return
 	}
-	c.find(&p, &q)
-	if q.heed(rfc9111.HeedsRange) && ranged(q.r) && (p.found == nil || p.decide(d) != rfc9111.Serve) {
-		if part, ok := c.findPart(p, &q); ok && part.decide(d) == rfc9111.Serve {
-			p = part
+	c.lookup(&cand, &view)
+	if view.has(rfc9111.RelevantRange) && ranged(view.r) && (cand.found == nil || cand.decide(d) != rfc9111.Serve) {
+		if part, ok := c.lookupPart(cand, &view); ok && part.decide(d) == rfc9111.Serve {
+			cand = part
 		}
 	}
-	if p.found == nil {
-		c.ask(&q, &p, d, false)
+	if cand.found == nil {
+		c.forward(&view, &cand, d, false)
 		return
 	}
-	switch p.decide(d) {
+	switch cand.decide(d) {
 	case rfc9111.Serve:
-		c.hit(&q, &p)
+		c.hit(&view, &cand)
 	case rfc9111.ServeAndRefresh:
-		c.serveStale(&q, &p, d)
+		c.serveStale(&view, &cand, d)
 	case rfc9111.Validate:
-		c.ask(&q, &p, d, false)
+		c.forward(&view, &cand, d, false)
 	case rfc9111.ValidateOrStale:
-		c.ask(&q, &p, d, true)
+		c.forward(&view, &cand, d, true)
 	}
 }
 
 // hit answers with what was found.
-func (c *Cache) hit(q *inquiry, p *place) {
+func (c *Cache) hit(view *requestView, cand *candidate) {
 	c.stats.hits.Add(1)
 	reply := replies.Get().(*Reply)
-	reply.stored, reply.age = p.found.among(q.x.Around), p.age
-	reply.status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.found.Lifetime - p.age}
-	if p.expired {
-		reply.status.TTL = p.left()
+	reply.stored, reply.age = cand.found.mergedWith(view.x.Around), cand.age
+	reply.status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: cand.found.Lifetime - cand.age}
+	if cand.softPurged {
+		reply.status.TTL = cand.freshFor()
 	}
-	c.shape(reply, q.r, q.heeds)
-	q.x.Serve(reply)
+	c.shape(reply, view.r, view.relevant)
+	view.x.Serve(reply)
 	*reply = Reply{}
 	replies.Put(reply) // where Serve panics it may still be of use
 }
 
 var replies = sync.Pool{New: func() any { return new(Reply) }}
 
-// ask has the handler answer, for what is stored isn't there or can't be used as it is. stale: if the handler fails, it can.
-func (c *Cache) ask(q *inquiry, p *place, d rfc9111.Directives, stale bool) {
-	x, r := q.x, q.request()
+// forward has the handler answer, for what is stored isn't there or can't be used as it is. stale: if the handler fails, it can.
+func (c *Cache) forward(view *requestView, cand *candidate, d rfc9111.Directives, stale bool) {
+	x, r := view.x, view.request()
 	if d.OnlyIfCached { // RFC 9111 §5.2.1.7
 		c.stats.misses.Add(1)
 		x.Serve(c.gatewayTimeout(r))
 		return
 	}
-	w := &want{place: *p, at: p.key, request: r, directives: d, stale: stale, why: rfc9111.ForMiss}
-	switch left := p.left(); {
-	case p.found != nil && left > 0:
-		w.why, w.reload = rfc9111.ForRequest, true
-	case p.found != nil: // while the store has a use for it, only Refresh loads a new one
-		w.why = rfc9111.ForStale
-		w.reload = !p.expired && (p.fresh || -left < p.found.Behind) || d.NoCache || d.MaxAge == 0
+	m := &missRequest{candidate: *cand, flightKey: cand.key, request: r, directives: d, mayServeStale: stale, forward: rfc9111.ForMiss}
+	switch left := cand.freshFor(); {
+	case cand.found != nil && left > 0:
+		m.forward, m.reload = rfc9111.ForRequest, true
+	case cand.found != nil: // while the store has a use for it, only Refresh loads a new one
+		m.forward = rfc9111.ForStale
+		m.reload = !cand.softPurged && (cand.freshInStore || -left < cand.found.StaleWhileRevalidate) || d.NoCache || d.MaxAge == 0
 	case d.NoCache || d.MaxAge == 0:
-		w.why, w.reload = rfc9111.ForRequest, true
-	case p.index != nil, p.rejected:
-		w.why = rfc9111.ForVaryMiss
+		m.forward, m.reload = rfc9111.ForRequest, true
+	case cand.index != nil, cand.rejected:
+		m.forward = rfc9111.ForVaryMiss
 	}
 	c.stats.misses.Add(1)
-	w.reload = w.reload || p.found == nil && p.rejected // or the store would find that
+	m.reload = m.reload || cand.found == nil && cand.rejected // or the store would find that
 	switch {
-	case p.found == nil && p.forbidden:
+	case cand.found == nil && cand.forbidden:
 		x.Run(&Recording{status: rfc9111.Status{Cache: c.options.Name, Forward: rfc9111.ForBypass, Detail: "around"}})
 	case r.Method == http.MethodHead && stale:
-		rec := c.watchHead(w)
+		rec := c.watchHead(m)
 		if x.Run(rec); rec.reply != nil {
 			x.Serve(rec.reply)
 		}
-	case r.Method == http.MethodHead, p.barred(r) && p.found == nil && c.refused.has(p.key):
-		c.pass(x, w.why)
-	case ranged(r) && p.found == nil:
-		w.reload, w.at = true, partKey(p.key) // nobody waits for a part
-		c.miss(x, w)
+	case r.Method == http.MethodHead, cand.needsShared(r) && cand.found == nil && c.hitForMiss.has(cand.key):
+		c.pass(x, m.forward)
+	case ranged(r) && cand.found == nil:
+		m.reload, m.flightKey = true, partKey(cand.key) // nobody waits for a part
+		c.miss(x, m)
 	default:
-		w.reload = w.reload || p.refused // nobody waits for a response that will hardly be stored
-		c.miss(x, w)
+		m.reload = m.reload || cand.hitForMiss // nobody waits for a response that will hardly be stored
+		c.miss(x, m)
 	}
 }
 

@@ -30,18 +30,18 @@ func aroundOf(lines func(name string) []string, private bool) (a around) {
 }
 
 // around returns what handlers around the cache have said of the answer.
-func (q *inquiry) around(private bool) *around {
-	if !q.looked {
-		q.looked, q.said = true, aroundOf(q.x.Around, private)
+func (view *requestView) around(private bool) *around {
+	if !view.aroundKnown {
+		view.aroundKnown, view.aroundFields = true, aroundOf(view.x.Around, private)
 	}
-	return &q.said
+	return &view.aroundFields
 }
 
-// admits reports whether a stored response may be an answer of which handlers around the cache say this; and if not, whether they
+// allows reports whether a stored response may be an answer of which handlers around the cache say this; and if not, whether they
 // forbid any but the handler's own.
 //
 // Where they say the same as when it was recorded, that has been counted: the handler may have replaced their Cache-Control.
-func (a *around) admits(r *response) (ok, forbidden bool) {
+func (a *around) allows(r *response) (ok, forbidden bool) {
 	switch {
 	case a.any, a.forbids && a.control != r.Around:
 		return false, true
@@ -56,13 +56,13 @@ func containsAll(set, list []string) bool {
 	return !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(set, s) })
 }
 
-// surround remembers with a response to w what handlers around the cache said of it, and what it varies by without saying so:
+// noteAround remembers with a response to w what handlers around the cache said of it, and what it varies by without saying so:
 // where Options.Encodings says that the handler compresses, a response that isn't compressed because the request took no coding
 // is for no request that takes one. Some compressors say so only when they compress.
-func (c *Cache) surround(w *want, r *response, before http.Header) {
-	a := aroundOf(func(name string) []string { return before[name] }, w.private)
+func (c *Cache) noteAround(m *missRequest, r *response, before http.Header) {
+	a := aroundOf(func(name string) []string { return before[name] }, m.private)
 	r.Varies, r.Around = a.vary, a.control
-	if len(c.options.Encodings) > 0 && w.request.Header.Get(acceptEncoding) == identity && r.get("Content-Encoding") == "" {
+	if len(c.options.Encodings) > 0 && m.request.Header.Get(acceptEncoding) == identity && r.get("Content-Encoding") == "" {
 		r.Varies = append(r.Varies, acceptEncoding)
 	}
 }
@@ -78,9 +78,9 @@ func (r *response) vary() []string {
 	return slices.Compact(names)
 }
 
-// judged is the header by which a freshened response is judged: with the fields about freshness that the handler leaves to those
+// termsHeader is the header by which a freshened response is judged: with the fields about freshness that the handler leaves to those
 // around the cache.
-func (r *response) judged(before http.Header) http.Header {
+func (r *response) termsHeader(before http.Header) http.Header {
 	h := r.header()
 	for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Expires"} {
 		if len(h[name]) == 0 && len(before[name]) > 0 {
@@ -90,10 +90,10 @@ func (r *response) judged(before http.Header) http.Header {
 	return h
 }
 
-// among returns the response as it is to be sent in an answer that has fields already: those that are lists have the
+// mergedWith returns the response as it is to be sent in an answer that has fields already: those that are lists have the
 // members of both.
-func (r *response) among(lines func(name string) []string) *response {
-	if r.ready != nil && !r.ready.lists {
+func (r *response) mergedWith(lines func(name string) []string) *response {
+	if r.precomputed != nil && !r.precomputed.hasLists {
 		return r
 	}
 	var merged []string
@@ -127,6 +127,6 @@ func (r *response) among(lines func(name string) []string) *response {
 		return r
 	}
 	copied := *r
-	copied.Header, copied.ready = merged, nil
+	copied.Header, copied.precomputed = merged, nil
 	return &copied
 }

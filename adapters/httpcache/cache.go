@@ -13,17 +13,17 @@ import (
 
 // Cache is a shared HTTP cache. Its methods may be called from any number of goroutines.
 type Cache struct {
-	options Options
-	store   *tiered.Cache[*response]
-	stats   counters
-	crowds  crowds
-	refused *refusals // the responses to requests with Authorization aren't for all
+	options    Options
+	store      *tiered.Cache[*response]
+	stats      counters
+	groups     collapseGroups
+	hitForMiss *recentKeys // the responses to requests with Authorization aren't for all
 
-	unreached *refusals   // a run behind a request didn't reach the cache
-	resting   *refusals   // the handler failed, and a stale response was served in its place
+	unreached *recentKeys // a run behind a request didn't reach the cache
+	failing   *recentKeys // the handler failed, and a stale response was served in its place
 	tagging   atomic.Bool // it has stored what has the tag of its URL
 
-	behind chan struct{} // runs behind requests, one each
+	background chan struct{} // runs behind requests, one each
 }
 
 // New makes a cache. It fails if an option is wrong. The cache must be closed.
@@ -45,8 +45,8 @@ func New(o Options) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("httpcache: %w", err)
 	}
-	return &Cache{options: o, store: store, refused: newRefusals(), unreached: newRefusals(), resting: newRefusals(),
-		behind: make(chan struct{}, maxBehind)}, nil
+	return &Cache{options: o, store: store, hitForMiss: newRecentKeys(), unreached: newRecentKeys(), failing: newRecentKeys(),
+		background: make(chan struct{}, maxBackground)}, nil
 }
 
 // Purge removes the responses stored for GETs of r's URL and host, whatever r's method, whatever they vary by, and however

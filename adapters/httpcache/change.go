@@ -35,28 +35,28 @@ func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 	if primary == "" {
 		return false
 	}
-	t := newTurn(&want{
-		place: place{primary: primary, private: private, key: primary}, at: primary, request: ch.request, why: rfc9111.ForMethod, reload: true,
+	p := newParticipant(&missRequest{
+		candidate: candidate{primary: primary, private: private, key: primary}, flightKey: primary, request: ch.request, forward: rfc9111.ForMethod, reload: true,
 	})
-	if !c.crowds.join(t, false) {
+	if !c.groups.join(p, false) {
 		return false
 	}
-	ctx, cancel, release := borrow(ch.request.Context())
+	ctx, cancel, release := borrowContext(ch.request.Context())
 	defer release()
-	_, landed := c.enter(ctx, t)
-	if !c.leads(t, landed) {
+	_, landed := c.startFlight(ctx, p)
+	if !c.waitToLead(p, landed) {
 		cancel()
 		<-landed
-		c.crowds.leave(t)
+		c.groups.leave(p)
 		return false
 	}
 	defer func() {
 		<-landed
-		if ch.stores && !t.stored {
+		if ch.stores && !p.stored {
 			ch.invalidate(ch.request) // it broke off
 		}
 	}()
-	rec := c.record(t)
+	rec := c.record(p)
 	rec.change, rec.holds = ch, false
 	defer rec.Drop()
 	x.Run(rec)
@@ -66,7 +66,7 @@ func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 
 // head is called before the head goes out, so that who has seen it doesn't get what was stored before.
 func (ch *change) head(rec *Recording, status int, header http.Header) {
-	ch.stores = rec.turn != nil && ch.storable(status, header)
+	ch.stores = rec.participant != nil && ch.storable(status, header)
 	if !ch.stores {
 		rec.Drop()
 	}
@@ -105,6 +105,6 @@ func (ch *change) storable(status int, header http.Header) bool {
 	if status != http.StatusOK || len(header["Vary"]) > 0 || !rfc9111.Represents(r.URL, r.Host, header) {
 		return false
 	}
-	stored, _ := ch.cache.storable(&want{request: r}, status, header, time.Now())
-	return stored != nil && stored.Flags&explicit != 0 && stored.left(0) > 0
+	stored, _ := ch.cache.storable(&missRequest{request: r}, status, header, time.Now())
+	return stored != nil && stored.Flags&explicit != 0 && stored.freshFor(0) > 0
 }

@@ -33,7 +33,7 @@ func (c responseCodec) Unmarshal(data []byte, v any) error {
 
 func (r *response) usable() bool {
 	switch {
-	case r == nil || r.Age < 0 || r.Lifetime < 0 || r.Behind < 0 || r.IfError < 0 || len(r.Header)%2 != 0:
+	case r == nil || r.Age < 0 || r.Lifetime < 0 || r.StaleWhileRevalidate < 0 || r.StaleIfError < 0 || len(r.Header)%2 != 0:
 		return false
 	case r.Index != nil:
 		return r.Index.usable()

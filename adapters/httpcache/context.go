@@ -12,10 +12,10 @@ type runKey struct{}
 
 // run tells the caches that a run of a handler comes to what the run is for.
 type run struct {
-	cache   *Cache // it records the run
-	primary string // under this key
-	renewal *renewal
-	outer   *run
+	cache      *Cache // it records the run
+	primary    string // under this key
+	background *backgroundRun
+	outer      *run
 }
 
 // runOf returns the innermost run that the context is part of, or nil.
@@ -34,16 +34,16 @@ func (r *run) recorded(c *Cache, primary string) bool {
 	return false
 }
 
-// borrowed is a request's context as a load may use it: without its values once the request has been answered. They
+// requestContext is a request's context as a load may use it: without its values once the request has been answered. They
 // may refer to memory that the server uses again for the next request, and a load may take longer than the request whose
 // values it has.
-type borrowed struct {
+type requestContext struct {
 	context.Context
 	mu       sync.RWMutex
 	returned bool
 }
 
-func (b *borrowed) Value(key any) any {
+func (b *requestContext) Value(key any) any {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if b.returned {
@@ -52,10 +52,10 @@ func (b *borrowed) Value(key any) any {
 	return b.Context.Value(key)
 }
 
-// borrow returns a context for the loads of a request, which ends with the request's or when cancel is called. release is
+// borrowContext returns a context for the loads of a request, which ends with the request's or when cancel is called. release is
 // called before the request's context may be used again; it cancels too.
-func borrow(request context.Context) (ctx context.Context, cancel, release func()) {
-	b := &borrowed{Context: request}
+func borrowContext(request context.Context) (ctx context.Context, cancel, release func()) {
+	b := &requestContext{Context: request}
 	ctx, cancel = context.WithCancel(b)
 	return ctx, cancel, func() {
 		cancel()
@@ -65,11 +65,11 @@ func borrow(request context.Context) (ctx context.Context, cancel, release func(
 	}
 }
 
-// watched is the context of a recorded run. When the body that httputil.ReverseProxy copies breaks off, it looks in its context
+// watchedContext is the context of a recorded run. When the body that httputil.ReverseProxy copies breaks off, it looks in its context
 // for a server, and at no other time. Under a server it then panics with http.ErrAbortHandler, which a handler around it may
 // recover (gin's Recovery does, and writes nothing); without one it returns as if the body were whole. So it is noted that
 // somebody looked. What is found is the same.
-type watched struct {
+type watchedContext struct {
 	context.Context
 	looked *atomic.Bool
 }
@@ -77,21 +77,21 @@ type watched struct {
 // unnoticedKey is the key for what a watched context has for http.ServerContextKey, as a found.
 type unnoticedKey struct{}
 
-type found struct{ server any }
+type unnoticedServer struct{ server any }
 
-func (w watched) Value(key any) any {
+func (w watchedContext) Value(key any) any {
 	switch key {
 	case http.ServerContextKey:
 		w.looked.Store(true)
 	case unnoticedKey{}:
-		return found{serverOf(w.Context)}
+		return unnoticedServer{serverOf(w.Context)}
 	}
 	return w.Context.Value(key)
 }
 
 // serverOf returns what a context has for http.ServerContextKey, unnoticed.
 func serverOf(ctx context.Context) any {
-	if f, ok := ctx.Value(unnoticedKey{}).(found); ok {
+	if f, ok := ctx.Value(unnoticedKey{}).(unnoticedServer); ok {
 		return f.server
 	}
 	return ctx.Value(http.ServerContextKey)

@@ -10,7 +10,7 @@ func TestBorrowedContext(t *testing.T) {
 	type key struct{}
 	request, end := context.WithCancel(context.WithValue(t.Context(), key{}, "pooled"))
 	defer end()
-	ctx, cancel, release := borrow(request)
+	ctx, cancel, release := borrowContext(request)
 	defer cancel()
 	load := context.WithoutCancel(ctx)
 	if load.Value(key{}) != "pooled" {

@@ -13,20 +13,20 @@ import (
 // a goroutine of its own out of what is recorded, so that a slow client holds up neither the handler nor those who wait for
 // the response. A handler that flushes wants neither: what it writes goes straight to the client.
 
-// short is the length up to which a body is sent as a whole.
-const short = 32 << 10
+// maxDelayed is the length up to which a body is sent as a whole.
+const maxDelayed = 32 << 10
 
-// delay takes a part of a body whose head isn't sent yet.
-func (w *writer) delay(p []byte) (int, error) {
-	if w.record(p) && len(w.body) <= short {
+// bufferBody takes a part of a body whose head isn't sent yet.
+func (w *writer) bufferBody(p []byte) (int, error) {
+	if w.record(p) && len(w.body) <= maxDelayed {
 		return len(p), nil
 	}
-	if w.rec.Active() && !w.timed {
-		w.lend()
+	if w.rec.Active() && !w.hasDeadline {
+		w.startSender()
 		return len(p), nil
 	}
 	recorded := w.rec.Active()
-	if err := w.straight(); err != nil {
+	if err := w.passThrough(); err != nil {
 		return 0, err
 	}
 	if recorded {
@@ -35,12 +35,12 @@ func (w *writer) delay(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p) // it turned out that it isn't stored
 }
 
-// lend has a sender send the body. Until that has ended the ResponseWriter and its header are the sender's, and the handler has a
+// startSender has a sender send the body. Until that has ended the ResponseWriter and its header are the sender's, and the handler has a
 // header of its own: handlers around the cache may change fields as they write.
-func (w *writer) lend() {
-	own := w.own
-	w.release(w.rec.CacheStatus())
-	w.own = own
+func (w *writer) startSender() {
+	own := w.handlerHeader
+	w.sendHead(w.rec.CacheStatus())
+	w.handlerHeader = own
 	w.sender = newSender(w.ResponseWriter)
 	w.sender.add(w.body)
 }
@@ -65,15 +65,15 @@ func (w *writer) send(p []byte) (int, error) {
 		w.sender.add(w.body)
 		return len(p), nil
 	}
-	if err := w.straight(); err != nil {
+	if err := w.passThrough(); err != nil {
 		return 0, err
 	}
 	return w.ResponseWriter.Write(p)
 }
 
-// deliver sends the head, and the body as far as there is one.
-func (w *writer) deliver(cacheStatus string) error {
-	w.release(cacheStatus)
+// sendDelayed sends the head, and the body as far as there is one.
+func (w *writer) sendDelayed(cacheStatus string) error {
+	w.sendHead(cacheStatus)
 	if len(w.body) == 0 {
 		return nil
 	}
@@ -81,23 +81,23 @@ func (w *writer) deliver(cacheStatus string) error {
 	return err
 }
 
-// release sends the head.
-func (w *writer) release(cacheStatus string) {
+// sendHead sends the head.
+func (w *writer) sendHead(cacheStatus string) {
 	w.delayed = false
-	w.decided()
-	replace(w.ResponseWriter.Header(), w.kept)
-	w.say(cacheStatus)
+	w.commitHeader()
+	replace(w.ResponseWriter.Header(), w.delayedHeader)
+	w.addCacheStatus(cacheStatus)
 	w.ResponseWriter.WriteHeader(w.status)
 }
 
-// straight has what the handler writes from now on go straight to the client.
-func (w *writer) straight() (err error) {
+// passThrough has what the handler writes from now on go straight to the client.
+func (w *writer) passThrough() (err error) {
 	switch {
 	case w.delayed:
-		err = w.deliver(w.rec.CacheStatus())
+		err = w.sendDelayed(w.rec.CacheStatus())
 	case w.sender != nil:
 		err = w.sender.end()
-		w.sender, w.own = nil, nil
+		w.sender, w.handlerHeader = nil, nil
 	}
 	if err != nil {
 		w.rec.Drop()
@@ -112,7 +112,7 @@ func (w *writer) complete() {
 		w.completeShort()
 	case w.sender != nil:
 		w.rec.end() // it is stored whatever becomes of the client
-		_ = w.straight()
+		_ = w.passThrough()
 	}
 }
 
@@ -120,25 +120,25 @@ func (w *writer) completeShort() {
 	made, whole := w.rec.Complete()
 	if w.rec.Held() {
 		w.delayed = false
-		w.decided()
+		w.commitHeader()
 		return
 	}
 	if whole {
 		for _, field := range made {
-			w.kept[field.Name] = []string{field.Value}
+			w.delayedHeader[field.Name] = []string{field.Value}
 		}
-		if !w.trails() { // HTTP/1.1 has trailers only where it has no length
-			w.kept["Content-Length"] = []string{strconv.Itoa(len(w.body))}
+		if !w.hasTrailers() { // HTTP/1.1 has trailers only where it has no length
+			w.delayedHeader["Content-Length"] = []string{strconv.Itoa(len(w.body))}
 		}
 	}
 	s := w.rec.CacheStatus()
-	w.rec.end()      // it is stored whatever becomes of the client
-	_ = w.deliver(s) // if the client has gone, nobody is left to be told
+	w.rec.end()          // it is stored whatever becomes of the client
+	_ = w.sendDelayed(s) // if the client has gone, nobody is left to be told
 }
 
-// trails reports whether the handler has set a trailer that it hasn't declared.
-func (w *writer) trails() bool {
-	for name := range w.own {
+// hasTrailers reports whether the handler has set a trailer that it hasn't declared.
+func (w *writer) hasTrailers() bool {
+	for name := range w.handlerHeader {
 		if strings.HasPrefix(name, http.TrailerPrefix) {
 			return true
 		}
@@ -163,9 +163,9 @@ type sender struct {
 	ended  bool      // the body is all there is
 	err    error
 
-	sent   int
-	done   chan struct{}
-	thrown any // a panic of the ResponseWriter
+	sent     int
+	done     chan struct{}
+	panicked any // a panic of the ResponseWriter
 }
 
 func newSender(w http.ResponseWriter) *sender {
@@ -178,7 +178,7 @@ func newSender(w http.ResponseWriter) *sender {
 func (s *sender) run() {
 	defer close(s.done)
 	defer func() {
-		if s.thrown = recover(); s.thrown != nil {
+		if s.panicked = recover(); s.panicked != nil {
 			s.fail(errors.New("httpcache: the response writer panicked"))
 		}
 	}()
@@ -233,8 +233,8 @@ func (s *sender) end() error {
 	s.mu.Unlock()
 	s.change.Signal()
 	<-s.done
-	if s.thrown != nil {
-		panic(s.thrown)
+	if s.panicked != nil {
+		panic(s.panicked)
 	}
 	return s.failed()
 }

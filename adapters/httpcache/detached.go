@@ -75,34 +75,34 @@ func (d *detached) Run(rec *Recording) {
 			ctx = context.WithValue(ctx, key, v)
 		}
 	}
-	d.outermost.ServeHTTP(&nowhere{header: make(http.Header), closed: make(chan bool)}, d.r.WithContext(ctx))
+	d.outermost.ServeHTTP(&discardWriter{header: make(http.Header), closed: make(chan bool)}, d.r.WithContext(ctx))
 }
 
 // Detach isn't called.
 func (d *detached) Detach() Exchange { return nil }
 
-// nowhere is the http.ResponseWriter of a run that no client waits for. It can do what the writers of a server on HTTP/1 can,
+// discardWriter is the http.ResponseWriter of a run that no client waits for. It can do what the writers of a server on HTTP/1 can,
 // except for Hijack.
-type nowhere struct {
+type discardWriter struct {
 	header http.Header
 	closed chan bool
 }
 
-func (w *nowhere) Header() http.Header { return w.header }
+func (w *discardWriter) Header() http.Header { return w.header }
 
-func (w *nowhere) WriteHeader(int) {}
+func (w *discardWriter) WriteHeader(int) {}
 
-func (w *nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (w *discardWriter) Write(p []byte) (int, error) { return len(p), nil }
 
-func (w *nowhere) Flush() {}
+func (w *discardWriter) Flush() {}
 
-func (w *nowhere) FlushError() error { return nil }
+func (w *discardWriter) FlushError() error { return nil }
 
-func (w *nowhere) SetReadDeadline(time.Time) error { return nil }
+func (w *discardWriter) SetReadDeadline(time.Time) error { return nil }
 
-func (w *nowhere) SetWriteDeadline(time.Time) error { return nil }
+func (w *discardWriter) SetWriteDeadline(time.Time) error { return nil }
 
-func (w *nowhere) EnableFullDuplex() error { return nil }
+func (w *discardWriter) EnableFullDuplex() error { return nil }
 
 // CloseNotify returns a channel that nothing is sent on. Some frameworks panic without it.
-func (w *nowhere) CloseNotify() <-chan bool { return w.closed }
+func (w *discardWriter) CloseNotify() <-chan bool { return w.closed }

@@ -67,7 +67,7 @@ func newDifferential(t *testing.T, seed uint64) *differential {
 	}
 	d.handler = d.cache.Handler(d.model)
 	if seed%2 == 0 { // as on Fiber
-		d.handler = d.cache.GlimpsingHandler(d.model)
+		d.handler = d.cache.PreviewHandler(d.model)
 	}
 	return d
 }

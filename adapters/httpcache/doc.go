@@ -85,8 +85,10 @@
 // to carry the bytes. An Exchange serves a [Reply] from the store, or runs the handler and shows what it answers to a
 // [Recording]. The Exchange of net/http is in handler.go; the one of Fiber is in package fibercache.
 //
-// answer.go is the path of a request; place.go finds what is stored, under keys made in key.go and, for responses that
-// vary, in index.go. miss.go sends one of many requests to the handler, by a turn and its crowd; recording.go and
-// storable.go see what it answers, and keep.go finds the place for that. behind.go renews stale responses, change.go is
-// for unsafe methods.
+// answer.go is the path of a request. candidate.go looks up what is stored, under keys made in key.go and, for responses
+// that vary, in index.go. miss.go collapses concurrent requests (RFC 9211): each is a participant (participant.go) of a
+// group (collapse.go), of which one runs the handler. recording.go and storable.go decide whether its response is stored,
+// and assign.go under which key. background.go renews stale responses, change.go serves unsafe methods. recentkeys.go
+// remembers for some seconds the keys whose responses can't be stored (hit-for-miss, as Varnish calls it).
+// precomputed.go has what hits share.
 package httpcache

@@ -40,18 +40,18 @@ type Exchange interface {
 	Detach() Exchange
 }
 
-// Glimpser is an Exchange whose Request has to be made first, where most hits need little of it.
-type Glimpser interface {
+// Previewer is an Exchange whose Request has to be made first, where most hits need little of it.
+type Previewer interface {
 	Exchange
 
-	// Glimpse returns the request like Request, and before it, but without the header fields that aren't [Heeded], and with the
+	// Preview returns the request like Request, and before it, but without the header fields that aren't relevant, and with the
 	// context beside it. Strings out of it, except for the method, are only good until Request, Run or Detach is called, or
 	// Answer returns. nil: there is no such thing.
-	Glimpse() (*http.Request, context.Context)
+	Preview() (*http.Request, context.Context)
 }
 
-// Heeded answers whether a Glimpse has the field, and returns its canonical name; else "". The name may be in any case.
-func Heeded(name string) (canonical string) { return rfc9111.Heeded(name) }
+// RelevantField answers whether a Preview has the field, and returns its canonical name; else "". The name may be in any case.
+func RelevantField(name string) (canonical string) { return rfc9111.RelevantField(name) }
 
 // Edit is a change of a header: of a request's for the handler, or of an answer's.
 type Edit struct {

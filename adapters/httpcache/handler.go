@@ -71,9 +71,9 @@ func (x *exchange) Run(rec *Recording) {
 				}
 			}
 		}
-		w.own = maps.Clone(w.before)
-		if w.own == nil {
-			w.own = make(http.Header)
+		w.handlerHeader = maps.Clone(w.before)
+		if w.handlerHeader == nil {
+			w.handlerHeader = make(http.Header)
 		}
 	}
 	defer w.rescue()

@@ -46,7 +46,7 @@ func asGet(r *http.Request) *http.Request {
 // which is in no header field, keeps it apart from the handlers' tags. A change or a Purge that knows the URL removes by it
 // what has more in its key, see tagged.
 func (c *Cache) urlTag(r *http.Request) string {
-	if c.options.spelled {
+	if c.options.defaultKey {
 		asked := r.WithContext(r.Context())
 		asked.URL, asked.RequestURI = askedURL(r), ""
 		r = asked
@@ -61,7 +61,7 @@ func (c *Cache) urlTag(r *http.Request) string {
 // tagged reports whether the key of what the request is answered with has more than the URL that its client asked for: the
 // fields of Options.KeyHeaders, a user, or what a handler around the cache made of the URL.
 func (c *Cache) tagged(r *http.Request) bool {
-	return c.options.apart || c.options.spelled && isRewritten(r)
+	return c.options.extraKeyParts || c.options.defaultKey && isRewritten(r)
 }
 
 // groupTags are the tags of groups, which are of the request's origin alone (RFC 9875 §2).
@@ -88,7 +88,7 @@ func keyMaker(ignore, headers []string) func(*http.Request) string {
 		if !ok {
 			return ""
 		}
-		key := keys.HostRequest(without(asked, ignore))
+		key := keys.HostRequest(withoutParams(asked, ignore))
 		if secure(r) {
 			key = "https " + key
 		}
@@ -96,7 +96,7 @@ func keyMaker(ignore, headers []string) func(*http.Request) string {
 			key = "absolute " + key
 		}
 		if rewritten {
-			key += " " + keys.Request(without(r, ignore))
+			key += " " + keys.Request(withoutParams(r, ignore))
 		}
 		if len(names) > 0 {
 			key += " " + keys.Digest(rfc9111.Selecting(names, r.Header))
@@ -107,9 +107,9 @@ func keyMaker(ignore, headers []string) func(*http.Request) string {
 
 func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
-// without returns the request without the parameters that match one of the patterns. What of the query can't be parsed is
+// withoutParams returns the request without the parameters that match one of the patterns. What of the query can't be parsed is
 // nobody's parameter, and stays.
-func without(r *http.Request, patterns []string) *http.Request {
+func withoutParams(r *http.Request, patterns []string) *http.Request {
 	if len(patterns) == 0 || r.URL.RawQuery == "" {
 		return r
 	}

@@ -8,55 +8,55 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// patience is how long a request waits for another one's response, whose client may be slow to read.
-const patience = 5 * time.Second
+// maxWait is how long a request waits for another one's response, whose client may be slow to read.
+const maxWait = 5 * time.Second
 
 // miss sends the request to the handler, or lets it wait for one that is there already.
 //
 // The handler must run in this goroutine, and a flight runs its loader in another one. So a goroutine of this request's
 // own enters the flight. It ends when the flight does or when the request doesn't wait any more, and miss doesn't return
 // before.
-func (c *Cache) miss(x Exchange, w *want) {
-	t := newTurn(w)
-	if !c.crowds.join(t, c.options.Collapse(w.request)) {
-		c.pass(x, w.why)
+func (c *Cache) miss(x Exchange, m *missRequest) {
+	p := newParticipant(m)
+	if !c.groups.join(p, c.options.Collapse(m.request)) {
+		c.pass(x, m.forward)
 		return
 	}
-	c.fly(x, t)
+	c.joinFlight(x, p)
 }
 
-// fly is miss for a turn that has joined its crowd.
-func (c *Cache) fly(x Exchange, t *turn) {
-	ctx, cancel, release := borrow(t.request.Context())
+// joinFlight is miss for a turn that has joined its crowd.
+func (c *Cache) joinFlight(x Exchange, p *participant) {
+	ctx, cancel, release := borrowContext(p.request.Context())
 	defer release()
-	found, landed := c.enter(ctx, t)
-	if c.leads(t, landed) {
+	found, landed := c.startFlight(ctx, p)
+	if c.waitToLead(p, landed) {
 		defer func() {
-			if t.refused {
+			if p.unstorable {
 				cancel() // to remember that is nothing to wait for
 			}
 			<-landed // that is, until the tiers have the response: see the package's documentation
 		}()
-		c.lead(x, c.record(t))
+		c.lead(x, c.record(p))
 		return
 	}
 	cancel()
 	<-landed
-	c.crowds.leave(t)
-	c.follow(x, t, *found)
+	c.groups.leave(p)
+	c.follow(x, p, *found)
 }
 
-// enter has a goroutine enter the flight of the turn's key. When landed is closed, found is what it brought.
-func (c *Cache) enter(ctx context.Context, t *turn) (found **response, landed <-chan struct{}) {
+// startFlight has a goroutine enter the flight of the turn's key. When landed is closed, found is what it brought.
+func (c *Cache) startFlight(ctx context.Context, p *participant) (found **response, landed <-chan struct{}) {
 	enter := c.store.GetOrLoad
-	if t.reload {
+	if p.reload {
 		enter = c.store.Refresh
 	}
 	found = new(*response)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r, err := enter(ctx, t.at, c.load(t))
+		r, err := enter(ctx, p.flightKey, c.load(p))
 		if err == nil { // else Redis is down, the cache is closed...: the handler answers
 			*found = r
 		}
@@ -64,18 +64,18 @@ func (c *Cache) enter(ctx context.Context, t *turn) (found **response, landed <-
 	return found, done
 }
 
-// leads waits until the request is asked to lead, or has nothing more to wait for.
-func (c *Cache) leads(t *turn, landed <-chan struct{}) bool {
-	late := time.NewTimer(patience)
+// waitToLead waits until the request is asked to lead, or has nothing more to wait for.
+func (c *Cache) waitToLead(p *participant, landed <-chan struct{}) bool {
+	late := time.NewTimer(maxWait)
 	defer late.Stop()
 	select {
-	case <-t.lead:
+	case <-p.lead:
 	case <-landed:
-	case <-t.crowd.streams:
+	case <-p.group.streams:
 	case <-late.C:
-		c.crowds.stream(t) // those who come now wait in vain, too
+		c.groups.stream(p) // those who come now wait in vain, too
 	}
-	return !t.take() // it may have been asked at the same time
+	return !p.claim() // it may have been asked at the same time
 }
 
 // lead runs the handler and delivers what was recorded to the load that waits for it, also when the handler panics.
@@ -90,45 +90,45 @@ func (c *Cache) lead(x Exchange, rec *Recording) {
 
 // follow answers with what the flight brought, if it brought something. A request that wants a new response doesn't take
 // one that was begun before it came.
-func (c *Cache) follow(x Exchange, t *turn, found *response) {
-	w := t.want
-	if found == nil || w.reload {
-		c.pass(x, w.why)
+func (c *Cache) follow(x Exchange, p *participant, found *response) {
+	m := p.missRequest
+	if found == nil || m.reload {
+		c.pass(x, m.forward)
 		return
 	}
 	// A flight may also find what was stored some time ago. Only the store knows when.
-	p := place{primary: w.primary, private: w.private}
-	q := inquiry{x: x, ctx: w.request.Context(), r: w.request, whole: true, heeds: rfc9111.HeedsOf(w.request.Header)}
-	c.find(&p, &q)
-	if p.found == nil && !p.rejected && c.options.Redis == nil && found != w.found && found.Index == nil && found.Select == "" && !w.barred(w.request) {
-		if ok, _ := q.around(w.private).admits(found); ok {
-			p.found, p.age, p.since = found, found.Age, 0 // made just now, and not kept
+	cand := candidate{primary: m.primary, private: m.private}
+	view := requestView{x: x, ctx: m.request.Context(), r: m.request, complete: true, relevant: rfc9111.RelevantOf(m.request.Header)}
+	c.lookup(&cand, &view)
+	if cand.found == nil && !cand.rejected && c.options.Redis == nil && found != m.found && found.Index == nil && found.Select == "" && !m.needsShared(m.request) {
+		if ok, _ := view.around(m.private).allows(found); ok {
+			cand.found, cand.age, cand.residentTime = found, found.Age, 0 // made just now, and not kept
 		}
 	}
 	decision := rfc9111.Validate
-	if p.found != nil {
-		decision = p.decide(w.directives)
+	if cand.found != nil {
+		decision = cand.decide(m.directives)
 	}
-	status := rfc9111.Status{Cache: c.options.Name, Forward: w.why, Collapsed: true}
+	status := rfc9111.Status{Cache: c.options.Name, Forward: m.forward, Collapsed: true}
 	switch {
 	case decision == rfc9111.Serve, decision == rfc9111.ServeAndRefresh:
-	case p.found != nil && p.since < time.Since(t.arrived): // it was validated for a request that came with this one
-	case p.key != w.key && !w.again && !p.forbidden: // the responses turned out to vary, or have a new index
-		next := *w
-		next.place, next.at, next.again, next.stale = p, p.key, true, decision == rfc9111.ValidateOrStale
+	case cand.found != nil && cand.residentTime < time.Since(p.arrived): // it was validated for a request that came with this one
+	case cand.key != m.key && !m.retried && !cand.forbidden: // the responses turned out to vary, or have a new index
+		next := *m
+		next.candidate, next.flightKey, next.retried, next.mayServeStale = cand, cand.key, true, decision == rfc9111.ValidateOrStale
 		c.miss(x, &next)
 		return
-	case p.found == nil:
-		c.pass(x, w.why)
+	case cand.found == nil:
+		c.pass(x, m.forward)
 		return
 	case decision == rfc9111.ValidateOrStale: // the handler failed just now
-		status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: p.left()}
+		status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: cand.freshFor()}
 	default:
-		c.pass(x, w.why)
+		c.pass(x, m.forward)
 		return
 	}
 	c.stats.collapsed.Add(1)
-	x.Serve(c.reply(w.request, p.found.among(x.Around), p.age, status))
+	x.Serve(c.reply(m.request, cand.found.mergedWith(x.Around), cand.age, status))
 }
 
 // conditional answers whether the client says what it has already.

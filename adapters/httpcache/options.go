@@ -94,10 +94,10 @@ type Options struct {
 	// for the rest; its key, of which no more than about 1 KiB is kept, doesn't count. 0: 64 MiB.
 	MaxCost int64
 
-	glimpses bool                       // the key needs no more of a request than a glimpse has
-	spelled  bool                       // the key is the default, which has a URL's usual spellings
-	apart    bool                       // the key has fields or a user
-	urlKey   func(*http.Request) string // the key without these
+	previews      bool                       // the key needs no more of a request than a preview has
+	defaultKey    bool                       // the key is the default, which has a URL's usual spellings
+	extraKeyParts bool                       // the key has fields or a user
+	urlKey        func(*http.Request) string // the key without these
 }
 
 // validated returns o with the defaults filled in. The Name is for tiered.New to judge.
@@ -184,10 +184,10 @@ func (o Options) validatedKey() (Options, error) {
 	if o.Key != nil && len(o.IgnoreQuery)+len(o.KeyHeaders) > 0 {
 		return o, fmt.Errorf("httpcache: Options.Key is set with IgnoreQuery or KeyHeaders: want one or the other")
 	}
-	o.apart, o.urlKey = o.User != nil || len(o.KeyHeaders) > 0, o.Key
+	o.extraKeyParts, o.urlKey = o.User != nil || len(o.KeyHeaders) > 0, o.Key
 	if o.Key == nil {
-		o.spelled = true
-		o.glimpses = o.User == nil && len(o.KeyHeaders)+len(o.Encodings) == 0
+		o.defaultKey = true
+		o.previews = o.User == nil && len(o.KeyHeaders)+len(o.Encodings) == 0
 		o.Key = keyMaker(o.IgnoreQuery, o.KeyHeaders)
 		o.urlKey = keyMaker(o.IgnoreQuery, nil)
 	}

@@ -19,26 +19,26 @@ type Recording struct {
 	change *change        // of a run that may change what is stored; nil: it doesn't
 
 	// Of a run that is recorded:
-	cache   *Cache
-	want    *want
-	began   time.Time
-	turn    *turn    // nil: the outcome is delivered
-	holds   bool     // the response may come to be held
-	asks    bool     // it is of a HEAD, of which only that is wanted
-	renewal *renewal // nil: a client waits for the answer
+	cache       *Cache
+	miss        *missRequest
+	began       time.Time
+	participant *participant   // nil: the outcome is delivered
+	holds       bool           // the response may come to be held
+	headOnly    bool           // it is of a HEAD, of which only that is wanted
+	background  *backgroundRun // nil: a client waits for the answer
 
-	served bool        // there is a server in the run's context
-	looked atomic.Bool // the handler looked for one, see watched
+	served       bool        // there is a server in the run's context
+	serverLookup atomic.Bool // the handler looked for one, see watched
 
 	// Since the head was shown:
-	before   http.Header
-	length   int64 // by its Content-Length; -1: unknown
-	received time.Time
-	part     int64    // of a 206: how long the part is
-	delays   bool     // the answer may wait for the end of the body
-	own      []string // lines of the fields that are this client's alone
-	lacks    lacking
-	response *response
+	before      http.Header
+	length      int64 // by its Content-Length; -1: unknown
+	received    time.Time
+	part        int64    // of a 206: how long the part is
+	delayable   bool     // the answer may wait for the end of the body
+	clientLines []string // lines of the fields that are this client's alone
+	missing     missingFields
+	response    *response
 
 	// Since it is held:
 	held  bool
@@ -46,15 +46,15 @@ type Recording struct {
 }
 
 // record returns a recording of a turn's run.
-func (c *Cache) record(t *turn) *Recording {
-	t.request = keepable(t.request)
+func (c *Cache) record(p *participant) *Recording {
+	p.request = ownedCopy(p.request)
 	return &Recording{
-		status: rfc9111.Status{Cache: c.options.Name, Forward: t.why, Detail: t.detail},
-		cache:  c,
-		want:   t.want,
-		turn:   t,
-		began:  time.Now(),
-		holds:  t.found != nil || conditional(t.request) && !t.part(),
+		status:      rfc9111.Status{Cache: c.options.Name, Forward: p.forward, Detail: p.detail},
+		cache:       c,
+		miss:        p.missRequest,
+		participant: p,
+		began:       time.Now(),
+		holds:       p.found != nil || conditional(p.request) && !p.forPart(),
 	}
 }
 
@@ -62,35 +62,35 @@ func (c *Cache) record(t *turn) *Recording {
 // cache again doesn't wait for itself. For the Run of a detached Exchange it is the context for the server's outermost
 // handler; it has no values of the request's.
 func (rec *Recording) Context(ctx context.Context) context.Context {
-	if v := rec.renewal; v != nil && v.state.Load() == underway {
+	if v := rec.background; v != nil && v.state.Load() == underway {
 		return v.ctx
 	}
-	if !rec.Active() || rec.want == nil {
+	if !rec.Active() || rec.miss == nil {
 		return ctx
 	}
-	ctx = context.WithValue(ctx, runKey{}, &run{cache: rec.cache, primary: rec.want.primary, outer: runOf(ctx)})
+	ctx = context.WithValue(ctx, runKey{}, &run{cache: rec.cache, primary: rec.miss.primary, outer: runOf(ctx)})
 	rec.served = serverOf(ctx) != nil
-	return watched{ctx, &rec.looked}
+	return watchedContext{ctx, &rec.serverLookup}
 }
 
 // Edits returns how the request's header differs for the handler from that of the client: what the cache has already,
 // instead of what the client has; and the whole of a response that is to be stored, unless only a part is asked for.
 func (rec *Recording) Edits() (edits []Edit) {
-	w := rec.want
-	if w == nil || w.request.Method != http.MethodGet {
+	m := rec.miss
+	if m == nil || m.request.Method != http.MethodGet {
 		return nil
 	}
 	if len(rec.cache.options.Encodings) > 0 {
-		edits = append(edits, Edit{acceptEncoding, w.request.Header.Get(acceptEncoding)})
+		edits = append(edits, Edit{acceptEncoding, m.request.Header.Get(acceptEncoding)})
 	}
-	if w.part() { // only the handler can tell what the client's conditions come to
+	if m.forPart() { // only the handler can tell what the client's conditions come to
 		return edits
 	}
-	match, since := w.conditions()
-	edits = appendEdit(edits, w.request.Header, "If-None-Match", match)
-	edits = appendEdit(edits, w.request.Header, "If-Modified-Since", since)
-	edits = appendEdit(edits, w.request.Header, "Range", "")
-	return appendEdit(edits, w.request.Header, "If-Range", "")
+	match, since := m.conditions()
+	edits = appendEdit(edits, m.request.Header, "If-None-Match", match)
+	edits = appendEdit(edits, m.request.Header, "If-Modified-Since", since)
+	edits = appendEdit(edits, m.request.Header, "Range", "")
+	return appendEdit(edits, m.request.Header, "If-Range", "")
 }
 
 func appendEdit(edits []Edit, header http.Header, name, value string) []Edit {
@@ -102,10 +102,10 @@ func appendEdit(edits []Edit, header http.Header, name, value string) []Edit {
 
 // Active answers whether what the handler answers is wanted, from its head to its end. Once it isn't it never will be.
 func (rec *Recording) Active() bool {
-	if rec.turn != nil && rec.turn.over.Load() {
+	if rec.participant != nil && rec.participant.abandoned.Load() {
 		rec.finish(outcome{}) // nobody takes the response any more: it needn't be kept
 	}
-	return rec.turn != nil || rec.change != nil || rec.asks
+	return rec.participant != nil || rec.change != nil || rec.headOnly
 }
 
 // MayHold answers whether the response may come to be Held.
@@ -124,9 +124,9 @@ func (rec *Recording) Panicked(thrown any) {
 }
 
 // watchHead is record for a HEAD, whose response isn't stored: a stale one may stand in for it, as for that to a GET.
-func (c *Cache) watchHead(w *want) *Recording {
+func (c *Cache) watchHead(m *missRequest) *Recording {
 	return &Recording{
-		status: rfc9111.Status{Cache: c.options.Name, Forward: w.why}, cache: c, want: w, began: time.Now(), holds: true, asks: true,
+		status: rfc9111.Status{Cache: c.options.Name, Forward: m.forward}, cache: c, miss: m, began: time.Now(), holds: true, headOnly: true,
 	}
 }
 
@@ -138,18 +138,18 @@ func (rec *Recording) Drop() {
 }
 
 func (rec *Recording) finish(o outcome) {
-	if rec.turn == nil {
+	if rec.participant == nil {
 		return
 	}
-	rec.cache.deliver(rec.turn, o)
-	rec.turn, rec.response = nil, nil
+	rec.cache.deliver(rec.participant, o)
+	rec.participant, rec.response = nil, nil
 }
 
 // Stream says that the answer goes out in parts from now on: requests that wait for it run the handler themselves. It is
 // recorded all the same.
 func (rec *Recording) Stream() {
-	if rec.turn != nil && rec.turn.crowd != nil && rec.Active() {
-		rec.cache.crowds.stream(rec.turn)
+	if rec.participant != nil && rec.participant.group != nil && rec.Active() {
+		rec.cache.groups.stream(rec.participant)
 	}
 }
 
@@ -163,14 +163,14 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 		ch.head(rec, status, header)
 	}
 	if rec.Active() && len(header["Cache-Control"])+len(header["Cdn-Cache-Control"]) > 0 {
-		rec.own = ownLines(header, rfc9111.Own(header))
+		rec.clientLines = ownLines(header, rfc9111.Own(header))
 	}
 	rec.before = before
 	if rec.holds && rec.hold(status, before, header) {
 		return ""
 	}
-	if rec.asks {
-		rec.asks = false
+	if rec.headOnly {
+		rec.headOnly = false
 	} else if rec.Active() {
 		rec.head(status, before, header)
 	}
@@ -179,16 +179,16 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 
 // head decides whether the response is stored.
 func (rec *Recording) head(status int, before, header http.Header) {
-	c, w := rec.cache, rec.want
+	c, m := rec.cache, rec.miss
 	rec.received = time.Now()
 	// A failing server may be back at the next request, and a part or a 304 says nothing of the whole, nor does what one user
 	// gets of what others do.
-	barred := w.barred(w.request)
-	refusal := outcome{refused: status < http.StatusInternalServerError && status != http.StatusNotModified && !w.part() && !barred}
-	r, why := c.storable(w, status, header, rec.received)
+	barred := m.needsShared(m.request)
+	refusal := outcome{unstorable: status < http.StatusInternalServerError && status != http.StatusNotModified && !m.forPart() && !barred}
+	r, why := c.storable(m, status, header, rec.received)
 	if r == nil {
 		if barred {
-			c.refused.add(w.key, refusedTTL)
+			c.hitForMiss.add(m.key, hitForMissTTL)
 		}
 		rec.status.Detail = why
 		rec.finish(refusal)
@@ -198,7 +198,7 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	switch {
 	case conflicts(before, header):
 		why = "around"
-	case !c.worth(r, header):
+	case !c.worthStoring(r, header):
 		why = "stale"
 	}
 	if why != "" {
@@ -207,7 +207,7 @@ func (rec *Recording) head(status int, before, header http.Header) {
 		return
 	}
 	r.addFields(before, header)
-	c.surround(w, r, before)
+	c.noteAround(m, r, before)
 	if len(header["Date"]) == 0 { // RFC 9110 §6.6.1
 		r.add("Date", rec.received.UTC().Format(http.TimeFormat))
 	}
@@ -217,11 +217,11 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	}
 	length, _ := contentLength(header)
 	r.Body = make([]byte, 0, max(length, 0))
-	rec.length, rec.lacks, rec.response = length, lacks(status, header), r
+	rec.length, rec.missing, rec.response = length, missingOf(status, header), r
 	if rec.served { // under a server many have a reason to look for it before, and without one http.TimeoutHandler holds the head back
-		rec.looked.Store(false)
+		rec.serverLookup.Store(false)
 	}
-	rec.delays = status == http.StatusOK && w.request.Method == http.MethodGet && len(header["Trailer"]) == 0
+	rec.delayable = status == http.StatusOK && m.request.Method == http.MethodGet && len(header["Trailer"]) == 0
 }
 
 // ownLines are the lines of the named fields, each once.
@@ -236,7 +236,7 @@ func ownLines(header http.Header, names []string) (lines []string) {
 }
 
 // Delays reports whether the head may be sent when the whole body has been shown, see Complete.
-func (rec *Recording) Delays() bool { return rec.response != nil && rec.delays }
+func (rec *Recording) Delays() bool { return rec.response != nil && rec.delayable }
 
 // recorded is the body as far as it was shown; nil: it isn't recorded.
 func (rec *Recording) recorded() []byte {
@@ -260,15 +260,15 @@ func (rec *Recording) Complete() (made []Edit, whole bool) {
 		return nil, false
 	}
 	given := len(r.Header)
-	r.complete(rec.lacks)
+	r.complete(rec.missing)
 	for h := r.Header[given:]; len(h) > 1; h = h[2:] {
 		made = append(made, Edit{h[0], h[1]})
 	}
-	etag := rec.lacks.etag
-	rec.lacks = lacking{}
-	if request := rec.want.request; etag && conditional(request) && r.notModified(request.Header) {
-		rec.hand(r, -1, rfc9111.Status{FwdStatus: http.StatusOK, Stored: true})
-		rec.held, rec.reply.own = true, rec.own
+	etag := rec.missing.etag
+	rec.missing = missingFields{}
+	if request := rec.miss.request; etag && conditional(request) && r.notModified(request.Header) {
+		rec.prepareReply(r, -1, rfc9111.Status{FwdStatus: http.StatusOK, Stored: true})
+		rec.held, rec.reply.clientLines = true, rec.clientLines
 	}
 	return made, true
 }
@@ -290,7 +290,7 @@ func (rec *Recording) Body(p []byte) {
 	r := rec.response
 	if int64(len(r.Body))+int64(len(p)) > rec.limit() {
 		rec.status.Detail = "too-long"
-		rec.finish(outcome{refused: true})
+		rec.finish(outcome{unstorable: true})
 		return
 	}
 	r.Body = append(r.Body, p...)
@@ -309,14 +309,14 @@ func (rec *Recording) limit() int64 {
 func (rec *Recording) whole() bool {
 	r := rec.response
 	switch {
-	case rec.looked.Load(): // the copying of it failed
+	case rec.serverLookup.Load(): // the copying of it failed
 		return false
 	case r.Size > 0 && int64(len(r.Body)) != rec.part: // by its Content-Range (RFC 9110 §14.4)
 		return false
 	case rec.length >= 0:
 		return int64(len(r.Body)) == rec.length
 	}
-	return rec.want.request.Context().Err() == nil && (rec.renewal == nil || rec.renewal.ctx.Err() == nil)
+	return rec.miss.request.Context().Err() == nil && (rec.background == nil || rec.background.ctx.Err() == nil)
 }
 
 // end is called when the handler has returned: what was recorded is stored, if it is whole.
@@ -331,7 +331,7 @@ func (rec *Recording) end() {
 	}
 	r.Body = exact(r.Body)
 	r.Age = rfc9111.Older(r.Age, time.Since(rec.received))
-	r.complete(rec.lacks)
+	r.complete(rec.missing)
 	r.prepare()
 	rec.finish(outcome{response: r})
 }

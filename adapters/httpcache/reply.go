@@ -22,32 +22,32 @@ type Reply struct {
 	status       rfc9111.Status
 	contentRange string
 	length       int      // of the body; -1: not said
-	own          []string // lines that the handler gave this client alone
+	clientLines  []string // lines that the handler gave this client alone
 }
 
 // reply makes the answer to r from a response of the given age.
 func (c *Cache) reply(r *http.Request, stored *response, age time.Duration, status rfc9111.Status) *Reply {
 	reply := &Reply{stored: stored, age: age, status: status}
-	c.shape(reply, r, rfc9111.HeedsConditions|rfc9111.HeedsRange)
+	c.shape(reply, r, rfc9111.RelevantConditions|rfc9111.RelevantRange)
 	return reply
 }
 
-// shape makes of a reply with what is stored the answer to r. heeds: what r's header may ask for.
-func (c *Cache) shape(reply *Reply, r *http.Request, heeds rfc9111.Heeds) {
+// shape makes of a reply with what is stored the answer to r. relevant: what r's header may ask for.
+func (c *Cache) shape(reply *Reply, r *http.Request, relevant rfc9111.Relevant) {
 	stored := reply.stored
 	reply.Status, reply.Body = stored.Status, stored.Body
 	status := &reply.status
 	if status.FwdStatus != http.StatusNotModified && reply.age >= 0 &&
-		(stored.left(reply.age) <= 0 || status.Hit && status.TTL <= 0 || rfc9111.OriginFailed(status.FwdStatus)) {
+		(stored.freshFor(reply.age) <= 0 || status.Hit && status.TTL <= 0 || rfc9111.OriginFailed(status.FwdStatus)) {
 		c.stats.stale.Add(1)
 	}
 	// RFC 9110 §13.2.1: only what would be a success has conditions evaluated.
 	success := stored.Status >= 200 && stored.Status < 300
 	switch {
-	case heeds&rfc9111.HeedsConditions != 0 && success && stored.notModified(r.Header):
+	case relevant&rfc9111.RelevantConditions != 0 && success && stored.notModified(r.Header):
 		reply.Status, reply.Body = http.StatusNotModified, nil
 		c.stats.notModified.Add(1)
-	case heeds&rfc9111.HeedsRange != 0 && ranged(r) && stored.Status == http.StatusOK && rfc9111.RangeApplies(r.Header, stored.validators()):
+	case relevant&rfc9111.RelevantRange != 0 && ranged(r) && stored.Status == http.StatusOK && rfc9111.RangeApplies(r.Header, stored.validators()):
 		reply.cut(r, 0, int64(len(stored.Body)))
 	case stored.Size > 0:
 		reply.cut(r, stored.First, stored.Size)
@@ -90,7 +90,7 @@ func (c *Cache) gatewayTimeout(r *http.Request) *Reply {
 // Len is the number of field lines in Fields, or a little more.
 func (r *Reply) Len() int {
 	fields, _ := r.fields()
-	return (len(fields)+len(r.own))/2 + 4
+	return (len(fields)+len(r.clientLines))/2 + 4
 }
 
 // Fields returns the header field lines with canonical names; the lines of one name follow each other. They replace
@@ -104,7 +104,7 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 				return
 			}
 		}
-		for h := r.own; len(h) > 1; h = h[2:] {
+		for h := r.clientLines; len(h) > 1; h = h[2:] {
 			if !yield(h[0], h[1]) {
 				return
 			}
@@ -119,7 +119,7 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 		if age != "" && !yield("Age", age) {
 			return
 		}
-		if r.stored.ready != nil && r.stored.ready.only {
+		if r.stored.precomputed != nil && r.stored.precomputed.noCacheStatus {
 			yield("Cache-Status", status)
 			return
 		}
@@ -129,25 +129,25 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 
 // fields returns the stored fields that may be part of the answer. all: each is, as it is, and in their order.
 func (r *Reply) fields() (h []string, all bool) {
-	ready := r.stored.ready
+	ready := r.stored.precomputed
 	switch {
 	case ready == nil:
 		return r.stored.Header, false
 	case r.Status == http.StatusNotModified:
-		return r.stored.Header[:ready.brief], ready.only
+		return r.stored.Header[:ready.notModifiedLen], ready.noCacheStatus
 	}
-	return r.stored.Header, ready.only && r.Status == r.stored.Status && r.contentRange == ""
+	return r.stored.Header, ready.noCacheStatus && r.Status == r.stored.Status && r.contentRange == ""
 }
 
 // values returns what the cache itself says of the answer, "" for what it doesn't say. Where it isn't ready, all is one piece
 // of memory.
 func (r *Reply) values() (length, age, status string) {
-	if ready := r.stored.ready; ready != nil && r.age >= 0 && r.status.Hit && r.status.Detail == "" {
-		s := ready.stampOf(r)
+	if ready := r.stored.precomputed; ready != nil && r.age >= 0 && r.status.Hit && r.status.Detail == "" {
+		s := ready.stampFor(r)
 		switch r.length {
 		case -1:
 		case len(r.stored.Body):
-			length = ready.length
+			length = ready.contentLength
 		default:
 			length = strconv.Itoa(r.length)
 		}

@@ -21,10 +21,10 @@ type response struct {
 	Age    time.Duration `msgpack:"a"` // when it was stored
 
 	// Its terms. Of an index: for how long it is kept.
-	Lifetime time.Duration `msgpack:"l"`
-	Behind   time.Duration `msgpack:"w,omitempty"` // stale-while-revalidate
-	IfError  time.Duration `msgpack:"e,omitempty"` // stale-if-error
-	Flags    flags         `msgpack:"f,omitempty"`
+	Lifetime             time.Duration `msgpack:"l"`
+	StaleWhileRevalidate time.Duration `msgpack:"w,omitempty"` // stale-while-revalidate
+	StaleIfError         time.Duration `msgpack:"e,omitempty"` // stale-if-error
+	Flags                flags         `msgpack:"f,omitempty"`
 
 	// Of a part (206): where it begins, and how long the whole is. Size 0: it is the whole.
 	First int64 `msgpack:"p,omitempty"`
@@ -41,7 +41,7 @@ type response struct {
 	Varies []string `msgpack:"y,omitempty"` // the names in their Vary
 	Around string   `msgpack:"o,omitempty"` // their Cache-Control
 
-	ready *ready // nil: it isn't stored, or isn't served itself
+	precomputed *precomputed // nil: it isn't stored, or isn't served itself
 }
 
 // flags are the terms that are yes or no.
@@ -65,7 +65,7 @@ func (f *flags) set(flag flags, on bool) {
 const overhead = 512
 
 func (r *response) setTerms(t rfc9111.Terms) {
-	r.Lifetime, r.Behind, r.IfError, r.Flags = t.Lifetime, t.StaleWhileRevalidate, t.StaleIfError, r.Flags&madeETag
+	r.Lifetime, r.StaleWhileRevalidate, r.StaleIfError, r.Flags = t.Lifetime, t.StaleWhileRevalidate, t.StaleIfError, r.Flags&madeETag
 	r.Flags.set(noCache, t.NoCache)
 	r.Flags.set(mustRevalidate, t.MustRevalidate)
 	r.Flags.set(shared, t.Shared)
@@ -74,23 +74,25 @@ func (r *response) setTerms(t rfc9111.Terms) {
 
 func (r *response) terms() rfc9111.Terms {
 	return rfc9111.Terms{
-		Lifetime: r.Lifetime, StaleWhileRevalidate: r.Behind, StaleIfError: r.IfError,
+		Lifetime: r.Lifetime, StaleWhileRevalidate: r.StaleWhileRevalidate, StaleIfError: r.StaleIfError,
 		NoCache: r.Flags&noCache != 0, MustRevalidate: r.Flags&mustRevalidate != 0, Shared: r.Flags&shared != 0,
 		Explicit: r.Flags&explicit != 0,
 	}
 }
 
-// left is for how long it is fresh from now on, when it is of the age; less than 0: since when it is stale. Neither Age nor
+// freshFor is for how long it is fresh from now on, when it is of the age; less than 0: since when it is stale. Neither Age nor
 // Lifetime is negative, so that nothing here overflows.
-func (r *response) left(age time.Duration) time.Duration {
+func (r *response) freshFor(age time.Duration) time.Duration {
 	if r.Flags&noCache != 0 {
 		return min(0, r.Lifetime-age)
 	}
 	return r.Lifetime - age
 }
 
-// standsIn answers whether it may be served at that age, however stale, in some case.
-func (r *response) standsIn(age time.Duration) bool { return r.left(age) > -max(r.Behind, r.IfError) }
+// usableStale answers whether it may be served at that age, however stale, in some case.
+func (r *response) usableStale(age time.Duration) bool {
+	return r.freshFor(age) > -max(r.StaleWhileRevalidate, r.StaleIfError)
+}
 
 func (r *response) cost() int64 {
 	n := overhead + len(r.Body) + 16*len(r.Header)
@@ -164,20 +166,20 @@ func (r *response) addFields(before, header http.Header) {
 	}
 }
 
-// lacking is what a response lacks that is made of its body.
-type lacking struct{ contentType, etag bool }
+// missingFields is what a response lacks that is made of its body.
+type missingFields struct{ contentType, etag bool }
 
-// lacks says what is to be made for a response with this status and header.
-func lacks(status int, header http.Header) lacking {
+// missingOf says what is to be made for a response with this status and header.
+func missingOf(status int, header http.Header) missingFields {
 	_, typed := header["Content-Type"]
-	return lacking{
+	return missingFields{
 		contentType: !typed && len(header["Content-Encoding"]) == 0, // as net/http does it
 		etag:        status == http.StatusOK && len(header["Etag"]) == 0,
 	}
 }
 
 // complete adds what the response lacks, when its body is whole.
-func (r *response) complete(lacks lacking) {
+func (r *response) complete(lacks missingFields) {
 	if lacks.contentType && len(r.Body) > 0 {
 		r.add("Content-Type", http.DetectContentType(r.Body))
 	}
@@ -200,7 +202,7 @@ func (r *response) validators() rfc9111.Validators {
 
 // notModified answers whether the client has it already, by its conditions.
 func (r *response) notModified(request http.Header) bool {
-	return r.ready.matches(request["If-None-Match"]) || rfc9111.NotModified(request, r.validators())
+	return r.precomputed.matches(request["If-None-Match"]) || rfc9111.NotModified(request, r.validators())
 }
 
 // origin are the validators that the handler gave.

@@ -9,7 +9,7 @@ import (
 )
 
 // storable returns what is to be stored of a response that w brought, without its fields and its body; nil: nothing, and why.
-func (c *Cache) storable(w *want, status int, header http.Header, received time.Time) (r *response, why string) {
+func (c *Cache) storable(m *missRequest, status int, header http.Header, received time.Time) (r *response, why string) {
 	length, known := contentLength(header)
 	switch {
 	case !known:
@@ -17,7 +17,7 @@ func (c *Cache) storable(w *want, status int, header http.Header, received time.
 	case length > c.options.MaxBody:
 		return nil, "too-long"
 	}
-	if why := c.refuses(w, status, header); why != "" {
+	if why := c.whyUnstorable(m, status, header); why != "" {
 		return nil, why
 	}
 	r = &response{Status: status}
@@ -26,53 +26,53 @@ func (c *Cache) storable(w *want, status int, header http.Header, received time.
 		return r, ""
 	}
 	part, size, ok := rfc9111.ParseContentRange(header["Content-Range"])
-	if !ok || size <= 0 || !w.part() {
+	if !ok || size <= 0 || !m.forPart() {
 		return nil, "part"
 	}
 	r.First, r.Size = part.First, size
 	return r, ""
 }
 
-// refuses is why a response with this header can't be stored; "" if it can. One with more tags or groups than can be kept isn't:
+// whyUnstorable is why a response with this header can't be stored; "" if it can. One with more tags or groups than can be kept isn't:
 // to leave some out would be to have PurgeTags miss it.
-func (c *Cache) refuses(w *want, status int, header http.Header) (why string) {
+func (c *Cache) whyUnstorable(m *missRequest, status int, header http.Header) (why string) {
 	if _, ok := rfc9111.Tags(header); !ok {
 		return "tags"
 	}
 	if _, ok := rfc9111.Groups(header["Cache-Groups"]); !ok {
 		return "groups"
 	}
-	_, why = rfc9111.Storable(w.request.Header, status, header, c.rules(w))
+	_, why = rfc9111.Storable(m.request.Header, status, header, c.rules(m))
 	return why
 }
 
-func (c *Cache) rules(w *want) rfc9111.Rules {
-	return rfc9111.Rules{SetCookie: c.options.ShareCookies, Private: w.private}
+func (c *Cache) rules(m *missRequest) rfc9111.Rules {
+	return rfc9111.Rules{SetCookie: c.options.ShareCookies, Private: m.private}
 }
 
-// worth answers whether the response will be of use: it is fresh, or can be validated, or stands in for a failure.
-func (c *Cache) worth(r *response, header http.Header) bool {
-	if r.left(r.Age) > 0 {
+// worthStoring answers whether the response will be of use: it is fresh, or can be validated, or stands in for a failure.
+func (c *Cache) worthStoring(r *response, header http.Header) bool {
+	if r.freshFor(r.Age) > 0 {
 		return true
 	}
 	if r.Flags&explicit == 0 || r.Size > 0 {
 		return false
 	}
 	valid := len(header["Etag"]) > 0 || len(header["Last-Modified"]) > 0
-	return valid && c.options.Keep > 0 || r.standsIn(r.Age)
+	return valid && c.options.Keep > 0 || r.usableStale(r.Age)
 }
 
 // hold answers whether the response isn't for the client, who gets a reply made of another one.
 func (rec *Recording) hold(status int, before, header http.Header) bool {
-	w := rec.want
+	m := rec.miss
 	switch {
-	case status == http.StatusNotModified && w.asks() && !rec.asks:
+	case status == http.StatusNotModified && m.validates() && !rec.headOnly:
 		rec.validated(before, header)
-	case w.stale && rfc9111.OriginFailed(status):
-		age := rfc9111.Older(w.age, time.Since(rec.began))
-		rec.hand(w.found, age, rfc9111.Status{FwdStatus: status, Detail: "stale-if-error"})
+	case m.mayServeStale && rfc9111.OriginFailed(status):
+		age := rfc9111.Older(m.age, time.Since(rec.began))
+		rec.prepareReply(m.found, age, rfc9111.Status{FwdStatus: status, Detail: "stale-if-error"})
 		rec.finish(outcome{failed: true})
-	case status == http.StatusOK && !rec.asks && conditional(w.request) && rec.unmodified(before, header):
+	case status == http.StatusOK && !rec.headOnly && conditional(m.request) && rec.unmodified(before, header):
 	default:
 		return false
 	}
@@ -80,47 +80,47 @@ func (rec *Recording) hold(status int, before, header http.Header) bool {
 	return true
 }
 
-// hand prepares a reply of what is stored.
-func (rec *Recording) hand(r *response, age time.Duration, status rfc9111.Status) {
-	status.Cache, status.Forward = rec.cache.options.Name, rec.want.why
+// prepareReply prepares a reply of what is stored.
+func (rec *Recording) prepareReply(r *response, age time.Duration, status rfc9111.Status) {
+	status.Cache, status.Forward = rec.cache.options.Name, rec.miss.forward
 	if status.Detail == "" {
-		status.Detail = rec.want.detail
+		status.Detail = rec.miss.detail
 	}
-	rec.reply = rec.cache.reply(rec.want.request, r.among(func(name string) []string { return rec.before[name] }), age, status)
+	rec.reply = rec.cache.reply(rec.miss.request, r.mergedWith(func(name string) []string { return rec.before[name] }), age, status)
 }
 
 // validated freshens the stored response by the handler's 304 (RFC 9111 §4.3.4).
 func (rec *Recording) validated(before, header http.Header) {
-	c, w := rec.cache, rec.want
+	c, m := rec.cache, rec.miss
 	c.stats.validated.Add(1)
-	r := c.freshened(w, rec.began, before, header)
-	why := c.refuses(w, r.Status, r.judged(before))
+	r := c.freshened(m, rec.began, before, header)
+	why := c.whyUnstorable(m, r.Status, r.termsHeader(before))
 	ok := why == "" && rec.Active()
 	if ok {
 		rec.finish(outcome{response: r})
 	} else {
-		rec.finish(outcome{refused: true})
+		rec.finish(outcome{unstorable: true})
 	}
-	rec.hand(r, r.Age, rfc9111.Status{FwdStatus: http.StatusNotModified, Stored: ok, Detail: why})
-	rec.reply.own = ownLines(header, slices.Concat(rfc9111.Own(header), rfc9111.Own(r.header())))
+	rec.prepareReply(r, r.Age, rfc9111.Status{FwdStatus: http.StatusNotModified, Stored: ok, Detail: why})
+	rec.reply.clientLines = ownLines(header, slices.Concat(rfc9111.Own(header), rfc9111.Own(r.header())))
 }
 
 // freshened is the stored response with the fields of a 304 (RFC 9111 §3.2). Those of one that is about another entity tag
 // update nothing (§4.3.4): it only says that what is stored holds.
-func (c *Cache) freshened(w *want, began time.Time, before, header http.Header) *response {
+func (c *Cache) freshened(m *missRequest, began time.Time, before, header http.Header) *response {
 	received := time.Now()
 	update := &response{}
-	if rfc9111.Validates(w.found.origin(), header) {
+	if rfc9111.Validates(m.found.origin(), header) {
 		update.addFields(before, header)
 	}
 	if update.get("Date") == "" {
 		update.add("Date", received.UTC().Format(http.TimeFormat))
 	}
-	r := *w.found
-	r.Header = make([]string, 0, len(w.found.Header)+len(update.Header))
-	for i := 0; i+1 < len(w.found.Header); i += 2 {
-		if name := w.found.Header[i]; !rfc9111.Updates(name) || !has(update.Header, name) {
-			r.add(name, w.found.Header[i+1])
+	r := *m.found
+	r.Header = make([]string, 0, len(m.found.Header)+len(update.Header))
+	for i := 0; i+1 < len(m.found.Header); i += 2 {
+		if name := m.found.Header[i]; !rfc9111.Updates(name) || !has(update.Header, name) {
+			r.add(name, m.found.Header[i+1])
 		}
 	}
 	for i := 0; i+1 < len(update.Header); i += 2 {
@@ -128,18 +128,18 @@ func (c *Cache) freshened(w *want, began time.Time, before, header http.Header) 
 			r.add(name, update.Header[i+1])
 		}
 	}
-	r.dropOwn()
+	r.dropClientFields()
 	r.Age = rfc9111.InitialAge(header, began, received)
-	c.surround(w, &r, before)
-	r.Varies = slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.Varies, w.found.Varies))))
-	r.setTerms(rfc9111.TermsOf(r.Status, r.judged(before), received, c.options.defaults()))
+	c.noteAround(m, &r, before)
+	r.Varies = slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.Varies, m.found.Varies))))
+	r.setTerms(rfc9111.TermsOf(r.Status, r.termsHeader(before), received, c.options.defaults()))
 	r.prepare()
 	return &r
 }
 
-// dropOwn removes the fields that are one client's alone by the Cache-Control that holds now: of those that were stored and those
+// dropClientFields removes the fields that are one client's alone by the Cache-Control that holds now: of those that were stored and those
 // of a 304, one may name what is in the other.
-func (r *response) dropOwn() {
+func (r *response) dropClientFields() {
 	own := rfc9111.Own(r.header())
 	if len(own) == 0 {
 		return
@@ -169,13 +169,13 @@ func (rec *Recording) unmodified(before, header http.Header) bool {
 	r.addFields(before, header)
 	v := r.validators()
 	v.Date = "" // which stands in for Last-Modified where a response is stored, and this one is new
-	if !rfc9111.NotModified(rec.want.request.Header, v) {
+	if !rfc9111.NotModified(rec.miss.request.Header, v) {
 		return false
 	}
 	if rec.Active() {
 		rec.head(http.StatusOK, before, header)
 	}
-	rec.hand(r, -1, rfc9111.Status{FwdStatus: http.StatusOK, Stored: rec.Active()})
-	rec.reply.own = rec.own
+	rec.prepareReply(r, -1, rfc9111.Status{FwdStatus: http.StatusOK, Stored: rec.Active()})
+	rec.reply.clientLines = rec.clientLines
 	return true
 }

@@ -48,7 +48,7 @@ func isAbsolute(r *http.Request) bool { return r.RequestURI != "" && r.RequestUR
 
 // spellings returns requests for what r's client asked for, one for each usual spelling of the URL, in either form of a target.
 func (c *Cache) spellings(r *http.Request) []*http.Request {
-	if !c.options.spelled || r.URL.Opaque != "" {
+	if !c.options.defaultKey || r.URL.Opaque != "" {
 		return []*http.Request{r}
 	}
 	asked := askedURL(r)

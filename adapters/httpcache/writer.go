@@ -13,26 +13,26 @@ import (
 // writer shows to a recording what passes through it. http.ResponseController finds in it what it doesn't do itself.
 type writer struct {
 	http.ResponseWriter
-	rec    *Recording
-	before http.Header     // the header before the handler ran
-	own    http.Header     // the handler's, which may not be sent; nil: it has the real one
-	given  http.Header     // what own was, which the handler may have kept for its trailers
-	headed bool            // the recording has seen the head
-	status int             // of the head
-	ctx    context.Context // the request's
+	rec           *Recording
+	before        http.Header     // the header before the handler ran
+	handlerHeader http.Header     // the handler's, which may not be sent; nil: it has the real one
+	trailerSource http.Header     // what own was, which the handler may have kept for its trailers
+	headShown     bool            // the recording has seen the head
+	status        int             // of the head
+	ctx           context.Context // the request's
 
 	// See delay.go.
-	delayed bool        // the head is sent when the body is known
-	kept    http.Header // the head's, meanwhile
-	body    []byte      // as far as it is recorded
-	sender  *sender     // nil: what the handler writes goes straight to the client
-	timed   bool        // the handler sets deadlines, for what it writes
+	delayed       bool        // the head is sent when the body is known
+	delayedHeader http.Header // the head's, meanwhile
+	body          []byte      // as far as it is recorded
+	sender        *sender     // nil: what the handler writes goes straight to the client
+	hasDeadline   bool        // the handler sets deadlines, for what it writes
 }
 
 // Header is where the handler puts its header fields.
 func (w *writer) Header() http.Header {
-	if w.own != nil {
-		return w.own
+	if w.handlerHeader != nil {
+		return w.handlerHeader
 	}
 	return w.ResponseWriter.Header()
 }
@@ -43,7 +43,7 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *writer) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 	if !informational {
-		if w.headed && status != w.status {
+		if w.headShown && status != w.status {
 			w.rec.Drop() // something went wrong after the head: what the handler wrote is hardly the whole
 		}
 		w.head(status)
@@ -51,45 +51,45 @@ func (w *writer) WriteHeader(status int) {
 	if w.rec.Held() || w.delayed && !informational || w.sender != nil { // the sender has the ResponseWriter for itself
 		return
 	}
-	if informational && w.own != nil {
-		replace(w.ResponseWriter.Header(), w.own) // and once more when the final head is there
+	if informational && w.handlerHeader != nil {
+		replace(w.ResponseWriter.Header(), w.handlerHeader) // and once more when the final head is there
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // head shows the head, of which the first one counts.
 func (w *writer) head(status int) {
-	if w.headed {
+	if w.headShown {
 		return
 	}
-	w.headed, w.status = true, status
+	w.headShown, w.status = true, status
 	s := w.rec.Head(status, w.before, w.Header())
-	if w.own != nil && !w.rec.Held() && w.rec.Delays() {
-		w.delayed, w.kept = true, maps.Clone(w.own) // what the handler sets from now on are trailers
+	if w.handlerHeader != nil && !w.rec.Held() && w.rec.Delays() {
+		w.delayed, w.delayedHeader = true, maps.Clone(w.handlerHeader) // what the handler sets from now on are trailers
 		return
 	}
-	if w.own != nil {
-		w.decided()
+	if w.handlerHeader != nil {
+		w.commitHeader()
 	}
-	w.say(s)
+	w.addCacheStatus(s)
 }
 
-// say adds the line of Cache-Status to the answer.
-func (w *writer) say(status string) {
+// addCacheStatus adds the line of Cache-Status to the answer.
+func (w *writer) addCacheStatus(status string) {
 	if status != "" && !w.rec.Held() {
 		h := w.Header()
 		h["Cache-Status"] = append(h["Cache-Status"], status)
 	}
 }
 
-// decided makes the handler's header the answer's, unless that is held.
-func (w *writer) decided() {
+// commitHeader makes the handler's header the answer's, unless that is held.
+func (w *writer) commitHeader() {
 	if w.rec.Held() {
 		replace(w.ResponseWriter.Header(), w.before) // it may have been sent with a 103
 		return
 	}
-	replace(w.ResponseWriter.Header(), w.own)
-	w.own, w.given = nil, w.own
+	replace(w.ResponseWriter.Header(), w.handlerHeader)
+	w.handlerHeader, w.trailerSource = nil, w.handlerHeader
 }
 
 // replace makes one header the same as another.
@@ -105,7 +105,7 @@ func (w *writer) Write(p []byte) (int, error) {
 		w.rec.Body(p)
 		return len(p), nil
 	case w.delayed:
-		return w.delay(p)
+		return w.bufferBody(p)
 	case w.sender != nil:
 		return w.send(p)
 	}
@@ -127,8 +127,8 @@ func (w *writer) wrote(p []byte, err error) {
 
 // ReadFrom is for io.Copy. Once the head is shown, what isn't recorded goes the shortest way, which may be sendfile.
 func (w *writer) ReadFrom(src io.Reader) (int64, error) {
-	if direct, ok := w.ResponseWriter.(io.ReaderFrom); ok && w.headed && !w.rec.Active() && !w.rec.Held() {
-		if err := w.straight(); err != nil {
+	if direct, ok := w.ResponseWriter.(io.ReaderFrom); ok && w.headShown && !w.rec.Active() && !w.rec.Held() {
+		if err := w.passThrough(); err != nil {
 			return 0, err
 		}
 		return direct.ReadFrom(src)
@@ -156,7 +156,7 @@ func (w *writer) FlushError() error {
 		return nil
 	}
 	w.rec.Stream()
-	if err := w.straight(); err != nil {
+	if err := w.passThrough(); err != nil {
 		return err
 	}
 	err := http.NewResponseController(w.ResponseWriter).Flush()
@@ -169,9 +169,9 @@ func (w *writer) FlushError() error {
 // SetWriteDeadline is for http.ResponseController. The deadline is for what the handler writes from now on, so that must not be
 // sent later.
 func (w *writer) SetWriteDeadline(t time.Time) error {
-	w.timed = true
+	w.hasDeadline = true
 	if w.sender != nil {
-		if err := w.straight(); err != nil {
+		if err := w.passThrough(); err != nil {
 			return err
 		}
 	}
@@ -181,7 +181,7 @@ func (w *writer) SetWriteDeadline(t time.Time) error {
 // EnableFullDuplex is for http.ResponseController.
 func (w *writer) EnableFullDuplex() error {
 	if w.sender != nil {
-		if err := w.straight(); err != nil {
+		if err := w.passThrough(); err != nil {
 			return err
 		}
 	}
@@ -228,12 +228,12 @@ func canFlush(w http.ResponseWriter) bool {
 
 // Hijack hands the connection over. Nothing that passes on it is recorded.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if err := w.straight(); err != nil {
+	if err := w.passThrough(); err != nil {
 		return nil, nil, err
 	}
 	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {
-		w.headed = true
+		w.headShown = true
 		w.rec.Drop()
 	}
 	return conn, buf, err
@@ -242,7 +242,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // rescue is deferred around the handler: if that panics before its head is out, it has failed like one that answers with a
 // 500, and something stored may stand in for it. Else it goes on panicking.
 func (w *writer) rescue() {
-	if w.headed || !w.rec.MayHold() {
+	if w.headShown || !w.rec.MayHold() {
 		w.abandon()
 		return
 	}
@@ -260,19 +260,19 @@ func (w *writer) rescue() {
 // end is called when the handler has returned. One that wrote nothing is answered by the server, or by a handler around
 // the cache, which may still make another answer of it: it is not stored.
 func (w *writer) end() {
-	if !w.headed {
+	if !w.headShown {
 		w.rec.Drop()
 		w.head(http.StatusOK)
 	}
 	w.complete()
-	if w.rec.looked.Load() { // a cache around this one has its head only now, and takes what came before for nothing
+	if w.rec.serverLookup.Load() { // a cache around this one has its head only now, and takes what came before for nothing
 		_ = w.ctx.Value(http.ServerContextKey)
 	}
 	if w.rec.Held() {
 		return
 	}
 	h := w.ResponseWriter.Header()
-	for name, values := range w.given { // the trailers, by now
+	for name, values := range w.trailerSource { // the trailers, by now
 		if _, ok := h[name]; !ok {
 			h[name] = values
 		}

@@ -12,7 +12,7 @@ type Validators struct {
 
 // NotModified answers whether a conditional request (RFC 9110 §13) is answered with 304 from a stored, fresh
 // response, because the client has that already. A request without conditions never is. Conditions that only an
-// origin can evaluate are not looked at: see [HeedsOrigin].
+// origin can evaluate are not looked at: see [RelevantOrigin].
 func NotModified(request http.Header, stored Validators) bool {
 	if lines := request["If-None-Match"]; len(lines) > 0 { // §13.1.2
 		if len(lines) == 1 && trimOWS(lines[0]) == "*" {

@@ -58,7 +58,7 @@ func TestHitAllocates(t *testing.T) {
 	}{
 		"ParseDirectives":          {0, func() { rfc9111.ParseDirectives(request) }},
 		"ParseDirectives, unsaid":  {0, func() { rfc9111.ParseDirectives(bare) }},
-		"HeedsOf":                  {0, func() { rfc9111.HeedsOf(request) }},
+		"RelevantOf":               {0, func() { rfc9111.RelevantOf(request) }},
 		"Decide":                   {0, func() { decision = rfc9111.Decide(terms, 1, rfc9111.Directives{}) }},
 		"Selecting, nothing":       {0, func() { rfc9111.Selecting(nil, request) }},
 		"Selecting":                {1, func() { rfc9111.Selecting(names, request) }},

@@ -12,20 +12,20 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// behind is the httpcache.Exchange of a run that no client waits for. Fiber's Ctx is reused as soon as a request is answered,
+// detached is the httpcache.Exchange of a run that no client waits for. Fiber's Ctx is reused as soon as a request is answered,
 // and handlers can't be run without one: so a copy of the request goes through the whole app once more.
-type behind struct {
+type detached struct {
 	r   *http.Request
 	ctx *fasthttp.RequestCtx
 	app fasthttp.RequestHandler
 	run context.Context // tells the caches that it comes to what it is for
 }
 
-// behindKey is a behind's key among the values of its request.
-type behindKey struct{}
+// detachedKey is a behind's key among the values of its request.
+type detachedKey struct{}
 
 func (x *exchange) Detach() httpcache.Exchange {
-	x.kept = true
+	x.seen = true
 	in, app := x.c.RequestCtx(), x.c.App()
 	config := app.Config()
 	ctx := new(fasthttp.RequestCtx)
@@ -38,36 +38,36 @@ func (x *exchange) Detach() httpcache.Exchange {
 	}
 	// Its own context: values in this request's may refer to its Ctx. The handlers around the cache make them anew.
 	r := x.Request().WithContext(context.Background())
-	return &behind{r: r, ctx: ctx, app: app.Server().Handler}
+	return &detached{r: r, ctx: ctx, app: app.Server().Handler}
 }
 
-func (b *behind) Request() *http.Request { return b.r }
+func (d *detached) Request() *http.Request { return d.r }
 
 // Around isn't called.
-func (b *behind) Around(string) []string { return nil }
+func (d *detached) Around(string) []string { return nil }
 
 // Serve isn't called.
-func (b *behind) Serve(*httpcache.Reply) {}
+func (d *detached) Serve(*httpcache.Reply) {}
 
-func (b *behind) Run(rec *httpcache.Recording) {
-	b.run = rec.Context(b.r.Context())
-	b.ctx.SetUserValue(behindKey{}, b)
+func (d *detached) Run(rec *httpcache.Recording) {
+	d.run = rec.Context(d.r.Context())
+	d.ctx.SetUserValue(detachedKey{}, d)
 	defer func() {
-		if b.ctx.LastTimeoutErrorResponse() == nil { // else the handler may still be at work
-			b.ctx.ResetUserValues()
-			b.ctx.Response.ResetBody() // closes a stream
+		if d.ctx.LastTimeoutErrorResponse() == nil { // else the handler may still be at work
+			d.ctx.ResetUserValues()
+			d.ctx.Response.ResetBody() // closes a stream
 		}
 	}()
-	b.app(b.ctx)
+	d.app(d.ctx)
 }
 
 // Detach isn't called.
-func (b *behind) Detach() httpcache.Exchange { return nil }
+func (d *detached) Detach() httpcache.Exchange { return nil }
 
-// meet has the request's context say what the run is for. The first middleware that the run comes to calls it.
-func (b *behind) meet(c fiber.Ctx) {
-	c.RequestCtx().RemoveUserValue(behindKey{})
-	c.SetContext(within{b.run, c.Context()})
+// adoptContext has the request's context say what the run is for. The first middleware that the run comes to calls it.
+func (d *detached) adoptContext(c fiber.Ctx) {
+	c.RequestCtx().RemoveUserValue(detachedKey{})
+	c.SetContext(joinedContext{d.run, c.Context()})
 }
 
 // conn is a closed connection that has a real one's addresses.

@@ -7,28 +7,28 @@ import (
 	"unsafe"
 )
 
-// GlimpsingHandler is Handler with an Exchange whose glimpses are overwritten as soon as they may be.
-func (c *Cache) GlimpsingHandler(next http.Handler) http.Handler {
+// PreviewHandler is Handler with an Exchange whose previews are overwritten as soon as they may be.
+func (c *Cache) PreviewHandler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &glimpsing{exchange: &exchange{cache: c, w: w, r: r, next: next}}
+		x := &previewing{exchange: &exchange{cache: c, w: w, r: r, next: next}}
 		defer x.overwrite()
 		c.Answer(x)
 	})
 }
 
-type glimpsing struct {
+type previewing struct {
 	*exchange
 	memory [][]byte
 }
 
-func (x *glimpsing) Glimpse() (*http.Request, context.Context) {
+func (x *previewing) Preview() (*http.Request, context.Context) {
 	r := x.r
 	g := &http.Request{
 		Method: r.Method, Host: x.lend(r.Host), ContentLength: r.ContentLength, Header: make(http.Header),
 		URL: &url.URL{Scheme: r.URL.Scheme, Path: x.lend(r.URL.Path), RawPath: x.lend(r.URL.RawPath), RawQuery: x.lend(r.URL.RawQuery)},
 	}
 	for name, lines := range r.Header {
-		if Heeded(name) == "" {
+		if RelevantField(name) == "" {
 			continue
 		}
 		for _, line := range lines {
@@ -38,29 +38,29 @@ func (x *glimpsing) Glimpse() (*http.Request, context.Context) {
 	return g, r.Context()
 }
 
-func (x *glimpsing) Request() *http.Request {
+func (x *previewing) Request() *http.Request {
 	x.overwrite()
 	return x.exchange.Request()
 }
 
-func (x *glimpsing) Run(rec *Recording) {
+func (x *previewing) Run(rec *Recording) {
 	x.overwrite()
 	x.exchange.Run(rec)
 }
 
-func (x *glimpsing) Detach() Exchange {
+func (x *previewing) Detach() Exchange {
 	x.overwrite()
 	return x.exchange.Detach()
 }
 
 // lend returns a string that is good until overwrite is called.
-func (x *glimpsing) lend(s string) string {
+func (x *previewing) lend(s string) string {
 	b := []byte(s)
 	x.memory = append(x.memory, b)
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-func (x *glimpsing) overwrite() {
+func (x *previewing) overwrite() {
 	for _, b := range x.memory {
 		for i := range b {
 			b[i] = '?'

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Heeded answers whether a field of a GET or HEAD says something to the rules, whatever is stored: no function here reads
+// RelevantField answers whether a field of a GET or HEAD says something to the rules, whatever is stored: no function here reads
 // another field of a request, but for those that a response's Vary names, and Accept-Language. The name may be in any case;
 // the canonical one is returned, or "".
-func Heeded(name string) (canonical string) {
+func RelevantField(name string) (canonical string) {
 	switch len(name) { // nearly all are ruled out by that
 	case len("Range"):
 		canonical = "Range"
@@ -42,33 +42,33 @@ func Heeded(name string) (canonical string) {
 	return ""
 }
 
-// Heeds says what the fields of a request that are [Heeded] are about, for the steps on a hit's way that nothing calls for.
-type Heeds uint8
+// Relevant says what the fields of a request that are relevant are about, for the steps on a hit's way that nothing calls for.
+type Relevant uint8
 
 const (
-	HeedsDirectives Heeds = 1 << iota // Cache-Control, Pragma
-	HeedsOrigin                       // If-Match, If-Unmodified-Since, and what only a neighbour may see: a cache neither answers nor stores
-	HeedsConditions                   // If-None-Match, If-Modified-Since
-	HeedsRange                        // Range; If-Range says nothing without it
-	HeedsUser                         // Authorization
+	RelevantDirectives Relevant = 1 << iota // Cache-Control, Pragma
+	RelevantOrigin                          // If-Match, If-Unmodified-Since, and what only a neighbour may see: a cache neither answers nor stores
+	RelevantConditions                      // If-None-Match, If-Modified-Since
+	RelevantRange                           // Range; If-Range says nothing without it
+	RelevantUser                            // Authorization
 )
 
-// says is what each field is about. What clients send most comes first.
-var says = [...]struct {
+// relevantFields is what each field is about. What clients send most comes first.
+var relevantFields = [...]struct {
 	name  string
-	about Heeds
+	about Relevant
 	when  func(lines []string) bool // nil: whatever it says
 }{
-	{"Connection", HeedsOrigin, namesEndToEnd},
-	{"If-None-Match", HeedsConditions, nil},
-	{"Cache-Control", HeedsDirectives, nil},
-	{"Authorization", HeedsUser, nil},
-	{"If-Modified-Since", HeedsConditions, nil},
-	{"Range", HeedsRange, nil},
-	{"Pragma", HeedsDirectives, nil},
-	{"If-Match", HeedsOrigin, nil}, // RFC 9111 §4.3.2: only the origin can tell
-	{"If-Unmodified-Since", HeedsOrigin, nil},
-	{"Upgrade", HeedsOrigin, leavesHTTP},
+	{"Connection", RelevantOrigin, namesEndToEnd},
+	{"If-None-Match", RelevantConditions, nil},
+	{"Cache-Control", RelevantDirectives, nil},
+	{"Authorization", RelevantUser, nil},
+	{"If-Modified-Since", RelevantConditions, nil},
+	{"Range", RelevantRange, nil},
+	{"Pragma", RelevantDirectives, nil},
+	{"If-Match", RelevantOrigin, nil}, // RFC 9111 §4.3.2: only the origin can tell
+	{"If-Unmodified-Since", RelevantOrigin, nil},
+	{"Upgrade", RelevantOrigin, leavesHTTP},
 }
 
 // namesEndToEnd reports whether a Connection field names one that is not a connection's own (RFC 9110 §7.6.1): a proxy after the
@@ -101,16 +101,16 @@ func leavesHTTP(upgrade []string) bool {
 	return false
 }
 
-// HeedsOf looks for each field, for a browser sends more fields than there are to look for; in a glimpse, until all are found.
-func HeedsOf(request http.Header) (h Heeds) {
+// RelevantOf looks for each field, for a browser sends more fields than there are to look for; in a preview, until all are found.
+func RelevantOf(request http.Header) (h Relevant) {
 	left := len(request)
-	for i := 0; i < len(says) && left > 0; i++ {
-		lines, ok := request[says[i].name]
+	for i := 0; i < len(relevantFields) && left > 0; i++ {
+		lines, ok := request[relevantFields[i].name]
 		if ok {
 			left--
 		}
-		if len(lines) > 0 && (says[i].when == nil || says[i].when(lines)) {
-			h |= says[i].about
+		if len(lines) > 0 && (relevantFields[i].when == nil || relevantFields[i].when(lines)) {
+			h |= relevantFields[i].about
 		}
 	}
 	return h

@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// refusals remembers keys for some time: those for which a request with Authorization got a response that isn't for all, say,
+// recentKeys remembers keys for some time: those for which a request with Authorization got a response that isn't for all, say,
 // so that the next ones aren't recorded, and nobody waits for them. It forgets some of them early.
-type refusals struct {
+type recentKeys struct {
 	seed  maphash.Seed
 	slots [1 << 12]atomic.Uint64 // the upper half of a key's hash, and until when, in seconds of the cache's life
 	since time.Time
 }
 
-func newRefusals() *refusals { return &refusals{seed: maphash.MakeSeed(), since: time.Now()} }
+func newRecentKeys() *recentKeys { return &recentKeys{seed: maphash.MakeSeed(), since: time.Now()} }
 
-func (f *refusals) add(key string, ttl time.Duration) {
+func (f *recentKeys) add(key string, ttl time.Duration) {
 	slot, hash := f.slot(key)
 	slot.Store(hash | f.now() + uint64(ttl/time.Second))
 }
 
-func (f *refusals) has(key string) bool {
+func (f *recentKeys) has(key string) bool {
 	slot, hash := f.slot(key)
 	v := slot.Load()
 	return v&^uint64(1<<32-1) == hash && v&(1<<32-1) > f.now()
 }
 
-func (f *refusals) slot(key string) (slot *atomic.Uint64, hash uint64) {
+func (f *recentKeys) slot(key string) (slot *atomic.Uint64, hash uint64) {
 	h := maphash.String(f.seed, key)
 	return &f.slots[h%uint64(len(f.slots))], h &^ uint64(1<<32-1)
 }
 
-func (f *refusals) now() uint64 { return uint64(time.Since(f.since) / time.Second) }
+func (f *recentKeys) now() uint64 { return uint64(time.Since(f.since) / time.Second) }

@@ -41,7 +41,7 @@ func Merged(name string, around, stored []string) []string {
 	case len(around) == 0 || len(stored) == 0 && name != "Cache-Control":
 		return stored
 	case name == "Cache-Control":
-		if line := stricter(ParseCacheControl(around), ParseCacheControl(stored)); line != "" {
+		if line := stricterDirectives(ParseCacheControl(around), ParseCacheControl(stored)); line != "" {
 			return append([]string{line}, stored...) // first, for the first of a directive counts
 		}
 		return stored
@@ -62,8 +62,8 @@ func containsAll(set, list []string) bool {
 	return !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(set, s) })
 }
 
-// stricter returns a line of the directives that forbid clients and other caches more than those that are there.
-func stricter(around, stored CacheControl) string {
+// stricterDirectives returns a line of the directives that forbid clients and other caches more than those that are there.
+func stricterDirectives(around, stored CacheControl) string {
 	var list []string
 	for _, d := range around {
 		switch d.Name {

@@ -14,8 +14,8 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// A glimpse says of a request what the whole does, and there is none of a request that isn't taken.
-func FuzzGlimpse(f *testing.F) {
+// A preview says of a request what the whole does, and there is none of a request that isn't taken.
+func FuzzPreview(f *testing.F) {
 	f.Add("GET", "/a?b=c&d", "a.example", "If-None-Match", `"1"`, "if-none-match", `"2"`)
 	f.Add("HEAD", "/a//b/../c", "A.example:80", "Accept", "*/*", "range", "bytes=0-1")
 	f.Add("GET", "/a%20b?c=%20", "", "Cache-Control", "no-cache", "Pragma", "")
@@ -37,28 +37,28 @@ func FuzzGlimpse(f *testing.F) {
 		c := app.AcquireCtx(&in)
 		defer app.ReleaseCtx(c)
 		brief, whole := &exchange{c: c}, &exchange{c: c}
-		if !brief.glimpse() {
+		if !brief.preview() {
 			return
 		}
-		if err := whole.read(); err != nil {
-			t.Fatalf("a glimpse of %q, but %v", raw, err)
+		if err := whole.parse(); err != nil {
+			t.Fatalf("a preview of %q, but %v", raw, err)
 		}
 		g, r := brief.request, whole.request
 		if g.Method != r.Method || g.Host != r.Host || *g.URL != *r.URL || g.ContentLength != r.ContentLength {
 			t.Errorf("%q: %+v, want %+v", raw, g, r)
 		}
-		maps.DeleteFunc(r.Header, func(name string, _ []string) bool { return httpcache.Heeded(name) == "" })
+		maps.DeleteFunc(r.Header, func(name string, _ []string) bool { return httpcache.RelevantField(name) == "" })
 		if !maps.EqualFunc(g.Header, r.Header, slices.Equal[[]string]) {
 			t.Errorf("%q: %q, want %q", raw, g.Header, r.Header)
 		}
 		if request := brief.Request(); !maps.EqualFunc(request.Header, fullHeader(c), slices.Equal[[]string]) {
-			t.Errorf("%q: after a glimpse %q, want %q", raw, request.Header, fullHeader(c))
+			t.Errorf("%q: after a preview %q, want %q", raw, request.Header, fullHeader(c))
 		}
 	})
 }
 
 func fullHeader(c fiber.Ctx) http.Header {
 	x := &exchange{c: c}
-	_ = x.read()
+	_ = x.parse()
 	return x.request.Header
 }

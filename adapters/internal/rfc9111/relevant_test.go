@@ -9,45 +9,45 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-func TestHeeded(t *testing.T) {
-	for name, want := range map[string]rfc9111.Heeds{
-		"Cache-Control":       rfc9111.HeedsDirectives,
-		"Pragma":              rfc9111.HeedsDirectives,
-		"If-Match":            rfc9111.HeedsOrigin,
-		"If-Unmodified-Since": rfc9111.HeedsOrigin,
-		"Upgrade":             rfc9111.HeedsOrigin,
-		"If-None-Match":       rfc9111.HeedsConditions,
-		"If-Modified-Since":   rfc9111.HeedsConditions,
-		"Range":               rfc9111.HeedsRange,
+func TestRelevantField(t *testing.T) {
+	for name, want := range map[string]rfc9111.Relevant{
+		"Cache-Control":       rfc9111.RelevantDirectives,
+		"Pragma":              rfc9111.RelevantDirectives,
+		"If-Match":            rfc9111.RelevantOrigin,
+		"If-Unmodified-Since": rfc9111.RelevantOrigin,
+		"Upgrade":             rfc9111.RelevantOrigin,
+		"If-None-Match":       rfc9111.RelevantConditions,
+		"If-Modified-Since":   rfc9111.RelevantConditions,
+		"Range":               rfc9111.RelevantRange,
 		"If-Range":            0, // says nothing alone
-		"Authorization":       rfc9111.HeedsUser,
-		"Connection":          rfc9111.HeedsOrigin,
+		"Authorization":       rfc9111.RelevantUser,
+		"Connection":          rfc9111.RelevantOrigin,
 	} {
 		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
-			if got := rfc9111.Heeded(spelled); got != name {
-				t.Errorf("Heeded(%q) is %q, want %q", spelled, got, name)
+			if got := rfc9111.RelevantField(spelled); got != name {
+				t.Errorf("RelevantField(%q) is %q, want %q", spelled, got, name)
 			}
 		}
 		few, many := http.Header{"User-Agent": {"x"}}, http.Header{"User-Agent": {"x"}, "Accept": {"x"}, "Cookie": {"x"}, "Referer": {"x"}}
 		for _, h := range []http.Header{few, many} {
 			h[name] = []string{"x"}
-			if got := rfc9111.HeedsOf(h); got != want {
-				t.Errorf("HeedsOf(%v) is %b, want %b", h, got, want)
+			if got := rfc9111.RelevantOf(h); got != want {
+				t.Errorf("RelevantOf(%v) is %b, want %b", h, got, want)
 			}
 			h[name] = nil
-			if got := rfc9111.HeedsOf(h); got != 0 {
-				t.Errorf("HeedsOf(%v) is %b", h, got)
+			if got := rfc9111.RelevantOf(h); got != 0 {
+				t.Errorf("RelevantOf(%v) is %b", h, got)
 			}
 		}
 	}
 	for _, name := range []string{"", "Accept", "Cookie", "If-Rangf", "If-Matcg", "Content-Typex", "Accept-Encode", "Rang\u0113", "\u017fange"} {
-		if got := rfc9111.Heeded(name); got != "" {
-			t.Errorf("Heeded(%q) is %q", name, got)
+		if got := rfc9111.RelevantField(name); got != "" {
+			t.Errorf("RelevantField(%q) is %q", name, got)
 		}
 	}
 }
 
-func TestHeedsOrigin(t *testing.T) {
+func TestRelevantOrigin(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		request http.Header
@@ -70,7 +70,7 @@ func TestHeedsOrigin(t *testing.T) {
 		{"§5.2.1 directives", fields("Cache-Control", "no-store"), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := rfc9111.HeedsOf(tc.request)&rfc9111.HeedsOrigin != 0; got != tc.want {
+			if got := rfc9111.RelevantOf(tc.request)&rfc9111.RelevantOrigin != 0; got != tc.want {
 				t.Errorf("%v, want %v", got, tc.want)
 			}
 		})
@@ -78,7 +78,7 @@ func TestHeedsOrigin(t *testing.T) {
 }
 
 // No rule says anything else of a request when the fields that aren't heeded are left out.
-func FuzzHeeded(f *testing.F) {
+func FuzzRelevantField(f *testing.F) {
 	f.Add("Cache-Control", "no-cache", "Accept", "*/*")
 	f.Add("If-None-Match", `"1"`, "Range", "bytes=0-1")
 	f.Add("Pragma", "no-cache", "If-Modified-Since", "Mon, 23 Nov 2026 09:00:00 GMT")
@@ -90,21 +90,21 @@ func FuzzHeeded(f *testing.F) {
 		whole.Add(name1, value1)
 		whole.Add(name2, value2)
 		for name, lines := range whole {
-			if key := rfc9111.Heeded(name); key == name {
+			if key := rfc9111.RelevantField(name); key == name {
 				part[key] = slices.Clone(lines)
 			}
 		}
 		v := rfc9111.Validators{ETag: `"1"`, LastModified: "Mon, 23 Nov 2026 09:00:00 GMT"}
-		if rfc9111.ParseDirectives(whole) != rfc9111.ParseDirectives(part) || rfc9111.HeedsOf(whole) != rfc9111.HeedsOf(part) ||
+		if rfc9111.ParseDirectives(whole) != rfc9111.ParseDirectives(part) || rfc9111.RelevantOf(whole) != rfc9111.RelevantOf(part) ||
 			rfc9111.NotModified(whole, v) != rfc9111.NotModified(part, v) || rfc9111.RangeApplies(whole, v) != rfc9111.RangeApplies(part, v) {
 			t.Errorf("%q is not the same as %q", part, whole)
 		}
-		h := rfc9111.HeedsOf(whole)
+		h := rfc9111.RelevantOf(whole)
 		passes := len(whole["If-Match"])+len(whole["If-Unmodified-Since"]) > 0 ||
 			others(whole["Upgrade"], "h2c", "h2", "http/2.0") ||
 			others(whole["Connection"], "close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "proxy-connection", "http2-settings")
-		if h&rfc9111.HeedsDirectives == 0 && rfc9111.ParseDirectives(whole) != rfc9111.NoDirectives ||
-			h&rfc9111.HeedsConditions == 0 && rfc9111.NotModified(whole, v) || (h&rfc9111.HeedsOrigin != 0) != passes {
+		if h&rfc9111.RelevantDirectives == 0 && rfc9111.ParseDirectives(whole) != rfc9111.NoDirectives ||
+			h&rfc9111.RelevantConditions == 0 && rfc9111.NotModified(whole, v) || (h&rfc9111.RelevantOrigin != 0) != passes {
 			t.Errorf("of %q a step is left out that it calls for: %b", whole, h)
 		}
 	})

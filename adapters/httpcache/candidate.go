@@ -1,0 +1,197 @@
+package httpcache
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// candidate is where the response to a request is stored, or will be, with what is there.
+type candidate struct {
+	primary string
+	private bool // it is one user's
+	key     string
+	index   *index   // nil: the responses aren't known to vary
+	names   []string // what those at key vary by
+
+	indexLeft  time.Duration // for how long the index is kept
+	staleIndex *index        // it was purged softly; nil: it wasn't, or there is none
+
+	found        *response // nil: none that the request may have
+	age          time.Duration
+	residentTime time.Duration // how long it has been stored
+	freshInStore bool          // for the store
+	// expired: it was purged softly, before its time.
+	softPurged bool
+	// What was found isn't for an answer of which handlers around the cache say what they do; forbidden: nor is any other.
+	rejected, forbidden bool
+
+	hitForMiss bool // it is remembered that the response can't be stored
+}
+
+// lookup looks for what is stored for a request, at a place that has only a primary key as yet.
+func (c *Cache) lookup(cand *candidate, view *requestView) {
+	cand.key = cand.primary
+	e, err := c.store.Lookup(view.ctx, cand.primary)
+	switch {
+	case err != nil:
+		cand.hitForMiss = e.State == tiered.NotFound
+		return
+	case e.Value.Index == nil:
+		if e.Value.Size == 0 { // else somebody put it there
+			cand.accept(&e, view)
+		}
+		return
+	}
+	if e.State == tiered.Stale { // the next response begins an index
+		cand.staleIndex = e.Value.Index
+		c.lookupSoftPurged(cand, view, cand.staleIndex)
+		if cand.found == nil {
+			c.lookupSoftPurged(cand, view, cand.staleIndex.before())
+		}
+		return
+	}
+	r := view.request()
+	cand.index, cand.indexLeft = e.Value.Index, e.Value.Lifetime-e.Age
+	for i, names := range cand.index.Specs {
+		key := cand.index.variant(cand.primary, names, r.Header)
+		if i == 0 {
+			cand.key, cand.names = key, names
+		}
+		if e, err := c.store.Lookup(view.ctx, key); err == nil && cand.index.selects(cand.primary, e.Value, r) && cand.accept(&e, view) {
+			cand.key, cand.names = key, names
+			return
+		} else if i == 0 {
+			cand.hitForMiss = e.State == tiered.NotFound
+		}
+	}
+	if c.lookupSoftPurged(cand, view, cand.index.before()); cand.found == nil {
+		c.lookupLanguage(cand, view)
+	}
+}
+
+// lookupSoftPurged looks for a response that was purged softly with the index, which may be nil. The place of a new one stays what it is.
+func (c *Cache) lookupSoftPurged(cand *candidate, view *requestView, i *index) {
+	if i == nil {
+		return
+	}
+	r := view.request()
+	for _, names := range i.Specs {
+		e, err := c.store.Lookup(view.ctx, i.variant(cand.primary, names, r.Header))
+		if err == nil && i.selects(cand.primary, e.Value, r) && cand.accept(&e, view) {
+			cand.freshInStore, cand.softPurged = false, true
+			return
+		}
+	}
+}
+
+// formerKeys returns the keys of responses that were purged softly with an index and that a new one, to the same request, replaces.
+func (cand *candidate) formerKeys(request http.Header) (list []string) {
+	old := []*index{cand.staleIndex, nil}
+	if cand.staleIndex != nil {
+		old[1] = cand.staleIndex.before()
+	} else if cand.index != nil {
+		old[1] = cand.index.before()
+	}
+	for _, i := range old {
+		if i == nil {
+			continue
+		}
+		for _, names := range i.Specs {
+			list = append(list, i.variant(cand.primary, names, request))
+		}
+	}
+	return list
+}
+
+// selects answers whether what is in a place of the index is a response for such a request.
+func (i *index) selects(primary string, v *response, r *http.Request) bool {
+	if v.Index != nil || v.Size > 0 || v.Select == "" {
+		return v.Index == nil && v.Size == 0
+	}
+	return v.Select == i.variant(primary, v.vary(), r.Header)
+}
+
+// lookupLanguage looks for a response in the language that the request prefers to all others: no handler has a better one.
+func (c *Cache) lookupLanguage(cand *candidate, view *requestView) {
+	r := view.request()
+	if len(r.Header[acceptLanguage]) == 0 {
+		return
+	}
+	language, ok := rfc9111.FirstLanguage(r.Header)
+	if !ok {
+		return
+	}
+	for _, names := range cand.index.Specs {
+		key := cand.index.languageKey(cand.primary, names, r.Header, language)
+		if key == "" {
+			continue
+		}
+		alias, err := c.store.Lookup(view.ctx, key)
+		if err != nil || alias.Value.Alias == "" {
+			continue
+		}
+		e, err := c.store.Lookup(view.ctx, alias.Value.Alias)
+		if err == nil && e.State == tiered.Fresh && e.Value.inLanguage(language) && e.Value.freshFor(rfc9111.Older(e.Value.Age, e.Age)) > 0 && cand.accept(&e, view) {
+			return // key and names stay those of the request: that is where a new response goes
+		}
+	}
+}
+
+// accept takes what was found, if the request may have it. Who authenticates gets what is for all only if the response says so
+// (RFC 9111 §3.5).
+func (cand *candidate) accept(e *tiered.Entry[*response], view *requestView) bool {
+	if e.Value.Alias != "" || view.has(rfc9111.RelevantUser) && cand.needsShared(view.r) && e.Value.Flags&shared == 0 {
+		return false
+	}
+	if ok, forbidden := view.around(cand.private).allows(e.Value); !ok {
+		cand.forbidden, cand.rejected = forbidden, true
+		return false
+	}
+	cand.found, cand.age, cand.residentTime, cand.freshInStore, cand.hitForMiss = e.Value, rfc9111.Older(e.Value.Age, e.Age), e.Age, e.State == tiered.Fresh, false
+	cand.softPurged = e.State == tiered.Stale && cand.found.freshFor(cand.age) > 0
+	return true
+}
+
+// needsShared answers whether the request may only have what says that it is for all.
+func (cand *candidate) needsShared(r *http.Request) bool {
+	return !cand.private && len(r.Header["Authorization"]) > 0
+}
+
+// inLanguage answers whether it is a whole response in the language, and varies by nothing that its place isn't for.
+func (r *response) inLanguage(language string) bool {
+	return r.Index == nil && r.Size == 0 && r.Select == "" && rfc9111.ContentLanguage(r.header()) == language
+}
+
+// lookupPart looks for a part of the response that has all that a request asks for, or for the whole, which the handler gave
+// to a request for a part.
+func (c *Cache) lookupPart(cand candidate, view *requestView) (candidate, bool) {
+	cand.key, cand.found, cand.hitForMiss = partKey(cand.key), nil, false
+	e, err := c.store.Lookup(view.ctx, cand.key)
+	if err != nil || e.Value.Index != nil || e.Value.Select != "" || !cand.accept(&e, view) {
+		return cand, false
+	}
+	return cand, cand.found.Size == 0 || cand.found.covers(view.r)
+}
+
+// freshFor is for how long what was found is fresh; less than 0: since when it is stale.
+func (cand *candidate) freshFor() time.Duration {
+	if cand.found == nil {
+		return 0
+	}
+	if left := cand.found.freshFor(cand.age); !cand.softPurged || left < 0 {
+		return left
+	}
+	return 0
+}
+
+// decide says what to do for a request with what was found.
+func (cand *candidate) decide(d rfc9111.Directives) rfc9111.Decision {
+	t := cand.found.terms()
+	if cand.softPurged {
+		t.Lifetime = min(t.Lifetime, cand.age)
+	}
+	return rfc9111.Decide(t, cand.age, d)
+}

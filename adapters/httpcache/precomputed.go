@@ -1,0 +1,66 @@
+package httpcache
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+)
+
+// precomputed is what hits say of a stored response beside its own fields, made once for all of them.
+type precomputed struct {
+	contentLength  string // of the whole body
+	noCacheStatus  bool   // no cache before this one has left a Cache-Status
+	etag           string // the Etag, if it is valid
+	hasLists       bool   // there are fields that handlers around the cache may add to
+	notModifiedLen int    // how many of the Header's strings are for a 304: the first ones
+	age            atomic.Pointer[ageStamp]
+}
+
+// ageStamp is what this cache says of a response in the course of a second.
+type ageStamp struct {
+	age, ttl         int64 // in seconds
+	ageValue, status string
+}
+
+// prepare is called before the response is stored, when nothing of it changes any more.
+func (r *response) prepare() {
+	r.precomputed = &precomputed{contentLength: strconv.Itoa(len(r.Body)), noCacheStatus: !has(r.Header, "Cache-Status")}
+	tag := r.get("Etag")
+	if _, ok := rfc9111.ParseETag(tag); ok {
+		r.precomputed.etag = tag
+	}
+	for h := r.Header; len(h) > 1; h = h[2:] {
+		r.precomputed.hasLists = r.precomputed.hasLists || h[0] == "Cache-Control" || rfc9111.Lists(h[0])
+	}
+	brief, rest := make([]string, 0, len(r.Header)), []string(nil)
+	for h := r.Header; len(h) > 1; h = h[2:] {
+		if rfc9111.InNotModified(h[0], tag != "") {
+			brief = append(brief, h[0], h[1])
+		} else {
+			rest = append(rest, h[0], h[1])
+		}
+	}
+	r.precomputed.notModifiedLen = len(brief)
+	r.Header = append(brief, rest...)
+}
+
+// matches answers whether a client has the response by a condition that is nothing but its tag, as nearly all are.
+func (r *precomputed) matches(condition []string) bool {
+	return r != nil && len(condition) == 1 && condition[0] == r.etag && r.etag != ""
+}
+
+// stampFor returns the stamp for a hit.
+func (r *precomputed) stampFor(reply *Reply) *ageStamp {
+	age, ttl := int64(reply.age/time.Second), int64(reply.status.TTL/time.Second)
+	if s := r.age.Load(); s != nil && s.age == age && s.ttl == ttl {
+		return s
+	}
+	b := strconv.AppendInt(make([]byte, 0, 96), age, 10)
+	ageEnd := len(b)
+	all := string(reply.status.Append(b))
+	s := &ageStamp{age: age, ttl: ttl, ageValue: all[:ageEnd], status: all[ageEnd:]}
+	r.age.Store(s)
+	return s
+}
