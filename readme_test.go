@@ -22,8 +22,8 @@ func TestReadmeBlocksAreCompiled(t *testing.T) {
 			t.Errorf("not in an example:\n%s", block)
 		}
 	}
-	if lines := strings.Count(readme, "\n"); lines > 250 {
-		t.Errorf("the README has %d lines, want at most 250", lines)
+	if lines := strings.Count(readme, "\n"); lines > 150 {
+		t.Errorf("the README has %d lines, want at most 150", lines)
 	}
 }
 
