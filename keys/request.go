@@ -70,7 +70,7 @@ func path(u *url.URL) string {
 	return p
 }
 
-// isPlainPath answers whether a path is its own escaped form. Most are, and this is done for each request.
+// isPlainPath reports whether a path is its own escaped form. Most are, and this is done for each request.
 func isPlainPath(s string) bool {
 	for i := range len(s) {
 		if !plain[s[i]] && s[i] != '/' {

@@ -216,10 +216,10 @@ func whole(out *fasthttp.Response, length int) bool {
 // empty reports whether the answer has no body.
 func (x *exchange) empty() bool { return !x.hasStream() && len(x.c.Response().Body()) == 0 }
 
-// abandoned answers whether Fiber's timeout gave the handler up.
+// abandoned reports whether Fiber's timeout gave the handler up.
 func (x *exchange) abandoned() bool { return x.c.RequestCtx().LastTimeoutErrorResponse() != nil }
 
-// hasStream answers whether the body comes from elsewhere than the response: Body would drain a stream.
+// hasStream reports whether the body comes from elsewhere than the response: Body would drain a stream.
 func (x *exchange) hasStream() bool {
 	return x.c.Response().IsBodyStream() || x.c.RequestCtx().Hijacked()
 }

@@ -92,7 +92,7 @@ func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool)
 // viewBytes is s as bytes, for who only reads them.
 func viewBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
-// hasContentType answers whether somebody has set a response's Content-Type.
+// hasContentType reports whether somebody has set a response's Content-Type.
 func hasContentType(out *fasthttp.Response) bool {
 	var h fasthttp.ResponseHeader
 	out.Header.CopyTo(&h)

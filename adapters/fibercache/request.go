@@ -133,7 +133,7 @@ func parseTarget(u *url.URL, target string, path int) error {
 	return err
 }
 
-// unescaped answers whether a path is the same before and after unescaping.
+// unescaped reports whether a path is the same before and after unescaping.
 func unescaped(path string) bool {
 	if path == "" || path[0] != '/' {
 		return false

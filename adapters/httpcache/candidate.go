@@ -106,7 +106,7 @@ func (cand *candidate) formerKeys(request http.Header) (list []string) {
 	return list
 }
 
-// selects answers whether what is in a place of the index is a response for such a request.
+// selects reports whether what is in a place of the index is a response for such a request.
 func (i *index) selects(primary string, v *response, r *http.Request) bool {
 	if v.Index != nil || v.Size > 0 || v.Select == "" {
 		return v.Index == nil && v.Size == 0
@@ -155,12 +155,12 @@ func (cand *candidate) accept(e *tiered.Entry[*response], view *requestView) boo
 	return true
 }
 
-// needsShared answers whether the request may only have what says that it is for all.
+// needsShared reports whether the request may only have what says that it is for all.
 func (cand *candidate) needsShared(r *http.Request) bool {
 	return !cand.private && len(r.Header["Authorization"]) > 0
 }
 
-// inLanguage answers whether it is a whole response in the language, and varies by nothing that its place isn't for.
+// inLanguage reports whether it is a whole response in the language, and varies by nothing that its place isn't for.
 func (r *response) inLanguage(language string) bool {
 	return r.Index == nil && r.Size == 0 && r.Select == "" && rfc9111.ContentLanguage(r.header()) == language
 }

@@ -99,7 +99,7 @@ func (ch *change) invalidateGroups(lines []string) {
 	_ = ch.cache.store.InvalidateTags(context.WithoutCancel(ch.request.Context()), groupTags(ch.request, groups)...)
 }
 
-// storable answers whether the response says that it is what a GET would bring, for how long, and for everybody.
+// storable reports whether the response says that it is what a GET would bring, for how long, and for everybody.
 func (ch *change) storable(status int, header http.Header) bool {
 	r := ch.request
 	if status != http.StatusOK || len(header["Vary"]) > 0 || !rfc9111.Represents(r.URL, r.Host, header) {

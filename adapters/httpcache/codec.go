@@ -56,7 +56,7 @@ func (r *response) usable() bool {
 	return true
 }
 
-// validValue answers whether a field's value can't be taken for more than that.
+// validValue reports whether a field's value can't be taken for more than that.
 func validValue(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {

@@ -140,7 +140,7 @@ func (d *differential) explains(res *resource, version int, r *http.Request, w *
 	return "no version has that status"
 }
 
-// has answers whether the client's conditions say that it has the version.
+// has reports whether the client's conditions say that it has the version.
 func (d *differential) has(res *resource, version int, r *http.Request, w *httptest.ResponseRecorder) bool {
 	if match := r.Header.Get("If-None-Match"); match != "" {
 		tag := res.tag(version, r.Header)

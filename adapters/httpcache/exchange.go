@@ -50,7 +50,7 @@ type Previewer interface {
 	Preview() (*http.Request, context.Context)
 }
 
-// RelevantField answers whether a Preview has the field, and returns its canonical name; else "". The name may be in any case.
+// RelevantField reports whether a Preview has the field, and returns its canonical name; else "". The name may be in any case.
 func RelevantField(name string) (canonical string) { return rfc9111.RelevantField(name) }
 
 // Edit is a change of a header: of a request's for the handler, or of an answer's.

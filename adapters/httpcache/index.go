@@ -77,7 +77,7 @@ func (i *index) languageKey(primary string, names []string, request http.Header,
 
 const acceptLanguage = "Accept-Language"
 
-// usable answers whether the index can be relied on, wherever it came from.
+// usable reports whether the index can be relied on, wherever it came from.
 func (i *index) usable() bool {
 	if i.Name == "" || len(i.Specs) == 0 || len(i.Specs) > maxSpecs {
 		return false

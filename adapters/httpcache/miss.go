@@ -131,7 +131,7 @@ func (c *Cache) follow(x Exchange, p *participant, found *response) {
 	x.Serve(c.reply(m.request, cand.found.mergedWith(x.Around), cand.age, status))
 }
 
-// conditional answers whether the client says what it has already.
+// conditional reports whether the client says what it has already.
 func conditional(r *http.Request) bool {
 	return len(r.Header["If-None-Match"]) > 0 || len(r.Header["If-Modified-Since"]) > 0
 }

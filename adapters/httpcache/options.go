@@ -52,7 +52,7 @@ type Options struct {
 	// StorePosts has the response to a POST stored for later GETs, if it says that it is what they would bring, with its
 	// Content-Location, and for how long (RFC 9110 §9.3.3). A POST then costs what a miss does. false: none is.
 	StorePosts bool
-	// Collapse answers whether a request that finds nothing stored may wait for the response to another one, if that
+	// Collapse reports whether a request that finds nothing stored may wait for the response to another one, if that
 	// turns out to be for all. nil: those without Authorization and Cookie.
 	Collapse func(*http.Request) bool
 
@@ -194,7 +194,7 @@ func (o Options) validatedKey() (Options, error) {
 	return o, nil
 }
 
-// anonymous answers whether nothing in the request tells one user from another.
+// anonymous reports whether nothing in the request tells one user from another.
 func anonymous(r *http.Request) bool {
 	return len(r.Header["Authorization"]) == 0 && len(r.Header["Cookie"]) == 0
 }

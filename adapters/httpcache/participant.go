@@ -23,7 +23,7 @@ type missRequest struct {
 	retried       bool   // it has waited in vain
 }
 
-// forPart answers whether the request asks for a part of a response of which nothing is stored.
+// forPart reports whether the request asks for a part of a response of which nothing is stored.
 func (m *missRequest) forPart() bool { return m.flightKey != m.key }
 
 // conditions are those under which the handler needn't answer: that it would with what is stored.
@@ -34,7 +34,7 @@ func (m *missRequest) conditions() (ifNoneMatch, ifModifiedSince string) {
 	return rfc9111.Conditions(m.found.origin())
 }
 
-// validates answers whether the handler is asked if what is stored still holds. Else a 304 says nothing about that.
+// validates reports whether the handler is asked if what is stored still holds. Else a 304 says nothing about that.
 func (m *missRequest) validates() bool {
 	match, since := m.conditions()
 	return match != "" || since != ""

@@ -46,7 +46,7 @@ func (r *response) prepare() {
 	r.Header = append(brief, rest...)
 }
 
-// matches answers whether a client has the response by a condition that is nothing but its tag, as nearly all are.
+// matches reports whether a client has the response by a condition that is nothing but its tag, as nearly all are.
 func (r *precomputed) matches(condition []string) bool {
 	return r != nil && len(condition) == 1 && condition[0] == r.etag && r.etag != ""
 }

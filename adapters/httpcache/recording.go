@@ -100,7 +100,7 @@ func appendEdit(edits []Edit, header http.Header, name, value string) []Edit {
 	return append(edits, Edit{name, value})
 }
 
-// Active answers whether what the handler answers is wanted, from its head to its end. Once it isn't it never will be.
+// Active reports whether what the handler answers is wanted, from its head to its end. Once it isn't it never will be.
 func (rec *Recording) Active() bool {
 	if rec.participant != nil && rec.participant.abandoned.Load() {
 		rec.finish(outcome{}) // nobody takes the response any more: it needn't be kept
@@ -108,10 +108,10 @@ func (rec *Recording) Active() bool {
 	return rec.participant != nil || rec.change != nil || rec.headOnly
 }
 
-// MayHold answers whether the response may come to be Held.
+// MayHold reports whether the response may come to be Held.
 func (rec *Recording) MayHold() bool { return rec.holds }
 
-// Held answers whether the response isn't sent: the client gets another one, of what is stored.
+// Held reports whether the response isn't sent: the client gets another one, of what is stored.
 func (rec *Recording) Held() bool { return rec.held }
 
 // Panicked tells the Logger of a panic of the handler that ends there, since the response to it is Held.
@@ -304,7 +304,7 @@ func (rec *Recording) limit() int64 {
 	return rec.cache.options.MaxBody
 }
 
-// whole answers whether the body ended where it should. Where its length isn't known, a handler whose client has left may
+// whole reports whether the body ended where it should. Where its length isn't known, a handler whose client has left may
 // have stopped early.
 func (rec *Recording) whole() bool {
 	r := rec.response

@@ -74,7 +74,7 @@ func (r *Reply) cut(request *http.Request, first, size int64) {
 	}
 }
 
-// covers answers whether a part has all that the request asks for.
+// covers reports whether a part has all that the request asks for.
 func (r *response) covers(request *http.Request) bool {
 	part, use := rfc9111.ParseRange(request.Header["Range"], r.Size)
 	return use == rfc9111.OneRange && part.First >= r.First && part.Last < r.First+int64(len(r.Body)) &&
@@ -166,7 +166,7 @@ func (r *Reply) values() (length, age, status string) {
 	return all[:lengthEnd], all[lengthEnd:ageEnd], all[ageEnd:]
 }
 
-// sends answers whether a stored field is part of the answer as it is.
+// sends reports whether a stored field is part of the answer as it is.
 func (r *Reply) sends(name string, hasETag bool) bool {
 	switch {
 	case name == "Cache-Status", name == "Content-Range" && r.contentRange != "":

@@ -31,7 +31,7 @@ func (c *Cache) view(x Exchange) requestView {
 	return requestView{x: x, ctx: r.Context(), r: r, complete: true, relevant: rfc9111.RelevantOf(r.Header)}
 }
 
-// has answers whether r's header says something about this.
+// has reports whether r's header says something about this.
 func (view *requestView) has(h rfc9111.Relevant) bool { return view.relevant&h != 0 }
 
 // request returns the whole request.

@@ -89,7 +89,7 @@ func (r *response) freshFor(age time.Duration) time.Duration {
 	return r.Lifetime - age
 }
 
-// usableStale answers whether it may be served at that age, however stale, in some case.
+// usableStale reports whether it may be served at that age, however stale, in some case.
 func (r *response) usableStale(age time.Duration) bool {
 	return r.freshFor(age) > -max(r.StaleWhileRevalidate, r.StaleIfError)
 }
@@ -130,7 +130,7 @@ func (r *response) header() http.Header {
 	return h
 }
 
-// conflicts answers whether the handler changed fields in place that somebody around the cache set before it ran: it removed
+// conflicts reports whether the handler changed fields in place that somebody around the cache set before it ran: it removed
 // such a field, or added to one that is no list. Then what it made can't be told from what somebody made for this request.
 func conflicts(before, header http.Header) bool {
 	for name, old := range before {
@@ -200,7 +200,7 @@ func (r *response) validators() rfc9111.Validators {
 	return rfc9111.Validators{ETag: r.get("Etag"), LastModified: r.get("Last-Modified"), Date: r.get("Date")}
 }
 
-// notModified answers whether the client has it already, by its conditions.
+// notModified reports whether the client has it already, by its conditions.
 func (r *response) notModified(request http.Header) bool {
 	return r.precomputed.matches(request["If-None-Match"]) || rfc9111.NotModified(request, r.validators())
 }

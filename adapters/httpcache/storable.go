@@ -50,7 +50,7 @@ func (c *Cache) rules(m *missRequest) rfc9111.Rules {
 	return rfc9111.Rules{SetCookie: c.options.ShareCookies, Private: m.private}
 }
 
-// worthStoring answers whether the response will be of use: it is fresh, or can be validated, or stands in for a failure.
+// worthStoring reports whether the response will be of use: it is fresh, or can be validated, or stands in for a failure.
 func (c *Cache) worthStoring(r *response, header http.Header) bool {
 	if r.freshFor(r.Age) > 0 {
 		return true
@@ -62,7 +62,7 @@ func (c *Cache) worthStoring(r *response, header http.Header) bool {
 	return valid && c.options.Keep > 0 || r.usableStale(r.Age)
 }
 
-// hold answers whether the response isn't for the client, who gets a reply made of another one.
+// hold reports whether the response isn't for the client, who gets a reply made of another one.
 func (rec *Recording) hold(status int, before, header http.Header) bool {
 	m := rec.miss
 	switch {
@@ -162,7 +162,7 @@ func has(fields []string, name string) bool {
 	return false
 }
 
-// unmodified answers whether the client has what the handler answers already: it was asked without the client's
+// unmodified reports whether the client has what the handler answers already: it was asked without the client's
 // conditions, so that the response could be stored.
 func (rec *Recording) unmodified(before, header http.Header) bool {
 	r := &response{Status: http.StatusOK}

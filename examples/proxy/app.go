@@ -185,7 +185,7 @@ func sendHead(out *fasthttp.Response, answer *http.Response) error {
 	return nil
 }
 
-// live answers whether the body is to be sent while it comes. One of unknown length may be endless, unless the answer
+// live reports whether the body is to be sent while it comes. One of unknown length may be endless, unless the answer
 // says that it may be kept.
 func live(answer *http.Response) bool {
 	if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") || answer.ContentLength > maxCollect {

@@ -48,7 +48,7 @@ type member struct {
 	cache   *tiered.Cache[Value]
 }
 
-// IsWorker answers whether this process was started as a worker, and so has only Work to do.
+// IsWorker reports whether this process was started as a worker, and so has only Work to do.
 func IsWorker() bool { return os.Getenv(workerEnv) != "" }
 
 // Work does a worker's work until its standard input ends, and returns the exit code.

@@ -77,7 +77,7 @@ var (
 	scripts      = spaced("EVAL EVALSHA")
 )
 
-// refused answers whether the command is refused, and whether its script is run with what it calls refused.
+// refused reports whether the command is refused, and whether its script is run with what it calls refused.
 func (s State) refused(words [][]byte) (whole, inScript bool) {
 	if len(words) == 0 {
 		return false, false

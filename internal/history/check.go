@@ -143,7 +143,7 @@ func (c *checker) identify(r *Op) *Op {
 	return nil
 }
 
-// joined answers whether r may have waited for the Load that was under way and made its value, rather than found the
+// joined reports whether r may have waited for the Load that was under way and made its value, rather than found the
 // value in a tier. If so, only an invalidation that was called after the Load had ended hides the value from r.
 //
 // In one process, those who wait get the value when it is stored, a Redis call after the loader's end. From another
@@ -160,7 +160,7 @@ func (c *checker) joined(r, made *Op) (landed int64, ok bool) {
 	return made.End, made.End >= r.Start-int64(c.record.Delta+c.record.Slack)
 }
 
-// outage answers whether r's process may have served what it could not verify.
+// outage reports whether r's process may have served what it could not verify.
 func (c *checker) outage(r *Op) bool {
 	if r.Strict || len(c.outages) == 0 {
 		return false

@@ -118,7 +118,7 @@ type keyVoids struct {
 // replaces is how many of the latest values with tags may be the one that a load is to replace: some were never stored.
 const replaces = 6
 
-// outdated answers whether the value that the first load was to replace may have been invalidated by its tags: then a load
+// outdated reports whether the value that the first load was to replace may have been invalidated by its tags: then a load
 // that begins after that isn't to wait for one that began before.
 func (v keyVoids) outdated(first *Op, held span) bool {
 	if first.End != 0 {
@@ -135,7 +135,7 @@ func (v keyVoids) outdated(first *Op, held span) bool {
 	return false
 }
 
-// excuse answers whether the first load's lease may have been lost before the second load began.
+// excuse reports whether the first load's lease may have been lost before the second load began.
 func (v keyVoids) excuse(first, second *Op) bool {
 	delta, slack := int64(v.record.Delta), int64(v.record.Slack)
 	held := span{first.Start - slack, second.Start}

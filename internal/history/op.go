@@ -57,12 +57,12 @@ type Op struct {
 	Strict     bool     // Read: by a cache that never serves what it can't vouch for
 }
 
-// invalidates answers whether the operation surely hides older values: it changes something and returned no error.
+// invalidates reports whether the operation surely hides older values: it changes something and returned no error.
 func (op *Op) invalidates() bool {
 	return op.Kind >= Set && op.Kind <= Clear && op.OK && op.End != 0
 }
 
-// makes answers whether the operation may have made a value. A Set that failed may have, one day.
+// makes reports whether the operation may have made a value. A Set that failed may have, one day.
 func (op *Op) makes() bool {
 	return op.Kind == Set || op.Kind == Load && (op.OK || op.End == 0)
 }

@@ -69,7 +69,7 @@ func (t *timeline) earliest(after int64, _ int) *Op {
 	return t.byStart[i].first
 }
 
-// ofKey answers whether Redis itself hides the value, at the value's own key. A tag or an era is a record elsewhere.
+// ofKey reports whether Redis itself hides the value, at the value's own key. A tag or an era is a record elsewhere.
 func (t *timeline) ofKey() bool { return t.kind != InvalidateTags && t.kind != Clear }
 
 // earliestOfKey returns the one of any process at the value's own key.

@@ -30,10 +30,10 @@ type call struct {
 	wrote map[string]uint64 // by a change: the source's versions before it began
 }
 
-// loads answers whether the call gets a value from wherever it can be had.
+// loads reports whether the call gets a value from wherever it can be had.
 func (c *call) loads() bool { return c.kind == getOrLoad || c.kind == getOrLoadMany }
 
-// reads answers whether the call asks for a value.
+// reads reports whether the call asks for a value.
 func (c *call) reads() bool { return c.loads() || c.kind == lookup }
 
 // journal is the record of all calls.

@@ -17,7 +17,7 @@ type span struct{ start, end time.Duration }
 
 func (s span) length() time.Duration { return s.end - s.start }
 
-// overlaps answers whether the spans have a moment in common.
+// overlaps reports whether the spans have a moment in common.
 func (s span) overlaps(other span) bool { return s.start <= other.end && other.start <= s.end }
 
 // widened is the span with some time before and after it.

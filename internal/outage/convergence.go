@@ -41,7 +41,7 @@ func goalsOf(calls []call) map[string]goal {
 	return goals
 }
 
-// met answers whether the version will do.
+// met reports whether the version will do.
 func (g goal) met(version uint64) bool { return version >= g.version || g.late[version] }
 
 // converge waits until every process is well, and reads what the source has.

@@ -81,7 +81,7 @@ func (r *run) warm() {
 	}
 }
 
-// local answers whether every process has all keys of the lasting cache in its local tier, and reads those that aren't there:
+// local reports whether every process has all keys of the lasting cache in its local tier, and reads those that aren't there:
 // a busy machine may have kept one from being stored.
 func (r *run) local() (all bool) {
 	all = true
@@ -96,7 +96,7 @@ func (r *run) local() (all bool) {
 	return all
 }
 
-// well answers whether invalidations arrive everywhere.
+// well reports whether invalidations arrive everywhere.
 func (r *run) well() bool {
 	for _, p := range r.processes {
 		if p.status() != nil {

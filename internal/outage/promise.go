@@ -69,7 +69,7 @@ func (e *evidence) learn() {
 // jitter is by how much a TTL may be shorter.
 const jitter = 0.05
 
-// promised answers whether by the policy there is a value for the call, fresh or stale, wherever the source is. That is
+// promised reports whether by the policy there is a value for the call, fresh or stale, wherever the source is. That is
 // so for what the process was given before and nobody changes, as long as its cache may rely on what it has.
 func (e *evidence) promised(c *call) bool {
 	m := c.member
@@ -85,7 +85,7 @@ func (e *evidence) promised(c *call) bool {
 	return c.end <= answers[i-1].loaded+ttl+m.window()
 }
 
-// reliable answers whether what the call's cache was given last, and when, is still in a tier that it may rely on. If Redis
+// reliable reports whether what the call's cache was given last, and when, is still in a tier that it may rely on. If Redis
 // is well and tells of changes, it is. Nobody knows where Redis answers at times only, and just after an outage.
 func (e *evidence) reliable(c *call, last time.Duration) bool {
 	switch {
@@ -103,13 +103,13 @@ func (e *evidence) reliable(c *call, last time.Duration) bool {
 	return slices.ContainsFunc(e.had[c.place()], func(a answer) bool { return a.at <= c.start && e.local(c.place(), a) })
 }
 
-// heard answers whether the call had an answer from Redis. go-redis asks a server that is READONLY again until Timeout is over,
+// heard reports whether the call had an answer from Redis. go-redis asks a server that is READONLY again until Timeout is over,
 // so that a breaker can't tell it from one that doesn't answer.
 func (e *evidence) heard(c *call) bool {
 	return c.length() < timeout && !slices.ContainsFunc(e.alone[c.process], c.overlaps)
 }
 
-// local answers whether the process keeps what it was given in its local tier while Redis doesn't answer. It doesn't tell
+// local reports whether the process keeps what it was given in its local tier while Redis doesn't answer. It doesn't tell
 // the echo of its own store from another's change: what it read before that isn't in its local tier any more. So
 // the value was loaded without Redis, or read after the echo, and no later load took a lease, which has an echo too.
 func (e *evidence) local(p place, a answer) bool {
@@ -121,7 +121,7 @@ func (e *evidence) local(p place, a answer) bool {
 	return a.at < e.fault.start && a.at-a.loaded >= echo && !e.loaded(p, span{a.loaded + 1, silent})
 }
 
-// loaded answers whether the process loaded the key in the span.
+// loaded reports whether the process loaded the key in the span.
 func (e *evidence) loaded(p place, s span) bool {
 	return slices.ContainsFunc(e.loadsOf[p], func(l load) bool { return l.overlaps(s) })
 }

@@ -40,7 +40,7 @@ func appendDirectives(cc CacheControl, lines []string) CacheControl {
 	return cc
 }
 
-// Has answers whether the directive is there, whatever its value. name is in lower case.
+// Has reports whether the directive is there, whatever its value. name is in lower case.
 func (cc CacheControl) Has(name string) bool {
 	_, ok := cc.Get(name)
 	return ok
@@ -67,7 +67,7 @@ func (cc CacheControl) Seconds(name string) (d time.Duration, ok bool) {
 	return d, true
 }
 
-// whole answers whether a directive is there in the form that names no fields and so is about the whole response (RFC
+// whole reports whether a directive is there in the form that names no fields and so is about the whole response (RFC
 // 9111 §5.2.2.4, §5.2.2.7).
 func (cc CacheControl) whole(name string) bool {
 	for _, d := range cc {

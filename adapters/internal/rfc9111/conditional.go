@@ -10,7 +10,7 @@ type Validators struct {
 	Date         string // stands in for Last-Modified (RFC 9111 §4.3.2)
 }
 
-// NotModified answers whether a conditional request (RFC 9110 §13) is answered with 304 from a stored, fresh
+// NotModified reports whether a conditional request (RFC 9110 §13) is answered with 304 from a stored, fresh
 // response, because the client has that already. A request without conditions never is. Conditions that only an
 // origin can evaluate are not looked at: see [RelevantOrigin].
 func NotModified(request http.Header, stored Validators) bool {

@@ -51,7 +51,7 @@ func Decide(t Terms, age time.Duration, d Directives) Decision {
 	return Validate
 }
 
-// OriginFailed answers whether a status code is one that stale-if-error is for (RFC 5861 §4).
+// OriginFailed reports whether a status code is one that stale-if-error is for (RFC 5861 §4).
 func OriginFailed(status int) bool {
 	switch status {
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

@@ -44,7 +44,7 @@ func parseDirectives(lines []string) Directives {
 	return d
 }
 
-// pragmaNoCache answers whether a request says what only this was for, before there was Cache-Control (RFC 9111
+// pragmaNoCache reports whether a request says what only this was for, before there was Cache-Control (RFC 9111
 // §5.4).
 func pragmaNoCache(lines []string) bool {
 	if len(lines) == 0 {

@@ -8,7 +8,7 @@ type ETag struct {
 	Weak   bool
 }
 
-// ParseETag reads a field value that is one entity tag, and answers whether it is valid.
+// ParseETag reads a field value that is one entity tag, and reports whether it is valid.
 func ParseETag(s string) (ETag, bool) {
 	tag, rest, ok := cutETag(trimOWS(s))
 	return tag, ok && rest == ""
@@ -28,7 +28,7 @@ func (t ETag) WeakMatch(u ETag) bool { return t.Opaque == u.Opaque && t.Opaque !
 // StrongMatch compares by the strong comparison function (RFC 9110 §8.8.3.2). No tag matches nothing.
 func (t ETag) StrongMatch(u ETag) bool { return t.WeakMatch(u) && !t.Weak && !u.Weak }
 
-// matchList answers whether tag matches, weakly, one of the entity tags in the lines of an If-None-Match field. A
+// matchList reports whether tag matches, weakly, one of the entity tags in the lines of an If-None-Match field. A
 // line counts up to where it can't be understood.
 func matchList(lines []string, tag ETag) bool {
 	for _, line := range lines {

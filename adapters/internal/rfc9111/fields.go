@@ -25,7 +25,7 @@ func Own(response http.Header) []string {
 	return slices.Compact(list)
 }
 
-// Updates answers whether a field of a 304 replaces that of the stored response (RFC 9111 §3.2). It doesn't if it
+// Updates reports whether a field of a 304 replaces that of the stored response (RFC 9111 §3.2). It doesn't if it
 // isn't stored, or is about the content, which stays. name is canonical. [Stored] of the 304 leaves out more of them.
 func Updates(name string) bool {
 	switch name {
@@ -62,7 +62,7 @@ func unstored(name string) bool {
 	return !isFieldName(name) // that also keeps http.TrailerPrefix out
 }
 
-// isFieldName answers whether a name is a token (RFC 9110 §5.1, §5.6.2).
+// isFieldName reports whether a name is a token (RFC 9110 §5.1, §5.6.2).
 func isFieldName(name string) bool {
 	for _, c := range []byte(name) {
 		if !isTokenByte(c) {
@@ -76,7 +76,7 @@ func isTokenByte(c byte) bool {
 	return isAlpha(c) || isDigit(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
-// canonical answers whether all names are as [http.CanonicalHeaderKey] writes them. The rules look for fields by
+// canonical reports whether all names are as [http.CanonicalHeaderKey] writes them. The rules look for fields by
 // these names and would overlook the others.
 func canonical(h http.Header) bool {
 	for name := range h {
@@ -87,7 +87,7 @@ func canonical(h http.Header) bool {
 	return true
 }
 
-// InNotModified answers whether a field of the stored response goes into a 304 made from it. Fields that describe the
+// InNotModified reports whether a field of the stored response goes into a 304 made from it. Fields that describe the
 // content the client has already do not (RFC 9110 §15.4.5); Last-Modified does where it is the only validator. name
 // is canonical.
 func InNotModified(name string, hasETag bool) bool {

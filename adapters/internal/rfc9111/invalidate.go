@@ -47,7 +47,7 @@ func Invalidated(target *url.URL, host string, status int, response http.Header)
 	return list
 }
 
-// sameOrigin answers whether a reference, resolved against base, is of its origin (RFC 9110 §4.3.1).
+// sameOrigin reports whether a reference, resolved against base, is of its origin (RFC 9110 §4.3.1).
 func sameOrigin(base, ref *url.URL) bool {
 	if ref.Opaque != "" || base.Scheme != "" && ref.Scheme != base.Scheme {
 		return false

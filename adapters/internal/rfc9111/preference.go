@@ -127,7 +127,7 @@ func FirstLanguage(request http.Header) (tag string, ok bool) {
 	return best.of, true
 }
 
-// isLanguage answers whether a range, in lower case, is one of RFC 4647 §2.1.
+// isLanguage reports whether a range, in lower case, is one of RFC 4647 §2.1.
 func isLanguage(s string) bool {
 	for _, c := range []byte(s) {
 		if !isLower(c) && !isDigit(c) && c != '-' {

@@ -121,7 +121,7 @@ func (r Range) ContentRange(size int64) string {
 	return string(strconv.AppendInt(b, size, 10))
 }
 
-// RangeApplies answers whether the Range of a request counts for the stored response, by its If-Range (RFC 9110
+// RangeApplies reports whether the Range of a request counts for the stored response, by its If-Range (RFC 9110
 // §13.1.5).
 func RangeApplies(request http.Header, stored Validators) bool {
 	lines := request["If-Range"]
@@ -136,7 +136,7 @@ func RangeApplies(request http.Header, stored Validators) bool {
 	return value == trimOWS(stored.LastModified) && stored.strongDate()
 }
 
-// strongDate answers whether Last-Modified is a strong validator: the content didn't change in the second after it,
+// strongDate reports whether Last-Modified is a strong validator: the content didn't change in the second after it,
 // as Date shows (RFC 9110 §8.8.2.2). Both are taken to be of one clock, the origin's.
 func (v Validators) strongDate() bool {
 	modified, ok := parseDate(v.LastModified)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// RelevantField answers whether a field of a GET or HEAD says something to the rules, whatever is stored: no function here reads
+// RelevantField reports whether a field of a GET or HEAD says something to the rules, whatever is stored: no function here reads
 // another field of a request, but for those that a response's Vary names, and Accept-Language. The name may be in any case;
 // the canonical one is returned, or "".
 func RelevantField(name string) (canonical string) {

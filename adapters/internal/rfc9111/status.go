@@ -87,7 +87,7 @@ func appendItem(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// isToken answers whether s is a token of a structured field (RFC 9651 §3.3.4).
+// isToken reports whether s is a token of a structured field (RFC 9651 §3.3.4).
 func isToken(s string) bool {
 	k, text, _, ok := cutBare(s)
 	return ok && k == kindToken && text == s

@@ -13,7 +13,7 @@ type Rules struct {
 	Private   bool // what is stored is for one user alone (§1: a private cache): nothing is kept from others
 }
 
-// Storable answers whether a cache, a shared one unless the rules say else, may store a response to a GET (RFC 9111 §3), and if not, why in a few
+// Storable reports whether a cache, a shared one unless the rules say else, may store a response to a GET (RFC 9111 §3), and if not, why in a few
 // words. It doesn't ask how long the response is fresh, or whether it says so: see [TermsOf].
 func Storable(request http.Header, status int, response http.Header, rules Rules) (ok bool, why string) {
 	cc, _ := Control(response)
@@ -81,7 +81,7 @@ func hasType(h http.Header, mediaType string) bool {
 	return false
 }
 
-// understood answers whether what a status code asks of a cache is known and done here: those of RFC 9110 §15.
+// understood reports whether what a status code asks of a cache is known and done here: those of RFC 9110 §15.
 func understood(status int) bool {
 	switch {
 	case 200 <= status && status <= 206, 300 <= status && status <= 305, status == 307, status == 308,

@@ -57,7 +57,7 @@ func TermsOf(status int, response http.Header, received time.Time, d Defaults) T
 	return t
 }
 
-// sharedBy answers whether a directive lets a response to a request with Authorization be shared (RFC 9111 §3.5).
+// sharedBy reports whether a directive lets a response to a request with Authorization be shared (RFC 9111 §3.5).
 func sharedBy(cc CacheControl) bool {
 	return cc.Has("public") || cc.Has("s-maxage") || cc.Has("must-revalidate")
 }
@@ -69,7 +69,7 @@ func secondsOr(cc CacheControl, name string, otherwise time.Duration) time.Durat
 	return otherwise
 }
 
-// heuristicallyCacheable answers whether the freshness of a response that doesn't say it may be guessed (RFC 9111
+// heuristicallyCacheable reports whether the freshness of a response that doesn't say it may be guessed (RFC 9111
 // §4.2.2).
 func heuristicallyCacheable(status int, cc CacheControl) bool {
 	switch status { // RFC 9110 §15.1, without 206, which is the more delicate the less is said about it

@@ -11,7 +11,7 @@ func Conditions(stored Validators) (ifNoneMatch, ifModifiedSince string) {
 	return stored.ETag, ifModifiedSince
 }
 
-// Validates answers whether a 304 is about the stored response whose validators were sent (RFC 9111 §4.3.4). The
+// Validates reports whether a 304 is about the stored response whose validators were sent (RFC 9111 §4.3.4). The
 // first that the 304 has decides: a strong ETag, which must be the same; a weak one; Last-Modified. A 304 without any
 // is about what it was asked about.
 func Validates(stored Validators, notModified http.Header) bool {
