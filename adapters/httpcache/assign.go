@@ -54,7 +54,7 @@ func (c *Cache) dropFormer(ctx context.Context, m *missRequest, o outcome) {
 	}
 }
 
-// assignKey finds the response's place: that of the load, whose result it is then; or, for the first one that varies, one in
+// assignKey chooses the response's key: that of the load, whose result it is then; or, for the first one that varies, one in
 // an index, which is the result.
 func (c *Cache) assignKey(ctx context.Context, m *missRequest, e *tiered.Entry[*response], r *response) (*response, error) {
 	names := r.vary()

@@ -31,7 +31,7 @@ type candidate struct {
 	hitForMiss bool // it is remembered that the response can't be stored
 }
 
-// lookup looks for what is stored for a request, at a place that has only a primary key as yet.
+// lookup looks for what is stored for a request, by a candidate that has only its primary key so far.
 func (c *Cache) lookup(cand *candidate, view *requestView) {
 	cand.key = cand.primary
 	e, err := c.store.Lookup(view.ctx, cand.primary)
@@ -72,7 +72,7 @@ func (c *Cache) lookup(cand *candidate, view *requestView) {
 	}
 }
 
-// lookupSoftPurged looks for a response that was purged softly with the index, which may be nil. The place of a new one stays what it is.
+// lookupSoftPurged looks for a response that was purged softly with the index, which may be nil. The key of a new response stays the same.
 func (c *Cache) lookupSoftPurged(cand *candidate, view *requestView, i *index) {
 	if i == nil {
 		return
@@ -106,7 +106,7 @@ func (cand *candidate) formerKeys(request http.Header) (list []string) {
 	return list
 }
 
-// selects reports whether what is in a place of the index is a response for such a request.
+// selects reports whether what is stored under a key of the index is a response for such a request.
 func (i *index) selects(primary string, v *response, r *http.Request) bool {
 	if v.Index != nil || v.Size > 0 || v.Select == "" {
 		return v.Index == nil && v.Size == 0
@@ -160,7 +160,7 @@ func (cand *candidate) needsShared(r *http.Request) bool {
 	return !cand.private && len(r.Header["Authorization"]) > 0
 }
 
-// inLanguage reports whether it is a whole response in the language, and varies by nothing that its place isn't for.
+// inLanguage reports whether it is a whole response in the language, and varies by nothing that its key doesn't cover.
 func (r *response) inLanguage(language string) bool {
 	return r.Index == nil && r.Size == 0 && r.Select == "" && rfc9111.ContentLanguage(r.header()) == language
 }

@@ -16,7 +16,7 @@ type collapseGroup struct {
 	streaming    bool          // streams is closed
 }
 
-// join lets a turn wait for another request's response, or lead. The answer is false where there is nothing to wait for: a
+// join lets a participant wait for another request's response, or lead. It reports false where there is nothing to wait for: a
 // response that goes out in parts may take any time, a new response is made for one request at a time, and a request that
 // mustn't share only leads.
 func (gs *collapseGroups) join(p *participant, shares bool) bool {
@@ -42,7 +42,7 @@ func (gs *collapseGroups) join(p *participant, shares bool) bool {
 	return true
 }
 
-// leave is called once for each turn that joined.
+// leave is called once for each participant that joined.
 func (gs *collapseGroups) leave(p *participant) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -56,7 +56,7 @@ func (gs *collapseGroups) leave(p *participant) {
 	}
 }
 
-// stream says that the turn's answer goes out in parts from now on.
+// stream says that the participant's answer goes out in parts from now on.
 func (gs *collapseGroups) stream(p *participant) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

@@ -25,7 +25,7 @@ func (c *Cache) miss(x Exchange, m *missRequest) {
 	c.joinFlight(x, p)
 }
 
-// joinFlight is miss for a turn that has joined its crowd.
+// joinFlight is miss for a participant that has joined its group.
 func (c *Cache) joinFlight(x Exchange, p *participant) {
 	ctx, cancel, release := borrowContext(p.request.Context())
 	defer release()
@@ -46,7 +46,7 @@ func (c *Cache) joinFlight(x Exchange, p *participant) {
 	c.follow(x, p, *found)
 }
 
-// startFlight has a goroutine enter the flight of the turn's key. When landed is closed, found is what it brought.
+// startFlight has a goroutine enter the flight of the participant's key. When landed is closed, found is what it brought.
 func (c *Cache) startFlight(ctx context.Context, p *participant) (found **response, landed <-chan struct{}) {
 	enter := c.store.GetOrLoad
 	if p.reload {

@@ -13,7 +13,7 @@ import (
 // missRequest is what a request wants of the handler, and where the answer is to be stored.
 type missRequest struct {
 	candidate
-	flightKey     string // the key of the flight: that of the place, or of its part
+	flightKey     string // the key of the flight: that of the candidate, or of its part
 	request       *http.Request
 	directives    rfc9111.Directives
 	forward       rfc9111.Forward

@@ -45,7 +45,7 @@ type Recording struct {
 	reply *Reply
 }
 
-// record returns a recording of a turn's run.
+// record returns a recording of a participant's run.
 func (c *Cache) record(p *participant) *Recording {
 	p.request = ownedCopy(p.request)
 	return &Recording{

@@ -33,7 +33,7 @@ type response struct {
 	Index *index `msgpack:"i,omitempty"` // it is an index
 	Alias string `msgpack:"k,omitempty"` // the response is under this key
 
-	// Of a variant that varies by other fields than its place is for: the key that it would have by its own. It is for
+	// Of a variant that varies by other fields than its key covers: the key that it would have by its own. It is for
 	// requests for which that is the same.
 	Select string `msgpack:"v,omitempty"`
 

@@ -99,7 +99,7 @@ func (c *checker) read(r *Op) {
 	}
 	c.lines = c.kept.appendLines(c.lines[:0], made)
 	c.lostLines = c.lost.appendLines(c.lostLines[:0], made)
-	s := &sighting{read: r, made: made, after: after, joined: after}
+	s := &observation{read: r, made: made, after: after, joined: after}
 	if landed, ok := c.joined(r, made); ok {
 		s.joined = max(after, landed)
 	}

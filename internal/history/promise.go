@@ -13,15 +13,15 @@ type promise struct {
 	earliest func(t *timeline, after int64, process int) *Op // who hides it, of those that the promise is about
 }
 
-// sighting is a value seen by a read.
-type sighting struct {
+// observation is a value seen by a read.
+type observation struct {
 	read, made *Op
 	after      int64 // an invalidation that is called later than this hides the value
 	joined     int64 // the same, if the read may have waited for the load that made the value; else equal to after
 }
 
 // hider returns the invalidation that hid the value first, if that ended before the time given.
-func (p *promise) hider(lines []*timeline, s *sighting, before int64) *Op {
+func (p *promise) hider(lines []*timeline, s *observation, before int64) *Op {
 	var found *Op
 	for _, t := range lines {
 		after := s.joined
@@ -36,8 +36,8 @@ func (p *promise) hider(lines []*timeline, s *sighting, before int64) *Op {
 	return found
 }
 
-// judge checks a promise on a sighting.
-func (c *checker) judge(p *promise, s *sighting) {
+// judge checks a promise on a observation.
+func (c *checker) judge(p *promise, s *observation) {
 	r := s.read
 	latest := r.Start - p.margin
 	// Whether any value at all is hidden from r tells whether r could have failed; mostly there is nothing else to see.

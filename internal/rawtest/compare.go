@@ -11,7 +11,7 @@ import (
 
 // compare says what is wrong with a response of the server with the cache, where the one without has another. s: what its handler
 // saw; nil: that isn't known, or it saw nothing.
-func (p *Pair) compare(s *sighting, bare, cached response) string {
+func (p *Pair) compare(s *observation, bare, cached response) string {
 	if s != nil && bare.StatusCode == http.StatusOK && cached.StatusCode != http.StatusOK {
 		return p.other(s, bare, cached)
 	}
@@ -30,7 +30,7 @@ func (p *Pair) compare(s *sighting, bare, cached response) string {
 }
 
 // other says what is wrong with a response of the cache's own, where the handler's is a 200.
-func (p *Pair) other(s *sighting, bare, cached response) string {
+func (p *Pair) other(s *observation, bare, cached response) string {
 	whole := s.answer.Body
 	get := s.Method == http.MethodGet
 	if !get && s.Method != http.MethodHead {
@@ -56,7 +56,7 @@ func (p *Pair) other(s *sighting, bare, cached response) string {
 }
 
 // notModified reports whether a 304 is right.
-func (p *Pair) notModified(s *sighting, bare, cached response) bool {
+func (p *Pair) notModified(s *observation, bare, cached response) bool {
 	tag := cached.Header.Get("Etag")
 	if lines := s.Header["If-None-Match"]; len(lines) > 0 {
 		all := strings.Join(lines, ",")

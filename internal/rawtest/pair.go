@@ -17,12 +17,12 @@ type Pair struct {
 
 	mu                     sync.Mutex
 	cachedState, bareState Resources
-	seen                   []sighting // of the server without a cache, on one connection
+	seen                   []observation // of the server without a cache, on one connection
 	made                   map[string]string
 }
 
-// sighting is a request that reached the handler, and its answer.
-type sighting struct {
+// observation is a request that reached the handler, and its answer.
+type observation struct {
 	*Seen
 	answer Answer
 }
@@ -39,7 +39,7 @@ func (p *Pair) AnswerBare(s *Seen) Answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := p.bareState.Answer(s)
-	p.seen = append(p.seen, sighting{s, a})
+	p.seen = append(p.seen, observation{s, a})
 	return a
 }
 
@@ -107,7 +107,7 @@ func (p *Pair) difference(bare, cached []response) string {
 		return fmt.Sprintf("%d responses, want %d", len(cached), len(bare))
 	}
 	for i := range bare {
-		var s *sighting
+		var s *observation
 		if i < len(p.seen) && len(p.seen) <= len(bare) {
 			s = &p.seen[i]
 		}
