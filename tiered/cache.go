@@ -98,9 +98,9 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		}
 		t.remote = newRemote(o.Redis.conn, o.Name, &t.values)
 		t.maxKey -= len(t.remote.keys.Values)
-		t.tags = newTags(newLedger(o.Redis.conn, o.Name, &t.stats))
+		t.tags = newTags(newLedger(o.Redis.conn, o.Name, t.stats.countErrors))
 		t.backlog = newBacklog(o.Redis.conn, t.startReplayer, o.Trace)
-		t.tags.backlog, t.tags.strict = t.backlog, o.Redis.options.Strict
+		t.tags.strict = o.Redis.options.Strict
 		t.guards.echoes = o.Redis.options.Invalidation == Tracking
 		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.name, t); err != nil {
 			l.Close()

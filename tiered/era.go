@@ -124,23 +124,6 @@ func (t *tags) learn(o *opened) *coherence.Epoch {
 	return e
 }
 
-// clear makes everything invalid, or with expire stale.
-func (t *tags) clear(ctx context.Context, expire bool) (err error) {
-	if t.ledger == nil {
-		t.cleared(expire)
-		return nil
-	}
-	mark := t.backlog.mark()
-	if err = t.ledger.clear(ctx, expire); err != nil {
-		err = t.backlog.queueClear(expire, err) // before anything is forgotten here, see consult
-	}
-	t.heardEra()
-	if err == nil {
-		t.backlog.pay(func() { t.backlog.payClear(mark, expire) }) // reads rely on Redis again
-	}
-	return err
-}
-
 // cleared is what clear is in a cache without a ledger.
 func (t *tags) cleared(expire bool) {
 	t.mu.Lock()

@@ -209,7 +209,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	}
 	c.local.SetMeta(it, t, c.policy.localUntil(at, it.FreshUntil))
 	b, ok := c.tags.bindKnown(&it.Stamp, at)
-	if !ok || it.Use(&c.windows, at) < record.WhileRevalidate || c.backlog.hidesAll() { // in this order: see tags.invalidate
+	if !ok || it.Use(&c.windows, at) < record.WhileRevalidate || c.backlog.hidesAll() { // in this order: see invalidate.go
 		return nil
 	}
 	b.Validity, b.Feed = a.Validity, a.Feed

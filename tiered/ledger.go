@@ -34,7 +34,7 @@ import (
 // era that a reader can't parse: one that knows nothing of expiries must take what has their counts for lost, never for valid.
 type ledger struct {
 	redis *redisconn.Conn
-	stats *counters
+	count func([]redisconn.Reply) // the errors
 	names wire.Keys
 }
 
@@ -43,13 +43,13 @@ const tagLife = 24 * time.Hour
 
 var errLedger = redisconn.NewAnsweredError("tiered: redis: the cache's era is damaged")
 
-func newLedger(r *redisconn.Conn, name string, stats *counters) *ledger {
-	return &ledger{redis: r, stats: stats, names: wire.NewKeys(r.Prefix, name)}
+func newLedger(r *redisconn.Conn, name string, count func([]redisconn.Reply)) *ledger {
+	return &ledger{redis: r, count: count, names: wire.NewKeys(r.Prefix, name)}
 }
 
 func (l *ledger) do(ctx context.Context, q redisconn.Request) []redisconn.Reply {
 	answers := l.redis.Do(ctx, q)
-	l.stats.countErrors(answers)
+	l.count(answers)
 	return answers
 }
 

@@ -112,7 +112,7 @@ func TestOpeningExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	l := newLedger(r.conn, "test", new(counters))
+	l := newLedger(r.conn, "test", new(counters).countErrors)
 	open := func(ctx context.Context, step int, expire bool) opened {
 		t.Helper()
 		o, err := l.open(ctx, step, expire)

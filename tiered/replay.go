@@ -99,40 +99,6 @@ func (t *tiers[T]) replay(ctx context.Context, last bool) {
 	}
 }
 
-// replayLedger is replay for tags and Clear. A Set that comes while they wait needs it first: they would take its value away.
-func (t *tiers[T]) replayLedger(ctx context.Context) {
-	b := t.backlog
-	b.ledger.Lock()
-	defer b.ledger.Unlock()
-	b.mu.Lock()
-	number, clears, expires := b.number, b.clear > 0, b.expireAll > 0 // never both
-	tags := make(map[bool][]string)                                   // by whether it is an expiry
-	for tag, d := range b.tags {
-		tags[d.expire] = append(tags[d.expire], tag)
-	}
-	b.mu.Unlock()
-	if clears || expires {
-		if err := t.tags.ledger.clear(ctx, expires); err != nil {
-			b.pay(func() { b.ledgered = err })
-		} else {
-			t.tags.heardEra()
-			b.pay(func() { b.payClear(number, expires) })
-			b.done.Add(1)
-		}
-	}
-	for expire, names := range tags {
-		done, _, err := t.tags.ledger.invalidate(ctx, names, expire)
-		if err != nil {
-			b.pay(func() { b.ledgered = err })
-		}
-		if len(done) > 0 {
-			t.tags.invalidated(done, expire)
-			b.pay(func() { b.payTags(done, number, expire) })
-			b.done.Add(uint64(len(done)))
-		}
-	}
-}
-
 // replayKeys is replay for some keys. It reports whether a server answered: where those of these keys don't, others may, and a
 // breaker opens before that has been waited for often.
 func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {

@@ -17,13 +17,12 @@ import (
 // tags is what this process knows of a cache's ledger, so that neither a hit nor, as a rule, a load has to ask for it. A
 // cache without Redis has no ledger: this then is all there is.
 type tags struct {
-	ledger  *ledger // nil: in-process only
-	strict  bool    // never rely on what was last known
-	backlog *backlog
-	era     atomic.Pointer[coherence.Epoch]    // nil: not known
-	now     atomic.Pointer[coherence.Position] // nil: not known
-	last    atomic.Pointer[coherence.Position] // the last that was known
-	own     atomic.Uint64                      // how often this process has invalidated tags
+	ledger *ledger                            // nil: in-process only
+	strict bool                               // never rely on what was last known
+	era    atomic.Pointer[coherence.Epoch]    // nil: not known
+	now    atomic.Pointer[coherence.Position] // nil: not known
+	last   atomic.Pointer[coherence.Position] // the last that was known
+	own    atomic.Uint64                      // how often this process has invalidated tags
 
 	opening singleflight.Group
 
@@ -275,22 +274,6 @@ func (t *tags) expire(tag string, count uint64) {
 	r.Latest = older.Latest
 	older.Dead.Store(true)
 	t.records[tag] = r
-}
-
-// invalidate makes all that has one of the tags invalid, or with expire stale, and whatever a load that began before may bring.
-func (t *tags) invalidate(ctx context.Context, names []string, expire bool) (err error) {
-	if t.ledger == nil {
-		t.invalidated(names, expire)
-		return nil
-	}
-	mark := t.backlog.mark()
-	done, failed, err := t.ledger.invalidate(ctx, names, expire)
-	if err != nil {
-		err = t.backlog.queueTags(failed, expire, err) // before anything is forgotten here, see consult
-	}
-	t.invalidated(names, expire)
-	t.backlog.pay(func() { t.backlog.payTags(done, mark, expire) }) // reads rely on Redis again
-	return err
 }
 
 // invalidated is what an invalidation is in this process.

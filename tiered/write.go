@@ -213,7 +213,7 @@ func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) e
 	if err != nil || len(tags) == 0 {
 		return err
 	}
-	err = c.tags.invalidate(ctx, tags, expire)
+	err = c.invalidateTags(ctx, tags, expire)
 	c.backlog.tell(nil, err)
 	return err
 }
@@ -230,7 +230,7 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 	if err := c.usable(); err != nil {
 		return err
 	}
-	err := c.tags.clear(ctx, expire)
+	err := c.invalidateAll(ctx, expire)
 	c.guards.forget()
 	c.backlog.tell(nil, err)
 	return err
