@@ -16,23 +16,23 @@ import (
 
 // Cache is a cache of T in two tiers. Its methods may be called from any number of goroutines.
 type Cache[T any] struct {
-	*tiers[T]
+	*core[T]
 	policy  Policy
 	windows wire.Windows // of the policy
 	wrong   error        // what With's edit made of the policy
 }
 
-// tiers is what all views of a cache share.
-type tiers[T any] struct {
+// core is what all views of a cache share.
+type core[T any] struct {
 	name      string
 	redis     *Redis // nil: in-process only
 	seed      maphash.Seed
 	local     *local.Tier[T]
 	remote    *remote[T] // nil: in-process only
-	guards    *guards[T]
-	tags      *tags
+	keys      *keyTable[T]
+	tags      *tagIndex
 	retention *record.Retention // by the windows of all views
-	backlog   *backlog          // nil without Redis
+	queue     *writeQueue       // nil without Redis
 	values    values[T]
 	maxKey    int
 	trace     *Trace // nil: none
@@ -40,7 +40,7 @@ type tiers[T any] struct {
 	stats     counters
 
 	renewals   chan struct{}           // of loads in the background, one each
-	complaints redisconn.EventThrottle // about loads in the background
+	background redisconn.EventThrottle // about loads in the background
 	unkept     redisconn.EventThrottle // about values that aren't stored
 
 	loads  loads               // under way
@@ -75,13 +75,13 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tiers[T]{
+	t := &core[T]{
 		name:      o.Name,
 		redis:     o.Redis,
 		seed:      seed,
 		local:     l,
-		guards:    newGuards(l),
-		tags:      newTags(nil),
+		keys:      newKeyTable(l),
+		tags:      newTagIndex(nil),
 		retention: retention,
 		trace:     o.Trace,
 		maxKey:    maxRedisKey,
@@ -98,17 +98,17 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		}
 		t.remote = newRemote(o.Redis.conn, o.Name, &t.values)
 		t.maxKey -= len(t.remote.keys.Values)
-		t.tags = newTags(newLedger(o.Redis.conn, o.Name, t.stats.countErrors))
-		t.backlog = newBacklog(o.Redis.conn, t.startReplayer, o.Trace)
+		t.tags = newTagIndex(newTagStore(o.Redis.conn, o.Name, t.stats.countErrors))
+		t.queue = newWriteQueue(o.Redis.conn, t.startReplayer, o.Trace)
 		t.tags.strict = o.Redis.options.Strict
-		t.guards.echoes = o.Redis.options.Invalidation == Tracking
+		t.keys.echoes = o.Redis.options.Invalidation == Tracking
 		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.name, t); err != nil {
 			l.Close()
 			return nil, err
 		}
 	}
 	t.base, t.stop = context.WithCancel(context.Background())
-	return &Cache[T]{tiers: t, policy: o.Policy, windows: windows}, nil
+	return &Cache[T]{core: t, policy: o.Policy, windows: windows}, nil
 }
 
 // With returns a view of the cache: the same tiers under another policy. edit gets the cache's policy to change; a field
@@ -152,7 +152,7 @@ func (c *Cache[T]) Close() error {
 	}
 	c.local.Close()
 	if c.remote != nil {
-		c.redis.dismiss(c.name, c.tiers)
+		c.redis.dismiss(c.name, c.core)
 	}
 	return nil
 }
@@ -183,9 +183,9 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 		return Entry[T]{}, c.wrong
 	}
 	hash, at := c.hash(key), mono.Now()
-	var got served[T]
+	var got hit[T]
 	if it, _ := c.local.Get(key, hash, at, nil); it != nil {
-		got = served[T]{record: &it.Record, tier: Local, key: it.Key}
+		got = hit[T]{record: &it.Record, tier: Local, key: it.Key}
 	} else {
 		var err error
 		if got, err = c.fetchOne(ctx, key, hash, record.IfError); err != nil {
@@ -199,10 +199,10 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	return e, err
 }
 
-func (t *tiers[T]) hash(key string) uint64 { return maphash.String(t.seed, key) }
+func (t *core[T]) hash(key string) uint64 { return maphash.String(t.seed, key) }
 
 // give hands a record's value out.
-func (t *tiers[T]) give(r *record.Record[T]) (T, error) {
+func (t *core[T]) give(r *record.Record[T]) (T, error) {
 	switch {
 	case r.Absent:
 		var none T
@@ -214,7 +214,7 @@ func (t *tiers[T]) give(r *record.Record[T]) (T, error) {
 }
 
 // cloned returns a clone for a caller.
-func (t *tiers[T]) cloned(value T) (T, error) {
+func (t *core[T]) cloned(value T) (T, error) {
 	clone, err := t.values.copy(value)
 	if err != nil {
 		return clone, t.values.failed(fmt.Errorf("tiered: %w", err))
@@ -243,31 +243,31 @@ func (c *Cache[T]) usable(keys ...string) error {
 }
 
 // heard takes in what Redis told of: a change of a key, which is the cache's own name cut off.
-func (t *tiers[T]) heard(rest string) {
+func (t *core[T]) heard(rest string) {
 	t.stats.invalidations.Add(1)
 	switch kind, of := wire.ParseRest(rest); kind {
 	case wire.ValueKey:
-		t.guards.hear(of, t.hash(of))
+		t.keys.invalidated(of, t.hash(of))
 	case wire.LeaseKey:
-		t.guards.stir(of, t.hash(of))
+		t.keys.wake(of, t.hash(of))
 	case wire.TagKey:
-		t.tags.heardTag(of)
+		t.tags.tagChanged(of)
 	case wire.EpochKey:
-		t.tags.heardEra()
+		t.tags.epochChanged()
 	case wire.SeqKey:
-		t.tags.heardCount()
+		t.tags.seqChanged()
 	}
 }
 
 // interrupted wakes who waits for a change that may have gone unheard, and has dropped what is being read. What is cached
-// and known needs nothing: its proofs have ended.
-func (t *tiers[T]) interrupted() {
+// and known needs nothing: its validities have ended.
+func (t *core[T]) interrupted() {
 	t.tags.interrupted()
-	t.guards.interrupt()
+	t.keys.interrupted()
 }
 
 // switched takes in that a server isn't asked any more, or with a nil cause that it is again.
-func (t *tiers[T]) switched(addr string, cause error) {
+func (t *core[T]) switched(addr string, cause error) {
 	if cause != nil {
 		t.stats.opened.Add(1)
 	}

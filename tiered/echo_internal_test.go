@@ -15,7 +15,7 @@ import (
 
 // joinable answers whether a caller that asked for "k" now would join a load.
 func joinable(c *Cache[string]) bool {
-	s := c.guards.shard(c.hash("k"))
+	s := c.keys.shard(c.hash("k"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keys["k"] != nil && s.keys["k"].flight != nil
@@ -137,7 +137,7 @@ func TestExtensionsOfALostLease(t *testing.T) {
 	isHeard(t, c, 10*time.Second)
 	newer := loadUnder(t, c, time.Minute)
 	expects := func() int {
-		s := c.guards.shard(c.hash("k"))
+		s := c.keys.shard(c.hash("k"))
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return int(s.keys["k"].flight.echoes)

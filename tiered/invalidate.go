@@ -9,12 +9,12 @@ import (
 // neither here nor, without looking at the queue, in Redis.
 
 // invalidateTags makes all that has one of the tags invalid, or with expire stale, and whatever a load that began before may bring.
-func (t *tiers[T]) invalidateTags(ctx context.Context, names []string, expire bool) (err error) {
+func (t *core[T]) invalidateTags(ctx context.Context, names []string, expire bool) (err error) {
 	if t.remote == nil {
 		t.tags.invalidated(names, expire)
 		return nil
 	}
-	b := t.backlog
+	b := t.queue
 	mark := b.mark()
 	done, failed, err := t.tags.ledger.invalidate(ctx, names, expire)
 	if err != nil {
@@ -26,17 +26,17 @@ func (t *tiers[T]) invalidateTags(ctx context.Context, names []string, expire bo
 }
 
 // invalidateAll makes everything invalid, or with expire stale.
-func (t *tiers[T]) invalidateAll(ctx context.Context, expire bool) (err error) {
+func (t *core[T]) invalidateAll(ctx context.Context, expire bool) (err error) {
 	if t.remote == nil {
 		t.tags.cleared(expire)
 		return nil
 	}
-	b := t.backlog
+	b := t.queue
 	mark := b.mark()
 	if err = t.tags.ledger.clear(ctx, expire); err != nil {
 		err = b.queueClear(expire, err)
 	}
-	t.tags.heardEra()
+	t.tags.epochChanged()
 	if err == nil {
 		b.pay(func() { b.payClear(mark, expire) })
 	}
@@ -44,8 +44,8 @@ func (t *tiers[T]) invalidateAll(ctx context.Context, expire bool) (err error) {
 }
 
 // replayLedger is replay for tags and Clear. A Set that comes while they wait needs it first: they would take its value away.
-func (t *tiers[T]) replayLedger(ctx context.Context) {
-	b := t.backlog
+func (t *core[T]) replayLedger(ctx context.Context) {
+	b := t.queue
 	b.ledger.Lock()
 	defer b.ledger.Unlock()
 	b.mu.Lock()
@@ -59,7 +59,7 @@ func (t *tiers[T]) replayLedger(ctx context.Context) {
 		if err := t.tags.ledger.clear(ctx, expires); err != nil {
 			b.pay(func() { b.ledgered = err })
 		} else {
-			t.tags.heardEra()
+			t.tags.epochChanged()
 			b.pay(func() { b.payClear(number, expires) })
 			b.done.Add(1)
 		}

@@ -40,8 +40,8 @@ func openInside[T any](t *testing.T, o Options[T]) *Cache[T] {
 func noGuards[T any](t *testing.T, c *Cache[T]) {
 	t.Helper()
 	left := func() (n int) {
-		for i := range c.guards.shards {
-			s := &c.guards.shards[i]
+		for i := range c.keys.shards {
+			s := &c.keys.shards[i]
 			s.mu.Lock()
 			n += len(s.keys)
 			s.mu.Unlock()

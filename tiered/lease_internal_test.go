@@ -74,15 +74,15 @@ type loading struct {
 func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	t.Helper()
 	l := &loading{began: make(chan struct{}), end: make(chan struct{}), done: make(chan struct{})}
-	p := new(pilot)
-	f, mine := c.guards.join(t.Context(), "k", c.hash("k"), asked, &fleet[string]{pilot: p})
+	p := new(owner)
+	f, mine := c.keys.join(t.Context(), "k", c.hash("k"), forRead, &joinOptions[string]{owner: p})
 	if !mine {
 		t.Fatal("there is a load already")
 	}
-	trip := &trip[string]{cache: c, pilot: p, caller: t.Context(), flights: []*flight[string]{f}}
-	trip.holding = trip.lands()
-	trip.tenure = newTenure(c)
-	trip.tenure.lease.TTL = ttl
+	trip := &job[string]{cache: c, owner: p, caller: t.Context(), flights: []*flight[string]{f}}
+	trip.holding = trip.finishing()
+	trip.leases = newHeldLeases(c)
+	trip.leases.lease.TTL = ttl
 	trip.load = c.loading(func(context.Context, *Entry[string]) (string, error) {
 		close(l.began)
 		<-l.end
@@ -94,7 +94,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	go trip.run()
 	go func() {
 		defer close(l.done)
-		r, _, err := c.await(context.Background(), f, asked, true)
+		r, _, err := c.await(context.Background(), f, forRead, true)
 		if l.err = err; r != nil {
 			l.value = r.Value
 		}
@@ -169,18 +169,18 @@ func TestExtensionsRaceEnds(t *testing.T) {
 	noGuards(t, c)
 }
 
-// What is given up before it was sent doesn't look at claims that the trip goes on with.
+// What is given up before it was sent doesn't look at tasks that the job goes on with.
 func TestStandIsGivenUp(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	l := wire.NewLease(time.Second)
 	for range 100 {
-		f := &flight[string]{hold: hold[string]{key: "k", hash: c.hash("k")}}
-		cl := &claim[string]{flight: f, finding: finding[string]{record: &record.Record[string]{Meta: new(record.Meta)}}}
-		if a := c.remote.stand(gone, []*claim[string]{cl}, l, &c.windows); a[0].Err == nil {
+		f := &flight[string]{keyRef: keyRef[string]{key: "k", hash: c.hash("k")}}
+		cl := &task[string]{flight: f, found: readResult[string]{record: &record.Record[string]{Meta: new(record.Meta)}}}
+		if a := c.remote.stand(gone, []*task[string]{cl}, l, &c.windows); a[0].Err == nil {
 			t.Error("it wasn't given up")
 		}
-		cl.finding.Err = errNotReplayed
+		cl.found.Err = errNotReplayed
 	}
 }

@@ -35,28 +35,28 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 	if it != nil {
 		if it.NeedsRefresh(&c.windows, at) {
 			c.serves(ctx, it.Key, &it.Record, nil)
-			c.renew(ctx, []hold[T]{{key: it.Key, hash: hash}}, c.loading(load))
+			c.refreshBehind(ctx, []keyRef[T]{{key: it.Key, hash: hash}}, c.loading(load))
 		}
 		return c.give(&it.Record)
 	}
-	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Sets: sets}, load, asked)
+	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Sets: sets}, load, forRead)
 }
 
 // load waits for the key's flight, which it begins if there is none.
-func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why purpose) (none T, err error) {
+func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why reason) (none T, err error) {
 	if err := c.usable(s.Key); err != nil {
 		return none, err
 	}
 	invalidated := c.tags.own.Load()
 	retry := false
 	for {
-		f, mine := c.guards.join(ctx, s.Key, s.Hash, why, &fleet[T]{pilot: new(pilot), start: s.At, limit: c.policy.LoadTimeout, retry: retry})
-		late := !mine && f.landed()
+		f, mine := c.keys.join(ctx, s.Key, s.Hash, why, &joinOptions[T]{owner: new(owner), start: s.At, limit: c.policy.LoadTimeout, retry: retry})
+		late := !mine && f.finished()
 		switch {
 		case mine:
 			f.apart = c.local.StillMissing(s)
-			c.begin(ctx, f, load)
-		case f.pilot.within(ctx):
+			c.lookupOrStart(ctx, f, load)
+		case f.owner.within(ctx):
 			return none, errOwnKey
 		default:
 			c.stats.collapsed.Add(1)
@@ -68,35 +68,35 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why p
 			if err != nil {
 				return none, err
 			}
-			return c.hand(ctx, f, r, offered)
+			return c.giveResult(ctx, f, r, offered)
 		case r != nil: // this process may have invalidated it between the flight's begin and this call's
 		case ctx.Err() != nil:
 			return none, err
 		case !mine && f.limit < c.policy.LoadTimeout && errors.Is(err, context.DeadlineExceeded):
 			retry = true // another view's LoadTimeout was too short, not this one's
-		case !late && (f.why != refreshed || why == refreshed):
+		case !late && (f.why != forRefresh || why == forRefresh):
 			return none, err
 		}
 		s.At, s.Sets = mono.Now(), local.Unknown
-		c.guards.dismiss(f) // a Refresh failed, and what it was to replace may be there; or the failure is an older one
+		c.keys.dismiss(f) // a Refresh failed, and what it was to replace may be there; or the failure is an older one
 	}
 }
 
-// begin sees to a flight of one key.
-func (c *Cache[T]) begin(ctx context.Context, f *flight[T], load Loader[T]) {
+// lookupOrStart sees to a flight of one key.
+func (c *Cache[T]) lookupOrStart(ctx context.Context, f *flight[T], load Loader[T]) {
 	one := [...]*flight[T]{f}
-	rest, renews := c.glance(ctx, one[:])
+	rest, renews := c.lookup(ctx, one[:])
 	if len(rest) > 0 {
-		c.takeOff(ctx, f.pilot, rest, c.loading(load))
+		c.startJob(ctx, f.owner, rest, c.loading(load))
 	}
 	if len(renews) > 0 {
-		c.renew(ctx, renews, c.loading(load))
+		c.refreshBehind(ctx, renews, c.loading(load))
 	}
 }
 
-// loading is load as a trip calls it.
-func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*claim[T]) error {
-	return func(ctx context.Context, claims []*claim[T]) error {
+// loading is load as a job calls it.
+func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*task[T]) error {
+	return func(ctx context.Context, claims []*task[T]) error {
 		cl := claims[0]
 		e := c.entry(cl)
 		value, err := load(ctx, &e)
@@ -108,11 +108,11 @@ func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*claim[T]) er
 	}
 }
 
-// entry returns what the claim's loader gets: the entry that it is to replace; if Clone fails on its value, only the tags, which the
+// entry returns what the task's loader gets: the entry that it is to replace; if Clone fails on its value, only the tags, which the
 // new value is to have too.
-func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
+func (c *Cache[T]) entry(cl *task[T]) Entry[T] {
 	none := Entry[T]{Key: cl.flight.key, Policy: c.policy}
-	r := cl.finding.record
+	r := cl.found.record
 	if r == nil {
 		return none
 	}
@@ -125,9 +125,9 @@ func (c *Cache[T]) entry(cl *claim[T]) Entry[T] {
 	return e
 }
 
-// bring sets the claim's result to the value, or to its absence, under the policy and tags that the loader left in e. If these
+// bring sets the task's result to the value, or to its absence, under the policy and tags that the loader left in e. If these
 // can't be, there is no result.
-func (c *Cache[T]) bring(cl *claim[T], e *Entry[T], value T, absent bool) error {
+func (c *Cache[T]) bring(cl *task[T], e *Entry[T], value T, absent bool) error {
 	tags, err := wire.TagSet(wire.CloneTags(e.Tags))
 	if err != nil {
 		return fmt.Errorf("%w (set by the loader of %q)", err, cl.flight.key)
@@ -140,9 +140,9 @@ func (c *Cache[T]) bring(cl *claim[T], e *Entry[T], value T, absent bool) error 
 	return nil
 }
 
-// newResult makes a record of what the claim's load brought. The tags are a tagSet. A value that Clone or Cost fails on is the
+// newResult makes a record of what the task's load brought. The tags are a tagSet. A value that Clone or Cost fails on is the
 // callers', and can't be stored.
-func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) *record.Record[T] {
+func (c *Cache[T]) newResult(cl *task[T], value T, absent bool, tags []string) *record.Record[T] {
 	cl.unfit = nil
 	if c.values.clone != nil && !absent {
 		var clone T
@@ -164,13 +164,13 @@ func (c *Cache[T]) newResult(cl *claim[T], value T, absent bool, tags []string) 
 }
 
 // consult reads the keys from Redis, and finds out what of it is valid.
-func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []finding[T] {
+func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how readOptions) []readResult[T] {
 	var hidden []bool
 	asked := holds
-	if c.backlog.waiting() > 0 {
+	if c.queue.waiting() > 0 {
 		hidden, asked = make([]bool, len(holds)), nil
 		for i, h := range holds {
-			if hidden[i] = c.backlog.hides(h.key); !hidden[i] {
+			if hidden[i] = c.queue.hides(h.key); !hidden[i] {
 				asked = append(asked, h)
 			}
 		}
@@ -179,25 +179,25 @@ func (c *Cache[T]) consult(ctx context.Context, holds []hold[T], how manner) []f
 		}
 	}
 	findings := c.ask(ctx, asked, how)
-	all := c.backlog.hidesAll()
+	all := c.queue.hidesAll()
 	if hidden == nil && !all {
 		return findings
 	}
-	merged := make([]finding[T], len(holds))
+	merged := make([]readResult[T], len(holds))
 	for i := range holds {
 		if hidden == nil || !hidden[i] {
 			merged[i], findings = findings[0], findings[1:]
 		}
 		if all || hidden != nil && hidden[i] {
-			err := c.backlog.withheld(holds[i].key, all)
-			merged[i] = finding[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.Any(), Validity: coherence.Never}}
+			err := c.queue.withheld(holds[i].key, all)
+			merged[i] = readResult[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.Any(), Validity: coherence.Never}}
 		}
 	}
 	return merged
 }
 
 // ask reads the keys from Redis, and finds out what of it is valid.
-func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []finding[T] {
+func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how readOptions) []readResult[T] {
 	findings := c.remote.read(ctx, holds, c.policy, how)
 	all, framed := make([]*record.Meta, len(holds)), false
 	for i := range findings {
@@ -230,8 +230,8 @@ func (c *Cache[T]) ask(ctx context.Context, holds []hold[T], how manner) []findi
 	return findings
 }
 
-// served is what a read gets: a record and where it was; nil: it isn't there, or not fresh. The key is the cache's own.
-type served[T any] struct {
+// hit is what a read gets: a record and where it was; nil: it isn't there, or not fresh. The key is the cache's own.
+type hit[T any] struct {
 	record *record.Record[T]
 	tier   Tier
 	key    string
@@ -240,16 +240,16 @@ type served[T any] struct {
 
 // fetch reads the held keys from the second tier into the first, as far as they are good for that use. Where that can't be
 // read the first has to do.
-func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least record.Use) []served[T] {
-	got := make([]served[T], len(holds))
-	for i, f := range c.consult(ctx, holds, manner{}) {
+func (c *Cache[T]) fetch(ctx context.Context, holds []keyRef[T], least record.Use) []hit[T] {
+	got := make([]hit[T], len(holds))
+	for i, f := range c.consult(ctx, holds, readOptions{}) {
 		switch {
 		case redisconn.Unreadable(f.Err) && ctx.Err() == nil:
 			if got[i] = c.unread(holds[i], least, f.Err); got[i].record != nil {
 				continue
 			}
 		case f.use(&c.windows) >= least:
-			got[i] = served[T]{record: f.record, tier: Remote, key: holds[i].key}
+			got[i] = hit[T]{record: f.record, tier: Remote, key: holds[i].key}
 			c.stats.remoteHits.Add(1)
 			c.fill(holds[i], f)
 			continue
@@ -262,7 +262,7 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []hold[T], least record.Use)
 }
 
 // unread is what the local tier has in place of what can't be read from Redis, or the error.
-func (c *Cache[T]) unread(h hold[T], least record.Use, why error) served[T] {
+func (c *Cache[T]) unread(h keyRef[T], least record.Use, why error) hit[T] {
 	var it *local.Item[T]
 	if least == record.IfError {
 		it = c.local.GetUnverifiedStale(h.key, h.hash)
@@ -270,16 +270,16 @@ func (c *Cache[T]) unread(h hold[T], least record.Use, why error) served[T] {
 		it = c.local.GetUnverified(h.key, h.hash, nil)
 	}
 	if it != nil && it.Use(&c.windows, mono.Now()) >= least {
-		return served[T]{record: &it.Record, tier: Local, key: it.Key}
+		return hit[T]{record: &it.Record, tier: Local, key: it.Key}
 	}
 	if errors.Is(why, errNotReplayed) { // it is as good as not there
 		why = nil
 	}
-	return served[T]{err: why}
+	return hit[T]{err: why}
 }
 
 // use is what was found is good for.
-func (f *finding[T]) use(w *wire.Windows) record.Use {
+func (f *readResult[T]) use(w *wire.Windows) record.Use {
 	if f.Err != nil || f.record == nil {
 		return record.Unusable
 	}
@@ -287,41 +287,41 @@ func (f *finding[T]) use(w *wire.Windows) record.Use {
 }
 
 // fill puts what Redis had into the local tier.
-func (c *Cache[T]) fill(h hold[T], f finding[T]) *local.Item[T] {
+func (c *Cache[T]) fill(h keyRef[T], f readResult[T]) *local.Item[T] {
 	it := c.local.NewItem(h.key, h.hash, f.record, *f.bonds, c.policy.localUntil(mono.Now(), f.record.FreshUntil))
-	c.guards.fill(h, it)
+	c.keys.putRead(h, it)
 	return it
 }
 
 // fetchOne is fetch for one key that a caller asks for.
-func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least record.Use) (served[T], error) {
+func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least record.Use) (hit[T], error) {
 	if err := c.usable(key); err != nil {
-		return served[T]{}, err
+		return hit[T]{}, err
 	}
 	if c.remote == nil {
 		if least == record.IfError {
 			if it := c.local.GetStale(key, hash, mono.Now()); it != nil && it.Use(&c.windows, mono.Now()) >= least {
-				return served[T]{record: &it.Record, tier: Local, key: it.Key}, nil
+				return hit[T]{record: &it.Record, tier: Local, key: it.Key}, nil
 			}
 		}
 		c.stats.misses.Add(1)
-		return served[T]{}, ErrNotFound
+		return hit[T]{}, ErrNotFound
 	}
-	h := c.guards.hold(key, hash)
-	defer c.guards.release(h)
-	if got := c.fetch(ctx, []hold[T]{h}, least)[0]; got.record != nil {
+	h := c.keys.ref(key, hash)
+	defer c.keys.release(h)
+	if got := c.fetch(ctx, []keyRef[T]{h}, least)[0]; got.record != nil {
 		return got, nil
 	}
 	if err := ctx.Err(); err != nil {
-		return served[T]{}, fmt.Errorf("tiered: reading from redis: %w", err)
+		return hit[T]{}, fmt.Errorf("tiered: reading from redis: %w", err)
 	}
-	return served[T]{}, ErrNotFound
+	return hit[T]{}, ErrNotFound
 }
 
-// land ends a flight, whose key then is free for the next.
-func (c *Cache[T]) land(f *flight[T], r *record.Record[T], err error) {
-	c.guards.leave(f)
-	f.land(r, err)
+// finishFlight ends a flight, whose key then is free for the next.
+func (c *Cache[T]) finishFlight(f *flight[T], r *record.Record[T], err error) {
+	c.keys.leave(f)
+	f.finish(r, err)
 }
 
 // loadError is what a load's error is to its callers. It counts the failures.

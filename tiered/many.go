@@ -17,7 +17,7 @@ import (
 )
 
 // GetMany returns the cached values by key; those that are not cached, or are remembered as absent, are left out. It
-// asks Redis in one round trip (per node of a Cluster) for up to 256 keys, and for more in chunks, each of which has
+// asks Redis in one round job (per node of a Cluster) for up to 256 keys, and for more in chunks, each of which has
 // [RedisOptions].Timeout. If Redis can't be read, or ctx ends meanwhile, it returns what it has and an error. A value of the local
 // tier that serves in place of an unreadable one is no error. The keys of the map are the cache's copies.
 func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, error) {
@@ -26,14 +26,14 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	}
 	values := make(map[string]T, len(keys))
 	asked := make(map[string]bool)
-	var missing []hold[T]
+	var missing []keyRef[T]
 	at := mono.Now()
 	var failed error // the first of Clone
 	for _, key := range keys {
 		hash := c.hash(key)
 		if it, _ := c.local.Get(key, hash, at, nil); it == nil {
 			if !asked[key] {
-				asked[key], missing = true, append(missing, hold[T]{key: key, hash: hash})
+				asked[key], missing = true, append(missing, keyRef[T]{key: key, hash: hash})
 			}
 		} else if v, err := c.give(&it.Record); err == nil {
 			values[it.Key] = v
@@ -74,7 +74,7 @@ type fetched[T any] struct {
 	failed  error // the first of Clone
 }
 
-func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
+func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
 	c := m.cache
 	if m.silence != nil {
 		c.stats.countErrors(redisconn.Failed(len(keys), m.silence, nil))
@@ -87,13 +87,13 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
 		}
 		return
 	}
-	holds := make([]hold[T], len(keys))
+	holds := make([]keyRef[T], len(keys))
 	for i, h := range keys {
-		holds[i] = c.guards.hold(h.key, h.hash)
+		holds[i] = c.keys.ref(h.key, h.hash)
 	}
 	defer func() {
 		for _, h := range holds {
-			c.guards.release(h)
+			c.keys.release(h)
 		}
 	}()
 	silent := 0 // keys at the end; those of a Cluster's other masters would come in between
@@ -110,7 +110,7 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []hold[T]) {
 	}
 }
 
-func (m *fetched[T]) take(got served[T]) {
+func (m *fetched[T]) take(got hit[T]) {
 	if got.err != nil {
 		m.unread, m.why = m.unread+1, cmp.Or(m.why, got.err)
 	}
@@ -138,7 +138,7 @@ func notGiven[T any](r *record.Record[T], key string, err error) error {
 // the same load one loads it again for all; if that fails too, the next is the last.) There is one call of load at a time, except
 // that GetOrLoadMany doesn't wait for a call that is overdue (LoadTimeout), or all of whose ids have been served by what was there
 // (SoftTimeout): others may begin while that goes on. Redis is read in
-// one round trip, leases are taken in one, and values stored in one (per node of a Cluster), and for many ids in chunks, as by
+// one round job, leases are taken in one, and values stored in one (per node of a Cluster), and for many ids in chunks, as by
 // [Cache.GetMany] and [Cache.SetMany]. Ids that Redis can't be read for are loaded; but a batch that only takes long is waited
 // for. [Policy].LoadTimeout is for all of it, as for one load. key makes an id's cache key; ids with the same key have the same
 // value. With a key that no cache can have, nothing is loaded.
@@ -181,7 +181,7 @@ func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids
 	}
 	b.load, err = load, b.failed
 	if len(b.renewing) > 0 {
-		c.renew(ctx, b.renewing, b.loading(nil))
+		c.refreshBehind(ctx, b.renewing, b.loading(nil))
 	}
 	for round, open := 0, len(b.seats); open > 0; round++ {
 		b.retry = round >= 2
@@ -196,32 +196,32 @@ func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids
 type batch[K comparable, T any] struct {
 	cache   *Cache[T]
 	load    func(context.Context, []K, []*Entry[T]) (map[K]T, error)
-	values  map[K]T      // found
-	failed  error        // the first of Clone, of what the local tier has
-	seats   []seat[K, T] // one for each id that the local tier doesn't have
-	pilot   *pilot       // of the flights that the batch begins
-	retry   bool         // the flights that it begins are retries
-	strings []uintptr    // where ids have strings
+	values  map[K]T           // found
+	failed  error             // the first of Clone, of what the local tier has
+	seats   []batchItem[K, T] // one for each id that the local tier doesn't have
+	pilot   *owner            // of the flights that the batch begins
+	retry   bool              // the flights that it begins are retries
+	strings []uintptr         // where ids have strings
 
-	renewing []hold[T] // keys whose values were found, and are to be replaced
-	due      []K       // their ids
+	renewing []keyRef[T] // keys whose values were found, and are to be replaced
+	due      []K         // their ids
 
 	naming sync.Once
 	ids    map[string]K // by key
 }
 
-// seat is an id and the flight that its value comes with.
-type seat[K comparable, T any] struct {
+// batchItem is an id and the flight that its value comes with.
+type batchItem[K comparable, T any] struct {
 	id K
 	local.Miss
 	flight  *flight[T] // nil: the id's loader asks for it itself
-	late    bool       // the flight had landed
+	late    bool       // the flight had finished
 	settled bool       // the id has its value or its error
 }
 
 // newBatch looks the ids up in the local tier. With a key that can't be used it returns an error: nothing is loaded then.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
-	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(pilot), strings: stringsIn(reflect.TypeFor[K]())}
+	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(owner), strings: stringsIn(reflect.TypeFor[K]())}
 	if c.life.Over() {
 		return b, ErrClosed
 	}
@@ -234,7 +234,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 			if it.NeedsRefresh(&c.windows, at) {
 				c.serves(ctx, it.Key, &it.Record, nil)
 				b.due = append(b.due, ownID(id, b.strings))
-				b.renewing = append(b.renewing, hold[T]{key: it.Key, hash: hash})
+				b.renewing = append(b.renewing, keyRef[T]{key: it.Key, hash: hash})
 			}
 			v, failed := c.give(&it.Record)
 			if failed == nil {
@@ -247,14 +247,14 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 			return b, err
 		}
 		if b.seats == nil {
-			b.seats = make([]seat[K, T], 0, len(ids)-i)
+			b.seats = make([]batchItem[K, T], 0, len(ids)-i)
 		}
-		b.seats = append(b.seats, seat[K, T]{id: ownID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Sets: sets}})
+		b.seats = append(b.seats, batchItem[K, T]{id: ownID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Sets: sets}})
 	}
 	return b, nil
 }
 
-// run puts each open seat on a flight, begins the flights that are the batch's own, and waits for all. It returns how many seats
+// run puts each open seat on a flight, begins the flights that are the batch's own, and waits for all. It returns how many items
 // are still open.
 func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr error) {
 	c := b.cache
@@ -263,12 +263,12 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 	if len(own) > 0 {
 		t := newLoadTurn()
 		defer t.end()
-		rest, renews := c.glance(ctx, own)
+		rest, renews := c.lookup(ctx, own)
 		if len(rest) > 0 {
-			c.takeOff(ctx, b.pilot, rest, b.loading(t))
+			c.startJob(ctx, b.pilot, rest, b.loading(t))
 		}
 		if len(renews) > 0 {
-			c.renew(ctx, renews, b.loading(t))
+			c.refreshBehind(ctx, renews, b.loading(t))
 		}
 	}
 	for i := range b.seats {
@@ -280,7 +280,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 		firstErr = cmp.Or(firstErr, err)
 		if !s.settled {
 			left++
-			c.guards.dismiss(s.flight)
+			c.keys.dismiss(s.flight)
 			s.At, s.Sets = mono.Now(), local.Unknown
 		}
 	}
@@ -291,24 +291,24 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], firstErr error) {
 	c := b.cache
 	own = make([]*flight[T], 0, open)
-	fl := fleet[T]{pilot: b.pilot, start: mono.Now(), owned: true, size: open, limit: c.policy.LoadTimeout, retry: b.retry}
+	fl := joinOptions[T]{owner: b.pilot, start: mono.Now(), owned: true, size: open, limit: c.policy.LoadTimeout, retry: b.retry}
 	for i := range b.seats {
 		s := &b.seats[i]
 		if s.settled {
 			continue
 		}
-		f, mine := c.guards.join(ctx, s.Key, s.Hash, asked, &fl)
+		f, mine := c.keys.join(ctx, s.Key, s.Hash, forRead, &fl)
 		s.flight, s.late = f, false
 		switch {
 		case mine:
 			f.apart = c.local.StillMissing(s.Miss)
 			own = append(own, f)
-		case f.pilot.within(ctx):
+		case f.owner.within(ctx):
 			firstErr = cmp.Or(firstErr, errOwnKey)
 			s.flight, s.settled = nil, true
-		case f.pilot != b.pilot:
+		case f.owner != b.pilot:
 			c.stats.collapsed.Add(1)
-			s.late = f.landed()
+			s.late = f.finished()
 		}
 	}
 	return own, firstErr
@@ -317,10 +317,10 @@ func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], fi
 // collect waits for the seat's flight. The seat stays open if another flight is to bring the value: this one was begun by another
 // caller, and failed; or what it brought may have been invalidated by this process before the batch began. A retry that another
 // caller began is as good as the batch's own.
-func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated uint64) error {
+func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T], invalidated uint64) error {
 	c, f := b.cache, s.flight
-	theirs := f.pilot != b.pilot
-	r, offered, err := c.await(ctx, f, asked, !theirs)
+	theirs := f.owner != b.pilot
+	r, offered, err := c.await(ctx, f, forRead, !theirs)
 	switch {
 	case s.late && f.unfit, r == nil && ctx.Err() == nil && !c.life.Over() && (s.late || theirs && !b.retry):
 		return nil
@@ -331,20 +331,20 @@ func (b *batch[K, T]) collect(ctx context.Context, s *seat[K, T], invalidated ui
 	if r == nil {
 		return err
 	}
-	v, err := c.hand(ctx, f, r, offered)
+	v, err := c.giveResult(ctx, f, r, offered)
 	if err == nil {
 		b.values[s.id] = v
 	}
 	return notGiven(r, s.Key, err)
 }
 
-// loading is loadClaims as a trip of a round calls it.
-func (b *batch[K, T]) loading(t *loadTurn) func(context.Context, []*claim[T]) error {
-	return func(ctx context.Context, claims []*claim[T]) error {
-		if claims[0].flight.why == renewal {
+// loading is loadClaims as a job of a round calls it.
+func (b *batch[K, T]) loading(t *loadTurn) func(context.Context, []*task[T]) error {
+	return func(ctx context.Context, claims []*task[T]) error {
+		if claims[0].flight.why == forBackground {
 			return b.loadClaims(ctx, claims) // callers that wait for other keys don't wait for a renewal
 		}
-		done, err := t.take(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.offeredAll(claims) }, claims[0].flight.start)
+		done, err := t.take(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(claims) }, claims[0].flight.start)
 		if err != nil {
 			return err
 		}
@@ -354,7 +354,7 @@ func (b *batch[K, T]) loading(t *loadTurn) func(context.Context, []*claim[T]) er
 }
 
 // loadClaims loads what the batch is to load. Ids of one key have one value: the first stands for them.
-func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*claim[T]) error {
+func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*task[T]) error {
 	b.naming.Do(b.name)
 	ids := make([]K, len(claims))
 	entries, lent := make([]Entry[T], len(claims)), make([]*Entry[T], len(claims))

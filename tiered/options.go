@@ -99,7 +99,7 @@ type Policy struct {
 	// Jitter is the fraction of a TTL that is taken off at random, so that entries stored together don't expire
 	// together. Less than 1. 0: 0.05. Negative: none.
 	Jitter float64
-	// StoreBehind has the callers of a load get the value before Redis has it: a load costs them one round trip less. What
+	// StoreBehind has the callers of a load get the value before Redis has it: a load costs them one round job less. What
 	// is promised of deleted and written values holds all the same, and Close waits until what was loaded is stored. A
 	// Refresh waits for it too: what comes after it in this process gets no older value.
 	StoreBehind bool

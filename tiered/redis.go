@@ -72,18 +72,18 @@ type Redis struct {
 	streams *invalidation.Streams
 
 	mu      sync.Mutex
-	tenants map[string]*tenant // by cache name
+	tenants map[string]*namespace // by cache name
 }
 
-// tenant is what the caches of one name have in common.
-type tenant struct {
+// namespace is what the caches of one name have in common.
+type namespace struct {
 	value  reflect.Type
 	codec  string
-	caches []listener
+	caches []subscriber
 }
 
-// listener is a cache as the streams see it.
-type listener interface {
+// subscriber is a cache as the streams see it.
+type subscriber interface {
 	// heard tells that a key of the cache's name was changed: what follows the name in Redis's key.
 	heard(key string)
 	// interrupted tells that changes may have gone unheard.
@@ -97,7 +97,7 @@ type listener interface {
 // NewRedis makes a second tier of the client, which may be a *redis.Client, a Sentinel failover client or a
 // *redis.ClusterClient and remains the caller's to close.
 //
-// It connects to hear of invalidations, over one connection to each master, and asks each master in one round trip whether
+// It connects to hear of invalidations, over one connection to each master, and asks each master in one round job whether
 // it does all that the caches need. It waits for that at most half a second, or twice the Timeout if that is longer. A Redis
 // that is down or slow is not an error: the streams of invalidations begin when it is back, it is asked then, and until then
 // [Redis.Status] says what is wrong. Errors are wrong options, a client whose reads come from elsewhere than the masters, and
@@ -167,7 +167,7 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	r := &Redis{
 		conn:    redisconn.New(client, o.Prefix, o.Timeout, o.Heartbeat, o.Logger),
 		options: o,
-		tenants: make(map[string]*tenant),
+		tenants: make(map[string]*namespace),
 	}
 	r.conn.Switched = r.switched
 	r.streams = invalidation.New(r.conn, invalidation.Mode(o.Invalidation), invalidation.Hooks{
@@ -244,12 +244,12 @@ func (r *Redis) Status() error {
 }
 
 // admit lets one more cache use the name.
-func (r *Redis) admit(name string, value reflect.Type, codec string, l listener) error {
+func (r *Redis) admit(name string, value reflect.Type, codec string, l subscriber) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.tenants[name]
 	if t == nil {
-		t = &tenant{value: value, codec: codec}
+		t = &namespace{value: value, codec: codec}
 		r.tenants[name] = t
 	}
 	if t.value != value || t.codec != codec {
@@ -260,11 +260,11 @@ func (r *Redis) admit(name string, value reflect.Type, codec string, l listener)
 	return nil
 }
 
-func (r *Redis) dismiss(name string, l listener) {
+func (r *Redis) dismiss(name string, l subscriber) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.tenants[name]
-	t.caches = slices.DeleteFunc(slices.Clone(t.caches), func(other listener) bool { return other == l })
+	t.caches = slices.DeleteFunc(slices.Clone(t.caches), func(other subscriber) bool { return other == l })
 	if len(t.caches) == 0 {
 		delete(r.tenants, name)
 	}
@@ -284,7 +284,7 @@ func (r *Redis) shared(key string) bool {
 	return len(r.listeners(name)) > 1
 }
 
-func (r *Redis) listeners(name string) []listener {
+func (r *Redis) listeners(name string) []subscriber {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.tenants[name]; t != nil {
@@ -307,7 +307,7 @@ func (r *Redis) answered() {
 	}
 }
 
-func (r *Redis) everyone() (all []listener) {
+func (r *Redis) everyone() (all []subscriber) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range r.tenants {

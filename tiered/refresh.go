@@ -21,21 +21,21 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Sets: local.Unknown}, load, refreshed)
+	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Sets: local.Unknown}, load, forRefresh)
 }
 
-// renew has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait. The keys must be
+// refreshBehind has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait. The keys must be
 // the cache's own.
-func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.Context, []*claim[T]) error) {
+func (c *Cache[T]) refreshBehind(ctx context.Context, keys []keyRef[T], load func(context.Context, []*task[T]) error) {
 	select {
 	case c.renewals <- struct{}{}:
 	default:
 		return
 	}
-	fl := fleet[T]{pilot: new(pilot), start: mono.Now(), limit: c.policy.LoadTimeout, owned: true, size: len(keys)}
+	fl := joinOptions[T]{owner: new(owner), start: mono.Now(), limit: c.policy.LoadTimeout, owned: true, size: len(keys)}
 	var own []*flight[T]
 	for _, k := range keys {
-		if f, mine := c.guards.join(ctx, k.key, k.hash, renewal, &fl); mine {
+		if f, mine := c.keys.join(ctx, k.key, k.hash, forBackground, &fl); mine {
 			own = append(own, f)
 		}
 	}
@@ -48,7 +48,7 @@ func (c *Cache[T]) renew(ctx context.Context, keys []hold[T], load func(context.
 		f.began = began
 	}
 	c.stats.refreshes.Add(uint64(len(own)))
-	c.takeOff(ctx, fl.pilot, own, load)
+	c.startJob(ctx, fl.owner, own, load)
 }
 
 // complain logs a failure that no caller hears of: of a load in the background, or of a value that can't be stored.

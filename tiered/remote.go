@@ -27,8 +27,8 @@ type remote[T any] struct {
 	stats  *counters
 }
 
-// finding is what a read of a key in Redis found.
-type finding[T any] struct {
+// readResult is what a read of a key in Redis found.
+type readResult[T any] struct {
 	record          *record.Record[T]  // fresh or stale; nil: nothing of use
 	seen            redisconn.Expected // what a store of a newer value is to replace
 	lease           []byte             // somebody loads the key; nil: not that Redis knows
@@ -41,11 +41,11 @@ func newRemote[T any](r *redisconn.Conn, name string, v *values[T]) *remote[T] {
 	return &remote[T]{redis: r, reads: new(redisconn.Session), keys: wire.NewKeys(r.Prefix, name), values: v, stats: v.stats}
 }
 
-func (m *remote[T]) key(h hold[T]) string { return m.keys.Value(h.key) }
+func (m *remote[T]) key(h keyRef[T]) string { return m.keys.Value(h.key) }
 
-func (m *remote[T]) besideKey(h hold[T]) string { return m.keys.Lease(h.key) }
+func (m *remote[T]) besideKey(h keyRef[T]) string { return m.keys.Lease(h.key) }
 
-func (m *remote[T]) redisKeys(holds []hold[T]) []string {
+func (m *remote[T]) redisKeys(holds []keyRef[T]) []string {
 	keys := make([]string, len(holds))
 	for i, h := range holds {
 		keys[i] = m.key(h)
@@ -54,25 +54,25 @@ func (m *remote[T]) redisKeys(holds []hold[T]) []string {
 }
 
 // request is one command for each of the held keys.
-func (m *remote[T]) request(name string, holds []hold[T], command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) redisconn.Request {
+func (m *remote[T]) request(name string, holds []keyRef[T], command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) redisconn.Request {
 	keys := m.redisKeys(holds)
 	return redisconn.Request{Name: name, Keys: keys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return command(ctx, to, i, keys[i])
 	}}
 }
 
-// manner is how Redis is read.
-type manner struct {
+// readOptions is how Redis is read.
+type readOptions struct {
 	given []redisconn.Pending // one for each of the keys, begun already; nil, or with one that has no reading: they weren't all
 	// exact tells values of another type from nothing. Otherwise these look like each other, and show when one is to be replaced.
 	exact bool
 }
 
 // read returns what Redis has under the keys. Errors of Redis are counted.
-func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how manner) []finding[T] {
+func (m *remote[T]) read(ctx context.Context, holds []keyRef[T], p Policy, how readOptions) []readResult[T] {
 	answers := m.answers(ctx, holds, how)
 	m.stats.countErrors(answers)
-	findings := make([]finding[T], len(holds))
+	findings := make([]readResult[T], len(holds))
 	var foreign []int
 	for i, a := range answers {
 		f := &findings[i]
@@ -96,7 +96,7 @@ func (m *remote[T]) read(ctx context.Context, holds []hold[T], p Policy, how man
 	return findings
 }
 
-func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []redisconn.Reply {
+func (m *remote[T]) answers(ctx context.Context, holds []keyRef[T], how readOptions) []redisconn.Reply {
 	if len(holds) == 1 && (how.given == nil || how.given[0].Read == nil) && !how.exact {
 		if s := m.redis.Read(ctx, m.key(holds[0]), nil, mono.Now()); s.Read != nil {
 			how.given = []redisconn.Pending{s}
@@ -127,7 +127,7 @@ func (m *remote[T]) answers(ctx context.Context, holds []hold[T], how manner) []
 func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 	at := flights[0].start // just now
 	if len(flights) == 1 {
-		flights[0].given = m.redis.Read(ctx, m.key(flights[0].hold), m.reads, at)
+		flights[0].given = m.redis.Read(ctx, m.key(flights[0].keyRef), m.reads, at)
 		return
 	}
 	keys := make([]string, len(flights))
@@ -153,8 +153,8 @@ func (m *remote[T]) abandon() { m.redis.EndSession(m.reads) }
 
 // limit lets the records that other programs wrote expire when Redis's keys do: no frame says when that is, and Redis tells
 // of it up to a second late.
-func (m *remote[T]) limit(ctx context.Context, holds []hold[T], findings []finding[T], foreign []int) {
-	theirs := make([]hold[T], len(foreign))
+func (m *remote[T]) limit(ctx context.Context, holds []keyRef[T], findings []readResult[T], foreign []int) {
+	theirs := make([]keyRef[T], len(foreign))
 	for n, i := range foreign {
 		theirs[n] = holds[i]
 	}
@@ -183,7 +183,7 @@ func pttl(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
 }
 
 // decode finds out what Redis holds.
-func (m *remote[T]) decode(ctx context.Context, f *finding[T], b []byte, p Policy) error {
+func (m *remote[T]) decode(ctx context.Context, f *readResult[T], b []byte, p Policy) error {
 	read := mono.Now()
 	if l, ok := wire.ParseLease(b); ok {
 		f.seen, f.lease = seenLease(l), b
@@ -244,8 +244,8 @@ func frameTraits(f *wire.Frame, w *wire.Windows, jitter float64) record.Meta {
 
 var errForeignCodec = errors.New("the frame has another codec's value")
 
-// framed answers whether the record came out of a frame, and not from another program.
-func (f *finding[T]) framed() bool { return f.seen.Head }
+// framed reports whether the record came out of a frame, and not from another program.
+func (f *readResult[T]) framed() bool { return f.seen.Head }
 
 // encode returns the frame that read makes a record of again.
 func (m *remote[T]) encode(ctx context.Context, r *record.Record[T]) ([]byte, error) {
@@ -266,7 +266,7 @@ func (m *remote[T]) encode(ctx context.Context, r *record.Record[T]) ([]byte, er
 }
 
 // write makes the changes, whatever the keys hold. ended is called when nothing more of it can come to Redis from here.
-func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()) []redisconn.Reply {
+func (m *remote[T]) write(ctx context.Context, changes []keyWrite[T], ended func()) []redisconn.Reply {
 	q := m.request(redisconn.StepWrite, holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		switch ch := changes[i]; {
 		case ch.expire:
@@ -281,7 +281,7 @@ func (m *remote[T]) write(ctx context.Context, changes []change[T], ended func()
 	return m.settle(ctx, q)
 }
 
-// expiring marks a frame as expired, and deletes anything else, of whatever type: that can't be marked. One that is expired
+// expiring stamps a frame as expired, and deletes anything else, of whatever type: that can't be marked. One that is expired
 // gets another mark, so that a refresh that saw the old one doesn't replace it.
 const expiring = `if redis.pcall('GETRANGE',KEYS[1],0,#ARGV[1]-1)==ARGV[1] then
 local n=string.byte(redis.call('GETRANGE',KEYS[1],ARGV[2],ARGV[2])) or 0
@@ -289,7 +289,7 @@ redis.call('SETRANGE',KEYS[1],ARGV[2],string.char(n%255+1))
 else redis.call('DEL',KEYS[1]) end`
 
 // replace makes the changes of those keys that still hold what was seen there.
-func (m *remote[T]) replace(ctx context.Context, changes []change[T]) []redisconn.Reply {
+func (m *remote[T]) replace(ctx context.Context, changes []keyWrite[T]) []redisconn.Reply {
 	q := m.request("store", holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		ch := changes[i]
 		return redisconn.CompareAndSet{Expected: ch.seen, To: ch.frame, TTL: ch.ttl}.Queue(ctx, to, key)
@@ -299,7 +299,7 @@ func (m *remote[T]) replace(ctx context.Context, changes []change[T]) []rediscon
 }
 
 // sizesOf returns how many bytes a request sends for each change.
-func sizesOf[T any](changes []change[T]) func(i int) int {
+func sizesOf[T any](changes []keyWrite[T]) func(i int) int {
 	return func(i int) int { return len(changes[i].frame) + len(changes[i].seen.Bytes) }
 }
 
@@ -389,8 +389,8 @@ func leased(a redisconn.Reply) bool {
 	return ok && a.Err == nil && cmd.Val() || a.Swapped()
 }
 
-func holdsOf[T any](changes []change[T]) []hold[T] {
-	holds := make([]hold[T], len(changes))
+func holdsOf[T any](changes []keyWrite[T]) []keyRef[T] {
+	holds := make([]keyRef[T], len(changes))
 	for i, ch := range changes {
 		holds[i] = ch.hold
 	}

@@ -26,8 +26,8 @@ const (
 	replayReads = 4 << 10
 )
 
-// startReplayer starts the goroutine that replays the backlog until there is none, or the cache or its Redis is closed.
-func (t *tiers[T]) startReplayer() bool {
+// startReplayer starts the goroutine that replays the write queue until there is none, or the cache or its Redis is closed.
+func (t *core[T]) startReplayer() bool {
 	r := t.remote.redis
 	if !t.life.Begin() {
 		return false
@@ -47,17 +47,17 @@ func (t *tiers[T]) startReplayer() bool {
 	return true
 }
 
-func (t *tiers[T]) replayAll(ctx context.Context) {
+func (t *core[T]) replayAll(ctx context.Context) {
 	longest := max(t.remote.redis.Heartbeat, replaySoon)
-	for pause := replaySoon; !t.backlog.stopsIfEmpty(); pause = min(mono.Times(2, pause), longest) {
+	for pause := replaySoon; !t.queue.stopsIfEmpty(); pause = min(mono.Times(2, pause), longest) {
 		wait := time.NewTimer(pause/2 + rand.N(pause/2+1))
 		select {
 		case <-wait.C:
-		case <-t.backlog.hurry:
+		case <-t.queue.hurry:
 			wait.Stop()
 		case <-ctx.Done():
 			wait.Stop()
-			t.backlog.stopped()
+			t.queue.stopped()
 			return
 		}
 		t.replay(ctx, false)
@@ -65,11 +65,11 @@ func (t *tiers[T]) replayAll(ctx context.Context) {
 }
 
 // answered is called when Redis has answered.
-func (t *tiers[T]) answered() { t.backlog.hasten() }
+func (t *core[T]) answered() { t.queue.hasten() }
 
 // lastReplay is called when the cache is closed.
-func (t *tiers[T]) lastReplay() {
-	b := t.backlog
+func (t *core[T]) lastReplay() {
+	b := t.queue
 	if b.waiting() > 0 {
 		// As long as Redis answers, so that a full queue is made up for; that takes twenty requests of some milliseconds.
 		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(redisconn.MaxTimeouts, t.remote.redis.Timeout))
@@ -83,9 +83,9 @@ func (t *tiers[T]) lastReplay() {
 }
 
 // replay tries once to make up for what is queued. What fails stays queued. With last it ends where a server doesn't answer.
-func (t *tiers[T]) replay(ctx context.Context, last bool) {
+func (t *core[T]) replay(ctx context.Context, last bool) {
 	t.replayLedger(ctx)
-	b := t.backlog
+	b := t.queue
 	b.mu.Lock()
 	keys := slices.Collect(maps.Keys(b.keys))
 	b.mu.Unlock()
@@ -101,18 +101,18 @@ func (t *tiers[T]) replay(ctx context.Context, last bool) {
 
 // replayKeys is replay for some keys. It reports whether a server answered: where those of these keys don't, others may, and a
 // breaker opens before that has been waited for often.
-func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {
-	var changes []change[T]
-	holds := make([]hold[T], len(keys))
+func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
+	var changes []keyWrite[T]
+	holds := make([]keyRef[T], len(keys))
 	for i, key := range keys {
-		holds[i] = hold[T]{key: key, hash: t.hash(key)}
+		holds[i] = keyRef[T]{key: key, hash: t.hash(key)}
 	}
 	// A server that was frozen, and answers this, has carried out what it was sent by calls that ended before.
 	for i, a := range t.remote.probe(ctx, holds) {
 		if a.Err == nil {
-			changes = append(changes, change[T]{hold: holds[i]})
+			changes = append(changes, keyWrite[T]{hold: holds[i]})
 		} else {
-			t.backlog.blame(keys[i], a.Err)
+			t.queue.blame(keys[i], a.Err)
 		}
 	}
 	if len(changes) == 0 {
@@ -120,7 +120,7 @@ func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {
 	}
 	// With the turns of the keys no write of this process can be under way, nor begin. They are given back even if a
 	// call to Redis still is: it would find that what it is to delete isn't there any more.
-	turns, inTurn, _ := t.guards.takeTurns(ctx, changes, false)
+	turns, inTurn, _ := t.keys.lockWrites(ctx, changes, false)
 	defer turns.done()
 	defer turns.done()
 	t.makeUp(ctx, inTurn)
@@ -128,10 +128,10 @@ func (t *tiers[T]) replayKeys(ctx context.Context, keys []string) bool {
 }
 
 // makeUp has the keys in turn hold nothing that is older than what is queued for them.
-func (t *tiers[T]) makeUp(ctx context.Context, inTurn []change[T]) {
-	b := t.backlog
-	var holds []hold[T]
-	var debts []debt
+func (t *core[T]) makeUp(ctx context.Context, inTurn []keyWrite[T]) {
+	b := t.queue
+	var holds []keyRef[T]
+	var debts []queuedInvalidation
 	b.mu.Lock()
 	for _, ch := range inTurn {
 		if d, ok := b.keys[ch.hold.key]; ok { // else it was written meanwhile
@@ -184,7 +184,7 @@ func pick[E any](all []E, places []int) []E {
 }
 
 // probe asks the servers of the keys for something.
-func (m *remote[T]) probe(ctx context.Context, holds []hold[T]) []redisconn.Reply {
+func (m *remote[T]) probe(ctx context.Context, holds []keyRef[T]) []redisconn.Reply {
 	return m.redis.Do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.PTTL(ctx, key)
 	}))
@@ -192,9 +192,9 @@ func (m *remote[T]) probe(ctx context.Context, holds []hold[T]) []redisconn.Repl
 
 var errChanged = errors.New("tiered: redis: the key was changed at the same time")
 
-// retract looks at what the keys hold, and deletes it or makes it stale where the debt says so. It returns an error for each
+// retract looks at what the keys hold, and deletes it or makes it stale where the queued invalidation says so. It returns an error for each
 // key that isn't done with, errChanged if somebody else was quicker.
-func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) (errs []error) {
+func (m *remote[T]) retract(ctx context.Context, holds []keyRef[T], debts []queuedInvalidation) (errs []error) {
 	errs = make([]error, len(holds))
 	var places []int
 	var were []redisconn.Expected
@@ -232,9 +232,9 @@ func (m *remote[T]) retract(ctx context.Context, holds []hold[T], debts []debt) 
 	return errs
 }
 
-// outdates answers what of the bytes that a key holds, or begins with, tells them from others, if the debt is to be paid with them:
+// outdates answers what of the bytes that a key holds, or begins with, tells them from others, if the queued invalidation is to be paid with them:
 // then seen.there is true. A lease is of a load that may have begun before; another program's value doesn't say how old it is.
-func (d debt) outdates(b []byte) redisconn.Expected {
+func (d queuedInvalidation) outdates(b []byte) redisconn.Expected {
 	if l, ok := wire.ParseLease(b); ok {
 		return seenLease(l)
 	}
@@ -252,7 +252,7 @@ func (d debt) outdates(b []byte) redisconn.Expected {
 	return redisconn.Expected{Exists: true, Bytes: string(b[:wire.FrameHead]), Head: true}
 }
 
-// retracting deletes what is still what was seen, or marks it as expired with ARGV[3]. What is no
+// retracting deletes what is still what was seen, or stamps it as expired with ARGV[3]. What is no
 // string is another program's, whenever that came.
 const retracting = `local v=redis.pcall('GETRANGE',KEYS[1],0,ARGV[2])
 if type(v)=='string' and v~=ARGV[1] then return 0 end

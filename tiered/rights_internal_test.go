@@ -101,12 +101,12 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := openListening(t, client, Tracking)
-	if _, err := c.tags.current(t.Context()); err != nil {
+	if _, err := c.tags.currentEpoch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r, b := c.remote.redis, c.backlog
+	r, b := c.remote.redis, c.queue
 	dead := cluster.Masters()[0]
-	debts, theirs, others := make(map[string]debt), 0, 0
+	debts, theirs, others := make(map[string]queuedInvalidation), 0, 0
 	for i := 0; theirs < maxQueuedKeys-1 || others == 0; i++ {
 		key := fmt.Sprint("k", i)
 		node, err := client.MasterForKey(t.Context(), c.remote.keys.Values+key)
@@ -120,12 +120,12 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 		default:
 			continue
 		}
-		debts[key] = debt{number: 1}
+		debts[key] = queuedInvalidation{number: 1}
 	}
 	dead.Freeze()
 	defer dead.Thaw()
 	r.Nodes.Find(dead.Addr()).Breaker.Open(mono.Now(), io.EOF)
-	queue := func(debts map[string]debt) {
+	queue := func(debts map[string]queuedInvalidation) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.keys = debts
@@ -136,5 +136,5 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 	if n := b.waiting(); n != theirs {
 		t.Errorf("%d are queued after a replay, want the %d of the master that doesn't answer", n, theirs)
 	}
-	queue(map[string]debt{})
+	queue(map[string]queuedInvalidation{})
 }

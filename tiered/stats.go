@@ -19,7 +19,7 @@ type Stats struct {
 	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is no failure
 	Refreshes   uint64 // keys for which a load in the background was begun
 	Stale       uint64 // answers with a value past its TTL
-	RedisErrors uint64 // keys, tags and eras whose read from Redis, or write to it, failed or timed out
+	RedisErrors uint64 // keys, tags and epochs whose read from Redis, or write to it, failed or timed out
 	Spared      uint64 // keys that Redis wasn't asked for, or told of, since it doesn't answer: no RedisErrors
 	CodecErrors uint64 // values that Codec, Cost or Clone failed on, and bytes in Redis that could not be decoded
 	// Entries that the local tier has but that may be older than Redis's, since invalidations are not proved to arrive:
@@ -81,8 +81,8 @@ func (c *Cache[T]) Stats() Stats {
 
 		Invalidations: s.invalidations.Load(),
 
-		Queued:   c.backlog.waiting(),
-		Replayed: c.backlog.replayed(),
+		Queued:   c.queue.waiting(),
+		Replayed: c.queue.replayed(),
 
 		Evicted:  l.Evicted,
 		Rejected: l.Rejected,

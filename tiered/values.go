@@ -19,7 +19,7 @@ import (
 // the only place that does. Whatever they do is an error of the one value: a panic is a *codec.PanicError, and so of no
 // consequence for a flight, a lock or the process.
 //
-// runtime.Goexit can't be stopped. The goroutine of the first call that does it ends, which is the caller's or that of a trip,
+// runtime.Goexit can't be stopped. The goroutine of the first call that does it ends, which is the caller's or that of a job,
 // whose flights then fail. From then on each call has a goroutine of its own.
 type values[T any] struct {
 	codec codec.Codec
@@ -160,17 +160,17 @@ func (v *values[T]) log(message, key string, err error) {
 }
 
 // setting returns the change that sets a key. Its error is that of the value.
-func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence.Stamp, b *coherence.Deps) (change[T], error) {
+func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence.Stamp, b *coherence.Deps) (keyWrite[T], error) {
 	if c.values.clone != nil {
 		var err error
 		if value, err = c.values.copy(value); err != nil {
-			return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
+			return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
 		}
 	}
 	r := recordOf(value, false, c.policy, m)
 	var err error
 	if r.Cost, err = c.values.weigh(&r.Value); err != nil {
-		return change[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
+		return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
 	}
-	return c.change(ctx, hold[T]{key: key, hash: c.hash(key)}, r, b, c.policy)
+	return c.change(ctx, keyRef[T]{key: key, hash: c.hash(key)}, r, b, c.policy)
 }

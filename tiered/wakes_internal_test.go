@@ -10,7 +10,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// A guard that others hold doesn't gather the wake channels of loads that have ended.
+// A key state that others hold doesn't gather the wake channels of loads that have ended.
 func TestWakesOfEndedLoads(t *testing.T) {
 	r, err := NewRedis(redistest.Start(t).Client(t), RedisOptions{Timeout: 5 * time.Second, Invalidation: None})
 	if err != nil {
@@ -22,12 +22,12 @@ func TestWakesOfEndedLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	h := c.guards.hold("k", c.hash("k")) // as Gets that overlap do
-	defer c.guards.release(h)
+	h := c.keys.ref("k", c.hash("k")) // as Gets that overlap do
+	defer c.keys.release(h)
 	for range 200 {
 		_, _ = c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[int]) (int, error) { return 0, ErrNotFound })
 	}
-	s := c.guards.shard(h.hash)
+	s := c.keys.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(h.guard.wakes); n > 1 {

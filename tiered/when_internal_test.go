@@ -113,11 +113,11 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	c := w.cache
 	if c.remote == nil {
 		at := mono.Now().Add(-age)
-		r := &record.Record[string]{Value: "old", Created: at, FreshUntil: at.Add(whenPolicy.TTL), Meta: &record.Meta{Stamp: c.tags.now.Load().Stamp(nil)}}
-		c.local.Set(c.hash(key), c.local.NewItem(key, c.hash(key), r, coherence.Deps{Validity: coherence.Always, Epoch: c.tags.era.Load()}, r.FreshUntil))
+		r := &record.Record[string]{Value: "old", Created: at, FreshUntil: at.Add(whenPolicy.TTL), Meta: &record.Meta{Stamp: c.tags.position.Load().Stamp(nil)}}
+		c.local.Set(c.hash(key), c.local.NewItem(key, c.hash(key), r, coherence.Deps{Validity: coherence.Always, Epoch: c.tags.epoch.Load()}, r.FreshUntil))
 		return
 	}
-	s, err := c.tags.stamp(t.Context())
+	s, err := c.tags.positionNow(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,11 +125,11 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 		Codec: "raw", Created: c.remote.redis.Time(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,
 		Epoch: s.Epoch.ID, Seq: s.Seq, Payload: []byte("old"),
 	}
-	marker := c.guards.hold("marker", c.hash("marker"))
-	defer c.guards.release(marker)
+	marker := c.keys.ref("marker", c.hash("marker"))
+	defer c.keys.release(marker)
 	w.server.Do("SET", "tc:test:"+key, frameBytes(&f))
 	w.server.Do("SET", "tc:test:marker", "x") // heard of once the other has been taken in
-	for deadline := time.Now().Add(10 * time.Second); c.guards.listen(marker, nil).heard == marker.heard; {
+	for deadline := time.Now().Add(10 * time.Second); c.keys.listen(marker, nil).heard == marker.heard; {
 		if time.Now().After(deadline) {
 			t.Fatal("the write isn't heard of")
 		}
@@ -141,11 +141,11 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 		if time.Now().After(deadline) {
 			t.Fatal("it isn't kept")
 		}
-		h := c.guards.hold(key, hash)
-		if found := c.consult(t.Context(), []hold[string]{h}, manner{})[0]; found.record != nil {
+		h := c.keys.ref(key, hash)
+		if found := c.consult(t.Context(), []keyRef[string]{h}, readOptions{})[0]; found.record != nil {
 			c.fill(h, found)
 		}
-		c.guards.release(h)
+		c.keys.release(h)
 	}
 }
 
@@ -212,11 +212,11 @@ func (w *when) check(t *testing.T, r row) {
 		t.Errorf("%d loads", n)
 	}
 	for n := 1; n > 0; { // until the load is over
-		shard := c.guards.shard(c.hash(key))
+		shard := c.keys.shard(c.hash(key))
 		shard.mu.Lock()
 		held := shard.keys[key]
 		n = 0
-		if held != nil && held.flight != nil && !held.flight.landed() {
+		if held != nil && held.flight != nil && !held.flight.finished() {
 			n = 1
 		}
 		shard.mu.Unlock()

@@ -35,7 +35,7 @@ func TestWindowsRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var f finding[string]
+		var f readResult[string]
 		_ = c.remote.decode(t.Context(), &f, b, c.policy)
 		switch got := f.record; {
 		case got == nil:

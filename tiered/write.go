@@ -18,9 +18,9 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// change is what a key is to hold after a write, or after a load.
-type change[T any] struct {
-	hold   hold[T]
+// keyWrite is what a key is to hold after a write, or after a load.
+type keyWrite[T any] struct {
+	hold   keyRef[T]
 	item   *local.Item[T]     // in the local tier; nil: nothing
 	frame  []byte             // in Redis; nil: nothing
 	ttl    time.Duration      // there
@@ -47,7 +47,7 @@ func (c *Cache[T]) Set(ctx context.Context, key string, value T, tags ...string)
 	return c.setMany(ctx, []string{key}, func(string) T { return value }, tags)
 }
 
-// SetMany is Set for many keys in one round trip to Redis (per node of a Cluster) for up to 1,000 keys and a megabyte, and for more in
+// SetMany is Set for many keys in one round job to Redis (per node of a Cluster) for up to 1,000 keys and a megabyte, and for more in
 // chunks of that size, each with a [RedisOptions].Timeout. Only what Redis didn't take is queued; the other values have been stored.
 // When Redis doesn't answer at all the remaining chunks are queued without being sent, and more than 10,000 keys in the queue
 // become a Clear (see [ErrQueued]). A value that the codec can't encode leaves its key as it was, and the error names the first such keys
@@ -70,10 +70,10 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if err != nil {
 		return err
 	}
-	waiting := c.backlog.hidesAll()
+	waiting := c.queue.hidesAll()
 	if waiting {
 		c.replayLedger(ctx)
-		waiting = c.backlog.hidesAll()
+		waiting = c.queue.hidesAll()
 	}
 	at, bound, late := c.enroll(ctx, tags)
 	if waiting {
@@ -99,8 +99,8 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 				stored = append(stored, strings.Clone(key)) // the queue keeps it
 			}
 		}
-		failed = c.backlog.failed(stored, false, late)
-		c.backlog.tell(stored, failed)
+		failed = c.queue.failed(stored, false, late)
+		c.queue.tell(stored, failed)
 	}
 	if err != nil && failed != nil {
 		return errors.Join(failed, err)
@@ -137,11 +137,11 @@ func joinFirst(byKey map[string]error) error {
 func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
 	if c.remote != nil && c.remote.redis.Nodes.Any().NoEvents {
-		c.tags.heardCount() // an era that nobody heard of the end of would hide the values
+		c.tags.seqChanged() // an epoch that nobody heard of the end of would hide the values
 	}
 	for range 3 {
-		if at, err = c.tags.stamp(ctx); err == nil {
-			b, err = c.tags.enroll(ctx, at, tags, c.retention.MaxRedisTTL(c.policy.TTL))
+		if at, err = c.tags.positionNow(ctx); err == nil {
+			b, err = c.tags.register(ctx, at, tags, c.retention.MaxRedisTTL(c.policy.TTL))
 		}
 		if err != nil {
 			return at, c.tags.attach(c.tags.lastKnown(), tags, c.temporary(began), c.tags.own.Load()), err
@@ -149,12 +149,12 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Posi
 		if b != nil {
 			return at, b, nil
 		}
-		c.tags.heardCount()
+		c.tags.seqChanged()
 	}
 	return at, nil, nil
 }
 
-// temporary is the proof of a value that Redis doesn't have: whoever hid it did so no longer ago than that it was made.
+// temporary is the validity of a value that Redis doesn't have: whoever hid it did so no longer ago than that it was made.
 func (c *Cache[T]) temporary(began mono.Instant) *coherence.Validity {
 	return coherence.NewValidity(began.Add(c.remote.redis.MaxAge()))
 }
@@ -182,7 +182,7 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 	}
 	w := c.newWrites(ctx, len(keys))
 	for _, key := range keys {
-		w.add(change[T]{hold: hold[T]{key: key, hash: c.hash(key)}, expire: expire})
+		w.add(keyWrite[T]{hold: keyRef[T]{key: key, hash: c.hash(key)}, expire: expire})
 	}
 	return w.end()
 }
@@ -214,7 +214,7 @@ func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) e
 		return err
 	}
 	err = c.invalidateTags(ctx, tags, expire)
-	c.backlog.tell(nil, err)
+	c.queue.tell(nil, err)
 	return err
 }
 
@@ -231,17 +231,17 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 		return err
 	}
 	err := c.invalidateAll(ctx, expire)
-	c.guards.forget()
-	c.backlog.tell(nil, err)
+	c.keys.forget()
+	c.queue.tell(nil, err)
 	return err
 }
 
-// change returns the change to a record, whose bonds are nil if it is invalid already. Its error is that of the codec.
-func (c *Cache[T]) change(ctx context.Context, h hold[T], r *record.Record[T], b *coherence.Deps, p Policy) (change[T], error) {
+// change returns the change to a record, whose dependencies are nil if it is invalid already. Its error is that of the codec.
+func (c *Cache[T]) change(ctx context.Context, h keyRef[T], r *record.Record[T], b *coherence.Deps, p Policy) (keyWrite[T], error) {
 	if !r.Storable() {
-		return change[T]{hold: h}, nil
+		return keyWrite[T]{hold: h}, nil
 	}
-	ch := change[T]{hold: h, ttl: mono.WholeMillis(r.RedisTTL(c.retention)), began: r.Created}
+	ch := keyWrite[T]{hold: h, ttl: mono.WholeMillis(r.RedisTTL(c.retention)), began: r.Created}
 	if b != nil {
 		ch.item = c.local.NewItem(h.key, h.hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
 	}
@@ -272,15 +272,15 @@ func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono
 
 // store puts what was loaded into the tiers: into Redis only in the place of the load's lease, or of what a refresh was to
 // replace. An error of Redis is only counted: the callers have their values.
-func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T]) {
-	w := newWindow(len(claims), func(changes []change[T], silence error) error { return c.replace(ctx, changes, held, silence) })
+func (c *Cache[T]) store(ctx context.Context, claims []*task[T], held *heldLeases[T]) {
+	w := newWindow(len(claims), func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
 	defer w.wait() // a codec or Cost may panic
 	for _, cl := range claims {
 		ch, ok := c.arrival(ctx, cl, held)
 		switch {
 		case !ok:
-		case c.remote == nil || cl.finding.Err != nil:
-			c.guards.arrive(ch.hold, ch.item)
+		case c.remote == nil || cl.found.Err != nil:
+			c.keys.putLoaded(ch.hold, ch.item)
 		default:
 			w.add(ch)
 		}
@@ -290,14 +290,14 @@ func (c *Cache[T]) store(ctx context.Context, claims []*claim[T], held *tenure[T
 
 // replace makes the changes of a load in both tiers, or after a silence only in the local one. It returns the error of a Redis
 // that answers nothing.
-func (c *Cache[T]) replace(ctx context.Context, changes []change[T], held *tenure[T], silence error) error {
+func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *heldLeases[T], silence error) error {
 	var answers []redisconn.Reply
 	if silence == nil {
 		answers = c.remote.replace(ctx, changes)
 	} else {
 		answers = redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.Any())
 	}
-	var over []hold[T]
+	var over []keyRef[T]
 	for i, a := range answers {
 		ch := changes[i]
 		if a.Swapped() || a.Err == nil && held.owns(ch.seen) { // else a lease may have moved into its place all the same
@@ -305,36 +305,36 @@ func (c *Cache[T]) replace(ctx context.Context, changes []change[T], held *tenur
 		}
 		if a.Err != nil && ch.item != nil || a.Swapped() {
 			c.bindToServer(ch.item, a, ch.began)
-			c.guards.arrive(ch.hold, ch.item)
+			c.keys.putLoaded(ch.hold, ch.item)
 		}
 	}
 	held.drop(c.remote.redisKeys(over))
-	c.guards.tell(over)
+	c.keys.wakeAll(over)
 	return redisconn.UnresponsiveError(answers)
 }
 
 // arrival returns the change that a load makes; false: none.
-func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (change[T], bool) {
-	h := c.guards.listen(cl.flight.hold, nil)
-	none := change[T]{hold: h, seen: cl.finding.seen}
-	leased := cl.leased == inPlace
+func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *heldLeases[T]) (keyWrite[T], bool) {
+	h := c.keys.listen(cl.flight.keyRef, nil)
+	none := keyWrite[T]{hold: h, seen: cl.found.seen}
+	leased := cl.leased == primaryLease
 	if leased {
 		none.seen = held.seen
 	}
-	standing := cl.leased == beside || cl.flight.why == refreshed
+	standing := cl.leased == refreshLease || cl.flight.why == forRefresh
 	r := cl.result
-	if r == nil || !c.guards.current(h) {
+	if r == nil || !c.keys.current(h) {
 		return none, leased
 	}
 	if !r.Storable() {
 		// Where Redis has no part in it, or can't be told, the local tier at least is rid of what was to be replaced.
-		return none, leased || standing || c.remote == nil || cl.finding.Err != nil
+		return none, leased || standing || c.remote == nil || cl.found.Err != nil
 	}
 	b, err := c.bind(ctx, cl)
 	if b == nil || err != nil {
 		return none, leased
 	}
-	ch, err := change[T]{}, cl.unfit
+	ch, err := keyWrite[T]{}, cl.unfit
 	if err == nil {
 		ch, err = c.change(ctx, h, r, b, cl.policy)
 	}
@@ -347,19 +347,19 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *claim[T], held *tenure[T]) (
 	return ch, true
 }
 
-// bind returns the bonds of a load's result; nil: it was invalidated already.
-func (c *Cache[T]) bind(ctx context.Context, cl *claim[T]) (*coherence.Deps, error) {
+// bind returns the dependencies of a load's result; nil: it was invalidated already.
+func (c *Cache[T]) bind(ctx context.Context, cl *task[T]) (*coherence.Deps, error) {
 	r := cl.result
-	if cl.finding.Err == nil {
-		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags, r.RedisTTL(c.retention))
-		if !c.backlog.hidesAll() {
+	if cl.found.Err == nil {
+		b, err := c.tags.register(ctx, cl.stamp, r.Tags, r.RedisTTL(c.retention))
+		if !c.queue.hidesAll() {
 			return b, err
 		}
-		cl.finding.Err = errNotReplayed
+		cl.found.Err = errNotReplayed
 	}
 	b := c.tags.attach(cl.stamp, r.Tags, c.temporary(cl.began), cl.flight.began)
 	if b != nil {
-		b.Feed = cl.finding.Feed
+		b.Feed = cl.found.Feed
 	}
 	return b, nil
 }

@@ -31,7 +31,7 @@ func (c *Cache[T]) newWrites(ctx context.Context, size int) *writes[T] {
 // end makes the last of the changes, waits for all, and returns the first error.
 func (w *writes[T]) end() error {
 	w.window.end()
-	w.cache.backlog.tell(w.failed, w.err)
+	w.cache.queue.tell(w.failed, w.err)
 	return w.err
 }
 
@@ -39,10 +39,10 @@ func (w *writes[T]) end() error {
 // what a reader finds in Redis meanwhile can't stay there. The changes' keys, which may be the caller's, are the cache's own from
 // here on. After a silence Redis isn't asked. It returns the error of a Redis that
 // answers nothing.
-func (w *writes[T]) write(changes []change[T], silence error) error {
+func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 	c := w.cache
 	for i, ch := range changes {
-		changes[i].hold = c.guards.overtake(ch.hold.key, ch.hold.hash)
+		changes[i].hold = c.keys.beginWrite(ch.hold.key, ch.hold.hash)
 		if ch.item != nil {
 			ch.item.Key = changes[i].hold.key // what it had is the caller's
 		}
@@ -71,14 +71,14 @@ func (w *writes[T]) write(changes []change[T], silence error) error {
 }
 
 // writeInTurn makes the changes whose turn it gets, with wait before ctx ends, and returns the others.
-func (w *writes[T]) writeInTurn(ctx context.Context, changes []change[T], wait bool) (busy []change[T], silence error) {
+func (w *writes[T]) writeInTurn(ctx context.Context, changes []keyWrite[T], wait bool) (busy []keyWrite[T], silence error) {
 	c := w.cache
-	turns, inTurn, busy := c.guards.takeTurns(ctx, changes, wait)
+	turns, inTurn, busy := c.keys.lockWrites(ctx, changes, wait)
 	defer turns.done()
 	for i, ch := range inTurn {
-		inTurn[i].hold = c.guards.listen(ch.hold, nil)
+		inTurn[i].hold = c.keys.listen(ch.hold, nil)
 	}
-	mark := c.backlog.mark()
+	mark := c.queue.mark()
 	answers := c.remote.write(w.ctx, inTurn, turns.done)
 	w.finish(inTurn, mark, answers)
 	return busy, redisconn.UnresponsiveError(answers)
@@ -86,18 +86,18 @@ func (w *writes[T]) writeInTurn(ctx context.Context, changes []change[T], wait b
 
 // finish queues the changes that failed, before a read that begins after them may find in Redis what was to be changed, and
 // finishes all. The others override what was queued up to the mark.
-func (w *writes[T]) finish(changes []change[T], mark uint64, answers []redisconn.Reply) {
+func (w *writes[T]) finish(changes []keyWrite[T], mark uint64, answers []redisconn.Reply) {
 	if len(changes) == 0 {
 		return
 	}
-	failed, err := w.cache.backlog.changed(keysOf(changes), changes[0].expire, mark, answers)
+	failed, err := w.cache.queue.changed(keysOf(changes), changes[0].expire, mark, answers)
 	w.cache.finish(changes, answers)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failed, w.err = append(w.failed, failed...), cmp.Or(w.err, err)
 }
 
-func keysOf[T any](changes []change[T]) []string {
+func keysOf[T any](changes []keyWrite[T]) []string {
 	keys := make([]string, len(changes))
 	for i, ch := range changes {
 		keys[i] = ch.hold.key
@@ -105,21 +105,21 @@ func keysOf[T any](changes []change[T]) []string {
 	return keys
 }
 
-func (c *Cache[T]) finish(changes []change[T], answers []redisconn.Reply) {
+func (c *Cache[T]) finish(changes []keyWrite[T], answers []redisconn.Reply) {
 	for i, ch := range changes {
 		if answers != nil {
 			c.bindToServer(ch.item, answers[i], ch.began)
 		}
-		c.guards.finish(ch.hold, ch.item, ch.expire)
+		c.keys.endWrite(ch.hold, ch.item, ch.expire)
 	}
 }
 
 // window has changes made a chunk at a time: some chunks are on their way while the next is put together. The last is made in
 // the caller's own goroutine, and so is the only one of a small batch.
 type window[T any] struct {
-	send func(changes []change[T], silence error) error // returns the error of a Redis that answers nothing
+	send func(changes []keyWrite[T], silence error) error // returns the error of a Redis that answers nothing
 
-	chunk    []change[T]
+	chunk    []keyWrite[T]
 	bytes    int // of the chunk
 	room     chan struct{}
 	underWay sync.WaitGroup
@@ -130,15 +130,15 @@ type window[T any] struct {
 }
 
 // newWindow makes a window for about so many changes.
-func newWindow[T any](size int, send func(changes []change[T], silence error) error) *window[T] {
-	return &window[T]{send: send, chunk: make([]change[T], 0, min(size, redisconn.MaxChunk))}
+func newWindow[T any](size int, send func(changes []keyWrite[T], silence error) error) *window[T] {
+	return &window[T]{send: send, chunk: make([]keyWrite[T], 0, min(size, redisconn.MaxChunk))}
 }
 
-func (w *window[T]) add(ch change[T]) {
+func (w *window[T]) add(ch keyWrite[T]) {
 	bytes := redisconn.CommandBytes + len(ch.hold.key) + len(ch.frame) + len(ch.seen.Bytes)
 	if n := len(w.chunk); n == redisconn.MaxChunk || n > 0 && w.bytes+bytes > redisconn.MaxChunkBytes {
 		full := w.chunk
-		w.chunk, w.bytes = make([]change[T], 0, redisconn.MaxChunk), 0
+		w.chunk, w.bytes = make([]keyWrite[T], 0, redisconn.MaxChunk), 0
 		if w.room == nil {
 			w.room = make(chan struct{}, redisconn.ParallelChunks)
 		}
@@ -151,7 +151,7 @@ func (w *window[T]) add(ch change[T]) {
 	w.chunk, w.bytes = append(w.chunk, ch), w.bytes+bytes
 }
 
-func (w *window[T]) sendNow(changes []change[T]) {
+func (w *window[T]) sendNow(changes []keyWrite[T]) {
 	w.mu.Lock()
 	silence := w.silence
 	w.mu.Unlock()

@@ -25,16 +25,16 @@ var mutations = []mutation{
 	{
 		name: "the local tier is changed before Redis, and not after", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{
-			{"writes.go", "	mark := c.backlog.mark()\n",
-				"	for _, ch := range inTurn {\n		c.guards.finish(ch.hold, nil, false)\n	}\n	mark := c.backlog.mark()\n"},
+			{"writes.go", "	mark := c.queue.mark()\n",
+				"	for _, ch := range inTurn {\n		c.keys.endWrite(ch.hold, nil, false)\n	}\n	mark := c.queue.mark()\n"},
 			{"writes.go", "	w.cache.finish(changes, answers)\n", ""},
 		},
 	},
 	{
 		name: "what was heard is noted after the read of Redis", focus: "late replies", breaks: []string{"G2"},
 		edits: []edit{{"load.go",
-			"	c.guards.fill(h, ",
-			"	h = c.guards.listen(h, nil)\n	c.guards.fill(h, "}},
+			"	c.keys.putRead(h, ",
+			"	h = c.keys.listen(h, nil)\n	c.keys.putRead(h, "}},
 	},
 	{
 		name: "a lost connection's proof lives on", focus: "reconnect", breaks: []string{"G2"},
@@ -58,9 +58,9 @@ var mutations = []mutation{
 	{
 		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},
 		edits: []edit{{"write.go",
-			"		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags",
-			"		var err error\n		if cl.stamp, err = c.tags.stamp(ctx); err != nil {\n			return nil, err\n		}\n" +
-				"		r.Stamp = cl.stamp.Stamp(r.Tags)\n		b, err := c.tags.enroll(ctx, cl.stamp, r.Tags"}},
+			"		b, err := c.tags.register(ctx, cl.stamp, r.Tags",
+			"		var err error\n		if cl.stamp, err = c.tags.positionNow(ctx); err != nil {\n			return nil, err\n		}\n" +
+				"		r.Stamp = cl.stamp.Stamp(r.Tags)\n		b, err := c.tags.register(ctx, cl.stamp, r.Tags"}},
 	},
 	{
 		name: "an expiry of tags, or of everything, leaves what is in Redis fresh", focus: "expiries", breaks: []string{"G2", "G3"},
@@ -68,8 +68,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
-		edits: []edit{{"guard.go", "	if h.isCurrent() {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"},
-			{"guard.go", "	if f.isCurrent() {\n		g.local.SetBuffered(f.hash, it, at)\n	}\n", "	g.local.SetBuffered(f.hash, it, at)\n"}},
+		edits: []edit{{"keystate.go", "	if h.isCurrent() {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"},
+			{"keystate.go", "	if f.isCurrent() {\n		g.local.SetBuffered(f.hash, it, at)\n	}\n", "	g.local.SetBuffered(f.hash, it, at)\n"}},
 	},
 	{
 		name: "a flush isn't heard, nor is the mark missed", focus: "flushes", breaks: []string{"G2"},
@@ -99,25 +99,25 @@ var mutations = []mutation{
 	{
 		name: "keys aren't copied", focus: "reused memory", breaks: []string{"identity"},
 		edits: []edit{
-			{"guard.go", "s.add(held, strings.Clone(key))", "s.add(held, key)"},
-			{"guard.go", "		if !fl.owned {\n			key = strings.Clone(key)\n		}\n", ""},
-			{"guard.go", "	\"strings\"\n", ""},
+			{"keystate.go", "s.add(held, strings.Clone(key))", "s.add(held, key)"},
+			{"keystate.go", "		if !fl.owned {\n			key = strings.Clone(key)\n		}\n", ""},
+			{"keystate.go", "	\"strings\"\n", ""},
 		},
 	},
 	{
 		name: "own writes aren't made in the local tier", focus: "fills", breaks: []string{"G3"},
-		edits: []edit{{"guard.go",
+		edits: []edit{{"keystate.go",
 			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	if expire {\n		g.local.Expire(h.key, h.hash)\n	} else {\n" +
 				"		g.put(h, it)\n	}\n	g.changed(h.guard)\n	s.release(h)\n",
 			"	g.changed(h.guard)\n	s.release(h)\n"}},
 	},
 	{
 		name: "no leases are taken", focus: "crowds", breaks: []string{"G4"},
-		edits: []edit{{"claim.go", "t.lease(vacant)...", "vacant..."}},
+		edits: []edit{{"task.go", "t.lease(vacant)...", "vacant..."}},
 	},
 	{
 		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},
-		edits: []edit{{"tags.go", "			b.Tags = append(b.Tags, records[tag])\n			errs[i] =",
+		edits: []edit{{"tagindex.go", "			b.Tags = append(b.Tags, records[tag])\n			errs[i] =",
 			"			if records[tag] != nil {\n				b.Tags = append(b.Tags, records[tag])\n			}\n			errs[i] ="}},
 	},
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// backlog has the changes that Redis didn't take, or may not have taken, until a replay has made up for them. What is
+// writeQueue has the changes that Redis didn't take, or may not have taken, until a replay has made up for them. What is
 // replayed is that something became invalid, never a value: somebody may have deleted that one since. Until then reads
-// don't rely on what Redis has of the keys. Two caches of one name have a backlog each, and don't know of the other's.
-type backlog struct {
+// don't rely on what Redis has of the keys. Two caches of one name have a write queue each, and don't know of the other's.
+type writeQueue struct {
 	redis *redisconn.Conn
 	trace *Trace
 	start func() bool // starts the replayer; false: the cache or its Redis is closed
@@ -27,8 +27,8 @@ type backlog struct {
 
 	mu        sync.Mutex
 	number    uint64 // of the last change that was queued
-	keys      map[string]debt
-	tags      map[string]tagDebt
+	keys      map[string]queuedInvalidation
+	tags      map[string]queuedTag
 	clear     uint64 // the last Clear's number; 0: none waits
 	expireAll uint64 // the last ExpireAll's number, likewise
 	ledgered  error  // why the last attempt at one of these failed
@@ -36,16 +36,16 @@ type backlog struct {
 	closed    bool
 }
 
-// debt is what is to be made up for with a key.
-type debt struct {
+// queuedInvalidation is what is to be made up for with a key.
+type queuedInvalidation struct {
 	number uint64
 	expire bool
 	until  time.Time // on Redis's clock: what began to be made later is to stay; zero: nothing is
 	cause  error     // why the last attempt failed
 }
 
-// tagDebt is what is to be made up for with a tag.
-type tagDebt struct {
+// queuedTag is what is to be made up for with a tag.
+type queuedTag struct {
 	number uint64
 	expire bool // it is an ExpireTags
 }
@@ -58,26 +58,26 @@ const (
 
 var errNotReplayed = redisconn.NewAnsweredError("tiered: redis: a change that it didn't take is still queued")
 
-func newBacklog(r *redisconn.Conn, start func() bool, trace *Trace) *backlog {
-	return &backlog{
+func newWriteQueue(r *redisconn.Conn, start func() bool, trace *Trace) *writeQueue {
+	return &writeQueue{
 		redis: r,
 		trace: trace,
 		start: start,
 		hurry: make(chan struct{}, 1),
-		keys:  make(map[string]debt),
-		tags:  make(map[string]tagDebt),
+		keys:  make(map[string]queuedInvalidation),
+		tags:  make(map[string]queuedTag),
 	}
 }
 
 // mark is taken when a change begins: what was queued before then needn't be replayed if the change overrides it.
-func (b *backlog) mark() uint64 {
+func (b *writeQueue) mark() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.number
 }
 
 // queue has add queue a change that failed, and returns what its caller gets.
-func (b *backlog) queue(cause error, add func(number uint64)) error {
+func (b *writeQueue) queue(cause error, add func(number uint64)) error {
 	if errors.Is(cause, ErrClosed) {
 		return cause
 	}
@@ -89,7 +89,7 @@ func (b *backlog) queue(cause error, add func(number uint64)) error {
 	b.number++
 	add(b.number)
 	if len(b.keys) > maxQueuedKeys || len(b.tags) > maxQueuedTags {
-		b.keys = make(map[string]debt) // an emptied one would keep its memory
+		b.keys = make(map[string]queuedInvalidation) // an emptied one would keep its memory
 		b.ledgered = cause
 		b.clearAt(b.number)
 	}
@@ -111,14 +111,14 @@ func (e *queuedError) Error() string { return fmt.Sprintf("%v: %v", ErrQueued, e
 func (e *queuedError) Unwrap() []error { return []error{ErrQueued, e.cause} }
 
 // tell traces the error of a write, if that was queued. It is called when nothing is left to do.
-func (b *backlog) tell(keys []string, err error) {
+func (b *writeQueue) tell(keys []string, err error) {
 	if q, ok := errors.AsType[*queuedError](err); ok && b.trace != nil && b.trace.Queued != nil {
 		b.trace.Queued(keys, q.cause)
 	}
 }
 
 // changed notes what became of writes of keys. It returns those that failed, and the first error.
-func (b *backlog) changed(keys []string, expire bool, mark uint64, answers []redisconn.Reply) (failed []string, err error) {
+func (b *writeQueue) changed(keys []string, expire bool, mark uint64, answers []redisconn.Reply) (failed []string, err error) {
 	var written []string
 	for i, a := range answers {
 		if a.Err == nil {
@@ -134,18 +134,18 @@ func (b *backlog) changed(keys []string, expire bool, mark uint64, answers []red
 	return failed, b.failed(failed, expire, redisconn.FirstError(answers))
 }
 
-func (b *backlog) failed(keys []string, expire bool, cause error) error {
+func (b *writeQueue) failed(keys []string, expire bool, cause error) error {
 	until, _ := b.redis.LatestTime()
 	return b.queue(cause, func(number uint64) {
 		for _, key := range keys {
 			older, ok := b.keys[key]
-			b.keys[key] = debt{number, expire && (!ok || older.expire), until, cause}
+			b.keys[key] = queuedInvalidation{number, expire && (!ok || older.expire), until, cause}
 		}
 	})
 }
 
-// written takes off what the writes override: an Expire doesn't override a Delete.
-func (b *backlog) written(keys []string, expire bool, mark uint64) {
+// written starts what the writes override: an Expire doesn't override a Delete.
+func (b *writeQueue) written(keys []string, expire bool, mark uint64) {
 	if b.size.Load() == 0 {
 		return
 	}
@@ -160,7 +160,7 @@ func (b *backlog) written(keys []string, expire bool, mark uint64) {
 }
 
 // queueTags queues an invalidation of tags that failed, or with expire an expiry, and returns its error.
-func (b *backlog) queueTags(names []string, expire bool, cause error) error {
+func (b *writeQueue) queueTags(names []string, expire bool, cause error) error {
 	return b.queue(cause, func(number uint64) {
 		b.ledgered = cause
 		if b.clear > 0 {
@@ -169,13 +169,13 @@ func (b *backlog) queueTags(names []string, expire bool, cause error) error {
 		}
 		for _, name := range names {
 			older, ok := b.tags[name]
-			b.tags[name] = tagDebt{number, expire && (!ok || older.expire)}
+			b.tags[name] = queuedTag{number, expire && (!ok || older.expire)}
 		}
 	})
 }
 
 // queueClear queues a Clear that failed, or with expire an ExpireAll, and returns its error.
-func (b *backlog) queueClear(expire bool, cause error) error {
+func (b *writeQueue) queueClear(expire bool, cause error) error {
 	return b.queue(cause, func(number uint64) {
 		b.ledgered = cause
 		if expire && b.clear == 0 {
@@ -187,13 +187,13 @@ func (b *backlog) queueClear(expire bool, cause error) error {
 }
 
 // clearAt is called with the lock.
-func (b *backlog) clearAt(number uint64) {
+func (b *writeQueue) clearAt(number uint64) {
 	b.clear, b.expireAll = number, 0
-	b.tags = make(map[string]tagDebt)
+	b.tags = make(map[string]queuedTag)
 }
 
 // pay has f take off what needs no replay any more.
-func (b *backlog) pay(f func()) {
+func (b *writeQueue) pay(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f()
@@ -201,7 +201,7 @@ func (b *backlog) pay(f func()) {
 }
 
 // payTags is called with the lock. What was queued after the mark stays, and an expiry doesn't make up for an invalidation.
-func (b *backlog) payTags(names []string, mark uint64, expire bool) {
+func (b *writeQueue) payTags(names []string, mark uint64, expire bool) {
 	for _, name := range names {
 		if d, ok := b.tags[name]; ok && d.number <= mark && (d.expire || !expire) {
 			delete(b.tags, name)
@@ -210,7 +210,7 @@ func (b *backlog) payTags(names []string, mark uint64, expire bool) {
 }
 
 // payClear is called with the lock.
-func (b *backlog) payClear(mark uint64, expire bool) {
+func (b *writeQueue) payClear(mark uint64, expire bool) {
 	if b.clear <= mark && !expire {
 		b.clear = 0
 	}
@@ -221,7 +221,7 @@ func (b *backlog) payClear(mark uint64, expire bool) {
 }
 
 // count is called with the lock.
-func (b *backlog) count() {
+func (b *writeQueue) count() {
 	n := len(b.keys) + len(b.tags)
 	for _, number := range [...]uint64{b.clear, b.expireAll} {
 		if number > 0 {
@@ -232,10 +232,10 @@ func (b *backlog) count() {
 }
 
 // ledgerWaits is called with the lock.
-func (b *backlog) ledgerWaits() bool { return len(b.tags) > 0 || b.clear > 0 || b.expireAll > 0 }
+func (b *writeQueue) ledgerWaits() bool { return len(b.tags) > 0 || b.clear > 0 || b.expireAll > 0 }
 
-// hides answers whether what Redis has of the key may be what was to be changed.
-func (b *backlog) hides(key string) bool {
+// hides reports whether what Redis has of the key may be what was to be changed.
+func (b *writeQueue) hides(key string) bool {
 	if b.size.Load() == 0 {
 		return false
 	}
@@ -245,8 +245,8 @@ func (b *backlog) hides(key string) bool {
 	return queued || b.ledgerWaits()
 }
 
-// hidesAll answers whether that may be so of any key.
-func (b *backlog) hidesAll() bool {
+// hidesAll reports whether that may be so of any key.
+func (b *writeQueue) hidesAll() bool {
 	if b == nil || b.size.Load() == 0 {
 		return false
 	}
@@ -257,7 +257,7 @@ func (b *backlog) hidesAll() bool {
 
 // withheld is the error of a read that can't rely on Redis because of what is queued. It wraps that of the last attempt to
 // make up for it, which tells whether Redis answers. all: because of tags or a Clear.
-func (b *backlog) withheld(key string, all bool) error {
+func (b *writeQueue) withheld(key string, all bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	cause := b.keys[key].cause
@@ -278,7 +278,7 @@ func (e *withheldError) Error() string { return fmt.Sprintf("%v: %v", errNotRepl
 func (e *withheldError) Unwrap() error { return e.cause }
 
 // blame notes why an attempt to make up for a key failed.
-func (b *backlog) blame(key string, cause error) {
+func (b *writeQueue) blame(key string, cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if d, ok := b.keys[key]; ok {
@@ -288,7 +288,7 @@ func (b *backlog) blame(key string, cause error) {
 }
 
 // hasten has the replayer, if there is one, try at once.
-func (b *backlog) hasten() {
+func (b *writeQueue) hasten() {
 	if b.size.Load() == 0 {
 		return
 	}
@@ -299,14 +299,14 @@ func (b *backlog) hasten() {
 }
 
 // stopped says that the replayer has ended, or couldn't begin.
-func (b *backlog) stopped() {
+func (b *writeQueue) stopped() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.replaying = false
 }
 
-// stopsIfEmpty answers whether there is nothing to replay, so that the replayer ends.
-func (b *backlog) stopsIfEmpty() bool {
+// stopsIfEmpty reports whether there is nothing to replay, so that the replayer ends.
+func (b *writeQueue) stopsIfEmpty() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.size.Load() == 0 {
@@ -316,21 +316,21 @@ func (b *backlog) stopsIfEmpty() bool {
 }
 
 // close has no more queued, and returns how much is left.
-func (b *backlog) close() int {
+func (b *writeQueue) close() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
 	return int(b.size.Load())
 }
 
-func (b *backlog) waiting() int {
+func (b *writeQueue) waiting() int {
 	if b == nil {
 		return 0
 	}
 	return int(b.size.Load())
 }
 
-func (b *backlog) replayed() uint64 {
+func (b *writeQueue) replayed() uint64 {
 	if b == nil {
 		return 0
 	}

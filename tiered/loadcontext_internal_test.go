@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// A load's context is to be had like one of the standard library's.
+// A load's context can be had like one of the standard library's.
 func TestLoadContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
 		caller, leave := context.WithCancelCause(context.WithValue(t.Context(), key{}, "v"))
 		var ls loads
 		var overdue atomic.Int32
-		begin := func() *loadContext { return ls.begin(caller, new(pilot), time.Second, func() { overdue.Add(1) }) }
+		begin := func() *loadContext { return ls.begin(caller, new(owner), time.Second, func() { overdue.Add(1) }) }
 		timed, done, closed := begin(), begin(), begin()
 		leave(errors.New("the caller left"))
 		for _, c := range []*loadContext{timed, done, closed} {
@@ -65,7 +65,7 @@ func TestLoadContext(t *testing.T) {
 // A load's context can be printed, as by a log or a mock, while others are made of it.
 func TestLoadContextIsPrinted(t *testing.T) {
 	var ls loads
-	c := ls.begin(t.Context(), new(pilot), time.Minute, func() {})
+	c := ls.begin(t.Context(), new(owner), time.Minute, func() {})
 	defer c.done()
 	var others sync.WaitGroup
 	others.Go(func() {

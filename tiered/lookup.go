@@ -11,18 +11,18 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// A glance is the first look into the tiers for some flights, by the caller that began them. What is there is served without a
-// trip, whose goroutine and context cost more than the read. A glance waits for nothing but its one read, and for that no longer than the
-// caller would, and for room in the local tier's write buffer: whatever else it takes is left to the trip, and so is a read that isn't done.
+// A lookup is the first look into the tiers for some flights, by the caller that began them. What is there is served without a
+// job, whose goroutine and context cost more than the read. A lookup waits for nothing but its one read, and for that no longer than the
+// caller would, and for room in the local tier's write buffer: whatever else it takes is left to the job, and so is a read that isn't done.
 
-// glance is one of them.
-type glance[T any] struct {
+// lookup is one of them.
+type lookup[T any] struct {
 	cache  *Cache[T]
 	ctx    context.Context
-	found  []sighting[T] // in Redis, and not landed yet
+	found  []sighting[T] // in Redis, and not finished yet
 	since  mono.Instant  // when the first of them was recognized
-	rest   []*flight[T]  // for the trip
-	renews []hold[T]     // keys whose values are to be replaced
+	rest   []*flight[T]  // for the job
+	renews []keyRef[T]   // keys whose values are to be replaced
 }
 
 type sighting[T any] struct {
@@ -30,13 +30,13 @@ type sighting[T any] struct {
 	item   *local.Item[T]
 }
 
-// landEvery is for how long what is found is gathered before it is landed: ristretto and the write buffer, whose goroutines
+// landEvery is for how long what is found is gathered before it is finished: ristretto and the write buffer, whose goroutines
 // each item wakes, have less work with many at once. Who waits for the first doesn't wait for all if they take long to decode.
 const landEvery = time.Millisecond
 
-// glance lands what the tiers have, and returns the other flights, which may have a read begun that the trip goes on with,
+// lookup finishes what the tiers have, and returns the other flights, which may have a read begun that the job goes on with,
 // and the keys whose values are to be replaced.
-func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*flight[T], renews []hold[T]) {
+func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*flight[T], renews []keyRef[T]) {
 	began := c.tags.own.Load()
 	for _, f := range flights {
 		f.began = began
@@ -44,7 +44,7 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	if !c.glances(flights) {
 		return append(rest, flights...), nil
 	}
-	g := glance[T]{cache: c, ctx: ctx}
+	g := lookup[T]{cache: c, ctx: ctx}
 	over := false
 	defer func() {
 		if !over { // a hook of the client has panicked, or something has ended the goroutine
@@ -65,8 +65,8 @@ func (c *Cache[T]) glance(ctx context.Context, flights []*flight[T]) (rest []*fl
 	return g.rest, g.renews
 }
 
-// lookInside lands what the local tier has, and returns the other flights.
-func (g *glance[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
+// lookInside finishes what the local tier has, and returns the other flights.
+func (g *lookup[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
 	outside = flights
 	for i, f := range flights {
 		var r *record.Record[T]
@@ -79,7 +79,7 @@ func (g *glance[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
 				outside = append([]*flight[T](nil), flights[:i]...)
 			}
 			g.serve(f, r, f.start)
-			g.cache.land(f, r, nil)
+			g.cache.finishFlight(f, r, nil)
 		case len(outside) < len(flights):
 			outside = append(outside, f)
 		}
@@ -88,7 +88,7 @@ func (g *glance[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
 }
 
 // lookOutside waits for what was begun to be read.
-func (g *glance[T]) lookOutside(flights []*flight[T]) {
+func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 	c := g.cache
 	var late <-chan time.Time
 	if soft := c.policy.SoftTimeout; soft > 0 {
@@ -135,8 +135,8 @@ func (g *glance[T]) lookOutside(flights []*flight[T]) {
 	}
 }
 
-// land lands what was found.
-func (g *glance[T]) land() {
+// finish finishes what was found.
+func (g *lookup[T]) land() {
 	if len(g.found) == 0 {
 		return
 	}
@@ -148,42 +148,42 @@ func (g *glance[T]) land() {
 	}
 }
 
-// bring lands one flight. The caller must flush the local tier.
-func (g *glance[T]) bring(f *flight[T], it *local.Item[T], at mono.Instant) {
-	g.cache.guards.deliver(f, it, at)
-	f.land(&it.Record, nil)
+// bring finishes one flight. The caller must flush the local tier.
+func (g *lookup[T]) bring(f *flight[T], it *local.Item[T], at mono.Instant) {
+	g.cache.keys.putReadAndLeave(f, it, at)
+	f.finish(&it.Record, nil)
 }
 
 // serve adds the key of what was found to those whose values are to be replaced, if it is due.
-func (g *glance[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
+func (g *lookup[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
 	if r.Use(&g.cache.windows, at) < record.Good {
-		g.renews = append(g.renews, hold[T]{key: f.key, hash: f.hash})
+		g.renews = append(g.renews, keyRef[T]{key: f.key, hash: f.hash})
 		f.stale = r.Stale(at)
 	}
 }
 
-// glances answers whether a glance can be of use, and needs no other word to Redis.
+// lookups reports whether a lookup can be of use, and needs no other word to Redis.
 func (c *Cache[T]) glances(flights []*flight[T]) bool {
-	if c.remote == nil || len(flights) > redisconn.MaxBatch || flights[0].why != asked {
+	if c.remote == nil || len(flights) > redisconn.MaxBatch || flights[0].why != forRead {
 		return false
 	}
-	e := c.tags.era.Load()
-	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.backlog.waiting() == 0 && c.remote.redis.HasTime()
+	e := c.tags.epoch.Load()
+	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.queue.waiting() == 0 && c.remote.redis.HasTime()
 }
 
-// inside returns what the local tier has to land the flight with, or has it offered what is there.
+// inside returns what the local tier has to finish the flight with, or has it offered what is there.
 func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
 	it := c.local.GetStale(f.key, f.hash, at)
 	switch {
 	case it == nil:
-	case f.why == asked && c.local.InTime(it, at, &c.windows),
-		f.why == renewal && at < it.LocalUntil() && !it.NeedsRefresh(&c.windows, at):
+	case f.why == forRead && c.local.InTime(it, at, &c.windows),
+		f.why == forBackground && at < it.LocalUntil() && !it.NeedsRefresh(&c.windows, at):
 		if !it.Valid(at) {
 			c.local.CountUnverified() // Redis has become silent
 		}
 		return &it.Record
 	default:
-		f.offer.make(it, fromLocal)
+		f.fallback.make(it, fromLocal)
 	}
 	return nil
 }
@@ -204,12 +204,12 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	t := frameTraits(&fr, &c.windows, c.policy.Jitter)
 	if !fr.NotFound {
 		if t.Cost, err = c.values.decode(fr.Payload, &it.Value); err != nil {
-			return nil // the trip reports it
+			return nil // the job reports it
 		}
 	}
 	c.local.SetMeta(it, t, c.policy.localUntil(at, it.FreshUntil))
 	b, ok := c.tags.bindKnown(&it.Stamp, at)
-	if !ok || it.Use(&c.windows, at) < record.WhileRevalidate || c.backlog.hidesAll() { // in this order: see invalidate.go
+	if !ok || it.Use(&c.windows, at) < record.WhileRevalidate || c.queue.hidesAll() { // in this order: see invalidate.go
 		return nil
 	}
 	b.Validity, b.Feed = a.Validity, a.Feed
@@ -217,14 +217,14 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	return it
 }
 
-// crashed ends the flights as a trip would.
+// crashed ends the flights as a job would.
 func (c *Cache[T]) crashed(flights []*flight[T], thrown any) {
 	c.stats.loadErrors.Add(1)
-	err := newCrash(thrown)
+	err := panicError(thrown)
 	for _, f := range flights {
-		if !f.landed() {
-			c.guards.leave(f)
-			f.crash(err)
+		if !f.finished() {
+			c.keys.leave(f)
+			f.finishPanicked(err)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// event happens once. Its channel is only made if somebody waits for it.
-type event struct {
+// latch happens once. Its channel is only made if somebody waits for it.
+type latch struct {
 	over    atomic.Bool
 	mu      sync.Mutex
 	channel chan struct{} // nil: nobody has asked
@@ -18,10 +18,10 @@ var past = func() chan struct{} {
 	return c
 }()
 
-func (e *event) happened() bool { return e.over.Load() }
+func (e *latch) isDone() bool { return e.over.Load() }
 
-// happen panics if the event has happened.
-func (e *event) happen() {
+// done panics if the event has happened.
+func (e *latch) done() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.over.Swap(true) {
@@ -32,8 +32,8 @@ func (e *event) happen() {
 	}
 }
 
-// wait returns a channel that is closed when the event has happened.
-func (e *event) wait() <-chan struct{} {
+// channelOf returns a channel that is closed when the event has happened.
+func (e *latch) channelOf() <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {

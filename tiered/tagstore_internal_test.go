@@ -13,7 +13,7 @@ const anEra = "era-of-8"
 
 // What a tag's record says. All else is as good as no record.
 func TestParseTagRecord(t *testing.T) {
-	for value, want := range map[string]tagEntry{
+	for value, want := range map[string]tagReply{
 		anEra + "7":                    {count: 7, known: true},
 		anEra + "7~9":                  {count: 7, expiry: 9, known: true},
 		anEra + "18446744073709551615": {count: 1<<64 - 1, known: true},
@@ -28,7 +28,7 @@ func TestParseTagRecord(t *testing.T) {
 		"short":                        {},
 		"":                             {},
 	} {
-		var e tagEntry
+		var e tagReply
 		e.parse("an older value")
 		e.parse(anEra + "1~2")
 		e.parse(value)
@@ -38,21 +38,21 @@ func TestParseTagRecord(t *testing.T) {
 	}
 }
 
-// What the keys of the era and of the count say.
+// What the keys of the epoch and of the count say.
 func TestParseEra(t *testing.T) {
 	for _, c := range []struct {
 		era, count string
-		want       opened
+		want       epochReply
 		ok         bool
 	}{
-		{anEra, "12", opened{count: 12}, true},
-		{anEra + "7", "12", opened{expiry: 7, count: 12}, true},
-		{anEra + "~", "12", opened{}, false},
-		{anEra + "-7", "12", opened{}, false},
-		{anEra, "", opened{}, false},
-		{"short", "12", opened{}, false},
+		{anEra, "12", epochReply{count: 12}, true},
+		{anEra + "7", "12", epochReply{expiry: 7, count: 12}, true},
+		{anEra + "~", "12", epochReply{}, false},
+		{anEra + "-7", "12", epochReply{}, false},
+		{anEra, "", epochReply{}, false},
+		{"short", "12", epochReply{}, false},
 	} {
-		var o opened
+		var o epochReply
 		if err := o.parse(c.era, c.count); (err == nil) != c.ok || c.ok && (o.expiry != c.want.expiry || o.count != c.want.count || string(o.era[:]) != anEra) {
 			t.Errorf("%q, %q: %+v, %v", c.era, c.count, o, err)
 		}
@@ -104,7 +104,7 @@ func TestMarking(t *testing.T) {
 	}
 }
 
-// An expiry of everything changes nothing but its count, and a damaged era is a new one.
+// An expiry of everything changes nothing but its count, and a damaged epoch is a new one.
 func TestOpeningExpires(t *testing.T) {
 	s := redistest.Start(t)
 	r, err := NewRedis(s.Client(t), RedisOptions{Invalidation: None})
@@ -112,8 +112,8 @@ func TestOpeningExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	l := newLedger(r.conn, "test", new(counters).countErrors)
-	open := func(ctx context.Context, step int, expire bool) opened {
+	l := newTagStore(r.conn, "test", new(counters).countErrors)
+	open := func(ctx context.Context, step int, expire bool) epochReply {
 		t.Helper()
 		o, err := l.open(ctx, step, expire)
 		if err != nil {
@@ -141,14 +141,14 @@ func TestOpeningExpires(t *testing.T) {
 	}
 }
 
-// How far the marks of a value are behind says what it is good for.
+// How far the stamps of a value are behind says what it is good for.
 func TestValidity(t *testing.T) {
 	id := coherence.EpochID{1}
 	record := func(count, expiry uint64) *coherence.TagState {
 		return &coherence.TagState{Epoch: id, Seq: count, Expiry: expiry}
 	}
 	for name, c := range map[string]struct {
-		expiry  uint64 // of the era
+		expiry  uint64 // of the epoch
 		records []*coherence.TagState
 		want    coherence.Status
 	}{
@@ -171,13 +171,13 @@ func TestValidity(t *testing.T) {
 	}
 }
 
-// Whatever bytes are in a record or an era, what they say can be said again, and nothing panics.
+// Whatever bytes are in a record or an epoch, what they say can be said again, and nothing panics.
 func FuzzLedger(f *testing.F) {
 	for _, seed := range []string{anEra, anEra + "7", anEra + "7~9", anEra + "?x", "short", anEra + "~", anEra + "07~+9"} {
 		f.Add(seed, "12")
 	}
 	f.Fuzz(func(t *testing.T, value, count string) {
-		var e tagEntry
+		var e tagReply
 		e.parse(value)
 		if e.known && (len(value) <= 8 || string(e.era[:]) != value[:8] || strings.Trim(value[8:], "0123456789~") != "") {
 			t.Errorf("%q is %+v", value, e)
@@ -185,7 +185,7 @@ func FuzzLedger(f *testing.F) {
 		if !e.known && (e.count != 0 || e.expiry != 0) {
 			t.Errorf("%q isn't known, and %+v", value, e)
 		}
-		var o opened
+		var o epochReply
 		if err := o.parse(value, count); err == nil && (len(value) < 8 || strings.Trim(value[8:]+count, "0123456789") != "") {
 			t.Errorf("%q, %q: %+v", value, count, o)
 		}

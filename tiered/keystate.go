@@ -10,11 +10,11 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// guard orders what this process does with one key: a value read or loaded before a write of the key must not be kept
-// after it. A guard exists only while something is under way for its key. All of it is under its shard's lock.
-type guard[T any] struct {
+// keyState orders what this process does with one key: a value read or loaded before a write of the key must not be kept
+// after it. A key state exists only while something is under way for its key. All of it is under its shard's lock.
+type keyState[T any] struct {
 	// The cache's own copy of the key. A caller's may be a string over a buffer that is overwritten as soon as the call has
-	// returned, so whatever outlives a call has its key from a guard or from an item, whose key is a guard's.
+	// returned, so whatever outlives a call has its key from a key state or from an item, whose key is a key state's.
 	key   string
 	holds int
 	// The generation steps on when a write of the key begins and when it ends, and when a load has arrived, so that a
@@ -27,74 +27,74 @@ type guard[T any] struct {
 	turn   chan struct{}   // held while Redis is written, see turns
 }
 
-// hold is one interest in a guard, with the generation at which it began.
-type hold[T any] struct {
+// keyRef is one interest in a key state, with the generation at which it began.
+type keyRef[T any] struct {
 	key        string
 	hash       uint64
-	guard      *guard[T]
+	guard      *keyState[T]
 	generation uint64
 	heard      uint64
 }
 
-const guardShards = 64
+const keyShards = 64
 
-type guards[T any] struct {
+type keyTable[T any] struct {
 	local  *local.Tier[T]
 	echoes bool // Redis tells this process of its own changes too
-	shards [guardShards]guardShard[T]
+	shards [keyShards]keyShard[T]
 }
 
-type guardShard[T any] struct {
+type keyShard[T any] struct {
 	mu   sync.Mutex
-	keys map[string]*guard[T]
+	keys map[string]*keyState[T]
 }
 
-func newGuards[T any](l *local.Tier[T]) *guards[T] {
-	g := &guards[T]{local: l}
+func newKeyTable[T any](l *local.Tier[T]) *keyTable[T] {
+	g := &keyTable[T]{local: l}
 	for i := range g.shards {
-		g.shards[i].keys = make(map[string]*guard[T])
+		g.shards[i].keys = make(map[string]*keyState[T])
 	}
 	return g
 }
 
-func (g *guards[T]) shard(hash uint64) *guardShard[T] { return &g.shards[hash%guardShards] }
+func (g *keyTable[T]) shard(hash uint64) *keyShard[T] { return &g.shards[hash%keyShards] }
 
-// hold must be given back with release.
-func (g *guards[T]) hold(key string, hash uint64) hold[T] {
+// ref must be given back with release.
+func (g *keyTable[T]) ref(key string, hash uint64) keyRef[T] {
 	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.hold(key, hash)
 }
 
-func (s *guardShard[T]) hold(key string, hash uint64) hold[T] {
+func (s *keyShard[T]) hold(key string, hash uint64) keyRef[T] {
 	held := s.keys[key]
 	if held == nil {
-		held = new(guard[T])
+		held = new(keyState[T])
 		s.add(held, strings.Clone(key))
 	}
 	return held.hold(hash)
 }
 
-// add adds a guard of a key that is the cache's own.
-func (s *guardShard[T]) add(g *guard[T], key string) {
+// add adds a key state of a key that is the cache's own.
+func (s *keyShard[T]) add(g *keyState[T], key string) {
 	g.key = key
 	s.keys[key] = g
 }
 
-func (g *guard[T]) hold(hash uint64) hold[T] {
+func (g *keyState[T]) hold(hash uint64) keyRef[T] {
 	g.holds++
-	return hold[T]{key: g.key, hash: hash, guard: g, generation: g.generation, heard: g.heard}
+	return keyRef[T]{key: g.key, hash: hash, guard: g, generation: g.generation, heard: g.heard}
 }
 
-func (g *guards[T]) release(h hold[T]) {
+func (g *keyTable[T]) release(h keyRef[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.release(h)
 }
 
-func (s *guardShard[T]) release(h hold[T]) {
+func (s *keyShard[T]) release(h keyRef[T]) {
 	if h.guard.holds--; h.guard.holds == 0 {
 		delete(s.keys, h.key)
 	}
@@ -103,13 +103,13 @@ func (s *guardShard[T]) release(h hold[T]) {
 // join returns the flight to wait for, and whether it is a new one, which the caller must see to. A refresh doesn't
 // join a plain load, which may have begun before what the refresh is to see: it supersedes it, as a retry does. But a loader
 // that asks for its own key, on ctx, gets its own flight.
-func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpose, fl *fleet[T]) (f *flight[T], mine bool) {
+func (g *keyTable[T]) join(ctx context.Context, key string, hash uint64, why reason, fl *joinOptions[T]) (f *flight[T], mine bool) {
 	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	held := s.keys[key]
 	if held != nil && held.flight != nil {
-		if f := held.flight; fl.joins(f, why) || f.pilot.within(ctx) {
+		if f := held.flight; fl.joins(f, why) || f.owner.within(ctx) {
 			return f, false
 		}
 		held.supersede()
@@ -123,30 +123,30 @@ func (g *guards[T]) join(ctx context.Context, key string, hash uint64, why purpo
 		s.add(held, key)
 	}
 	f = &b.flight
-	f.hold, f.why, f.pilot, f.start = held.hold(hash), why, fl.pilot, fl.start
+	f.keyRef, f.why, f.owner, f.start = held.hold(hash), why, fl.owner, fl.start
 	f.limit, f.retry = fl.limit, fl.retry
 	held.flight = f
 	return f, true
 }
 
-// leave takes a flight that lands out, so that later callers begin a new one.
-func (g *guards[T]) leave(f *flight[T]) {
+// leave takes a flight that finishes out, so that later callers begin a new one.
+func (g *keyTable[T]) leave(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leave(f)
 }
 
-func (s *guardShard[T]) leave(f *flight[T]) {
+func (s *keyShard[T]) leave(f *flight[T]) {
 	f.guard.forget(f.wake)
 	if f.guard.flight == f {
 		f.guard.flight = nil
 	}
-	s.release(f.hold)
+	s.release(f.keyRef)
 }
 
 // linger lets callers join a flight that has failed, until it leaves.
-func (g *guards[T]) linger(f *flight[T]) {
+func (g *keyTable[T]) linger(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,8 +154,8 @@ func (g *guards[T]) linger(f *flight[T]) {
 	f.loading = false
 }
 
-// dismiss takes a flight that has landed out, so that the next caller begins a new one.
-func (g *guards[T]) dismiss(f *flight[T]) {
+// dismiss takes a flight that has finished out, so that the next caller begins a new one.
+func (g *keyTable[T]) dismiss(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,13 +165,13 @@ func (g *guards[T]) dismiss(f *flight[T]) {
 }
 
 // supersede makes what is under way for the key too old to be kept or joined. Under the shard's lock.
-func (g *guard[T]) supersede() {
+func (g *keyState[T]) supersede() {
 	g.generation++
 	g.flight = nil
 }
 
-// overtake begins a write of the key, which finish must end.
-func (g *guards[T]) overtake(key string, hash uint64) hold[T] {
+// beginWrite begins a write of the key, which finish must end.
+func (g *keyTable[T]) beginWrite(key string, hash uint64) keyRef[T] {
 	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,8 +180,8 @@ func (g *guards[T]) overtake(key string, hash uint64) hold[T] {
 	return h
 }
 
-// current answers whether no write of the key has begun since h was taken.
-func (g *guards[T]) current(h hold[T]) bool {
+// current reports whether no write of the key has begun since h was taken.
+func (g *keyTable[T]) current(h keyRef[T]) bool {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,7 +189,7 @@ func (g *guards[T]) current(h hold[T]) bool {
 }
 
 // listen returns h as of now. When Redis next tells of a change, something is sent to wake, if that is not nil.
-func (g *guards[T]) listen(h hold[T], wake chan struct{}) hold[T] {
+func (g *keyTable[T]) listen(h keyRef[T], wake chan struct{}) keyRef[T] {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,19 +201,19 @@ func (g *guards[T]) listen(h hold[T], wake chan struct{}) hold[T] {
 }
 
 // unlisten takes listen back.
-func (g *guards[T]) unlisten(f *flight[T]) {
+func (g *keyTable[T]) unlisten(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.guard.forget(f.wake)
 }
 
-func (g *guard[T]) forget(wake chan struct{}) {
+func (g *keyState[T]) forget(wake chan struct{}) {
 	g.wakes = slices.DeleteFunc(g.wakes, func(other chan struct{}) bool { return other == wake })
 }
 
-// unheard answers whether nothing was told of the flight's key since it last listened.
-func (g *guards[T]) unheard(f *flight[T]) bool {
+// unheard reports whether nothing was told of the flight's key since it last listened.
+func (g *keyTable[T]) unheard(f *flight[T]) bool {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +221,7 @@ func (g *guards[T]) unheard(f *flight[T]) bool {
 }
 
 // load says that the flight's value is being loaded. leased: Redis will tell of one change that is the flight's own.
-func (g *guards[T]) load(f *flight[T], leased bool) {
+func (g *keyTable[T]) load(f *flight[T], leased bool) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,15 +232,15 @@ func (g *guards[T]) load(f *flight[T], leased bool) {
 }
 
 // unload takes load back: somebody else has the lease.
-func (g *guards[T]) unload(f *flight[T]) {
+func (g *keyTable[T]) unload(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.loading = false
 }
 
-// hear is called when Redis tells of a change of the key: what was read or loaded before is too old.
-func (g *guards[T]) hear(key string, hash uint64) {
+// invalidated is called when Redis tells of a change of the key: what was read or loaded before is too old.
+func (g *keyTable[T]) invalidated(key string, hash uint64) {
 	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -250,8 +250,8 @@ func (g *guards[T]) hear(key string, hash uint64) {
 	g.local.Delete(key, hash)
 }
 
-// stir wakes who waits for a load of the key by another process, which may be over.
-func (g *guards[T]) stir(key string, hash uint64) {
+// wake wakes who waits for a load of the key by another process, which may be over.
+func (g *keyTable[T]) wake(key string, hash uint64) {
 	s := g.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,8 +261,8 @@ func (g *guards[T]) stir(key string, hash uint64) {
 	}
 }
 
-// interrupt is hear for every key for which something is under way.
-func (g *guards[T]) interrupt() {
+// interrupted is hear for every key for which something is under way.
+func (g *keyTable[T]) interrupted() {
 	for i := range g.shards {
 		s := &g.shards[i]
 		s.mu.Lock()
@@ -273,8 +273,8 @@ func (g *guards[T]) interrupt() {
 	}
 }
 
-// tell wakes who waits for keys whose leases this process gave back, where Redis doesn't tell it of its own changes.
-func (g *guards[T]) tell(held []hold[T]) {
+// wakeAll wakes who waits for keys whose leases this process gave back, where Redis doesn't tell it of its own changes.
+func (g *keyTable[T]) wakeAll(held []keyRef[T]) {
 	if g.echoes {
 		return
 	}
@@ -290,7 +290,7 @@ func (g *guards[T]) tell(held []hold[T]) {
 }
 
 // wake is called under the shard's lock.
-func (g *guard[T]) wake() {
+func (g *keyState[T]) wake() {
 	for _, wake := range g.wakes {
 		select {
 		case wake <- struct{}{}:
@@ -301,7 +301,7 @@ func (g *guard[T]) wake() {
 }
 
 // hear is called under the shard's lock. told: by one change.
-func (g *guard[T]) hear(told bool) {
+func (g *keyState[T]) hear(told bool) {
 	g.heard++
 	g.wake()
 	if f := g.flight; f != nil && f.loading && told && f.echoes > 0 {
@@ -312,7 +312,7 @@ func (g *guard[T]) hear(told bool) {
 }
 
 // forget makes all flights too old to be joined or kept.
-func (g *guards[T]) forget() {
+func (g *keyTable[T]) forget() {
 	for i := range g.shards {
 		s := &g.shards[i]
 		s.mu.Lock()
@@ -323,8 +323,8 @@ func (g *guards[T]) forget() {
 	}
 }
 
-// fill puts what was read from Redis into the local tier, unless the key was changed or loaded since h was taken.
-func (g *guards[T]) fill(h hold[T], it *local.Item[T]) {
+// putRead puts what was read from Redis into the local tier, unless the key was changed or loaded since h was taken.
+func (g *keyTable[T]) putRead(h keyRef[T], it *local.Item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -333,8 +333,8 @@ func (g *guards[T]) fill(h hold[T], it *local.Item[T]) {
 	}
 }
 
-// deliver is fill for what a flight brings, at an instant that is hardly over, and leave. The caller must flush the local tier.
-func (g *guards[T]) deliver(f *flight[T], it *local.Item[T], at mono.Instant) {
+// putReadAndLeave is fill for what a flight brings, at an instant that is hardly over, and leave. The caller must flush the local tier.
+func (g *keyTable[T]) putReadAndLeave(f *flight[T], it *local.Item[T], at mono.Instant) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -345,12 +345,12 @@ func (g *guards[T]) deliver(f *flight[T], it *local.Item[T], at mono.Instant) {
 }
 
 // isCurrent is asked under the shard's lock.
-func (h *hold[T]) isCurrent() bool {
+func (h *keyRef[T]) isCurrent() bool {
 	return h.generation == h.guard.generation && h.heard == h.guard.heard
 }
 
-// arrive is fill for what was loaded: what was read before is too old from now on.
-func (g *guards[T]) arrive(h hold[T], it *local.Item[T]) {
+// putLoaded is fill for what was loaded: what was read before is too old from now on.
+func (g *keyTable[T]) putLoaded(h keyRef[T], it *local.Item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -366,16 +366,16 @@ func (g *guards[T]) arrive(h hold[T], it *local.Item[T]) {
 }
 
 // changed wakes who waits for a key that this process changed, where Redis doesn't tell it of that.
-func (g *guards[T]) changed(held *guard[T]) {
+func (g *keyTable[T]) changed(held *keyState[T]) {
 	if !g.echoes {
 		held.wake()
 	}
 }
 
-// finish ends a write: what began during it is superseded too, and the local tier gets the written value, unless the key
+// endWrite ends a write: what began during it is superseded too, and the local tier gets the written value, unless the key
 // was changed again since.
 // With expire, what the local tier has stays, as a stale one.
-func (g *guards[T]) finish(h hold[T], it *local.Item[T], expire bool) {
+func (g *keyTable[T]) endWrite(h keyRef[T], it *local.Item[T], expire bool) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -392,7 +392,7 @@ func (g *guards[T]) finish(h hold[T], it *local.Item[T], expire bool) {
 	s.release(h)
 }
 
-func (g *guards[T]) put(h hold[T], it *local.Item[T]) {
+func (g *keyTable[T]) put(h keyRef[T], it *local.Item[T]) {
 	if it == nil {
 		g.local.Delete(h.key, h.hash)
 	} else {

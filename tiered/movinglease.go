@@ -32,12 +32,12 @@ const (
 	standsNoMore  = -3 // something else is there, or nothing
 )
 
-// stand is standScript for what the claims' leases are beside.
-func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l wire.Lease, w *wire.Windows) []redisconn.Reply {
-	holds, was, last := make([]hold[T], len(claims)), make([]redisconn.Expected, len(claims)), make([]int64, len(claims))
+// stand is standScript for what the tasks' leases are beside.
+func (m *remote[T]) stand(ctx context.Context, claims []*task[T], l wire.Lease, w *wire.Windows) []redisconn.Reply {
+	holds, was, last := make([]keyRef[T], len(claims)), make([]redisconn.Expected, len(claims)), make([]int64, len(claims))
 	for i, cl := range claims { // not as they are sent: that may be when they were given up
-		holds[i], was[i], last[i] = cl.flight.hold, cl.finding.seen, -1
-		if cl.finding.use(w) < record.WhileRevalidate { // nobody is served it at once
+		holds[i], was[i], last[i] = cl.flight.keyRef, cl.found.seen, -1
+		if cl.found.use(w) < record.WhileRevalidate { // nobody is served it at once
 			last[i] = wire.MaxLease.Milliseconds()
 		}
 	}
@@ -49,53 +49,53 @@ func (m *remote[T]) stand(ctx context.Context, claims []*claim[T], l wire.Lease,
 	return answers
 }
 
-// uphold looks at what the claims' leases were taken beside, and moves those that have to be in its place by now. It returns
-// the claims whose values were replaced since they were read.
-func (t *tenure[T]) uphold(ctx context.Context, claims []*claim[T]) (replaced []*claim[T]) {
-	t.moving.Lock()
-	defer t.moving.Unlock()
-	return t.stand(ctx, claims)
+// moveLeases looks at what the tasks' leases were taken beside, and moves those that have to be in its place by now. It returns
+// the tasks whose values were replaced since they were read.
+func (t *heldLeases[T]) moveLeases(ctx context.Context, claims []*task[T]) (replaced []*task[T]) {
+	t.movingMu.Lock()
+	defer t.movingMu.Unlock()
+	return t.checkMoving(ctx, claims)
 }
 
-// reinforce is uphold for the leases that may have to move by now, unless the loads are over.
-func (t *tenure[T]) reinforce(ctx context.Context) {
-	t.moving.Lock()
-	defer t.moving.Unlock()
-	var due []*claim[T]
+// moveDueLeases is uphold for the leases that may have to move by now, unless the loads are over.
+func (t *heldLeases[T]) moveDueLeases(ctx context.Context) {
+	t.movingMu.Lock()
+	defer t.movingMu.Unlock()
+	var due []*task[T]
 	last := mono.Now().Add(wire.MaxLease)
-	t.standing = slices.DeleteFunc(t.standing, func(cl *claim[T]) bool {
+	t.moving = slices.DeleteFunc(t.moving, func(cl *task[T]) bool {
 		is := cl.lasts <= last
 		if is {
 			due = append(due, cl)
 		}
 		return is
 	})
-	t.stand(ctx, due)
+	t.checkMoving(ctx, due)
 }
 
-// stand is called with moving.
-func (t *tenure[T]) stand(ctx context.Context, claims []*claim[T]) (replaced []*claim[T]) {
+// checkMoving is called with moving.
+func (t *heldLeases[T]) checkMoving(ctx context.Context, claims []*task[T]) (replaced []*task[T]) {
 	m := t.cache.remote
 	var moved []string
 	for i, a := range m.stand(ctx, claims, t.current(), &t.cache.windows) {
 		cl := claims[i]
-		key, left := m.key(cl.flight.hold), int64(0)
+		key, left := m.key(cl.flight.keyRef), int64(0)
 		if a.Err == nil {
 			left, _ = a.Value.(*redis.Cmd).Val().(int64)
 		}
 		switch {
 		case a.Err != nil:
-			t.add(cl.flight.hold, key) // Redis may have it
-			t.standing = append(t.standing, cl)
+			t.add(cl.flight.keyRef, key) // Redis may have it
+			t.moving = append(t.moving, cl)
 		case left == madeWay:
-			cl.leased = inPlace
-			t.add(cl.flight.hold, key)
-			moved = append(moved, m.besideKey(cl.flight.hold))
+			cl.leased = primaryLease
+			t.add(cl.flight.keyRef, key)
+			moved = append(moved, m.besideKey(cl.flight.keyRef))
 		case left == standsNoMore:
 			replaced = append(replaced, cl)
 		case left != standsForGood:
 			cl.lasts = mono.Now().Add(mono.Millis(left))
-			t.standing = append(t.standing, cl)
+			t.moving = append(t.moving, cl)
 		}
 	}
 	t.giveBack(ctx, moved)
@@ -103,19 +103,19 @@ func (t *tenure[T]) stand(ctx context.Context, claims []*claim[T]) (replaced []*
 }
 
 // giveBack releases the leases of some keys.
-func (t *tenure[T]) giveBack(ctx context.Context, redisKeys []string) {
+func (t *heldLeases[T]) giveBack(ctx context.Context, redisKeys []string) {
 	if len(redisKeys) > 0 {
 		t.drop(redisKeys)
 		t.cache.remote.release(context.WithoutCancel(ctx), redisKeys, t.seen)
 	}
 }
 
-// settle has the leases stay where they are: they are about to be replaced by what was loaded, or released.
-func (t *tenure[T]) settle() {
+// stopMoving has the leases stay where they are: they are about to be replaced by what was loaded, or released.
+func (t *heldLeases[T]) stopMoving() {
 	if t == nil {
 		return
 	}
-	t.moving.Lock()
-	defer t.moving.Unlock()
-	t.standing = nil
+	t.movingMu.Lock()
+	defer t.movingMu.Unlock()
+	t.moving = nil
 }

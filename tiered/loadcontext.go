@@ -12,11 +12,11 @@ import (
 type loadContext struct {
 	context.Context // the values
 	caller          context.Context
-	pilot           *pilot
+	pilot           *owner
 	deadline        time.Time
 	timer           *time.Timer
 	overdue         func() // called when it ends though the load hasn't
-	over            event
+	over            latch
 	err             error // set before over
 
 	mu    sync.Mutex
@@ -36,7 +36,7 @@ type loads struct {
 	first  *loadContext
 }
 
-func (ls *loads) begin(caller context.Context, p *pilot, timeout time.Duration, overdue func()) *loadContext {
+func (ls *loads) begin(caller context.Context, p *owner, timeout time.Duration, overdue func()) *loadContext {
 	c := &loadContext{
 		Context: context.WithoutCancel(caller), caller: caller, pilot: p,
 		deadline: time.Now().Add(timeout), overdue: overdue, loads: ls,
@@ -101,7 +101,7 @@ func (c *loadContext) end(err error) bool {
 	after := c.after
 	c.after = nil // who stops one from now on is too late
 	c.mu.Unlock()
-	c.over.happen()
+	c.over.done()
 	for f := range after {
 		go (*f)()
 	}
@@ -110,10 +110,10 @@ func (c *loadContext) end(err error) bool {
 
 func (c *loadContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-func (c *loadContext) Done() <-chan struct{} { return c.over.wait() }
+func (c *loadContext) Done() <-chan struct{} { return c.over.channelOf() }
 
 func (c *loadContext) Err() error {
-	if !c.over.happened() {
+	if !c.over.isDone() {
 		return nil
 	}
 	return c.err
@@ -124,10 +124,10 @@ func (c *loadContext) String() string {
 	return fmt.Sprint(c.Context, ".WithDeadline(", c.deadline, ")")
 }
 
-type pilotKey struct{}
+type ownerKey struct{}
 
 func (c *loadContext) Value(key any) any {
-	if _, ok := key.(pilotKey); ok {
+	if _, ok := key.(ownerKey); ok {
 		return c
 	}
 	return c.Context.Value(key)
@@ -154,11 +154,11 @@ func (c *loadContext) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// within answers whether ctx comes from a loader that p runs, or from one that such a loader waits for: to wait there
+// within reports whether ctx comes from a loader that p runs, or from one that such a loader waits for: to wait there
 // for p would be to wait for oneself.
-func (p *pilot) within(ctx context.Context) bool {
+func (p *owner) within(ctx context.Context) bool {
 	for {
-		c, ok := ctx.Value(pilotKey{}).(*loadContext)
+		c, ok := ctx.Value(ownerKey{}).(*loadContext)
 		if !ok {
 			return false
 		}

@@ -20,19 +20,19 @@ import (
 
 // A ledger is where Redis keeps what orders a cache's loads and invalidations. For the cache "users":
 //
-//	tc:users!era{users}     8 random bytes, others for each Clear: what was loaded in an earlier era is not valid. Then, if
+//	tc:users!epoch{users}     8 random bytes, others for each Clear: what was loaded in an earlier epoch is not valid. Then, if
 //	                        there was an ExpireAll since, its count in digits: what was loaded before it is stale
 //	tc:users!count{users}   how many invalidations and expiries by tag, and expiries of everything, there were, in decimal digits
-//	tc:users!tag:admins     the era, then in digits the count of the tag's last invalidation: what was loaded before it,
-//	                        or in another era, is not valid. Then, if there was an ExpireTags since, '~' and its count in digits,
-//	                        which is higher: what was loaded before it is stale. Or the era, '?' and a token while a process
+//	tc:users!tag:admins     the epoch, then in digits the count of the tag's last invalidation: what was loaded before it,
+//	                        or in another epoch, is not valid. Then, if there was an ExpireTags since, '~' and its count in digits,
+//	                        which is higher: what was loaded before it is stale. Or the epoch, '?' and a token while a process
 //	                        finds that out.
 //
-// A frame carries the era and the count that there were before its load began, and is valid in that era as long as none of
-// its tags has a higher count, or none at all. So whatever is lost invalidates: a tag's record what has the tag, the era
+// A frame carries the epoch and the count that there were before its load began, and is valid in that epoch as long as none of
+// its tags has a higher count, or none at all. So whatever is lost invalidates: a tag's record what has the tag, the epoch
 // or the count all that the cache has (the one is never made without the other being new). The same holds for a record or an
-// era that a reader can't parse: one that knows nothing of expiries must take what has their counts for lost, never for valid.
-type ledger struct {
+// epoch that a reader can't parse: one that knows nothing of expiries must take what has their counts for lost, never for valid.
+type tagStore struct {
 	redis *redisconn.Conn
 	count func([]redisconn.Reply) // the errors
 	names wire.Keys
@@ -43,18 +43,18 @@ const tagLife = 24 * time.Hour
 
 var errLedger = redisconn.NewAnsweredError("tiered: redis: the cache's era is damaged")
 
-func newLedger(r *redisconn.Conn, name string, count func([]redisconn.Reply)) *ledger {
-	return &ledger{redis: r, count: count, names: wire.NewKeys(r.Prefix, name)}
+func newTagStore(r *redisconn.Conn, name string, count func([]redisconn.Reply)) *tagStore {
+	return &tagStore{redis: r, count: count, names: wire.NewKeys(r.Prefix, name)}
 }
 
-func (l *ledger) do(ctx context.Context, q redisconn.Request) []redisconn.Reply {
+func (l *tagStore) do(ctx context.Context, q redisconn.Request) []redisconn.Reply {
 	answers := l.redis.Do(ctx, q)
 	l.count(answers)
 	return answers
 }
 
-// opening reads the era and the count, begins new ones where one is lost or damaged, and steps on by ARGV[3]. Unless ARGV[2] is 0
-// the era has the count then as that of its last expiry.
+// opening reads the epoch and the count, begins new ones where one is lost or damaged, and steps on by ARGV[3]. Unless ARGV[2] is 0
+// the epoch has the count then as that of its last expiry.
 const opening = `local e,n=redis.pcall('GET',KEYS[1]),redis.pcall('GET',KEYS[2])
 if type(e)~='string' or type(n)~='string' or not(#e==8 or #e<24 and string.match(string.sub(e,9),'^%d+$')) or #n>15 or not string.match(n,'^%d+$') then
 e,n=ARGV[1],'0' redis.call('SET',KEYS[1],e) redis.call('SET',KEYS[2],n) end
@@ -62,16 +62,16 @@ if ARGV[3]~='0' then n=tostring(redis.call('INCRBY',KEYS[2],ARGV[3])) end
 if ARGV[2]~='0' then e=string.sub(e,1,8)..n redis.call('SET',KEYS[1],e) end
 return {e,n}`
 
-// opened is what the ledger says of a cache.
-type opened struct {
+// epochReply is what the tag store says of a cache.
+type epochReply struct {
 	era    coherence.EpochID
-	expiry uint64 // the count of the era's last expiry; 0: there was none
+	expiry uint64 // the count of the epoch's last expiry; 0: there was none
 	count  uint64
 	proof  *coherence.Validity
 }
 
-// parse reads the values of the era's key and the count's.
-func (o *opened) parse(era, count string) error {
+// parse reads the values of the epoch's key and the count's.
+func (o *epochReply) parse(era, count string) error {
 	if len(era) < len(o.era) {
 		return errLedger
 	}
@@ -89,8 +89,8 @@ func (o *opened) parse(era, count string) error {
 	return nil
 }
 
-// open returns the era and, after step more invalidations, the count. With expire the last of these makes everything stale.
-func (l *ledger) open(ctx context.Context, step int, expire bool) (o opened, err error) {
+// open returns the epoch and, after step more invalidations, the count. With expire the last of these makes everything stale.
+func (l *tagStore) open(ctx context.Context, step int, expire bool) (o epochReply, err error) {
 	fresh := newEraBytes()
 	a := l.do(ctx, redisconn.Request{
 		Name: "open",
@@ -116,8 +116,8 @@ func (l *ledger) open(ctx context.Context, step int, expire bool) (o opened, err
 	return o, err
 }
 
-// clear begins a new era, or with expire makes all of this one stale.
-func (l *ledger) clear(ctx context.Context, expire bool) error {
+// clear begins a new epoch, or with expire makes all of this one stale.
+func (l *tagStore) clear(ctx context.Context, expire bool) error {
 	if expire {
 		_, err := l.open(ctx, 1, true)
 		return err
@@ -137,7 +137,7 @@ func (l *ledger) clear(ctx context.Context, expire bool) error {
 
 func newEraBytes() []byte { return binary.BigEndian.AppendUint64(nil, rand.Uint64()) }
 
-func (l *ledger) tagKeys(tags []string) []string {
+func (l *tagStore) tagKeys(tags []string) []string {
 	keys := make([]string, len(tags))
 	for i, tag := range tags {
 		keys[i] = l.names.Tag(tag)
@@ -145,8 +145,8 @@ func (l *ledger) tagKeys(tags []string) []string {
 	return keys
 }
 
-// tagEntry is a tag's record as it was read. known: it says the count of its last invalidation.
-type tagEntry struct {
+// tagReply is a tag's record as it was read. known: it says the count of its last invalidation.
+type tagReply struct {
 	value  string
 	era    coherence.EpochID
 	count  uint64
@@ -157,7 +157,7 @@ type tagEntry struct {
 	err    error
 }
 
-func (e *tagEntry) parse(value string) {
+func (e *tagReply) parse(value string) {
 	e.value, e.count, e.expiry, e.known = value, 0, 0, false
 	if len(value) <= len(e.era) {
 		return
@@ -175,7 +175,7 @@ func (e *tagEntry) parse(value string) {
 }
 
 // read returns the tags' records.
-func (l *ledger) read(ctx context.Context, tags []string) []tagEntry {
+func (l *tagStore) read(ctx context.Context, tags []string) []tagReply {
 	keys := l.tagKeys(tags)
 	answers := l.do(ctx, redisconn.Request{
 		Name: "tags",
@@ -184,9 +184,9 @@ func (l *ledger) read(ctx context.Context, tags []string) []tagEntry {
 			return to.Get(ctx, keys[i])
 		},
 	})
-	entries := make([]tagEntry, len(tags))
+	entries := make([]tagReply, len(tags))
 	for i, a := range answers {
-		entries[i] = tagEntry{proof: a.Validity, err: a.Err}
+		entries[i] = tagReply{proof: a.Validity, err: a.Err}
 		if redis.HasErrorPrefix(a.Err, "WRONGTYPE ") {
 			entries[i].err = nil // somebody else's key is no record
 		} else if a.Err == nil {
@@ -196,7 +196,7 @@ func (l *ledger) read(ctx context.Context, tags []string) []tagEntry {
 	return entries
 }
 
-// entering returns a tag's record of the era ARGV[1] and its remaining life. Where there is none it makes one that nothing
+// entering returns a tag's record of the epoch ARGV[1] and its remaining life. Where there is none it makes one that nothing
 // is valid under. ARGV[3] is its life, and ARGV[4] the least that may be left of it.
 const entering = `local v=redis.pcall('GET',KEYS[1])
 if type(v)=='string' and string.sub(v,1,8)==ARGV[1] then
@@ -208,7 +208,7 @@ redis.call('SET',KEYS[1],v,'PX',ARGV[3])
 return {v,tonumber(ARGV[3])}`
 
 // enter returns the tags' records, and makes those that are missing. ttl is for how long they are needed.
-func (l *ledger) enter(ctx context.Context, era coherence.EpochID, tags []string, ttl time.Duration) ([]tagEntry, error) {
+func (l *tagStore) enter(ctx context.Context, era coherence.EpochID, tags []string, ttl time.Duration) ([]tagReply, error) {
 	keys := l.tagKeys(tags)
 	life := max(tagLife, mono.Times(2, ttl))
 	answers := l.do(ctx, redisconn.Request{
@@ -218,7 +218,7 @@ func (l *ledger) enter(ctx context.Context, era coherence.EpochID, tags []string
 			return to.Eval(ctx, entering, keys[i:i+1], era[:], newEraBytes(), life.Milliseconds(), ttl.Milliseconds())
 		},
 	})
-	entries := make([]tagEntry, len(tags))
+	entries := make([]tagReply, len(tags))
 	for i, a := range answers {
 		if a.Err != nil {
 			return nil, a.Err
@@ -229,7 +229,7 @@ func (l *ledger) enter(ctx context.Context, era coherence.EpochID, tags []string
 		}
 		value, _ := reply[0].(string)
 		left, _ := reply[1].(int64)
-		entries[i] = tagEntry{proof: a.Validity, life: mono.Millis(max(0, left))}
+		entries[i] = tagReply{proof: a.Validity, life: mono.Millis(max(0, left))}
 		entries[i].parse(value)
 	}
 	return entries, l.settle(ctx, era, tags, entries)
@@ -237,7 +237,7 @@ func (l *ledger) enter(ctx context.Context, era coherence.EpochID, tags []string
 
 // settle gives the new records their count. It is read after they were there: an invalidation that had stepped on by then
 // is counted in, and a later one finds the record, and replaces it before or after this does.
-func (l *ledger) settle(ctx context.Context, era coherence.EpochID, tags []string, entries []tagEntry) error {
+func (l *tagStore) settle(ctx context.Context, era coherence.EpochID, tags []string, entries []tagReply) error {
 	var open []int
 	for i, e := range entries {
 		if !e.known {
@@ -283,7 +283,7 @@ func (l *ledger) settle(ctx context.Context, era coherence.EpochID, tags []strin
 }
 
 // reread reads the records at some places again.
-func (l *ledger) reread(ctx context.Context, tags []string, entries []tagEntry, places []int) error {
+func (l *tagStore) reread(ctx context.Context, tags []string, entries []tagReply, places []int) error {
 	names := make([]string, len(places))
 	for n, i := range places {
 		names[n] = tags[i]
@@ -299,7 +299,7 @@ func (l *ledger) reread(ctx context.Context, tags []string, entries []tagEntry, 
 	return nil
 }
 
-// marking raises a tag's record of the era ARGV[1] to the count ARGV[2], or unless ARGV[3] is 0 its expiry. Where there is none,
+// marking raises a tag's record of the epoch ARGV[1] to the count ARGV[2], or unless ARGV[3] is 0 its expiry. Where there is none,
 // nothing has the tag. A record that doesn't say what is valid can't have an expiry: nothing is valid before that count then.
 const marking = `local v=redis.pcall('GET',KEYS[1])
 if type(v)~='string' or string.sub(v,1,8)~=ARGV[1] then return 0 end
@@ -318,7 +318,7 @@ return 1`
 
 // invalidate makes what has one of the tags invalid, or with expire stale. It returns the tags for which that is done, and
 // those for which it failed.
-func (l *ledger) invalidate(ctx context.Context, tags []string, expire bool) (done, failed []string, err error) {
+func (l *tagStore) invalidate(ctx context.Context, tags []string, expire bool) (done, failed []string, err error) {
 	at, err := l.open(ctx, 1, false)
 	if err != nil {
 		return nil, tags, err

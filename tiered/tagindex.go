@@ -14,40 +14,40 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
-// tags is what this process knows of a cache's ledger, so that neither a hit nor, as a rule, a load has to ask for it. A
-// cache without Redis has no ledger: this then is all there is.
-type tags struct {
-	ledger *ledger                            // nil: in-process only
-	strict bool                               // never rely on what was last known
-	era    atomic.Pointer[coherence.Epoch]    // nil: not known
-	now    atomic.Pointer[coherence.Position] // nil: not known
-	last   atomic.Pointer[coherence.Position] // the last that was known
-	own    atomic.Uint64                      // how often this process has invalidated tags
+// tagIndex is what this process knows of a cache's tag store, so that neither a hit nor, as a rule, a load has to ask for it. A
+// cache without Redis has no tag store: this then is all there is.
+type tagIndex struct {
+	ledger       *tagStore                          // nil: in-process only
+	strict       bool                               // never rely on what was last known
+	epoch        atomic.Pointer[coherence.Epoch]    // nil: not known
+	position     atomic.Pointer[coherence.Position] // nil: not known
+	lastPosition atomic.Pointer[coherence.Position] // the last that was known
+	own          atomic.Uint64                      // how often this process has invalidated tags
 
 	opening singleflight.Group
 
 	mu      sync.Mutex
 	records map[string]*coherence.TagState
 	// How often was heard of a change, so that what was read before isn't kept after it.
-	erasHeard, countsHeard, tagsHeard uint64
+	epochChanges, seqChanges, tagChanges uint64
 }
 
 // maxTagRecords bounds what a cache remembers of tags: about 16 MB. A record more takes the place of another, and what is
 // in the local tier with that one's tag has to be read from Redis again.
 const maxTagRecords = 1 << 17
 
-func newTags(l *ledger) *tags {
-	t := &tags{ledger: l, records: make(map[string]*coherence.TagState)}
+func newTagIndex(l *tagStore) *tagIndex {
+	t := &tagIndex{ledger: l, records: make(map[string]*coherence.TagState)}
 	if l == nil {
 		t.begin(0)
 	}
 	return t
 }
 
-// attach returns the bonds of a load's result that Redis doesn't have. Its proof is that nobody can have hidden it for
+// attach returns the dependencies of a load's result that Redis doesn't have. Its validity is that nobody can have hidden it for
 // longer than maxAge: its load began no longer ago. Tags are only known as far as this process invalidates them: began is
 // how often it had when the load began. nil: the result may have been invalidated.
-func (t *tags) attach(s coherence.Position, names []string, p *coherence.Validity, began uint64) *coherence.Deps {
+func (t *tagIndex) attach(s coherence.Position, names []string, p *coherence.Validity, began uint64) *coherence.Deps {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(names) > 0 && began != t.own.Load() {
@@ -66,11 +66,11 @@ func (t *tags) attach(s coherence.Position, names []string, p *coherence.Validit
 	return b
 }
 
-// bind returns the bonds of records that Redis holds: their era and tags. A record that was invalidated has none, nor has
+// bind returns the dependencies of records that Redis holds: their epoch and tags. A record that was invalidated has none, nor has
 // one with a tag of which that isn't known: then with an error. One that was expired becomes so.
-func (t *tags) bind(ctx context.Context, all []*record.Meta) (bound []*coherence.Deps, errs []error) {
+func (t *tagIndex) bind(ctx context.Context, all []*record.Meta) (bound []*coherence.Deps, errs []error) {
 	bound, errs = make([]*coherence.Deps, len(all)), make([]error, len(all))
-	e, err := t.current(ctx)
+	e, err := t.currentEpoch(ctx)
 	if err != nil {
 		for i := range errs {
 			errs[i] = err
@@ -102,10 +102,10 @@ func (t *tags) bind(ctx context.Context, all []*record.Meta) (bound []*coherence
 	return bound, errs
 }
 
-// bindKnown is bind for one record at an instant, where it takes no word to the ledger; false: it does, or the record was
+// bindKnown is bind for one record at an instant, where it takes no word to the tag store; false: it does, or the record was
 // invalidated or expired.
-func (t *tags) bindKnown(m *coherence.Stamp, at mono.Instant) (b coherence.Deps, ok bool) {
-	e := t.era.Load()
+func (t *tagIndex) bindKnown(m *coherence.Stamp, at mono.Instant) (b coherence.Deps, ok bool) {
+	e := t.epoch.Load()
 	if e == nil || e.ID != m.Epoch || !e.Validity.Load().Holds(at) {
 		return b, false
 	}
@@ -123,7 +123,7 @@ func (t *tags) bindKnown(m *coherence.Stamp, at mono.Instant) (b coherence.Deps,
 }
 
 // known returns the records of the tags that have one, and the errors of those that couldn't be read.
-func (t *tags) known(ctx context.Context, names []string) (records map[string]*coherence.TagState, failed map[string]error) {
+func (t *tagIndex) known(ctx context.Context, names []string) (records map[string]*coherence.TagState, failed map[string]error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -143,9 +143,9 @@ func (t *tags) known(ctx context.Context, names []string) (records map[string]*c
 	return records, failed
 }
 
-// enroll returns the bonds of a load's result that is to be kept for ttl; nil: it was invalidated already. Its tags get
+// register returns the dependencies of a load's result that is to be kept for ttl; nil: it was invalidated already. Its tags get
 // records where they have none.
-func (t *tags) enroll(ctx context.Context, s coherence.Position, names []string, ttl time.Duration) (*coherence.Deps, error) {
+func (t *tagIndex) register(ctx context.Context, s coherence.Position, names []string, ttl time.Duration) (*coherence.Deps, error) {
 	b := &coherence.Deps{Epoch: s.Epoch}
 	if t.ledger == nil {
 		b.Validity = coherence.Always
@@ -177,8 +177,8 @@ func (t *tags) enroll(ctx context.Context, s coherence.Position, names []string,
 }
 
 // recall puts the records that are known, proved and kept by Redis for ttl into records, and returns the other names.
-func (t *tags) recall(names []string, ttl time.Duration, records map[string]*coherence.TagState) (unknown []string, heard uint64) {
-	at, current := mono.Now(), t.era.Load()
+func (t *tagIndex) recall(names []string, ttl time.Duration, records map[string]*coherence.TagState) (unknown []string, heard uint64) {
+	at, current := mono.Now(), t.epoch.Load()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, tag := range names {
@@ -192,11 +192,11 @@ func (t *tags) recall(names []string, ttl time.Duration, records map[string]*coh
 		}
 		records[tag] = r
 	}
-	return unknown, t.tagsHeard
+	return unknown, t.tagChanges
 }
 
 // remember turns what was read into records, which it keeps unless something was heard since.
-func (t *tags) remember(names []string, entries []tagEntry, heard uint64, records map[string]*coherence.TagState) {
+func (t *tagIndex) remember(names []string, entries []tagReply, heard uint64, records map[string]*coherence.TagState) {
 	at := mono.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,7 +206,7 @@ func (t *tags) remember(names []string, entries []tagEntry, heard uint64, record
 		}
 		r := &coherence.TagState{Epoch: e.era, Seq: e.count, Expiry: e.expiry, Validity: t.ledger.learned(e.proof), Until: at.Add(e.life)}
 		records[names[i]] = r
-		if heard != t.tagsHeard || !r.Validity.Holds(at) {
+		if heard != t.tagChanges || !r.Validity.Holds(at) {
 			r.Dead.Store(true)
 			continue
 		}
@@ -225,14 +225,14 @@ func (t *tags) remember(names []string, entries []tagEntry, heard uint64, record
 	}
 }
 
-// found makes the records of tags in a cache without a ledger: whatever was invalidated before now may have had them.
-func (t *tags) found(names []string, records map[string]*coherence.TagState) {
+// found makes the records of tags in a cache without a tag store: whatever was invalidated before now may have had them.
+func (t *tagIndex) found(names []string, records map[string]*coherence.TagState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, tag := range names {
 		r := t.records[tag]
 		if r == nil {
-			r = &coherence.TagState{Seq: t.now.Load().Seq, Validity: coherence.Always, Until: mono.Instant(0).Add(1<<63 - 1)}
+			r = &coherence.TagState{Seq: t.position.Load().Seq, Validity: coherence.Always, Until: mono.Instant(0).Add(1<<63 - 1)}
 			t.keep(tag, r)
 		}
 		records[tag] = r
@@ -240,7 +240,7 @@ func (t *tags) found(names []string, records map[string]*coherence.TagState) {
 }
 
 // keep is called with the lock.
-func (t *tags) keep(tag string, r *coherence.TagState) {
+func (t *tagIndex) keep(tag string, r *coherence.TagState) {
 	if t.records[tag] != nil {
 		t.drop(tag)
 	} else if len(t.records) >= maxTagRecords {
@@ -252,7 +252,7 @@ func (t *tags) keep(tag string, r *coherence.TagState) {
 	t.records[tag] = r
 }
 
-func (t *tags) drop(tag string) {
+func (t *tagIndex) drop(tag string) {
 	if r := t.records[tag]; r != nil {
 		if r.Latest != nil {
 			r.Latest.Replace(nil)
@@ -262,9 +262,9 @@ func (t *tags) drop(tag string) {
 	}
 }
 
-// expire makes the record of a tag, in a cache without a ledger, one that says that what has it is stale since that count. It
+// expire makes the record of a tag, in a cache without a tag store, one that says that what has it is stale since that count. It
 // is called with the lock.
-func (t *tags) expire(tag string, count uint64) {
+func (t *tagIndex) expire(tag string, count uint64) {
 	older := t.records[tag]
 	if older == nil {
 		return // nothing has it
@@ -277,20 +277,20 @@ func (t *tags) expire(tag string, count uint64) {
 }
 
 // invalidated is what an invalidation is in this process.
-func (t *tags) invalidated(names []string, expire bool) {
+func (t *tagIndex) invalidated(names []string, expire bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ledger == nil {
-		s := t.now.Load()
-		t.now.Store(&coherence.Position{Epoch: s.Epoch, Seq: s.Seq + 1})
+		s := t.position.Load()
+		t.position.Store(&coherence.Position{Epoch: s.Epoch, Seq: s.Seq + 1})
 	} else {
-		t.countsHeard++
-		t.now.Store(nil)
+		t.seqChanges++
+		t.position.Store(nil)
 	}
-	t.tagsHeard++
+	t.tagChanges++
 	for _, tag := range names {
 		if expire && t.ledger == nil {
-			t.expire(tag, t.now.Load().Seq)
+			t.expire(tag, t.position.Load().Seq)
 		} else {
 			t.drop(tag)
 		}
@@ -298,29 +298,29 @@ func (t *tags) invalidated(names []string, expire bool) {
 	t.own.Add(1)
 }
 
-func (t *tags) heardCount() {
+func (t *tagIndex) seqChanged() {
 	if t.ledger == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.countsHeard++
-	t.now.Store(nil)
+	t.seqChanges++
+	t.position.Store(nil)
 }
 
-func (t *tags) heardTag(tag string) {
+func (t *tagIndex) tagChanged(tag string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.tagsHeard++
+	t.tagChanges++
 	t.drop(tag)
 }
 
 // interrupted is called when changes may have gone unheard.
-func (t *tags) interrupted() {
+func (t *tagIndex) interrupted() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.erasHeard++
-	t.countsHeard++
-	t.tagsHeard++
-	t.now.Store(nil)
+	t.epochChanges++
+	t.seqChanges++
+	t.tagChanges++
+	t.position.Store(nil)
 }

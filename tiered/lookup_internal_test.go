@@ -22,8 +22,8 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 		t.Fatal("no local hit")
 	}
 	before := c.Stats().Unverified
-	f, _ := c.guards.join(t.Context(), "k", hash, asked, &fleet[string]{pilot: new(pilot)})
-	defer c.guards.leave(f)
+	f, _ := c.keys.join(t.Context(), "k", hash, forRead, &joinOptions[string]{owner: new(owner)})
+	defer c.keys.leave(f)
 	it.Validity.End()
 	if r := c.inside(f, mono.Now()); r != nil {
 		t.Errorf("served %q though Redis may answer", r.Value)
@@ -47,13 +47,13 @@ func TestLateServerInABatch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fl := fleet[string]{pilot: new(pilot), size: len(keys)}
+	fl := joinOptions[string]{owner: new(owner), size: len(keys)}
 	flights := make([]*flight[string], len(keys))
 	for i, key := range keys {
-		flights[i], _ = c.guards.join(t.Context(), key, c.hash(key), asked, &fl)
+		flights[i], _ = c.keys.join(t.Context(), key, c.hash(key), forRead, &fl)
 	}
 	for i, f := range flights {
-		f.given = c.remote.redis.Read(t.Context(), c.remote.key(f.hold), nil, mono.Now())
+		f.given = c.remote.redis.Read(t.Context(), c.remote.key(f.keyRef), nil, mono.Now())
 		if i == 1 {
 			<-h.there // else the next would be read together with it
 		} else {
@@ -62,14 +62,14 @@ func TestLateServerInABatch(t *testing.T) {
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	g := glance[string]{cache: c, ctx: over}
+	g := lookup[string]{cache: c, ctx: over}
 	g.lookOutside(flights)
 	g.land()
 	if len(g.rest) != 1 || g.rest[0] != flights[1] {
 		t.Errorf("%d flights are left to the trip", len(g.rest))
 	}
 	for _, f := range g.rest {
-		c.land(f, nil, errGoexit)
+		c.finishFlight(f, nil, errGoexit)
 	}
 	for i, f := range []*flight[string]{flights[0], flights[2]} {
 		if f.record == nil || f.record.Value != []string{"a", "b"}[i] {
@@ -102,27 +102,27 @@ func TestSlowDecodingInABatch(t *testing.T) {
 			for began := mono.Now(); mono.Now().Since(began) < landEvery; { // it takes long
 			}
 		case `"c"`:
-			if !flights[0].landed() || !flights[1].landed() {
+			if !flights[0].finished() || !flights[1].finished() {
 				t.Error("who waits for the first waits for the third")
 			}
 		}
 	}}})
 	keys := []string{"a", "b", "c"}
-	fl := fleet[string]{pilot: new(pilot), size: len(keys)}
+	fl := joinOptions[string]{owner: new(owner), size: len(keys)}
 	redisKeys := make([]string, len(keys))
 	for i, key := range keys {
 		if err := c.Set(t.Context(), key, key); err != nil {
 			t.Fatal(err)
 		}
 		redisKeys[i] = c.remote.keys.Values + key
-		f, _ := c.guards.join(t.Context(), key, c.hash(key), asked, &fl)
+		f, _ := c.keys.join(t.Context(), key, c.hash(key), forRead, &fl)
 		flights = append(flights, f)
 	}
 	for i, s := range c.remote.redis.ReadAll(t.Context(), redisKeys, nil, mono.Now()) {
 		s.Await(t.Context(), nil)
 		flights[i].given = s
 	}
-	g := glance[string]{cache: c, ctx: t.Context()}
+	g := lookup[string]{cache: c, ctx: t.Context()}
 	g.lookOutside(flights)
 	g.land()
 	for i, f := range flights {
@@ -144,16 +144,16 @@ func TestGlanceAsTheCacheIsClosed(t *testing.T) {
 	if err := c.Set(t.Context(), "to know the cache's era", ""); err != nil {
 		t.Fatal(err)
 	}
-	f, _ := c.guards.join(t.Context(), "k", c.hash("k"), asked, &fleet[string]{pilot: new(pilot), start: mono.Now()})
+	f, _ := c.keys.join(t.Context(), "k", c.hash("k"), forRead, &joinOptions[string]{owner: new(owner), start: mono.Now()})
 	s.Freeze()
 	defer s.Thaw()
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
 	began := mono.Now()
-	rest, _ := c.glance(t.Context(), []*flight[string]{f})
+	rest, _ := c.lookup(t.Context(), []*flight[string]{f})
 	if took := mono.Now().Since(began); len(rest) != 1 || f.given.Read == nil || took > r.conn.Timeout/2 {
 		t.Errorf("%d flights are left after %v", len(rest), took)
 	}
-	c.land(f, nil, ErrClosed)
+	c.finishFlight(f, nil, ErrClosed)
 }

@@ -7,29 +7,29 @@ import (
 	"sync/atomic"
 )
 
-// turns are the turns of some keys: while Redis is written, this process makes no other write of them, so that its
+// writeLock are the turns of some keys: while Redis is written, this process makes no other write of them, so that its
 // writes of a key come to Redis and to the local tier in the same order.
 //
 // They are given back when both the writer and its call to Redis are done. A writer may give the call up at its time,
 // and the call go on; a later write may not overtake it.
-type turns[T any] struct {
-	guards *guards[T]
-	held   []turn[T]
+type writeLock[T any] struct {
+	guards *keyTable[T]
+	held   []keyLock[T]
 	users  atomic.Int32
 }
 
-type turn[T any] struct {
-	hold  hold[T] // the guard stays while the turn is taken
+type keyLock[T any] struct {
+	hold  keyRef[T] // the key state stays while the turn is taken
 	taken chan struct{}
 }
 
-// takeTurns takes the turns that it gets at once, or with wait before ctx ends. It returns the changes that are in turn
+// lockWrites takes the turns that it gets at once, or with wait before ctx ends. It returns the changes that are in turn
 // and those that aren't: one whose turn isn't to be had doesn't keep the others from theirs. done must be called twice.
-func (g *guards[T]) takeTurns(ctx context.Context, changes []change[T], wait bool) (t *turns[T], inTurn, busy []change[T]) {
-	t = &turns[T]{guards: g}
+func (g *keyTable[T]) lockWrites(ctx context.Context, changes []keyWrite[T], wait bool) (t *writeLock[T], inTurn, busy []keyWrite[T]) {
+	t = &writeLock[T]{guards: g}
 	t.users.Store(2)
 	// In the order of the keys, so that two batches that wait can't wait for each other.
-	changes = slices.SortedFunc(slices.Values(changes), func(a, b change[T]) int {
+	changes = slices.SortedFunc(slices.Values(changes), func(a, b keyWrite[T]) int {
 		return strings.Compare(a.hold.key, b.hold.key)
 	})
 	for _, ch := range changes {
@@ -45,7 +45,7 @@ func (g *guards[T]) takeTurns(ctx context.Context, changes []change[T], wait boo
 	return t, inTurn, busy
 }
 
-func (g *guards[T]) turn(of hold[T]) turn[T] {
+func (g *keyTable[T]) turn(of keyRef[T]) keyLock[T] {
 	s := g.shard(of.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,10 +53,10 @@ func (g *guards[T]) turn(of hold[T]) turn[T] {
 	if h.guard.turn == nil {
 		h.guard.turn = make(chan struct{}, 1)
 	}
-	return turn[T]{h, h.guard.turn}
+	return keyLock[T]{h, h.guard.turn}
 }
 
-func (tn turn[T]) take(ctx context.Context, wait bool) bool {
+func (tn keyLock[T]) take(ctx context.Context, wait bool) bool {
 	select {
 	case tn.taken <- struct{}{}:
 		return true
@@ -74,7 +74,7 @@ func (tn turn[T]) take(ctx context.Context, wait bool) bool {
 }
 
 // done says that the writer, or its call, is done.
-func (t *turns[T]) done() {
+func (t *writeLock[T]) done() {
 	if t.users.Add(-1) > 0 {
 		return
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// interlude is a go-redis hook that has something happen once the server has replied to who asks for the era, and before
+// interlude is a go-redis hook that has something happen once the server has replied to who asks for the epoch, and before
 // they know. It happens once.
 type interlude struct {
 	happen atomic.Pointer[func(cmd redis.Cmder)]
@@ -50,7 +50,7 @@ func (i *interlude) next(f func(cmd redis.Cmder)) { i.happen.Store(&f) }
 
 func one(context.Context, *Entry[string]) (string, error) { return "v", nil }
 
-// An era that another process ended before this one has it as its own ends with this process's next Clear too, for who
+// An epoch that another process ended before this one has it as its own ends with this process's next Clear too, for who
 // depends on it.
 func TestEraThatWasOutdatedWhenItWasLearned(t *testing.T) {
 	ctx := t.Context()
@@ -59,10 +59,10 @@ func TestEraThatWasOutdatedWhenItWasLearned(t *testing.T) {
 	var learning interlude
 	client.AddHook(&learning)
 	c, other := openListening(t, client, PubSub), openListening(t, s.Client(t), PubSub) // where the load's own store isn't heard of
-	if _, err := c.tags.current(ctx); err != nil {
+	if _, err := c.tags.currentEpoch(ctx); err != nil {
 		t.Fatal(err)
 	}
-	c.tags.heardCount() // so that the load asks for its place once it knows that there is no value
+	c.tags.seqChanged() // so that the load asks for its place once it knows that there is no value
 	learning.next(func(redis.Cmder) {
 		before := c.tags.heardOf()
 		if err := other.Clear(ctx); err != nil {
@@ -101,14 +101,14 @@ func openListening(t *testing.T, client redis.UniversalClient, how Invalidation)
 	return c
 }
 
-// heardOf is how often an era's end was heard of.
-func (t *tags) heardOf() uint64 {
+// heardOf is how often an epoch's end was heard of.
+func (t *tagIndex) heardOf() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.erasHeard
+	return t.epochChanges
 }
 
-// A Set whose place among the invalidations can't be had, while the last era that was known is being ended, isn't there.
+// A Set whose place among the invalidations can't be had, while the last epoch that was known is being ended, isn't there.
 func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
@@ -123,7 +123,7 @@ func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
 		if err := other.Clear(ctx); err != nil {
 			t.Error(err)
 		}
-		c.tags.heardEra()
+		c.tags.epochChanged()
 		cmd.SetErr(io.EOF)
 	})
 	err := c.Set(ctx, "k", "v")
@@ -140,20 +140,20 @@ func TestClearForgetsBeforeReadsRelyOnRedis(t *testing.T) {
 	if err := c.Set(ctx, "k", "old"); err != nil {
 		t.Fatal(err)
 	}
-	c.backlog.ledger.Lock() // no replay
-	defer c.backlog.ledger.Unlock()
+	c.queue.ledger.Lock() // no replay
+	defer c.queue.ledger.Unlock()
 	s.Do("CONFIG", "SET", "maxmemory", 1)
 	if err := c.Clear(ctx); !errors.Is(err, ErrQueued) {
 		t.Fatalf("a Clear that Redis refuses: %v", err)
 	}
-	if _, err := c.tags.current(ctx); err != nil { // Redis still has the old era
+	if _, err := c.tags.currentEpoch(ctx); err != nil { // Redis still has the old epoch
 		t.Fatal(err)
 	}
 	s.Do("CONFIG", "SET", "maxmemory", 0)
 	c.tags.mu.Lock()
 	cleared := make(chan error, 1)
 	go func() { cleared <- c.Clear(ctx) }()
-	for deadline := time.Now().Add(500 * time.Millisecond); c.backlog.waiting() > 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(500 * time.Millisecond); c.queue.waiting() > 0 && time.Now().Before(deadline); {
 		runtime.Gosched()
 	}
 	v, err := c.Get(ctx, "k")

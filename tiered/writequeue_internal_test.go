@@ -17,11 +17,11 @@ func TestOutdates(t *testing.T) {
 	made := func(after, took time.Duration, expired bool) []byte {
 		return frameBytes(&wire.Frame{Codec: "json", Created: at.Add(after), Took: took, FreshFor: time.Minute, Expired: expired})
 	}
-	deletes, expires, unknown := debt{until: at}, debt{until: at, expire: true}, debt{}
+	deletes, expires, unknown := queuedInvalidation{until: at}, queuedInvalidation{until: at, expire: true}, queuedInvalidation{}
 	damaged := made(time.Hour, 0, false)
 	damaged[len(damaged)-1] ^= 1
 	for name, c := range map[string]struct {
-		debt  debt
+		debt  queuedInvalidation
 		holds []byte
 		taken bool
 		head  bool
@@ -51,7 +51,7 @@ func TestOutdates(t *testing.T) {
 
 // A change that fails while an earlier one of the same thing is being replayed is replayed again.
 func TestQueuedDuringAReplay(t *testing.T) {
-	b := newBacklog(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
+	b := newWriteQueue(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
 	cause := errors.New("down")
 	fail := func() {
 		for _, err := range []error{
@@ -96,25 +96,25 @@ func TestWhatPaysForExpiries(t *testing.T) {
 	cause := errors.New("down")
 	tags := []string{"tag"}
 	for name, c := range map[string]struct {
-		queue func(b *backlog)
+		queue func(b *writeQueue)
 		left  [2]int // after an invalidation, after an expiry
 		all   [2]int // the same of everything
 	}{
-		"an expiry":       {func(b *backlog) { _ = b.queueTags(tags, true, cause) }, [2]int{0, 0}, [2]int{0, 0}},
-		"an invalidation": {func(b *backlog) { _ = b.queueTags(tags, false, cause) }, [2]int{0, 1}, [2]int{0, 1}},
-		"both": {func(b *backlog) { _, _ = b.queueTags(tags, false, cause), b.queueTags(tags, true, cause) },
+		"an expiry":       {func(b *writeQueue) { _ = b.queueTags(tags, true, cause) }, [2]int{0, 0}, [2]int{0, 0}},
+		"an invalidation": {func(b *writeQueue) { _ = b.queueTags(tags, false, cause) }, [2]int{0, 1}, [2]int{0, 1}},
+		"both": {func(b *writeQueue) { _, _ = b.queueTags(tags, false, cause), b.queueTags(tags, true, cause) },
 			[2]int{0, 1}, [2]int{0, 1}},
-		"ExpireAll":           {func(b *backlog) { _ = b.queueClear(true, cause) }, [2]int{1, 1}, [2]int{0, 0}},
-		"Clear":               {func(b *backlog) { _ = b.queueClear(false, cause) }, [2]int{1, 1}, [2]int{0, 1}},
-		"ExpireAll and Clear": {func(b *backlog) { _, _ = b.queueClear(true, cause), b.queueClear(false, cause) }, [2]int{1, 1}, [2]int{0, 1}},
-		"Clear and ExpireAll": {func(b *backlog) { _, _ = b.queueClear(false, cause), b.queueClear(true, cause) }, [2]int{1, 1}, [2]int{0, 1}},
+		"ExpireAll":           {func(b *writeQueue) { _ = b.queueClear(true, cause) }, [2]int{1, 1}, [2]int{0, 0}},
+		"Clear":               {func(b *writeQueue) { _ = b.queueClear(false, cause) }, [2]int{1, 1}, [2]int{0, 1}},
+		"ExpireAll and Clear": {func(b *writeQueue) { _, _ = b.queueClear(true, cause), b.queueClear(false, cause) }, [2]int{1, 1}, [2]int{0, 1}},
+		"Clear and ExpireAll": {func(b *writeQueue) { _, _ = b.queueClear(false, cause), b.queueClear(true, cause) }, [2]int{1, 1}, [2]int{0, 1}},
 	} {
 		for i, expire := range []bool{false, true} {
-			for of, pay := range map[string]func(b *backlog){
-				"tags":       func(b *backlog) { b.payTags(tags, b.number, expire) },
-				"everything": func(b *backlog) { b.payClear(b.number, expire) },
+			for of, pay := range map[string]func(b *writeQueue){
+				"tags":       func(b *writeQueue) { b.payTags(tags, b.number, expire) },
+				"everything": func(b *writeQueue) { b.payClear(b.number, expire) },
 			} {
-				b := newBacklog(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
+				b := newWriteQueue(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
 				c.queue(b)
 				b.pay(func() { pay(b) })
 				want := c.left[i]
@@ -137,7 +137,7 @@ func TestMemoryOfAFullQueue(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	b := newBacklog(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
+	b := newWriteQueue(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
 	before := heap()
 	fail := func() error {
 		keys := make([]string, 300_000)

@@ -12,39 +12,39 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// tenure is a trip's leases while it holds them: it extends them until the load is over, and releases those in whose place
+// heldLeases is a job's leases while it holds them: it extends them until the load is over, and releases those in whose place
 // nothing was stored.
-type tenure[T any] struct {
+type heldLeases[T any] struct {
 	cache *Cache[T]
 	seen  redisconn.Expected // what the leased keys hold
 
 	mu    sync.Mutex
 	lease wire.Lease
-	held  map[string]hold[T] // by Redis's key
-	timer *time.Timer        // nil until something is held
-	due   mono.Instant       // when the leases are to be extended
+	held  map[string]keyRef[T] // by Redis's key
+	timer *time.Timer          // nil until something is held
+	due   mono.Instant         // when the leases are to be extended
 
-	moving   sync.Mutex  // held while leases move
-	standing []*claim[T] // whose leases may have to move yet, from beside a value into its place
+	movingMu sync.Mutex // held while leases move
+	moving   []*task[T] // whose leases may have to move yet, from beside a value into its place
 }
 
-func newTenure[T any](c *Cache[T]) *tenure[T] {
+func newHeldLeases[T any](c *Cache[T]) *heldLeases[T] {
 	l := wire.NewLease(c.policy.LoadTimeout)
-	return &tenure[T]{cache: c, lease: l, seen: seenLease(l), held: make(map[string]hold[T])}
+	return &heldLeases[T]{cache: c, lease: l, seen: seenLease(l), held: make(map[string]keyRef[T])}
 }
 
 // current is the lease as it is to be taken now.
-func (t *tenure[T]) current() wire.Lease {
+func (t *heldLeases[T]) current() wire.Lease {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.lease
 }
 
-// owns answers whether what was found is this tenure's own lease: Redis took it, but the reply was lost.
-func (t *tenure[T]) owns(found redisconn.Expected) bool { return t != nil && t.seen == found }
+// owns reports whether what was found is this held leases' own lease: Redis took it, but the reply was lost.
+func (t *heldLeases[T]) owns(found redisconn.Expected) bool { return t != nil && t.seen == found }
 
 // add counts one more lease as held.
-func (t *tenure[T]) add(h hold[T], redisKey string) {
+func (t *heldLeases[T]) add(h keyRef[T], redisKey string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -59,7 +59,7 @@ func (t *tenure[T]) add(h hold[T], redisKey string) {
 }
 
 // extend is called by the timer, until nothing is held.
-func (t *tenure[T]) extend() {
+func (t *heldLeases[T]) extend() {
 	if !t.cache.life.Begin() {
 		return
 	}
@@ -84,7 +84,7 @@ func (t *tenure[T]) extend() {
 		}
 	}
 	t.drop(lost)
-	t.reinforce(t.cache.base)
+	t.moveDueLeases(t.cache.base)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if due {
@@ -96,7 +96,7 @@ func (t *tenure[T]) extend() {
 }
 
 // drop counts the leases of some keys as no longer held.
-func (t *tenure[T]) drop(redisKeys []string) {
+func (t *heldLeases[T]) drop(redisKeys []string) {
 	if t == nil {
 		return
 	}
@@ -111,11 +111,11 @@ func (t *tenure[T]) drop(redisKeys []string) {
 }
 
 // release gives back whatever is held.
-func (t *tenure[T]) release() {
+func (t *heldLeases[T]) release() {
 	if t == nil {
 		return
 	}
-	t.settle()
+	t.stopMoving()
 	t.mu.Lock()
 	held := maps.Clone(t.held)
 	t.mu.Unlock()
@@ -125,5 +125,5 @@ func (t *tenure[T]) release() {
 	keys := slices.Collect(maps.Keys(held))
 	t.drop(keys)
 	t.cache.remote.release(context.Background(), keys, t.seen)
-	t.cache.guards.tell(slices.Collect(maps.Values(held)))
+	t.cache.keys.wakeAll(slices.Collect(maps.Values(held)))
 }
