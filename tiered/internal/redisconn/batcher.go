@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -12,84 +11,82 @@ import (
 )
 
 const (
-	// maxSenders is how many readings go to a server at a time, each over a connection of its own. A breaker has to see
-	// missesToOpen of them fail before it opens.
+	// maxSenders is how many batches go to a server at a time, each over a connection of its own. At least missesToOpen of
+	// them have to fail before a breaker opens.
 	maxSenders = 4
-	// MaxBatch is how many keys one of them has at most: they all wait for the slowest.
+	// MaxBatch is how many keys a batch has at most: all its callers wait for the slowest.
 	MaxBatch = 128
-	// minCallers is from how many callers of a convoy on others wait for a lane to be back though there are free ones. Callers that are
-	// served by a convoy come back one by one: if each of them left at once, they would never again be many.
+	// minCallers is the number of callers of a batch from which on others wait for a sender to be back, though another one is
+	// free. The callers of a batch come back one by one: if each of them were sent at once, they would never again be many.
 	minCallers = 2
-	// gatherMost is for how long they wait at most, where convoys take less. A timer for each convoy would cost more than it.
-	gatherMost = time.Millisecond
+	// minGatherLimit is how long they wait at most where batches take less. A timer for each batch would cost more than it.
+	minGatherLimit = time.Millisecond
 )
 
-// batcher is how the reads of some keys go to one server: at once, by themselves, as long as few are under way, and
-// otherwise together with those that came meanwhile, as soon as an earlier one is back. So nobody waits for company but in
-// a crowd, and the more there are, the less each costs. It is our own since go-redis's automatic pipelining, which is experimental,
-// ends no call with its context, has one command for each key where one for all of them will do, and costs a single
-// caller more than a plain GET.
+// batcher sends the reads of some keys to one server. While few are under way each is sent at once and alone. Otherwise reads
+// wait until an earlier batch is back, and are sent together: the more there are, the less each costs. go-redis's automatic
+// pipelining isn't used since it is experimental, ends no call with its context, has one command for each key instead of one
+// for all, and costs a single caller more than a plain GET.
 type batcher struct {
 	redis   *Conn
 	breaker *Breaker
 
-	mu      sync.Mutex
-	closed  bool
-	senders []*sender // all but those that are overdue
-	idle    []*sender
-	waiting []*Read
-	keys    int // of those that wait
-	sweeps  oneShot
-	leaves  oneShot
-	left    mono.Instant  // when the last convoy did
-	takes   time.Duration // a convoy, on average
-	callers int           // how many callers convoys had lately
-	slow    slowKeys      // keys that are not to hold others up
+	mu       sync.Mutex
+	closed   bool
+	senders  []*sender // all but those that were given up
+	idle     []*sender
+	waiting  []*Read
+	keys     int // of the waiting reads
+	sweeping oneShot
+	sending  oneShot       // of what gathers
+	sentAt   mono.Instant  // when the last batch was sent
+	takes    time.Duration // a batch, on average
+	callers  int           // how many callers recent batches had
+	slow     slowKeys
 }
 
-// batchers are those of one Redis.
+// batchers are those of one Conn.
 type batchers struct {
 	mu     sync.Mutex
 	closed bool
 	all    []*batcher
-	// bells are used again once they have rung. A reading isn't: those who may still answer it would answer another.
-	bells sync.Pool
+	// doneChans are reused once their element was received. A Read isn't: a sender that is late may still finish it.
+	doneChans sync.Pool
 }
 
-// batcherOf returns the pipeline to the breaker's server, which may be closed.
+// batcherOf returns the batcher of the breaker's server. It may be closed.
 func (r *Conn) batcherOf(b *Breaker) *batcher {
 	if p := b.batcher.Load(); p != nil {
 		return p
 	}
-	ps := &r.batchers
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
+	all := &r.batchers
+	all.mu.Lock()
+	defer all.mu.Unlock()
 	if p := b.batcher.Load(); p != nil {
 		return p
 	}
-	p := &batcher{redis: r, breaker: b, closed: ps.closed}
-	p.sweeps.do, p.leaves.do = p.sweep, p.leave
+	p := &batcher{redis: r, breaker: b, closed: all.closed}
+	p.sweeping.do, p.sending.do = p.sweep, p.sendGathered
 	b.batcher.Store(p)
 	if !p.closed {
-		ps.all = append(ps.all, p)
+		all.all = append(all.all, p)
 	}
 	return p
 }
 
-// CloseBatchers ends what waits. What is under way ends by itself.
+// CloseBatchers ends the reads that wait. Those under way end by themselves.
 func (r *Conn) CloseBatchers() {
-	ps := &r.batchers
-	ps.mu.Lock()
-	ps.closed = true
-	all := ps.all
-	ps.all = nil
-	ps.mu.Unlock()
+	r.batchers.mu.Lock()
+	r.batchers.closed = true
+	all := r.batchers.all
+	r.batchers.all = nil
+	r.batchers.mu.Unlock()
 	for _, p := range all {
 		p.close()
 	}
 }
 
-// dropBatcher is for a server that is no more.
+// dropBatcher closes the batcher of a server that was removed.
 func (r *Conn) dropBatcher(b *Breaker) {
 	p := r.batcherOf(b)
 	r.batchers.mu.Lock()
@@ -98,27 +95,8 @@ func (r *Conn) dropBatcher(b *Breaker) {
 	p.close()
 }
 
-// EndSession ends a session's readings.
-func (r *Conn) EndSession(owner *Session) {
-	r.batchers.mu.Lock()
-	all := slices.Clone(r.batchers.all)
-	r.batchers.mu.Unlock()
-	for _, p := range all {
-		p.mu.Lock()
-		for _, rd := range p.waiting {
-			rd.abandon(owner)
-		}
-		for _, l := range p.senders {
-			for _, rd := range l.batch {
-				rd.abandon(owner)
-			}
-		}
-		p.mu.Unlock()
-	}
-}
-
-// ask has the reading sent: now, or with others; false: that takes a call of its own.
-func (p *batcher) ask(rd *Read) bool {
+// enqueue has the read sent, now or with others; false: it takes a call of its own.
+func (p *batcher) enqueue(rd *Read) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || slices.ContainsFunc(rd.Keys, func(key string) bool { return p.slow.has(key, rd.at) }) {
@@ -127,134 +105,129 @@ func (p *batcher) ask(rd *Read) bool {
 	p.waiting = append(p.waiting, rd)
 	p.keys += len(rd.Keys)
 	p.dispatch(rd.at)
-	p.watch(rd.at.Add(p.redis.Timeout), rd.at)
+	p.sweepAt(rd.at.Add(p.redis.Timeout), rd.at)
 	return true
 }
 
-// dispatch has what waits sent, if there is a lane for it. It is called with the lock.
+// dispatch has the waiting reads sent, if there is a sender for them. It is called with the lock.
 func (p *batcher) dispatch(at mono.Instant) {
 	if p.gathers(at) {
-		p.limit(at)
+		p.sending.after(p.sentAt.Add(max(p.takes, minGatherLimit)).Since(at))
 		return
 	}
-	var l *sender
+	var s *sender
 	if n := len(p.idle); n > 0 {
-		l, p.idle = p.idle[n-1], p.idle[:n-1]
+		s, p.idle = p.idle[n-1], p.idle[:n-1]
 	} else if len(p.senders) < maxSenders && p.redis.Calls.Begin() {
-		l = &sender{batcher: p, work: make(chan struct{}, 1)}
-		p.senders = append(p.senders, l)
-		go l.run()
+		s = &sender{batcher: p, work: make(chan struct{}, 1)}
+		p.senders = append(p.senders, s)
+		go s.run()
 	} else {
 		return
 	}
-	p.left = at
-	l.work <- struct{}{}
+	p.sentAt = at
+	s.work <- struct{}{}
 }
 
-// gathers answers whether what waits is to wait for more: while there are many callers, convoys leave when one is back, or
-// should be half way. It is called with the lock.
+// gathers reports whether the waiting reads wait for more: while there are many callers, a batch is sent when another is back,
+// or should be half way. It is called with the lock.
 func (p *batcher) gathers(at mono.Instant) bool {
-	return p.callers >= minCallers && len(p.idle) < len(p.senders) && p.keys < MaxBatch && at.Since(p.left) < p.takes/2
+	return p.callers >= minCallers && len(p.idle) < len(p.senders) && p.keys < MaxBatch && at.Since(p.sentAt) < p.takes/2
 }
 
-// limit has what gathers leave though nobody else comes, and the convoy before isn't back. It is called with the lock.
-func (p *batcher) limit(at mono.Instant) {
-	p.leaves.in(p.left.Add(max(p.takes, gatherMost)).Since(at))
-}
-
-func (p *batcher) leave() {
+// sendGathered sends what gathers if no further read came, and the batch before isn't back.
+func (p *batcher) sendGathered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.leaves.set = false; len(p.waiting) > 0 {
+	if p.sending.set = false; len(p.waiting) > 0 {
 		p.dispatch(mono.Now())
 	}
 }
 
-// watch has the pipeline swept then, unless it will be earlier. It is called with the lock.
-func (p *batcher) watch(then, at mono.Instant) { p.sweeps.in(then.Since(at)) }
+// sweepAt has sweep called then, or earlier. It is called with the lock.
+func (p *batcher) sweepAt(then, at mono.Instant) { p.sweeping.after(then.Since(at)) }
 
-// oneShot has something done once, later. It is used under the pipeline's lock, and what is done unsets it.
+// oneShot is a timer for one call at a time. It is used under the batcher's lock, and do sets set to false.
 type oneShot struct {
 	do    func()
 	set   bool
 	timer *time.Timer // nil: it was never set
 }
 
-// in does nothing where it is set already.
-func (a *oneShot) in(wait time.Duration) {
+// after sets the timer, unless it is set.
+func (o *oneShot) after(wait time.Duration) {
 	switch {
-	case a.set:
+	case o.set:
 		return
-	case a.timer == nil:
-		a.timer = time.AfterFunc(wait, a.do)
+	case o.timer == nil:
+		o.timer = time.AfterFunc(wait, o.do)
 	default:
-		a.timer.Reset(wait)
+		o.timer.Reset(wait)
 	}
-	a.set = true
+	o.set = true
 }
 
-// sweep ends the readings whose Timeout is over. What they are under way with keeps nobody else waiting any more. Where nothing
-// is under way the lanes end: they are back as soon as somebody asks.
+// sweep ends the reads whose Timeout is over, and gives up the senders that have them: nobody waits for those any more. If no
+// batch is under way it ends the idle senders: the next read makes others.
 func (p *batcher) sweep() {
-	at := mono.Now()
-	last := at.Add(-p.redis.Timeout) // what was asked or sent before is late
-	var next mono.Instant = math.MaxInt64
-	var late []*Read
-	var missed []Target
-	var sent []mono.Instant
-	p.mu.Lock()
-	p.sweeps.set = false
-	see := func(rd *Read) {
-		if rd.state.Load() != readingAsked {
-			return
-		}
-		if rd.at <= last {
-			late = append(late, rd)
-		} else {
-			next = min(next, rd.at)
+	reports, late := p.collectLate(mono.Now())
+	for _, report := range reports {
+		report()
+	}
+	for _, rd := range late {
+		rd.finish(rd.failed(context.DeadlineExceeded))
+	}
+}
+
+// collectLate returns the reads that are late, and what the breaker is to be told.
+func (p *batcher) collectLate(at mono.Instant) (reports []func(), late []*Read) {
+	timeout := p.redis.Timeout
+	var next mono.Instant = math.MaxInt64 // when the next was asked
+	collect := func(reads []*Read) {
+		for _, rd := range reads {
+			switch {
+			case rd.state.Load() != readAsked:
+			case rd.at <= at.Add(-timeout):
+				late = append(late, rd)
+			default:
+				next = min(next, rd.at)
+			}
 		}
 	}
-	p.senders = slices.DeleteFunc(p.senders, func(l *sender) bool {
-		// One that left only a bit later isn't worth another wait.
-		if len(l.batch) == 0 || at.Since(l.sent) < p.redis.Timeout-p.redis.Timeout/10 {
-			for _, rd := range l.batch {
-				see(rd)
-			}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sweeping.set = false
+	p.senders = slices.DeleteFunc(p.senders, func(s *sender) bool {
+		if len(s.batch) == 0 || at.Since(s.sentAt) < timeout-timeout/10 { // a bit less isn't worth another wait
+			collect(s.batch)
 			return false
 		}
-		late = append(late, l.batch...)
-		if l.lost = true; !l.reported {
-			l.reported = true
-			missed, sent = append(missed, l.batch[0].to), append(sent, l.sent)
+		late = append(late, s.batch...)
+		if s.lost = true; !s.reported {
+			s.reported = true
+			to, sentAt := s.batch[0].to, s.sentAt
+			reports = append(reports, func() { to.Report(context.Background(), sentAt, errLate) })
 		}
 		return true
 	})
-	for _, rd := range p.waiting {
-		see(rd)
-	}
+	collect(p.waiting)
 	if len(p.waiting) > 0 {
 		p.dispatch(at)
 	}
 	switch {
 	case next < math.MaxInt64:
-		p.watch(next.Add(p.redis.Timeout), at)
+		p.sweepAt(next.Add(timeout), at)
 	case len(p.idle) < len(p.senders):
-		p.watch(at.Add(p.redis.Timeout), at)
+		p.sweepAt(at.Add(timeout), at)
 	default:
-		p.retire()
+		p.endIdle()
 	}
-	p.mu.Unlock()
-	for i, to := range missed {
-		to.Report(context.Background(), sent[i], errLate)
-	}
-	for _, rd := range late {
-		rd.give(rd.failed(context.DeadlineExceeded))
-	}
+	return reports, late
 }
 
-var errLate = fmt.Errorf("tiered: redis: get: %w", context.DeadlineExceeded)
+var errLate = callError("get", context.DeadlineExceeded)
 
-// close ends the lanes as they are back, and what waits for them.
+// close ends the waiting reads, and the senders as they are back.
 func (p *batcher) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -262,18 +235,35 @@ func (p *batcher) close() {
 		return
 	}
 	p.closed = true
-	p.retire()
+	p.endIdle()
 	for _, rd := range p.waiting {
-		rd.give(Failed(len(rd.Keys), ErrClosed, rd.to.Feed))
+		rd.finishClosed()
 	}
 	p.waiting, p.keys = nil, 0
 }
 
-// retire ends the lanes that are idle. It is called with the lock.
-func (p *batcher) retire() {
-	for _, l := range p.idle {
-		close(l.work)
+// end ends the reads of a session.
+func (p *batcher) end(session *Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	finish := func(reads []*Read) {
+		for _, rd := range reads {
+			if rd.session == session {
+				rd.finishClosed()
+			}
+		}
 	}
-	p.senders = slices.DeleteFunc(p.senders, func(l *sender) bool { return slices.Contains(p.idle, l) })
+	finish(p.waiting)
+	for _, s := range p.senders {
+		finish(s.batch)
+	}
+}
+
+// endIdle ends the idle senders. It is called with the lock.
+func (p *batcher) endIdle() {
+	for _, s := range p.idle {
+		close(s.work)
+	}
+	p.senders = slices.DeleteFunc(p.senders, func(s *sender) bool { return slices.Contains(p.idle, s) })
 	p.idle = nil
 }

@@ -15,12 +15,12 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// Nothing is left of reads that are over.
-func TestLanesRetire(t *testing.T) {
+// No sender is left when the reads are over.
+func TestIdleSendersEnd(t *testing.T) {
 	r := open(t, redistest.Start(t).Client(t))
 	r.Timeout = 200 * time.Millisecond
 	p := r.batcherOf(r.Nodes.Only.Breaker)
-	lanes := func() int {
+	senders := func() int {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return len(p.senders) + len(p.idle)
@@ -28,16 +28,16 @@ func TestLanesRetire(t *testing.T) {
 	seen := 0
 	for range 3 {
 		get(t, r, "k")
-		seen += lanes()
-		waitFor(t, "the lanes' end", func() bool { return lanes() == 0 })
+		seen += senders()
+		waitFor(t, "the senders' end", func() bool { return senders() == 0 })
 	}
 	if seen == 0 {
-		t.Error("there was no lane")
+		t.Error("there was no sender")
 	}
 }
 
-// Nor of a pipeline that was closed while one was under way.
-func TestClosedPipelineRests(t *testing.T) {
+// Nor if the batcher was closed while a read was under way.
+func TestClosedBatcherRests(t *testing.T) {
 	h, r, p := openStuck(t)
 	var calls sync.WaitGroup
 	calls.Go(func() { get(t, r, "stuck") })
@@ -45,7 +45,7 @@ func TestClosedPipelineRests(t *testing.T) {
 	p.close()
 	close(h.release)
 	calls.Wait()
-	waitFor(t, "the lane's end", func() bool {
+	waitFor(t, "the sender's end", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return len(p.senders) == 0
@@ -53,13 +53,13 @@ func TestClosedPipelineRests(t *testing.T) {
 	p.sweep()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.sweeps.set {
-		t.Error("it is to be swept again")
+	if p.sweeping.set {
+		t.Error("another sweep is due")
 	}
 }
 
-// What waits is read as soon as a lane is free, whatever becomes of those that go first.
-func TestEveryFreeLaneIsUsed(t *testing.T) {
+// A waiting read is sent as soon as a sender is free, whatever becomes of the reads before it.
+func TestEveryFreeSenderIsUsed(t *testing.T) {
 	h, r, p := openStuck(t)
 	var all []Pending
 	for range maxSenders {
@@ -74,8 +74,8 @@ func TestEveryFreeLaneIsUsed(t *testing.T) {
 	all = append(all, r.ReadAll(t.Context(), long, nil, mono.Now())[0])
 	short := r.Read(t.Context(), "k", nil, mono.Now())
 	p.mu.Lock()
-	for _, l := range p.senders { // all take too long at the same time, which says nothing of the server
-		l.sent, l.reported = l.sent.Add(-r.Timeout), true
+	for _, s := range p.senders { // all take too long at the same time, which says nothing about the server
+		s.sentAt, s.reported = s.sentAt.Add(-r.Timeout), true
 	}
 	p.mu.Unlock()
 	p.sweep()
@@ -83,7 +83,7 @@ func TestEveryFreeLaneIsUsed(t *testing.T) {
 	late := time.NewTimer(r.Timeout / 2)
 	defer late.Stop()
 	if !short.Await(t.Context(), late.C) || short.Reply().Err != nil {
-		t.Error("what waits is read after what came before it, though there are free lanes")
+		t.Error("a waiting read is sent after the one before it ended, though senders are free")
 	}
 	close(h.release)
 	for _, s := range all {
@@ -99,7 +99,7 @@ type stuck struct {
 	release chan struct{}
 }
 
-// openStuck opens a conn whose reads of "stuck" are held back, with its pipeline.
+// openStuck opens a conn whose reads of "stuck" are held back, with its batcher.
 func openStuck(t *testing.T) (*stuck, *Conn, *batcher) {
 	t.Helper()
 	client := redistest.Start(t).Client(t)
@@ -125,8 +125,8 @@ func (h *stuck) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// Who waits for company goes alone if none comes, and the convoy before doesn't come back.
-func TestCompanyThatNeverComes(t *testing.T) {
+// A read that waits for others is sent alone if none comes, and the batch before isn't back.
+func TestReadIsSentThoughNoOtherComes(t *testing.T) {
 	h, r, p := openStuck(t)
 	p.mu.Lock()
 	p.callers, p.takes = 100, 500*time.Millisecond
@@ -148,20 +148,20 @@ func TestCompanyThatNeverComes(t *testing.T) {
 	calls.Wait()
 }
 
-// When one key's share of a reading is given up, so are the others.
-func TestSharesAreGivenUp(t *testing.T) {
+// When one key of a Read is given up, so are the others.
+func TestReadIsGivenUpAsAWhole(t *testing.T) {
 	r := open(t, deadClient(t))
-	place, _ := r.placeOf(t.Context(), "a")
+	place, _ := r.readTarget(t.Context(), "a")
 	rd := r.newRead(t.Context(), place, nil, mono.Now())
 	rd.Keys = []string{"a", "b"}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	for place := range rd.Keys {
 		if a := (Pending{rd, place}).Wait(over); !errors.Is(a.Err, context.Canceled) || a.Validity != coherence.Never {
-			t.Errorf("share %d: %+v", place, a)
+			t.Errorf("key %d: %+v", place, a)
 		}
 	}
-	rd.give([]Reply{{Value: "late"}, {Value: "late"}}) // to nobody
+	rd.finish([]Reply{{Value: "late"}, {Value: "late"}}) // to nobody
 	if a := (Pending{rd, 0}).Wait(t.Context()); !errors.Is(a.Err, context.Canceled) || len(rd.done) > 0 {
 		t.Errorf("got %+v", a)
 	}
@@ -176,7 +176,7 @@ func get(t *testing.T, r *Conn, key string) Reply {
 	return s.Wait(t.Context())
 }
 
-// open makes a conn to one server that is never taken for down, since nothing proves anything of it.
+// open makes a Conn to one server whose values are always valid.
 func open(t *testing.T, client *redis.Client) *Conn {
 	t.Helper()
 	r := New(client, "tc:", 5*time.Second, time.Second, slog.New(slog.DiscardHandler))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,105 +17,92 @@ import (
 // missesToOpen is how many calls in a row have to go unanswered for a breaker to open.
 const missesToOpen = 3
 
-// Breaker keeps calls from a server that doesn't answer: they fail at once, and cost their callers no Timeout. It opens
-// when some calls in a row weren't answered, and neither was a small one in between, or when a canary wasn't. It closes when a
-// canary was. It is our own since the
-// libraries try a caller's call to see whether the server is back, where here the canaries show it anyway, and sooner.
+// Breaker keeps calls from a server that doesn't answer: they fail at once instead of after Timeout. It opens when some calls
+// in a row weren't answered, nor a small one between them, or when a canary wasn't answered. It closes when a canary or a
+// probe was. Other breakers send a caller's request to find out whether the server is back; here the canaries show it
+// anyway, and sooner.
 type Breaker struct {
 	redis     *Conn
 	Addr      func() string
-	feed      *coherence.Feed                 // that is silent while the breaker is open; nil: none
-	ProbeWith func(ctx context.Context) error // asks the server whether it answers; nil: the stream's canaries do
-	Hasten    func()                          // has a canary sent, where there is no probe
-	Logged    func(at mono.Instant) bool      // nil, or reports whether the log has told of the outage already
-	left      func()                          // nil, or called when the server is no more
+	feed      *coherence.Feed                 // unreachable while the breaker is open; nil: none
+	ProbeWith func(ctx context.Context) error // asks the server whether it answers; nil: canaries do
+	Hasten    func()                          // sends a canary at once, where there is no ProbeWith
+	Logged    func(at mono.Instant) bool      // nil, or reports whether the log has the outage already
+	retired   func()                          // nil, or called by Retire
 
 	outage   atomic.Pointer[outage] // nil: closed
 	batcher  atomic.Pointer[batcher]
 	misses   atomic.Int32 // calls in a row that weren't answered
-	answered atomic.Int64 // the instant at which the last call began that was
-	asking   atomic.Bool  // something small is being asked
-	doubted  atomic.Bool  // the last small call wasn't answered, nor was anything since
+	answered atomic.Int64 // the Instant at which the last call began that was answered
+	asking   atomic.Bool  // a small call is under way
+	doubted  atomic.Bool  // the last small call wasn't answered, nor any call since
 
-	mu      sync.Mutex // of what changes the breaker
-	gone    bool       // the server is: the breaker stays closed
-	limit   LogThrottle
-	news    []stateChange
-	telling bool // somebody tells the news
+	mu       sync.Mutex // of what changes the breaker
+	gone     bool       // the server was removed: the breaker stays closed
+	throttle LogThrottle
+	changes  changes
 }
 
 // outage is why and since when a breaker is open.
 type outage struct {
 	since  mono.Instant
 	err    *NotSentError
-	merged bool // the log has told of it as a loss of invalidations
+	merged bool // the log has it as a loss of invalidations
 }
 
-// stateChange is a change of a breaker that is to be told.
-type stateChange struct {
-	cause      error // nil: the server is asked again
-	lasted     time.Duration
-	reminder   bool // for the log alone
-	log        bool
-	suppressed int
-}
-
-// errGone answers a probe of a server that isn't part of the Cluster any more.
+// errGone is the error of a probe of a server that isn't part of the Cluster any more.
 var errGone = errors.New("the node isn't a master any more")
 
-// NotSentError is the error of a call that wasn't made.
-type NotSentError struct {
-	addr  string
-	cause error
+// NewBreaker returns the breaker of a server. The feed may be nil.
+func (r *Conn) NewBreaker(addr func() string, f *coherence.Feed) *Breaker {
+	return &Breaker{redis: r, Addr: addr, feed: f}
 }
 
-func (e *NotSentError) Error() string {
-	return fmt.Sprintf("redis %s isn't asked: %v", e.addr, e.cause)
-}
-
-func (e *NotSentError) Unwrap() error { return e.cause }
-
-// NotSent reports whether Redis wasn't asked.
-func NotSent(err error) bool {
-	_, is := errors.AsType[*NotSentError](err)
-	return is
-}
-
-// Err returns the error of a call that isn't to be made, if it isn't.
+// Err returns the error of a call that must not be made; nil: it may.
 func (b *Breaker) Err(name string) error {
 	if o := b.outage.Load(); o != nil && !b.redis.Calls.Over() { // else it is closed for good
-		return fmt.Errorf("tiered: redis: %s: %w", name, o.err)
+		return callError(name, o.err)
 	}
 	return nil
 }
 
+// IsOpen reports whether the server isn't asked.
 func (b *Breaker) IsOpen() bool { return b != nil && b.outage.Load() != nil }
 
-// Report learns what became of a call to the server. See [breaker.heed].
+// Status returns an error that says since when the server isn't asked, and why.
+func (b *Breaker) Status() error {
+	o := b.outage.Load()
+	if o == nil {
+		return nil
+	}
+	return fmt.Errorf("tiered: redis %s: not asked for %v: %w", o.err.addr, mono.Now().Since(o.since).Round(time.Millisecond), o.err.cause)
+}
+
+// Report takes the result of a call to the server. See [Breaker.Report].
 func (s *Target) Report(ctx context.Context, began mono.Instant, err error) {
 	s.Breaker.Report(ctx, s.to, began, err)
 }
 
-// Report learns what became of a call that the caller's ctx bounded, too. One that the caller itself gave up says nothing. to is
-// the server, or nil if the breaker has a probe of its own.
+// Report takes the result of a call that began at the instant. A call that ended because its caller's ctx did says nothing. to
+// is the server, or nil if the breaker has a ProbeWith.
 func (b *Breaker) Report(ctx context.Context, to redis.Cmdable, began mono.Instant, err error) {
-	had, timeout := mono.Now().Since(began), b.redis.Timeout
+	took, timeout := mono.Now().Since(began), b.redis.Timeout
 	switch {
 	case !b.redis.Unanswered(err):
 		b.Answered(began)
 	case errors.Is(err, ErrClosed):
-	case had < timeout-timeout/10 && isOver(ctx): // a write's context is a bit shorter than Timeout
+	case took < timeout-timeout/10 && isOver(ctx): // a write's context is a bit shorter than Timeout
 	case began > mono.Instant(b.answered.Load()):
 		b.missed(to, began, err)
 	}
 }
 
-// missed counts a call that wasn't answered. Unless that was refused it may have been for a value that is too large for its
-// time: with the first of them in a row the server is asked something small, and the breaker opens only if that isn't
+// missed counts a call that wasn't answered. Unless Redis refused it, the reason may be a value that is too large for its
+// time. So with the first such call in a row the server is asked something small, and the breaker opens only if that isn't
 // answered either.
 func (b *Breaker) missed(to redis.Cmdable, began mono.Instant, err error) {
 	misses := b.misses.Add(1)
-	if isReply(err) {
+	if classify(err).isReply() {
 		b.doubted.Store(true)
 	} else if !b.doubted.Load() {
 		b.askSmallSoon(to)
@@ -131,12 +117,7 @@ func (b *Breaker) askSmallSoon(to redis.Cmdable) {
 	if !b.asking.CompareAndSwap(false, true) {
 		return
 	}
-	if !b.redis.Calls.Begin() {
-		b.asking.Store(false)
-		return
-	}
-	go func() {
-		defer b.redis.Calls.End()
+	begun := b.redis.Calls.Go(func() {
 		defer b.asking.Store(false)
 		asked := mono.Now()
 		err := b.askSmall(to)
@@ -152,7 +133,10 @@ func (b *Breaker) askSmallSoon(to redis.Cmdable) {
 				b.Open(asked, err)
 			}
 		}
-	}()
+	})
+	if !begun {
+		b.asking.Store(false)
+	}
 }
 
 func (b *Breaker) askSmall(to redis.Cmdable) error {
@@ -165,7 +149,8 @@ func (b *Breaker) askSmall(to redis.Cmdable) error {
 // answeredSince reports whether the server has answered a call that began at the instant or later.
 func (b *Breaker) answeredSince(at mono.Instant) bool { return b.answered.Load() >= int64(at) }
 
-// isOver doesn't rely on ctx's timer, which may go off after a connection's deadline that was derived from it.
+// isOver reports whether ctx has ended. It doesn't rely on ctx's timer, which may fire after a connection's deadline that
+// was derived from it.
 func isOver(ctx context.Context) bool {
 	deadline, has := ctx.Deadline()
 	return ctx.Err() != nil || has && !time.Now().Before(deadline)
@@ -185,77 +170,84 @@ func (b *Breaker) Answered(began mono.Instant) {
 	b.redis.recheckCapabilities(began)
 }
 
-// Open opens the breaker, unless the server has answered what was asked after the instant. It answers whether it is open.
+// Open opens the breaker, unless the server has answered a call that began after the instant. It reports whether the breaker
+// is open.
 func (b *Breaker) Open(asked mono.Instant, cause error) bool {
-	b.mu.Lock()
-	if b.gone || int64(asked) < b.answered.Load() {
-		b.mu.Unlock()
-		return false
+	o, opened := b.open(asked, cause)
+	b.changes.announce(b)
+	switch {
+	case !opened:
+	case b.ProbeWith == nil:
+		b.Hasten()
+	default:
+		b.redis.Calls.Go(func() { b.probeLoop(b.redis.Life, o) })
 	}
-	if b.outage.Load() != nil {
-		b.remind()
-		return true
+	return o != nil
+}
+
+// open returns the outage, if there is one now, and reports whether this call began it.
+func (b *Breaker) open(asked mono.Instant, cause error) (o *outage, opened bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.gone || int64(asked) < b.answered.Load() {
+		return nil, false
 	}
 	at := mono.Now()
-	o := &outage{since: at, err: &NotSentError{b.Addr(), bare(cause)}}
+	if o := b.outage.Load(); o != nil {
+		if !o.merged { // its log line may have been held back
+			if log, suppressed := b.throttle.Begins(at); log {
+				b.changes.add(change{cause: o.err.cause, reminder: true, log: true, suppressed: suppressed})
+			}
+		}
+		return o, false
+	}
+	o = &outage{since: at, err: &NotSentError{b.Addr(), bare(cause)}}
+	o.merged = b.Logged != nil && b.Logged(at)
 	b.outage.Store(o)
-	n := stateChange{cause: o.err.cause}
 	if b.feed != nil {
 		b.feed.Unreachable.Store(true)
 	}
-	o.merged = b.Logged != nil && b.Logged(at)
+	c := change{cause: o.err.cause}
 	if !o.merged {
-		n.log, n.suppressed = b.limit.Begins(at)
+		c.log, c.suppressed = b.throttle.Begins(at)
 	}
-	b.tell(n)
-	if b.ProbeWith == nil {
-		b.Hasten()
-	} else if b.redis.Calls.Begin() {
-		go func() {
-			defer b.redis.Calls.End()
-			b.probeLoop(b.redis.Life, o)
-		}()
-	}
-	return true
+	b.changes.add(c)
+	return o, true
 }
 
-// bare is the error without what this package has put before it.
-func bare(err error) error {
-	if inner := errors.Unwrap(err); inner != nil {
-		return inner
-	}
-	return err
-}
-
-// Close has the server asked again.
+// Close closes the breaker: the server is asked again.
 func (b *Breaker) Close() {
+	b.close()
+	b.changes.announce(b)
+}
+
+func (b *Breaker) close() {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.feed != nil && b.redis.Life.Err() == nil {
 		b.feed.Unreachable.Store(false)
 	}
-	o := b.outage.Swap(nil)
-	if o == nil {
-		b.mu.Unlock()
-		return
+	if o := b.outage.Swap(nil); o != nil {
+		at := mono.Now()
+		b.Answered(at) // a call that began before says nothing any more
+		b.changes.add(change{lasted: at.Since(o.since), log: b.throttle.Ends()})
 	}
-	at := mono.Now()
-	b.Answered(at) // a call that began before says nothing any more
-	b.tell(stateChange{lasted: at.Since(o.since), log: b.limit.Ends()})
 }
 
-// Retire closes the breaker of a server that is no more, for good.
+// Retire closes the breaker of a server that was removed, for good.
 func (b *Breaker) Retire() {
 	b.mu.Lock()
 	b.gone = true
 	b.mu.Unlock()
 	b.Close()
 	b.redis.dropBatcher(b)
-	if b.left != nil {
-		b.left()
+	if b.retired != nil {
+		b.retired()
 	}
 }
 
-// MarkUnreachable has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
+// MarkUnreachable lets values be served whose validity has run out, since the server doesn't answer. It does nothing if the
+// server was removed: another one has its keys.
 func (b *Breaker) MarkUnreachable() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -264,7 +256,7 @@ func (b *Breaker) MarkUnreachable() {
 	}
 }
 
-// Mute is hush for good: the server's Redis is closed, and so is the breaker's chance to end that.
+// Mute is MarkUnreachable for good: the Redis object is closed, and Close won't undo it.
 func (b *Breaker) Mute() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -274,15 +266,7 @@ func (b *Breaker) Mute() {
 // probeLoop asks the server until it answers, for as long as the outage lasts.
 func (b *Breaker) probeLoop(ctx context.Context, o *outage) {
 	longest := b.redis.Heartbeat
-	pause := longest / 10
-	for b.outage.Load() == o {
-		wait := time.NewTimer(pause)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return
-		}
+	for pause := longest / 10; b.outage.Load() == o && pauseFor(ctx, pause); {
 		pause = min(mono.Times(2, pause), longest)
 		asked := mono.Now()
 		switch err := b.redis.Guard(func() error { return b.ProbeWith(ctx) }); {
@@ -298,65 +282,14 @@ func (b *Breaker) probeLoop(ctx context.Context, o *outage) {
 	}
 }
 
-// remind has the log tell of an outage that it was kept from telling of. It is called with the lock, and gives it up.
-func (b *Breaker) remind() {
-	n := stateChange{reminder: true}
-	if o := b.outage.Load(); !o.merged {
-		n.cause = o.err.cause
-		n.log, n.suppressed = b.limit.Begins(mono.Now())
+// pauseFor waits. It returns false if ctx ends first.
+func pauseFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	if !n.log {
-		b.mu.Unlock()
-		return
-	}
-	b.tell(n)
-}
-
-// tell tells the news in their order, without the lock: what is called may come back here. It is called with the lock, and
-// gives it up.
-func (b *Breaker) tell(n stateChange) {
-	defer b.mu.Unlock()
-	b.news = append(b.news, n)
-	if b.telling {
-		return
-	}
-	b.telling = true
-	for len(b.news) > 0 {
-		next := b.news[0]
-		b.news = b.news[1:]
-		b.mu.Unlock()
-		b.announce(next)
-		b.mu.Lock()
-	}
-	b.telling = false
-}
-
-func (b *Breaker) announce(n stateChange) {
-	addr := b.Addr()
-	if n.log {
-		attrs := []slog.Attr{slog.String("addr", addr)}
-		level, message := slog.LevelInfo, "tiered: Redis is asked again"
-		if n.cause != nil {
-			level, message = slog.LevelWarn, "tiered: Redis doesn't answer, and isn't asked"
-			attrs = append(attrs, slog.Any("cause", n.cause))
-		} else {
-			attrs = append(attrs, slog.Duration("downtime", n.lasted))
-		}
-		if n.suppressed > 0 {
-			attrs = append(attrs, slog.Int("suppressed", n.suppressed))
-		}
-		b.redis.Logger.LogAttrs(context.Background(), level, message, attrs...)
-	}
-	if !n.reminder {
-		b.redis.Switched(addr, n.cause)
-	}
-}
-
-// Status returns since when the server isn't asked, and why.
-func (b *Breaker) Status() error {
-	o := b.outage.Load()
-	if o == nil {
-		return nil
-	}
-	return fmt.Errorf("tiered: redis %s: not asked for %v: %w", o.err.addr, mono.Now().Since(o.since).Round(time.Millisecond), o.err.cause)
 }

@@ -16,27 +16,27 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// capabilities is what is known of whether the servers do for the client's user all that the caches need. It is asked of every
-// master by NewRedis; when one first answers, if it didn't then; and each time that a server refuses a command, until it
-// refuses none. In between it is asked now and then: a server that became a replica may not refuse anything.
+// capabilities is whether the servers do for the client's user everything that the caches need. All masters are asked by
+// NewRedis; when one first answers, if it didn't then; and after a server refused a command, until none is refused any more.
+// Between these they are asked now and then: a server that became a replica may not refuse anything.
 type capabilities struct {
-	next atomic.Int64 // the instant from which on an answer of a server is the occasion to ask
+	next atomic.Int64 // the Instant from which on an answer of a server is the occasion to ask
 
-	mu      sync.Mutex
-	asking  bool
-	asked   mono.Instant        // the last time; 0: never in the background
-	lacking map[string]*missing // by address
-	untold  []logLine
+	mu       sync.Mutex
+	asking   bool
+	asked    mono.Instant        // the last time; 0: never in the background
+	missing  map[string]*missing // by address
+	unlogged []logLine
 }
 
-const ( // heartbeats
-	askRightsEvery = 10
-	askRightsSoon  = 5 // where something is missing, or a server hasn't answered
+const ( // in heartbeats
+	checkEvery  = 10
+	recheckSoon = 5 // where something is missing, or a server hasn't answered
 )
 
-// commands queues each command that the caches use. They change nothing: the key, which is no cache's, isn't there, and SET has
-// the option not to make it. Redis judges the rights and the name of a command before it looks for the key, so that each
-// node of a Cluster can be asked with the same one.
+// commands queues each command that the caches use. They change nothing: the key is no cache's, it doesn't exist, and the
+// option of SET keeps it from being made. Redis checks the name of a command and the user's rights before it looks for the
+// key, so that each node of a Cluster can be asked with the same key.
 func (r *Conn) commands(ctx context.Context, p redis.Pipeliner) {
 	key := wire.ProbeKey(r.Prefix, r.ID)
 	p.Time(ctx)
@@ -52,7 +52,7 @@ func (r *Conn) commands(ctx context.Context, p redis.Pipeliner) {
 	r.Needs(ctx, p)
 }
 
-// missingAt asks one server, in one round trip. answered is false if it is still not known whether anything is missing.
+// missingAt asks one server, in one round trip. answered is false if it isn't known yet whether anything is missing.
 func (r *Conn) missingAt(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
 	node, known := server.(*redis.Client)
 	if known {
@@ -60,35 +60,36 @@ func (r *Conn) missingAt(ctx context.Context, server redis.UniversalClient) (err
 			return []error{err}, true
 		}
 	}
-	var role *redis.Cmd
+	var hello *redis.Cmd
 	commands, _ := server.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
 		if known { // else any node of a Cluster may answer
-			role = p.Do(ctx, "hello")
+			hello = p.Do(ctx, "hello")
 		}
 		r.commands(ctx, p)
 		return nil
 	})
-	readOnly := false
-	for _, c := range commands {
-		err := c.Err()
+	refusesWrites := false
+	for _, cmd := range commands {
+		err := cmd.Err()
+		c := classify(err)
 		switch {
-		case c == role:
-		case isLack(err), redis.HasErrorPrefix(err, "ERR syntax error"):
-			errs = append(errs, fmt.Errorf("%s: %w", c.FullName(), err))
+		case cmd == hello:
+		case c.isLack(), redis.HasErrorPrefix(err, "syntax error"):
+			errs = append(errs, fmt.Errorf("%s: %w", cmd.FullName(), err))
 		default:
-			readOnly = readOnly || redis.IsReadOnlyError(err)
+			refusesWrites = refusesWrites || redis.IsReadOnlyError(err)
 		}
-		answered = answered || err == nil || isReply(err) || errors.Is(err, redis.Nil)
+		answered = answered || c == success || c == nothing || c.isReply()
 	}
-	switch told := roleIn(role); {
-	case told == "replica", told == "slave", told == "" && readOnly:
+	switch role := roleIn(hello); {
+	case role == "replica", role == "slave", role == "" && refusesWrites:
 		errs = append(errs, ErrReplica)
 	}
 	return errs, answered
 }
 
-// roleIn returns the role in the reply to HELLO, or nothing: a server of an old version, or another program, may not have
-// that. HELLO takes no right.
+// roleIn returns the role in the reply to HELLO, or "": a server of an old version, or another program, may not send it.
+// HELLO takes no right.
 func roleIn(hello *redis.Cmd) string {
 	if hello == nil || hello.Err() != nil {
 		return ""
@@ -108,150 +109,164 @@ func roleIn(hello *redis.Cmd) string {
 	return ""
 }
 
-// verdict is what a server answered.
+// verdict is what a server lacks.
 type verdict struct {
 	addr string
-	errs []error
+	errs []error // none: nothing
 }
 
-// askCapabilities asks all masters. It returns what those said that answered; all: they did.
-func (r *Conn) askCapabilities(ctx context.Context) (said []verdict, all bool) {
-	type reply struct {
-		said []verdict
-		all  bool
-	}
-	got, err := Call(ctx, r, "rights", nil, func(ctx context.Context) (reply, error) {
+// verdicts are those of the servers that answered.
+type verdicts struct {
+	servers []verdict
+	all     bool // every server answered
+}
+
+// askCapabilities asks all masters.
+func (r *Conn) askCapabilities(ctx context.Context) verdicts {
+	got, err := Call(ctx, r, "rights", nil, func(ctx context.Context) (verdicts, error) {
 		cluster, ok := r.Client.(*redis.ClusterClient)
-		if !ok {
-			errs, answered := r.missingAt(ctx, r.Client)
-			if !answered {
-				return reply{}, nil
-			}
-			return reply{[]verdict{{r.Nodes.Only.Breaker.Addr(), errs}}, true}, nil
+		if ok {
+			return r.askMasters(ctx, cluster), nil
 		}
-		var mu sync.Mutex
-		got := reply{all: true}
-		err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			var errs []error
-			var answered bool
-			err := r.Guard(func() error { // it isn't our goroutine
-				errs, answered = r.missingAt(ctx, node)
-				return nil
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			if answered = answered && err == nil; answered {
-				got.said = append(got.said, verdict{node.Options().Addr, errs})
-			}
-			got.all = got.all && answered
+		errs, answered := r.missingAt(ctx, r.Client)
+		if !answered {
+			return verdicts{}, nil
+		}
+		return verdicts{[]verdict{{r.Nodes.Only.Breaker.Addr(), errs}}, true}, nil
+	})
+	got.all = got.all && err == nil
+	return got
+}
+
+func (r *Conn) askMasters(ctx context.Context, cluster *redis.ClusterClient) verdicts {
+	var mu sync.Mutex
+	got := verdicts{all: true}
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		var errs []error
+		var answered bool
+		err := r.Guard(func() error { // the goroutine is the client's
+			errs, answered = r.missingAt(ctx, node)
 			return nil
 		})
-		if isLack(err) {
-			got.said, got.all = append(got.said, verdict{"cluster", []error{fmt.Errorf("cluster slots: %w", err)}}), true
-		} else if err != nil {
-			got.all = false
+		mu.Lock()
+		defer mu.Unlock()
+		if answered = answered && err == nil; answered {
+			got.servers = append(got.servers, verdict{node.Options().Addr, errs})
 		}
-		slices.SortFunc(got.said, func(a, b verdict) int { return cmp.Compare(a.addr, b.addr) })
-		return got, nil
+		got.all = got.all && answered
+		return nil
 	})
-	return got.said, err == nil && got.all
+	if classify(err).isLack() {
+		got.servers = append(got.servers, verdict{"cluster", []error{fmt.Errorf("cluster slots: %w", err)}})
+		got.all = true
+	} else {
+		got.all = got.all && err == nil
+	}
+	slices.SortFunc(got.servers, func(a, b verdict) int { return cmp.Compare(a.addr, b.addr) })
+	return got
 }
 
-// CheckCapabilities asks until it is known of all masters whether anything is missing, or ctx ends. A replica may be one since a
-// failover isn't over yet; the nodes of a real Cluster tell themselves which of them are masters.
+// CheckCapabilities asks until it is known of all masters whether anything is missing, or ctx ends. A replica may be one
+// because a failover isn't over yet. The nodes of a real Cluster say themselves which of them are masters.
 func (r *Conn) CheckCapabilities(ctx context.Context) error {
 	cluster, is := r.Client.(*redis.ClusterClient)
-	settles := is && cluster.Options().ClusterSlots == nil
-	var lacks []error
+	replicasSettle := is && cluster.Options().ClusterSlots == nil
+	var errs []error
 	for {
 		asked := mono.Now()
-		said, all := r.askCapabilities(ctx)
-		if len(said) == 0 {
-			return Join(lacks) // which is what was last said
+		got := r.askCapabilities(ctx)
+		if len(got.servers) == 0 {
+			return Join(errs) // of the last servers that answered
 		}
-		lacks = nil
+		errs = nil
 		replica := false
-		for _, v := range said {
-			if settles {
+		for _, v := range got.servers {
+			if replicasSettle {
 				v.errs = slices.DeleteFunc(slices.Clone(v.errs), func(err error) bool { return errors.Is(err, ErrReplica) })
 			}
 			if len(v.errs) > 0 {
-				lacks = append(lacks, &missingError{v.addr, v.errs})
+				errs = append(errs, &missingError{v.addr, v.errs})
 				replica = replica || slices.Contains(v.errs, ErrReplica)
 			}
 		}
 		if replica && pauseFor(ctx, 20*time.Millisecond) {
 			continue
 		}
-		if all && len(lacks) == 0 {
-			r.learnCapabilities(asked, said, true)
+		if got.all && len(errs) == 0 {
+			r.learnCapabilities(asked, got)
 		}
-		return Join(lacks)
+		return Join(errs)
 	}
 }
 
-// pauseFor reports whether the time is over before ctx ends.
-func pauseFor(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// recheckCapabilities has the servers asked, in the background, if it is time.
+// recheckCapabilities asks the servers in the background, if it is time.
 func (r *Conn) recheckCapabilities(at mono.Instant) {
-	if int64(at) < r.Capabilities.next.Load() {
+	cs := &r.Capabilities
+	if int64(at) < cs.next.Load() {
 		return
 	}
-	rs := &r.Capabilities
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	if rs.asking || int64(at) < rs.next.Load() || !r.Started.Load() || !r.Calls.Begin() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.asking || int64(at) < cs.next.Load() || !r.Started.Load() {
 		return
 	}
-	rs.asking, rs.asked = true, mono.Now()
-	go func() {
-		defer r.Calls.End()
+	cs.asking = r.Calls.Go(func() {
 		asked := mono.Now()
-		said, all := r.askCapabilities(r.Life)
-		r.learnCapabilities(asked, said, all)
-	}()
+		r.learnCapabilities(asked, r.askCapabilities(r.Life))
+	})
+	if cs.asking {
+		cs.asked = mono.Now()
+	}
 }
 
-// learnCapabilities takes in what the servers said that were asked at the instant.
-func (r *Conn) learnCapabilities(asked mono.Instant, said []verdict, all bool) {
-	rs, beat := &r.Capabilities, min(r.Heartbeat, time.Hour)
-	soon := askRightsSoon * beat
-	defer rs.tell(r) // without the lock: a Logger may ask for the Status
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	rs.asking = false
-	wait := askRightsEvery * beat
-	if !all {
+// checkSoon has the servers asked as soon as one answers, but not more than once in a heartbeat.
+func (cs *capabilities) checkSoon(r *Conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.hasten(r)
+}
+
+// hasten is checkSoon with the lock.
+func (cs *capabilities) hasten(r *Conn) {
+	next := mono.Instant(0)
+	if cs.asked > 0 {
+		next = cs.asked.Add(r.Heartbeat)
+	}
+	if int64(next) < cs.next.Load() {
+		cs.next.Store(int64(next))
+	}
+}
+
+// learnCapabilities takes the verdicts of the servers that were asked at the instant.
+func (r *Conn) learnCapabilities(asked mono.Instant, got verdicts) {
+	cs, beat := &r.Capabilities, min(r.Heartbeat, time.Hour)
+	soon := recheckSoon * beat
+	defer cs.flushLog(r)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.asking = false
+	wait := checkEvery * beat
+	if !got.all {
 		wait = min(wait, soon)
 	}
-	for _, v := range said {
-		l := rs.lacking[v.addr]
+	for _, v := range got.servers {
+		m := cs.missing[v.addr]
 		switch {
 		case len(v.errs) > 0:
-			rs.lacks(v.addr, v.errs)
+			cs.begins(v.addr, v.errs)
 			wait = min(wait, soon)
-		case l == nil || l.err == nil:
-		case l.seen > 0 && l.seen.Add(soon) > asked: // what was refused isn't among what is asked
+		case m == nil || m.err == nil:
+		case m.seen > 0 && m.seen.Add(soon) > asked: // commands doesn't have the one that was refused
 			wait = min(wait, soon)
 		default:
-			rs.ends(v.addr)
+			cs.ends(v.addr)
 		}
 	}
-	for addr := range rs.lacking {
-		if all && !slices.ContainsFunc(said, func(v verdict) bool { return v.addr == addr }) {
-			rs.ends(addr) // it isn't a master any more
-			delete(rs.lacking, addr)
+	for addr := range cs.missing {
+		if got.all && !slices.ContainsFunc(got.servers, func(v verdict) bool { return v.addr == addr }) {
+			cs.ends(addr) // it isn't a master any more
+			delete(cs.missing, addr)
 		}
 	}
-	rs.next.Store(int64(mono.Now().Add(wait)))
+	cs.next.Store(int64(mono.Now().Add(wait)))
 }

@@ -7,31 +7,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Expected is what a read found under a key, by which a later write can tell whether it is still there.
+// Expected is what a read found under a key. A later write is made only if it is still there.
 type Expected struct {
 	Exists bool
 	Bytes  string
-	Head   bool // bytes is only the beginning, which no other value of the key has
+	Head   bool // Bytes is only the beginning of the value, which no other value of the key has
 }
 
-// CompareAndSet is a write that is made only where a key still holds what was seen. It takes an empty value for the same as none.
-type CompareAndSet struct {
-	Expected Expected
-	To       []byte // nil: nothing
-	TTL      time.Duration
-}
-
-// swapScript compares and sets, in Redis, where nothing can come in between. It is sent whole each time: it is short, and
-// a pipeline can't react to a server that doesn't know it yet.
-const swapScript = `if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return 0 end
-if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SET',KEYS[1],ARGV[3],'PX',ARGV[4]) end
-return 1`
-
-func (s CompareAndSet) Queue(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
-	return to.Eval(ctx, swapScript, []string{key}, s.Expected.Bytes, s.Expected.End(), s.To, s.TTL.Milliseconds())
-}
-
-// End is where what was seen ends, for GETRANGE.
+// End is where the expected bytes end in the value, for GETRANGE.
 func (s Expected) End() int {
 	if s.Head {
 		return len(s.Bytes) - 1
@@ -39,7 +22,25 @@ func (s Expected) End() int {
 	return -1
 }
 
-// Swapped answers whether the write was made.
+// CompareAndSet is a write that is made only if the key still holds what was read. An empty value counts as none.
+type CompareAndSet struct {
+	Expected Expected
+	To       []byte // nil: the key is deleted
+	TTL      time.Duration
+}
+
+// casScript compares and sets in Redis, where nothing can come in between. It is sent whole each time: it is short, and a
+// pipeline can't react to a server that doesn't know it yet.
+const casScript = `if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return 0 end
+if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SET',KEYS[1],ARGV[3],'PX',ARGV[4]) end
+return 1`
+
+// Queue makes the write's command.
+func (s CompareAndSet) Queue(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
+	return to.Eval(ctx, casScript, []string{key}, s.Expected.Bytes, s.Expected.End(), s.To, s.TTL.Milliseconds())
+}
+
+// Swapped reports whether the write of a CompareAndSet was made.
 func (a Reply) Swapped() bool {
 	cmd, ok := a.Value.(*redis.Cmd)
 	return ok && a.Err == nil && cmd.Val() == int64(1)

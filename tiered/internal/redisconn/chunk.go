@@ -2,100 +2,88 @@ package redisconn
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// A request for many keys goes to a server in chunks, each a call of its own, so that Timeout is the time of a chunk and not
-// of all, and what arrived stays when a later chunk fails.
+// A request for many keys goes to a server in chunks, each a call of its own. So Timeout is the time of one chunk, and replies
+// that arrived stay when a later chunk fails.
 const (
-	// MaxChunk is how many keys a chunk has at most. Redis does nothing else while it carries out one command for them all, and
+	// MaxChunk is how many keys a chunk has at most. Redis does nothing else while it executes one command for them all, and
 	// a chunk should take a small part of Timeout: a thousand SETs take 5 ms, and 50 ms on a machine that is overloaded.
 	MaxChunk = 1000
-	// MaxChunkBytes is how much a chunk moves, but for a single key that takes more: a millisecond at 10 Gbit/s, 80 at 100 Mbit/s.
+	// MaxChunkBytes is how much a chunk moves, unless a single key takes more: a millisecond at 10 Gbit/s, 80 at 100 Mbit/s.
 	MaxChunkBytes = 1 << 20
-	// CommandBytes is about how much a command takes with its script, and a key with what begins it.
+	// CommandBytes is about how much a command takes with its script and the prefix of its key.
 	CommandBytes = 256
-	// firstChunk is how many values are read before their size is known. The following chunks grow with what they bring.
-	firstChunk = 256
-	chunkGrows = 4
-	// chunkShrinks is by how much chunks get smaller after one that took too long.
-	chunkShrinks = 16
-	// ParallelChunks is how many chunks go to a server at a time: the client writes one while Redis carries out the other.
+	// firstChunk is how many values are read before their size is known. Later chunks grow as the sizes allow.
+	firstChunk   = 256
+	chunkGrows   = 4
+	chunkShrinks = 16 // after a chunk that was late
+	// ParallelChunks is how many chunks go to a server at a time: the client writes one while Redis executes the other.
 	ParallelChunks = 2
-	// mostLate is how many chunks in a row may take too long before the rest isn't asked for: two of each of the sizes 256, 16
-	// and 1, so that values are read that are too large for more than one at a time.
-	mostLate = 6
-
-	// MaxTimeouts is for how many Timeouts a call is waited for that moves much, as long as the server answers others meanwhile.
-	// With the defaults that is less than go-redis waits.
-	MaxTimeouts = 8
+	// maxLate is how many chunks in a row may be late before the rest isn't asked for: two of each of the sizes 256, 16 and
+	// 1, so that values are read of which only one fits into a Timeout.
+	maxLate = 6
 )
 
-// outcome is what a call says of its server.
+// outcome is what a call says about its server.
 type outcome uint8
 
 const (
-	wasAnswered outcome = iota
-	wasLate             // it took too long, but the server answered another call meanwhile
-	wasSilent           // the server answered nothing
+	wasAnswered     outcome = iota
+	wasLate                 // it took too long, but the server answered another call meanwhile
+	wasUnresponsive         // the server answered nothing
 )
 
-// silentError is the error of a call during which the server answered nothing.
-type silentError struct{ error }
+// unresponsiveError is the error of a call during which the server answered nothing.
+type unresponsiveError struct{ error }
 
-func (e *silentError) Unwrap() error { return e.error }
+func (e *unresponsiveError) Unwrap() error { return e.error }
 
-// IsUnresponsive reports whether the error says that the server doesn't answer.
-func IsUnresponsive(err error) bool {
-	_, is := errors.AsType[*silentError](err)
-	return is || NotSent(err)
-}
+// IsUnresponsive reports whether the error says that the server answers nothing.
+func IsUnresponsive(err error) bool { return is[*unresponsiveError](err) || NotSent(err) }
 
-// UnresponsiveError returns the error of answers none of which came since the server doesn't answer; nil: it isn't so.
-func UnresponsiveError(answers []Reply) error {
-	for _, a := range answers {
+// UnresponsiveError returns the first error if all replies failed since the server answers nothing, and nil otherwise.
+func UnresponsiveError(replies []Reply) error {
+	for _, a := range replies {
 		if !IsUnresponsive(a.Err) {
 			return nil
 		}
 	}
-	return FirstError(answers)
+	return FirstError(replies)
 }
 
-// ending calls then when everything that it counts has ended. It begins with one.
-type ending struct {
-	left atomic.Int64
-	then func() // or nil
+// callCount counts the calls of a request that haven't ended. It begins with one, for the request itself.
+type callCount struct {
+	n     atomic.Int64
+	ended func() // called when the count is 0; or nil
 }
 
-func newEnding(then func()) *ending {
-	e := &ending{then: then}
-	e.left.Store(1)
-	return e
+func newCallCount(ended func()) *callCount {
+	c := &callCount{ended: ended}
+	c.n.Store(1)
+	return c
 }
 
-func (e *ending) add() { e.left.Add(1) }
+func (c *callCount) add() { c.n.Add(1) }
 
-func (e *ending) done() {
-	if e.left.Add(-1) == 0 && e.then != nil {
-		e.then()
+func (c *callCount) done() {
+	if c.n.Add(-1) == 0 && c.ended != nil {
+		c.ended()
 	}
 }
 
-// bytes is about how much the request sends for a key.
+// bytes returns about how much the request sends for a key.
 func (q *Request) bytes(i int) int {
-	n := len(q.Keys[i]) // of which commandBytes has room for the part that is no caller's
+	n := len(q.Keys[i]) // the prefix is part of CommandBytes
 	if q.Size != nil {
 		n += q.Size(i)
 	}
 	return n
 }
 
-// chunk is how many of the places, which must not be none, are the next chunk, of so many keys at most.
+// chunk returns how many of the places, which must not be none, are the next chunk.
 func (q *Request) chunk(places []int, most int) int {
 	bytes := 0
 	for n, i := range places[:min(len(places), most)] {
@@ -106,163 +94,134 @@ func (q *Request) chunk(places []int, most int) int {
 	return min(len(places), most)
 }
 
-// chunks are a request's keys of one server on their way to it.
+// chunks are the keys of a request for one server, on their way to it.
 type chunks struct {
 	redis   *Conn
 	request Request
-	group   nodeBatch
-	end     *ending
-	answers []Reply // by place in the group
+	batch   nodeBatch
+	calls   *callCount
+	replies []Reply // of the batch's keys
 
-	mu     sync.Mutex
-	next   int    // the first place of which no chunk was begun
-	again  []part // read once more, in smaller chunks
-	most   int    // keys of the next chunk
-	late   int    // chunks in a row that took too long
-	hushed bool   // and the server answered nothing else during one of them
-	why    error  // what is left isn't asked for; nil: it is
+	mu           sync.Mutex
+	next         int    // the first key that no chunk has
+	again        []span // read once more, in smaller chunks
+	most         int    // keys of the next chunk
+	late         int    // chunks in a row that were late
+	unresponsive bool   // the server answered nothing during one of them
+	err          error  // why the rest isn't asked for; nil: it is
 }
 
-// part are places in a group that are read once more, in chunks of so many keys at most.
-type part struct{ from, to, most int }
+// span are keys of a batch that are read once more, in chunks of so many keys at most.
+type span struct{ from, to, most int }
 
-// askGroup makes the part of a request that goes to one server, in chunks. When the server has answered nothing during one of
-// them, and nothing during a smaller one, it isn't asked for the rest.
-func (r *Conn) askGroup(ctx context.Context, q Request, g nodeBatch, end *ending) []Reply {
-	most := MaxChunk
+// doBatch makes the part of a request that goes to one server, in chunks. When the server answered nothing during one of
+// them, nor during a smaller one, it isn't asked for the rest.
+func (r *Conn) doBatch(ctx context.Context, q Request, b nodeBatch, calls *callCount) []Reply {
+	c := chunks{redis: r, request: q, batch: b, calls: calls, most: MaxChunk}
 	if q.Values {
-		most = firstChunk
+		c.most = firstChunk
 	}
-	if q.chunk(g.places, most) == len(g.places) {
-		end.add()
-		answers, v := r.ask(ctx, q, g, end.done)
-		if v == wasAnswered || !q.Values || len(g.places) == 1 {
-			return answers
-		}
-		c := chunks{redis: r, request: q, group: g, end: end, answers: answers, next: len(answers), most: most}
-		c.see(0, len(answers), answers, v)
+	if q.chunk(b.places, c.most) < len(b.places) {
+		c.replies = make([]Reply, len(b.places))
 		return c.run(ctx)
 	}
-	c := chunks{redis: r, request: q, group: g, end: end, answers: make([]Reply, len(g.places)), most: most}
+	calls.add()
+	replies, o := r.call(ctx, q, b, calls.done)
+	if o == wasAnswered || !q.Values || len(b.places) == 1 {
+		return replies
+	}
+	c.replies, c.next = replies, len(replies)
+	c.note(span{to: len(replies)}, replies, o)
 	return c.run(ctx)
 }
 
 func (c *chunks) run(ctx context.Context) []Reply {
 	var others sync.WaitGroup
 	for range ParallelChunks - 1 {
-		others.Go(func() { c.askAll(ctx) })
+		others.Go(func() { c.callAll(ctx) })
 	}
-	c.askAll(ctx)
+	c.callAll(ctx)
 	others.Wait()
-	if c.next < len(c.answers) {
-		copy(c.answers[c.next:], Failed(len(c.answers)-c.next, c.why, c.group.Feed))
+	if c.next < len(c.replies) {
+		copy(c.replies[c.next:], Failed(len(c.replies)-c.next, c.err, c.batch.Feed))
 	}
-	return c.answers
+	return c.replies
 }
 
-func (c *chunks) askAll(ctx context.Context) {
+func (c *chunks) callAll(ctx context.Context) {
 	for {
-		from, to := c.take(ctx)
-		if from == to {
+		s := c.take(ctx)
+		if s.from == s.to {
 			return
 		}
-		g := nodeBatch{c.group.places[from:to], c.group.Target}
-		c.end.add()
-		answers, v := c.redis.ask(ctx, c.request, g, c.end.done)
-		c.see(from, to, answers, v)
+		c.calls.add()
+		replies, o := c.redis.call(ctx, c.request, nodeBatch{c.batch.places[s.from:s.to], c.batch.Target}, c.calls.done)
+		c.note(s, replies, o)
 	}
 }
 
-// take returns the next chunk; an empty one: there is none.
-func (c *chunks) take(ctx context.Context) (from, to int) {
+// take returns the next chunk. An empty one says that there is none.
+func (c *chunks) take(ctx context.Context) span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.why == nil {
-		c.why = c.group.Breaker.Err(c.request.Name)
+	if c.err == nil {
+		c.err = c.batch.Breaker.Err(c.request.Name)
 	}
-	if err := ctx.Err(); c.why == nil && err != nil {
-		c.why = c.request.failure(err)
+	if err := ctx.Err(); c.err == nil && err != nil {
+		c.err = callError(c.request.Name, err)
 	}
 	switch n := len(c.again); {
-	case c.why != nil:
-		return 0, 0
+	case c.err != nil:
+		return span{}
 	case n > 0:
-		p := &c.again[n-1]
-		from = p.from
-		if p.from = min(p.from+p.most, p.to); p.from == p.to {
+		s := &c.again[n-1]
+		from := s.from
+		if s.from = min(s.from+s.most, s.to); s.from == s.to {
 			c.again = c.again[:n-1]
 		}
-		return from, p.from
-	case c.next == len(c.answers):
-		return 0, 0
+		return span{from: from, to: s.from}
+	case c.next == len(c.replies):
+		return span{}
 	}
-	from = c.next
-	c.next += c.request.chunk(c.group.places[from:], c.most)
-	return from, c.next
+	from := c.next
+	c.next += c.request.chunk(c.batch.places[from:], c.most)
+	return span{from: from, to: c.next}
 }
 
-// see notes what became of a chunk, and what size the next is to have.
-func (c *chunks) see(from, to int, answers []Reply, v outcome) {
+// note takes the result of a chunk, and decides on the size of the next.
+func (c *chunks) note(s span, replies []Reply, o outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	copy(c.answers[from:to], answers)
-	switch n := to - from; v {
-	case wasSilent, wasLate:
-		// Redis answers nobody while it puts many large values together, or is busy for a moment: only where a smaller chunk finds
-		// it silent, too, is the rest not tried.
-		again := c.request.Values && n > 1
-		if c.late++; c.late >= mostLate || v == wasSilent && c.hushed && n <= c.most {
-			c.why = answers[0].Err
-			break
-		}
-		c.most = max(1, min(c.most, n/chunkShrinks))
-		if c.hushed = c.hushed || v == wasSilent; again {
-			c.again = append(c.again, part{from, to, max(1, n/chunkShrinks)})
-		}
-	default:
-		c.late, c.hushed = 0, false
-		if !c.request.Values {
-			c.most = min(MaxChunk, c.most*chunkGrows)
-			break
-		}
-		bytes := n // so that it isn't nothing
-		for _, a := range answers {
-			b, _ := a.Bytes()
-			bytes += len(b)
-		}
-		c.most = min(MaxChunk, max(c.most, n)*chunkGrows, max(1, MaxChunkBytes/max(1, bytes/n)))
+	copy(c.replies[s.from:s.to], replies)
+	n := s.to - s.from
+	if o == wasAnswered {
+		c.late, c.unresponsive = 0, false
+		c.grow(n, replies)
+		return
+	}
+	// Redis answers no other call while it puts many large values together, or is busy for a moment. So the rest is given up
+	// only if a smaller chunk finds it unresponsive, too.
+	if c.late++; c.late >= maxLate || o == wasUnresponsive && c.unresponsive && n <= c.most {
+		c.err = replies[0].Err
+		return
+	}
+	c.most = max(1, min(c.most, n/chunkShrinks))
+	c.unresponsive = c.unresponsive || o == wasUnresponsive
+	if c.request.Values && n > 1 {
+		c.again = append(c.again, span{s.from, s.to, max(1, n/chunkShrinks)})
 	}
 }
 
-// patiently waits for a reply for longer than Timeout, as long as the server answers others meanwhile: what is read or written may
-// be large, or Redis busy. It returns false when the reply isn't to be waited for any more.
-func patiently[R any](ctx context.Context, r *Conn, s *Target, replies <-chan R) (got R, ok bool) {
-	early := r.Timeout / 4 // so that there is time to answer
-	timer := time.NewTimer(early)
-	defer timer.Stop()
-	began := mono.Now()
-	asked, waited := false, false
-	for {
-		select {
-		case got = <-replies:
-			return got, true
-		case <-ctx.Done():
-			return got, false
-		case <-timer.C:
-		}
-		switch {
-		case !asked:
-			s.Breaker.askSmallSoon(s.to)
-			asked = true
-			timer.Reset(r.Timeout - early)
-		case s.Breaker.answeredSince(began):
-			began, asked, waited = mono.Now(), false, false
-			timer.Reset(early)
-		case !waited && s.Breaker.asking.Load(): // the small call has its own Timeout
-			waited = true
-			timer.Reset(early)
-		default:
-			return got, false
-		}
+// grow lets the next chunk be larger, as far as the values of one of n keys allow. It is called with the lock.
+func (c *chunks) grow(n int, replies []Reply) {
+	if !c.request.Values {
+		c.most = min(MaxChunk, c.most*chunkGrows)
+		return
 	}
+	bytes := n // so that it isn't 0
+	for _, a := range replies {
+		b, _ := a.Bytes()
+		bytes += len(b)
+	}
+	c.most = min(MaxChunk, max(c.most, n)*chunkGrows, max(1, MaxChunkBytes/max(1, bytes/n)))
 }

@@ -1,103 +1,142 @@
 package redisconn
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// PermanentError is why a stream can't work until somebody changes a configuration.
-type PermanentError struct {
-	step string
-	err  error
-	want string
-	Also *PermanentError // of a later step of the same connection; nil: none
-}
+// class says what the error of a command means for its server. What follows from each is in [traitsOf].
+type class uint8
 
-func (e *PermanentError) Error() string {
-	text := fmt.Sprintf("%s: %v: want %s", e.step, e.err, e.want)
-	if e.Also != nil {
-		text += "; " + e.Also.Error()
-	}
-	return text
-}
-
-func (e *PermanentError) Unwrap() error { return e.err }
-
-// The steps that are judged in a way of their own.
 const (
-	StepHello    = "HELLO 3"
-	StepTracking = "CLIENT TRACKING"
-	StepCanary   = "canary"
+	success        class = iota
+	nothing              // the key isn't there
+	notSent              // see NotSentError
+	ownError             // an error of this module, which says nothing against the server
+	noReply              // no connection, no answer in time, or one that isn't Redis's protocol
+	loading              // LOADING, MASTERDOWN: no reads until Redis has its data, or its master
+	clusterDown          // too few masters, or a slot that no node serves
+	busy                 // a script takes long
+	noAccess             // no user, or a wrong password
+	maxClients           // too many connections
+	wrongNode            // MOVED, ASK
+	tryAgain             // keys of a slot that is on its way to another node
+	readOnly             // a replica
+	noWrites             // no memory, no snapshots, or too few replicas
+	noPermission         // the user may not use the command, or not with this key
+	unknownCommand       // the server, or its proxy, doesn't have the command
+	crossSlot            // one command with the keys of two slots
+	keyError             // the value is of another type, or would be too long
+	otherReply
 )
 
-// Judge tells a refusal from an error that passes.
-func Judge(step string, err error) error {
-	var refused *PermanentError
-	switch {
-	case errors.As(err, &refused):
-		return err // the step of the handshake knows better
-	case redis.IsPermissionError(err):
-		return &PermanentError{step: step, err: err, want: "a user with the rights that NewRedis's documentation lists"}
-	case redis.IsAuthError(err):
-		return &PermanentError{step: step, err: err, want: "the right Username and Password in the client's options"}
-	case !isReply(err) || passes(err) || step == StepCanary:
-		return fmt.Errorf("%s: %w", step, err)
-	}
-	if step == StepHello || step == StepTracking {
-		return &PermanentError{step: step, err: err, want: "Redis 6 or newer, which has RESP3 and CLIENT TRACKING, or RedisOptions.Invalidation: PubSub"}
-	}
-	return &PermanentError{step: step, err: err, want: "client options that the server accepts, or another RedisOptions.Invalidation"}
+// traits are what follows from a class.
+type traits struct {
+	unanswered bool // the server answers no read of this client, whatever the key
+	temporary  bool // the state ends by itself, or is to be changed elsewhere than in the client's configuration
+	elsewhere  bool // another node of a Cluster may do what this one didn't
+	refused    bool // the server doesn't carry out the command, for a reason that lies neither with its key nor with rights
 }
 
-// isReply reports whether Redis has answered, if only with an error.
-func isReply(err error) bool {
-	var reply redis.Error
-	return errors.As(err, &reply) && !errors.Is(err, redis.Nil)
+var traitsOf = [...]traits{
+	notSent:        {unanswered: true},
+	noReply:        {unanswered: true, temporary: true, elsewhere: true},
+	ownError:       {temporary: true},
+	loading:        {unanswered: true, temporary: true, elsewhere: true},
+	clusterDown:    {unanswered: true, temporary: true, elsewhere: true},
+	busy:           {unanswered: true, temporary: true},
+	noAccess:       {unanswered: true},
+	maxClients:     {unanswered: true, temporary: true},
+	wrongNode:      {temporary: true, elsewhere: true},
+	tryAgain:       {temporary: true, elsewhere: true},
+	readOnly:       {temporary: true, elsewhere: true, refused: true},
+	noWrites:       {temporary: true, refused: true},
+	otherReply:     {refused: true},
+	success:        {},
+	nothing:        {},
+	noPermission:   {},
+	unknownCommand: {},
+	crossSlot:      {},
+	keyError:       {},
 }
 
-// passes reports whether an error reply is due to a state that Redis leaves by itself, or that is to be undone elsewhere.
-func passes(err error) bool {
-	if redis.IsMaxClientsError(err) || mute(err) {
-		return true
-	}
-	for _, prefix := range []string{"TRYAGAIN", "READONLY", "OOM", "MISCONF", "NOREPLICAS", "MOVED", "ASK"} {
-		if redis.HasErrorPrefix(err, prefix+" ") {
-			return true
-		}
-	}
-	return false
+// replyClasses has the texts of error replies. The first that matches counts.
+var replyClasses = []struct {
+	text   string
+	inside bool // the text may be anywhere: a script's error has that of its command within it, in words of its own
+	class  class
+}{
+	{"LOADING ", false, loading},
+	{"MASTERDOWN ", false, loading},
+	{"CLUSTERDOWN ", false, clusterDown},
+	{"BUSY ", false, busy},
+	{"NOAUTH ", false, noAccess},
+	{"WRONGPASS ", false, noAccess},
+	{"unauthenticated", true, noAccess},
+	{"max number of clients reached", false, maxClients},
+	{"MOVED ", false, wrongNode},
+	{"ASK ", false, wrongNode},
+	{"TRYAGAIN ", false, tryAgain},
+	{"READONLY ", false, readOnly},
+	{"OOM ", false, noWrites},
+	{"MISCONF ", false, noWrites},
+	{"NOREPLICAS ", false, noWrites},
+	{"NOPERM ", false, noPermission},
+	{"nknown command", true, unknownCommand},
+	{"nknown subcommand", true, unknownCommand},
+	{"nknown Redis command", true, unknownCommand},
+	{"can't run this command", true, unknownCommand},
+	{"CROSSSLOT ", false, crossSlot},
+	{"string exceeds maximum allowed size", false, keyError},
+	{"WRONGTYPE ", true, keyError},
 }
 
-// mute reports whether the reply is one that a read gets as well: Redis loads its data, has lost its master or its
-// majority, or is busy with a script.
-func mute(err error) bool {
-	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY"} {
-		if redis.HasErrorPrefix(err, prefix+" ") {
-			return true
-		}
-	}
-	return false
-}
-
-// Unanswered reports whether the error of a canary says that reads aren't answered either. One that was refused as a
-// write (OOM, READONLY, MISCONF, NOREPLICAS), for lack of a right or by the wrong node of a Cluster (MOVED) was answered,
-// and so will be a read. Who isn't let in at all isn't answered: by a wrong password, or for too many clients.
-func Unanswered(err error) bool {
+func classify(err error) class {
+	reply, replied := errors.AsType[redis.Error](err)
 	switch {
 	case err == nil:
-		return false
-	case NotSent(err), mute(err), redis.IsAuthError(err), redis.IsMaxClientsError(err):
-		return true
+		return success
+	case NotSent(err):
+		return notSent
+	case errors.Is(err, redis.Nil):
+		return nothing
+	case replied:
+		return classifyReply(reply)
 	case errors.Is(err, ErrReplica), is[*AnsweredError](err):
-		return false
+		return ownError
 	}
-	return !isReply(err)
+	return noReply
 }
 
-// Unanswered reports whether the error of a call says that the server answers no reads to this client, whatever the key. That
-// some keys of a Cluster are no node's doesn't say so.
+func classifyReply(reply redis.Error) class {
+	text := strings.TrimPrefix(reply.Error(), "ERR ") // which some servers put before every code
+	for _, r := range replyClasses {
+		if strings.HasPrefix(text, r.text) || r.inside && strings.Contains(text, r.text) {
+			return r.class
+		}
+	}
+	return otherReply
+}
+
+func (c class) traits() traits { return traitsOf[c] }
+
+// isReply reports whether Redis has answered with an error.
+func (c class) isReply() bool { return c > noReply }
+
+// isLack reports whether the server doesn't have the command, or not for this user.
+func (c class) isLack() bool { return c == noPermission || c == unknownCommand }
+
+// Unanswered reports whether the error says that the server answers no reads either. A write that was refused (OOM,
+// READONLY, MISCONF, NOREPLICAS), for lack of a right or by the wrong node of a Cluster (MOVED) was answered, and so will be
+// a read. A client that isn't let in, because of a wrong password or too many clients, isn't answered.
+func Unanswered(err error) bool { return classify(err).traits().unanswered }
+
+// Unanswered reports whether the error of a call says that the server answers no reads of this client, whatever the key. That
+// some slots of a Cluster aren't served doesn't say so.
 func (r *Conn) Unanswered(err error) bool {
 	if _, cluster := r.Client.(*redis.ClusterClient); cluster && redis.HasErrorPrefix(err, "CLUSTERDOWN Hash slot not served") {
 		return false
@@ -105,19 +144,38 @@ func (r *Conn) Unanswered(err error) bool {
 	return Unanswered(err)
 }
 
-// Unreadable reports whether the error of a read lets the local tier serve what isn't proved: Redis didn't answer. An error
-// reply is an answer. Other clients may be served by the server that gave it, and may have changed the value: a process that
-// went on with its own could be behind for as long as the value lives.
-func Unreadable(err error) bool { return !errors.Is(err, redis.Nil) && Unanswered(err) }
+// Unreadable reports whether the error of a read lets the local tier serve values whose validity has run out: Redis didn't
+// answer. An error reply is an answer. The server that gave it may serve other clients, which may have changed the value; a
+// process that went on with its own could be behind for as long as the value lives.
+func Unreadable(err error) bool { return Unanswered(err) }
 
 // Moved reports whether the canary's slot is another node's.
-func Moved(err error) bool {
-	return errors.Is(err, ErrNoSlots) || redis.HasErrorPrefix(err, "MOVED ") || redis.HasErrorPrefix(err, "ASK ")
+func Moved(err error) bool { return errors.Is(err, ErrNoSlots) || classify(err) == wrongNode }
+
+// elsewhere reports whether another node of a Cluster may do what this one failed to do. It may not where the time is over.
+func elsewhere(err error) bool {
+	return classify(err).traits().elsewhere && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// AnsweredError is an error of our own that says nothing against the server's answering.
+// NotSentError is the error of a call that wasn't made, since the server's breaker is open.
+type NotSentError struct {
+	addr  string
+	cause error
+}
+
+func (e *NotSentError) Error() string {
+	return fmt.Sprintf("redis %s isn't asked: %v", e.addr, e.cause)
+}
+
+func (e *NotSentError) Unwrap() error { return e.cause }
+
+// NotSent reports whether Redis wasn't asked.
+func NotSent(err error) bool { return is[*NotSentError](err) }
+
+// AnsweredError is an error of this module that says nothing against the server's answering.
 type AnsweredError struct{ text string }
 
+// NewAnsweredError returns an AnsweredError.
 func NewAnsweredError(text string) error { return &AnsweredError{text} }
 
 func (e *AnsweredError) Error() string { return e.text }

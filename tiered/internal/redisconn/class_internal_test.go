@@ -2,14 +2,12 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // reply is an error reply of Redis.
@@ -18,104 +16,124 @@ type reply string
 func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
-// What an error says of the reads of this server, and of the one read.
-func TestWhatAnErrorSays(t *testing.T) {
+func TestClassify(t *testing.T) {
 	single := &Conn{Client: new(redis.Client)}
 	cluster := &Conn{Client: new(redis.ClusterClient)}
+	const inScript = "ERR Error running script (call to f_1): @user_script:1: "
 	for _, c := range []struct {
-		err                         error
-		unread, inCluster, fallback bool
+		err       error
+		class     class
+		inCluster bool // a Cluster's server answers no reads
+		elsewhere bool
 	}{
-		{nil, false, false, false},
-		{reply("WRONGTYPE Operation against a key holding the wrong kind of value"), false, false, false},
-		{reply("OOM command not allowed"), false, false, false},
-		{reply("READONLY You can't write"), false, false, false},
-		{reply("NOPERM User x has no permissions"), false, false, false},
-		{reply("ERR unknown command"), false, false, false},
-		{reply("MOVED 1 127.0.0.1:1"), false, false, false},
-		{reply("ASK 1 127.0.0.1:1"), false, false, false},
-		{reply("LOADING Redis is loading"), true, true, true},
-		{reply("MASTERDOWN Link with MASTER is down"), true, true, true},
-		{reply("BUSY Redis is busy"), true, true, true},
-		{reply("CLUSTERDOWN The cluster is down"), true, true, true},
-		{reply("CLUSTERDOWN Hash slot not served"), true, false, true},
-		{io.EOF, true, true, true},
-		{context.DeadlineExceeded, true, true, true},
-		{&NotSentError{"a", reply("OOM")}, true, true, true},
-		{NewAnsweredError("damaged"), false, false, false},
-		{fmt.Errorf("queued: %w", io.EOF), true, true, true},
-		{fmt.Errorf("queued: %w", reply("READONLY You can't write")), false, false, false},
+		{nil, success, false, false},
+		{redis.Nil, nothing, false, false},
+		{reply("WRONGTYPE Operation against a key holding the wrong kind of value"), keyError, false, false},
+		{reply(inScript + "WRONGTYPE Operation against a key"), keyError, false, false},
+		{reply("ERR string exceeds maximum allowed size (proto-max-bulk-len)"), keyError, false, false},
+		{reply("CROSSSLOT Keys in request don't hash to the same slot"), crossSlot, false, false},
+		{reply("OOM command not allowed"), noWrites, false, false},
+		{reply("MISCONF Redis is configured to save RDB snapshots"), noWrites, false, false},
+		{reply("NOREPLICAS Not enough good replicas to write"), noWrites, false, false},
+		{reply(inScript + "-OOM command not allowed"), otherReply, false, false},
+		{reply("READONLY You can't write"), readOnly, false, true},
+		{reply("NOPERM User x has no permissions"), noPermission, false, false},
+		{reply("ERR unknown command 'mget'"), unknownCommand, false, false},
+		{reply(inScript + "Unknown Redis command called from script"), unknownCommand, false, false},
+		{reply("ERR syntax error"), otherReply, false, false},
+		{reply("MOVED 1 127.0.0.1:1"), wrongNode, false, true},
+		{reply("ERR MOVED 1 127.0.0.1:1"), wrongNode, false, true},
+		{reply("ASK 1 127.0.0.1:1"), wrongNode, false, true},
+		{reply("TRYAGAIN Multiple keys request during rehashing of slot"), tryAgain, false, true},
+		{reply("LOADING Redis is loading"), loading, true, true},
+		{reply("MASTERDOWN Link with MASTER is down"), loading, true, true},
+		{reply("BUSY Redis is busy"), busy, true, false},
+		{reply("BUSYGROUP Consumer Group name already exists"), otherReply, false, false},
+		{reply("CLUSTERDOWN The cluster is down"), clusterDown, true, true},
+		{reply("CLUSTERDOWN Hash slot not served"), clusterDown, false, true},
+		{reply("NOAUTH Authentication required."), noAccess, true, false},
+		{reply("WRONGPASS invalid username-password pair"), noAccess, true, false},
+		{reply("ERR max number of clients reached"), maxClients, true, false},
+		{io.EOF, noReply, true, true},
+		{context.DeadlineExceeded, noReply, true, false},
+		{&NotSentError{"a", reply("OOM")}, notSent, true, false},
+		{ErrReplica, ownError, false, false},
+		{NewAnsweredError("damaged"), ownError, false, false},
+		{fmt.Errorf("queued: %w", io.EOF), noReply, true, true},
+		{fmt.Errorf("queued: %w", reply("READONLY You can't write")), readOnly, false, true},
 	} {
-		wrapped := c.err
-		if wrapped != nil {
-			wrapped = fmt.Errorf("tiered: redis: get: %w", c.err)
+		err := c.err
+		if err != nil {
+			err = callError("get", err)
 		}
-		if got := single.Unanswered(wrapped); got != c.unread {
-			t.Errorf("%v: unread %v", c.err, got)
+		if got := classify(err); got != c.class {
+			t.Errorf("%v: class %d, want %d", c.err, got, c.class)
 		}
-		if got := cluster.Unanswered(wrapped); got != c.inCluster {
-			t.Errorf("%v in a Cluster: unread %v", c.err, got)
+		slotDown := c.class == clusterDown && !c.inCluster
+		if got := single.Unanswered(err); got != (c.inCluster || slotDown) || Unreadable(err) != got {
+			t.Errorf("%v: unanswered %v, unreadable %v", c.err, got, Unreadable(err))
 		}
-		if got := Unreadable(wrapped); got != c.fallback {
-			t.Errorf("%v: unreadable %v", c.err, got)
+		if got := cluster.Unanswered(err); got != c.inCluster {
+			t.Errorf("%v in a Cluster: unanswered %v", c.err, got)
 		}
-	}
-	if Unreadable(redis.Nil) {
-		t.Error("nothing is there: unreadable")
+		if got := elsewhere(err); got != c.elsewhere {
+			t.Errorf("%v: elsewhere %v", c.err, got)
+		}
 	}
 }
 
-// Only calls that nobody gave up, and that began after the last answer, open a breaker, and only if the server doesn't answer
-// something small either: such a call may have been for a value that was too large.
-func TestMissesInARow(t *testing.T) {
-	r := open(t, deadClient(t))
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	for name, c := range map[string]struct {
-		calls func(b *Breaker)
-		open  bool
-	}{
-		"three": {func(b *Breaker) { misses(t, b, 3) }, true},
-		"two":   {func(b *Breaker) { misses(t, b, 2) }, false},
-		"something small is answered": {func(b *Breaker) {
-			b.ProbeWith = func(context.Context) error { return nil }
-			misses(t, b, 3)
-		}, false},
-		"an answer": {func(b *Breaker) { misses(t, b, 2); b.Report(t.Context(), nil, mono.Now(), nil); misses(t, b, 2) }, false},
-		"given up": {func(b *Breaker) {
-			for range 5 {
-				b.Report(over, nil, mono.Now(), context.Canceled)
-			}
-		}, false},
-		"closed": {func(b *Breaker) {
-			for range 5 {
-				b.Report(t.Context(), nil, mono.Now(), ErrClosed)
-			}
-		}, false},
-		"begun before the answer": {func(b *Breaker) {
-			began := mono.Now()
-			b.Report(t.Context(), nil, mono.Now().Add(1), nil)
-			for range 5 {
-				b.Report(t.Context(), nil, began, io.EOF)
-			}
-		}, false},
-		"gone": {func(b *Breaker) { b.Retire(); misses(t, b, 3) }, false},
-	} {
-		b := r.NewBreaker(func() string { return "a" }, nil)
-		b.ProbeWith = func(context.Context) error { return io.EOF }
-		c.calls(b)
-		for b.asking.Load() {
-			runtime.Gosched()
+// Each class has its traits, if only none.
+func TestTraits(t *testing.T) {
+	if len(traitsOf) != int(otherReply)+1 {
+		t.Errorf("%d traits", len(traitsOf))
+	}
+	for _, c := range []class{wrongNode, tryAgain, noPermission, unknownCommand, crossSlot, keyError, loading, busy, noAccess} {
+		if c.traits().refused {
+			t.Errorf("class %d is told as a refusal", c)
 		}
-		if b.IsOpen() != c.open {
-			t.Errorf("%s: %v", name, b.Status())
+	}
+	for _, c := range []class{readOnly, noWrites, otherReply} {
+		if !c.traits().refused {
+			t.Errorf("class %d isn't told as a refusal", c)
 		}
-		b.Retire()
 	}
 }
 
-func misses(t *testing.T, b *Breaker, n int) {
-	for range n {
-		b.Report(t.Context(), nil, mono.Now(), io.EOF)
+// A step that can't succeed until a configuration is changed has a PermanentError.
+func TestJudge(t *testing.T) {
+	for _, c := range []struct {
+		step      string
+		err       error
+		permanent bool
+	}{
+		{StepHello, reply("ERR unknown command 'HELLO'"), true},
+		{StepTracking, reply("ERR syntax error"), true},
+		{StepCanary, reply("ERR syntax error"), false},
+		{StepCanary, reply("NOPERM User x has no permissions"), true},
+		{StepHello, reply("WRONGPASS invalid username-password pair"), true},
+		{"subscribe", reply("ERR something"), true},
+		{"subscribe", reply("LOADING Redis is loading"), false},
+		{"subscribe", reply("OOM command not allowed"), false},
+		{"subscribe", reply("ERR max number of clients reached"), false},
+		{"subscribe", io.EOF, false},
+		{"subscribe", fmt.Errorf("x: %w", &PermanentError{step: "y", err: io.EOF, want: "z"}), true},
+	} {
+		var p *PermanentError
+		if got := errors.As(Judge(c.step, c.err), &p); got != c.permanent {
+			t.Errorf("%s: %v: permanent %v", c.step, c.err, got)
+		}
 	}
+}
+
+// Any bytes that a server sends as an error have a class.
+func FuzzClassify(f *testing.F) {
+	for _, r := range replyClasses {
+		f.Add(r.text + "x")
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if c := classify(reply(text)); !c.isReply() || int(c) >= len(traitsOf) {
+			t.Errorf("class %d", c)
+		}
+		_ = codeOf(reply(text))
+	})
 }

@@ -12,56 +12,57 @@ import (
 const (
 	clockSampleEvery = time.Minute
 	clockRetryAfter  = time.Second
-	clockSlack       = 50 * time.Millisecond // between servers that follow each other, and for what is rounded
+	clockSlack       = 50 * time.Millisecond // between servers that replicate each other, and for rounding
 )
 
-// clock tells Redis's time, which the frames carry: a machine whose own clock is off neither finds all values
-// stale nor takes old ones for fresh. It is off by at most half the round trip of its last sample. Where Redis can't be
-// asked, it is this machine's clock.
+// clock is Redis's clock, whose time is in the frames: a machine whose own clock is wrong neither finds all values stale nor
+// takes old ones for fresh. It is off by at most half the round trip of its last sample. While Redis can't be asked, it is
+// this machine's clock.
 type clock struct {
-	sample atomic.Pointer[sample]
+	last atomic.Pointer[sample]
 
 	mu       sync.Mutex
-	sampling chan struct{} // closed when the sampling under way is done; nil: none is
+	sampling chan struct{} // closed at the end of the sampling under way; nil: there is none
 }
 
+// sample is the time that a clock had at one instant.
 type sample struct {
-	redis time.Time    // Redis's time
-	at    mono.Instant // at this instant
-	until mono.Instant // good until then
-	asked bool         // it is Redis's, and not this machine's
+	time  time.Time
+	at    mono.Instant
+	until mono.Instant // when the next is to be taken
+	asked bool         // it is Redis's time, and not this machine's
 }
 
-func (s *sample) time(at mono.Instant) time.Time { return s.redis.Add(at.Since(s.at)) }
+func (s *sample) timeAt(at mono.Instant) time.Time { return s.time.Add(at.Since(s.at)) }
 
-// Time returns Redis's time. It has Redis asked where the last sample is too old, and waits for the answer only if there
-// is no sample yet, and only until ctx ends.
+// Time returns Redis's time. If the last sample is too old, a new one is taken in the background. Time waits for it only if
+// there is no sample yet, and only until ctx ends.
 func (r *Conn) Time(ctx context.Context) time.Time {
 	if s := r.sampled(ctx, mono.Now()); s != nil {
-		return s.time(mono.Now())
+		return s.timeAt(mono.Now())
 	}
 	return time.Now()
 }
 
-// HasTime reports whether now doesn't have to wait.
-func (r *Conn) HasTime() bool { return r.clock.sample.Load() != nil }
+// HasTime reports whether Time returns at once.
+func (r *Conn) HasTime() bool { return r.clock.last.Load() != nil }
 
-// TimeAt is now as it was at an instant that is hardly over.
+// TimeAt returns the time that Time returned at an instant shortly before.
 func (r *Conn) TimeAt(ctx context.Context, at mono.Instant) time.Time {
 	if s := r.sampled(ctx, at); s != nil {
-		return s.time(at)
+		return s.timeAt(at)
 	}
 	return time.Now().Add(-mono.Now().Since(at))
 }
 
 func (r *Conn) sampled(ctx context.Context, at mono.Instant) *sample {
-	s := r.clock.sample.Load()
+	s := r.clock.last.Load()
 	if s == nil || at >= s.until {
 		sampled := r.sampleClock()
 		if s == nil {
 			select {
 			case <-sampled:
-				s = r.clock.sample.Load()
+				s = r.clock.last.Load()
 			case <-ctx.Done():
 			}
 		}
@@ -69,20 +70,20 @@ func (r *Conn) sampled(ctx context.Context, at mono.Instant) *sample {
 	return s
 }
 
-// LatestTime returns a time that Redis's clock hasn't reached, whichever process tells: each is off by half a round trip, which
-// is half the Timeout at most, and by what two clocks drift since its last sample, which is less than a thousandth; that
-// of another process is a minute old. It asks nobody; false: Redis was never asked.
+// LatestTime returns a time that Redis's clock hasn't reached, whichever process reads it: each process is off by half a
+// round trip, which is half the Timeout at most, and by the drift of two clocks since its last sample, which is less than a
+// thousandth; the sample of another process is a minute old. It sends nothing. It returns false if Redis was never asked.
 func (r *Conn) LatestTime() (time.Time, bool) {
-	s := r.clock.sample.Load()
+	s := r.clock.last.Load()
 	if s == nil || !s.asked {
 		return time.Time{}, false
 	}
 	drift := mono.Sum(mono.Now().Since(s.at), clockSampleEvery) / 1000
-	return s.time(mono.Now()).Add(mono.Sum(r.Timeout, drift+clockSlack)), true
+	return s.timeAt(mono.Now()).Add(mono.Sum(r.Timeout, drift+clockSlack)), true
 }
 
-// sampleClock begins to ask Redis for its time, unless that is under way, and returns a channel that is closed when the
-// sample is there.
+// sampleClock takes a sample in the background, unless that is under way. It returns a channel that is closed when the sample
+// is there.
 func (r *Conn) sampleClock() <-chan struct{} {
 	c := &r.clock
 	c.mu.Lock()
@@ -91,43 +92,41 @@ func (r *Conn) sampleClock() <-chan struct{} {
 		return c.sampling
 	}
 	done := make(chan struct{})
-	if !r.Calls.Begin() {
-		close(done)
-		return done
-	}
-	c.sampling = done
-	go func() {
-		defer r.Calls.End()
-		c.sample.Store(r.askTime(c.sample.Load()))
+	begun := r.Calls.Go(func() {
+		c.last.Store(r.takeSample(c.last.Load()))
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.sampling = nil
 		close(done)
-	}()
+	})
+	if !begun {
+		close(done)
+		return done
+	}
+	c.sampling = done
 	return done
 }
 
-// askTime falls back on the previous sample, and without one on this machine's clock, for a moment.
-func (r *Conn) askTime(previous *sample) *sample {
+// takeSample asks Redis for its time. If Redis doesn't answer, it keeps the previous sample for a moment, or takes one of this
+// machine's clock if there is none.
+func (r *Conn) takeSample(previous *sample) *sample {
 	if !r.isolated() {
 		asked := mono.Now()
 		t, err := Call(context.Background(), r, "time", nil, func(ctx context.Context) (time.Time, error) {
 			return r.Client.Time(ctx).Result()
 		})
-		if isLack(err) {
-			r.Capabilities.mu.Lock()
-			r.Capabilities.hurry(r)
-			r.Capabilities.mu.Unlock()
+		if classify(err).isLack() {
+			r.Capabilities.checkSoon(r)
 		}
 		r.Refusals.Note(func() string { return AddrOf(r.Client) }, "time", []Reply{{Err: err}})
 		if err == nil {
 			answered := mono.Now()
-			return &sample{redis: t, at: asked.Add(answered.Since(asked) / 2), until: answered.Add(clockSampleEvery), asked: true}
+			return &sample{time: t, at: asked.Add(answered.Since(asked) / 2), until: answered.Add(clockSampleEvery), asked: true}
 		}
 	}
-	s := &sample{redis: time.Now(), at: mono.Now(), until: mono.Now().Add(clockRetryAfter)}
+	s := &sample{time: time.Now(), at: mono.Now(), until: mono.Now().Add(clockRetryAfter)}
 	if previous != nil {
-		s.redis, s.at, s.asked = previous.redis, previous.at, previous.asked
+		s.time, s.at, s.asked = previous.time, previous.at, previous.asked
 	}
 	return s
 }

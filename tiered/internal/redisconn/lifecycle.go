@@ -5,14 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// Lifecycle owns goroutines: it refuses new ones once it is over, and knows when the last has ended.
+// Lifecycle counts goroutines. After Close it refuses new ones, and Wait returns when the last has ended.
 type Lifecycle struct {
 	mu      sync.Mutex
 	over    atomic.Bool // set under mu
 	running sync.WaitGroup
 }
 
-// Begin counts one more goroutine, or answers false when the lifetime is over.
+// Begin counts one more goroutine. It returns false after Close.
 func (l *Lifecycle) Begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -23,15 +23,30 @@ func (l *Lifecycle) Begin() bool {
 	return true
 }
 
+// End ends what Begin began.
 func (l *Lifecycle) End() { l.running.Done() }
 
+// Go runs f in a goroutine that Wait waits for. It returns false after Close, without running it.
+func (l *Lifecycle) Go(f func()) bool {
+	if !l.Begin() {
+		return false
+	}
+	go func() {
+		defer l.End()
+		f()
+	}()
+	return true
+}
+
+// Over reports whether Close was called.
 func (l *Lifecycle) Over() bool { return l.over.Load() }
 
-// Close ends the lifetime; it answers false if it was over already.
+// Close refuses new goroutines. It returns false if it was called before.
 func (l *Lifecycle) Close() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.over.Swap(true)
 }
 
+// Wait returns when no goroutine is left.
 func (l *Lifecycle) Wait() { l.running.Wait() }

@@ -1,13 +1,11 @@
 package redisconn
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,13 +15,13 @@ import (
 
 // missing is what one server doesn't do.
 type missing struct {
-	since mono.Instant
-	err   *missingError // nil: nothing is missing any more
-	seen  mono.Instant  // when a cache's own command was last refused; 0: not known
-	limit LogThrottle
+	since    mono.Instant
+	err      *missingError // nil: nothing is missing any more
+	seen     mono.Instant  // when it last refused a cache's own command; 0: not known
+	throttle LogThrottle
 }
 
-// missingError names all that a server doesn't do.
+// missingError names everything that a server doesn't do.
 type missingError struct {
 	addr string
 	errs manyErrors
@@ -35,160 +33,95 @@ func (e *missingError) Error() string {
 
 func (e *missingError) Unwrap() []error { return e.errs }
 
-// ErrReplica says that a server isn't the one that the caches are to read and write.
-var ErrReplica = errors.New("it is a replica, which may still have what was deleted: want its master")
-
-// manyErrors are the errors of one call, in one line.
-type manyErrors []error
-
-func (e manyErrors) Error() string {
-	texts := make([]string, len(e))
-	for i, err := range e {
-		texts[i] = err.Error()
-	}
-	return strings.Join(texts, "; ")
-}
-
-func (e manyErrors) Unwrap() []error { return e }
-
-// Join is like errors.Join, but in one line.
-func Join(errs []error) error {
-	if len(errs) == 0 {
-		return nil
-	}
-	return manyErrors(errs)
-}
-
-// isLack reports whether the error is a reply to a command that the server doesn't have, or not for this user. Inside a
-// script such replies have words of their own.
-func isLack(err error) bool {
-	reply, ok := errors.AsType[redis.Error](err)
-	if !ok || errors.Is(err, redis.Nil) {
-		return false
-	}
-	if redis.IsPermissionError(err) {
-		return true
-	}
-	for _, part := range []string{"nknown command", "nknown subcommand", "nknown Redis command", "can't run this command"} {
-		if strings.Contains(reply.Error(), part) {
-			return true
-		}
-	}
-	return false
-}
-
-// refused takes in that a server refused a cache's command.
-func (r *Conn) refused(s Target, name string, err error) {
-	addr := s.Breaker.Addr()
-	rs := &r.Capabilities
-	defer rs.tell(r)
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	l := rs.lacking[addr]
-	if l == nil || l.err == nil {
-		l = rs.lacks(addr, []error{fmt.Errorf("%s: %w", name, bareReply(err))})
-		rs.hurry(r)
-	}
-	l.seen = mono.Now()
-}
-
-// NoteError takes in the error of a cache's own command.
+// NoteError takes the error of a cache's own command.
 func (r *Conn) NoteError(s Target, name string, err error) {
 	switch {
-	case isLack(err):
-		r.refused(s, name, err)
+	case classify(err).isLack():
+		r.Capabilities.noteLack(r, s.Breaker.Addr(), name, err)
 	case redis.IsReadOnlyError(err):
-		r.Capabilities.mu.Lock()
-		defer r.Capabilities.mu.Unlock()
-		r.Capabilities.hurry(r) // it may be a replica
+		r.Capabilities.checkSoon(r) // it may be a replica
 	}
 }
 
-// hurry has the servers asked as soon as one answers, but not more than once in a heartbeat. It is called with the lock.
-func (rs *capabilities) hurry(r *Conn) {
-	next := mono.Instant(0)
-	if rs.asked > 0 {
-		next = rs.asked.Add(r.Heartbeat)
-	}
-	if int64(next) < rs.next.Load() {
-		rs.next.Store(int64(next))
-	}
-}
-
-// bareReply is the reply without what this package has put before it.
-func bareReply(err error) error {
-	if reply, ok := errors.AsType[redis.Error](err); ok {
-		return reply
-	}
-	return err
-}
-
-// lacks is called with the lock.
-func (rs *capabilities) lacks(addr string, errs []error) *missing {
-	l := rs.lacking[addr]
-	if l == nil {
-		if rs.lacking == nil {
-			rs.lacking = make(map[string]*missing)
+// noteLack notes that a server doesn't have a cache's command, or not for this user.
+func (cs *capabilities) noteLack(r *Conn, addr, name string, err error) {
+	defer cs.flushLog(r)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	m := cs.missing[addr]
+	if m == nil || m.err == nil {
+		if reply, ok := errors.AsType[redis.Error](err); ok {
+			err = reply // without the text that this package has put before it
 		}
-		l = new(missing)
-		rs.lacking[addr] = l
+		m = cs.begins(addr, []error{fmt.Errorf("%s: %w", name, err)})
+		cs.hasten(r)
 	}
-	if l.err == nil {
-		l.since = mono.Now()
-	}
-	l.err = &missingError{addr, errs}
-	if tell, suppressed := l.limit.Begins(mono.Now()); tell {
-		attrs := []slog.Attr{slog.String("addr", addr), slog.Any("cause", l.err)}
-		if suppressed > 0 {
-			attrs = append(attrs, slog.Int("suppressed", suppressed))
-		}
-		rs.untold = append(rs.untold, logLine{slog.LevelError, "tiered: Redis lacks what the caches need", attrs})
-	}
-	return l
+	m.seen = mono.Now()
 }
 
-// ends is called with the lock.
-func (rs *capabilities) ends(addr string) {
-	l := rs.lacking[addr]
-	if l.err == nil {
+// begins notes what a server lacks. It is called with the lock.
+func (cs *capabilities) begins(addr string, errs []error) *missing {
+	m := cs.missing[addr]
+	if m == nil {
+		if cs.missing == nil {
+			cs.missing = make(map[string]*missing)
+		}
+		m = new(missing)
+		cs.missing[addr] = m
+	}
+	if m.err == nil {
+		m.since = mono.Now()
+	}
+	m.err = &missingError{addr, errs}
+	if log, suppressed := m.throttle.Begins(mono.Now()); log {
+		attrs := withSuppressed(suppressed, slog.String("addr", addr), slog.Any("cause", m.err))
+		cs.unlogged = append(cs.unlogged, logLine{slog.LevelError, "tiered: Redis lacks what the caches need", attrs})
+	}
+	return m
+}
+
+// ends notes that a server lacks nothing any more. It is called with the lock.
+func (cs *capabilities) ends(addr string) {
+	m := cs.missing[addr]
+	if m.err == nil {
 		return
 	}
-	l.err = nil
-	if l.limit.Ends() {
-		rs.untold = append(rs.untold, logLine{slog.LevelInfo, "tiered: Redis lacks nothing any more",
-			[]slog.Attr{slog.String("addr", addr), slog.Duration("downtime", mono.Now().Since(l.since))}})
+	m.err = nil
+	if m.throttle.Ends() {
+		cs.unlogged = append(cs.unlogged, logLine{slog.LevelInfo, "tiered: Redis lacks nothing any more",
+			[]slog.Attr{slog.String("addr", addr), slog.Duration("downtime", mono.Now().Since(m.since))}})
 	}
 }
 
-// tell logs what is untold.
-func (rs *capabilities) tell(r *Conn) {
-	rs.mu.Lock()
-	lines := rs.untold
-	rs.untold = nil
-	rs.mu.Unlock()
+// flushLog writes the lines that were made with the lock. It is called without.
+func (cs *capabilities) flushLog(r *Conn) {
+	cs.mu.Lock()
+	lines := cs.unlogged
+	cs.unlogged = nil
+	cs.mu.Unlock()
 	for _, l := range lines {
-		r.Logger.LogAttrs(context.Background(), l.level, l.message, l.attrs...)
+		l.write(r.Logger)
 	}
 }
 
-// Status returns what is missing, and since when.
-func (rs *capabilities) Status() error {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
+// Status returns an error that says what is missing, and since when.
+func (cs *capabilities) Status() error {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
 	var errs []error
-	for _, addr := range slices.Sorted(maps.Keys(rs.lacking)) {
-		if l := rs.lacking[addr]; l.err != nil {
-			errs = append(errs, fmt.Errorf("tiered: for %v: %w", mono.Now().Since(l.since).Round(time.Millisecond), l.err))
+	for _, addr := range slices.Sorted(maps.Keys(cs.missing)) {
+		if m := cs.missing[addr]; m.err != nil {
+			errs = append(errs, fmt.Errorf("tiered: for %v: %w", mono.Now().Since(m.since).Round(time.Millisecond), m.err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // Replica returns an error if the server is known to be one.
-func (rs *capabilities) Replica(addr string) error {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	if l := rs.lacking[addr]; l != nil && l.err != nil && slices.Contains(l.err.errs, ErrReplica) {
+func (cs *capabilities) Replica(addr string) error {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if m := cs.missing[addr]; m != nil && m.err != nil && slices.Contains(m.err.errs, ErrReplica) {
 		return ErrReplica
 	}
 	return nil

@@ -13,30 +13,25 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// Node is a server, with what is known of it.
+// Node is one server.
 type Node struct {
 	Feed    *coherence.Feed // of its invalidations
 	Breaker *Breaker
 }
 
-// NewBreaker makes the breaker of a server. f may be nil.
-func (r *Conn) NewBreaker(addr func() string, f *coherence.Feed) *Breaker {
-	return &Breaker{redis: r, Addr: addr, feed: f}
-}
-
 // Nodes are the servers of one Redis.
 type Nodes struct {
-	Only    *Node                   // the only one; nil: a Cluster
+	Only    *Node                   // the only server; nil: a Cluster
 	Shared  *coherence.Feed         // of a Cluster with one stream for all its nodes; nil: each master has its own
-	Find    func(addr string) *Node // the master of the address in a Cluster in which each has its own stream, or unknown
-	Each    func() []*Node          // of these all
-	Unknown *Node                   // of a Cluster: those that aren't known as masters
-	Lost    *Breaker                // of a Cluster whose nodes can't be found out, and of those that aren't known as masters; nil: no Cluster
-	Located atomic.Bool             // the client has found the Cluster's nodes, and doesn't have to ask for them
-	masters sync.Map                // address to *node: of a Cluster that has one stream for all its nodes
+	Find    func(addr string) *Node // where each master has its own stream: the master at the address, or Unknown
+	Each    func() []*Node          // all masters that Find knows
+	Unknown *Node                   // stands for the nodes of a Cluster that aren't known as masters
+	Lost    *Breaker                // of a Cluster as a whole, open when its nodes can't be found; nil: no Cluster
+	Located atomic.Bool             // the client has found the Cluster's nodes, and answers without asking for them
+	masters sync.Map                // address to *Node: of a Cluster with one stream for all its nodes
 }
 
-// Any is the feed of a server that can't be told.
+// Any returns the feed of a server that isn't known.
 func (ns *Nodes) Any() *coherence.Feed {
 	switch {
 	case ns.Only != nil:
@@ -47,7 +42,7 @@ func (ns *Nodes) Any() *coherence.Feed {
 	return ns.Unknown.Feed
 }
 
-// NewClusterBreaker makes the breaker of a Cluster that can't be found. f may be nil.
+// NewClusterBreaker makes Nodes.Lost. The feed may be nil.
 func (r *Conn) NewClusterBreaker(cluster *redis.ClusterClient, f *coherence.Feed) {
 	b := r.NewBreaker(func() string { return "cluster" }, f)
 	b.ProbeWith = func(ctx context.Context) error {
@@ -68,10 +63,12 @@ func (r *Conn) NodeOf(cluster *redis.ClusterClient, addr, key string) *Node {
 	if n, ok := masters.Load(addr); ok {
 		return n.(*Node)
 	}
-	made := &Breaker{redis: r, Addr: func() string { return addr }, left: func() { masters.Delete(addr) }}
-	made.ProbeWith = func(ctx context.Context) error {
-		cluster.ReloadState(ctx) // by itself the client wouldn't soon look who took over
-		// Not the client's node of now: it closes that if it is out of the Cluster for a while, and has another one afterwards.
+	b := r.NewBreaker(func() string { return addr }, nil)
+	b.retired = func() { masters.Delete(addr) }
+	b.ProbeWith = func(ctx context.Context) error {
+		cluster.ReloadState(ctx) // by itself the client would look late for the node that took over
+		// Not the client's present node: the client closes that if it is out of the Cluster for a while, and makes another
+		// one afterwards.
 		current, err := cluster.MasterForKey(ctx, key)
 		switch {
 		case err != nil:
@@ -81,12 +78,11 @@ func (r *Conn) NodeOf(cluster *redis.ClusterClient, addr, key string) *Node {
 		}
 		return r.Probe(ctx, current)
 	}
-	n, _ := masters.LoadOrStore(addr, &Node{r.Nodes.Shared, made})
+	n, _ := masters.LoadOrStore(addr, &Node{r.Nodes.Shared, b})
 	return n.(*Node)
 }
 
-// Probe asks for a key that isn't there: unlike a PING, that is answered only where reads are. What else comes back than a
-// value is judged as any call's error is.
+// Probe asks the server for a key that isn't there. Unlike a PING, that is answered only if reads are.
 func (r *Conn) Probe(ctx context.Context, server redis.Cmdable) error {
 	_, err := Call(ctx, r, "probe", nil, func(ctx context.Context) (string, error) {
 		return server.Get(ctx, wire.ProbeKey(r.Prefix, r.ID)).Result()
@@ -97,7 +93,7 @@ func (r *Conn) Probe(ctx context.Context, server redis.Cmdable) error {
 	return err
 }
 
-// Breakers are all there are.
+// Breakers returns all breakers.
 func (r *Conn) Breakers() (all []*Breaker) {
 	if r.Nodes.Only != nil {
 		return []*Breaker{r.Nodes.Only.Breaker}
@@ -120,7 +116,7 @@ func (r *Conn) Breakers() (all []*Breaker) {
 // AnyOpen reports whether there is a server that isn't asked.
 func (r *Conn) AnyOpen() bool { return slices.ContainsFunc(r.Breakers(), (*Breaker).IsOpen) }
 
-// isolated reports whether none of the servers that are known is asked.
+// isolated reports whether no server is asked.
 func (r *Conn) isolated() bool {
 	open, closed := 0, 0
 	for _, b := range r.Breakers() {

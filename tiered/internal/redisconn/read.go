@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -12,124 +11,141 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// Session is one cache's reads, which end when the cache is closed.
-type Session struct{ _ byte } // so that no two have one address
+// Session is the reads of one cache. EndSession ends them when the cache is closed.
+type Session struct{ _ byte } // not empty, so that no two have one address
 
-// Read is the read of one caller's keys, as far as one server has them. Whoever asked for it may give it up, and leave the
-// answers to nobody.
+// Read is one caller's read of the keys that one server has. The caller may give it up; then nobody gets the replies.
 type Read struct {
-	owner    *Session
+	session  *Session
 	Keys     []string
-	only     [1]string // the keys, if there is but one
+	only     [1]string // the memory of Keys, if there is one key
 	to       Target
 	caller   context.Context // its values are for the client's hooks
 	at       mono.Instant
-	state    atomic.Uint32 // reading...
-	Received bool          // who waits has the answers
-	done     chan struct{} // has one element when the answers are there, and never a second
-	answers  []Reply       // one for each key
+	state    atomic.Uint32 // readAsked, readReplied or readGivenUp
+	Received bool          // the caller has the replies
+	done     chan struct{} // gets one element when the replies are there, and never a second
+	replies  []Reply       // one for each key
 }
 
-// Pending is a key's place in a reading; with none, the key takes a call of its own.
-type Pending struct {
-	*Read
-	place int
-}
-
+// The states of a Read.
 const (
-	readingAsked uint32 = iota
-	readingAnswered
-	readingGivenUp
+	readAsked uint32 = iota
+	readReplied
+	readGivenUp
 )
 
-// Read begins to read a key; none: that takes a call of its own.
-func (r *Conn) Read(caller context.Context, key string, owner *Session, at mono.Instant) Pending {
-	place, ok := r.placeOf(caller, key)
+// Pending is one key of a Read. A Pending without a Read is of a key that takes a call of its own.
+type Pending struct {
+	*Read
+	place int // of the key in Keys
+}
+
+// Read begins to read a key. The Pending has no Read if that takes a call of its own.
+func (r *Conn) Read(caller context.Context, key string, session *Session, at mono.Instant) Pending {
+	to, ok := r.readTarget(caller, key)
 	if !ok {
 		return Pending{}
 	}
-	rd := r.newRead(caller, place, owner, at)
+	rd := r.newRead(caller, to, session, at)
 	rd.Keys = append(rd.Keys, key)
-	if !r.batcherOf(place.Breaker).ask(rd) {
+	if !r.batcherOf(to.Breaker).enqueue(rd) {
 		return Pending{}
 	}
 	return Pending{rd, 0}
 }
 
-// ReadAll begins to read some keys, together as far as they are in one place; nil: that takes a call of its own.
-func (r *Conn) ReadAll(caller context.Context, keys []string, owner *Session, at mono.Instant) []Pending {
-	shares := make([]Pending, len(keys))
+// ReadAll begins to read some keys, those of one server together. It returns nil if that takes calls of their own.
+func (r *Conn) ReadAll(caller context.Context, keys []string, session *Session, at mono.Instant) []Pending {
+	pending := make([]Pending, len(keys))
 	var all []*Read
 	_, cluster := r.Client.(*redis.ClusterClient)
 	for i, key := range keys {
 		if i > 0 && !cluster {
-			shares[i] = Pending{all[0], i}
+			pending[i] = Pending{all[0], i}
 			continue
 		}
-		place, ok := r.placeOf(caller, key)
+		to, ok := r.readTarget(caller, key)
 		if !ok {
 			return nil
 		}
-		n := slices.IndexFunc(all, func(rd *Read) bool { return rd.to.sameAs(place) })
+		n := slices.IndexFunc(all, func(rd *Read) bool { return rd.to.sameAs(to) })
 		if n < 0 {
-			n, all = len(all), append(all, r.newRead(caller, place, owner, at))
+			n, all = len(all), append(all, r.newRead(caller, to, session, at))
 		}
 		rd := all[n]
-		shares[i] = Pending{rd, len(rd.Keys)}
+		pending[i] = Pending{rd, len(rd.Keys)}
 		rd.Keys = append(rd.Keys, key)
 	}
 	if !cluster && len(all) > 0 {
 		all[0].Keys = keys
 	}
 	for _, rd := range all {
-		if !r.batcherOf(rd.to.Breaker).ask(rd) {
+		if !r.batcherOf(rd.to.Breaker).enqueue(rd) {
 			return nil
 		}
 	}
-	return shares
+	return pending
 }
 
-// placeOf is where a key is read; false: that takes a call of its own.
-func (r *Conn) placeOf(caller context.Context, key string) (Target, bool) {
-	s, ok := r.serverOf(caller, key)
-	return s, ok && !s.Breaker.IsOpen()
-}
-
-// newRead is a reading at one place, without its keys yet.
-func (r *Conn) newRead(caller context.Context, place Target, owner *Session, at mono.Instant) *Read {
-	bell, ok := r.batchers.bells.Get().(chan struct{})
-	if !ok {
-		bell = make(chan struct{}, 1)
+// EndSession ends the reads of a session with ErrClosed.
+func (r *Conn) EndSession(session *Session) {
+	r.batchers.mu.Lock()
+	all := slices.Clone(r.batchers.all)
+	r.batchers.mu.Unlock()
+	for _, b := range all {
+		b.end(session)
 	}
-	rd := &Read{owner: owner, to: place, caller: caller, at: at, done: bell}
+}
+
+// readTarget returns the server of a key; false: reading it takes a call of its own.
+func (r *Conn) readTarget(caller context.Context, key string) (Target, bool) {
+	t, ok := r.target(caller, key)
+	return t, ok && !t.Breaker.IsOpen()
+}
+
+// newRead returns a Read without its keys.
+func (r *Conn) newRead(caller context.Context, to Target, session *Session, at mono.Instant) *Read {
+	done, ok := r.batchers.doneChans.Get().(chan struct{})
+	if !ok {
+		done = make(chan struct{}, 1)
+	}
+	rd := &Read{session: session, to: to, caller: caller, at: at, done: done}
 	rd.Keys = rd.only[:0]
 	return rd
 }
 
-// give gives the answers to who waits for them, if anybody does.
-func (rd *Read) give(answers []Reply) {
-	if rd.state.CompareAndSwap(readingAsked, readingAnswered) {
-		rd.answers = answers
+// finish gives the replies to the caller, unless the caller gave up or has others already.
+func (rd *Read) finish(replies []Reply) {
+	if rd.state.CompareAndSwap(readAsked, readReplied) {
+		rd.replies = replies
 		rd.done <- struct{}{}
 	}
 }
 
-// Wait returns the key's answer, or an error when ctx ends.
-func (s Pending) Wait(ctx context.Context) Reply {
-	if !s.Await(ctx, nil) {
-		if s.state.CompareAndSwap(readingAsked, readingGivenUp) {
-			s.answers, s.Received = s.failed(ctx.Err()), true
-		} else {
-			s.Await(context.Background(), nil)
-		}
-	}
-	return s.Reply()
+func (rd *Read) finishClosed() { rd.finish(Failed(len(rd.Keys), ErrClosed, rd.to.Feed)) }
+
+func (rd *Read) failed(err error) []Reply {
+	return Failed(len(rd.Keys), callError("get", err), rd.to.Feed)
 }
 
-// Reply is the key's, once it has arrived.
-func (s Pending) Reply() Reply { return s.answers[s.place] }
+// Wait returns the key's reply, or an error when ctx ends.
+func (p Pending) Wait(ctx context.Context) Reply {
+	if !p.Await(ctx, nil) {
+		if p.state.CompareAndSwap(readAsked, readGivenUp) {
+			p.replies, p.Received = p.failed(ctx.Err()), true
+		} else {
+			p.Await(context.Background(), nil)
+		}
+	}
+	return p.Reply()
+}
 
-// Await waits for the answers until ctx ends or they are late.
+// Reply returns the key's reply, once it is received.
+func (p Pending) Reply() Reply { return p.replies[p.place] }
+
+// Await waits for the replies until ctx ends or late has an element. It reports whether they were received. One goroutine
+// at a time may wait.
 func (rd *Read) Await(ctx context.Context, late <-chan time.Time) bool {
 	if rd.Received {
 		return true
@@ -137,25 +153,9 @@ func (rd *Read) Await(ctx context.Context, late <-chan time.Time) bool {
 	select {
 	case <-rd.done:
 		rd.Received = true
-		rd.to.Breaker.redis.batchers.bells.Put(rd.done)
+		rd.to.Breaker.redis.batchers.doneChans.Put(rd.done)
 	case <-ctx.Done():
 	case <-late:
 	}
 	return rd.Received
-}
-
-func (rd *Read) failed(err error) []Reply {
-	return Failed(len(rd.Keys), fmt.Errorf("tiered: redis: get: %w", err), rd.to.Feed)
-}
-
-func (rd *Read) abandon(owner *Session) {
-	if rd.owner == owner {
-		rd.give(Failed(len(rd.Keys), ErrClosed, rd.to.Feed))
-	}
-}
-
-// sameAs answers whether both are for the same client of the server. Where there is one stream for all there is one client,
-// which may be of a type that can't be compared.
-func (s *Target) sameAs(other Target) bool {
-	return s.Node == other.Node && (s.Breaker.redis.Nodes.Find == nil || s.to == other.to)
 }

@@ -18,75 +18,62 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// refusals are the commands of caches that Redis has lately replied to with an error: it is full, say, or can't write its
-// snapshots. Unlike an outage such a state can last unnoticed, since the caches go on without what was refused. So Status and
-// the log tell of it.
+// refusals are the commands of caches that Redis has lately answered with an error: its memory is full, say, or it can't
+// write its snapshots. Unlike an outage such a state may last unnoticed, since the caches go on without these commands. So it
+// is in Status and in the log.
 type refusals struct {
 	logger *slog.Logger
-	lasts  time.Duration // for how long one counts
-	some   atomic.Bool   // there is a kind: what succeeds has to look
+	lasts  time.Duration // how long a refusal counts
+	some   atomic.Bool   // there is a kind: successes matter
 
 	mu    sync.Mutex
 	kinds map[refusalKind]*refusedSteps
 }
 
-// refusalKind is what is told of once: a server that is full refuses many steps for one reason.
+// refusalKind is logged once: a server whose memory is full refuses many steps for one reason.
 type refusalKind struct{ addr, code string }
 
-// refusedSteps are one kind of refusals, which lasts until each of the steps was accepted again or is long ago.
+// refusedSteps are the steps that were refused for one reason. The refusal ends when each was accepted again, or was refused
+// long ago.
 type refusedSteps struct {
-	steps map[string]mono.Instant // when it was last refused
-	since mono.Instant
-	err   error // the last
-	limit LogThrottle
+	steps    map[string]mono.Instant // when each was last refused
+	since    mono.Instant
+	err      error // the last
+	throttle LogThrottle
 }
 
-// Note takes in what became of a step that a server was asked to do for some keys.
-func (rs *refusals) Note(addr func() string, step string, answers []Reply) {
+// StepWrite is the name of Set and Delete. Redis carries out a Delete even without the memory for a Set.
+const StepWrite = "write"
+
+// Note takes the replies of a server to one step for some keys.
+func (rs *refusals) Note(addr func() string, step string, replies []Reply) {
 	var err error
-	for i := range answers {
-		if e := answers[i].Err; e != nil && refuses(e) {
+	accepted := false
+	for i := range replies {
+		if e := replies[i].Err; e == nil {
+			accepted = true
+		} else if classify(e).traits().refused {
 			err = e
 			break
 		}
 	}
-	if err == nil && !rs.some.Load() {
-		return
-	}
-	if err != nil {
-		rs.add(addr(), step, err)
-		return
-	}
-	for i := range answers {
-		if answers[i].Err == nil {
-			rs.accepted(addr(), func(s string, byState bool) bool { return s == step && (!byState || step != StepWrite) })
-			return
-		}
-	}
-}
-
-// StepWrite is that of Delete, too, which Redis carries out even without the memory for a Set.
-const StepWrite = "write"
-
-// refuses reports whether an error reply says that a command isn't carried out for reasons that don't lie with its key. That
-// the server can't answer at all shows elsewhere, and so do a Cluster's change and the lack of a right.
-func refuses(err error) bool {
 	switch {
-	case !isReply(err), Unanswered(err), Moved(err), isLack(err):
-		return false
+	case err != nil:
+		rs.add(addr(), step, err)
+	case accepted && rs.some.Load():
+		rs.accepted(addr(), func(s string, byState bool) bool { return s == step && (!byState || step != StepWrite) })
 	}
-	for _, prefix := range []string{"TRYAGAIN ", "CROSSSLOT ", "ERR string exceeds maximum allowed size"} {
-		if redis.HasErrorPrefix(err, prefix) {
-			return false
-		}
-	}
-	return !strings.Contains(err.Error(), "WRONGTYPE ") // an older server's script has it within the error
 }
 
-// The codes of errors that are due to the server's state: it carries out no writes, or none that add data.
+// Writable notes that the server carried out a write: it has left the states in which it refuses writes.
+func (rs *refusals) Writable(addr string) {
+	rs.accepted(addr, func(_ string, byState bool) bool { return byState })
+}
+
+// stateCodes are the codes of errors that are due to the server's state: it carries out no writes, or none that add data.
 var stateCodes = []string{"OOM", "READONLY", "MISCONF", "NOREPLICAS"}
 
-// codeOf is an error reply's code. An older server's script has that of its command within the error.
+// codeOf returns an error reply's code. The error of an older server's script has that of its command within it.
 func codeOf(err error) string {
 	reply, _ := errors.AsType[redis.Error](err)
 	text := reply.Error()
@@ -100,8 +87,18 @@ func codeOf(err error) string {
 }
 
 func (rs *refusals) add(addr, step string, err error) {
-	at, kind := mono.Now(), refusalKind{addr, codeOf(err)}
+	cause := bare(err)
+	if log, suppressed := rs.addStep(refusalKind{addr, codeOf(err)}, step, cause); log {
+		attrs := withSuppressed(suppressed, slog.String("addr", addr), slog.String("step", step), slog.Any("cause", cause))
+		logLine{slog.LevelWarn, "tiered: Redis refuses commands", attrs}.write(rs.logger)
+	}
+}
+
+// addStep reports whether to log the refusal, and how many before it weren't.
+func (rs *refusals) addStep(kind refusalKind, step string, cause error) (log bool, suppressed int) {
+	at := mono.Now()
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	rs.expire(at)
 	if rs.kinds == nil {
 		rs.kinds = make(map[refusalKind]*refusedSteps)
@@ -114,69 +111,58 @@ func (rs *refusals) add(addr, step string, err error) {
 	if len(k.steps) == 0 {
 		k.since, k.steps = at, make(map[string]mono.Instant)
 	}
-	cause := bare(err)
 	k.steps[step], k.err = at, cause
 	rs.some.Store(true)
-	tell, suppressed := k.limit.Begins(at)
-	rs.mu.Unlock()
-	if !tell {
-		return
-	}
-	attrs := []slog.Attr{slog.String("addr", addr), slog.String("step", step), slog.Any("cause", cause)}
-	if suppressed > 0 {
-		attrs = append(attrs, slog.Int("suppressed", suppressed))
-	}
-	rs.logger.LogAttrs(context.Background(), slog.LevelWarn, "tiered: Redis refuses commands", attrs...)
+	return k.throttle.Begins(at)
 }
 
-// accepted takes it in that the server carried out what it had refused in some steps. byState: for the server's state.
+// accepted removes the steps that a server has accepted. byState: the step was refused for the server's state.
 func (rs *refusals) accepted(addr string, which func(step string, byState bool) bool) {
 	if !rs.some.Load() {
 		return
 	}
-	var lasted []time.Duration
+	for _, lasted := range rs.removeSteps(addr, which) {
+		rs.logger.LogAttrs(context.Background(), slog.LevelInfo, "tiered: Redis doesn't refuse commands any more",
+			slog.String("addr", addr), slog.Duration("lasted", lasted))
+	}
+}
+
+// removeSteps returns how long those refusals lasted whose end is to be logged.
+func (rs *refusals) removeSteps(addr string, which func(step string, byState bool) bool) (lasted []time.Duration) {
 	at := mono.Now()
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	for kind, k := range rs.kinds {
 		if kind.addr != addr || len(k.steps) == 0 {
 			continue
 		}
 		byState := slices.Contains(stateCodes, kind.code)
 		maps.DeleteFunc(k.steps, func(step string, _ mono.Instant) bool { return which(step, byState) })
-		if len(k.steps) == 0 && k.limit.Ends() {
+		if len(k.steps) == 0 && k.throttle.Ends() {
 			lasted = append(lasted, at.Since(k.since))
 		}
 	}
 	rs.expire(at)
-	rs.mu.Unlock()
-	for _, d := range lasted {
-		rs.logger.LogAttrs(context.Background(), slog.LevelInfo, "tiered: Redis doesn't refuse commands any more",
-			slog.String("addr", addr), slog.Duration("lasted", d))
-	}
+	return lasted
 }
 
-// Writable takes it in that the server carried out a write: it has left the states in which it refuses those.
-func (rs *refusals) Writable(addr string) {
-	rs.accepted(addr, func(_ string, byState bool) bool { return byState })
-}
-
-// expire forgets what was refused long ago and not tried since. It is called with the lock.
+// expire removes what was refused long ago and not tried since. It is called with the lock.
 func (rs *refusals) expire(at mono.Instant) {
 	lasting := false
 	for kind, k := range rs.kinds {
 		maps.DeleteFunc(k.steps, func(_ string, last mono.Instant) bool { return at.Since(last) > rs.lasts })
-		if len(k.steps) == 0 {
-			if k.limit.Ends(); at >= k.limit.next { // of an end that isn't known of, the log doesn't tell
-				delete(rs.kinds, kind)
-			}
+		if len(k.steps) > 0 {
+			lasting = true
 			continue
 		}
-		lasting = true
+		if k.throttle.Ends(); at >= k.throttle.next { // an end that nobody saw isn't logged
+			delete(rs.kinds, kind)
+		}
 	}
 	rs.some.Store(lasting)
 }
 
-// Status returns what is refused, and since when.
+// Status returns an error that says what is refused, and since when.
 func (rs *refusals) Status() error {
 	if !rs.some.Load() {
 		return nil

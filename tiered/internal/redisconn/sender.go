@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"slices"
 	"time"
@@ -10,61 +9,36 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// sender is a goroutine that has one convoy of readings under way at a time.
+// sender is a goroutine that has one batch of reads under way at a time.
 type sender struct {
 	batcher *batcher
 	work    chan struct{}
-	keys    []string // of the convoy, as places are
-	places  []int
+	keys    []string // of the batch
+	places  []int    // from 0 to len(keys)-1
 
-	// Under the pipeline's lock:
+	// Under the batcher's lock:
 	batch    []*Read
-	sent     mono.Instant // when the convoy left
-	reported bool         // the breaker knows what became of it
-	lost     bool         // it took too long: the lane ends with it
+	sentAt   mono.Instant
+	reported bool // the breaker has the batch's result
+	lost     bool // the batch took too long: the sender ends with it
 }
 
-// load takes a convoy of what waits; false: nothing does. It is called with the pipeline's lock.
-func (l *sender) load(at mono.Instant) bool {
-	p := l.batcher
-	l.batch, l.keys, l.places = l.batch[:0], l.keys[:0], l.places[:0]
-	n := 0
-	for _, rd := range p.waiting {
-		if len(l.batch) > 0 && (len(l.keys)+len(rd.Keys) > MaxBatch || !l.batch[0].to.sameAs(rd.to)) {
-			break
-		}
-		n++
-		p.keys -= len(rd.Keys)
-		if rd.state.Load() == readingAsked {
-			l.batch = append(l.batch, rd)
-			for _, key := range rd.Keys {
-				l.places = append(l.places, len(l.places))
-				l.keys = append(l.keys, key)
-			}
-		}
-	}
-	p.waiting = slices.Delete(p.waiting, 0, n)
-	l.sent, l.reported, p.left = at, false, at
-	p.callers = max(len(l.batch), p.callers*7/8)
-	return len(l.batch) > 0
-}
-
-func (l *sender) run() {
-	defer l.batcher.redis.Calls.End()
-	for range l.work {
-		for l.departs() {
-			l.carry()
-			if l.arrived() {
+func (s *sender) run() {
+	defer s.batcher.redis.Calls.End()
+	for range s.work {
+		for s.begin() {
+			s.send()
+			if s.finish() {
 				return
 			}
 		}
 	}
 }
 
-// departs loads a convoy; false: there is nothing to carry, and the lane is idle. Where there are many callers, those that can
-// run do so first, and may come along.
-func (l *sender) departs() bool {
-	p := l.batcher
+// begin takes a batch; false: nothing waits, and the sender is idle. If there are many callers, those that can run do so
+// first, and may be in the batch.
+func (s *sender) begin() bool {
+	p := s.batcher
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.callers >= minCallers && p.keys < MaxBatch {
@@ -72,90 +46,113 @@ func (l *sender) departs() bool {
 		runtime.Gosched()
 		p.mu.Lock()
 	}
-	if at := mono.Now(); l.load(at) {
+	if at := mono.Now(); s.take(at) {
 		if len(p.waiting) > 0 {
-			p.dispatch(at) // what this one had no place for
+			p.dispatch(at) // the reads that this batch had no place for
 		}
 		return true
 	}
-	if p.idle = append(p.idle, l); p.closed {
-		p.retire()
+	if p.idle = append(p.idle, s); p.closed {
+		p.endIdle()
 	}
 	return false
 }
 
-// carry reads the convoy's keys.
-func (l *sender) carry() {
-	r, first := l.batcher.redis, l.batch[0]
+// take makes a batch of the waiting reads; false: there are none. It is called with the batcher's lock.
+func (s *sender) take(at mono.Instant) bool {
+	p := s.batcher
+	s.batch, s.keys, s.places = s.batch[:0], s.keys[:0], s.places[:0]
+	n := 0
+	for _, rd := range p.waiting {
+		if len(s.batch) > 0 && (len(s.keys)+len(rd.Keys) > MaxBatch || !s.batch[0].to.sameAs(rd.to)) {
+			break
+		}
+		n++
+		p.keys -= len(rd.Keys)
+		if rd.state.Load() == readAsked {
+			s.batch = append(s.batch, rd)
+			for _, key := range rd.Keys {
+				s.places = append(s.places, len(s.places))
+				s.keys = append(s.keys, key)
+			}
+		}
+	}
+	p.waiting = slices.Delete(p.waiting, 0, n)
+	s.sentAt, s.reported, p.sentAt = at, false, at
+	p.callers = max(len(s.batch), p.callers*7/8)
+	return len(s.batch) > 0
+}
+
+// send reads the batch's keys, and gives the replies to its callers.
+func (s *sender) send() {
+	r, first := s.batcher.redis, s.batch[0]
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(first.caller), r.Timeout)
 	defer cancel()
-	g := nodeBatch{l.places, first.to}
-	began := l.sent
-	q := r.Gets(l.keys)
-	var answers []Reply
+	b := nodeBatch{s.places, first.to}
+	sentAt := s.sentAt
+	q := r.Gets(s.keys)
+	var replies []Reply
 	err := r.Guard(func() (err error) {
-		answers, err = r.run(ctx, q, g)
+		replies, err = r.send(ctx, q, b)
 		return err
 	})
-	if answers == nil { // the client panicked
-		err = fmt.Errorf("tiered: redis: get: %w", err)
-		answers = Failed(len(l.keys), err, g.Feed)
+	if replies == nil { // the client panicked
+		err = callError("get", err)
+		replies = Failed(len(s.keys), err, b.Feed)
 	}
-	r.Refusals.Note(g.Breaker.Addr, q.Name, answers)
-	if l.heeds() {
-		if err == nil && mono.Now().Since(began) >= r.Timeout {
+	r.Refusals.Note(b.Breaker.Addr, q.Name, replies)
+	if s.reports() {
+		if err == nil && mono.Now().Since(sentAt) >= r.Timeout {
 			err = errLate
 		}
-		g.Report(context.Background(), began, err)
+		b.Report(context.Background(), sentAt, err)
 	}
-	l.part(answers, mono.Now())
-	for _, rd := range l.batch {
+	s.noteSlow(replies, mono.Now())
+	for _, rd := range s.batch {
 		n := len(rd.Keys)
-		rd.give(answers[:n:n])
-		answers = answers[n:]
+		rd.finish(replies[:n:n])
+		replies = replies[n:]
 	}
 }
 
-// part has those keys read alone for a while that hold the others up, or one of which does.
-func (l *sender) part(answers []Reply, at mono.Instant) {
-	p := l.batcher
+// noteSlow has those keys read alone for a while whose values are large, and all keys of a batch that was late.
+func (s *sender) noteSlow(replies []Reply, at mono.Instant) {
+	p := s.batcher
 	p.mu.Lock()
-	late := l.lost || at.Since(l.sent) >= p.redis.Timeout
-	p.mu.Unlock()
-	for i, key := range l.keys {
+	defer p.mu.Unlock()
+	late := s.lost || at.Since(s.sentAt) >= p.redis.Timeout
+	for i, key := range s.keys {
 		stay := time.Duration(0)
-		if len(l.keys) > 1 && late {
+		if len(s.keys) > 1 && late {
 			stay = slowIfLate
 		}
-		if b, _ := answers[i].Bytes(); len(b) >= large {
+		if b, _ := replies[i].Bytes(); len(b) >= largeValue {
 			stay = slowIfLarge
 		}
 		if stay > 0 {
-			p.mu.Lock()
 			p.slow.add(key, at, stay)
-			p.mu.Unlock()
 		}
 	}
 }
 
-// heeds answers whether the breaker is still to be told of the convoy.
-func (l *sender) heeds() bool {
-	l.batcher.mu.Lock()
-	defer l.batcher.mu.Unlock()
-	first := !l.reported
-	l.reported = true
+// reports reports whether the sender is to tell the breaker the batch's result: the sweep may have done so.
+func (s *sender) reports() bool {
+	s.batcher.mu.Lock()
+	defer s.batcher.mu.Unlock()
+	first := !s.reported
+	s.reported = true
 	return first
 }
 
-// arrived ends a convoy, and with it a lane that is lost.
-func (l *sender) arrived() (lost bool) {
-	p, at := l.batcher, mono.Now()
+// finish ends a batch. It reports whether the sender was given up, and has to end with it.
+func (s *sender) finish() (lost bool) {
+	p, at := s.batcher, mono.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !l.lost {
-		p.takes += (at.Since(l.sent) - p.takes) / 8
+	if !s.lost {
+		p.takes += (at.Since(s.sentAt) - p.takes) / 8
 	}
-	clear(l.batch)
-	l.batch = l.batch[:0]
-	return l.lost
+	clear(s.batch)
+	s.batch = s.batch[:0]
+	return s.lost
 }

@@ -7,16 +7,16 @@ import (
 )
 
 const (
-	// large is from what length on a value is read alone: sharing a command saves less than others would wait for it.
-	large       = 64 << 10
+	// largeValue is the length from which on a value is read alone: others would wait longer for it than sharing a command
+	// saves.
+	largeValue  = 64 << 10
 	slowIfLarge = time.Minute
-	// slowIfLate is for how long keys are read alone after all of a command's were late: one of them may be to blame each
-	// time.
+	// slowIfLate is how long the keys of a batch that was late are read alone: one of them may be the cause each time.
 	slowIfLate  = 10 * time.Second
 	maxSlowKeys = 4096
 )
 
-// slowKeys is for keys that are to be read alone for a while.
+// slowKeys are the keys that are read alone for a while.
 type slowKeys struct {
 	until map[string]mono.Instant
 }

@@ -1,0 +1,40 @@
+// Package redisconn sends the requests of caches to the servers of one Redis: a single server, one behind Sentinel, or a
+// Cluster.
+//
+//   - [Conn] has the servers. Its [Nodes] are each a [Node]: the [coherence.Feed] of the server's invalidations, and its
+//     [Breaker], which keeps calls from a server that doesn't answer.
+//   - [Request] is one command for each of some keys, [Reply] the result of one. [CompareAndSet] is a write that is made only
+//     if the key still holds what was [Expected].
+//   - [Read] is a read that may share a command with reads of other callers, [Pending] one key of it, [Session] the reads of
+//     one cache.
+//   - class.go says what the error of a command means, and [PermanentError] is one that waiting doesn't end.
+//   - Conn.Time is Redis's clock, sampled once a minute.
+//   - Conn.Capabilities knows what the servers lack, Conn.Refusals what they refuse at present. [LogThrottle] keeps both, and
+//     breakers, from filling the log.
+//
+// # A request
+//
+// Do groups the keys by their node (target.go), skips nodes whose breaker is open, and makes each group in chunks of limited
+// size (chunk.go). Each chunk is one call (call.go), which ends after Timeout whatever go-redis does, and is one command, one
+// pipeline or one MGET. The breaker, the capabilities and the refusals take the result. Where a node of a Cluster says that
+// it hasn't the key any more, the client finds the node that has.
+//
+// # A read
+//
+// Read and ReadAll put the keys into the queue of their server's batcher (batcher.go). While few reads are under way, a sender
+// (sender.go) takes each at once. Under load the queue fills until a sender is back, which then reads up to MaxBatch keys with
+// one MGET. Keys that made others wait are read alone for a while (slowkeys.go). A read whose Timeout is over is ended by the
+// batcher's sweep; its sender isn't waited for.
+//
+// # Invariants
+//
+//   - The Validity in a Reply was taken before the command was sent, and is that of the stream of the server that answered. What
+//     the client read elsewhere has [coherence.Never].
+//   - A write may be executed after its call returned. Request.Ended is called when no more of it can reach Redis.
+//   - A breaker opens only if the server answers nothing: one slow value doesn't open it, since a small call is made first.
+//   - A result says something about the server only if its call began after the last call that was answered.
+//   - Code of the user that the client calls (hooks, dialers) may panic or exit its goroutine; it ends the call, and nothing
+//     else.
+//   - Every goroutine that may outlive the call that started it is counted by Conn.Calls.
+//   - Logger and Switched are called without a lock.
+package redisconn
