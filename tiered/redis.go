@@ -224,11 +224,6 @@ func (r *Redis) Ping(ctx context.Context) error {
 	return err
 }
 
-// publish tells the other processes of changed keys.
-func (r *Redis) publish(ctx context.Context, keys []string) error {
-	return r.streams.Publish(ctx, keys)
-}
-
 // Status returns nil while Redis is asked, all invalidations arrive, and no command of a cache was refused lately; else an
 // error that says for how long that hasn't been so, and why. A command counts as refused (for lack of a right or of memory,
 // say) until Redis accepts its like, but no longer than 2 × (Heartbeat + Timeout) after the last time. Status asks nobody and

@@ -85,15 +85,15 @@ var mutations = []mutation{
 	},
 	{
 		name: "a PONG is proof enough", focus: "late stream", breaks: []string{"G2"},
-		edits: []edit{{"internal/invalidation/life.go", "			l.watch.answered(m.Payload)\n",
-			"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"}},
+		edits: []edit{{"internal/invalidation/connection.go", "			l.watchdog.answered(m.Payload)\n",
+			"			l.watchdog.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"}},
 	},
 	{
 		name: "a PONG is proof enough, wherever it comes from", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
 		edits: []edit{
-			{"internal/invalidation/life.go", "			l.watch.answered(m.Payload)\n",
-				"			l.watch.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"},
-			{"internal/invalidation/watch.go", "		return errLeftBehind\n", "		return nil\n"},
+			{"internal/invalidation/connection.go", "			l.watchdog.answered(m.Payload)\n",
+				"			l.watchdog.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"},
+			{"internal/invalidation/watchdog.go", "		return errLeftBehind\n", "		return nil\n"},
 		},
 	},
 	{

@@ -10,8 +10,8 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// canary is the state of a stream's canaries. One is under way at a time.
-type canary struct {
+// canaryState is the state of a stream's canaries. One is under way at a time.
+type canaryState struct {
 	underWay atomic.Bool
 	again    atomic.Bool  // another one was due meanwhile
 	sent     atomic.Int64 // the instant of the last
@@ -20,10 +20,10 @@ type canary struct {
 	lost     atomic.Bool  // the last was reported, but not answered
 }
 
-func (c *canary) last() mono.Instant { return mono.Instant(c.sent.Load()) }
+func (c *canaryState) last() mono.Instant { return mono.Instant(c.sent.Load()) }
 
-// beat looks after the stream with each heartbeat, and whenever it is hastened.
-func (s *stream) beat(ctx context.Context) {
+// heartbeatLoop looks after the stream with each heartbeat, and whenever it is hastened.
+func (s *stream) heartbeatLoop(ctx context.Context) {
 	heartbeat := time.NewTicker(s.redis.Heartbeat)
 	defer heartbeat.Stop()
 	for {
@@ -33,13 +33,13 @@ func (s *stream) beat(ctx context.Context) {
 			return
 		case <-heartbeat.C:
 			ticked = true
-		case <-s.hurry:
+		case <-s.wake:
 		}
-		l := s.life.Load()
+		l := s.conn.Load()
 		if ticked {
 			s.lapse()
 			if l != nil {
-				if why := l.watch.tick(s.redis.Heartbeat, s.redis.MaxAge()); why != nil {
+				if why := l.watchdog.tick(s.redis.Heartbeat, s.redis.MaxAge()); why != nil {
 					l.end(why)
 					continue // its end hastens the next beat
 				}
@@ -48,12 +48,12 @@ func (s *stream) beat(ctx context.Context) {
 		if l != nil {
 			l.ping()
 		}
-		s.sing(ctx, l)
+		s.sendCanary(ctx, l)
 	}
 }
 
-// sing sends a canary, unless one is still under way: go-redis may take longer over it than it is given.
-func (s *stream) sing(ctx context.Context, l *life) {
+// sendCanary sends a canary, unless one is still under way: go-redis may take longer over it than it is given.
+func (s *stream) sendCanary(ctx context.Context, l *connection) {
 	c := &s.canary
 	if !c.underWay.CompareAndSwap(false, true) {
 		c.again.Store(true)
@@ -64,7 +64,7 @@ func (s *stream) sing(ctx context.Context, l *life) {
 	ended := func() {
 		c.underWay.Store(false)
 		if c.again.Swap(false) {
-			s.hasten()
+			s.sendCanarySoon()
 		}
 	}
 	s.redis.running.Go(func() {
@@ -72,16 +72,16 @@ func (s *stream) sing(ctx context.Context, l *life) {
 			if err := s.redis.Capabilities.Replica(s.health.where()); err != nil {
 				return struct{}{}, err // it may be one that takes writes, and reports them
 			}
-			return struct{}{}, s.source.sing(ctx, at)
+			return struct{}{}, s.transport.sendCanary(ctx, at)
 		})
 		if ctx.Err() == nil {
-			s.sung(l, at, errors.Unwrap(err)) // the step is said in the cause
+			s.canarySent(l, at, errors.Unwrap(err)) // the step is said in the cause
 		}
 	})
 }
 
-// sung learns what became of a canary that was sent in the life, if there was one.
-func (s *stream) sung(l *life, at mono.Instant, err error) {
+// canarySent handles the outcome of a canary. The connection is the one at the time of sending, or nil.
+func (s *stream) canarySent(l *connection, at mono.Instant, err error) {
 	if err != nil {
 		err = redisconn.Judge(redisconn.StepCanary, err)
 	}
@@ -96,7 +96,7 @@ func (s *stream) sung(l *life, at mono.Instant, err error) {
 	switch {
 	case err == nil:
 		if l != nil {
-			l.watch.taken(at)
+			l.watchdog.taken(at)
 		}
 		if s.breaker != nil && s.redis.mode == Tracking { // a canary is a write
 			s.redis.Refusals.Writable(s.breaker.Addr())
@@ -106,9 +106,9 @@ func (s *stream) sung(l *life, at mono.Instant, err error) {
 		s.down(mono.Now(), err)
 	default:
 		s.health.suspect(at, err)
-		s.settle(err)
-		if redisconn.Moved(err) && s.troubled != nil {
-			s.troubled()
+		s.firstOutcome(err)
+		if redisconn.Moved(err) && s.onTrouble != nil {
+			s.onTrouble()
 		}
 	}
 }
@@ -117,7 +117,7 @@ func (s *stream) sung(l *life, at mono.Instant, err error) {
 func (s *stream) unanswered(at mono.Instant, err error) {
 	s.canary.lost.Store(s.canary.reported.Load() >= int64(at))
 	if s.breaker == nil {
-		s.hush()
+		s.markUnreachable()
 	} else {
 		s.breaker.Open(at, err)
 	}
@@ -141,12 +141,12 @@ func (s *stream) answeredAt(at mono.Instant) {
 	case !s.canary.lost.Load() && mono.Now().Since(at) <= s.redis.Timeout:
 		s.answered(at)
 	case s.Unreachable.Load():
-		s.hasten()
+		s.sendCanarySoon()
 	}
 }
 
-// hush has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
-func (s *stream) hush() {
+// markUnreachable has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
+func (s *stream) markUnreachable() {
 	if s.breaker != nil {
 		s.breaker.MarkUnreachable()
 		return
@@ -154,8 +154,8 @@ func (s *stream) hush() {
 	s.Unreachable.Store(true)
 }
 
-// mute has the stream silent for good: its Redis is closed, and so is the breaker's chance to end that.
-func (s *stream) mute() {
+// markClosed marks the server as unreachable for good: its Redis is closed, so the breaker can't end that.
+func (s *stream) markClosed() {
 	if s.breaker != nil {
 		s.breaker.Mute()
 		return

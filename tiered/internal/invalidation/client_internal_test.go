@@ -195,7 +195,7 @@ func everyOption(t *testing.T) *redis.Options {
 func TestOptionsOfTheStream(t *testing.T) {
 	base := everyOption(t)
 	r := &Streams{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
-	o := newLife(&stream{redis: r}).options(base, time.Minute)
+	o := newConnection(&stream{redis: r}).options(base, time.Minute)
 	was, is := reflect.ValueOf(base).Elem(), reflect.ValueOf(o).Elem()
 	for f, judgement := range clientOptions[was.Type()] {
 		field, _ := was.Type().FieldByName(f)

@@ -15,18 +15,18 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// bulletin is the channel on which the caches of all processes publish what they change, and another one for this Redis
+// pubsub is the channel on which the caches of all processes publish what they change, and another one for this Redis
 // object's canaries. In a Cluster all of it goes through one node, the one that the channel's name hashes to, which keeps
 // the order of what it is given.
-type bulletin struct {
+type pubsub struct {
 	redis   *Streams
 	node    func(ctx context.Context) (*redis.Client, error)
 	name    string
 	garbled atomic.Bool // and said so
 }
 
-func newBulletin(r *Streams) (*bulletin, error) {
-	b := &bulletin{redis: r}
+func newPubSub(r *Streams) (*pubsub, error) {
+	b := &pubsub{redis: r}
 	switch client := r.Client.(type) {
 	case *redis.Client:
 		b.name = client.Options().Addr
@@ -41,11 +41,11 @@ func newBulletin(r *Streams) (*bulletin, error) {
 	return b, nil
 }
 
-func (b *bulletin) changes() string { return b.redis.ControlPrefix() + "changes" }
+func (b *pubsub) changes() string { return b.redis.ControlPrefix() + "changes" }
 
-func (b *bulletin) canaries() string { return b.redis.ControlPrefix() + b.redis.ID }
+func (b *pubsub) canaries() string { return b.redis.ControlPrefix() + b.redis.ID }
 
-func (b *bulletin) server(ctx context.Context) (*redis.Options, error) {
+func (b *pubsub) server(ctx context.Context) (*redis.Options, error) {
 	node, err := b.node(ctx)
 	if err != nil {
 		return nil, err
@@ -53,11 +53,11 @@ func (b *bulletin) server(ctx context.Context) (*redis.Options, error) {
 	return node.Options(), nil
 }
 
-func (b *bulletin) greet(context.Context, *redis.Conn) error { return nil }
+func (b *pubsub) handshake(context.Context, *redis.Conn) error { return nil }
 
-func (b *bulletin) channels() []string { return []string{b.changes(), b.canaries()} }
+func (b *pubsub) channels() []string { return []string{b.changes(), b.canaries()} }
 
-func (b *bulletin) sing(ctx context.Context, at mono.Instant) error {
+func (b *pubsub) sendCanary(ctx context.Context, at mono.Instant) error {
 	node, err := b.node(ctx)
 	if err != nil {
 		return err
@@ -65,14 +65,14 @@ func (b *bulletin) sing(ctx context.Context, at mono.Instant) error {
 	return briefly(node, b.redis.Timeout).Publish(ctx, b.canaries(), int64(at)).Err()
 }
 
-func (b *bulletin) hear(s *stream, message any) {
+func (b *pubsub) handle(s *stream, message any) {
 	m, ok := message.(*redis.Message)
 	if !ok {
 		return
 	}
 	if m.Channel == b.canaries() {
 		if at, err := strconv.ParseInt(m.Payload, 10, 64); err == nil {
-			s.reported(mono.Instant(at))
+			s.canaryReported(mono.Instant(at))
 		}
 		return
 	}
@@ -91,7 +91,7 @@ func (b *bulletin) hear(s *stream, message any) {
 	}
 }
 
-func (b *bulletin) publish(ctx context.Context, keys []string) error {
+func (b *pubsub) publish(ctx context.Context, keys []string) error {
 	for chunk := range slices.Chunk(keys, redisconn.MaxChunk) {
 		if err := b.publishChunk(ctx, chunk); err != nil {
 			return err
@@ -100,7 +100,7 @@ func (b *bulletin) publish(ctx context.Context, keys []string) error {
 	return nil
 }
 
-func (b *bulletin) publishChunk(ctx context.Context, keys []string) error {
+func (b *pubsub) publishChunk(ctx context.Context, keys []string) error {
 	groups, err := b.redis.ByNode(ctx, []string{b.changes()})
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func bulletinsArrive(t *testing.T, client func() redis.UniversalClient, o settin
 	t.Helper()
 	a, b := listen(t, client(), o), listen(t, client(), o)
 	for _, l := range []listening{a, b} {
-		if p := l.proven(t); l.Conn.Nodes.Any().Validity() != p {
+		if p := l.proven(t); l.Nodes.Any().Validity() != p {
 			t.Error("another stream")
 		}
 	}
@@ -42,7 +42,7 @@ func bulletinsArrive(t *testing.T, client func() redis.UniversalClient, o settin
 	if err := a.Publish(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Conn.Client.Publish(t.Context(), "tc!changes", "garbage").Err(); err != nil {
+	if err := a.Client.Publish(t.Context(), "tc!changes", "garbage").Err(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the last", func() bool { return b.ear.has(keys[len(keys)-1][len("tc:c"):]) })

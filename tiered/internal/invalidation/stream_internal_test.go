@@ -31,7 +31,7 @@ func TestProofHolds(t *testing.T) {
 			t.Fatal("the proof doesn't hold on")
 		}
 	}
-	if s.Unreachable.Load() || s.NoEvents || l.Conn.Nodes.Only.Feed != &s.Feed {
+	if s.Unreachable.Load() || s.NoEvents || l.Nodes.Only.Feed != &s.Feed {
 		t.Error("a wrong stream")
 	}
 	if l.log.String() != "" {

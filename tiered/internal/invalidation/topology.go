@@ -22,13 +22,13 @@ type topology struct {
 	redis   *Streams
 	cluster *redis.ClusterClient
 	streams atomic.Pointer[map[string]*stream] // by address; the map isn't changed
-	unknown *coherence.Feed                    // of a node that isn't a master that is known: it proves nothing
+	unknown *coherence.Feed                    // of a node that isn't a master that is known: values read there are never valid
 	wake    chan struct{}
 	seen    chan struct{} // closed when the Cluster was looked at once
 	failed  atomic.Pointer[error]
 }
 
-type masters struct {
+type nodeList struct {
 	options map[string]*redis.Options // by address
 	err     error
 }
@@ -40,7 +40,7 @@ func newTopology(r *Streams, cluster *redis.ClusterClient) *topology {
 	return t
 }
 
-// nodeOf returns the master of the address. Where it isn't known as one, that is a node which proves nothing.
+// nodeOf returns the master of the address. Where it isn't known as one, it returns a node whose values are never valid.
 func (t *topology) nodeOf(addr string) *redisconn.Node {
 	if s := (*t.streams.Load())[addr]; s != nil {
 		return s.node
@@ -71,7 +71,7 @@ func (t *topology) run(ctx context.Context) {
 	soon := min(t.redis.Heartbeat, time.Second) / 4
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	found := make(chan masters, 1)
+	found := make(chan nodeList, 1)
 	var looking, again bool
 	var last mono.Instant
 	for {
@@ -92,7 +92,7 @@ func (t *topology) run(ctx context.Context) {
 			looking = true
 			go func() {
 				defer t.redis.Calls.End()
-				var m masters
+				var m nodeList
 				if err := t.redis.Guard(func() error { m = t.look(ctx); return nil }); err != nil {
 					m.err = err
 				}
@@ -111,11 +111,11 @@ func (t *topology) run(ctx context.Context) {
 }
 
 // look has the client ask the Cluster for its topology.
-func (t *topology) look(ctx context.Context) masters {
+func (t *topology) look(ctx context.Context) nodeList {
 	ctx, cancel := context.WithTimeout(ctx, max(mono.Times(4, t.redis.Timeout), time.Second))
 	defer cancel()
 	var mu sync.Mutex
-	m := masters{options: make(map[string]*redis.Options)}
+	m := nodeList{options: make(map[string]*redis.Options)}
 	m.err = t.cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
 		mu.Lock()
 		defer mu.Unlock()
@@ -126,7 +126,7 @@ func (t *topology) look(ctx context.Context) masters {
 }
 
 // follow gives new masters a stream and ends those of nodes that are masters no more.
-func (t *topology) follow(ctx context.Context, m masters) {
+func (t *topology) follow(ctx context.Context, m nodeList) {
 	if m.err != nil {
 		t.failed.Store(&m.err)
 	} else {
@@ -137,8 +137,8 @@ func (t *topology) follow(ctx context.Context, m masters) {
 		var news []*stream
 		for addr, options := range m.options {
 			if next[addr] == nil {
-				s := newStream(t.redis, &tracker{redis: t.redis, options: options, cluster: t.cluster}, addr)
-				s.troubled = t.rescan
+				s := newStream(t.redis, &tracking{redis: t.redis, options: options, cluster: t.cluster}, addr)
+				s.onTrouble = t.rescan
 				s.node = s.newNode()
 				next[addr] = s
 				news = append(news, s)
@@ -156,7 +156,7 @@ func (t *topology) follow(ctx context.Context, m masters) {
 		for _, s := range news {
 			s.start(ctx)
 		}
-		t.redis.settleLate()
+		t.redis.logLate()
 	}
 	select {
 	case <-t.seen:

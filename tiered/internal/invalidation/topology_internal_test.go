@@ -73,7 +73,7 @@ func TestClusterStreams(t *testing.T) {
 	l.allProven(t, c)
 	l.hears(t, client, "first")
 
-	if s := l.Conn.Nodes.Find("127.0.0.1:1").Feed; s == nil || s.Validity().Holds(0) || s.Unreachable.Load() {
+	if s := l.Nodes.Find("127.0.0.1:1").Feed; s == nil || s.Validity().Holds(0) || s.Unreachable.Load() {
 		t.Error("the stream of an unknown node")
 	}
 	for i, fail := range []func(){c.Failover, func() { c.KillMaster() }, func() { c.KillMaster().Restart() }} {
@@ -133,7 +133,7 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := l.Conn.NodeOf(l.Conn.Client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").Breaker
+	b := l.Conn.NodeOf(l.Client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").Breaker
 	if err := earlier.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
 	s := l.only
 	l.proven(t)
 	s.breaker.Retire()
-	s.ended(t.Context(), newLife(s), io.EOF)
+	s.disconnected(t.Context(), newConnection(s), io.EOF)
 	if s.Unreachable.Load() {
 		t.Error("what can't be proved may be served, for good")
 	}

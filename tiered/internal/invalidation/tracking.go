@@ -13,27 +13,27 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// tracker is a server that reports the changes of keys itself (CLIENT TRACKING).
-type tracker struct {
+// tracking is a server that reports the changes of keys itself (CLIENT TRACKING).
+type tracking struct {
 	redis   *Streams
 	options *redis.Options
 	client  *redis.Client // nil in a Cluster
 
 	cluster *redis.ClusterClient
-	tag     uint64 // in a Cluster makes canaries' keys the server's; for sing alone, which runs once at a time
+	tag     uint64 // in a Cluster makes canaries' keys the server's; for sendCanary alone, which runs once at a time
 
 	marked atomic.Int64 // the newest canary that Redis is known to have taken, whose mark the database then has; 0: none
-	heard  int64        // the newest that was reported; for hear
+	heard  int64        // the newest that was reported; for handle
 }
 
 // canaries is what begins the names of this Redis object's canaries.
 func (r *Streams) canaries() string { return r.ControlPrefix() + r.ID + ":" }
 
-func (t *tracker) server(context.Context) (*redis.Options, error) { return t.options, nil }
+func (t *tracking) server(context.Context) (*redis.Options, error) { return t.options, nil }
 
-// greet has Redis report all changes under two prefixes. It asks for RESP3 once more, since go-redis goes on with RESP2
+// handshake has Redis report all changes under two prefixes. It asks for RESP3 once more, since go-redis goes on with RESP2
 // if that is refused: then tracking is granted, and nothing ever arrives.
-func (t *tracker) greet(ctx context.Context, cn *redis.Conn) error {
+func (t *tracking) handshake(ctx context.Context, cn *redis.Conn) error {
 	t.marked.Store(0) // nothing that was read before is served any more
 	if err := cn.Hello(ctx, 3, "", "", "").Err(); err != nil {
 		return redisconn.Judge(redisconn.StepHello, err)
@@ -48,9 +48,9 @@ func (t *tracker) greet(ctx context.Context, cn *redis.Conn) error {
 	return nil
 }
 
-// channels has one on which nothing is published: to who subscribes Redis allows less of a backlog than to others, whom it
+// channels has one on which nothing is published: Redis allows a subscriber less of a backlog than other clients, which it
 // serves until its memory is full.
-func (t *tracker) channels() []string { return []string{t.redis.ControlPrefix() + t.redis.ID} }
+func (t *tracking) channels() []string { return []string{t.redis.ControlPrefix() + t.redis.ID} }
 
 // The mark is a key with the instant of the newest canary. Redis reports no change when it swaps databases (SWAPDB), but a
 // database that was another one at the time of that canary has an older mark, or none.
@@ -70,9 +70,9 @@ redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[4])
 redis.call('SET',mark<tonumber(ARGV[1]) and KEYS[3] or KEYS[2],1,'PX',ARGV[3])
 return 1`
 
-// sing sets a key that nobody reads.
-func (t *tracker) sing(ctx context.Context, at mono.Instant) error {
-	client, name, err := t.perch(ctx)
+// sendCanary sets a key that nobody reads.
+func (t *tracking) sendCanary(ctx context.Context, at mono.Instant) error {
+	client, name, err := t.canaryKey(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (t *tracker) sing(ctx context.Context, at mono.Instant) error {
 }
 
 // mark notes that Redis has taken a canary. Both its answer and its report say so, whichever comes first.
-func (t *tracker) mark(at int64) {
+func (t *tracking) mark(at int64) {
 	for {
 		newest := t.marked.Load()
 		if at <= newest || t.marked.CompareAndSwap(newest, at) {
@@ -100,14 +100,14 @@ func (t *tracker) mark(at int64) {
 }
 
 // move gives the canaries and the mark other keys.
-func (t *tracker) move() {
+func (t *tracking) move() {
 	t.tag++
 	t.marked.Store(0)
 }
 
-// perch returns the client that the caches use for the server, and what begins the name of a key that is the server's. In
+// canaryKey returns the client that the caches use for the server, and what begins the name of a key that is the server's. In
 // a Cluster it isn't left to the client to follow a key that is elsewhere: there the stream wouldn't hear of it.
-func (t *tracker) perch(ctx context.Context) (client *redis.Client, name string, err error) {
+func (t *tracking) canaryKey(ctx context.Context) (client *redis.Client, name string, err error) {
 	if t.client != nil {
 		return t.client, t.redis.canaries() + "{0}:", nil // in one slot, should the server have them
 	}
@@ -134,8 +134,8 @@ func briefly(client *redis.Client, timeout time.Duration) *redis.Client {
 	return client.WithTimeout(timeout)
 }
 
-// hear takes an invalidation: its name, and a list of keys or, for a flush, nil.
-func (t *tracker) hear(s *stream, message any) {
+// handle takes an invalidation: its name, and a list of keys or, for a flush, nil.
+func (t *tracking) handle(s *stream, message any) {
 	parts, _ := message.([]any)
 	if len(parts) < 2 {
 		return
@@ -148,16 +148,16 @@ func (t *tracker) hear(s *stream, message any) {
 	for _, k := range keys {
 		key, _ := k.(string)
 		if canary, ok := strings.CutPrefix(key, t.redis.canaries()); ok {
-			t.hearCanary(s, canary[strings.LastIndexByte(canary, ':')+1:])
+			t.handleCanary(s, canary[strings.LastIndexByte(canary, ':')+1:])
 			continue
 		}
 		t.redis.hooks.Changed(key)
 	}
 }
 
-// hearCanary takes a canary, which is reported when it is set and when it expires. The first that finds another database than
+// handleCanary takes a canary, which is reported when it is set and when it expires. The first that finds another database than
 // the one before it takes the place of all invalidations.
-func (t *tracker) hearCanary(s *stream, name string) {
+func (t *tracking) handleCanary(s *stream, name string) {
 	number, lost := strings.CutPrefix(name, lostName)
 	at, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || mono.Instant(at) > s.canary.last() {
@@ -170,5 +170,5 @@ func (t *tracker) hearCanary(s *stream, name string) {
 			s.flushed()
 		}
 	}
-	s.reported(mono.Instant(at))
+	s.canaryReported(mono.Instant(at))
 }

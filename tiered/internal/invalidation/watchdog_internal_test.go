@@ -10,43 +10,43 @@ import (
 func TestWatch(t *testing.T) {
 	const beat, maxAge = time.Second, 3 * time.Second
 	for name, test := range map[string]struct {
-		each  func(w *watch, i int) // before each tick
-		ticks int                   // until the connection is given up; 0: never
+		each  func(w *watchdog, i int) // before each tick
+		ticks int                      // until the connection is given up; 0: never
 		want  error
 	}{
-		"nothing comes": {func(w *watch, _ int) { w.nextPing() }, 7, errUnanswered},
-		"all is well": {func(w *watch, i int) {
+		"nothing comes": {func(w *watchdog, _ int) { w.nextPing() }, 7, errUnanswered},
+		"all is well": {func(w *watchdog, i int) {
 			w.quiet.Store(0)
 			w.answered(w.nextPing())
 			w.taken(mono.Instant(i))
 			w.reported(mono.Instant(i))
 		}, 0, nil},
-		"canaries are reported before Redis says it has taken them": {func(w *watch, i int) {
+		"canaries are reported before Redis says it has taken them": {func(w *watchdog, i int) {
 			w.quiet.Store(0)
 			w.answered(w.nextPing())
 			w.reported(mono.Instant(i))
 			w.taken(mono.Instant(i))
 		}, 0, nil},
-		"no canary is reported": {func(w *watch, i int) {
+		"no canary is reported": {func(w *watchdog, i int) {
 			w.quiet.Store(0)
 			w.answered(w.nextPing())
 			w.taken(mono.Instant(i))
 		}, 4, errLeftBehind},
-		"canaries aren't taken": {func(w *watch, _ int) {
+		"canaries aren't taken": {func(w *watchdog, _ int) {
 			w.quiet.Store(0)
 			w.answered(w.nextPing())
 		}, 0, nil},
-		"so much comes that canaries and answers are late": {func(w *watch, i int) {
+		"so much comes that canaries and answers are late": {func(w *watchdog, i int) {
 			w.quiet.Store(0)
 			w.nextPing()
 			w.taken(mono.Instant(i))
 		}, 0, nil},
-		"a garbled answer": {func(w *watch, i int) {
+		"a garbled answer": {func(w *watchdog, i int) {
 			w.quiet.Store(0)
 			w.answered("x")
 			w.taken(mono.Instant(i))
 		}, 0, nil},
-		"every other canary is lost": {func(w *watch, i int) {
+		"every other canary is lost": {func(w *watchdog, i int) {
 			w.quiet.Store(0)
 			w.answered(w.nextPing())
 			w.taken(mono.Instant(i))
@@ -56,7 +56,7 @@ func TestWatch(t *testing.T) {
 		}, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var w watch
+			var w watchdog
 			for i := 1; i <= 100; i++ {
 				test.each(&w, i)
 				if err := w.tick(beat, maxAge); err != nil {

@@ -15,42 +15,42 @@ import (
 
 var (
 	errStarting = errors.New("not connected yet")
-	errLapsed   = errors.New("Redis doesn't answer in time")
+	errLapsed   = errors.New("no answer from Redis in time")
 )
 
-// health is whether invalidations arrive, as far as people are told.
-type health struct {
+// status is what the log and Redis.Status say about whether invalidations arrive.
+type status struct {
 	mu    sync.Mutex
 	name  string // of the server in the client's options
 	peer  string // the address of the last connection
 	well  bool
 	since mono.Instant // of not being well
 	cause error        // why that is so, or what may become the cause; nil: nothing known
-	told  told         // what the log says since then
+	told  logged       // what the log says since then
 	last  mono.Instant // when it said so
 
 	suspected mono.Instant // the canary that the cause is of, if it is one's
 	limit     redisconn.LogThrottle
 }
 
-// told grows while a stream is down.
-type told int
+// logged grows while a stream is down.
+type logged int
 
 const (
-	toldNothing told = iota
-	toldDown
-	toldRefused // it won't heal by itself
+	loggedNothing logged = iota
+	loggedDown
+	loggedForGood // it won't heal by itself
 )
 
-// suspect notes what may be the cause, should the proof lapse: what became of the canary of the instant.
-func (h *health) suspect(at mono.Instant, cause error) {
+// suspect notes what may be the cause, should the validity run out: what became of the canary of the instant.
+func (h *status) suspect(at mono.Instant, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.cause, h.suspected = cause, at
 }
 
 // trust forgets what may have become the cause, if a later canary than that has come back.
-func (h *health) trust(at mono.Instant) {
+func (h *status) trust(at mono.Instant) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.well && at > h.suspected {
@@ -58,14 +58,14 @@ func (h *health) trust(at mono.Instant) {
 	}
 }
 
-func (h *health) connected(peer string) {
+func (h *status) connected(peer string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.peer = peer
 }
 
 // where returns the server's address: that of the connection if it is for others to say where the server is (Sentinel).
-func (h *health) where() string {
+func (h *status) where() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, _, err := net.SplitHostPort(h.name); err != nil && h.peer != "" {
@@ -75,7 +75,7 @@ func (h *health) where() string {
 }
 
 // downSince returns since when the stream is down, if it is down at the instant.
-func (h *health) downSince(at mono.Instant) mono.Instant {
+func (h *status) downSince(at mono.Instant) mono.Instant {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.well {
@@ -95,13 +95,13 @@ func (s *stream) up() {
 	if !h.well {
 		h.cause = nil // else it may be that of a canary which a PONG doesn't speak for
 	}
-	h.well, h.told = true, toldNothing
+	h.well, h.told = true, loggedNothing
 	told := h.limit.Ends()
 	h.mu.Unlock()
 	if told {
 		s.log(slog.LevelInfo, "tiered: invalidations arrive again", slog.Duration("downtime", lasted))
 	}
-	s.settle(nil)
+	s.firstOutcome(nil)
 }
 
 // down tells that since the instant no invalidations arrive. The log says so once, and once more if it turns out to be
@@ -119,15 +119,15 @@ func (s *stream) down(since mono.Instant, cause error) {
 		h.cause = errLapsed
 	}
 	var refused *redisconn.PermanentError
-	now, news := mono.Now(), toldDown
+	now, news := mono.Now(), loggedDown
 	if errors.As(h.cause, &refused) {
-		news = toldRefused
+		news = loggedForGood
 	}
 	cause = h.cause
-	returned := s.settle(cause) && news == toldRefused // NewRedis says it
+	returned := s.firstOutcome(cause) && news == loggedForGood // NewRedis says it
 	tell, suppressed := !returned && news > h.told, 0
-	if tell && h.told == toldNothing {
-		if tell = news == toldRefused || !s.breaker.IsOpen(); tell {
+	if tell && h.told == loggedNothing {
+		if tell = news == loggedForGood || !s.breaker.IsOpen(); tell {
 			tell, suppressed = h.limit.Begins(now)
 		}
 	}
@@ -136,7 +136,7 @@ func (s *stream) down(since mono.Instant, cause error) {
 	}
 	h.mu.Unlock()
 	level, message := slog.LevelWarn, "tiered: no invalidations"
-	if news == toldRefused {
+	if news == loggedForGood {
 		level, message = slog.LevelError, "tiered: invalidations can't arrive"
 	}
 	if tell {
@@ -148,14 +148,14 @@ func (s *stream) down(since mono.Instant, cause error) {
 	}
 }
 
-// toldLately answers whether the log has told, in the present outage and no longer ago than that, that the stream is down.
-func (h *health) toldLately(at mono.Instant, ago time.Duration) bool {
+// toldLately reports whether the log has said, in the present outage and no longer ago than that, that the stream is down.
+func (h *status) toldLately(at mono.Instant, ago time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.told == toldDown && at.Since(h.last) <= ago
+	return h.told == loggedDown && at.Since(h.last) <= ago
 }
 
-// lapse notices that the proof doesn't hold any more though the connection is there, or that there never was one.
+// lapse notices that the validity has run out though the connection is there, or that there never was one.
 func (s *stream) lapse() {
 	p := s.Validity()
 	if p.Holds(mono.Now()) {
@@ -172,11 +172,11 @@ func (s *stream) lapse() {
 	}
 }
 
-// settle makes the first outcome known. It answers whether this was it.
-func (s *stream) settle(err error) (first bool) {
-	s.settling.Do(func() {
+// firstOutcome makes the first outcome known. It answers whether this was it.
+func (s *stream) firstOutcome(err error) (first bool) {
+	s.once.Do(func() {
 		errors.As(err, &s.refused)
-		close(s.settled)
+		close(s.known)
 		first = true
 	})
 	return first
@@ -197,7 +197,7 @@ func (s *stream) status() error {
 	h.mu.Unlock()
 	if cause == nil {
 		cause = errLapsed
-		if s.life.Load() == nil {
+		if s.conn.Load() == nil {
 			cause = errStarting
 		}
 	}

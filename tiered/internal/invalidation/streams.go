@@ -29,14 +29,14 @@ const (
 // minFirstOutcome is how long the first outcome is waited for at least.
 const minFirstOutcome = 500 * time.Millisecond
 
-// Streams are those of one Redis: one a master, or a single one.
+// Streams are the invalidation streams of one Redis: one for each master, or a single one.
 type Streams struct {
 	*redisconn.Conn
 	mode     Mode
 	hooks    Hooks
 	only     *stream   // nil with a Cluster's topology
 	topology *topology // nil with a single stream
-	bulletin *bulletin // nil unless PubSub
+	pubsub   *pubsub   // nil unless PubSub
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -45,11 +45,12 @@ type Streams struct {
 // Hooks are what the streams call.
 type Hooks struct {
 	Changed     func(key string)      // a key of Redis was changed
-	Shared      func(key string) bool // caches of this process share the key: then one has to hear what the other does
+	Shared      func(key string) bool // reports whether several caches of this process have the key, so that each must hear what the others change
 	Interrupted func()                // changes may have gone unheard
 	Answered    func()                // Redis answers
 }
 
+// New returns the streams of the connection's servers, which Start starts.
 func New(c *redisconn.Conn, m Mode, caches Hooks) *Streams {
 	r := &Streams{Conn: c, mode: m, hooks: caches}
 	c.Needs = r.needs
@@ -66,15 +67,15 @@ func (r *Streams) Start() error {
 		r.only.NoEvents = true
 		r.only.Current.Store(coherence.Always)
 	case PubSub:
-		if r.bulletin, err = newBulletin(r); err == nil {
-			r.Publish = r.bulletin.publish
-			r.only = newStream(r, r.bulletin, r.bulletin.name)
+		if r.pubsub, err = newPubSub(r); err == nil {
+			r.Publish = r.pubsub.publish
+			r.only = newStream(r, r.pubsub, r.pubsub.name)
 		}
 	default:
 		switch client := r.Client.(type) {
 		case *redis.Client:
 			addr := client.Options().Addr
-			r.only = newStream(r, &tracker{redis: r, options: client.Options(), client: client}, addr)
+			r.only = newStream(r, &tracking{redis: r, options: client.Options(), client: client}, addr)
 		case *redis.ClusterClient:
 			r.topology = newTopology(r, client)
 		default:
@@ -86,7 +87,7 @@ func (r *Streams) Start() error {
 		return err
 	}
 	r.startBreakers()
-	return r.firstOutcome()
+	return r.firstOutcomes()
 }
 
 // startBreakers makes those that aren't made with a master's stream.
@@ -110,7 +111,7 @@ func (r *Streams) startBreakers() {
 // newNode makes the node of the stream's server.
 func (s *stream) newNode() *redisconn.Node {
 	s.breaker = s.redis.NewBreaker(s.health.where, &s.Feed)
-	s.breaker.Hasten = s.hasten
+	s.breaker.Hasten = s.sendCanarySoon
 	s.breaker.Logged = func(at mono.Instant) bool { return s.health.toldLately(at, mono.Times(2, s.redis.MaxAge())) }
 	if s.NoEvents {
 		s.breaker.ProbeWith = func(ctx context.Context) error { return s.redis.Probe(ctx, s.redis.Client) }
@@ -118,10 +119,10 @@ func (s *stream) newNode() *redisconn.Node {
 	return &redisconn.Node{Feed: &s.Feed, Breaker: s.breaker}
 }
 
-// firstOutcome waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
+// firstOutcomes waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
 // error only where they won't ever.
-func (r *Streams) firstOutcome() error {
-	defer r.outcomesAreLate()
+func (r *Streams) firstOutcomes() error {
+	defer r.stopWaiting()
 	late, stop := context.WithTimeout(r.Life, max(mono.Times(2, r.Timeout), minFirstOutcome))
 	defer stop()
 	switch {
@@ -147,7 +148,7 @@ func (r *Streams) firstOutcome() error {
 			break
 		}
 		select {
-		case <-s.settled:
+		case <-s.known:
 			if s.refused != nil {
 				refused = append(refused, fmt.Errorf("redis %s: %w", s.health.where(), s.refused))
 			}
@@ -166,19 +167,19 @@ func (r *Streams) firstOutcome() error {
 	return nil
 }
 
-// outcomesAreLate has the streams log what NewRedis doesn't return any more.
-func (r *Streams) outcomesAreLate() {
+// stopWaiting has the streams log what NewRedis doesn't return any more.
+func (r *Streams) stopWaiting() {
 	r.Started.Store(true)
-	r.settleLate()
+	r.logLate()
 }
 
-func (r *Streams) settleLate() {
+func (r *Streams) logLate() {
 	if !r.Started.Load() {
 		return
 	}
 	for _, s := range r.all() {
 		if !s.NoEvents {
-			s.settle(errStarting)
+			s.firstOutcome(errStarting)
 		}
 	}
 }
@@ -205,7 +206,7 @@ func (r *Streams) Close(patience context.Context) {
 	r.stop()
 	redisconn.WaitUntil(patience, r.running.Wait)
 	for _, s := range r.all() {
-		s.mute()
+		s.markClosed()
 	}
 	if r.topology != nil {
 		r.Nodes.Lost.Mute()

@@ -139,7 +139,7 @@ func TestAskingForRightsCostsLittle(t *testing.T) {
 		if n, err := q.n.Load(), l.Status(); n != 1 || err != nil {
 			t.Errorf("mode %d: asked %d times; status: %v", m, n, err)
 		}
-		keys, _ := server.Do("KEYS", "*!"+l.Conn.ID+"*").([]any)
+		keys, _ := server.Do("KEYS", "*!"+l.ID+"*").([]any)
 		for _, key := range keys {
 			if !strings.HasPrefix(key.(string), l.canaries()) || strings.HasSuffix(key.(string), "rights") {
 				t.Errorf("mode %d: %v is left", m, key)
@@ -173,7 +173,7 @@ func TestRightsInACluster(t *testing.T) {
 		if err := l.Status(); err != nil {
 			t.Errorf("mode %d: %v", m, err)
 		}
-		if err := l.Conn.Client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
+		if err := l.Client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
 			t.Errorf("mode %d: a cache's SET: %v", m, err)
 		}
 		for i, missing := range rights {

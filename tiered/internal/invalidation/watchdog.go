@@ -16,9 +16,9 @@ var (
 		"writes, or doesn't report them")
 )
 
-// watch decides in a life whether its connection is still good. It counts beats instead of reading a clock, so that a
+// watchdog decides whether a connection is still good. It counts beats instead of reading a clock, so that a
 // process that was frozen doesn't take what it hasn't read yet for what didn't come.
-type watch struct {
+type watchdog struct {
 	quiet atomic.Int64 // beats since the last sign of life
 	pings atomic.Int64 // the number of the last PING
 	pong  atomic.Int64 // the number of the last one that was answered
@@ -30,16 +30,16 @@ type watch struct {
 	pinged  int64        // the last PING before then
 }
 
-func (w *watch) nextPing() string { return strconv.FormatInt(w.pings.Add(1), 10) }
+func (w *watchdog) nextPing() string { return strconv.FormatInt(w.pings.Add(1), 10) }
 
-func (w *watch) answered(payload string) {
+func (w *watchdog) answered(payload string) {
 	if n, err := strconv.ParseInt(payload, 10, 64); err == nil {
 		w.pong.Store(n)
 	}
 }
 
 // taken tells of a canary that Redis has taken.
-func (w *watch) taken(at mono.Instant) {
+func (w *watchdog) taken(at mono.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.missing == 0 && at > w.newest {
@@ -48,7 +48,7 @@ func (w *watch) taken(at mono.Instant) {
 }
 
 // reported tells of a canary that the connection brought, and with it all older ones or none.
-func (w *watch) reported(at mono.Instant) {
+func (w *watchdog) reported(at mono.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.newest = max(w.newest, at)
@@ -59,7 +59,7 @@ func (w *watch) reported(at mono.Instant) {
 
 // tick counts a beat, and returns why the connection is to be given up, if it is. A canary that is merely late, because
 // there is so much to hear, is no reason: the answer to a later PING must have come before it.
-func (w *watch) tick(beat, maxAge time.Duration) error {
+func (w *watchdog) tick(beat, maxAge time.Duration) error {
 	if mono.Times(w.quiet.Add(1), beat) > mono.Times(2, maxAge) {
 		return errUnanswered
 	}

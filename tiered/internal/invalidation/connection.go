@@ -17,32 +17,32 @@ import (
 
 const minConnectTime = time.Second
 
-var errOneConnection = errors.New("a life has one connection")
+var errSecondConnection = errors.New("a stream has one connection at a time")
 
-// life is one connection of a stream, from its dial to its end. go-redis would connect again by itself; it is kept from
-// that, so that each connection has a proof of its own.
-type life struct {
-	stream *stream
-	client *redis.Client
-	pubsub *redis.PubSub
-	began  bool // changes are heard; for the goroutine that listens
+// connection is one connection of a stream, from its dial to its end. go-redis would connect again by itself; it is kept from
+// that, so that each connection has a validity of its own.
+type connection struct {
+	stream      *stream
+	client      *redis.Client
+	pubsub      *redis.PubSub
+	established bool // changes are heard; for the goroutine that listens
 
 	greeting *redisconn.PermanentError // why the source was refused, on the goroutine that listens
 
 	mu     sync.Mutex
 	dialed bool
 	conn   net.Conn
-	over   error // why we closed the connection
+	ended  error // why we closed the connection
 
-	watch watch
+	watchdog watchdog
 }
 
-func newLife(s *stream) *life { return &life{stream: s} }
+func newConnection(s *stream) *connection { return &connection{stream: s} }
 
-// run connects, and hears until the connection ends, be it that ctx does.
-func (l *life) run(ctx context.Context) error {
+// run connects, and reads until the connection or ctx ends.
+func (l *connection) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { l.end(ctx.Err()) })()
-	base, err := l.stream.source.server(ctx)
+	base, err := l.stream.transport.server(ctx)
 	if err != nil {
 		return l.cause("connecting", err)
 	}
@@ -62,7 +62,7 @@ func (l *life) run(ctx context.Context) error {
 		return err
 	}
 	slow.Stop()
-	l.stream.begins(l)
+	l.stream.connected(l)
 	for {
 		m, err := l.receive()
 		if err != nil {
@@ -70,17 +70,17 @@ func (l *life) run(ctx context.Context) error {
 		}
 		switch m := m.(type) {
 		case *redis.Pong:
-			l.watch.answered(m.Payload)
-			l.stream.wellOnce(l)
+			l.watchdog.answered(m.Payload)
+			l.stream.recovered(l)
 		case *redis.Message:
-			l.stream.source.hear(l.stream, m)
+			l.stream.transport.handle(l.stream, m)
 		}
 	}
 }
 
-// subscribe connects. Where Redis refuses what the source needs, it is told whether it refuses that as well.
-func (l *life) subscribe(ctx context.Context) error {
-	channels := l.stream.source.channels()
+// subscribe connects. If Redis refuses what the transport needs, the error also says whether it refuses the subscription.
+func (l *connection) subscribe(ctx context.Context) error {
+	channels := l.stream.transport.channels()
 	if err := l.pubsub.Subscribe(ctx, channels...); err != nil {
 		return l.cause("connecting", err)
 	}
@@ -101,21 +101,21 @@ func (l *life) subscribe(ctx context.Context) error {
 }
 
 // receive returns what isn't an invalidation: those are handed over on the way.
-func (l *life) receive() (any, error) {
+func (l *connection) receive() (any, error) {
 	m, err := l.pubsub.Receive(context.Background())
-	l.watch.quiet.Store(0)
+	l.watchdog.quiet.Store(0)
 	return m, err
 }
 
 // HandlePushNotification implements go-redis's push.NotificationHandler.
-func (l *life) HandlePushNotification(_ context.Context, _ push.NotificationHandlerContext, message []any) error {
-	l.watch.quiet.Store(0)
-	l.stream.source.hear(l.stream, message)
+func (l *connection) HandlePushNotification(_ context.Context, _ push.NotificationHandlerContext, message []any) error {
+	l.watchdog.quiet.Store(0)
+	l.stream.transport.handle(l.stream, message)
 	return nil
 }
 
 // options are the base's for one connection that is only listened to.
-func (l *life) options(base *redis.Options, patience time.Duration) *redis.Options {
+func (l *connection) options(base *redis.Options, patience time.Duration) *redis.Options {
 	o := *base
 	o.Protocol, o.DisableIdentity = 3, true
 	o.PoolSize, o.MinIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 1, 0, 0, -1
@@ -130,13 +130,13 @@ func (l *life) options(base *redis.Options, patience time.Duration) *redis.Optio
 		l.dialed = true
 		l.mu.Unlock()
 		if again {
-			return nil, errOneConnection
+			return nil, errSecondConnection
 		}
 		conn, err := base.Dialer(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		return l.adopt(conn)
+		return l.keep(conn)
 	}
 	o.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
 		if base.OnConnect != nil {
@@ -144,7 +144,7 @@ func (l *life) options(base *redis.Options, patience time.Duration) *redis.Optio
 				return err
 			}
 		}
-		err := l.stream.source.greet(ctx, cn)
+		err := l.stream.transport.handshake(ctx, cn)
 		if errors.As(err, &l.greeting) {
 			err = nil // the connection ends all the same, see subscribe
 		}
@@ -153,12 +153,12 @@ func (l *life) options(base *redis.Options, patience time.Duration) *redis.Optio
 	return &o
 }
 
-func (l *life) adopt(conn net.Conn) (net.Conn, error) {
+func (l *connection) keep(conn net.Conn) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over != nil {
+	if l.ended != nil {
 		_ = conn.Close()
-		return nil, l.over
+		return nil, l.ended
 	}
 	l.conn = &stickyConn{Conn: conn}
 	l.stream.health.connected(conn.RemoteAddr().String())
@@ -166,11 +166,11 @@ func (l *life) adopt(conn net.Conn) (net.Conn, error) {
 }
 
 // end closes the connection, which ends what waits for it.
-func (l *life) end(cause error) {
+func (l *connection) end(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over == nil {
-		l.over = cause
+	if l.ended == nil {
+		l.ended = cause
 	}
 	if l.conn != nil {
 		_ = l.stream.redis.Guard(l.conn.Close)
@@ -178,18 +178,18 @@ func (l *life) end(cause error) {
 }
 
 // reached reports whether the server took the connection.
-func (l *life) reached() bool {
+func (l *connection) reached() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.conn != nil
 }
 
-// cause is why the life ended: our own reason, or the error of the step that failed.
-func (l *life) cause(step string, err error) error {
+// cause returns why the connection ended: our own reason, or the error of the step that failed.
+func (l *connection) cause(step string, err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over != nil {
-		return l.over
+	if l.ended != nil {
+		return l.ended
 	}
 	return redisconn.Judge(step, err)
 }
@@ -214,8 +214,8 @@ func (c *stickyConn) Read(b []byte) (int, error) {
 }
 
 // ping is answered over the same connection, after all that Redis had to say before.
-func (l *life) ping() {
-	_ = l.stream.redis.Guard(func() error { // if it fails the connection is closed, which ends the life
-		return l.pubsub.Ping(context.Background(), l.watch.nextPing())
+func (l *connection) ping() {
+	_ = l.stream.redis.Guard(func() error { // if it fails the connection is closed, which ends run
+		return l.pubsub.Ping(context.Background(), l.watchdog.nextPing())
 	})
 }
