@@ -11,23 +11,20 @@ import (
 )
 
 // keyState orders what this process does with one key: a value read or loaded before a write of the key must not be kept
-// after it. A key state exists only while something is under way for its key. All of it is under its shard's lock.
+// after it. It exists only while something is under way for the key. The shard's lock guards all its fields.
 type keyState[T any] struct {
-	// The cache's own copy of the key. A caller's may be a string over a buffer that is overwritten as soon as the call has
-	// returned, so whatever outlives a call has its key from a key state or from an item, whose key is a key state's.
-	key   string
-	holds int
-	// The generation steps on when a write of the key begins and when it ends, and when a load has arrived, so that a
-	// fill begun before can tell that it came too late.
+	key   string // the cache's own copy: a caller's string may be backed by a buffer that is reused after the call
+	holds int    // references
+	// The generation is incremented when a write of the key begins and ends, and when a loaded value is put into the local
+	// tier. A fill that began at an older generation is discarded.
 	generation uint64
-	// How often Redis told of a change of the key, so that what was read before isn't kept after it.
-	heard  uint64
-	wakes  []chan struct{} // of who waits for that, once each
-	flight *flight[T]      // which new callers join
-	turn   chan struct{}   // held while Redis is written, see turns
+	heard      uint64          // changes of the key that Redis has reported
+	wakes      []chan struct{} // notified of the next such change; without duplicates
+	flight     *flight[T]      // the flight that new callers join
+	turn       chan struct{}   // held while Redis is written, see writeLock
 }
 
-// keyRef is one interest in a key state, with the generation at which it began.
+// keyRef is a reference to a key state, with its generation and count of changes when the reference was taken.
 type keyRef[T any] struct {
 	key        string
 	hash       uint64
@@ -38,9 +35,10 @@ type keyRef[T any] struct {
 
 const keyShards = 64
 
+// keyTable holds the key states of a cache.
 type keyTable[T any] struct {
 	local  *local.Tier[T]
-	echoes bool // Redis tells this process of its own changes too
+	echoes bool // Redis reports this process's own changes to it too
 	shards [keyShards]keyShard[T]
 }
 
@@ -59,7 +57,7 @@ func newKeyTable[T any](l *local.Tier[T]) *keyTable[T] {
 
 func (g *keyTable[T]) shard(hash uint64) *keyShard[T] { return &g.shards[hash%keyShards] }
 
-// ref must be given back with release.
+// ref returns a reference to the key's state, which it creates if necessary. The caller must release it.
 func (g *keyTable[T]) ref(key string, hash uint64) keyRef[T] {
 	s := g.shard(hash)
 	s.mu.Lock()
@@ -76,7 +74,7 @@ func (s *keyShard[T]) hold(key string, hash uint64) keyRef[T] {
 	return held.hold(hash)
 }
 
-// add adds a key state of a key that is the cache's own.
+// add adds a key state. The key must be the cache's own copy.
 func (s *keyShard[T]) add(g *keyState[T], key string) {
 	g.key = key
 	s.keys[key] = g
@@ -100,9 +98,8 @@ func (s *keyShard[T]) release(h keyRef[T]) {
 	}
 }
 
-// join returns the flight to wait for, and whether it is a new one, which the caller must see to. A refresh doesn't
-// join a plain load, which may have begun before what the refresh is to see: it supersedes it, as a retry does. But a loader
-// that asks for its own key, on ctx, gets its own flight.
+// join returns the flight to wait for, and whether it is new: then the caller must run it. A refresh or a retry supersedes a
+// plain load, which may have begun too early. A loader that asks for its own key, on ctx, gets its own flight.
 func (g *keyTable[T]) join(ctx context.Context, key string, hash uint64, why reason, fl *joinOptions[T]) (f *flight[T], mine bool) {
 	s := g.shard(hash)
 	s.mu.Lock()
@@ -129,7 +126,7 @@ func (g *keyTable[T]) join(ctx context.Context, key string, hash uint64, why rea
 	return f, true
 }
 
-// leave takes a flight that finishes out, so that later callers begin a new one.
+// leave removes a finished flight and releases its reference, so that later callers begin a new one.
 func (g *keyTable[T]) leave(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
@@ -145,7 +142,7 @@ func (s *keyShard[T]) leave(f *flight[T]) {
 	s.release(f.keyRef)
 }
 
-// linger lets callers join a flight that has failed, until it leaves.
+// linger ends the load of a flight that has failed, but lets callers join it until it leaves.
 func (g *keyTable[T]) linger(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
@@ -154,7 +151,7 @@ func (g *keyTable[T]) linger(f *flight[T]) {
 	f.loading = false
 }
 
-// dismiss takes a flight that has finished out, so that the next caller begins a new one.
+// dismiss removes a finished flight but keeps its reference, so that the next caller begins a new one.
 func (g *keyTable[T]) dismiss(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
@@ -164,13 +161,13 @@ func (g *keyTable[T]) dismiss(f *flight[T]) {
 	}
 }
 
-// supersede makes what is under way for the key too old to be kept or joined. Under the shard's lock.
+// supersede makes the reads and loads under way too old to be kept or joined. The caller holds the shard's lock.
 func (g *keyState[T]) supersede() {
 	g.generation++
 	g.flight = nil
 }
 
-// beginWrite begins a write of the key, which finish must end.
+// beginWrite begins a write of the key, which endWrite must end.
 func (g *keyTable[T]) beginWrite(key string, hash uint64) keyRef[T] {
 	s := g.shard(hash)
 	s.mu.Lock()
@@ -180,7 +177,7 @@ func (g *keyTable[T]) beginWrite(key string, hash uint64) keyRef[T] {
 	return h
 }
 
-// current reports whether no write of the key has begun since h was taken.
+// current reports whether no write of the key has begun, and no load of it arrived, since h was taken.
 func (g *keyTable[T]) current(h keyRef[T]) bool {
 	s := g.shard(h.hash)
 	s.mu.Lock()
@@ -188,7 +185,7 @@ func (g *keyTable[T]) current(h keyRef[T]) bool {
 	return h.generation == h.guard.generation
 }
 
-// listen returns h as of now. When Redis next tells of a change, something is sent to wake, if that is not nil.
+// listen returns h with the present count of changes. If wake isn't nil, the next change of the key is signalled on it.
 func (g *keyTable[T]) listen(h keyRef[T], wake chan struct{}) keyRef[T] {
 	s := g.shard(h.hash)
 	s.mu.Lock()
@@ -200,7 +197,7 @@ func (g *keyTable[T]) listen(h keyRef[T], wake chan struct{}) keyRef[T] {
 	return h
 }
 
-// unlisten takes listen back.
+// unlisten undoes listen for the flight.
 func (g *keyTable[T]) unlisten(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
@@ -212,7 +209,7 @@ func (g *keyState[T]) forget(wake chan struct{}) {
 	g.wakes = slices.DeleteFunc(g.wakes, func(other chan struct{}) bool { return other == wake })
 }
 
-// unheard reports whether nothing was told of the flight's key since it last listened.
+// unheard reports whether the key hasn't changed since the flight last listened.
 func (g *keyTable[T]) unheard(f *flight[T]) bool {
 	s := g.shard(f.hash)
 	s.mu.Lock()
@@ -220,7 +217,7 @@ func (g *keyTable[T]) unheard(f *flight[T]) bool {
 	return f.isCurrent()
 }
 
-// load says that the flight's value is being loaded. leased: Redis will tell of one change that is the flight's own.
+// load marks the flight as loading. If it has a lease, Redis reports one change that is the flight's own.
 func (g *keyTable[T]) load(f *flight[T], leased bool) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
@@ -231,7 +228,7 @@ func (g *keyTable[T]) load(f *flight[T], leased bool) {
 	}
 }
 
-// unload takes load back: somebody else has the lease.
+// unload undoes load, because another process has the lease.
 func (g *keyTable[T]) unload(f *flight[T]) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
@@ -239,7 +236,7 @@ func (g *keyTable[T]) unload(f *flight[T]) {
 	f.loading = false
 }
 
-// invalidated is called when Redis tells of a change of the key: what was read or loaded before is too old.
+// invalidated handles a change of the key that Redis has reported: values read or loaded before it are too old.
 func (g *keyTable[T]) invalidated(key string, hash uint64) {
 	s := g.shard(hash)
 	s.mu.Lock()
@@ -250,7 +247,7 @@ func (g *keyTable[T]) invalidated(key string, hash uint64) {
 	g.local.Delete(key, hash)
 }
 
-// wake wakes who waits for a load of the key by another process, which may be over.
+// wake wakes the flights that wait for another process's load of the key, because that may be over.
 func (g *keyTable[T]) wake(key string, hash uint64) {
 	s := g.shard(hash)
 	s.mu.Lock()
@@ -261,7 +258,7 @@ func (g *keyTable[T]) wake(key string, hash uint64) {
 	}
 }
 
-// interrupted is hear for every key for which something is under way.
+// interrupted treats every key that has a state as changed, because changes may have been missed.
 func (g *keyTable[T]) interrupted() {
 	for i := range g.shards {
 		s := &g.shards[i]
@@ -273,7 +270,7 @@ func (g *keyTable[T]) interrupted() {
 	}
 }
 
-// wakeAll wakes who waits for keys whose leases this process gave back, where Redis doesn't tell it of its own changes.
+// wakeAll wakes the flights that wait for leases this process has released, unless Redis reports its own changes to it.
 func (g *keyTable[T]) wakeAll(held []keyRef[T]) {
 	if g.echoes {
 		return
@@ -289,18 +286,19 @@ func (g *keyTable[T]) wakeAll(held []keyRef[T]) {
 	}
 }
 
-// wake is called under the shard's lock.
+// wake notifies the listeners and forgets them. The caller holds the shard's lock.
 func (g *keyState[T]) wake() {
 	for _, wake := range g.wakes {
 		select {
 		case wake <- struct{}{}:
-		default: // it is awake already
+		default: // already notified
 		}
 	}
 	g.wakes = nil
 }
 
-// hear is called under the shard's lock. told: by one change.
+// hear counts a change of the key, and keeps new callers from joining a flight that may be older than it. A change that Redis
+// reported (told) may be the flight's own. The caller holds the shard's lock.
 func (g *keyState[T]) hear(told bool) {
 	g.heard++
 	g.wake()
@@ -308,10 +306,10 @@ func (g *keyState[T]) hear(told bool) {
 		f.echoes--
 		return
 	}
-	g.flight = nil // it goes on for those who wait; who comes now may not get what is older than the change
+	g.flight = nil // it goes on for its callers, but new ones may not get a value older than the change
 }
 
-// forget makes all flights too old to be joined or kept.
+// forget supersedes all that is under way.
 func (g *keyTable[T]) forget() {
 	for i := range g.shards {
 		s := &g.shards[i]
@@ -323,7 +321,7 @@ func (g *keyTable[T]) forget() {
 	}
 }
 
-// putRead puts what was read from Redis into the local tier, unless the key was changed or loaded since h was taken.
+// putRead puts an item read from Redis into the local tier, unless the key was changed or loaded since h was taken.
 func (g *keyTable[T]) putRead(h keyRef[T], it *local.Item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
@@ -333,7 +331,7 @@ func (g *keyTable[T]) putRead(h keyRef[T], it *local.Item[T]) {
 	}
 }
 
-// putReadAndLeave is fill for what a flight brings, at an instant that is hardly over, and leave. The caller must flush the local tier.
+// putReadAndLeave is putRead for a flight's item, at the instant at, and then leave. The caller must flush the local tier.
 func (g *keyTable[T]) putReadAndLeave(f *flight[T], it *local.Item[T], at mono.Instant) {
 	s := g.shard(f.hash)
 	s.mu.Lock()
@@ -344,12 +342,12 @@ func (g *keyTable[T]) putReadAndLeave(f *flight[T], it *local.Item[T], at mono.I
 	s.leave(f)
 }
 
-// isCurrent is asked under the shard's lock.
+// isCurrent reports whether the key wasn't changed or loaded since h was taken. The caller holds the shard's lock.
 func (h *keyRef[T]) isCurrent() bool {
 	return h.generation == h.guard.generation && h.heard == h.guard.heard
 }
 
-// putLoaded is fill for what was loaded: what was read before is too old from now on.
+// putLoaded is putRead for a loaded item. It makes values read before too old.
 func (g *keyTable[T]) putLoaded(h keyRef[T], it *local.Item[T]) {
 	s := g.shard(h.hash)
 	s.mu.Lock()
@@ -365,16 +363,15 @@ func (g *keyTable[T]) putLoaded(h keyRef[T], it *local.Item[T]) {
 	g.changed(h.guard)
 }
 
-// changed wakes who waits for a key that this process changed, where Redis doesn't tell it of that.
+// changed wakes the listeners of a key that this process has changed, unless Redis reports the change to it.
 func (g *keyTable[T]) changed(held *keyState[T]) {
 	if !g.echoes {
 		held.wake()
 	}
 }
 
-// endWrite ends a write: what began during it is superseded too, and the local tier gets the written value, unless the key
-// was changed again since.
-// With expire, what the local tier has stays, as a stale one.
+// endWrite ends a write. It supersedes reads and loads that began during it, and puts the written item into the local tier
+// unless the key was changed meanwhile. With expire, the local tier's item becomes stale instead.
 func (g *keyTable[T]) endWrite(h keyRef[T], it *local.Item[T], expire bool) {
 	s := g.shard(h.hash)
 	s.mu.Lock()

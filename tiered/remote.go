@@ -18,7 +18,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// remote is a cache's part of Redis: it turns keys into Redis's keys, and records into frames and back.
+// remote is a cache's Redis tier. It maps keys to Redis's keys, and records to frames and back.
 type remote[T any] struct {
 	redis  *redisconn.Conn
 	reads  *redisconn.Session
@@ -29,12 +29,12 @@ type remote[T any] struct {
 
 // readResult is what a read of a key in Redis found.
 type readResult[T any] struct {
-	record          *record.Record[T]  // fresh or stale; nil: nothing of use
-	seen            redisconn.Expected // what a store of a newer value is to replace
-	lease           []byte             // somebody loads the key; nil: not that Redis knows
-	vacant          bool               // nothing is there that would be missed: the key can be leased
-	redisconn.Reply                    // err: what is there isn't known
-	bonds           *coherence.Deps    // of a record that can be kept in the local tier
+	record          *record.Record[T]  // fresh or stale; nil: none that can be decoded
+	seen            redisconn.Expected // the content that a store of a newer value replaces
+	lease           []byte             // the lease under the key; nil: none
+	vacant          bool               // the key holds nothing worth keeping, so a lease may replace it
+	redisconn.Reply                    // with an Err the content is unknown
+	bonds           *coherence.Deps    // the dependencies of a record that the local tier may keep
 }
 
 func newRemote[T any](r *redisconn.Conn, name string, v *values[T]) *remote[T] {
@@ -53,7 +53,7 @@ func (m *remote[T]) redisKeys(holds []keyRef[T]) []string {
 	return keys
 }
 
-// request is one command for each of the held keys.
+// request returns a request of one command per key.
 func (m *remote[T]) request(name string, holds []keyRef[T], command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) redisconn.Request {
 	keys := m.redisKeys(holds)
 	return redisconn.Request{Name: name, Keys: keys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
@@ -61,14 +61,13 @@ func (m *remote[T]) request(name string, holds []keyRef[T], command func(ctx con
 	}}
 }
 
-// readOptions is how Redis is read.
+// readOptions says how to read keys from Redis.
 type readOptions struct {
-	given []redisconn.Pending // one for each of the keys, begun already; nil, or with one that has no reading: they weren't all
-	// exact tells values of another type from nothing. Otherwise these look like each other, and show when one is to be replaced.
-	exact bool
+	given []redisconn.Pending // reads already begun, one per key; unused if nil or if one has no Read
+	exact bool                // tell a value of another type from no value; otherwise only replacing it shows the difference
 }
 
-// read returns what Redis has under the keys. Errors of Redis are counted.
+// read reads the keys from Redis and counts errors.
 func (m *remote[T]) read(ctx context.Context, holds []keyRef[T], p Policy, how readOptions) []readResult[T] {
 	answers := m.answers(ctx, holds, how)
 	m.stats.countErrors(answers)
@@ -96,6 +95,7 @@ func (m *remote[T]) read(ctx context.Context, holds []keyRef[T], p Policy, how r
 	return findings
 }
 
+// answers returns Redis's replies for the keys, from reads already begun where it can.
 func (m *remote[T]) answers(ctx context.Context, holds []keyRef[T], how readOptions) []redisconn.Reply {
 	if len(holds) == 1 && (how.given == nil || how.given[0].Read == nil) && !how.exact {
 		if s := m.redis.Read(ctx, m.key(holds[0]), nil, mono.Now()); s.Read != nil {
@@ -115,17 +115,16 @@ func (m *remote[T]) answers(ctx context.Context, holds []keyRef[T], how readOpti
 			late = append(late, i)
 		}
 	}
-	// Many keys that shared a command may have taken its Timeout because they have much: a request is given longer.
+	// A command for many keys may have timed out because their values are large. A request is given more time.
 	for n, a := range m.redis.Do(ctx, m.redis.Gets(m.redisKeys(pick(holds, late)))) {
 		answers[late[n]] = a
 	}
 	return answers
 }
 
-// begin begins to read the flights' keys, with the values of ctx, for a caller who is to hear when the cache is closed. Where
-// that takes a call of its own, there is no reading.
+// begin begins to read the flights' keys, with the values of ctx. A key that needs a call of its own gets no read.
 func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
-	at := flights[0].start // just now
+	at := flights[0].start // a moment ago
 	if len(flights) == 1 {
 		flights[0].given = m.redis.Read(ctx, m.key(flights[0].keyRef), m.reads, at)
 		return
@@ -135,7 +134,7 @@ func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 	for _, f := range flights {
 		n += len(m.keys.Values) + len(f.key)
 	}
-	var all strings.Builder // one string, of which each key is a part
+	var all strings.Builder // each key is a substring of it
 	all.Grow(n)
 	for i, f := range flights {
 		from := all.Len()
@@ -148,11 +147,10 @@ func (m *remote[T]) begin(ctx context.Context, flights []*flight[T]) {
 	}
 }
 
-// abandon ends what was begun so.
+// abandon ends the reads that begin has begun, because the cache is closed.
 func (m *remote[T]) abandon() { m.redis.EndSession(m.reads) }
 
-// limit lets the records that other programs wrote expire when Redis's keys do: no frame says when that is, and Redis tells
-// of it up to a second late.
+// limit makes records that other programs wrote expire with their keys, which Redis may report up to a second late.
 func (m *remote[T]) limit(ctx context.Context, holds []keyRef[T], findings []readResult[T], foreign []int) {
 	theirs := make([]keyRef[T], len(foreign))
 	for n, i := range foreign {
@@ -166,23 +164,22 @@ func (m *remote[T]) limit(ctx context.Context, holds []keyRef[T], findings []rea
 		r := findings[i].record
 		if answers[n].Err != nil {
 			findings[i].Err = answers[n].Err
-		} else if left := answers[n].Value.(*redis.IntCmd).Val(); left != -1 { // without expiry
+		} else if left := answers[n].Value.(*redis.IntCmd).Val(); left != -1 { // -1: no expiry
 			r.FreshUntil = min(r.FreshUntil, mono.Now().Add(mono.Millis(max(0, left))))
 		}
 	}
 }
 
-// pttl asks for how long Redis keeps a key, in milliseconds. The client's own PTTL wraps around what is longer than a
-// Duration: another program may have set any expiry.
+// pttl asks for a key's TTL in milliseconds. The client's own PTTL returns a Duration, which another program's TTL may overflow.
 func pttl(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
 	cmd := redis.NewIntCmd(ctx, "pttl", key)
-	_ = to.(interface { // as all clients and pipelines have it
+	_ = to.(interface { // implemented by all clients and pipelines
 		Process(context.Context, redis.Cmder) error
 	}).Process(ctx, cmd) // the command has the error
 	return cmd
 }
 
-// decode finds out what Redis holds.
+// decode decodes a key's content into f.
 func (m *remote[T]) decode(ctx context.Context, f *readResult[T], b []byte, p Policy) error {
 	read := mono.Now()
 	if l, ok := wire.ParseLease(b); ok {
@@ -191,7 +188,7 @@ func (m *remote[T]) decode(ctx context.Context, f *readResult[T], b []byte, p Po
 	}
 	r := &record.Record[T]{Created: read, FreshUntil: read.Add(p.localTTL()), Meta: new(record.Meta)}
 	payload := b
-	f.vacant = len(b) == 0 // nothing to be missed
+	f.vacant = len(b) == 0
 	if wire.IsFrame(b) || wire.IsLease(b) {
 		f.vacant = true
 		fr, err := m.parse(b)
@@ -199,7 +196,7 @@ func (m *remote[T]) decode(ctx context.Context, f *readResult[T], b []byte, p Po
 			f.seen = redisconn.Expected{Exists: true, Bytes: string(b)}
 			return err
 		}
-		f.seen = redisconn.Expected{Exists: true, Bytes: unsafe.String(&b[0], wire.FrameHead), Head: true} // nobody changes the head
+		f.seen = redisconn.Expected{Exists: true, Bytes: unsafe.String(&b[0], wire.FrameHead), Head: true} // the head is never modified
 		r.Created, r.FreshUntil = frameTimes(&fr, read, m.redis.TimeAt(ctx, read))
 		windows := p.windows()
 		*r.Meta = frameTraits(&fr, &windows, p.Jitter)
@@ -217,7 +214,7 @@ func (m *remote[T]) decode(ctx context.Context, f *readResult[T], b []byte, p Po
 	return nil
 }
 
-// parse reads a frame whose payload is for the cache's codec.
+// parse parses a frame. It returns an error if another codec encoded the payload.
 func (m *remote[T]) parse(b []byte) (wire.Frame, error) {
 	fr, err := wire.ParseFrame(b)
 	if err == nil && fr.Codec != m.values.name {
@@ -226,13 +223,13 @@ func (m *remote[T]) parse(b []byte) (wire.Frame, error) {
 	return fr, err
 }
 
-// frameTimes are those of the frame's record, where at is the instant of the time on Redis's clock.
+// frameTimes returns when the frame's record was created and until when it is fresh. At the instant at, Redis's clock showed onRedis.
 func frameTimes(f *wire.Frame, at mono.Instant, onRedis time.Time) (created, freshUntil mono.Instant) {
 	age := max(0, onRedis.Sub(f.Created))
 	return at.Add(-age), at.Add(f.FreshFor - age)
 }
 
-// frameTraits are those of the frame's record, which p is to refresh.
+// frameTraits returns the metadata of the frame's record. It draws the time of an early refresh from w and jitter.
 func frameTraits(f *wire.Frame, w *wire.Windows, jitter float64) record.Meta {
 	t := record.Meta{
 		Absent: f.NotFound, Expired: f.Expired, Took: f.Took, Windows: f.Windows,
@@ -244,12 +241,12 @@ func frameTraits(f *wire.Frame, w *wire.Windows, jitter float64) record.Meta {
 
 var errForeignCodec = errors.New("the frame has another codec's value")
 
-// framed reports whether the record came out of a frame, and not from another program.
+// framed reports whether the record came out of a frame. If not, another program wrote it.
 func (f *readResult[T]) framed() bool { return f.seen.Head }
 
-// encode returns the frame that read makes a record of again.
+// encode encodes the record as a frame.
 func (m *remote[T]) encode(ctx context.Context, r *record.Record[T]) ([]byte, error) {
-	at := m.redis.Time(ctx) // which may wait
+	at := m.redis.Time(ctx) // may block
 	f := wire.Frame{
 		ID:       rand.Uint64(),
 		NotFound: r.Absent,
@@ -265,7 +262,7 @@ func (m *remote[T]) encode(ctx context.Context, r *record.Record[T]) ([]byte, er
 	return m.values.encode(&f, &r.Value)
 }
 
-// write makes the changes, whatever the keys hold. ended is called when nothing more of it can come to Redis from here.
+// write makes the key writes, whatever the keys hold. It calls ended once no command of it can reach Redis any more.
 func (m *remote[T]) write(ctx context.Context, changes []keyWrite[T], ended func()) []redisconn.Reply {
 	q := m.request(redisconn.StepWrite, holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		switch ch := changes[i]; {
@@ -281,14 +278,13 @@ func (m *remote[T]) write(ctx context.Context, changes []keyWrite[T], ended func
 	return m.settle(ctx, q)
 }
 
-// expiring stamps a frame as expired, and deletes anything else, of whatever type: that can't be marked. One that is expired
-// gets another mark, so that a refresh that saw the old one doesn't replace it.
+// expiring marks a frame as expired, with a new mark each time so that no refresh replaces it, and deletes anything else.
 const expiring = `if redis.pcall('GETRANGE',KEYS[1],0,#ARGV[1]-1)==ARGV[1] then
 local n=string.byte(redis.call('GETRANGE',KEYS[1],ARGV[2],ARGV[2])) or 0
 redis.call('SETRANGE',KEYS[1],ARGV[2],string.char(n%255+1))
 else redis.call('DEL',KEYS[1]) end`
 
-// replace makes the changes of those keys that still hold what was seen there.
+// replace makes the key writes for the keys that still hold the content seen there.
 func (m *remote[T]) replace(ctx context.Context, changes []keyWrite[T]) []redisconn.Reply {
 	q := m.request("store", holdsOf(changes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		ch := changes[i]
@@ -298,12 +294,12 @@ func (m *remote[T]) replace(ctx context.Context, changes []keyWrite[T]) []redisc
 	return m.settle(ctx, q)
 }
 
-// sizesOf returns how many bytes a request sends for each change.
+// sizesOf returns a function that returns the size of a request's i-th key write in bytes.
 func sizesOf[T any](changes []keyWrite[T]) func(i int) int {
 	return func(i int) int { return len(changes[i].frame) + len(changes[i].seen.Bytes) }
 }
 
-// settle makes a request that changes keys, and tells the others.
+// settle makes a request that changes keys, and publishes the changes if the mode of invalidation needs that.
 func (m *remote[T]) settle(ctx context.Context, q redisconn.Request) []redisconn.Reply {
 	answers := m.redis.Do(ctx, q)
 	m.stats.countErrors(answers)
@@ -317,7 +313,7 @@ func (m *remote[T]) settle(ctx context.Context, q redisconn.Request) []redisconn
 			changed = append(changed, q.Keys[i])
 		}
 		if a.Err == nil {
-			telling = context.WithoutCancel(ctx) // it may be over: another master of a Cluster didn't answer in time
+			telling = context.WithoutCancel(ctx) // ctx may be done because another master of a Cluster didn't answer in time
 		}
 	}
 	if err := m.redis.PublishChanges(telling, changed); err != nil {
@@ -328,7 +324,7 @@ func (m *remote[T]) settle(ctx context.Context, q redisconn.Request) []redisconn
 	return answers
 }
 
-// lease tries to put the lease in the place of what was seen under Redis's keys, and answers for which it did.
+// lease tries to replace the content seen under Redis's keys with the lease. leased reports whether a reply is a success.
 func (m *remote[T]) lease(ctx context.Context, keys []string, was []redisconn.Expected, l wire.Lease) []redisconn.Reply {
 	value := l.Bytes()
 	size := func(i int) int { return len(was[i].Bytes) }
@@ -342,13 +338,13 @@ func (m *remote[T]) lease(ctx context.Context, keys []string, was []redisconn.Ex
 	return answers
 }
 
-// besideScript returns the lease that is there, or else makes one.
+// besideScript returns the lease under the key, or sets one if there is none.
 const besideScript = `local v=redis.pcall('GET',KEYS[1])
 if type(v)=='string' then return v end
 redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2])
 return false`
 
-// leaseBeside tries to put the lease beside the values.
+// leaseBeside tries to set the lease under the keys of besideKey, so that the values stay under their own.
 func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l wire.Lease) []redisconn.Reply {
 	value := l.Bytes()
 	answers := m.redis.Do(ctx, redisconn.Request{Name: "lease", Keys: keys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
@@ -358,7 +354,7 @@ func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l wire.Lease
 	return answers
 }
 
-// theirs is the lease that somebody else has beside a value; nil: nobody.
+// theirs returns another process's lease from a reply to leaseBeside, or nil if there is none.
 func theirs(a redisconn.Reply) []byte {
 	if cmd, ok := a.Value.(*redis.Cmd); ok && a.Err == nil {
 		if s, ok := cmd.Val().(string); ok {
@@ -368,7 +364,7 @@ func theirs(a redisconn.Reply) []byte {
 	return nil
 }
 
-// extend lets the lease run on under the keys that still hold it.
+// extend renews the lease's TTL under the keys that still hold it.
 func (m *remote[T]) extend(ctx context.Context, keys []string, l wire.Lease) []redisconn.Reply {
 	is := make([]redisconn.Expected, len(keys))
 	for i := range is {
@@ -377,13 +373,14 @@ func (m *remote[T]) extend(ctx context.Context, keys []string, l wire.Lease) []r
 	return m.lease(ctx, keys, is, l)
 }
 
-// release takes the lease away from the keys that still hold it.
+// release deletes the lease from the keys that still hold it.
 func (m *remote[T]) release(ctx context.Context, keys []string, is redisconn.Expected) {
 	m.settle(ctx, redisconn.Request{Name: "release", Keys: keys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return redisconn.CompareAndSet{Expected: is}.Queue(ctx, to, keys[i])
 	}})
 }
 
+// leased reports whether a reply to lease is a success.
 func leased(a redisconn.Reply) bool {
 	cmd, ok := a.Value.(*redis.BoolCmd)
 	return ok && a.Err == nil && cmd.Val() || a.Swapped()
@@ -397,7 +394,7 @@ func holdsOf[T any](changes []keyWrite[T]) []keyRef[T] {
 	return holds
 }
 
-// seenLease is the lease as a store expects it: however often it was extended.
+// seenLease returns what a store expects to replace: the lease, however often it was extended.
 func seenLease(l wire.Lease) redisconn.Expected {
 	return redisconn.Expected{Exists: true, Bytes: string(l.Bytes()[:wire.LeaseHead]), Head: true}
 }
