@@ -4,11 +4,12 @@ import (
 	"context"
 )
 
-// The order in which tags and epochs are invalidated, and in which what failed is made up for: in Redis, else in the queue, before
-// anything is forgotten here; and off the queue when all that is done. A read that begins after it then finds what was invalidated
-// neither here nor, without looking at the queue, in Redis.
+// Tags and epochs are invalidated, and failed invalidations replayed, in this order: in Redis, or in the queue if Redis fails;
+// then in this process's memory; and last they are taken off the queue. So a read that begins afterwards doesn't find an
+// invalidated value in memory, and doesn't rely on Redis while an invalidation is queued.
 
-// invalidateTags makes all that has one of the tags invalid, or with expire stale, and whatever a load that began before may bring.
+// invalidateTags makes all values that have one of the tags invalid, or with expire stale. This includes the results of loads
+// under way.
 func (t *core[T]) invalidateTags(ctx context.Context, names []string, expire bool) (err error) {
 	if t.remote == nil {
 		t.tags.invalidated(names, expire)
@@ -25,7 +26,7 @@ func (t *core[T]) invalidateTags(ctx context.Context, names []string, expire boo
 	return err
 }
 
-// invalidateAll makes everything invalid, or with expire stale.
+// invalidateAll makes all values invalid, or with expire stale.
 func (t *core[T]) invalidateAll(ctx context.Context, expire bool) (err error) {
 	if t.remote == nil {
 		t.tags.cleared(expire)
@@ -43,14 +44,14 @@ func (t *core[T]) invalidateAll(ctx context.Context, expire bool) (err error) {
 	return err
 }
 
-// replayLedger is replay for tags and Clear. A Set that comes while they wait needs it first: they would take its value away.
+// replayLedger replays queued tags, Clear and ExpireAll. A Set calls it first, because a later replay would remove its value.
 func (t *core[T]) replayLedger(ctx context.Context) {
 	b := t.queue
 	b.ledger.Lock()
 	defer b.ledger.Unlock()
 	b.mu.Lock()
 	number, clears, expires := b.number, b.clear > 0, b.expireAll > 0 // never both
-	tags := make(map[bool][]string)                                   // by whether it is an expiry
+	tags := make(map[bool][]string)                                   // by expire
 	for tag, d := range b.tags {
 		tags[d.expire] = append(tags[d.expire], tag)
 	}

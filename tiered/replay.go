@@ -18,15 +18,16 @@ import (
 )
 
 const (
-	replaySoon  = 10 * time.Millisecond // a write may have failed by chance
+	replaySoon  = 10 * time.Millisecond // the first pause: a write may have failed by chance
 	replayBatch = 500                   // keys in one pipeline
-	replayLooks = 3                     // at a key that others keep changing
-	// replayReads is how much of a value is read: more than what is needed of a frame, and of most values all. The rest
-	// of a large one could take longer than there is time, each time.
+	replayLooks = 3                     // attempts at a key that others keep changing
+	// replayReads is how many bytes of a value are read: more than a frame's head, and all of most values. Reading a large
+	// value whole could exceed the timeout each time.
 	replayReads = 4 << 10
 )
 
-// startReplayer starts the goroutine that replays the write queue until there is none, or the cache or its Redis is closed.
+// startReplayer starts the goroutine that replays the write queue until it is empty, or the cache or its Redis is closed. It
+// reports false if one of them is already closed.
 func (t *core[T]) startReplayer() bool {
 	r := t.remote.redis
 	if !t.life.Begin() {
@@ -47,6 +48,7 @@ func (t *core[T]) startReplayer() bool {
 	return true
 }
 
+// replayAll replays the queue until it is empty or ctx is done, with growing pauses between attempts.
 func (t *core[T]) replayAll(ctx context.Context) {
 	longest := max(t.remote.redis.Heartbeat, replaySoon)
 	for pause := replaySoon; !t.queue.stopsIfEmpty(); pause = min(mono.Times(2, pause), longest) {
@@ -64,14 +66,14 @@ func (t *core[T]) replayAll(ctx context.Context) {
 	}
 }
 
-// answered is called when Redis has answered.
+// answered makes the replayer try at once, because Redis has answered.
 func (t *core[T]) answered() { t.queue.hasten() }
 
-// lastReplay is called when the cache is closed.
+// lastReplay replays the queue once more when the cache is closed, and logs how much is lost.
 func (t *core[T]) lastReplay() {
 	b := t.queue
 	if b.waiting() > 0 {
-		// As long as Redis answers, so that a full queue is made up for; that takes twenty requests of some milliseconds.
+		// This is time enough for a full queue if Redis answers: that takes twenty requests of a few milliseconds.
 		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(redisconn.MaxTimeouts, t.remote.redis.Timeout))
 		defer cancel()
 		t.replay(ctx, true)
@@ -82,7 +84,7 @@ func (t *core[T]) lastReplay() {
 	}
 }
 
-// replay tries once to make up for what is queued. What fails stays queued. With last it ends where a server doesn't answer.
+// replay tries once to replay the queue. Invalidations that fail stay queued. With last it ends when a server doesn't answer.
 func (t *core[T]) replay(ctx context.Context, last bool) {
 	t.replayLedger(ctx)
 	b := t.queue
@@ -99,15 +101,15 @@ func (t *core[T]) replay(ctx context.Context, last bool) {
 	}
 }
 
-// replayKeys is replay for some keys. It reports whether a server answered: where those of these keys don't, others may, and a
-// breaker opens before that has been waited for often.
+// replayKeys replays some keys. It reports whether any server answered. If none did, those of other keys still may, and a
+// breaker opens before many such waits.
 func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 	var changes []keyWrite[T]
 	holds := make([]keyRef[T], len(keys))
 	for i, key := range keys {
 		holds[i] = keyRef[T]{key: key, hash: t.hash(key)}
 	}
-	// A server that was frozen, and answers this, has carried out what it was sent by calls that ended before.
+	// A server that was frozen and answers this has executed the commands of all calls that ended before.
 	for i, a := range t.remote.probe(ctx, holds) {
 		if a.Err == nil {
 			changes = append(changes, keyWrite[T]{hold: holds[i]})
@@ -118,8 +120,8 @@ func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 	if len(changes) == 0 {
 		return false
 	}
-	// With the turns of the keys no write of this process can be under way, nor begin. They are given back even if a
-	// call to Redis still is: it would find that what it is to delete isn't there any more.
+	// While the keys are locked, no write by this process is under way or can begin. The lock is released even if a call of
+	// the replay is still under way: that deletes only the content that it has seen.
 	turns, inTurn, _ := t.keys.lockWrites(ctx, changes, false)
 	defer turns.done()
 	defer turns.done()
@@ -127,14 +129,14 @@ func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 	return true
 }
 
-// makeUp has the keys in turn hold nothing that is older than what is queued for them.
+// makeUp replays the invalidations of locked keys, so that Redis holds nothing older than them.
 func (t *core[T]) makeUp(ctx context.Context, inTurn []keyWrite[T]) {
 	b := t.queue
 	var holds []keyRef[T]
 	var debts []queuedInvalidation
 	b.mu.Lock()
 	for _, ch := range inTurn {
-		if d, ok := b.keys[ch.hold.key]; ok { // else it was written meanwhile
+		if d, ok := b.keys[ch.hold.key]; ok { // otherwise the key was written meanwhile
 			holds, debts = append(holds, ch.hold), append(debts, d)
 		}
 	}
@@ -175,6 +177,7 @@ func (t *core[T]) makeUp(ctx context.Context, inTurn []keyWrite[T]) {
 	b.done.Add(uint64(len(settled)))
 }
 
+// pick returns the elements at the places.
 func pick[E any](all []E, places []int) []E {
 	picked := make([]E, len(places))
 	for n, i := range places {
@@ -183,7 +186,7 @@ func pick[E any](all []E, places []int) []E {
 	return picked
 }
 
-// probe asks the servers of the keys for something.
+// probe sends a command for each key, to learn whether its server answers.
 func (m *remote[T]) probe(ctx context.Context, holds []keyRef[T]) []redisconn.Reply {
 	return m.redis.Do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.PTTL(ctx, key)
@@ -192,8 +195,8 @@ func (m *remote[T]) probe(ctx context.Context, holds []keyRef[T]) []redisconn.Re
 
 var errChanged = errors.New("tiered: redis: the key was changed at the same time")
 
-// retract looks at what the keys hold, and deletes it or makes it stale where the queued invalidation says so. It returns an error for each
-// key that isn't done with, errChanged if somebody else was quicker.
+// retract reads the keys, and deletes their content or makes it stale if the queued invalidation applies to it. It returns an
+// error for each key that must be tried again: errChanged if its content changed at the same time.
 func (m *remote[T]) retract(ctx context.Context, holds []keyRef[T], debts []queuedInvalidation) (errs []error) {
 	errs = make([]error, len(holds))
 	var places []int
@@ -203,13 +206,13 @@ func (m *remote[T]) retract(ctx context.Context, holds []keyRef[T], debts []queu
 	})) {
 		var was redisconn.Expected
 		switch {
-		case redis.HasErrorPrefix(a.Err, "WRONGTYPE "): // another program's, which a Delete deletes too
+		case redis.HasErrorPrefix(a.Err, "WRONGTYPE "): // another program's value, which a Delete deletes too
 			was.Exists = true
 		case a.Err != nil:
 			errs[i] = a.Err
 			continue
 		default:
-			// Nothing is deleted too: a server that was demoted refuses that. Its master may well have something.
+			// A missing key is deleted too: a demoted server refuses that, and its master may have the key.
 			b, _ := a.Value.(*redis.StringCmd).Bytes()
 			was = debts[i].outdates(b)
 		}
@@ -232,13 +235,14 @@ func (m *remote[T]) retract(ctx context.Context, holds []keyRef[T], debts []queu
 	return errs
 }
 
-// outdates answers what of the bytes that a key holds, or begins with, tells them from others, if the queued invalidation is to be paid with them:
-// then seen.there is true. A lease is of a load that may have begun before; another program's value doesn't say how old it is.
+// outdates returns the content to be removed from a key that holds b, or begins with b if that is replayReads long. Exists is
+// false if the content is newer than the invalidation. A lease may be of a load that began before the invalidation, and another
+// program's value has no time, so these are always removed.
 func (d queuedInvalidation) outdates(b []byte) redisconn.Expected {
 	if l, ok := wire.ParseLease(b); ok {
 		return seenLease(l)
 	}
-	part := len(b) >= replayReads // whether it is whole, and its checksum right, is for those who read it
+	part := len(b) >= replayReads // readers check the rest of the frame, and its checksum
 	f, err := wire.ParseFrame(b)
 	if part {
 		f, err = wire.ParseFrameTimes(b)
@@ -252,8 +256,8 @@ func (d queuedInvalidation) outdates(b []byte) redisconn.Expected {
 	return redisconn.Expected{Exists: true, Bytes: string(b[:wire.FrameHead]), Head: true}
 }
 
-// retracting deletes what is still what was seen, or stamps it as expired with ARGV[3]. What is no
-// string is another program's, whenever that came.
+// retracting deletes the key if it still holds the content seen, or marks it as expired with ARGV[3]. A value of another type is
+// another program's, and always deleted.
 const retracting = `local v=redis.pcall('GETRANGE',KEYS[1],0,ARGV[2])
 if type(v)=='string' and v~=ARGV[1] then return 0 end
 if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SETRANGE',KEYS[1],ARGV[4],ARGV[3]) end

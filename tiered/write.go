@@ -18,41 +18,43 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// keyWrite is what a key is to hold after a write, or after a load.
+// keyWrite is the new content of a key after a write or a load.
 type keyWrite[T any] struct {
 	hold   keyRef[T]
-	item   *local.Item[T]     // in the local tier; nil: nothing
-	frame  []byte             // in Redis; nil: nothing
-	ttl    time.Duration      // there
-	seen   redisconn.Expected // of a load: what the frame is to replace
-	expire bool               // the frame that is there is to stay, as a stale one
-	began  mono.Instant       // when the value was made, at the earliest
+	item   *local.Item[T]     // for the local tier; nil: delete
+	frame  []byte             // for Redis; nil: delete
+	ttl    time.Duration      // of the frame
+	seen   redisconn.Expected // of a load: the content that the frame replaces
+	expire bool               // keep the frame in Redis, but make it stale
+	began  mono.Instant       // the earliest time at which the value can have been made
 }
 
-// Set stores the value in both tiers; InvalidateTags of one of its tags makes it invalid. When it returns nil, no read of
-// the key through this cache that starts afterwards gets an older value: a load under way, in whatever process, is
-// superseded, and its result isn't stored. The key and the tags are copied; the local tier keeps the value itself, which nobody may
-// change any more unless there is an [Options].Clone.
+// Set stores the value in both tiers. InvalidateTags of one of its tags makes it invalid. When Set returns nil, no read of
+// the key through this cache that starts afterwards gets an older value: a load under way in any process is superseded, and
+// its result isn't stored. The key and the tags are copied. The local tier keeps the value itself, which must not be
+// modified any more unless there is an [Options].Clone.
 //
-// The tags are a set: a tag that is given twice counts once, and their order means nothing. A value has at most 128 tags of
-// 1 to 256 bytes: with more, or with an empty one, Set returns an error and changes nothing.
+// The tags are a set: duplicates count once, and the order means nothing. A value has at most 128 tags of 1 to 256 bytes.
+// With more tags, or a tag of another length, Set returns an error and changes nothing.
 //
-// If Redis can't be written Set returns an error that wraps [ErrQueued] and the cause. The local tier has the value, as a
-// rule, for as long as Redis doesn't answer. When Redis is back what it has of the key is deleted, unless that is newer;
-// until then reads through this cache get nothing older, since they don't rely on Redis for the key. But other processes
-// go on with the older value until then, and if this process ends before that until its TTL is over. While a write that
-// Redis didn't answer in time is still on its way, later writes of its key are queued too: they must not arrive before it.
-// (What a frozen server has received before it was frozen is out of reach.) If the codec can't encode the value, nothing is changed.
+// If Redis can't be written, Set returns an error that wraps [ErrQueued] and the cause. The local tier usually has the value
+// for as long as Redis doesn't answer. When Redis is back, its value of the key is deleted unless that is newer. Until then
+// reads through this cache don't rely on Redis for the key, and so get no older value. Other processes keep reading the
+// older value until then, or until its TTL is over if this process ends before that. While a write that Redis didn't answer
+// in time is still on its way, later writes of its key are queued too, because they must not arrive before it. (A write that
+// a frozen server had already received can't be held back.) If the codec can't encode the value, nothing is changed.
 func (c *Cache[T]) Set(ctx context.Context, key string, value T, tags ...string) error {
 	return c.setMany(ctx, []string{key}, func(string) T { return value }, tags)
 }
 
-// SetMany is Set for many keys in one round job to Redis (per node of a Cluster) for up to 1,000 keys and a megabyte, and for more in
-// chunks of that size, each with a [RedisOptions].Timeout. Only what Redis didn't take is queued; the other values have been stored.
-// When Redis doesn't answer at all the remaining chunks are queued without being sent, and more than 10,000 keys in the queue
-// become a Clear (see [ErrQueued]). A value that the codec can't encode leaves its key as it was, and the error names the first such keys
-// and says how many more there are. Without Redis nothing is encoded. Of several errors of Redis it has the first. A key that no
-// cache can have, or a wrong tag, is an error before anything is stored.
+// SetMany is Set for many keys. It takes one round trip to Redis (per node of a Cluster) for up to 1,000 keys and a megabyte,
+// and sends more in chunks of that size, each with a [RedisOptions].Timeout. Only the values that Redis didn't take are
+// queued; the others are stored. If Redis doesn't answer at all, the remaining chunks are queued without being sent. More
+// than 10,000 keys in the queue become a Clear (see [ErrQueued]).
+//
+// A value that the codec can't encode leaves its key as it was, and the error names the first such keys and says how many
+// more there are. Without Redis nothing is encoded. Of several errors of Redis, SetMany returns the first. For an invalid key
+// or tag it returns an error and stores nothing.
 func (c *Cache[T]) SetMany(ctx context.Context, values map[string]T, tags ...string) error {
 	keys := make([]string, 0, len(values))
 	for key := range values {
@@ -61,7 +63,7 @@ func (c *Cache[T]) SetMany(ctx context.Context, values map[string]T, tags ...str
 	return c.setMany(ctx, keys, func(key string) T { return values[key] }, tags)
 }
 
-// setMany encodes a chunk while those before are on their way to Redis.
+// setMany sets the keys to their values. It encodes a chunk while the chunks before it are on their way to Redis.
 func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key string) T, tags []string) error {
 	if err := c.usable(keys...); err != nil {
 		return err
@@ -77,11 +79,11 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	}
 	at, bound, late := c.enroll(ctx, tags)
 	if waiting {
-		late = cmp.Or(late, errNotReplayed) // what waits will take the value away
+		late = cmp.Or(late, errNotReplayed) // the queued invalidation will remove the value
 	}
 	w := c.newWrites(ctx, len(keys))
 	defer w.wait()                  // a codec, Cost or Clone may panic
-	wrong := make(map[string]error) // by key; nothing of theirs is changed
+	wrong := make(map[string]error) // by key; these keys aren't changed
 	for _, key := range keys {
 		ch, err := c.setting(ctx, key, value(key), at.Stamp(tags), bound)
 		if err != nil {
@@ -96,7 +98,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 		stored := make([]string, 0, len(keys))
 		for _, key := range keys {
 			if wrong[key] == nil {
-				stored = append(stored, strings.Clone(key)) // the queue keeps it
+				stored = append(stored, strings.Clone(key)) // because the queue keeps it
 			}
 		}
 		failed = c.queue.failed(stored, false, late)
@@ -132,12 +134,12 @@ func joinFirst(byKey map[string]error) error {
 	return errors.Join(errs...)
 }
 
-// enroll returns the place among the invalidations of values that are being set. Of one that comes at the same time it
-// may be before or after; but a tag that is new at the time takes another attempt.
+// enroll returns the position and the dependencies of values that are being set. Concurrent invalidations may be ordered
+// before or after it, but if one hits a tag that is registered at the same time, enroll tries again.
 func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
 	if c.remote != nil && c.remote.redis.Nodes.Any().NoEvents {
-		c.tags.seqChanged() // an epoch that nobody heard of the end of would hide the values
+		c.tags.seqChanged() // under an epoch that ended unnoticed the values would be invalid
 	}
 	for range 3 {
 		if at, err = c.tags.positionNow(ctx); err == nil {
@@ -154,25 +156,28 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Posi
 	return at, nil, nil
 }
 
-// temporary is the validity of a value that Redis doesn't have: whoever hid it did so no longer ago than that it was made.
+// temporary returns the validity of a value that Redis doesn't have. A change that makes it invalid can't have been made before
+// the value was, so it may be served for as long as a local hit may be behind Redis.
 func (c *Cache[T]) temporary(began mono.Instant) *coherence.Validity {
 	return coherence.NewValidity(began.Add(c.remote.redis.MaxAge()))
 }
 
-// Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts
-// afterwards gets the deleted value, nor one whose load was under way. If Redis can't be written it returns an error that
-// wraps [ErrQueued]: the same holds through this cache, while other processes are behind until Redis is back. Should this
-// process end before that, they have the deleted value until its TTL is over.
+// Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts afterwards
+// gets the deleted value, or one whose load was under way. If Redis can't be written, Delete returns an error that wraps
+// [ErrQueued]. The same then holds for reads through this cache, while other processes are behind until Redis is back. If this
+// process ends before that, they have the deleted value until its TTL is over.
 func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
 	return c.remove(ctx, keys, false)
 }
 
-// Expire makes the keys stale: no read gets their values any more, but the next load does, as e.Value, if Redis has it.
-// Otherwise, and for what another program wrote, it is like Delete, whose promises it keeps, also when it returns ErrQueued.
+// Expire makes the keys stale: no read gets their values any more, but the next load gets the one that Redis has, as e.Value.
+// If Redis has none, or another program wrote it, Expire is like Delete. It keeps Delete's promises, also when it returns
+// ErrQueued.
 func (c *Cache[T]) Expire(ctx context.Context, keys ...string) error {
 	return c.remove(ctx, keys, true)
 }
 
+// remove deletes the keys, or with expire makes them stale.
 func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error {
 	if err := c.usable(keys...); err != nil {
 		return err
@@ -187,24 +192,25 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 	return w.end()
 }
 
-// InvalidateTags makes every value that has one of the tags invalid, however many there are, and what a load that has
-// begun may bring. When it returns nil, no read through this cache that starts afterwards gets one; other processes follow
-// as soon as they hear of it, see [RedisOptions].Heartbeat. If Redis can't be written it returns an error that wraps
-// [ErrQueued], as Delete does; until Redis is back, reads through this cache don't rely on it for any key. A cache without
-// Redis knows 131,072 tags at a time: a value is lost with its tag. A tag has 1 to 256 bytes: with another one InvalidateTags
-// returns an error and invalidates nothing.
+// InvalidateTags makes every value that has one of the tags invalid, however many there are, and also the results of loads
+// that have begun. When it returns nil, no read through this cache that starts afterwards gets such a value. Other processes
+// follow as soon as they hear of it, see [RedisOptions].Heartbeat. If Redis can't be written, InvalidateTags returns an error
+// that wraps [ErrQueued], as Delete does. Until Redis is back, reads through this cache don't rely on it for any key. A cache
+// without Redis knows 131,072 tags at a time: a value is lost with its tag. A tag has 1 to 256 bytes: with another one
+// InvalidateTags returns an error and invalidates nothing.
 func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 	return c.invalidate(ctx, tags, false)
 }
 
-// ExpireTags is to InvalidateTags as Expire is to Delete: it makes every value that has one of the tags stale, and what a load
-// that has begun may bring isn't stored. No read gets the value as a fresh one again, but the next load does, as e.Value, and it
-// serves as StaleIfError and SoftTimeout say. Errors are those of InvalidateTags, and so is what it does when Redis can't be written:
-// the expiry is queued as one. What this process's memory alone has with the tag is lost then.
+// ExpireTags is to InvalidateTags as Expire is to Delete: it makes every value that has one of the tags stale, and the results
+// of loads that have begun aren't stored. No read gets such a value as a fresh one again, but the next load gets it as e.Value,
+// and it may be served as StaleIfError and SoftTimeout say. ExpireTags returns the same errors as InvalidateTags. If Redis
+// can't be written, the expiry is queued; values with the tag that only this process's memory has are lost then.
 func (c *Cache[T]) ExpireTags(ctx context.Context, tags ...string) error {
 	return c.invalidate(ctx, tags, true)
 }
 
+// invalidate invalidates the tags, or with expire makes their values stale.
 func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) error {
 	if err := c.usable(); err != nil {
 		return err
@@ -218,12 +224,12 @@ func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) e
 	return err
 }
 
-// Clear is InvalidateTags for all values of the cache's name, at the cost of one write to Redis, and queued like that. What
-// other programs wrote under its keys stays.
+// Clear is InvalidateTags for all values of the cache's name, at the cost of one write to Redis. It is queued like
+// InvalidateTags. Values that other programs wrote under its keys stay.
 func (c *Cache[T]) Clear(ctx context.Context) error { return c.clear(ctx, false) }
 
-// ExpireAll is ExpireTags for all values of the cache's name, at the cost of one write to Redis. What other programs wrote under
-// its keys stays as it is.
+// ExpireAll is ExpireTags for all values of the cache's name, at the cost of one write to Redis. Values that other programs
+// wrote under its keys stay as they are.
 func (c *Cache[T]) ExpireAll(ctx context.Context) error { return c.clear(ctx, true) }
 
 func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
@@ -236,7 +242,8 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 	return err
 }
 
-// change returns the change to a record, whose dependencies are nil if it is invalid already. Its error is that of the codec.
+// change returns the key write that stores the record. b is nil if the record is already invalid: then Redis alone gets it. The
+// error is the codec's.
 func (c *Cache[T]) change(ctx context.Context, h keyRef[T], r *record.Record[T], b *coherence.Deps, p Policy) (keyWrite[T], error) {
 	if !r.Storable() {
 		return keyWrite[T]{hold: h}, nil
@@ -254,9 +261,9 @@ func (c *Cache[T]) change(ctx context.Context, h keyRef[T], r *record.Record[T],
 	return ch, nil
 }
 
-// bindToServer makes the item depend on the server that replied to the write. If Redis may not have the value, another
-// process's change of it isn't heard. Then the item is valid only for as long as a local hit may be behind such a change, and
-// later it is served only while Redis doesn't answer. An item that has a Validity already isn't in Redis: it keeps it.
+// bindToServer makes the item depend on the server that replied to the write. If Redis may not have the value, it may not report
+// another process's change of it. Then the item is valid only for as long as a local hit may be behind such a change, and
+// later it is served only while Redis doesn't answer. An item that already has a Validity isn't in Redis, and keeps it.
 func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono.Instant) {
 	if it == nil {
 		return
@@ -270,8 +277,8 @@ func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono
 	}
 }
 
-// store puts what was loaded into the tiers: into Redis only in the place of the load's lease, or of what a refresh was to
-// replace. An error of Redis is only counted: the callers have their values.
+// store puts loaded values into the tiers: into Redis only if they replace the load's lease, or the value that a refresh was
+// to replace. Errors of Redis are only counted, because the callers have their values.
 func (c *Cache[T]) store(ctx context.Context, claims []*task[T], held *heldLeases[T]) {
 	w := newWindow(len(claims), func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
 	defer w.wait() // a codec or Cost may panic
@@ -288,8 +295,8 @@ func (c *Cache[T]) store(ctx context.Context, claims []*task[T], held *heldLease
 	w.end()
 }
 
-// replace makes the changes of a load in both tiers, or after a silence only in the local one. It returns the error of a Redis
-// that answers nothing.
+// replace makes the key writes of a load in both tiers, or only in the local tier if silence is set. It returns an error if
+// Redis didn't answer at all.
 func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *heldLeases[T], silence error) error {
 	var answers []redisconn.Reply
 	if silence == nil {
@@ -300,7 +307,7 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *hel
 	var over []keyRef[T]
 	for i, a := range answers {
 		ch := changes[i]
-		if a.Swapped() || a.Err == nil && held.owns(ch.seen) { // else a lease may have moved into its place all the same
+		if a.Swapped() || a.Err == nil && held.owns(ch.seen) { // otherwise another lease may be in its place
 			over = append(over, ch.hold)
 		}
 		if a.Err != nil && ch.item != nil || a.Swapped() {
@@ -313,7 +320,7 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *hel
 	return redisconn.UnresponsiveError(answers)
 }
 
-// arrival returns the change that a load makes; false: none.
+// arrival returns the key write for a task's result, or false if there is nothing to write.
 func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *heldLeases[T]) (keyWrite[T], bool) {
 	h := c.keys.listen(cl.flight.keyRef, nil)
 	none := keyWrite[T]{hold: h, seen: cl.found.seen}
@@ -327,7 +334,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *heldLeases[T]
 		return none, leased
 	}
 	if !r.Storable() {
-		// Where Redis has no part in it, or can't be told, the local tier at least is rid of what was to be replaced.
+		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
 		return none, leased || standing || c.remote == nil || cl.found.Err != nil
 	}
 	b, err := c.bind(ctx, cl)
@@ -341,13 +348,13 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *heldLeases[T]
 	if err != nil {
 		cl.unfit = err
 		c.values.report("tiered: a loaded value can't be stored", h.key, err)
-		return none, leased || standing // what it was to replace isn't what its callers got
+		return none, leased || standing // remove the value to be replaced: it isn't the one that the callers got
 	}
 	ch.seen, ch.began = none.seen, cl.began
 	return ch, true
 }
 
-// bind returns the dependencies of a load's result; nil: it was invalidated already.
+// bind returns the dependencies of a task's result, or nil if it was already invalidated.
 func (c *Cache[T]) bind(ctx context.Context, cl *task[T]) (*coherence.Deps, error) {
 	r := cl.result
 	if cl.found.Err == nil {

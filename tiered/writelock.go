@@ -7,28 +7,29 @@ import (
 	"sync/atomic"
 )
 
-// writeLock are the turns of some keys: while Redis is written, this process makes no other write of them, so that its
-// writes of a key come to Redis and to the local tier in the same order.
+// writeLock locks some keys for writing: while it is held, this process makes no other write of them to Redis. So its
+// writes of a key reach Redis and the local tier in the same order.
 //
-// They are given back when both the writer and its call to Redis are done. A writer may give the call up at its time,
-// and the call go on; a later write may not overtake it.
+// The lock is released when both the writer and its call to Redis are done. A writer may stop waiting for a call that goes on,
+// and no later write may overtake that call.
 type writeLock[T any] struct {
 	guards *keyTable[T]
 	held   []keyLock[T]
 	users  atomic.Int32
 }
 
+// keyLock is the write lock of one key.
 type keyLock[T any] struct {
-	hold  keyRef[T] // the key state stays while the turn is taken
+	hold  keyRef[T] // keeps the key state while the lock is held
 	taken chan struct{}
 }
 
-// lockWrites takes the turns that it gets at once, or with wait before ctx ends. It returns the changes that are in turn
-// and those that aren't: one whose turn isn't to be had doesn't keep the others from theirs. done must be called twice.
+// lockWrites locks the keys that it can lock at once, or with wait before ctx ends. It returns the key writes whose keys are
+// locked and, as busy, the others. The caller must call done twice.
 func (g *keyTable[T]) lockWrites(ctx context.Context, changes []keyWrite[T], wait bool) (t *writeLock[T], inTurn, busy []keyWrite[T]) {
 	t = &writeLock[T]{guards: g}
 	t.users.Store(2)
-	// In the order of the keys, so that two batches that wait can't wait for each other.
+	// Locking in the order of the keys keeps two batches from waiting for each other.
 	changes = slices.SortedFunc(slices.Values(changes), func(a, b keyWrite[T]) int {
 		return strings.Compare(a.hold.key, b.hold.key)
 	})
@@ -45,6 +46,7 @@ func (g *keyTable[T]) lockWrites(ctx context.Context, changes []keyWrite[T], wai
 	return t, inTurn, busy
 }
 
+// turn returns the write lock of a key, with a reference of its own.
 func (g *keyTable[T]) turn(of keyRef[T]) keyLock[T] {
 	s := g.shard(of.hash)
 	s.mu.Lock()
@@ -56,6 +58,7 @@ func (g *keyTable[T]) turn(of keyRef[T]) keyLock[T] {
 	return keyLock[T]{h, h.guard.turn}
 }
 
+// take locks the key and reports whether it could, at once or with wait before ctx ends.
 func (tn keyLock[T]) take(ctx context.Context, wait bool) bool {
 	select {
 	case tn.taken <- struct{}{}:
@@ -73,7 +76,7 @@ func (tn keyLock[T]) take(ctx context.Context, wait bool) bool {
 	}
 }
 
-// done says that the writer, or its call, is done.
+// done is called once by the writer and once when its call has ended. The second call releases the lock.
 func (t *writeLock[T]) done() {
 	if t.users.Add(-1) > 0 {
 		return

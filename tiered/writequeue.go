@@ -12,45 +12,45 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// writeQueue has the changes that Redis didn't take, or may not have taken, until a replay has made up for them. What is
-// replayed is that something became invalid, never a value: somebody may have deleted that one since. Until then reads
-// don't rely on what Redis has of the keys. Two caches of one name have a write queue each, and don't know of the other's.
+// writeQueue holds invalidations in place of the writes that Redis didn't take, or may not have taken, until they are replayed.
+// It never replays a value, because another process may have deleted that since. Until the replay, reads don't rely on
+// Redis's content of the keys. Two caches of one name have a queue each, and neither sees the other's.
 type writeQueue struct {
 	redis *redisconn.Conn
 	trace *Trace
 	start func() bool // starts the replayer; false: the cache or its Redis is closed
 	hurry chan struct{}
 	size  atomic.Int64
-	done  atomic.Uint64
+	done  atomic.Uint64 // replayed
 
 	ledger sync.Mutex // held while tags or a Clear are replayed
 
 	mu        sync.Mutex
-	number    uint64 // of the last change that was queued
+	number    uint64 // of the last write that was queued
 	keys      map[string]queuedInvalidation
 	tags      map[string]queuedTag
-	clear     uint64 // the last Clear's number; 0: none waits
-	expireAll uint64 // the last ExpireAll's number, likewise
-	ledgered  error  // why the last attempt at one of these failed
+	clear     uint64 // the number of the last Clear; 0: none is queued
+	expireAll uint64 // the number of the last ExpireAll; 0: none is queued
+	ledgered  error  // why the last attempt at tags, a Clear or an ExpireAll failed
 	replaying bool
 	closed    bool
 }
 
-// queuedInvalidation is what is to be made up for with a key.
+// queuedInvalidation is an invalidation of a key that is to be replayed.
 type queuedInvalidation struct {
 	number uint64
 	expire bool
-	until  time.Time // on Redis's clock: what began to be made later is to stay; zero: nothing is
+	until  time.Time // on Redis's clock: values whose making began later stay; zero: none does
 	cause  error     // why the last attempt failed
 }
 
-// queuedTag is what is to be made up for with a tag.
+// queuedTag is an invalidation of a tag that is to be replayed.
 type queuedTag struct {
 	number uint64
-	expire bool // it is an ExpireTags
+	expire bool // it is by ExpireTags
 }
 
-// The most that is queued a cache: some two megabytes. When there is more, a Clear takes the place of it all.
+// The limits of a cache's queue, which then takes about two megabytes. When one is exceeded, a Clear replaces the whole queue.
 const (
 	maxQueuedKeys = 10_000
 	maxQueuedTags = 1_000
@@ -69,14 +69,15 @@ func newWriteQueue(r *redisconn.Conn, start func() bool, trace *Trace) *writeQue
 	}
 }
 
-// mark is taken when a change begins: what was queued before then needn't be replayed if the change overrides it.
+// mark returns the number of the last queued write. A write takes a mark when it begins: if it succeeds, it overrides what was
+// queued up to the mark.
 func (b *writeQueue) mark() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.number
 }
 
-// queue has add queue a change that failed, and returns what its caller gets.
+// queue calls add to queue a write that failed because of cause, and returns the error for the write's caller.
 func (b *writeQueue) queue(cause error, add func(number uint64)) error {
 	if errors.Is(cause, ErrClosed) {
 		return cause
@@ -89,7 +90,7 @@ func (b *writeQueue) queue(cause error, add func(number uint64)) error {
 	b.number++
 	add(b.number)
 	if len(b.keys) > maxQueuedKeys || len(b.tags) > maxQueuedTags {
-		b.keys = make(map[string]queuedInvalidation) // an emptied one would keep its memory
+		b.keys = make(map[string]queuedInvalidation) // an emptied map would keep its memory
 		b.ledgered = cause
 		b.clearAt(b.number)
 	}
@@ -110,14 +111,15 @@ func (e *queuedError) Error() string { return fmt.Sprintf("%v: %v", ErrQueued, e
 
 func (e *queuedError) Unwrap() []error { return []error{ErrQueued, e.cause} }
 
-// tell traces the error of a write, if that was queued. It is called when nothing is left to do.
+// tell calls Trace.Queued if err says that a write was queued. It is called when the write is over.
 func (b *writeQueue) tell(keys []string, err error) {
 	if q, ok := errors.AsType[*queuedError](err); ok && b.trace != nil && b.trace.Queued != nil {
 		b.trace.Queued(keys, q.cause)
 	}
 }
 
-// changed notes what became of writes of keys. It returns those that failed, and the first error.
+// changed queues the writes of keys that failed, and drops what the others override up to the mark. It returns the keys that
+// failed, and the first error.
 func (b *writeQueue) changed(keys []string, expire bool, mark uint64, answers []redisconn.Reply) (failed []string, err error) {
 	var written []string
 	for i, a := range answers {
@@ -134,6 +136,7 @@ func (b *writeQueue) changed(keys []string, expire bool, mark uint64, answers []
 	return failed, b.failed(failed, expire, redisconn.FirstError(answers))
 }
 
+// failed queues writes of keys that failed, and returns their error. An Expire doesn't replace a queued Delete.
 func (b *writeQueue) failed(keys []string, expire bool, cause error) error {
 	until, _ := b.redis.LatestTime()
 	return b.queue(cause, func(number uint64) {
@@ -144,7 +147,7 @@ func (b *writeQueue) failed(keys []string, expire bool, cause error) error {
 	})
 }
 
-// written starts what the writes override: an Expire doesn't override a Delete.
+// written drops queued invalidations that successful writes override, up to the mark. An Expire doesn't override a Delete.
 func (b *writeQueue) written(keys []string, expire bool, mark uint64) {
 	if b.size.Load() == 0 {
 		return
@@ -164,7 +167,7 @@ func (b *writeQueue) queueTags(names []string, expire bool, cause error) error {
 	return b.queue(cause, func(number uint64) {
 		b.ledgered = cause
 		if b.clear > 0 {
-			b.clearAt(number) // another one, if that of now is under way
+			b.clearAt(number) // a new number, because the queued Clear may be under way
 			return
 		}
 		for _, name := range names {
@@ -186,13 +189,13 @@ func (b *writeQueue) queueClear(expire bool, cause error) error {
 	})
 }
 
-// clearAt is called with the lock.
+// clearAt queues a Clear, which covers all queued tags. The caller holds b.mu.
 func (b *writeQueue) clearAt(number uint64) {
 	b.clear, b.expireAll = number, 0
 	b.tags = make(map[string]queuedTag)
 }
 
-// pay has f take off what needs no replay any more.
+// pay calls f, which takes off the queue what needs no replay any more.
 func (b *writeQueue) pay(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -200,7 +203,8 @@ func (b *writeQueue) pay(f func()) {
 	b.count()
 }
 
-// payTags is called with the lock. What was queued after the mark stays, and an expiry doesn't make up for an invalidation.
+// payTags takes tags off the queue, except those queued after the mark. An expiry doesn't take off an invalidation. The caller
+// holds b.mu.
 func (b *writeQueue) payTags(names []string, mark uint64, expire bool) {
 	for _, name := range names {
 		if d, ok := b.tags[name]; ok && d.number <= mark && (d.expire || !expire) {
@@ -209,7 +213,8 @@ func (b *writeQueue) payTags(names []string, mark uint64, expire bool) {
 	}
 }
 
-// payClear is called with the lock.
+// payClear takes an ExpireAll off the queue, and tags as payTags does, and unless expire also a Clear: each only up to the mark.
+// The caller holds b.mu.
 func (b *writeQueue) payClear(mark uint64, expire bool) {
 	if b.clear <= mark && !expire {
 		b.clear = 0
@@ -220,7 +225,7 @@ func (b *writeQueue) payClear(mark uint64, expire bool) {
 	b.payTags(slices.Collect(maps.Keys(b.tags)), mark, expire)
 }
 
-// count is called with the lock.
+// count updates the size. The caller holds b.mu.
 func (b *writeQueue) count() {
 	n := len(b.keys) + len(b.tags)
 	for _, number := range [...]uint64{b.clear, b.expireAll} {
@@ -231,10 +236,10 @@ func (b *writeQueue) count() {
 	b.size.Store(int64(n))
 }
 
-// ledgerWaits is called with the lock.
+// ledgerWaits reports whether tags, a Clear or an ExpireAll are queued. The caller holds b.mu.
 func (b *writeQueue) ledgerWaits() bool { return len(b.tags) > 0 || b.clear > 0 || b.expireAll > 0 }
 
-// hides reports whether what Redis has of the key may be what was to be changed.
+// hides reports whether Redis's content of the key may be outdated by a queued invalidation.
 func (b *writeQueue) hides(key string) bool {
 	if b.size.Load() == 0 {
 		return false
@@ -245,7 +250,7 @@ func (b *writeQueue) hides(key string) bool {
 	return queued || b.ledgerWaits()
 }
 
-// hidesAll reports whether that may be so of any key.
+// hidesAll reports whether a queued invalidation may outdate Redis's content of any key.
 func (b *writeQueue) hidesAll() bool {
 	if b == nil || b.size.Load() == 0 {
 		return false
@@ -255,8 +260,8 @@ func (b *writeQueue) hidesAll() bool {
 	return b.ledgerWaits()
 }
 
-// withheld is the error of a read that can't rely on Redis because of what is queued. It wraps that of the last attempt to
-// make up for it, which tells whether Redis answers. all: because of tags or a Clear.
+// withheld returns the error of a read that can't rely on Redis because of a queued invalidation: of the key, or with all of
+// tags or by a Clear. It wraps the error of the last replay, which shows whether Redis answers.
 func (b *writeQueue) withheld(key string, all bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -270,14 +275,14 @@ func (b *writeQueue) withheld(key string, all bool) error {
 	return &withheldError{cause}
 }
 
-// withheldError is the error of a read that wasn't made because a change is queued.
+// withheldError is the error of a read that wasn't made because an invalidation is queued.
 type withheldError struct{ cause error }
 
 func (e *withheldError) Error() string { return fmt.Sprintf("%v: %v", errNotReplayed, e.cause) }
 
 func (e *withheldError) Unwrap() error { return e.cause }
 
-// blame notes why an attempt to make up for a key failed.
+// blame records why a replay of a key failed.
 func (b *writeQueue) blame(key string, cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -287,7 +292,7 @@ func (b *writeQueue) blame(key string, cause error) {
 	}
 }
 
-// hasten has the replayer, if there is one, try at once.
+// hasten makes the replayer, if one runs, try at once.
 func (b *writeQueue) hasten() {
 	if b.size.Load() == 0 {
 		return
@@ -298,14 +303,14 @@ func (b *writeQueue) hasten() {
 	}
 }
 
-// stopped says that the replayer has ended, or couldn't begin.
+// stopped records that the replayer has ended, or couldn't begin.
 func (b *writeQueue) stopped() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.replaying = false
 }
 
-// stopsIfEmpty reports whether there is nothing to replay, so that the replayer ends.
+// stopsIfEmpty reports whether the replayer must end because nothing is queued.
 func (b *writeQueue) stopsIfEmpty() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -315,7 +320,7 @@ func (b *writeQueue) stopsIfEmpty() bool {
 	return !b.replaying
 }
 
-// close has no more queued, and returns how much is left.
+// close makes the queue refuse further writes, and returns how many invalidations are left.
 func (b *writeQueue) close() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -323,6 +328,7 @@ func (b *writeQueue) close() int {
 	return int(b.size.Load())
 }
 
+// waiting returns how many invalidations are queued.
 func (b *writeQueue) waiting() int {
 	if b == nil {
 		return 0
@@ -330,6 +336,7 @@ func (b *writeQueue) waiting() int {
 	return int(b.size.Load())
 }
 
+// replayed returns how many invalidations were replayed.
 func (b *writeQueue) replayed() uint64 {
 	if b == nil {
 		return 0

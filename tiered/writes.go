@@ -9,8 +9,8 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// writes are the changes of one call, for any number of keys, which must differ. They go to Redis in chunks: so no more of them
-// have to be encoded at a time than are on their way, and a key's turn is taken for no longer than its chunk takes.
+// writes makes the key writes of one call. The keys must differ. It sends them to Redis in chunks, so that only the chunks on
+// their way are encoded at a time, and a key is locked for no longer than its chunk takes.
 type writes[T any] struct {
 	*window[T]
 	cache *Cache[T]
@@ -21,30 +21,29 @@ type writes[T any] struct {
 	err    error // the first
 }
 
-// newWrites is for about so many changes.
+// newWrites returns a writes for about size key writes.
 func (c *Cache[T]) newWrites(ctx context.Context, size int) *writes[T] {
 	w := &writes[T]{cache: c, ctx: ctx}
 	w.window = newWindow(size, w.write)
 	return w
 }
 
-// end makes the last of the changes, waits for all, and returns the first error.
+// end sends the last chunk, waits for all chunks, and returns the first error.
 func (w *writes[T]) end() error {
 	w.window.end()
 	w.cache.queue.tell(w.failed, w.err)
 	return w.err
 }
 
-// write makes changes that supersede whatever else is under way for their keys: first in Redis, then in the local tier, so that
-// what a reader finds in Redis meanwhile can't stay there. The changes' keys, which may be the caller's, are the cache's own from
-// here on. After a silence Redis isn't asked. It returns the error of a Redis that
-// answers nothing.
+// write makes key writes, first in Redis and then in the local tier, and supersedes what else is under way for their keys. With
+// this order an old value that a reader finds in Redis meanwhile can't stay in the local tier. write replaces the caller's key
+// strings by the cache's own. If silence is set, it doesn't ask Redis. It returns an error if Redis didn't answer at all.
 func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 	c := w.cache
 	for i, ch := range changes {
 		changes[i].hold = c.keys.beginWrite(ch.hold.key, ch.hold.hash)
 		if ch.item != nil {
-			ch.item.Key = changes[i].hold.key // what it had is the caller's
+			ch.item.Key = changes[i].hold.key // instead of the caller's string
 		}
 	}
 	switch {
@@ -55,7 +54,7 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 		w.finish(changes, 0, redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.Any()))
 		return silence
 	}
-	// Only the wait for a turn: what is under way in it may be for ever.
+	// The timeout bounds the wait for the write lock, whose holder may hang.
 	ctx, cancel := context.WithTimeout(w.ctx, c.remote.redis.Timeout)
 	defer cancel()
 	busy, silence := w.writeInTurn(ctx, changes, false)
@@ -70,7 +69,7 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 	return silence
 }
 
-// writeInTurn makes the changes whose turn it gets, with wait before ctx ends, and returns the others.
+// writeInTurn makes the key writes whose lock it gets, at once or with wait before ctx ends, and returns the others.
 func (w *writes[T]) writeInTurn(ctx context.Context, changes []keyWrite[T], wait bool) (busy []keyWrite[T], silence error) {
 	c := w.cache
 	turns, inTurn, busy := c.keys.lockWrites(ctx, changes, wait)
@@ -84,8 +83,8 @@ func (w *writes[T]) writeInTurn(ctx context.Context, changes []keyWrite[T], wait
 	return busy, redisconn.UnresponsiveError(answers)
 }
 
-// finish queues the changes that failed, before a read that begins after them may find in Redis what was to be changed, and
-// finishes all. The others override what was queued up to the mark.
+// finish queues the key writes that failed, and ends all of them. It queues first, so that no later read relies on Redis's old
+// value. Successful writes remove what was queued for their keys up to the mark.
 func (w *writes[T]) finish(changes []keyWrite[T], mark uint64, answers []redisconn.Reply) {
 	if len(changes) == 0 {
 		return
@@ -105,6 +104,7 @@ func keysOf[T any](changes []keyWrite[T]) []string {
 	return keys
 }
 
+// finish puts the items into the local tier and ends the key writes.
 func (c *Cache[T]) finish(changes []keyWrite[T], answers []redisconn.Reply) {
 	for i, ch := range changes {
 		if answers != nil {
@@ -114,10 +114,10 @@ func (c *Cache[T]) finish(changes []keyWrite[T], answers []redisconn.Reply) {
 	}
 }
 
-// window has changes made a chunk at a time: some chunks are on their way while the next is put together. The last is made in
-// the caller's own goroutine, and so is the only one of a small batch.
+// window sends key writes in chunks: some chunks are on their way while the next is assembled. The last chunk, which is the only
+// one of a small batch, is sent in the caller's goroutine.
 type window[T any] struct {
-	send func(changes []keyWrite[T], silence error) error // returns the error of a Redis that answers nothing
+	send func(changes []keyWrite[T], silence error) error // returns an error if Redis didn't answer at all
 
 	chunk    []keyWrite[T]
 	bytes    int // of the chunk
@@ -125,15 +125,16 @@ type window[T any] struct {
 	underWay sync.WaitGroup
 
 	mu       sync.Mutex
-	silences int   // chunks in a row during which Redis answered nothing
-	silence  error // that was so of two: the rest isn't sent
+	silences int   // consecutive chunks that Redis didn't answer at all
+	silence  error // the error of the second such chunk; the rest isn't sent to Redis
 }
 
-// newWindow makes a window for about so many changes.
+// newWindow returns a window for about size key writes.
 func newWindow[T any](size int, send func(changes []keyWrite[T], silence error) error) *window[T] {
 	return &window[T]{send: send, chunk: make([]keyWrite[T], 0, min(size, redisconn.MaxChunk))}
 }
 
+// add adds a key write to the chunk. It first sends the chunk if that is full.
 func (w *window[T]) add(ch keyWrite[T]) {
 	bytes := redisconn.CommandBytes + len(ch.hold.key) + len(ch.frame) + len(ch.seen.Bytes)
 	if n := len(w.chunk); n == redisconn.MaxChunk || n > 0 && w.bytes+bytes > redisconn.MaxChunkBytes {
@@ -151,6 +152,7 @@ func (w *window[T]) add(ch keyWrite[T]) {
 	w.chunk, w.bytes = append(w.chunk, ch), w.bytes+bytes
 }
 
+// sendNow sends a chunk and waits for it.
 func (w *window[T]) sendNow(changes []keyWrite[T]) {
 	w.mu.Lock()
 	silence := w.silence
@@ -165,7 +167,7 @@ func (w *window[T]) sendNow(changes []keyWrite[T]) {
 	}
 }
 
-// end makes the changes that are left, and waits for all.
+// end sends the last chunk and waits for all chunks.
 func (w *window[T]) end() {
 	if len(w.chunk) > 0 {
 		w.sendNow(w.chunk)
@@ -173,5 +175,5 @@ func (w *window[T]) end() {
 	w.wait()
 }
 
-// wait waits for what is under way.
+// wait waits for the chunks that are under way.
 func (w *window[T]) wait() { w.underWay.Wait() }
