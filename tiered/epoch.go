@@ -10,14 +10,14 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// begin begins an epoch in this process alone.
+// begin begins an epoch in a cache without a tag store.
 func (t *tagIndex) begin(count uint64) {
 	e := coherence.NewEpoch(coherence.EpochID{}, 0, coherence.Always)
 	t.epoch.Store(e)
 	t.position.Store(&coherence.Position{Epoch: e, Seq: count})
 }
 
-// positionNow returns the place of a load that begins now. An older one only invalidates more.
+// positionNow returns the position of a load that begins now. It may be an older one, which only invalidates more.
 func (t *tagIndex) positionNow(ctx context.Context) (coherence.Position, error) {
 	if s := t.position.Load(); s != nil && s.Epoch.Validity.Load().Holds(mono.Now()) {
 		return *s, nil
@@ -25,7 +25,7 @@ func (t *tagIndex) positionNow(ctx context.Context) (coherence.Position, error) 
 	return t.open(ctx)
 }
 
-// currentEpoch returns the epoch of now.
+// currentEpoch returns the current epoch, which it reads from the tag store if it isn't known.
 func (t *tagIndex) currentEpoch(ctx context.Context) (*coherence.Epoch, error) {
 	if e := t.epoch.Load(); e != nil && e.Validity.Load().Holds(mono.Now()) {
 		return e, nil
@@ -34,9 +34,9 @@ func (t *tagIndex) currentEpoch(ctx context.Context) (*coherence.Epoch, error) {
 	return s.Epoch, err
 }
 
-// open asks the tag store. If that fails, what was last known comes with the error. It will do, for a heartbeat at a time, if
-// the tag store's server doesn't answer, where other nodes of a Cluster may well answer, and where nothing is heard of an epoch's
-// end anyway; not where it has to be certain.
+// open reads the position from the tag store. If that fails, it returns the last known position with the error. If the tag
+// store's server doesn't answer, that position may be used without an error for a heartbeat at a time: in a Cluster, whose other
+// nodes may answer, and without invalidation, where the end of an epoch isn't heard of anyway. With strict it never may.
 func (t *tagIndex) open(ctx context.Context) (s coherence.Position, err error) {
 	last := t.lastPosition.Load()
 	if last == nil || last.Epoch.Over.Load() || last.Epoch.ID == (coherence.EpochID{}) {
@@ -53,7 +53,7 @@ func (t *tagIndex) open(ctx context.Context) (s coherence.Position, err error) {
 	return *last, err
 }
 
-// prolong makes the stamp that was last known do for a while, unless its epoch was heard to be over meanwhile.
+// prolong makes the last known position valid for one more heartbeat, unless its epoch has ended meanwhile.
 func (t *tagIndex) prolong(last *coherence.Position) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -65,8 +65,8 @@ func (t *tagIndex) prolong(last *coherence.Position) bool {
 	return true
 }
 
-// lastKnown is the stamp of a load that can't ask the tag store. Before anything is known it is of an epoch that stands for
-// whichever it is.
+// lastKnown returns the position of a load that can't ask the tag store. If none is known, its epoch is a placeholder for the
+// unknown one.
 func (t *tagIndex) lastKnown() coherence.Position {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -76,7 +76,7 @@ func (t *tagIndex) lastKnown() coherence.Position {
 	return *t.lastPosition.Load()
 }
 
-// ask asks the tag store. Those who ask at the same time share the answer, but not one that was asked for before this process
+// ask reads the position from the tag store. Concurrent calls share one read, but not a read that began before this process
 // heard of a new epoch.
 func (t *tagIndex) ask(ctx context.Context) (coherence.Position, error) {
 	ctx = context.WithoutCancel(ctx)
@@ -92,7 +92,7 @@ func (t *tagIndex) ask(ctx context.Context) (coherence.Position, error) {
 		defer t.mu.Unlock()
 		if eras != t.epochChanges {
 			e := coherence.NewEpoch(o.era, o.expiry, coherence.Never)
-			e.Over.Store(true) // nobody would end it with the others
+			e.Over.Store(true) // epochChanged has already run, and would not end this one
 			return coherence.Position{Epoch: e, Seq: o.count}, nil
 		}
 		s := coherence.Position{Epoch: t.learn(&o), Seq: o.count}
@@ -105,7 +105,7 @@ func (t *tagIndex) ask(ctx context.Context) (coherence.Position, error) {
 	return s.(coherence.Position), err
 }
 
-// learn makes the epoch that was opened the current one.
+// learn makes the epoch in the reply the current one. The caller holds t.mu.
 func (t *tagIndex) learn(o *epochReply) *coherence.Epoch {
 	p := t.ledger.learned(o.proof)
 	known := t.epoch.Load()
@@ -124,7 +124,7 @@ func (t *tagIndex) learn(o *epochReply) *coherence.Epoch {
 	return e
 }
 
-// cleared is what clear is in a cache without a tag store.
+// cleared applies a Clear, or with expire an ExpireAll, in a cache without a tag store.
 func (t *tagIndex) cleared(expire bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -145,6 +145,7 @@ func (t *tagIndex) cleared(expire bool) {
 	t.position.Store(&coherence.Position{Epoch: e, Seq: count + 1})
 }
 
+// epochChanged ends the current epoch, because the tag store's has changed.
 func (t *tagIndex) epochChanged() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -159,8 +160,8 @@ func (t *tagIndex) epochChanged() {
 	t.position.Store(nil)
 }
 
-// learned is the validity of what was learned from the tag store. Where nothing is heard of its changes, it is asked again in a
-// while.
+// learned returns the validity of a reply with the validity p. If no change of the tag store is heard of, it is limited, so that
+// the store is asked again.
 func (l *tagStore) learned(p *coherence.Validity) *coherence.Validity {
 	if p == coherence.Always {
 		return coherence.NewValidity(mono.Now().Add(l.redis.MaxAge()))

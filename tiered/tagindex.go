@@ -14,26 +14,26 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
-// tagIndex is what this process knows of a cache's tag store, so that neither a hit nor, as a rule, a load has to ask for it. A
-// cache without Redis has no tag store: this then is all there is.
+// tagIndex holds what this process knows of a cache's tag store, so that hits, and most loads, don't have to read it. In a
+// cache without Redis, which has no tag store, it is the only place for tags.
 type tagIndex struct {
 	ledger       *tagStore                          // nil: in-process only
-	strict       bool                               // never rely on what was last known
-	epoch        atomic.Pointer[coherence.Epoch]    // nil: not known
-	position     atomic.Pointer[coherence.Position] // nil: not known
-	lastPosition atomic.Pointer[coherence.Position] // the last that was known
+	strict       bool                               // never rely on the last known position
+	epoch        atomic.Pointer[coherence.Epoch]    // nil: unknown
+	position     atomic.Pointer[coherence.Position] // nil: unknown
+	lastPosition atomic.Pointer[coherence.Position] // the last known
 	own          atomic.Uint64                      // how often this process has invalidated tags
 
 	opening singleflight.Group
 
 	mu      sync.Mutex
 	records map[string]*coherence.TagState
-	// How often was heard of a change, so that what was read before isn't kept after it.
+	// Changes that were heard of: a reply to a read that began before one isn't kept.
 	epochChanges, seqChanges, tagChanges uint64
 }
 
-// maxTagRecords bounds what a cache remembers of tags: about 16 MB. A record more takes the place of another, and what is
-// in the local tier with that one's tag has to be read from Redis again.
+// maxTagRecords bounds the records of tags that a cache keeps, which take about 16 MB. A further record replaces another, and
+// items of the local tier with that tag have to be read from Redis again.
 const maxTagRecords = 1 << 17
 
 func newTagIndex(l *tagStore) *tagIndex {
@@ -44,9 +44,9 @@ func newTagIndex(l *tagStore) *tagIndex {
 	return t
 }
 
-// attach returns the dependencies of a load's result that Redis doesn't have. Its validity is that nobody can have hidden it for
-// longer than maxAge: its load began no longer ago. Tags are only known as far as this process invalidates them: began is
-// how often it had when the load began. nil: the result may have been invalidated.
+// attach returns the dependencies of a value that Redis doesn't have. Their validity is p, which the caller bounds by the time
+// at which the value was made. Only this process's invalidations of the tags are known: began is how many there were when the
+// load began. attach returns nil if the value may have been invalidated since.
 func (t *tagIndex) attach(s coherence.Position, names []string, p *coherence.Validity, began uint64) *coherence.Deps {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -66,8 +66,8 @@ func (t *tagIndex) attach(s coherence.Position, names []string, p *coherence.Val
 	return b
 }
 
-// bind returns the dependencies of records that Redis holds: their epoch and tags. A record that was invalidated has none, nor has
-// one with a tag of which that isn't known: then with an error. One that was expired becomes so.
+// bind returns the dependencies of records read from Redis: their epoch and tags. They are nil for a record that was
+// invalidated, and nil with an error if the state of one of its tags can't be read. bind marks expired records as such.
 func (t *tagIndex) bind(ctx context.Context, all []*record.Meta) (bound []*coherence.Deps, errs []error) {
 	bound, errs = make([]*coherence.Deps, len(all)), make([]error, len(all))
 	e, err := t.currentEpoch(ctx)
@@ -102,7 +102,7 @@ func (t *tagIndex) bind(ctx context.Context, all []*record.Meta) (bound []*coher
 	return bound, errs
 }
 
-// bindKnown is bind for one record at an instant, where it takes no word to the tag store; false: it does, or the record was
+// bindKnown is bind for one record, without asking the tag store. It returns false if it would have to, or if the record was
 // invalidated or expired.
 func (t *tagIndex) bindKnown(m *coherence.Stamp, at mono.Instant) (b coherence.Deps, ok bool) {
 	e := t.epoch.Load()
@@ -122,7 +122,7 @@ func (t *tagIndex) bindKnown(m *coherence.Stamp, at mono.Instant) (b coherence.D
 	return b, m.Status(e, b.Tags) == coherence.Valid
 }
 
-// known returns the records of the tags that have one, and the errors of those that couldn't be read.
+// known returns the tags' records, which it reads from the tag store where necessary, and the errors of those reads.
 func (t *tagIndex) known(ctx context.Context, names []string) (records map[string]*coherence.TagState, failed map[string]error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -143,8 +143,8 @@ func (t *tagIndex) known(ctx context.Context, names []string) (records map[strin
 	return records, failed
 }
 
-// register returns the dependencies of a load's result that is to be kept for ttl; nil: it was invalidated already. Its tags get
-// records where they have none.
+// register returns the dependencies of a value that is to be stored for ttl, or nil if it was already invalidated. It creates
+// the missing records of the value's tags.
 func (t *tagIndex) register(ctx context.Context, s coherence.Position, names []string, ttl time.Duration) (*coherence.Deps, error) {
 	b := &coherence.Deps{Epoch: s.Epoch}
 	if t.ledger == nil {
@@ -176,7 +176,8 @@ func (t *tagIndex) register(ctx context.Context, s coherence.Position, names []s
 	return b, nil
 }
 
-// recall puts the records that are known, proved and kept by Redis for ttl into records, and returns the other names.
+// recall puts the known records into records, if they are valid and Redis keeps them for ttl. It returns the other names, and
+// the count of changes for remember.
 func (t *tagIndex) recall(names []string, ttl time.Duration, records map[string]*coherence.TagState) (unknown []string, heard uint64) {
 	at, current := mono.Now(), t.epoch.Load()
 	t.mu.Lock()
@@ -195,7 +196,7 @@ func (t *tagIndex) recall(names []string, ttl time.Duration, records map[string]
 	return unknown, t.tagChanges
 }
 
-// remember turns what was read into records, which it keeps unless something was heard since.
+// remember makes records of the tag store's replies. It keeps them unless a change was heard of since the read began.
 func (t *tagIndex) remember(names []string, entries []tagReply, heard uint64, records map[string]*coherence.TagState) {
 	at := mono.Now()
 	t.mu.Lock()
@@ -225,7 +226,8 @@ func (t *tagIndex) remember(names []string, entries []tagReply, heard uint64, re
 	}
 }
 
-// found makes the records of tags in a cache without a tag store: whatever was invalidated before now may have had them.
+// found creates the missing records of tags in a cache without a tag store. They count as invalidated now, because an evicted
+// record may have been.
 func (t *tagIndex) found(names []string, records map[string]*coherence.TagState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -239,7 +241,7 @@ func (t *tagIndex) found(names []string, records map[string]*coherence.TagState)
 	}
 }
 
-// keep is called with the lock.
+// keep stores a tag's record in place of its older one, or of any other if there is no room. The caller holds t.mu.
 func (t *tagIndex) keep(tag string, r *coherence.TagState) {
 	if t.records[tag] != nil {
 		t.drop(tag)
@@ -252,6 +254,7 @@ func (t *tagIndex) keep(tag string, r *coherence.TagState) {
 	t.records[tag] = r
 }
 
+// drop removes a tag's record and makes what depends on it invalid. The caller holds t.mu.
 func (t *tagIndex) drop(tag string) {
 	if r := t.records[tag]; r != nil {
 		if r.Latest != nil {
@@ -262,12 +265,12 @@ func (t *tagIndex) drop(tag string) {
 	}
 }
 
-// expire makes the record of a tag, in a cache without a tag store, one that says that what has it is stale since that count. It
-// is called with the lock.
+// expire replaces the record of a tag in a cache without a tag store, so that values from before count are stale. The caller
+// holds t.mu.
 func (t *tagIndex) expire(tag string, count uint64) {
 	older := t.records[tag]
 	if older == nil {
-		return // nothing has it
+		return // no value has the tag
 	}
 	r := &coherence.TagState{Epoch: older.Epoch, Seq: older.Seq, Expiry: count, Validity: older.Validity, Until: older.Until}
 	older.Latest = older.Latest.Replace(r)
@@ -276,7 +279,7 @@ func (t *tagIndex) expire(tag string, count uint64) {
 	t.records[tag] = r
 }
 
-// invalidated is what an invalidation is in this process.
+// invalidated applies an invalidation of tags, or with expire an expiry, to this process's memory.
 func (t *tagIndex) invalidated(names []string, expire bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -298,6 +301,7 @@ func (t *tagIndex) invalidated(names []string, expire bool) {
 	t.own.Add(1)
 }
 
+// seqChanged handles a change of the tag store's count: the position is unknown then.
 func (t *tagIndex) seqChanged() {
 	if t.ledger == nil {
 		return
@@ -308,6 +312,7 @@ func (t *tagIndex) seqChanged() {
 	t.position.Store(nil)
 }
 
+// tagChanged handles a change of a tag's record in the tag store.
 func (t *tagIndex) tagChanged(tag string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -315,7 +320,7 @@ func (t *tagIndex) tagChanged(tag string) {
 	t.drop(tag)
 }
 
-// interrupted is called when changes may have gone unheard.
+// interrupted keeps reads under way from being remembered, because changes may have been missed.
 func (t *tagIndex) interrupted() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -18,27 +18,27 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// A ledger is where Redis keeps what orders a cache's loads and invalidations. For the cache "users":
+// tagStore is the part of Redis that orders a cache's loads and invalidations. Its keys for the cache "users" are:
 //
-//	tc:users!epoch{users}     8 random bytes, others for each Clear: what was loaded in an earlier epoch is not valid. Then, if
-//	                        there was an ExpireAll since, its count in digits: what was loaded before it is stale
-//	tc:users!count{users}   how many invalidations and expiries by tag, and expiries of everything, there were, in decimal digits
-//	tc:users!tag:admins     the epoch, then in digits the count of the tag's last invalidation: what was loaded before it,
-//	                        or in another epoch, is not valid. Then, if there was an ExpireTags since, '~' and its count in digits,
-//	                        which is higher: what was loaded before it is stale. Or the epoch, '?' and a token while a process
-//	                        finds that out.
+//	tc:users!era{users}     8 random bytes, new ones for each Clear: values loaded in an earlier epoch are invalid. Then, if
+//	                        there was an ExpireAll since, its count in decimal digits: values loaded before it are stale
+//	tc:users!count{users}   how many invalidations and expiries of tags, and ExpireAlls, there were, in decimal digits
+//	tc:users!tag:admins     the epoch, then in digits the count of the tag's last invalidation: values with the tag that were
+//	                        loaded before it, or in another epoch, are invalid. Then, if there was an ExpireTags since, '~' and
+//	                        its count in digits, which is higher: values loaded before it are stale. While a process
+//	                        determines the count: the epoch, '?' and a token
 //
-// A frame carries the epoch and the count that there were before its load began, and is valid in that epoch as long as none of
-// its tags has a higher count, or none at all. So whatever is lost invalidates: a tag's record what has the tag, the epoch
-// or the count all that the cache has (the one is never made without the other being new). The same holds for a record or an
-// epoch that a reader can't parse: one that knows nothing of expiries must take what has their counts for lost, never for valid.
+// A frame carries the epoch and the count from before its load began. It is valid in that epoch if each of its tags has a record
+// and none has a higher count. So lost data only invalidates: the loss of a tag's record the values with the tag, the loss of
+// the epoch or the count all values of the cache (if one is created anew, so is the other). A record or an epoch that a reader
+// can't parse counts as lost: a reader that doesn't know of expiries must never take values for valid because of that.
 type tagStore struct {
 	redis *redisconn.Conn
-	count func([]redisconn.Reply) // the errors
+	count func([]redisconn.Reply) // counts the errors
 	names wire.Keys
 }
 
-// tagLife is for how long Redis keeps a tag's record at least; longer where a value with the tag is kept longer.
+// tagLife is the minimum time for which Redis keeps a tag's record. It is longer if a value with the tag is kept longer.
 const tagLife = 24 * time.Hour
 
 var errLedger = redisconn.NewAnsweredError("tiered: redis: the cache's era is damaged")
@@ -47,14 +47,15 @@ func newTagStore(r *redisconn.Conn, name string, count func([]redisconn.Reply)) 
 	return &tagStore{redis: r, count: count, names: wire.NewKeys(r.Prefix, name)}
 }
 
+// do makes a request and counts its errors.
 func (l *tagStore) do(ctx context.Context, q redisconn.Request) []redisconn.Reply {
 	answers := l.redis.Do(ctx, q)
 	l.count(answers)
 	return answers
 }
 
-// opening reads the epoch and the count, begins new ones where one is lost or damaged, and steps on by ARGV[3]. Unless ARGV[2] is 0
-// the epoch has the count then as that of its last expiry.
+// opening reads the epoch and the count, begins new ones if either is lost or damaged, and increments the count by ARGV[3]. Unless
+// ARGV[2] is 0, it records the new count as the epoch's last expiry.
 const opening = `local e,n=redis.pcall('GET',KEYS[1]),redis.pcall('GET',KEYS[2])
 if type(e)~='string' or type(n)~='string' or not(#e==8 or #e<24 and string.match(string.sub(e,9),'^%d+$')) or #n>15 or not string.match(n,'^%d+$') then
 e,n=ARGV[1],'0' redis.call('SET',KEYS[1],e) redis.call('SET',KEYS[2],n) end
@@ -62,15 +63,15 @@ if ARGV[3]~='0' then n=tostring(redis.call('INCRBY',KEYS[2],ARGV[3])) end
 if ARGV[2]~='0' then e=string.sub(e,1,8)..n redis.call('SET',KEYS[1],e) end
 return {e,n}`
 
-// epochReply is what the tag store says of a cache.
+// epochReply is the state of a cache in the tag store.
 type epochReply struct {
 	era    coherence.EpochID
-	expiry uint64 // the count of the epoch's last expiry; 0: there was none
+	expiry uint64 // the count of the epoch's last expiry; 0: none
 	count  uint64
 	proof  *coherence.Validity
 }
 
-// parse reads the values of the epoch's key and the count's.
+// parse parses the values of the epoch's key and of the count's.
 func (o *epochReply) parse(era, count string) error {
 	if len(era) < len(o.era) {
 		return errLedger
@@ -89,7 +90,7 @@ func (o *epochReply) parse(era, count string) error {
 	return nil
 }
 
-// open returns the epoch and, after step more invalidations, the count. With expire the last of these makes everything stale.
+// open adds step to the count and returns the epoch and the new count. With expire it makes everything stale.
 func (l *tagStore) open(ctx context.Context, step int, expire bool) (o epochReply, err error) {
 	fresh := newEraBytes()
 	a := l.do(ctx, redisconn.Request{
@@ -145,18 +146,19 @@ func (l *tagStore) tagKeys(tags []string) []string {
 	return keys
 }
 
-// tagReply is a tag's record as it was read. known: it says the count of its last invalidation.
+// tagReply is a tag's record in Redis.
 type tagReply struct {
 	value  string
 	era    coherence.EpochID
 	count  uint64
-	expiry uint64 // the count of the last expiry, if that came later; else 0
-	known  bool
-	life   time.Duration // of the record in Redis, as far as it was asked for
+	expiry uint64        // the count of the last expiry, if that came later; otherwise 0
+	known  bool          // the record says the count of the tag's last invalidation
+	life   time.Duration // the record's TTL, if it was asked for
 	proof  *coherence.Validity
 	err    error
 }
 
+// parse parses a record's value.
 func (e *tagReply) parse(value string) {
 	e.value, e.count, e.expiry, e.known = value, 0, 0, false
 	if len(value) <= len(e.era) {
@@ -188,7 +190,7 @@ func (l *tagStore) read(ctx context.Context, tags []string) []tagReply {
 	for i, a := range answers {
 		entries[i] = tagReply{proof: a.Validity, err: a.Err}
 		if redis.HasErrorPrefix(a.Err, "WRONGTYPE ") {
-			entries[i].err = nil // somebody else's key is no record
+			entries[i].err = nil // another program's key, so there is no record
 		} else if a.Err == nil {
 			entries[i].parse(a.Value.(*redis.StringCmd).Val())
 		}
@@ -196,8 +198,8 @@ func (l *tagStore) read(ctx context.Context, tags []string) []tagReply {
 	return entries
 }
 
-// entering returns a tag's record of the epoch ARGV[1] and its remaining life. Where there is none it makes one that nothing
-// is valid under. ARGV[3] is its life, and ARGV[4] the least that may be left of it.
+// entering returns a tag's record of the epoch ARGV[1] and its TTL. If there is none it creates one without a count, under which
+// no value is valid. ARGV[3] is the TTL it sets, and ARGV[4] the least TTL that needs no extension.
 const entering = `local v=redis.pcall('GET',KEYS[1])
 if type(v)=='string' and string.sub(v,1,8)==ARGV[1] then
 local left=redis.call('PTTL',KEYS[1])
@@ -207,7 +209,7 @@ v=ARGV[1]..'?'..ARGV[2]
 redis.call('SET',KEYS[1],v,'PX',ARGV[3])
 return {v,tonumber(ARGV[3])}`
 
-// enter returns the tags' records, and makes those that are missing. ttl is for how long they are needed.
+// enter returns the tags' records, and creates the missing ones. The records are needed for ttl.
 func (l *tagStore) enter(ctx context.Context, era coherence.EpochID, tags []string, ttl time.Duration) ([]tagReply, error) {
 	keys := l.tagKeys(tags)
 	life := max(tagLife, mono.Times(2, ttl))
@@ -235,8 +237,8 @@ func (l *tagStore) enter(ctx context.Context, era coherence.EpochID, tags []stri
 	return entries, l.settle(ctx, era, tags, entries)
 }
 
-// settle gives the new records their count. It is read after they were there: an invalidation that had stepped on by then
-// is counted in, and a later one finds the record, and replaces it before or after this does.
+// settle sets the count of new records. It reads the count after the records were created: an invalidation that incremented it
+// before is included, and a later one finds the record and raises it before or after settle does.
 func (l *tagStore) settle(ctx context.Context, era coherence.EpochID, tags []string, entries []tagReply) error {
 	var open []int
 	for i, e := range entries {
@@ -252,7 +254,7 @@ func (l *tagStore) settle(ctx context.Context, era coherence.EpochID, tags []str
 		return err
 	}
 	if current.era != era {
-		return nil // they stay unknown
+		return nil // the records stay without a count
 	}
 	to := strconv.AppendUint(era[:len(era):len(era)], current.count, 10)
 	keys := l.tagKeys(tags)
@@ -268,7 +270,7 @@ func (l *tagStore) settle(ctx context.Context, era coherence.EpochID, tags []str
 			return redisconn.CompareAndSet{Expected: redisconn.Expected{Exists: true, Bytes: e.value}, To: to, TTL: max(e.life, time.Millisecond)}.Queue(ctx, c, settling[n])
 		},
 	})
-	var lost []int // to another load's settling, or to an invalidation
+	var lost []int // another load or an invalidation has set their count
 	for n, a := range answers {
 		switch {
 		case a.Err != nil:
@@ -282,7 +284,7 @@ func (l *tagStore) settle(ctx context.Context, era coherence.EpochID, tags []str
 	return l.reread(ctx, tags, entries, lost)
 }
 
-// reread reads the records at some places again.
+// reread reads the records at the places again.
 func (l *tagStore) reread(ctx context.Context, tags []string, entries []tagReply, places []int) error {
 	names := make([]string, len(places))
 	for n, i := range places {
@@ -299,8 +301,8 @@ func (l *tagStore) reread(ctx context.Context, tags []string, entries []tagReply
 	return nil
 }
 
-// marking raises a tag's record of the epoch ARGV[1] to the count ARGV[2], or unless ARGV[3] is 0 its expiry. Where there is none,
-// nothing has the tag. A record that doesn't say what is valid can't have an expiry: nothing is valid before that count then.
+// marking raises the count of a tag's record of the epoch ARGV[1] to ARGV[2], or its expiry unless ARGV[3] is 0. Without a record
+// no value has the tag. A record without a count can't have an expiry: it gets the count instead.
 const marking = `local v=redis.pcall('GET',KEYS[1])
 if type(v)~='string' or string.sub(v,1,8)~=ARGV[1] then return 0 end
 v=string.sub(v,9)
@@ -316,8 +318,8 @@ elseif expiry and tonumber(expiry)>to then v=v..'~'..expiry end
 redis.call('SET',KEYS[1],ARGV[1]..v,'KEEPTTL')
 return 1`
 
-// invalidate makes what has one of the tags invalid, or with expire stale. It returns the tags for which that is done, and
-// those for which it failed.
+// invalidate makes the values that have one of the tags invalid, or with expire stale. It returns the tags for which it
+// succeeded, and those for which it failed.
 func (l *tagStore) invalidate(ctx context.Context, tags []string, expire bool) (done, failed []string, err error) {
 	at, err := l.open(ctx, 1, false)
 	if err != nil {
