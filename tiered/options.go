@@ -25,42 +25,43 @@ const (
 
 // Options configures a [Cache]. Only Name is required.
 //
-// Codec, Cost and Clone, and the methods of T that they call, may not use the cache: others wait meanwhile. A panic of one is an
-// error of that one value, as any other failure of it is: bytes in Redis are a miss, Set returns an error that wraps a
-// [*codec.PanicError], and what a Loader returned isn't stored; where it is the Codec or Cost that fails, the callers get it. Where
-// Clone fails for a caller, the call returns the error. [Stats].CodecErrors counts them; the Logger and [Trace].CodecError tell of those that no caller gets.
-// (One that calls runtime.Goexit ends its goroutine and fails one load; after that it is an error, too.)
+// Codec, Cost and Clone, and the methods of T that they call, must not use the cache, because other calls wait for them. If one
+// of them panics, that is an error of the one value, like any other failure: bytes in Redis are a miss, Set returns an error that
+// wraps a [*codec.PanicError], and a value that a Loader returned isn't stored. Its callers get that value nevertheless if the
+// Codec or Cost failed. If Clone fails for a caller, the call returns the error. [Stats].CodecErrors counts these errors; the
+// Logger and [Trace].CodecError get those that no caller gets. (A first call of runtime.Goexit ends its goroutine and fails one
+// load; later ones are errors, too.)
 type Options[T any] struct {
 	// Name is the cache's namespace in Redis and its label in metrics: 1 to 128 letters, digits, '.', '_', '-'
 	// or '/'.
 	Name string
-	// Redis is the second tier. nil: the cache is in-process only. NewRedis returns nil beside an error, so a
-	// program that ignores the error gets a cache without a second tier, and no other sign of it.
+	// Redis is the second tier. nil: the cache is in-process only. NewRedis returns nil with an error, so a program that
+	// ignores the error gets a cache without a second tier, and no other sign of it.
 	Redis *Redis
 	// Codec turns values into the bytes kept in Redis. nil: codec.JSON. It is given pointers to values, so that methods with
-	// pointer receivers are called. New fails if the codec says of the zero value of T, or of one inside T's pointers, slices and
-	// maps, that it can't encode the type, and if codec.JSON is to decode into an interface that has methods. What only some values
-	// of T show, such as an error in a field under JSON, or what is inside an interface that has methods under Msgpack, New doesn't
-	// find: such values are misses, which Stats and the Logger tell of. What a codec loses of a T is up to it, see [codec.JSON]
-	// and [codec.Msgpack]. The local tier holds the values themselves: if T is any, an int comes back as a
-	// float64 once it came from Redis. Choose a T that says what the values are. null is nil if T can be nil, else a miss.
+	// pointer receivers are called. New fails if the codec can't encode the type of the zero value of T, or of one inside T's
+	// pointers, slices and maps, and if codec.JSON would have to decode into an interface that has methods. New doesn't find
+	// failures that only some values of T show, such as an error in a field under JSON, or the content of an interface that has
+	// methods under Msgpack: such values are misses, which Stats counts and the Logger gets. A codec may lose parts of a T, see
+	// [codec.JSON] and [codec.Msgpack]. The local tier holds the values themselves: if T is any, an int that comes from Redis is
+	// a float64. Choose a T that says what the values are. null is nil if T can be nil, otherwise a miss.
 	Codec codec.Codec
 	// MaxCost is the local tier's capacity, in units of Cost. A value that costs more than all of it is never in the local tier.
 	// 0: 100,000 entries; with a Cost there is no such default, and New returns an error.
 	MaxCost int64
-	// Cost is what a value takes of MaxCost; less than 1 counts as 1. nil: every entry costs 1, so MaxCost counts
+	// Cost returns how much of MaxCost a value takes; less than 1 counts as 1. nil: every entry costs 1, so MaxCost counts
 	// entries. A value on which it panics is in neither tier.
 	Cost func(T) int64
-	// Clone copies a value, with all that it refers to and that somebody changes. It is applied to every value that comes out
-	// of the cache, and to every one that Set or a Loader gives it. nil: the local tier keeps the value that it was given, a
-	// []byte with its array, and all callers get that one; nobody may change it any more.
+	// Clone copies a value, with everything it refers to that may be modified. It is applied to every value that comes out of
+	// the cache, and to every one that Set or a Loader gives it. nil: the local tier keeps the value that it was given, a
+	// []byte with its array, and all callers get that one; it must not be modified any more.
 	Clone func(T) T
 	// Policy says how long values are kept. The zero Policy is a TTL of one minute.
 	Policy Policy
-	// Trace is called as things happen. nil: nothing is.
+	// Trace has functions that are called for events of the cache. nil: none.
 	Trace *Trace
-	// Logger is told of background loads that fail, of values that can't be stored or decoded, and of queued changes that are
-	// lost. nil: slog.Default().
+	// Logger gets background loads that fail, values that can't be stored or decoded, and queued changes that are lost.
+	// nil: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -69,39 +70,39 @@ type Options[T any] struct {
 type Policy struct {
 	// TTL is how long a value is fresh. 0: 1 minute.
 	TTL time.Duration
-	// LocalTTL caps the time that a value stays in the local tier. Without invalidation (see [Invalidation]) it is how
+	// LocalTTL limits the time that a value stays in the local tier. Without invalidation (see [Invalidation]) it is how
 	// long another process's change may go unseen. 0: TTL.
 	LocalTTL time.Duration
-	// NotFoundTTL is how long it is remembered, in both tiers, that the source has no such value. 0: not at all.
+	// NotFoundTTL is how long both tiers remember that the source has no such value. 0: not at all.
 	NotFoundTTL time.Duration
-	// RefreshAfter is the age from which on a hit of GetOrLoad or GetOrLoadMany starts a load in the background: a value
-	// that is asked for then never expires. It comes earlier by as much as the value's last load took, times a random number
-	// of mean 1, and by Jitter, so that what was stored together isn't loaded together ("Optimal Probabilistic Cache Stampede
-	// Prevention", VLDB 2015, section 3; the number is drawn once for each copy of a value), but not before half of it. Less
+	// RefreshAfter is the age from which a hit of GetOrLoad or GetOrLoadMany starts a load in the background, so that a value
+	// in demand never expires. The load starts earlier by the time that the value's last load took, times a random number of
+	// mean 1, and by Jitter, but not before half of RefreshAfter: so values stored together aren't loaded together ("Optimal
+	// Probabilistic Cache Stampede Prevention", VLDB 2015, section 3; the number is drawn once for each copy of a value). Less
 	// than TTL. 0: never.
 	RefreshAfter time.Duration
-	// StaleWhileRevalidate is for how long past its TTL a value is still served by GetOrLoad and GetOrLoadMany, at once, while
-	// a load in the background replaces it. 0: not at all.
+	// StaleWhileRevalidate is how long past its TTL GetOrLoad and GetOrLoadMany still serve a value, at once, while a load in
+	// the background replaces it. 0: not at all.
 	StaleWhileRevalidate time.Duration
-	// StaleIfError is for how long past its TTL a value is served if the load fails or is overdue. What Expire made stale
+	// StaleIfError is how long past its TTL a value is served if the load fails or is overdue. A value that Expire made stale
 	// counts. 0: not at all.
 	StaleIfError time.Duration
-	// RetryAfter is for how long a source whose load failed isn't asked again for a key, in this process, while there is a
-	// value to serve in place of it: without StaleIfError, StaleWhileRevalidate or RefreshAfter it changes nothing. 0: 1 second.
+	// RetryAfter is how long this process doesn't load a key again after a load of it failed, while there is a value to serve
+	// instead: without StaleIfError, StaleWhileRevalidate or RefreshAfter it has no effect. 0: 1 second.
 	RetryAfter time.Duration
 	// SoftTimeout is how long a caller waits for a load before it gets the stale value, if StaleIfError or
-	// StaleWhileRevalidate, of which it needs one, lets it have that one. The load goes on. Less than LoadTimeout. 0: as long
-	// as it takes.
+	// StaleWhileRevalidate permits that; one of them must be set. The load goes on. Less than LoadTimeout. 0: as long as it
+	// takes.
 	SoftTimeout time.Duration
-	// LoadTimeout bounds one load, including the time for which it waits for another process's: then its callers get an
-	// error that is context.DeadlineExceeded, and what the loader still returns is dropped. 0: 30 seconds.
+	// LoadTimeout bounds one load, including the time it waits for another process's load. Then its callers get an error that
+	// is context.DeadlineExceeded, and a later result of the loader is dropped. 0: 30 seconds.
 	LoadTimeout time.Duration
-	// Jitter is the fraction of a TTL that is taken off at random, so that entries stored together don't expire
+	// Jitter is the largest fraction of a TTL that is taken off at random, so that entries stored together don't expire
 	// together. Less than 1. 0: 0.05. Negative: none.
 	Jitter float64
-	// StoreBehind has the callers of a load get the value before Redis has it: a load costs them one round job less. What
-	// is promised of deleted and written values holds all the same, and Close waits until what was loaded is stored. A
-	// Refresh waits for it too: what comes after it in this process gets no older value.
+	// StoreBehind gives the callers of a load the value before it is stored in Redis, which saves them one round trip. The
+	// promises about deleted and written values still hold, and Close waits until loaded values are stored. Refresh waits
+	// for the store too: later reads in this process get no older value.
 	StoreBehind bool
 }
 
@@ -156,11 +157,11 @@ func (p Policy) consistent() error {
 	return nil
 }
 
-// minDuration is the shortest duration of an option: Redis counts in milliseconds, and what is shorter is a number that was
-// meant to be of seconds.
+// minDuration is the shortest duration of an option: Redis counts in milliseconds, and a shorter one is probably a number that
+// was meant to be in seconds.
 const minDuration = time.Millisecond
 
-// checkDuration returns an error if a field, of which 0 means what zero says, can't be the duration.
+// checkDuration returns an error if d is invalid for the field. zero says what 0 means for it.
 func checkDuration(field string, d time.Duration, zero string) error {
 	switch {
 	case d < 0:
@@ -172,7 +173,7 @@ func checkDuration(field string, d time.Duration, zero string) error {
 	return nil
 }
 
-// keeps is how long a value, or an absence, is to be kept. With less than minDuration it isn't stored.
+// keeps returns how long a value, or an absence, is to be kept. It isn't stored if that is less than minDuration.
 func (p Policy) keeps(absent bool) time.Duration {
 	if absent {
 		return p.NotFoundTTL
@@ -180,7 +181,7 @@ func (p Policy) keeps(absent bool) time.Duration {
 	return p.TTL
 }
 
-// freshFor is how long a value, or an absence, is fresh from now on; 0: it isn't stored.
+// freshFor returns how long a new value, or absence, is fresh, or 0 if it isn't to be stored.
 func (p Policy) freshFor(absent bool) time.Duration {
 	d := p.keeps(absent)
 	if d < minDuration {
@@ -189,7 +190,7 @@ func (p Policy) freshFor(absent bool) time.Duration {
 	return p.jittered(d)
 }
 
-// localTTL is the most that a record stays in the local tier.
+// localTTL returns the longest time that a record stays in the local tier.
 func (p Policy) localTTL() time.Duration {
 	if p.LocalTTL > 0 {
 		return p.LocalTTL
@@ -197,7 +198,7 @@ func (p Policy) localTTL() time.Duration {
 	return p.TTL
 }
 
-// localUntil is when a record leaves the local tier.
+// localUntil returns when a record leaves the local tier.
 func (p Policy) localUntil(at, freshUntil mono.Instant) mono.Instant {
 	if p.LocalTTL <= 0 {
 		return freshUntil
@@ -240,7 +241,7 @@ func (o Options[T]) validated() (Options[T], error) {
 	return o, err
 }
 
-// codecName asks the codec for its name, once: the name that is in use is the one that was checked.
+// codecName returns the codec's name. It is called once, so that the name in use is the one that was checked.
 func codecName(c codec.Codec) (name string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -253,8 +254,8 @@ func codecName(c codec.Codec) (name string, err error) {
 	return name, err
 }
 
-// validName keeps the ':' that ends a name in Redis out of it: else the key "b:c" of a cache "a" were the key "c" of
-// a cache "a:b".
+// validName returns an error if the name is invalid. It can't have a ':', which ends a name in Redis: otherwise the key "b:c" of
+// a cache "a" would be the key "c" of a cache "a:b".
 func validName(name string) error {
 	if len(name) == 0 || len(name) > maxNameLen || !plain(name) {
 		return fmt.Errorf("tiered: Options.Name is %q: want 1 to %d of letters, digits, '.', '_', '-' and '/'", name, maxNameLen)
@@ -262,6 +263,7 @@ func validName(name string) error {
 	return nil
 }
 
+// plain reports whether s has only characters that a name or prefix may have.
 func plain(s string) bool {
 	for _, b := range []byte(s) {
 		switch {

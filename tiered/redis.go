@@ -24,18 +24,18 @@ const (
 	maxRedisKey      = 512 << 20 // bytes, a limit of Redis
 )
 
-// Invalidation is how a process hears of what others change in Redis.
+// Invalidation is how a process hears of changes that others make in Redis.
 type Invalidation uint8
 
 const (
-	// Tracking has Redis itself report every change of a key under the Prefix, whoever made it.
+	// Tracking makes Redis itself report every change of a key under the Prefix, by any client.
 	Tracking Invalidation = iota
-	// PubSub has the caches publish what they change. It doesn't see foreign writers, evictions or a FLUSHALL. In a
-	// Cluster the messages of writers that see different topologies, as in a failover, may overtake each other on
-	// their way between the nodes, and so may be late by more than Heartbeat + Timeout.
+	// PubSub makes the caches publish their changes. It doesn't report foreign writers, evictions or a FLUSHALL. In a Cluster
+	// the messages of writers that see different topologies, as in a failover, may overtake each other on their way between
+	// the nodes, and so may be late by more than Heartbeat + Timeout.
 	PubSub
-	// None hears nothing: another process's change shows after LocalTTL, that of a tag or by Clear after
-	// Heartbeat + Timeout, for which the local tier asks Redis at that interval. Who waits for another process's load
+	// None reports nothing: another process's change shows after LocalTTL. A change of a tag, or a Clear, shows after
+	// Heartbeat + Timeout, for which the local tier asks Redis at that interval. A read that waits for another process's load
 	// polls.
 	None
 )
@@ -44,28 +44,29 @@ const (
 type RedisOptions struct {
 	// Prefix begins every key: letters, digits, '.', '_', '-' or '/', and then one ':'. "": "tc:".
 	Prefix string
-	// Invalidation is how the local tiers hear of what others change in Redis. 0: Tracking.
+	// Invalidation is how the local tiers hear of changes that others make in Redis. 0: Tracking.
 	Invalidation Invalidation
 	// Timeout bounds one Redis call, whatever the client's own timeouts are. At least a millisecond. 0: 250 ms.
 	//
-	// A batch is as many calls as it takes: chunks of up to 1,000 keys and a megabyte, each with a Timeout of its own. A chunk of
-	// several keys, and a value of 64 kB or more that is written, may take up to eight Timeouts as long as Redis answers something
-	// small meanwhile; where it doesn't, the chunk has failed, and after two of them the rest of the batch isn't tried. A single value that can't be
-	// read within Timeout is a miss each time, and one that can't be written so is removed: neither has Redis taken for down.
+	// A batch takes as many calls as it needs: chunks of up to 1,000 keys and a megabyte, each with a Timeout of its own. A chunk
+	// of several keys, and a write of a value of 64 kB or more, may take up to eight Timeouts as long as Redis answers a small
+	// call meanwhile. If it doesn't, the chunk fails, and after two such chunks the rest of the batch isn't tried. A single value
+	// that can't be read within Timeout is a miss each time, and one that can't be written within it is removed. Neither makes
+	// the cache take Redis for down.
 	Timeout time.Duration
-	// Heartbeat is how often it is proved that invalidations arrive. A local hit is at most Heartbeat + Timeout behind
+	// Heartbeat is how often the cache verifies that invalidations arrive. A local hit is at most Heartbeat + Timeout behind
 	// Redis. At least a millisecond. 0: 1 second.
 	Heartbeat time.Duration
-	// Strict never serves from the local tier what can't be proved to be current, even if Redis doesn't answer.
+	// Strict never serves an entry from the local tier that can't be proved to be current, even if Redis doesn't answer.
 	Strict bool
-	// Logger is told when Redis doesn't answer and isn't asked any more, when invalidations stop, when Redis refuses commands
-	// with an error reply, and when all is well again: of each server and each of the three (of the third, for each kind of
-	// error) no more often than once in ten seconds, with the number of times that were left out as "suppressed". nil:
+	// Logger gets a record when Redis doesn't answer and isn't asked any more, when invalidations stop, when Redis refuses
+	// commands with an error reply, and when each of these is over. For each server and each of the three (for refusals, each
+	// kind of error) there is at most one record in ten seconds, with the number of those left out as "suppressed". nil:
 	// slog.Default().
 	Logger *slog.Logger
 }
 
-// Redis is the second tier of the caches of a process: one is made per process and shared by them all.
+// Redis is the second tier of the caches of a process, which share one Redis.
 type Redis struct {
 	conn    *redisconn.Conn
 	options RedisOptions
@@ -75,66 +76,66 @@ type Redis struct {
 	tenants map[string]*namespace // by cache name
 }
 
-// namespace is what the caches of one name have in common.
+// namespace holds the caches of one name, and the type and the codec that they share.
 type namespace struct {
 	value  reflect.Type
 	codec  string
 	caches []subscriber
 }
 
-// subscriber is a cache as the streams see it.
+// subscriber is a cache that gets events of its Redis.
 type subscriber interface {
-	// heard tells that a key of the cache's name was changed: what follows the name in Redis's key.
+	// heard is called when a key of the cache's name was changed, with the part of Redis's key after the name.
 	heard(key string)
-	// interrupted tells that changes may have gone unheard.
+	// interrupted is called when changes may have been missed.
 	interrupted()
-	// switched tells that a server isn't asked any more, or with a nil cause that it is again.
+	// switched is called when a server isn't asked any more, or with a nil cause when it is again.
 	switched(addr string, cause error)
-	// answered tells that Redis answers.
+	// answered is called when Redis answers.
 	answered()
 }
 
 // NewRedis makes a second tier of the client, which may be a *redis.Client, a Sentinel failover client or a
-// *redis.ClusterClient and remains the caller's to close.
+// *redis.ClusterClient. The caller must close the client.
 //
-// It connects to hear of invalidations, over one connection to each master, and asks each master in one round job whether
-// it does all that the caches need. It waits for that at most half a second, or twice the Timeout if that is longer. A Redis
+// NewRedis opens one connection for invalidations to each master, and asks each master in one round trip whether it supports
+// everything that the caches need. It waits for that at most half a second, or twice the Timeout if that is longer. A Redis
 // that is down or slow is not an error: the streams of invalidations begin when it is back, it is asked then, and until then
-// [Redis.Status] says what is wrong. Errors are wrong options, a client whose reads come from elsewhere than the masters, and
-// servers that lack a command, or users that lack a right, of these:
+// [Redis.Status] says what is wrong. NewRedis returns an error for invalid options, for a client that reads from other servers
+// than the masters, and for servers that lack a command, or users that lack a right, of these:
 //
 //	~tc:* +get +set +del +eval +time +pttl +pexpire +getrange +setrange +incrby    the caches
 //	~tc!* &tc!* +client|tracking +subscribe +ping    Tracking
 //	&tc!* +publish +subscribe +ping                  PubSub
 //	+cluster|slots                                   in a Cluster
 //
-// where tc stands for the Prefix without its colon. The error names all that is missing, of a Cluster whose nodes can't be
-// found only that. What goes missing later shows in Status, and the Logger is told. With +mget the values of many keys are
-// read with one command.
+// where tc stands for the Prefix without its colon. The error names everything that is missing; if the nodes of a Cluster can't
+// be found, only that. Rights and commands that go missing later show in Status and the log. With +mget the values of many keys
+// are read with one command.
 //
 // # The client's options
 //
-// Reads come from elsewhere with ClientSideCacheConfig or ClientSideCache, with ReadOnly, RouteByLatency or RouteRandomly,
-// and from a *redis.Ring: NewRedis refuses them, as it does a *redis.AutoPipeliner, whose client's options can't be seen. It
-// can't see FailoverOptions.ReplicaOnly either, but the server says what it is: a replica that is still one when NewRedis has
-// waited is an error, except in a Cluster. A server that becomes a replica later shows in Status and the log; its values are
-// read from it, and no local ones served without asking, after Heartbeat + Timeout (with PubSub ten heartbeats more). What can't be seen at all is a
-// hook (AddHook) or a proxy that answers reads from elsewhere. With None, another implementation of UniversalClient is taken
-// as it is; the other modes take the three above.
+// A client reads from other servers than the masters with ClientSideCacheConfig or ClientSideCache, with ReadOnly,
+// RouteByLatency or RouteRandomly, and as a *redis.Ring. NewRedis refuses these, and also a *redis.AutoPipeliner, whose
+// client's options can't be seen. It can't see FailoverOptions.ReplicaOnly either, but it asks the server: a replica that is
+// still one when NewRedis has waited is an error, except in a Cluster. A server that becomes a replica later shows in Status
+// and the log. Its values are read from it, and after Heartbeat + Timeout (with PubSub ten heartbeats more) no local ones are
+// served without asking. NewRedis can't detect a hook (AddHook) or a proxy that answers reads from elsewhere. With None it
+// accepts any other implementation of UniversalClient; the other modes accept the three above.
 //
-// The connections of invalidations are made with the client's options: its Dialer, TLSConfig, credentials, DB and OnConnect.
+// The connections for invalidations are made with the client's options: its Dialer, TLSConfig, credentials, DB and OnConnect.
 // They have timeouts of their own and no Limiter, and always use RESP3; hooks aren't called for them. A call that the Limiter
-// doesn't allow counts as one that Redis didn't answer. So does one in which a hook or another function of the client's
-// panics, and the Logger is told where. In goroutines of go-redis's own such a panic ends the process: that of a Cluster
-// node's hook (OnNewNode), while the client looks at the Cluster by itself or the Invalidation isn't Tracking.
+// doesn't allow counts as one that Redis didn't answer. So does a call in which a hook or another function of the client
+// panics, and the log says where. In go-redis's own goroutines such a panic ends the process: that of a Cluster node's hook
+// (OnNewNode), while the client looks at the Cluster by itself or the Invalidation isn't Tracking.
 //
-// A Redis that doesn't answer isn't asked: after three calls in a row and a small one meanwhile, or one that proves the
-// invalidations, have failed or taken longer than the Timeout, every call fails at once. As soon as Redis answers it is asked again. In a Cluster that
-// concerns the keys of one master.
+// A Redis that doesn't answer isn't asked. Every call fails at once after three calls in a row and a small one meanwhile, or a
+// call that verifies the invalidations, have failed or taken longer than the Timeout. As soon as Redis answers, it is asked
+// again. In a Cluster this applies to the keys of each master separately.
 //
-// A Cluster client learns only every ClusterStateReloadInterval, a minute by default, who took over from a dead master.
-// With Tracking it is made to look when an invalidation stream breaks. Otherwise reads of such a master's keys are misses
-// meanwhile and writes fail: a few seconds are a better interval for a cache.
+// A Cluster client learns only every ClusterStateReloadInterval, a minute by default, which node replaced a dead master. With
+// Tracking it is made to look when a stream of invalidations breaks. Otherwise reads of such a master's keys are misses
+// meanwhile, and writes fail: an interval of a few seconds is better for a cache.
 func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	if err := redisconn.CheckClient(client); err != nil {
 		return nil, err
@@ -182,11 +183,11 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 
 // Close ends the streams of invalidations and waits for the calls that are under way, but no longer than Timeout, whatever
 // the client's own timeouts are. Later calls fail with [ErrClosed], so that caches still in use only have their local tier.
-// It doesn't close the client, and may come before or after that, and before or after the caches' Close.
+// Close doesn't close the client. It may be called before or after the client and the caches are closed.
 //
 // A call that a frozen Redis doesn't answer stays in the client, with the goroutine that made it, until the client's
 // ReadTimeout is over; with a ReadTimeout of -1 or -2, until the client is closed or the connection ends. So may a dialer of
-// the client's that doesn't heed its context.
+// the client that ignores its context.
 func (r *Redis) Close() error {
 	if !r.isMade() {
 		return nil
@@ -200,11 +201,11 @@ func (r *Redis) Close() error {
 	return nil
 }
 
-// isMade reports whether NewRedis made it, and didn't fail.
+// isMade reports whether NewRedis has returned r without an error.
 func (r *Redis) isMade() bool { return r != nil && r.conn != nil }
 
-// Ping asks Redis, and every master of a Cluster, whether it answers within Timeout, also where a call of a cache wouldn't
-// be made because it hasn't answered lately. It returns the first error.
+// Ping asks Redis, and every master of a Cluster, whether it answers within Timeout, even if caches don't ask it at present
+// because it hasn't answered lately. It returns the first error.
 func (r *Redis) Ping(ctx context.Context) error {
 	if !r.isMade() {
 		return errNotMade
@@ -215,7 +216,7 @@ func (r *Redis) Ping(ctx context.Context) error {
 			return struct{}{}, r.conn.Client.Ping(ctx).Err()
 		}
 		return struct{}{}, cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			if err := r.conn.Guard(func() error { return node.Ping(ctx).Err() }); err != nil { // it isn't our goroutine
+			if err := r.conn.Guard(func() error { return node.Ping(ctx).Err() }); err != nil { // go-redis calls this in a goroutine of its own
 				return fmt.Errorf("%s: %w", node.Options().Addr, err)
 			}
 			return nil
@@ -224,10 +225,10 @@ func (r *Redis) Ping(ctx context.Context) error {
 	return err
 }
 
-// Status returns nil while Redis is asked, all invalidations arrive, and no command of a cache was refused lately; else an
-// error that says for how long that hasn't been so, and why. A command counts as refused (for lack of a right or of memory,
-// say) until Redis accepts its like, but no longer than 2 × (Heartbeat + Timeout) after the last time. Status asks nobody and
-// is cheap.
+// Status returns nil while Redis is asked, all invalidations arrive, and no command of a cache was refused lately. Otherwise it
+// returns an error that says for how long that hasn't been so, and why. A command counts as refused (for lack of a right or of
+// memory, say) until Redis accepts another of its kind, but no longer than 2 × (Heartbeat + Timeout) after the last refusal.
+// Status sends nothing to Redis and is cheap.
 func (r *Redis) Status() error {
 	if !r.isMade() {
 		return errNotMade
@@ -238,7 +239,7 @@ func (r *Redis) Status() error {
 	return r.streams.Status()
 }
 
-// admit lets one more cache use the name.
+// admit adds a cache to its name. It returns an error if another cache of the name has another type or codec.
 func (r *Redis) admit(name string, value reflect.Type, codec string, l subscriber) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -251,10 +252,11 @@ func (r *Redis) admit(name string, value reflect.Type, codec string, l subscribe
 		return fmt.Errorf("tiered: Options.Name is %q, which on this Redis is a cache of %v in %s: want that, or another name for %v in %s",
 			name, t.value, t.codec, value, codec)
 	}
-	t.caches = append(slices.Clone(t.caches), l) // hear reads it without the lock
+	t.caches = append(slices.Clone(t.caches), l) // a copy, since heard reads the slice without the lock
 	return nil
 }
 
+// dismiss removes a cache from its name.
 func (r *Redis) dismiss(name string, l subscriber) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -265,7 +267,7 @@ func (r *Redis) dismiss(name string, l subscriber) {
 	}
 }
 
-// heard tells the caches that a key of Redis was changed.
+// heard calls heard of the caches whose name is in the changed key.
 func (r *Redis) heard(key string) {
 	name, rest := wire.CutName(r.conn.Prefix, key)
 	for _, l := range r.listeners(name) {
@@ -273,7 +275,7 @@ func (r *Redis) heard(key string) {
 	}
 }
 
-// shared reports whether caches of this process share the key: then one has to hear what the other does.
+// shared reports whether several caches of this process share the key: then each has to hear of the others' changes.
 func (r *Redis) shared(key string) bool {
 	name, _ := wire.CutName(r.conn.Prefix, key)
 	return len(r.listeners(name)) > 1
@@ -288,14 +290,14 @@ func (r *Redis) listeners(name string) []subscriber {
 	return nil
 }
 
-// interrupted tells all caches that changes may have gone unheard.
+// interrupted calls interrupted of all caches.
 func (r *Redis) interrupted() {
 	for _, l := range r.everyone() {
 		l.interrupted()
 	}
 }
 
-// answered tells all caches that Redis answers.
+// answered calls answered of all caches.
 func (r *Redis) answered() {
 	for _, l := range r.everyone() {
 		l.answered()
@@ -311,7 +313,7 @@ func (r *Redis) everyone() (all []subscriber) {
 	return all
 }
 
-// switched tells the caches of a change of a breaker.
+// switched calls switched of all caches.
 func (r *Redis) switched(addr string, cause error) {
 	for _, l := range r.everyone() {
 		l.switched(addr, cause)
