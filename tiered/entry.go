@@ -10,42 +10,41 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
-// Loader gets the value of e.Key from the source. It runs in a goroutine of the cache's own, once for all callers
-// that wait for the key, on a context that has the first caller's values but not its cancellation or deadline: it
-// ends after [Policy].LoadTimeout and when the cache is closed.
+// Loader gets the value of e.Key from the source. It runs in a goroutine of the cache, once for all callers that wait for the
+// key. Its context has the first caller's values but not its cancellation or deadline: it ends after [Policy].LoadTimeout and
+// when the cache is closed.
 //
-// e is the entry to be replaced: if e.Found, e.Value is the value that is there, stale or, with Refresh and RefreshAfter,
-// still fresh. A loader that finds it unchanged in the source returns it. What the loader changes in e.Policy and e.Tags
-// holds for the value it returns, of the policy's fields those that say how long a value is kept and served; an
-// e.Policy.TTL of less than a millisecond means that the value is not stored, an e.Policy.NotFoundTTL that its absence isn't. If
-// it is more than 0 the Logger is told, since a number that was meant to be of seconds looks like that. Other fields may be
-// anything: what is negative counts as 0. e.Tags are those of the value that is there: a loader may
-// append to them, since a tag that is there twice counts once. With more than 128 different tags, an empty one, or one of over
-// 256 bytes the load fails.
+// e is the entry to be replaced. If e.Found, e.Value is the present value, which is stale or, with Refresh and RefreshAfter,
+// still fresh. A loader that finds it unchanged in the source returns it. The loader may change e.Policy and e.Tags for the
+// value it returns. Of the policy, the fields that say how long a value is kept and served apply. With an e.Policy.TTL of less
+// than a millisecond the value is not stored, with such an e.Policy.NotFoundTTL its absence isn't. If that is more than 0 the
+// Logger gets a record, since the number was probably meant to be in seconds. Other fields may be anything: negative ones count
+// as 0. e.Tags are the present value's tags. A loader may append to them, since duplicates count once. With more than 128
+// different tags, an empty one, or one of over 256 bytes the load fails.
 //
-// e must not be kept, but e.Key and e.Tags may be. The tags that the loader sets are copied.
+// The loader must not keep e, but may keep e.Key and e.Tags. The tags that it sets are copied.
 //
-// A load may go on when the call that began it has returned. A loader therefore uses e.Key rather than a variable of the
-// request: where the framework reuses a request's memory, as Fiber does, a key that the loader captured may be another
-// request's by then. The value that it returns is the cache's: the loader doesn't change it any more, nor reuses the memory
-// that it refers to, unless there is an [Options].Clone.
+// A load may go on after the call that began it has returned. A loader therefore uses e.Key rather than a variable of the
+// request: if the framework reuses a request's memory, as Fiber does, a key that the loader captured may be another request's
+// by then. The returned value belongs to the cache: the loader must not modify it any more, or reuse memory that it refers to,
+// unless there is an [Options].Clone.
 //
-// The context's values are those of the first caller, for all callers and after that one has left. A transaction in it may be
-// over by then, and a tracing span ended; a fiber.Ctx, which is a context too, serves another request by then and must not be
-// used at all: call the cache with its Context(). So a loader takes from the context only what outlives the call, such as a
-// trace's ID, and uses a connection of its own. What a value depends on, such as a tenant or what a user may see, is part of
-// the key.
+// The context has the values of the first caller, for all callers and even after the first has left. A transaction in it may be
+// over by then, and a tracing span ended. A fiber.Ctx, which is a context too, serves another request by then and must not be
+// used at all: call the cache with its Context(). So a loader takes from the context only values that outlive the call, such as
+// a trace's ID, and uses a connection of its own. Everything a value depends on, such as a tenant or a user's permissions, must
+// be part of the key.
 //
-// A nil is a value like any other, and so is every zero value: it is cached, and read as nil, from Redis too. (Of codec.Raw's
-// values a nil comes from Redis as an empty one.) The error [ErrNotFound], bare or wrapped, says that the source has no such
-// value. Any other error reaches every waiting caller unchanged, and nothing is stored.
+// A nil is a value like any other, and so is every zero value: it is cached, and read as nil, from Redis too. (With codec.Raw a
+// nil comes from Redis as an empty value.) The error [ErrNotFound], bare or wrapped, says that the source has no such value. Any
+// other error reaches every waiting caller unchanged, and nothing is stored.
 type Loader[T any] func(ctx context.Context, e *Entry[T]) (T, error)
 
-// Entry is a cache entry. A [Loader] gets the one it is to replace; Lookup returns the one that is there.
+// Entry is a cache entry. A [Loader] gets the one it is to replace; Lookup returns the present one.
 type Entry[T any] struct {
 	Key    string // the cache's copy, which may be kept
 	Value  T
-	Found  bool          // Value is there
+	Found  bool          // there is a Value
 	Policy Policy        // the cache's; a Loader may change it for the value it returns
 	Tags   []string      // the labels stored with the value, sorted and each once: at most 128, of 1 to 256 bytes
 	Age    time.Duration // since the value was stored; 0 for a value that another program wrote
@@ -72,13 +71,13 @@ func (t Tier) String() string {
 	return "none"
 }
 
-// State says what an entry is good for.
+// State says how an entry may be served.
 type State uint8
 
 const (
 	Fresh    State = iota + 1 // served
-	Stale                     // its time is over: handed to a Loader, served only as the Policy says
-	NotFound                  // a remembered absence: reads answer ErrNotFound
+	Stale                     // past its TTL, or expired: handed to a Loader, and served only as the Policy says
+	NotFound                  // a remembered absence: reads return ErrNotFound
 )
 
 // String returns "fresh", "stale", "not found" or "none".
@@ -94,7 +93,7 @@ func (s State) String() string {
 	return "none"
 }
 
-// recordOf makes a record of a value, or of its absence, under the policy.
+// recordOf returns a new record of a value, or of its absence, under the policy.
 func recordOf[T any](value T, absent bool, p Policy, m coherence.Stamp) *record.Record[T] {
 	r := record.New(value, absent, p.freshFor(absent), m)
 	w := p.windows()
@@ -102,7 +101,7 @@ func recordOf[T any](value T, absent bool, p Policy, m coherence.Stamp) *record.
 	return r
 }
 
-// entryOf is what a Loader and the callers of Lookup see of r.
+// entryOf returns the Entry of r for a Loader or a caller of Lookup.
 func entryOf[T any](r *record.Record[T], key string, p Policy, tier Tier, at mono.Instant) Entry[T] {
 	return Entry[T]{
 		Key:    key,
@@ -116,6 +115,7 @@ func entryOf[T any](r *record.Record[T], key string, p Policy, tier Tier, at mon
 	}
 }
 
+// stateOf returns the State of r at an instant.
 func stateOf[T any](r *record.Record[T], at mono.Instant) State {
 	switch {
 	case r.Stale(at):

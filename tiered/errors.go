@@ -13,16 +13,16 @@ var (
 	// or wrapped, to say that the source has no such value.
 	ErrNotFound = errors.New("tiered: not found")
 
-	// ErrClosed is returned by every method of a closed [Cache], and by a load that Close cut short. The methods
-	// of a cache whose [Redis] was closed return it from writes.
+	// ErrClosed is returned by every method of a closed [Cache], and by a load that Close cut short. Writes to a cache
+	// whose [Redis] was closed return it, too.
 	ErrClosed = redisconn.ErrClosed
 
-	// ErrQueued is wrapped, beside the cause, by the errors of Set, SetMany, Delete, Expire, InvalidateTags and Clear if
-	// Redis couldn't be written, or didn't answer whether it was: this process's local tier has followed, and the change
-	// is made up for when Redis is back. A value is not written then: what Redis has is deleted, unless it is newer by more
-	// than clocks may differ. Up to 10,000 keys and 1,000 tags a cache are queued; when there are more, a Clear takes the
-	// place of all. What is still queued when the process ends is lost, and Redis's old values are served by others until
-	// their TTL, and the time for which they are served stale, is over; [Cache].Close makes one more attempt.
+	// ErrQueued is wrapped, with the cause, by the errors of Set, SetMany, Delete, Expire, InvalidateTags and Clear if Redis
+	// couldn't be written, or didn't say whether it was. This process's local tier has the change, and Redis's old value is
+	// invalidated when Redis is back: a queued Set doesn't write its value then, but deletes Redis's, unless that is newer
+	// by more than clocks may differ. A cache queues up to 10,000 keys and 1,000 tags; a Clear replaces the queue when there
+	// are more. Changes that are still queued when the process ends are lost. Other processes then serve Redis's old values
+	// until their TTL, and the time for which they are served stale, is over. [Cache].Close makes one more attempt.
 	ErrQueued = errors.New("tiered: queued until redis is back")
 )
 
@@ -37,7 +37,7 @@ var (
 )
 
 // LoaderPanic is the value with which GetOrLoad and Refresh panic when the loader they waited for panicked, and GetOrLoadMany
-// and GetOrLoadEntries when their own did. The loader ran in a goroutine of the cache's own, so the stack is kept here.
+// and GetOrLoadEntries when their own did. The loader ran in a goroutine of the cache, so its stack is kept here.
 type LoaderPanic struct {
 	Value any    // what the loader panicked with
 	Stack []byte // of the loader's goroutine

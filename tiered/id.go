@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// stringsIn returns where a value of the type has strings: itself, in its fields, or in its elements. What it refers to by a
-// pointer or an interface doesn't count.
+// stringsIn returns the offsets of the strings in a value of the type: itself, its fields and its elements. Strings behind a
+// pointer or an interface don't count.
 func stringsIn(t reflect.Type) (offsets []uintptr) {
 	switch t.Kind() {
 	case reflect.String:
@@ -33,8 +33,8 @@ func stringsIn(t reflect.Type) (offsets []uintptr) {
 	return offsets
 }
 
-// ownID returns a batch's id with copies of its strings, which are at these offsets. A load may go on after the call, when
-// the memory of the caller's is overwritten.
+// ownID returns a batch's id with copies of its strings, which are at the offsets. A load may go on after the call has returned,
+// when the caller's strings may be overwritten.
 func ownID[K comparable](id K, offsets []uintptr) K {
 	for _, at := range offsets {
 		s := (*string)(unsafe.Add(unsafe.Pointer(&id), at))

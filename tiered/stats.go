@@ -8,45 +8,46 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// Stats counts what a cache did since New, in all its views together. The counters only grow; Entries and Cost are of
-// now.
+// Stats counts the events of a cache since New, in all its views together. The counters only grow. Queued, BreakerOpen, Entries
+// and Cost are present values.
 type Stats struct {
 	LocalHits   uint64 // reads of a key answered by the local tier, with a value or a remembered absence
-	RemoteHits  uint64 // the same of Redis
+	RemoteHits  uint64 // reads of a key answered by Redis, likewise
 	Misses      uint64 // reads of a key that neither tier could answer
-	Collapsed   uint64 // calls that waited for a load which another call had begun
+	Collapsed   uint64 // calls that waited for a load that another call had begun
 	Loads       uint64 // calls of a loader; a batch is one
-	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is no failure
+	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is not a failure
 	Refreshes   uint64 // keys for which a load in the background was begun
-	Stale       uint64 // answers with a value past its TTL
+	Stale       uint64 // reads served with a value past its TTL
 	RedisErrors uint64 // keys, tags and epochs whose read from Redis, or write to it, failed or timed out
-	Spared      uint64 // keys that Redis wasn't asked for, or told of, since it doesn't answer: no RedisErrors
+	Spared      uint64 // keys not read from or written to Redis because it doesn't answer; not in RedisErrors
 	CodecErrors uint64 // values that Codec, Cost or Clone failed on, and bytes in Redis that could not be decoded
-	// Entries that the local tier has but that may be older than Redis's, since invalidations are not proved to arrive:
-	Bypassed   uint64 // asked for, and not served
-	Unverified uint64 // served, since Redis didn't answer; not if RedisOptions.Strict
+	// Entries of the local tier that may be older than Redis's, because invalidations are not proved to arrive:
+	Bypassed   uint64 // asked for, but not served
+	Unverified uint64 // served because Redis didn't answer; none if RedisOptions.Strict
 
-	Opened      uint64 // how often Redis, or a master of a Cluster, was no longer asked since it didn't answer
-	BreakerOpen bool   // Redis, or a master of a Cluster, isn't asked at the moment; Redis.Status says why
+	Opened      uint64 // how often Redis, or a master of a Cluster, was no longer asked because it didn't answer
+	BreakerOpen bool   // Redis, or a master of a Cluster, isn't asked at present; Redis.Status says why
 
-	Invalidations uint64 // changes of keys and tags that Redis, or another cache, told of
+	Invalidations uint64 // changes of keys and tags that Redis, or another cache, reported
 
-	Queued   int    // changes that wait for Redis, now
-	Replayed uint64 // changes that waited for Redis and were made up for
+	Queued   int    // changes that are queued now, see ErrQueued
+	Replayed uint64 // queued changes that were replayed
 
-	Evicted  uint64 // entries that left the local tier for want of room
-	Rejected uint64 // entries that the local tier found less worth keeping than those it had
-	Dropped  uint64 // entries that ristretto's queue was too full for; they are handed over again
+	Evicted  uint64 // entries that left the local tier for lack of room
+	Rejected uint64 // entries that the local tier didn't admit, since those it had are worth more
+	Dropped  uint64 // entries that didn't fit into ristretto's queue; they are handed over again
 	Entries  int64  // in the local tier
 	Cost     int64  // of those entries; a new one is counted a moment later
 }
 
+// counters are the counters behind Stats that the local tier and the write queue don't have.
 type counters struct {
 	remoteHits, misses, collapsed, loads, loadErrors, refreshes, stale, redisErrors, codecErrors atomic.Uint64
 	invalidations, spared, opened                                                                atomic.Uint64
 }
 
-// countErrors counts what Redis didn't answer, and what it wasn't asked.
+// countErrors counts the errors of Redis, and the commands that weren't sent to it.
 func (s *counters) countErrors(answers []redisconn.Reply) {
 	for _, a := range answers {
 		switch {

@@ -11,13 +11,13 @@ import (
 	"github.com/tiercache/tiercache/codec"
 )
 
-// trialDepth is how many containers a sample is made in: a T of [][]*User is tried with one User.
+// trialDepth is the number of nested containers in a sample: a T of [][]*User is tried with one User.
 const trialDepth = 4
 
-// trial returns an error if the codec can't hold values of T, whichever. It encodes and decodes the zero value, and one that
-// has it inside if T is a pointer, a slice or a map. Only what is conclusive is an error: the methods of a type may well refuse
-// its zero value, or panic on it, and such values are reported when they occur. Of a codec that isn't ours only a
-// *codec.TypeError for each of these values is, unless there is an interface inside, whose types only the codec knows.
+// trial returns an error if the codec can't hold any value of T. It encodes and decodes the zero value and, if T is a pointer, a
+// slice or a map, one that has an element. It returns an error only if a failure is conclusive: the methods of a type may refuse
+// its zero value, or panic on it, and such values are reported when they occur. For a user's codec only a *codec.TypeError for
+// each of these values is conclusive, and nothing is if T has an interface inside, whose types only the codec knows.
 func (v *values[T]) trial() error {
 	_, err := inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.try() })
 	var wrong *unfitError
@@ -28,7 +28,7 @@ func (v *values[T]) trial() error {
 		v.name, reflect.TypeFor[T](), wrong.cause)
 }
 
-// unfitError is what a trial found that is conclusive.
+// unfitError is a conclusive failure of a trial.
 type unfitError struct{ cause error }
 
 func (e *unfitError) Error() string { return e.cause.Error() }
@@ -38,6 +38,7 @@ var (
 	errUndecided  = errors.New("JSON doesn't say which type to decode into an interface that has methods")
 )
 
+// try runs the trial and turns a panic into an error.
 func (v *values[T]) try() (err error) {
 	over := false
 	defer v.catch("Options.Codec", &over, &err)
@@ -46,12 +47,13 @@ func (v *values[T]) try() (err error) {
 	return err
 }
 
+// tryEach encodes and decodes the sample values.
 func (v *values[T]) tryEach() error {
 	t := reflect.TypeFor[T]()
 	full, leaf := sample(t, trialDepth)
 	ours := v.isOurs()
 	if !ours && leaf.Kind() == reflect.Interface {
-		return nil // a nil tells nothing of the types that it knows
+		return nil // a nil shows nothing of the types that the codec knows
 	}
 	for i, value := range []reflect.Value{reflect.Zero(t), full} {
 		p := reflect.New(t)
@@ -65,16 +67,17 @@ func (v *values[T]) tryEach() error {
 		case ok && (ours || i == 1):
 			return &unfitError{wrong}
 		case !ok && !ours:
-			return nil // it can hold that one, or refuses it for a reason of its own
+			return nil // the codec can hold this value, or refuses it for another reason
 		}
 	}
 	if !ours {
-		return nil // what it makes of a sample doesn't tell what it makes of another value
+		return nil // its result for a sample shows nothing of other values
 	}
 	return v.tryLeaf(leaf)
 }
 
-// isOurs reports whether the codec is one of package codec, or compresses what one of the same name as one of these encodes.
+// isOurs reports whether the codec is one of package codec, and the innermost codec of a compressing one has the name of such
+// a codec.
 func (v *values[T]) isOurs() bool {
 	t := reflect.TypeOf(v.codec)
 	if t.Kind() == reflect.Pointer {
@@ -83,7 +86,7 @@ func (v *values[T]) isOurs() bool {
 	return t.PkgPath() == reflect.TypeOf(codec.JSON).PkgPath() && slices.Contains([]string{codec.JSON.Name(), codec.Msgpack.Name(), codec.Raw.Name()}, innermost(v.name))
 }
 
-// tryLeaf finds the types whose values a codec of ours encodes, and loses.
+// tryLeaf returns an error for a type whose values a codec of package codec encodes but loses.
 func (v *values[T]) tryLeaf(leaf reflect.Type) error {
 	switch {
 	case leaf.Kind() == reflect.Interface && leaf.NumMethod() > 0 && innermost(v.name) == codec.JSON.Name():
@@ -107,7 +110,7 @@ func (v *values[T]) tryLeaf(leaf reflect.Type) error {
 	return nil
 }
 
-// sample returns a value of t that is no nil, and the type inside its containers.
+// sample returns a value of t that isn't nil, and the type inside its containers.
 func sample(t reflect.Type, depth int) (v reflect.Value, leaf reflect.Type) {
 	v = reflect.New(t).Elem()
 	if depth == 0 || encodesItself(t) {
@@ -134,7 +137,7 @@ func sample(t reflect.Type, depth int) (v reflect.Value, leaf reflect.Type) {
 	return v, t
 }
 
-// encodesItself reports whether the type has a method that a codec may use in place of its fields or elements.
+// encodesItself reports whether the type has a method that a codec may use instead of its fields or elements.
 func encodesItself(t reflect.Type) bool {
 	if t.Kind() == reflect.Interface {
 		return false
@@ -147,6 +150,7 @@ func encodesItself(t reflect.Type) bool {
 	return false
 }
 
+// hasExported reports whether the struct type has an exported field.
 func hasExported(t reflect.Type) bool {
 	for _, f := range reflect.VisibleFields(t) {
 		if f.IsExported() {
@@ -156,7 +160,7 @@ func hasExported(t reflect.Type) bool {
 	return false
 }
 
-// innermost returns the name of the codec inside those that compress.
+// innermost returns the name of the codec inside the compressing ones.
 func innermost(name string) string {
 	for _, wrapper := range []string{"zstd(", "s2("} {
 		if inner, ok := strings.CutPrefix(name, wrapper); ok {

@@ -15,16 +15,15 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// values calls what the options give for values: Codec, Cost and Clone, and through these the methods of the values. It is
-// the only place that does. Whatever they do is an error of the one value: a panic is a *codec.PanicError, and so of no
-// consequence for a flight, a lock or the process.
+// values is the only caller of the options Codec, Cost and Clone, and through them of the values' methods. Their failures are
+// errors of the one value: a panic becomes a *codec.PanicError, and doesn't affect a flight, a lock or the process.
 //
-// runtime.Goexit can't be stopped. The goroutine of the first call that does it ends, which is the caller's or that of a job,
-// whose flights then fail. From then on each call has a goroutine of its own.
+// runtime.Goexit can't be recovered from. The first call that uses it ends its goroutine: the caller's, or that of a job, whose
+// flights then fail. From then on each call runs in a goroutine of its own.
 type values[T any] struct {
 	codec codec.Codec
 	name  string        // the codec's
-	cost  func(T) int64 // nil: each costs 1
+	cost  func(T) int64 // nil: each value costs 1
 	clone func(T) T     // nil: callers share the value
 	exits atomic.Bool   // one of them has called runtime.Goexit
 
@@ -37,7 +36,7 @@ type values[T any] struct {
 
 var errExits = errors.New("it ended its goroutine with runtime.Goexit")
 
-// encode returns the frame's bytes, with the value as the payload.
+// encode encodes the frame with the value as its payload.
 func (v *values[T]) encode(f *wire.Frame, value *T) ([]byte, error) {
 	if v.exits.Load() {
 		return inGoroutine("Options.Codec", func() ([]byte, error) { return v.encodeHere(f, value) })
@@ -53,7 +52,7 @@ func (v *values[T]) encodeHere(f *wire.Frame, value *T) (b []byte, err error) {
 	return b, err
 }
 
-// decode decodes the payload, and returns what the value costs.
+// decode decodes the payload into value and returns the value's cost.
 func (v *values[T]) decode(payload []byte, value *T) (cost int64, err error) {
 	if v.exits.Load() {
 		_, err = inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.decodeHere(payload, value) })
@@ -74,7 +73,7 @@ func (v *values[T]) decodeHere(payload []byte, value *T) (err error) {
 	return err
 }
 
-// weigh returns what the value costs.
+// weigh returns the value's cost.
 func (v *values[T]) weigh(value *T) (int64, error) {
 	switch {
 	case v.cost == nil:
@@ -93,7 +92,7 @@ func (v *values[T]) weighHere(value *T) (cost int64, err error) {
 	return cost, nil
 }
 
-// copy returns a clone of the value. It is not called if there is no Clone.
+// copy returns a clone of the value. It must not be called if there is no Clone.
 func (v *values[T]) copy(value T) (T, error) {
 	if v.exits.Load() {
 		return inGoroutine("Options.Clone", func() (T, error) { return v.copyHere(value) })
@@ -109,7 +108,7 @@ func (v *values[T]) copyHere(value T) (clone T, err error) {
 	return clone, nil
 }
 
-// catch is deferred. It makes an error of a panic, and takes note of a Goexit.
+// catch must be deferred. It turns a panic into an error, and records a Goexit.
 func (v *values[T]) catch(what string, over *bool, err *error) {
 	if *over {
 		return
@@ -137,13 +136,13 @@ func inGoroutine[R any](what string, f func() (R, error)) (R, error) {
 	return result, err
 }
 
-// failed counts a value that its caller gets the error of.
+// failed counts an error that a caller gets, and returns it.
 func (v *values[T]) failed(err error) error {
 	v.stats.codecErrors.Add(1)
 	return err
 }
 
-// report counts a value, and tells of it, since no caller gets the error.
+// report counts, traces and logs an error that no caller gets.
 func (v *values[T]) report(message, key string, err error) {
 	v.stats.codecErrors.Add(1)
 	if v.trace != nil && v.trace.CodecError != nil {
@@ -152,6 +151,7 @@ func (v *values[T]) report(message, key string, err error) {
 	v.log(message, key, err)
 }
 
+// log logs the error of a value, as often as the throttle permits.
 func (v *values[T]) log(message, key string, err error) {
 	if log, suppressed := v.complaints.Event(mono.Now()); log {
 		v.logger.LogAttrs(context.Background(), slog.LevelWarn, message, slog.String("cache", v.cache),
@@ -159,7 +159,7 @@ func (v *values[T]) log(message, key string, err error) {
 	}
 }
 
-// setting returns the change that sets a key. Its error is that of the value.
+// setting returns the key write that sets a key to the value. Its error concerns the value.
 func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence.Stamp, b *coherence.Deps) (keyWrite[T], error) {
 	if c.values.clone != nil {
 		var err error
