@@ -13,28 +13,29 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// job takes flights from start to landing: that of one key, or those of a batch. It looks for their values in the
-// tiers, loads those that are its own to load, and waits for those that another process loads.
+// job brings the flight of one key, or the flights of a batch, to their results. It reads both tiers, loads the values for
+// which it gets a lease, and waits for the values that other processes load.
 type job[T any] struct {
 	cache   *Cache[T]
 	caller  context.Context
 	owner   *owner
-	flights []*flight[T] // that have not finished
+	flights []*flight[T] // those that haven't finished
 	load    func(ctx context.Context, claims []*task[T]) error
 	timed   context.Context
 	leases  *heldLeases[T]
 	waits   leaseWaiter[T]
 	loading bool        // the loader was called
 	looked  bool        // Redis was asked
-	renews  []keyRef[T] // keys whose values were served, and are to be replaced
-	slot    bool        // it has one of the cache's renewals
+	renews  []keyRef[T] // keys whose values were served and are due for a refresh
+	slot    bool        // the job holds one of the cache's renewals
 
-	// Who finishes the flights: the job's goroutine, unless its time is over while it is away.
+	// landing is set while one goroutine has the right to finish the flights: the job's own, or, if the job's time ends
+	// while that goroutine is in the loader or waiting, the one that interrupts the job.
 	landing atomic.Bool
-	holding bool // the job's goroutine does
+	holding bool // the job's goroutine has the right
 }
 
-// startJob begins a job for flights that have just begun, after a lookup or without one.
+// startJob starts a job for new flights, with or without a lookup before it.
 func (c *Cache[T]) startJob(caller context.Context, p *owner, flights []*flight[T], load func(context.Context, []*task[T]) error) {
 	t := &job[T]{cache: c, caller: caller, owner: p, flights: flights, load: load}
 	t.holding, t.slot = t.finishing(), flights[0].why == forBackground
@@ -46,19 +47,19 @@ func (c *Cache[T]) startJob(caller context.Context, p *owner, flights []*flight[
 	go t.run()
 }
 
-// vacate gives the job's slot back.
+// vacate frees the job's slot among the background loads, if it has one.
 func (t *job[T]) vacate() {
 	if t.slot {
 		<-t.cache.renewals
 	}
 }
 
-// finishing answers true to the first who asks, until the flights are let go again.
+// finishing acquires the right to finish the flights, and reports whether it did.
 func (t *job[T]) finishing() bool { return t.landing.CompareAndSwap(false, true) }
 
 // run finishes every flight of the job, unless the job's time is over first.
 func (t *job[T]) run() {
-	defer t.vacate() // a loader that doesn't end keeps it
+	defer t.vacate() // a loader that doesn't return keeps the slot
 	defer t.end()
 	defer t.begin()()
 	for len(t.flights) > 0 {
@@ -78,15 +79,15 @@ func (t *job[T]) run() {
 	}
 }
 
-// begin makes the job's context, which ends after LoadTimeout and with the cache. If that finds the job away, in the
-// loader or waiting, it finishes the flights.
+// begin makes the job's context, which ends after LoadTimeout or when the cache closes. If the job is in the loader or waiting
+// at that time, the end of the context finishes the flights.
 func (t *job[T]) begin() (done func()) {
 	timed := t.cache.loads.begin(t.caller, t.owner, t.cache.policy.LoadTimeout, t.interrupt)
 	t.timed = timed
 	return timed.done
 }
 
-// interrupt finishes what is left when the job's context has ended, if the job is away.
+// interrupt finishes the remaining flights when the job's context ends while the job is in the loader or waiting.
 func (t *job[T]) interrupt() {
 	if t.finishing() {
 		defer t.cache.life.End()
@@ -95,18 +96,18 @@ func (t *job[T]) interrupt() {
 	}
 }
 
-// away lets others finish the flights while f runs. It reports whether they are still to be finished here.
+// away runs f, and lets interrupt finish the flights meanwhile. It reports whether this job must still finish them.
 func (t *job[T]) away(f func()) bool {
 	t.holding = false
 	t.landing.Store(false)
-	if t.timed.Err() == nil { // else its end may have found the flights held
+	if t.timed.Err() == nil { // if it has ended, interrupt may have run before the release
 		f()
 	}
 	t.holding = t.finishing()
 	return t.holding
 }
 
-// leave has another job see to the flights that wait: who waits for those isn't to wait for this job's load.
+// leave hands the waiting flights to a job of their own, so that their callers don't wait for this job's load.
 func (t *job[T]) leave(waiting []*flight[T]) {
 	if len(waiting) == 0 || !t.cache.life.Begin() {
 		return
@@ -121,7 +122,7 @@ func (t *job[T]) leave(waiting []*flight[T]) {
 	go other.run()
 }
 
-// end finishes what is left after a panic or a Goexit, of the loader or of the value's own methods.
+// end finishes the remaining flights after a panic or a Goexit in the loader or in the value's methods.
 func (t *job[T]) end() {
 	thrown := recover()
 	if !t.holding && !t.finishing() {
@@ -135,11 +136,12 @@ func (t *job[T]) end() {
 	t.leases.release()
 }
 
-// look finishes what the tiers have, and sorts the rest: what is to be loaded here, and what somebody else is loading.
+// look finishes the flights whose values the tiers have. It returns the tasks that this job must load, and the flights that wait
+// for another load.
 func (t *job[T]) look() (claims []*task[T], waiting []*flight[T]) {
 	c := t.cache
 	began := mono.Now()
-	_, err := c.tags.currentEpoch(t.timed) // what the local tier has may depend on it
+	_, err := c.tags.currentEpoch(t.timed) // items of the local tier may depend on it
 	t.lookInside()
 	if c.remote == nil {
 		for _, f := range t.flights {
@@ -176,7 +178,7 @@ func (t *job[T]) look() (claims []*task[T], waiting []*flight[T]) {
 			f.fallback.make(c.fill(f.keyRef, fd), fromRemote)
 			standing = append(standing, cl)
 		default:
-			claims = append(claims, cl) // what is there stays until there is a newer one
+			claims = append(claims, cl) // the old value stays until a newer one is stored
 		}
 	}
 	t.settle()
@@ -189,7 +191,7 @@ func (t *job[T]) look() (claims []*task[T], waiting []*flight[T]) {
 	return claims, t.others(claimed)
 }
 
-// others are the flights that aren't among these.
+// others returns the job's flights that aren't among these.
 func (t *job[T]) others(these []*flight[T]) []*flight[T] {
 	if len(these) == len(t.flights) {
 		return nil
@@ -201,7 +203,8 @@ func (t *job[T]) others(these []*flight[T]) []*flight[T] {
 	return slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return among[f] })
 }
 
-// lookInside finishes what the local tier has, for another flight may have ended since the callers looked, or fallbacks it.
+// lookInside reads the local tier again, since another flight may have stored a value after the callers' reads. It finishes the
+// flights that it can and sets the fallbacks of the others.
 func (t *job[T]) lookInside() {
 	for _, f := range t.flights {
 		if r := t.cache.inside(f, mono.Now()); r != nil {
@@ -212,7 +215,7 @@ func (t *job[T]) lookInside() {
 	t.renew()
 }
 
-// serve finishes a flight with what was found.
+// serve finishes a flight with a record from one of the tiers.
 func (t *job[T]) serve(f *flight[T], r *record.Record[T]) {
 	c, at := t.cache, mono.Now()
 	if r.Use(&c.windows, at) < record.Good {
@@ -222,7 +225,7 @@ func (t *job[T]) serve(f *flight[T], r *record.Record[T]) {
 	c.finishFlight(f, r, nil)
 }
 
-// renew has what was served, and is to be replaced, loaded in the background.
+// renew starts a background load of the values that were served and are due for a refresh.
 func (t *job[T]) renew() {
 	if keys := t.renews; len(keys) > 0 {
 		t.renews = nil
@@ -230,16 +233,16 @@ func (t *job[T]) renew() {
 	}
 }
 
-// consult asks Redis, unless that is known to fail.
+// consult reads the flights' keys from Redis. If err isn't nil it doesn't, and all replies fail with err.
 func (t *job[T]) consult(due []*flight[T], err error) []readResult[T] {
 	c := t.cache
 	holds := make([]keyRef[T], len(due))
 	how := readOptions{exact: t.looked, given: make([]redisconn.Pending, len(due))}
 	for i, f := range due {
 		f.wake = t.waits.wake()
-		heard := c.keys.listen(f.keyRef, f.wake).heard // the rest of it is read by those who wait
+		heard := c.keys.listen(f.keyRef, f.wake).heard
 		if heard != f.heard {
-			f.given = redisconn.Pending{} // it may be of before what was heard
+			f.given = redisconn.Pending{} // it may be older than the change that was reported
 		}
 		how.given[i], f.given = f.given, redisconn.Pending{}
 		f.heard = heard
@@ -259,7 +262,8 @@ func (t *job[T]) consult(due []*flight[T], err error) []readResult[T] {
 	return findings
 }
 
-// landFallback finishes what the local tier has if Redis can't be read, or fallbacks it.
+// landFallback finishes the flight with the local tier's value if Redis can't be read, and reports whether it did. A value that
+// can't finish the flight becomes its fallback.
 func (t *job[T]) landFallback(f *flight[T], err error) bool {
 	c := t.cache
 	if f.why == forRefresh || !redisconn.Unreadable(err) {
@@ -277,7 +281,8 @@ func (t *job[T]) landFallback(f *flight[T], err error) bool {
 	return false
 }
 
-// loadClaims runs the loader, and stores and finishes what it brought. It answers false if the job's time was over first.
+// loadClaims runs the loader, stores the results and finishes the flights. It reports whether the load ended within the job's
+// time.
 func (t *job[T]) loadClaims(claims []*task[T]) bool {
 	c := t.cache
 	c.stats.misses.Add(uint64(len(claims)))
@@ -297,7 +302,7 @@ func (t *job[T]) loadClaims(claims []*task[T]) bool {
 	return true
 }
 
-// traced calls the loader.
+// traced calls the loader, and the trace's LoadDone after it.
 func (t *job[T]) traced(claims []*task[T]) error {
 	trace := t.cache.trace
 	if trace == nil || trace.LoadDone == nil {
@@ -312,14 +317,14 @@ func (t *job[T]) traced(claims []*task[T]) error {
 	return err
 }
 
-// landClaims finishes the flights of the tasks that failed with the error, or without one those of the others.
+// landClaims finishes the flights of the tasks without a result if err isn't nil, and of those with a result if it is.
 func (t *job[T]) landClaims(claims []*task[T], err error) {
 	var landing []*task[T]
 	for _, cl := range claims {
 		if (cl.result == nil) == (err != nil) && !cl.flight.finished() {
 			landing = append(landing, cl)
 			cl.flight.unfit = cl.unfit != nil
-			t.part(cl.flight, err) // before any caller hears of it: one that asks again begins anew
+			t.part(cl.flight, err) // before any caller returns: its next call must start a new flight
 		}
 	}
 	for _, cl := range landing {
@@ -332,14 +337,14 @@ func (t *job[T]) landClaims(claims []*task[T], err error) {
 	t.settle()
 }
 
-// part takes a flight that finishes out, so that the next caller begins a new one. If it failed, and there is something to
-// serve in its place, it stays for a while: a source that fails isn't asked again at once. Nor is one again in the background whose value can't be stored.
+// part removes a flight that finishes, so that the next caller starts a new one. A failed flight with a fallback to serve stays
+// for RetryAfter, so that a failing source isn't asked again at once. So does a background load whose value can't be stored.
 func (t *job[T]) part(f *flight[T], failure error) {
 	c := t.cache
 	if failure != nil && f.why == forBackground && !c.life.Over() {
 		c.complain(&c.background, "tiered: a load in the background failed", f.key, failure)
 	}
-	failed := failure != nil || f.unfit && f.why == forBackground // of which nobody gets what it brought
+	failed := failure != nil || f.unfit && f.why == forBackground // nobody receives the latter's value
 	if !failed || f.why == forRefresh || c.life.Over() || c.fallbackOf(f, record.IfError) == nil {
 		c.keys.leave(f)
 		return
@@ -360,7 +365,7 @@ func (t *job[T]) fail(err error) {
 	t.settle()
 }
 
-// crash is fail for what made the job's goroutine end early. Nobody asked for a renewal: it only fails.
+// crash finishes the flights after a panic or a Goexit. The callers panic too; a background load, which has none, only fails.
 func (t *job[T]) crash(err error) {
 	for _, f := range t.flights {
 		if f.why == forBackground {
@@ -379,7 +384,7 @@ func (t *job[T]) crash(err error) {
 	t.settle()
 }
 
-// overdue finishes what is left when the job's time is over.
+// overdue finishes the remaining flights when the job's time is over.
 func (t *job[T]) overdue() {
 	if t.loading || t.cache.life.Over() {
 		t.cache.stats.loadErrors.Add(1)
@@ -389,7 +394,7 @@ func (t *job[T]) overdue() {
 	t.fail(fmt.Errorf("tiered: another process's load took longer than LoadTimeout (%v): %w", t.cache.policy.LoadTimeout, t.timed.Err()))
 }
 
-// settle forgets the flights that finished.
+// settle removes the finished flights from the job.
 func (t *job[T]) settle() {
 	t.flights = slices.DeleteFunc(t.flights, func(f *flight[T]) bool { return f.finished() })
 }

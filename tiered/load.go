@@ -14,17 +14,17 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// GetOrLoad returns the cached value, or the one that load gets from the source: from the local tier, else from Redis,
-// else loaded once for all callers, of all processes that share the Redis, and stored in both tiers. What it does with a
-// value past its TTL, and with a load that is slow or fails, says the [Policy].
+// GetOrLoad returns the value from the local tier, else from Redis. If neither has it, GetOrLoad calls load and stores the
+// result in both tiers; all callers in all processes that share the Redis wait for one load. The [Policy] says what happens
+// to a value past its TTL, and when a load is slow or fails.
 //
-// It returns [ErrNotFound] for a remembered absence, the loader's error if the load failed, and ctx's error as soon as
-// ctx ends: the load goes on for the others and for the cache. If the loader panics it panics with a *[LoaderPanic].
-// An error of Redis is a miss, never an error here. A loader may use the cache for other keys, as long as no two loaders
-// need each other's: they would wait until LoadTimeout. Asking for the key that it is loading is an error. load may not be nil.
+// GetOrLoad returns [ErrNotFound] for a remembered absence, the loader's error if the load failed, and ctx's error as soon as
+// ctx ends; the load then continues for the other callers and for the cache. If the loader panics, GetOrLoad panics with a
+// *[LoaderPanic]. An error of Redis counts as a miss and is never returned. A loader may use the cache for other keys, but two
+// loaders that need each other's keys wait until LoadTimeout. Asking for the key being loaded is an error. load must not be nil.
 //
-// The key is copied if the cache keeps it: its memory may be reused as soon as GetOrLoad has returned. So it is with all keys
-// and tags that the methods of a Cache are given. That load may still run then, see [Loader].
+// The cache copies a key that it keeps, so the caller may reuse the key's memory as soon as GetOrLoad returns. This holds for
+// all keys and tags passed to the methods of a Cache. The load may still be running at that time; see [Loader].
 func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T, error) {
 	if load == nil || c.wrong != nil {
 		var none T
@@ -42,7 +42,7 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Sets: sets}, load, forRead)
 }
 
-// load waits for the key's flight, which it begins if there is none.
+// load waits for the key's flight, and starts one if there is none.
 func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why reason) (none T, err error) {
 	if err := c.usable(s.Key); err != nil {
 		return none, err
@@ -63,26 +63,26 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why r
 		}
 		r, offered, err := c.await(ctx, f, why, true)
 		switch {
-		case late && f.unfit: // what a load in the background brought can't be stored: it isn't served for longer than that took
+		case late && f.unfit: // a background load's result that can't be stored is served only to callers that waited for it
 		case r != nil && (mine || offered || f.began >= invalidated || len(r.Tags) == 0):
 			if err != nil {
 				return none, err
 			}
 			return c.giveResult(ctx, f, r, offered)
-		case r != nil: // this process may have invalidated it between the flight's begin and this call's
+		case r != nil: // this process may have invalidated it after the flight began and before this call
 		case ctx.Err() != nil:
 			return none, err
 		case !mine && f.limit < c.policy.LoadTimeout && errors.Is(err, context.DeadlineExceeded):
-			retry = true // another view's LoadTimeout was too short, not this one's
+			retry = true // the LoadTimeout of another view, shorter than this one's, has passed
 		case !late && (f.why != forRefresh || why == forRefresh):
 			return none, err
 		}
 		s.At, s.Sets = mono.Now(), local.Unknown
-		c.keys.dismiss(f) // a Refresh failed, and what it was to replace may be there; or the failure is an older one
+		c.keys.dismiss(f) // a failed Refresh leaves the old value in place, and an earlier failure isn't this call's
 	}
 }
 
-// lookupOrStart sees to a flight of one key.
+// lookupOrStart looks up the flight's key and starts a job for the flight if the lookup doesn't finish it.
 func (c *Cache[T]) lookupOrStart(ctx context.Context, f *flight[T], load Loader[T]) {
 	one := [...]*flight[T]{f}
 	rest, renews := c.lookup(ctx, one[:])
@@ -94,7 +94,7 @@ func (c *Cache[T]) lookupOrStart(ctx context.Context, f *flight[T], load Loader[
 	}
 }
 
-// loading is load as a job calls it.
+// loading wraps a loader of one key as the load function of a job.
 func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*task[T]) error {
 	return func(ctx context.Context, claims []*task[T]) error {
 		cl := claims[0]
@@ -108,8 +108,8 @@ func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*task[T]) err
 	}
 }
 
-// entry returns what the task's loader gets: the entry that it is to replace; if Clone fails on its value, only the tags, which the
-// new value is to have too.
+// entry returns the entry that the task's load will replace, for the loader. If Clone fails on the value, the entry has only
+// the tags, so that the new value keeps them.
 func (c *Cache[T]) entry(cl *task[T]) Entry[T] {
 	none := Entry[T]{Key: cl.flight.key, Policy: c.policy}
 	r := cl.found.record
@@ -125,8 +125,8 @@ func (c *Cache[T]) entry(cl *task[T]) Entry[T] {
 	return e
 }
 
-// bring sets the task's result to the value, or to its absence, under the policy and tags that the loader left in e. If these
-// can't be, there is no result.
+// bring sets the task's result to the value, or to its absence, with the policy and tags that the loader left in e. If the
+// tags are invalid it returns an error and sets no result.
 func (c *Cache[T]) bring(cl *task[T], e *Entry[T], value T, absent bool) error {
 	tags, err := wire.TagSet(wire.CloneTags(e.Tags))
 	if err != nil {
@@ -140,8 +140,8 @@ func (c *Cache[T]) bring(cl *task[T], e *Entry[T], value T, absent bool) error {
 	return nil
 }
 
-// newResult makes a record of what the task's load brought. The tags are a tagSet. A value that Clone or Cost fails on is the
-// callers', and can't be stored.
+// newResult returns a record of the value that the task's load returned. The tags must come from wire.TagSet. A value on which
+// Clone or Cost fails is returned to the callers but not stored.
 func (c *Cache[T]) newResult(cl *task[T], value T, absent bool, tags []string) *record.Record[T] {
 	cl.unfit = nil
 	if c.values.clone != nil && !absent {
@@ -163,7 +163,8 @@ func (c *Cache[T]) newResult(cl *task[T], value T, absent bool, tags []string) *
 	return r
 }
 
-// consult reads the keys from Redis, and finds out what of it is valid.
+// consult reads the keys from Redis and checks the validity of the records. A key with a queued write isn't read: Redis may
+// still hold the value that the write replaces or removes.
 func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how readOptions) []readResult[T] {
 	var hidden []bool
 	asked := holds
@@ -175,7 +176,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how readOptio
 			}
 		}
 		if len(asked) < len(holds) {
-			how.given = nil // of all the keys
+			how.given = nil // its elements correspond to all the keys
 		}
 	}
 	findings := c.ask(ctx, asked, how)
@@ -196,7 +197,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how readOptio
 	return merged
 }
 
-// ask reads the keys from Redis, and finds out what of it is valid.
+// ask reads the keys from Redis and checks the validity of the records against their tags and the epoch.
 func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how readOptions) []readResult[T] {
 	findings := c.remote.read(ctx, holds, c.policy, how)
 	all, framed := make([]*record.Meta, len(holds)), false
@@ -230,16 +231,17 @@ func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how readOptions) 
 	return findings
 }
 
-// hit is what a read gets: a record and where it was; nil: it isn't there, or not fresh. The key is the cache's own.
+// hit is the result of reading a key: the record and its tier. The record is nil if there is none, or none of use.
+// The key is the cache's own copy.
 type hit[T any] struct {
 	record *record.Record[T]
 	tier   Tier
 	key    string
-	err    error // Redis can't be read, and the local tier has nothing in its place
+	err    error // Redis can't be read, and the local tier has no substitute
 }
 
-// fetch reads the held keys from the second tier into the first, as far as they are good for that use. Where that can't be
-// read the first has to do.
+// fetch reads the keys from Redis into the local tier, and returns the records that allow at least the given use. If Redis
+// can't be read, fetch returns what the local tier has. The caller holds references to the keys.
 func (c *Cache[T]) fetch(ctx context.Context, holds []keyRef[T], least record.Use) []hit[T] {
 	got := make([]hit[T], len(holds))
 	for i, f := range c.consult(ctx, holds, readOptions{}) {
@@ -261,7 +263,7 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []keyRef[T], least record.Us
 	return got
 }
 
-// unread is what the local tier has in place of what can't be read from Redis, or the error.
+// unread returns the local tier's record of a key that can't be read from Redis, or the error if there is none.
 func (c *Cache[T]) unread(h keyRef[T], least record.Use, why error) hit[T] {
 	var it *local.Item[T]
 	if least == record.IfError {
@@ -272,13 +274,13 @@ func (c *Cache[T]) unread(h keyRef[T], least record.Use, why error) hit[T] {
 	if it != nil && it.Use(&c.windows, mono.Now()) >= least {
 		return hit[T]{record: &it.Record, tier: Local, key: it.Key}
 	}
-	if errors.Is(why, errNotReplayed) { // it is as good as not there
+	if errors.Is(why, errNotReplayed) { // a key with a queued write counts as missing
 		why = nil
 	}
 	return hit[T]{err: why}
 }
 
-// use is what was found is good for.
+// use reports how the record that was read may be served.
 func (f *readResult[T]) use(w *wire.Windows) record.Use {
 	if f.Err != nil || f.record == nil {
 		return record.Unusable
@@ -286,14 +288,14 @@ func (f *readResult[T]) use(w *wire.Windows) record.Use {
 	return f.record.Use(w, mono.Now())
 }
 
-// fill puts what Redis had into the local tier.
+// fill puts a record read from Redis into the local tier.
 func (c *Cache[T]) fill(h keyRef[T], f readResult[T]) *local.Item[T] {
 	it := c.local.NewItem(h.key, h.hash, f.record, *f.bonds, c.policy.localUntil(mono.Now(), f.record.FreshUntil))
 	c.keys.putRead(h, it)
 	return it
 }
 
-// fetchOne is fetch for one key that a caller asks for.
+// fetchOne is fetch for a single key of a caller. It returns ErrNotFound on a miss.
 func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least record.Use) (hit[T], error) {
 	if err := c.usable(key); err != nil {
 		return hit[T]{}, err
@@ -318,25 +320,25 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 	return hit[T]{}, ErrNotFound
 }
 
-// finishFlight ends a flight, whose key then is free for the next.
+// finishFlight ends a flight. The next caller for its key starts a new one.
 func (c *Cache[T]) finishFlight(f *flight[T], r *record.Record[T], err error) {
 	c.keys.leave(f)
 	f.finish(r, err)
 }
 
-// loadError is what a load's error is to its callers. It counts the failures.
+// loadError returns the error that the callers of a load get, and counts the failure. It returns nil for ErrNotFound.
 func (c *Cache[T]) loadError(timed context.Context, err error) error {
 	if err == nil || errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	c.stats.loadErrors.Add(1)
 	if timed.Err() != nil && errors.Is(err, timed.Err()) {
-		return c.overdue(timed) // the loader gave up because its time was over
+		return c.overdue(timed) // the loader stopped because its context ended
 	}
 	return err
 }
 
-// overdue is the error of a load whose context ended.
+// overdue returns the error of a load whose context ended.
 func (c *Cache[T]) overdue(timed context.Context) error {
 	if c.life.Over() {
 		return ErrClosed

@@ -11,31 +11,32 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// A lookup is the first look into the tiers for some flights, by the caller that began them. What is there is served without a
-// job, whose goroutine and context cost more than the read. A lookup waits for nothing but its one read, and for that no longer than the
-// caller would, and for room in the local tier's write buffer: whatever else it takes is left to the job, and so is a read that isn't done.
+// A lookup is the first read of both tiers for a set of flights, by the caller that started them. It serves what it finds without
+// a job, whose goroutine and context cost more than the read. A lookup waits only for its one read, no longer than its caller
+// would, and for room in the local tier's write buffer. A job does all other work, and continues a read that is unfinished.
 
-// lookup is one of them.
+// lookup is the state of one such read.
 type lookup[T any] struct {
 	cache  *Cache[T]
 	ctx    context.Context
-	found  []sighting[T] // in Redis, and not finished yet
-	since  mono.Instant  // when the first of them was recognized
-	rest   []*flight[T]  // for the job
-	renews []keyRef[T]   // keys whose values are to be replaced
+	found  []sighting[T] // found in Redis; the flights haven't finished yet
+	since  mono.Instant  // when the first of found was decoded
+	rest   []*flight[T]  // flights for the job
+	renews []keyRef[T]   // keys whose values are due for a refresh
 }
 
+// sighting is a flight and the item that was read for it from Redis.
 type sighting[T any] struct {
 	flight *flight[T]
 	item   *local.Item[T]
 }
 
-// landEvery is for how long what is found is gathered before it is finished: ristretto and the write buffer, whose goroutines
-// each item wakes, have less work with many at once. Who waits for the first doesn't wait for all if they take long to decode.
+// landEvery limits how long found items are collected before their flights finish. Each write wakes goroutines of ristretto and
+// of the write buffer, so a batch costs less. The limit keeps callers from waiting while the other values are decoded.
 const landEvery = time.Millisecond
 
-// lookup finishes what the tiers have, and returns the other flights, which may have a read begun that the job goes on with,
-// and the keys whose values are to be replaced.
+// lookup finishes the flights whose values the tiers have. It returns the other flights, whose started reads the job continues,
+// and the keys whose values are due for a refresh.
 func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*flight[T], renews []keyRef[T]) {
 	began := c.tags.own.Load()
 	for _, f := range flights {
@@ -47,7 +48,7 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 	g := lookup[T]{cache: c, ctx: ctx}
 	over := false
 	defer func() {
-		if !over { // a hook of the client has panicked, or something has ended the goroutine
+		if !over { // a hook of the client panicked or called runtime.Goexit
 			thrown := recover()
 			g.land()
 			c.crashed(flights, thrown)
@@ -65,7 +66,7 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 	return g.rest, g.renews
 }
 
-// lookInside finishes what the local tier has, and returns the other flights.
+// lookInside finishes the flights whose values the local tier has, and returns the others.
 func (g *lookup[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
 	outside = flights
 	for i, f := range flights {
@@ -87,7 +88,7 @@ func (g *lookup[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
 	return outside
 }
 
-// lookOutside waits for what was begun to be read.
+// lookOutside waits for the started reads, and finishes the flights whose values Redis has.
 func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 	c := g.cache
 	var late <-chan time.Time
@@ -103,7 +104,7 @@ func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 	for _, f := range flights {
 		rd := f.given.Read
 		if waits && rd != nil && !rd.Received {
-			g.land() // what is there doesn't wait for another server
+			g.land() // found items don't wait for another server
 			waits = rd.Await(g.ctx, late)
 		}
 		if rd == nil || !rd.Received {
@@ -120,10 +121,10 @@ func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 			g.rest = append(g.rest, f)
 			continue
 		}
-		f.given = redisconn.Pending{} // which has all that was read with it
+		f.given = redisconn.Pending{} // it keeps the replies of the whole batch in memory
 		c.stats.remoteHits.Add(1)
 		g.serve(f, &it.Record, at)
-		if len(flights) == 1 { // there is nothing to gather
+		if len(flights) == 1 { // nothing to collect
 			g.bring(f, it, at)
 			c.local.Flush()
 			return
@@ -135,7 +136,7 @@ func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 	}
 }
 
-// finish finishes what was found.
+// land finishes the flights whose items were found.
 func (g *lookup[T]) land() {
 	if len(g.found) == 0 {
 		return
@@ -154,7 +155,7 @@ func (g *lookup[T]) bring(f *flight[T], it *local.Item[T], at mono.Instant) {
 	f.finish(&it.Record, nil)
 }
 
-// serve adds the key of what was found to those whose values are to be replaced, if it is due.
+// serve adds the flight's key to those to refresh, if the record is due for it.
 func (g *lookup[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
 	if r.Use(&g.cache.windows, at) < record.Good {
 		g.renews = append(g.renews, keyRef[T]{key: f.key, hash: f.hash})
@@ -162,7 +163,8 @@ func (g *lookup[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
 	}
 }
 
-// lookups reports whether a lookup can be of use, and needs no other word to Redis.
+// glances reports whether the caller itself may read Redis for these flights: they are reads, and no request other than the
+// read of the keys is needed.
 func (c *Cache[T]) glances(flights []*flight[T]) bool {
 	if c.remote == nil || len(flights) > redisconn.MaxBatch || flights[0].why != forRead {
 		return false
@@ -171,7 +173,7 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.queue.waiting() == 0 && c.remote.redis.HasTime()
 }
 
-// inside returns what the local tier has to finish the flight with, or has it offered what is there.
+// inside returns the local tier's record if it can finish the flight. If the record can't, it becomes the flight's fallback.
 func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
 	it := c.local.GetStale(f.key, f.hash, at)
 	switch {
@@ -179,7 +181,7 @@ func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
 	case f.why == forRead && c.local.InTime(it, at, &c.windows),
 		f.why == forBackground && at < it.LocalUntil() && !it.NeedsRefresh(&c.windows, at):
 		if !it.Valid(at) {
-			c.local.CountUnverified() // Redis has become silent
+			c.local.CountUnverified() // Redis no longer answers
 		}
 		return &it.Record
 	default:
@@ -188,7 +190,8 @@ func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
 	return nil
 }
 
-// recognize makes an item of what was read, if it can be served at that instant and nobody else has to be asked.
+// recognize decodes the flight's reply from Redis. It returns nil if the value can't be served at that instant, or if checking
+// it needs another request.
 func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant) *local.Item[T] {
 	a := f.given.Reply()
 	data, _ := a.Bytes()
@@ -217,7 +220,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	return it
 }
 
-// crashed ends the flights as a job would.
+// crashed ends the unfinished flights after a panic or a Goexit, as a job would.
 func (c *Cache[T]) crashed(flights []*flight[T], thrown any) {
 	c.stats.loadErrors.Add(1)
 	err := panicError(thrown)

@@ -11,21 +11,21 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// task is a flight whose value the job is to load.
+// task is a flight whose value the job must load.
 type task[T any] struct {
 	flight *flight[T]
-	found  readResult[T] // what there is instead
+	found  readResult[T] // the read that made the load necessary
 	tier   Tier
 	began  mono.Instant
 	stamp  coherence.Position
 	leased leaseKind
-	lasts  mono.Instant // beside: the value that is there, in Redis
+	lasts  mono.Instant // when Redis lets the old value expire, for a refreshLease
 
 	// Set by the load:
 	result *record.Record[T] // nil: it failed
 	policy Policy            // of the result
-	err    error             // for the callers, beside the result
-	unfit  error             // of the result, which the callers get and which can't be stored
+	err    error             // returned to the callers with the result
+	unfit  error             // why the result can't be stored; the callers still get it
 }
 
 // leaseKind is where a task's lease is.
@@ -33,26 +33,27 @@ type leaseKind uint8
 
 const (
 	noLease      leaseKind = iota
-	primaryLease           // of the value that isn't there
-	refreshLease           // beside a value that stays until there is a newer one
+	primaryLease           // under the key of the value, which has none
+	refreshLease           // under a second key, while the old value stays until it is replaced
 )
 
-// runOut makes nothing of what another program wrote and Redis is about to let expire: it isn't to be kept, so there is no
-// reason to load beside it without a lease. Until it is gone that isn't to be had.
+// runOut treats a stale value that another program wrote as missing: Redis is about to expire it, so it isn't kept during the
+// load. The load can take its lease only once the value is gone.
 func (f *readResult[T]) runOut() {
 	if f.Err == nil && f.record != nil && !f.framed() && f.record.Stale(mono.Now()) {
 		f.record, f.seen, f.vacant = nil, redisconn.Expected{}, true
 	}
 }
 
-// leasable reports whether a load's lease is to take the place of what was found.
+// leasable reports whether a load's lease may replace what was found under the key.
 func (f *readResult[T]) leasable() bool {
-	if f.lease != nil || f.seen.Exists && f.seen.Bytes == "" { // an older load's; what can't be told from nothing later
+	if f.lease != nil || f.seen.Exists && f.seen.Bytes == "" { // an earlier load's lease, or bytes like those of a missing key
 		return true
 	}
 	return f.record == nil && f.vacant
 }
 
+// claim returns a task for the flight. If the read found no record, the loader gets the one of the local tier.
 func (t *job[T]) claim(f *flight[T], fd readResult[T]) *task[T] {
 	cl := &task[T]{flight: f, found: fd, tier: Remote}
 	if o := f.fallback.last.Load(); fd.record == nil && o != nil && !o.Deleted() {
@@ -65,8 +66,8 @@ func (t *job[T]) claim(f *flight[T], fd readResult[T]) *task[T] {
 	return cl
 }
 
-// take takes the leases that are to be had, and adds those tasks to the others. The load's place among the invalidations is
-// taken before any of it begins; err: it isn't to be had.
+// take acquires the free leases, and returns the tasks that this job must load. It reads the position among the invalidations
+// first, so that a later invalidation applies to the loaded values. If err isn't nil the position is unknown, and no lease is taken.
 func (t *job[T]) take(claims, vacant, standing []*task[T], err error) []*task[T] {
 	c := t.cache
 	if len(claims)+len(vacant)+len(standing) == 0 {
@@ -90,15 +91,15 @@ func (t *job[T]) take(claims, vacant, standing []*task[T], err error) []*task[T]
 	}
 	for _, cl := range claims {
 		cl.stamp = s
-		if err != nil { // else the held leases may be reading what was found
-			cl.found.Err = cmp.Or(cl.found.Err, err) // nothing can be stored
+		if err != nil { // if it is nil, extend may be reading found in its goroutine
+			cl.found.Err = cmp.Or(cl.found.Err, err) // the result can't be stored
 		}
 	}
 	return claims
 }
 
-// lease returns the tasks that got their lease, or that no lease can be asked for. The others have been taken by
-// somebody else meanwhile.
+// lease acquires leases for keys without a value. It returns the tasks that got one, and those whose request failed. Another
+// process has written the keys of the others.
 func (t *job[T]) lease(vacant []*task[T]) (claims []*task[T]) {
 	if len(vacant) == 0 {
 		return nil
@@ -115,7 +116,7 @@ func (t *job[T]) lease(vacant []*task[T]) (claims []*task[T]) {
 		cl := vacant[i]
 		if a.Err == nil && !leased(a) {
 			c.keys.unload(cl.flight)
-			t.waits.remove(cl.flight) // to be looked at again at once
+			t.waits.remove(cl.flight) // read it again at once
 			continue
 		}
 		if cl.found.Err = a.Err; a.Err == nil {
@@ -127,8 +128,8 @@ func (t *job[T]) lease(vacant []*task[T]) (claims []*task[T]) {
 	return claims
 }
 
-// leaseBeside returns the tasks that got a lease beside the value that is there, or that no lease can be asked for. The others
-// wait for who has it.
+// leaseBeside acquires leases for values that stay in Redis during the load. It returns the tasks that got one, and those whose
+// request failed. The others wait for the holder of their lease.
 func (t *job[T]) leaseBeside(standing []*task[T]) (claims []*task[T]) {
 	if len(standing) == 0 {
 		return nil
@@ -157,8 +158,8 @@ func (t *job[T]) leaseBeside(standing []*task[T]) (claims []*task[T]) {
 	return append(claims, t.stillStanding(taken)...)
 }
 
-// stillStanding returns the tasks beside whose leases the value is that was seen, or was. Who had a lease before may have
-// replaced the others and given it back since they were read: they are looked at again at once.
+// stillStanding returns the tasks whose old value hasn't been replaced since it was read. An earlier lease holder may have
+// replaced the others and released its lease: their leases are released, and their keys read again at once.
 func (t *job[T]) stillStanding(taken []*task[T]) (claims []*task[T]) {
 	if len(taken) == 0 {
 		return nil
@@ -173,6 +174,7 @@ func (t *job[T]) stillStanding(taken []*task[T]) (claims []*task[T]) {
 	return slices.DeleteFunc(taken, func(cl *task[T]) bool { return slices.Contains(replaced, cl) })
 }
 
+// takeOffice creates the job's held leases before the first lease is taken.
 func (t *job[T]) takeOffice() {
 	if t.leases == nil {
 		t.leases = newHeldLeases(t.cache)
@@ -180,8 +182,8 @@ func (t *job[T]) takeOffice() {
 	}
 }
 
-// landBehind finishes flights before what was loaded is stored, if the policy says so. They can be joined until they are stored,
-// or that fails. A Refresh isn't over while its process may still have the value that it replaces.
+// landBehind finishes flights before their values are stored, if the policy has StoreBehind. Callers can join these flights until
+// stored is called, after the store has succeeded or failed. A Refresh isn't finished early: its process may still have the old value.
 func (t *job[T]) landBehind(claims []*task[T]) (stored func()) {
 	var landed []*flight[T]
 	for _, cl := range claims {
