@@ -206,14 +206,17 @@ func (p Policy) localUntil(at, freshUntil mono.Instant) mono.Instant {
 	return min(freshUntil, at.Add(p.jittered(p.LocalTTL)))
 }
 
+// jittered returns d less a random part, as Jitter says.
 func (p Policy) jittered(d time.Duration) time.Duration { return record.Jittered(d, p.Jitter) }
 
+// windows returns the policy's times for refreshing a value and for serving a stale one, with no negative ones.
 func (p *Policy) windows() wire.Windows {
 	return wire.Windows{
 		RefreshAfter: max(0, p.RefreshAfter), WhileRevalidate: max(0, p.StaleWhileRevalidate), IfError: max(0, p.StaleIfError),
 	}
 }
 
+// validated returns o with the defaults filled in.
 func (o Options[T]) validated() (Options[T], error) {
 	if err := validName(o.Name); err != nil {
 		return o, err

@@ -66,7 +66,7 @@ type RedisOptions struct {
 	Logger *slog.Logger
 }
 
-// Redis is the second tier of the caches of a process, which share one Redis.
+// Redis is the second tier of the caches of a process. A process makes one, and all its caches share it.
 type Redis struct {
 	conn    *redisconn.Conn
 	options RedisOptions
@@ -281,6 +281,7 @@ func (r *Redis) shared(key string) bool {
 	return len(r.listeners(name)) > 1
 }
 
+// listeners returns the caches of a name. The slice is never modified.
 func (r *Redis) listeners(name string) []subscriber {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -304,6 +305,7 @@ func (r *Redis) answered() {
 	}
 }
 
+// everyone returns all caches.
 func (r *Redis) everyone() (all []subscriber) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

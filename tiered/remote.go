@@ -27,7 +27,7 @@ type remote[T any] struct {
 	stats  *counters
 }
 
-// readResult is what a read of a key in Redis found.
+// readResult is the result of reading a key from Redis.
 type readResult[T any] struct {
 	record          *record.Record[T]  // fresh or stale; nil: none that can be decoded
 	seen            redisconn.Expected // the content that a store of a newer value replaces

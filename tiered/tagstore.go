@@ -136,8 +136,10 @@ func (l *tagStore) clear(ctx context.Context, expire bool) error {
 	return l.redis.PublishChanges(ctx, []string{l.names.Epoch})
 }
 
+// newEraBytes returns a random epoch ID, or a token.
 func newEraBytes() []byte { return binary.BigEndian.AppendUint64(nil, rand.Uint64()) }
 
+// tagKeys returns Redis's keys of the tags' records.
 func (l *tagStore) tagKeys(tags []string) []string {
 	keys := make([]string, len(tags))
 	for i, tag := range tags {

@@ -14,7 +14,7 @@ import (
 // trialDepth is the number of nested containers in a sample: a T of [][]*User is tried with one User.
 const trialDepth = 4
 
-// trial returns an error if the codec can't hold any value of T. It encodes and decodes the zero value and, if T is a pointer, a
+// trial returns an error if the codec can hold no value of T. It encodes and decodes the zero value and, if T is a pointer, a
 // slice or a map, one that has an element. It returns an error only if a failure is conclusive: the methods of a type may refuse
 // its zero value, or panic on it, and such values are reported when they occur. For a user's codec only a *codec.TypeError for
 // each of these values is conclusive, and nothing is if T has an interface inside, whose types only the codec knows.

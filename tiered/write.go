@@ -232,6 +232,7 @@ func (c *Cache[T]) Clear(ctx context.Context) error { return c.clear(ctx, false)
 // wrote under its keys stay as they are.
 func (c *Cache[T]) ExpireAll(ctx context.Context) error { return c.clear(ctx, true) }
 
+// clear invalidates everything, or with expire makes it stale.
 func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 	if err := c.usable(); err != nil {
 		return err
