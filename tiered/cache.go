@@ -19,10 +19,10 @@ type Cache[T any] struct {
 	*core[T]
 	policy  Policy
 	windows wire.Windows // of the policy
-	wrong   error        // what With's edit made of the policy
+	wrong   error        // why the policy is invalid after With's edit
 }
 
-// core is what all views of a cache share.
+// core is the state that all views of a cache share.
 type core[T any] struct {
 	name      string
 	redis     *Redis // nil: in-process only
@@ -31,7 +31,7 @@ type core[T any] struct {
 	remote    *remote[T] // nil: in-process only
 	keys      *keyTable[T]
 	tags      *tagIndex
-	retention *record.Retention // by the windows of all views
+	retention *record.Retention // from the windows of all views
 	queue     *writeQueue       // nil without Redis
 	values    values[T]
 	maxKey    int
@@ -39,19 +39,19 @@ type core[T any] struct {
 	logger    *slog.Logger
 	stats     counters
 
-	renewals   chan struct{}           // of loads in the background, one each
-	background redisconn.EventThrottle // about loads in the background
-	unkept     redisconn.EventThrottle // about values that aren't stored
+	renewals   chan struct{}           // holds one element for each background load
+	background redisconn.EventThrottle // for log lines about background loads
+	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
 
-	loads  loads               // under way
+	loads  loads               // the running loads
 	life   redisconn.Lifecycle // of the goroutines that load
 	base   context.Context     // ends with the cache
 	stop   context.CancelFunc
-	closed chan struct{} // once Close is done
+	closed chan struct{} // closed when Close is done
 }
 
-// New makes a cache. It fails if an option is wrong, and if the Redis already has a cache of this name with another
-// type or codec. The cache must be closed.
+// New returns a new cache, which must be closed after use. It returns an error if an option is invalid, or if the Redis already has
+// a cache of this name with another type or codec.
 func New[T any](o Options[T]) (*Cache[T], error) {
 	o, err := o.validated()
 	if err != nil {
@@ -111,14 +111,13 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	return &Cache[T]{core: t, policy: o.Policy, windows: windows}, nil
 }
 
-// With returns a view of the cache: the same tiers under another policy. edit gets the cache's policy to change; a field
-// it sets to 0 has its default. If edit makes the policy wrong, every method of the view returns that error: so it does if a
-// shorter TTL leaves the cache's LocalTTL or RefreshAfter too long. A view is
-// made once, at start-up; closing it closes the cache.
+// With returns a view of the cache: the same tiers with another policy. edit changes a copy of the cache's policy; a field that it
+// sets to 0 gets its default. If the edited policy is invalid, every method of the view returns that error. This is also the case
+// if a shorter TTL leaves the cache's LocalTTL or RefreshAfter too long. Make a view once, at start-up; closing it closes the cache.
 //
-// Views share entries and loads. TTL, LocalTTL and NotFoundTTL are those of the view that stores an entry: a view whose TTL is
-// shorter serves what another stored for as long as that one lets it, and a loader that wants it otherwise sets e.Policy.TTL. A load
-// has the LoadTimeout of the view that began it. Callers whose LoadTimeout is longer, and who waited for it in vain, load again.
+// Views share entries and loads. An entry has the TTL, LocalTTL and NotFoundTTL of the view that stored it: a view with a shorter
+// TTL serves the entry for as long as the storing view's TTL allows. A loader that needs another TTL sets e.Policy.TTL. A load has
+// the LoadTimeout of the view that began it; callers with a longer LoadTimeout that waited for it in vain load again.
 func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	view := *c
 	edit(&view.policy)
@@ -130,11 +129,11 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	return &view
 }
 
-// Close ends the loads under way, whose callers get [ErrClosed], and waits until what they were storing is stored. A
-// loader that doesn't heed its context outlives Close; what it returns is dropped. For changes that are still queued
-// ([ErrQueued]) it makes one attempt, which takes no longer than RedisOptions.Timeout; the Logger is told of what is lost.
-// Where Redis doesn't answer, Close takes four times that Timeout at most, whatever the client's own timeouts are, and less
-// after [Redis].Close or when the client is closed. Later calls wait for the first.
+// Close ends the running loads, whose callers get [ErrClosed], and waits for the values that are being stored. A loader that
+// ignores its context may run on after Close; its result is dropped. Close makes one attempt to apply the changes that are still
+// queued ([ErrQueued]), which takes no longer than RedisOptions.Timeout, and logs those that are lost to the Logger. If Redis
+// doesn't answer, Close takes at most four times that Timeout, whatever the client's own timeouts are, and less after
+// [Redis].Close or when the client is closed. Later calls wait for the first.
 func (c *Cache[T]) Close() error {
 	if !c.life.Close() {
 		<-c.closed
@@ -157,8 +156,8 @@ func (c *Cache[T]) Close() error {
 	return nil
 }
 
-// Get returns the cached value, if it is fresh: without a loader there is nothing that would replace a stale one. It returns
-// [ErrNotFound] on a miss and for a remembered absence, and the context's error if that ends while Redis is asked.
+// Get returns the cached value if it is fresh. It doesn't serve a stale value, since it has no loader that would replace it. It
+// returns [ErrNotFound] on a miss and for a remembered absence, and the context's error if ctx ends while Redis is read.
 func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 	var none T
 	if c.wrong != nil {
@@ -175,8 +174,8 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 	return c.give(got.record)
 }
 
-// Lookup returns the cached entry with its age, tier and state, which is Stale for one that only the [Policy]'s
-// StaleWhileRevalidate or StaleIfError lets GetOrLoad serve. It returns [ErrNotFound] on a miss, with the zero
+// Lookup returns the cached entry with its age, tier and state. The state is Stale for an entry that GetOrLoad may serve only under
+// the [Policy]'s StaleWhileRevalidate or StaleIfError. It returns [ErrNotFound] on a miss, with the zero
 // Entry, and for a remembered absence, with an Entry in the state NotFound.
 func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	if c.wrong != nil {
@@ -199,9 +198,10 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	return e, err
 }
 
+// hash returns the key's hash, with the cache's seed.
 func (t *core[T]) hash(key string) uint64 { return maphash.String(t.seed, key) }
 
-// give hands a record's value out.
+// give returns a record's value to a caller, cloned if the cache has Clone. For an absence it returns ErrNotFound.
 func (t *core[T]) give(r *record.Record[T]) (T, error) {
 	switch {
 	case r.Absent:
@@ -213,7 +213,7 @@ func (t *core[T]) give(r *record.Record[T]) (T, error) {
 	return r.Value, nil
 }
 
-// cloned returns a clone for a caller.
+// cloned returns a clone of the value for a caller.
 func (t *core[T]) cloned(value T) (T, error) {
 	clone, err := t.values.copy(value)
 	if err != nil {
@@ -222,8 +222,8 @@ func (t *core[T]) cloned(value T) (T, error) {
 	return clone, nil
 }
 
-// usable answers why the cache can't be asked for the keys, if it can't. A hit needs no such check: what isn't usable is
-// not in the local tier.
+// usable returns an error if the cache is closed or misconfigured, or if a key is invalid. A hit in the local tier needs no such
+// check: the local tier has no entries in these cases.
 func (c *Cache[T]) usable(keys ...string) error {
 	if c.wrong != nil {
 		return c.wrong
@@ -242,7 +242,7 @@ func (c *Cache[T]) usable(keys ...string) error {
 	return nil
 }
 
-// heard takes in what Redis told of: a change of a key, which is the cache's own name cut off.
+// heard handles a change of a key that Redis reports. rest is the key without the cache's prefix.
 func (t *core[T]) heard(rest string) {
 	t.stats.invalidations.Add(1)
 	switch kind, of := wire.ParseRest(rest); kind {
@@ -259,14 +259,14 @@ func (t *core[T]) heard(rest string) {
 	}
 }
 
-// interrupted wakes who waits for a change that may have gone unheard, and has dropped what is being read. What is cached
-// and known needs nothing: its validities have ended.
+// interrupted handles a gap in Redis's reports of changes. It wakes the jobs that wait for a change, and drops the results of reads
+// in progress. Cached records need no action: their validities have ended.
 func (t *core[T]) interrupted() {
 	t.tags.interrupted()
 	t.keys.interrupted()
 }
 
-// switched takes in that a server isn't asked any more, or with a nil cause that it is again.
+// switched handles the circuit breaker of a server: it has opened, or with a nil cause closed.
 func (t *core[T]) switched(addr string, cause error) {
 	if cause != nil {
 		t.stats.opened.Add(1)

@@ -12,38 +12,39 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
-// fallback is what a flight has in place of its result, for callers whose policy lets them have that: a value past its TTL,
-// or one in the local tier that can't be proved to be current while Redis can't be asked.
+// fallback is the value that a flight's callers may get in place of its result, if their policy allows it: a value past its TTL,
+// or one of the local tier whose validity is unknown because Redis can't be read.
 type fallback[T any] struct {
 	last atomic.Pointer[fallbackEntry[T]]
-	made latch // with the first
+	made latch // done when the first entry is set
 }
 
+// fallbackEntry is an item that is served as a fallback, and where it was found.
 type fallbackEntry[T any] struct {
 	*local.Item[T]
 	origin fallbackSource
 }
 
-// fallbackSource is where the flight has what it fallbacks.
+// fallbackSource is where a fallback was found.
 type fallbackSource uint8
 
 const (
-	fromLocal      fallbackSource = iota // it was proved, or Redis silent
-	fromRemote                           // it was read there just now
-	fromUnverified                       // from the local tier, since Redis couldn't be read
+	fromLocal      fallbackSource = iota // in the local tier; it was valid, or Redis didn't answer
+	fromRemote                           // in Redis
+	fromUnverified                       // in the local tier, after Redis couldn't be read
 )
 
-// make is called by the flight's job.
+// make sets the fallback. The flight's lookup or job calls it.
 func (o *fallback[T]) make(it *local.Item[T], from fallbackSource) {
 	if o.last.Swap(&fallbackEntry[T]{it, from}) == nil {
 		o.made.done()
 	}
 }
 
-// fallbackOf returns the fallback that is served under the policy now in place of the flight's result, if it is good for that
-// use; nil: none. The flight may have begun long ago: what was proved then need not be now. Nor what Redis had, of which only a
-// stale value is served, since the policy says so. It doesn't matter that the local tier has dropped the item: Redis may only
-// have told late of the write that made it, and who comes after a change of the key doesn't join the flight.
+// fallbackOf returns the flight's fallback if the policy now allows at least the given use of it, else nil. The flight may have
+// begun long ago, so the item's validity is checked again. An item from Redis that is no longer valid is served only if it is
+// stale, as the policy allows. An item that the local tier has dropped can still be served: Redis may have reported the write of
+// that very item late, and callers that arrive after a change of the key don't join the flight.
 func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] {
 	o, at := f.fallback.last.Load(), mono.Now()
 	if o == nil {
@@ -72,8 +73,8 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] 
 	return nil
 }
 
-// sinceExpiry returns what is left of an fallback whose tags or epoch were invalidated, for all that is known: if they were expired a
-// stale value, or all of it where Redis has only told late of what was there before; nil: nothing.
+// sinceExpiry returns the entry to serve after an invalidation of the fallback's tags or epoch was reported: a stale copy if they
+// were expired; the entry itself if the report was only late, of a change before the value; nil if they were invalidated.
 func (c *Cache[T]) sinceExpiry(o *fallbackEntry[T]) *fallbackEntry[T] {
 	if c.remote == nil {
 		return &fallbackEntry[T]{c.local.AfterExpiry(o.Item), o.origin}
@@ -91,7 +92,7 @@ func (c *Cache[T]) sinceExpiry(o *fallbackEntry[T]) *fallbackEntry[T] {
 	return &fallbackEntry[T]{o.WithDeps(deps), o.origin}
 }
 
-// haveFallbacks reports whether each of the tasks has an fallback that is served in place of its result when the load is overdue.
+// haveFallbacks reports whether each of the tasks has a fallback that is served when the load takes longer than SoftTimeout.
 func (c *Cache[T]) haveFallbacks(claims []*task[T]) bool {
 	for _, cl := range claims {
 		if c.fallbackOf(cl.flight, record.IfError) == nil {
@@ -101,14 +102,14 @@ func (c *Cache[T]) haveFallbacks(claims []*task[T]) bool {
 	return true
 }
 
-// await returns the flight's result; a record beside an error is that there is none. In its place it returns the flight's
-// fallback, if the policy lets it, when the load takes longer than SoftTimeout or fails, or is one that nobody needs to wait for.
-// It returns the context's error if that ends first. If the loader panicked it panics too, or takes that for a failure.
+// await waits for the flight and returns its result; a record with an error is an absence. If the policy allows it, await returns
+// the flight's fallback, and offered is true, when the load takes longer than SoftTimeout or fails, or when it only refreshes the
+// value. It returns ctx's error if ctx ends first. If the loader panicked, await panics if panics is set, else returns an error.
 func (c *Cache[T]) await(ctx context.Context, f *flight[T], why reason, panics bool) (r *record.Record[T], offered bool, err error) {
 	var late <-chan time.Time
 	var made <-chan struct{}
 	least := record.IfError
-	if f.why == forBackground && why == forRead { // who comes while the local tier lacks what others are served meanwhile is served it too
+	if f.why == forBackground && why == forRead { // a read that finds nothing locally needn't wait for a refresh
 		least, made = record.WhileRevalidate, f.fallback.made.channelOf()
 	}
 	if soft := c.policy.SoftTimeout; soft > 0 && why != forRefresh && !f.finished() {
@@ -146,7 +147,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why reason, panics b
 	return nil, false, f.err
 }
 
-// accept counts what is served in place of a flight's result.
+// accept counts a fallback that is served and returns its record.
 func (c *Cache[T]) accept(ctx context.Context, o *fallbackEntry[T], cause error) *record.Record[T] {
 	if o.origin != fromRemote && !o.Valid(mono.Now()) {
 		c.local.CountUnverified()
@@ -155,16 +156,16 @@ func (c *Cache[T]) accept(ctx context.Context, o *fallbackEntry[T], cause error)
 	return &o.Record
 }
 
-// giveResult gives a caller what it awaited, and tells if that is stale. What was offered is told of as it is accepted.
+// giveResult returns the awaited value to a caller, and reports it to the trace if it is stale. A fallback was reported by accept.
 func (c *Cache[T]) giveResult(ctx context.Context, f *flight[T], r *record.Record[T], offered bool) (T, error) {
-	if !offered && f.stale { // in this order: with an fallback it may not have finished
+	if !offered && f.stale { // in this order: with a fallback the flight may be unfinished
 		c.serves(ctx, f.key, r, nil)
 	}
 	return c.give(r)
 }
 
-// serves counts a value that is served past its TTL. What is told of it may ask for other keys, so it is called where no flight
-// waits for the goroutine to finish it.
+// serves counts a value that is served past its TTL, and reports it to the trace. The trace's function may read other keys, so
+// serves is called only where no flight depends on the calling goroutine.
 func (c *Cache[T]) serves(ctx context.Context, key string, r *record.Record[T], cause error) {
 	if !r.Stale(mono.Now()) {
 		return

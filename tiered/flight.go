@@ -10,25 +10,25 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// flight is one load of one key, which all callers that ask for the key meanwhile wait for.
+// flight is one load of one key. All callers that ask for the key during the load wait for it.
 type flight[T any] struct {
 	keyRef[T]
 	owner    *owner
 	done     latch
 	start    mono.Instant
-	began    uint64        // how often this process had invalidated tags by then
-	limit    time.Duration // of its load
-	wake     chan struct{} // of the job that waits, see key states.listen
+	began    uint64        // how often this process had invalidated tags when the flight began
+	limit    time.Duration // the LoadTimeout of its load
+	wake     chan struct{} // wakes the job that waits; see keyTable.listen
 	fallback fallback[T]
-	given    redisconn.Pending // of a read that a lookup has begun
+	given    redisconn.Pending // a read that a lookup has started
 	why      reason
-	retry    bool // see call
-	apart    bool // the local tier had nothing for it, just before it began
-	stale    bool // what it finished with was past its TTL
+	retry    bool // see joinOptions
+	apart    bool // the local tier had no item for it just before it began
+	stale    bool // its result was past its TTL
 
-	// Under the key state's lock:
+	// Guarded by the key state's lock:
 	loading bool  // the loader runs
-	echoes  uint8 // changes to be heard of that are the flight's own
+	echoes  uint8 // how many reports of the flight's own changes are still to come
 
 	// Set before done happens:
 	record *record.Record[T]
@@ -37,33 +37,34 @@ type flight[T any] struct {
 	unfit  bool // the record can't be stored
 }
 
-// reason is what a flight is for.
+// reason is the purpose of a flight.
 type reason uint8
 
 const (
-	forRead       reason = iota // whatever can be served will do
-	forBackground               // in the background: what is served is to be replaced
-	forRefresh                  // a caller wants what the source has now
+	forRead       reason = iota // a caller wants any value that can be served
+	forBackground               // a background load replaces a value that is being served
+	forRefresh                  // a caller wants the source's current value
 )
 
-// owner is who loads: the call that began a flight, or those of a batch. It has no state, only an identity.
+// owner identifies the call that began a flight, or all flights of a batch. It has no state, only an identity.
 type owner struct {
-	_ byte // so that no two have one address
+	_ byte // gives each owner its own address
 }
 
-// joinOptions is room for the flights that a call begins, and for the key states of their keys: a batch has it allocated at once.
+// joinOptions describes a call that joins or begins flights. It also allocates the flights and their key states, for a batch many
+// at a time.
 type joinOptions[T any] struct {
 	owner *owner
 	start mono.Instant
-	limit time.Duration // of their loads: the policy's LoadTimeout
-	owned bool          // the keys are the cache's own: no key state needs a copy
-	size  int           // how many flights may yet begin; 0: one
-	retry bool          // the call has waited for flights of others, which failed though its own may not
+	limit time.Duration // the policy's LoadTimeout, for the loads of new flights
+	owned bool          // the keys are the cache's own copies
+	size  int           // how many more flights may begin; 0 means one
+	retry bool          // the call has waited in vain for flights of other callers
 	room  []flightSlot[T]
 }
 
-// joins reports whether a call waits for the flight instead of beginning its own. A retry doesn't wait for a flight that may fail
-// as the others did, unless it is a Refresh, whose result is to be kept.
+// joins reports whether a call waits for the flight instead of beginning its own. A retry waits only for another retry that has
+// at least its time limit, or for a Refresh, whose newer result must not be superseded.
 func (fl *joinOptions[T]) joins(f *flight[T], why reason) bool {
 	switch {
 	case f.why == forRefresh:
@@ -74,14 +75,16 @@ func (fl *joinOptions[T]) joins(f *flight[T], why reason) bool {
 	return why != forRefresh
 }
 
+// flightSlot is a flight and the key state of its key, allocated together.
 type flightSlot[T any] struct {
 	flight flight[T]
 	guard  keyState[T]
 }
 
-// maxRoom is how many flights are allocated at once: what is left of one keeps what the others brought in memory.
+// maxRoom limits how many flights are allocated at once: one that is still in use keeps the values of all in memory.
 const maxRoom = 32
 
+// berth returns an unused slot.
 func (fl *joinOptions[T]) berth() *flightSlot[T] {
 	if len(fl.room) == 0 {
 		if fl.size <= 1 {
@@ -95,20 +98,20 @@ func (fl *joinOptions[T]) berth() *flightSlot[T] {
 	return b
 }
 
-// finish ends the flight for its callers.
+// finish sets the flight's result and wakes its callers.
 func (f *flight[T]) finish(r *record.Record[T], err error) {
 	f.record, f.err = r, err
 	f.done.done()
 }
 
-// finishPanicked ends the flight with what made its goroutine end early.
+// finishPanicked ends the flight with the error of a panic or a Goexit.
 func (f *flight[T]) finishPanicked(err error) {
 	f.panic, _ = errors.AsType[*LoaderPanic](err)
 	f.finish(nil, err)
 }
 
-// panicError is the error for what was recovered: a panic, or a Goexit if that is nil. The panic of a loader that another
-// loader waited for stays what it was.
+// panicError returns the error for a recovered value; nil means a Goexit. A *LoaderPanic, from a loader that another loader
+// waited for, is returned unchanged.
 func panicError(recovered any) error {
 	switch p := recovered.(type) {
 	case nil:

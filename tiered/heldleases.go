@@ -12,8 +12,8 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// heldLeases is a job's leases while it holds them: it extends them until the load is over, and releases those in whose place
-// nothing was stored.
+// heldLeases are the leases that a job holds. They are extended until the load ends; then those that no value has replaced are
+// released.
 type heldLeases[T any] struct {
 	cache *Cache[T]
 	seen  redisconn.Expected // what the leased keys hold
@@ -25,25 +25,26 @@ type heldLeases[T any] struct {
 	due   mono.Instant         // when the leases are to be extended
 
 	movingMu sync.Mutex // held while leases move
-	moving   []*task[T] // whose leases may have to move yet, from beside a value into its place
+	moving   []*task[T] // tasks whose refresh lease may still have to become a primary lease
 }
 
+// newHeldLeases returns an empty set of leases, which all will have the same new lease as their bytes.
 func newHeldLeases[T any](c *Cache[T]) *heldLeases[T] {
 	l := wire.NewLease(c.policy.LoadTimeout)
 	return &heldLeases[T]{cache: c, lease: l, seen: seenLease(l), held: make(map[string]keyRef[T])}
 }
 
-// current is the lease as it is to be taken now.
+// current returns the lease that is written when one is acquired now.
 func (t *heldLeases[T]) current() wire.Lease {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.lease
 }
 
-// owns reports whether what was found is this held leases' own lease: Redis took it, but the reply was lost.
+// owns reports whether the bytes found in Redis are this job's own lease: Redis stored it, but the reply was lost.
 func (t *heldLeases[T]) owns(found redisconn.Expected) bool { return t != nil && t.seen == found }
 
-// add counts one more lease as held.
+// add records a lease as held, and starts the timer that extends the leases.
 func (t *heldLeases[T]) add(h keyRef[T], redisKey string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -58,7 +59,7 @@ func (t *heldLeases[T]) add(h keyRef[T], redisKey string) {
 	t.held[redisKey] = h
 }
 
-// extend is called by the timer, until nothing is held.
+// extend checks the held leases and, when it is time, extends them. The timer calls it until no lease is held.
 func (t *heldLeases[T]) extend() {
 	if !t.cache.life.Begin() {
 		return
@@ -80,7 +81,7 @@ func (t *heldLeases[T]) extend() {
 	var lost []string
 	for i, a := range t.cache.remote.extend(t.cache.base, held, l) {
 		if a.Err == nil && !leased(a) {
-			lost = append(lost, held[i]) // to whoever wrote the key
+			lost = append(lost, held[i]) // somebody else has written the key
 		}
 	}
 	t.drop(lost)
@@ -95,7 +96,7 @@ func (t *heldLeases[T]) extend() {
 	}
 }
 
-// drop counts the leases of some keys as no longer held.
+// drop records that the leases of these keys are no longer held.
 func (t *heldLeases[T]) drop(redisKeys []string) {
 	if t == nil {
 		return
@@ -110,7 +111,7 @@ func (t *heldLeases[T]) drop(redisKeys []string) {
 	}
 }
 
-// release gives back whatever is held.
+// release releases all held leases.
 func (t *heldLeases[T]) release() {
 	if t == nil {
 		return

@@ -5,13 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// latch happens once. Its channel is only made if somebody waits for it.
+// latch is an event that happens once. Its channel is made only when a goroutine waits for it.
 type latch struct {
 	over    atomic.Bool
 	mu      sync.Mutex
-	channel chan struct{} // nil: nobody has asked
+	channel chan struct{} // nil until a goroutine asks for it
 }
 
+// past is the closed channel of all latches that are done.
 var past = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
@@ -20,7 +21,7 @@ var past = func() chan struct{} {
 
 func (e *latch) isDone() bool { return e.over.Load() }
 
-// done panics if the event has happened.
+// done makes the event happen. It panics if the event has already happened.
 func (e *latch) done() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -14,28 +14,28 @@ const (
 	pollFirst = 5 * time.Millisecond
 	pollMost  = 250 * time.Millisecond
 
-	// leaseGrace is for how long a lease may outlive its time before it is taken over.
+	// leaseGrace is how long a lease may stay in Redis after its time before another job replaces it.
 	leaseGrace = time.Second
 )
 
-// leaseWaiter is how a job waits for what other processes load. It wakes when Redis tells of a change of one of the keys. It
-// polls only where nothing tells of it, and where a lease should be over.
+// leaseWaiter makes a job wait for the loads of other processes. It wakes when Redis reports a change of one of the keys. It
+// polls only a server that reports no changes, and a key whose lease should have ended.
 type leaseWaiter[T any] struct {
 	woken chan struct{}
 	pause time.Duration // between polls
-	poll  bool          // it is time for one
+	poll  bool          // the next read is a poll
 	waits map[*flight[T]]leaseWait
 }
 
-// leaseWait is what a flight waits for: a lease, which has at most its own time from when it was first seen.
+// leaseWait is the lease that a flight waits for. The lease should end within its TTL from when it was first seen.
 type leaseWait struct {
 	lease  string
 	until  mono.Instant
-	proof  *coherence.Validity // of the server that has it
-	silent bool                // the server tells of no changes
+	proof  *coherence.Validity // while it holds, changes on the lease's server are reported
+	silent bool                // the server reports no changes
 }
 
-// wake returns the channel on which the job is woken.
+// wake returns the channel that wakes the job.
 func (w *leaseWaiter[T]) wake() chan struct{} {
 	if w.woken == nil {
 		w.woken = make(chan struct{}, 1)
@@ -44,8 +44,8 @@ func (w *leaseWaiter[T]) wake() chan struct{} {
 	return w.woken
 }
 
-// add notes what a flight waits for. It answers false if the lease should be long over: nobody will release one that
-// Redis doesn't let expire.
+// add records the lease that a flight waits for. It returns false if the lease should have ended more than leaseGrace ago:
+// a lease without an expiry might never be released.
 func (w *leaseWaiter[T]) add(f *flight[T], found readResult[T]) bool {
 	at := mono.Now()
 	l := string(found.lease)
@@ -59,9 +59,10 @@ func (w *leaseWaiter[T]) add(f *flight[T], found readResult[T]) bool {
 	return at < was.until.Add(leaseGrace)
 }
 
+// remove forgets the flight's lease, so that its key is read again at once.
 func (w *leaseWaiter[T]) remove(f *flight[T]) { delete(w.waits, f) }
 
-// all reports whether there are flights, and each waits for something.
+// all reports whether there are flights and each of them waits for a lease.
 func (w *leaseWaiter[T]) all(flights []*flight[T]) bool {
 	for _, f := range flights {
 		if _, waits := w.waits[f]; !waits {
@@ -71,17 +72,17 @@ func (w *leaseWaiter[T]) all(flights []*flight[T]) bool {
 	return len(flights) > 0
 }
 
-// due reports whether the flight's key is to be read again.
+// due reports whether the flight's key must be read again.
 func (w *leaseWaiter[T]) due(f *flight[T], g *keyTable[T]) bool {
 	was, waits := w.waits[f]
 	at := mono.Now()
 	return !waits || !g.unheard(f) || w.poll && (at >= was.until || !was.told(at))
 }
 
-// told reports whether a change of the key would be told of.
+// told reports whether Redis would report a change of the key.
 func (w leaseWait) told(at mono.Instant) bool { return !w.silent && w.proof.Holds(at) }
 
-// wait returns when one of the keys may be due, or when ctx ends.
+// wait waits until one of the keys may be due, or until ctx ends.
 func (w *leaseWaiter[T]) wait(ctx context.Context) {
 	w.poll = false
 	for {

@@ -8,22 +8,22 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// loadTurn sees to it that the calls of a batch's loader come one at a time while the batch waits for them. Each round has its
-// own: what was begun in an earlier one isn't waited for any more.
+// loadTurn makes the calls of a batch's loader run one at a time while the batch waits for them. Each round has its own loadTurn:
+// calls of an earlier round that are still running don't delay it.
 type loadTurn struct {
 	taken chan struct{} // has an element while a call has the turn
-	over  chan struct{} // closed when the round is
+	over  chan struct{} // closed when the round ends
 }
 
 func newLoadTurn() *loadTurn {
 	return &loadTurn{taken: make(chan struct{}, 1), over: make(chan struct{})}
 }
 
-// end lets the calls that wait begin, as in the background.
+// end lets all waiting calls run at once: the batch no longer waits for them.
 func (t *loadTurn) end() { close(t.over) }
 
-// take waits for the turn, and returns what gives it back. It is given back earlier when ctx ends, since the load is overdue then,
-// and when SoftTimeout has passed since start, if the callers are served something else from then on.
+// take waits for the turn and returns a function that ends it. The turn also ends when ctx ends, since the load is then overdue,
+// and when SoftTimeout has passed since start and served reports that the callers have fallbacks.
 func (t *loadTurn) take(ctx context.Context, soft time.Duration, served func() bool, start mono.Instant) (done func(), err error) {
 	select {
 	case t.taken <- struct{}{}:
@@ -33,7 +33,7 @@ func (t *loadTurn) take(ctx context.Context, soft time.Duration, served func() b
 		return nil, ctx.Err()
 	}
 	giveBack := sync.OnceFunc(func() { <-t.taken })
-	if err := ctx.Err(); err != nil { // both may have come at the same time
+	if err := ctx.Err(); err != nil { // the select may have had both to choose from
 		giveBack()
 		return nil, err
 	}

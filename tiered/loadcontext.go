@@ -7,35 +7,36 @@ import (
 	"time"
 )
 
-// loadContext is the context of a load: it ends with the load's time or the cache, and has the values of the caller that
-// began it. It is our own because those of the standard library, one for each of these, are half of what a miss costs.
+// loadContext is the context of a load. It ends after the load's time or when the cache closes, and has the values of the caller
+// that began it. The standard library would need several nested contexts for this, which are half of the cost of a miss.
 type loadContext struct {
-	context.Context // the values
+	context.Context // has the caller's values
 	caller          context.Context
 	pilot           *owner
 	deadline        time.Time
 	timer           *time.Timer
-	overdue         func() // called when it ends though the load hasn't
+	overdue         func() // called when the context ends before the load
 	over            latch
-	err             error // set before over
+	err             error // set before over is done
 
 	mu    sync.Mutex
 	ended bool
 	after map[*func()]struct{}
 
-	// Under the lock of the loads:
+	// Guarded by loads.mu:
 	loads    *loads
 	previous *loadContext
 	next     *loadContext
 }
 
-// loads are the contexts of a cache's loads.
+// loads is the list of the contexts of a cache's running loads.
 type loads struct {
 	mu     sync.Mutex
 	closed bool
 	first  *loadContext
 }
 
+// begin returns a new context for a load of the owner p. If the context ends before done is called, it calls overdue.
 func (ls *loads) begin(caller context.Context, p *owner, timeout time.Duration, overdue func()) *loadContext {
 	c := &loadContext{
 		Context: context.WithoutCancel(caller), caller: caller, pilot: p,
@@ -55,7 +56,7 @@ func (ls *loads) begin(caller context.Context, p *owner, timeout time.Duration, 
 	return c
 }
 
-// close ends all that have begun, and those that will.
+// close ends the contexts of all running loads, and of those that begin later.
 func (ls *loads) close() {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -65,7 +66,7 @@ func (ls *loads) close() {
 	}
 }
 
-// done ends the context of a load that is over.
+// done ends the context after its load has ended.
 func (c *loadContext) done() {
 	ls := c.loads
 	ls.mu.Lock()
@@ -84,13 +85,14 @@ func (c *loadContext) done() {
 	c.end(context.Canceled)
 }
 
+// interrupt ends the context before its load has ended.
 func (c *loadContext) interrupt(err error) {
 	if c.end(err) {
 		c.overdue()
 	}
 }
 
-// end answers false if the context had ended.
+// end ends the context with err. It returns false if the context had already ended.
 func (c *loadContext) end(err error) bool {
 	c.mu.Lock()
 	if c.ended {
@@ -99,7 +101,7 @@ func (c *loadContext) end(err error) bool {
 	}
 	c.ended, c.err = true, err
 	after := c.after
-	c.after = nil // who stops one from now on is too late
+	c.after = nil // it is too late to stop these functions
 	c.mu.Unlock()
 	c.over.done()
 	for f := range after {
@@ -119,13 +121,15 @@ func (c *loadContext) Err() error {
 	return c.err
 }
 
-// String is for who prints contexts: without it fmt reads the fields, and ranges over a map that others write.
+// String lets fmt print the context. Without it fmt would read the fields, and range over a map that other goroutines write.
 func (c *loadContext) String() string {
 	return fmt.Sprint(c.Context, ".WithDeadline(", c.deadline, ")")
 }
 
+// ownerKey is the key of the loadContext among its own values.
 type ownerKey struct{}
 
+// Value returns the context itself for an ownerKey, else the caller's value.
 func (c *loadContext) Value(key any) any {
 	if _, ok := key.(ownerKey); ok {
 		return c
@@ -133,7 +137,7 @@ func (c *loadContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// AfterFunc is what the contexts made of this one use instead of a goroutine each.
+// AfterFunc calls f when the context ends. Contexts derived from this one use it instead of a goroutine each.
 func (c *loadContext) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,8 +158,8 @@ func (c *loadContext) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// within reports whether ctx comes from a loader that p runs, or from one that such a loader waits for: to wait there
-// for p would be to wait for oneself.
+// within reports whether ctx belongs to a load of p, or to a load begun by such a load's loader, at any depth. A caller with that
+// ctx must not wait for p's flights: it would wait for itself.
 func (p *owner) within(ctx context.Context) bool {
 	for {
 		c, ok := ctx.Value(ownerKey{}).(*loadContext)

@@ -16,10 +16,10 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// GetMany returns the cached values by key; those that are not cached, or are remembered as absent, are left out. It
-// asks Redis in one round job (per node of a Cluster) for up to 256 keys, and for more in chunks, each of which has
-// [RedisOptions].Timeout. If Redis can't be read, or ctx ends meanwhile, it returns what it has and an error. A value of the local
-// tier that serves in place of an unreadable one is no error. The keys of the map are the cache's copies.
+// GetMany returns the cached values by key, without the keys that aren't cached or are remembered as absent. It reads up to 256
+// keys from Redis in one round trip (per node of a Cluster), and more keys in chunks, each of which has [RedisOptions].Timeout. If
+// Redis can't be read, or ctx ends first, GetMany returns the values that it has and an error. If the local tier has a value to serve
+// in place of an unreadable one, that is no error. The keys of the map are the cache's copies.
 func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, error) {
 	if err := c.usable(keys...); err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	asked := make(map[string]bool)
 	var missing []keyRef[T]
 	at := mono.Now()
-	var failed error // the first of Clone
+	var failed error // the first error of Clone
 	for _, key := range keys {
 		hash := c.hash(key)
 		if it, _ := c.local.Get(key, hash, at, nil); it == nil {
@@ -61,19 +61,20 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	return values, m.failed
 }
 
-// maxFetch is how many keys GetMany reads before it decodes them.
+// maxFetch limits how many keys GetMany reads before it decodes them.
 const maxFetch = 10 * redisconn.MaxChunk
 
-// fetched is what GetMany has read.
+// fetched is the state of a GetMany: the values and errors of the keys read so far.
 type fetched[T any] struct {
 	cache   *Cache[T]
 	values  map[string]T
-	unread  int   // keys
-	why     error // of the first of them
-	silence error // Redis answers nothing, and isn't asked any more
-	failed  error // the first of Clone
+	unread  int   // how many keys can't be read
+	why     error // the error of the first of them
+	silence error // set once Redis doesn't answer: the remaining keys aren't read
+	failed  error // the first error of Clone
 }
 
+// fetch reads one chunk of keys.
 func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
 	c := m.cache
 	if m.silence != nil {
@@ -96,7 +97,7 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
 			c.keys.release(h)
 		}
 	}()
-	silent := 0 // keys at the end; those of a Cluster's other masters would come in between
+	silent := 0 // unanswered keys at the end; a Cluster's other masters would have answered some in between
 	var last error
 	for _, got := range c.fetch(ctx, holds, record.RefreshDue) {
 		if m.take(got); redisconn.IsUnresponsive(got.err) {
@@ -110,6 +111,7 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
 	}
 }
 
+// take adds the result of reading one key.
 func (m *fetched[T]) take(got hit[T]) {
 	if got.err != nil {
 		m.unread, m.why = m.unread+1, cmp.Or(m.why, got.err)
@@ -124,7 +126,7 @@ func (m *fetched[T]) take(got hit[T]) {
 	}
 }
 
-// notGiven is what Clone made of a value that give was to return, if it failed; an absence is no failure.
+// notGiven returns the error of give with the key, or nil for an absence, whose error is no failure.
 func notGiven[T any](r *record.Record[T], key string, err error) error {
 	if err == nil || r.Absent {
 		return nil
@@ -132,26 +134,25 @@ func notGiven[T any](r *record.Record[T], key string, err error) error {
 	return fmt.Errorf("%w (of key %q)", err, key)
 }
 
-// GetOrLoadMany returns the cached values of the ids, and loads the missing ones with one call of load, which gets only
-// those ids that nothing else in this process or another is loading already; for the others it waits. What of that fails
-// to come is loaded in further calls: the failure, or panic, of another caller's load isn't the batch's. (Of batches that wait for
-// the same load one loads it again for all; if that fails too, the next is the last.) There is one call of load at a time, except
-// that GetOrLoadMany doesn't wait for a call that is overdue (LoadTimeout), or all of whose ids have been served by what was there
-// (SoftTimeout): others may begin while that goes on. Redis is read in
-// one round job, leases are taken in one, and values stored in one (per node of a Cluster), and for many ids in chunks, as by
-// [Cache.GetMany] and [Cache.SetMany]. Ids that Redis can't be read for are loaded; but a batch that only takes long is waited
-// for. [Policy].LoadTimeout is for all of it, as for one load. key makes an id's cache key; ids with the same key have the same
-// value. With a key that no cache can have, nothing is loaded.
+// GetOrLoadMany returns the cached values of the ids, and loads the missing ones with one call of load. That call gets only the ids
+// that no other call, in this process or another, is loading already; GetOrLoadMany waits for those. Ids for which such a load
+// brings no value are loaded in further calls: the failure, or panic, of another caller's load isn't the batch's. (Of several
+// batches that wait for the same load, one loads again for all; if that fails too, the next load is the last.) Calls of load run one
+// at a time, with two exceptions, in which others may begin while a call runs: the call is overdue (LoadTimeout), or all its ids have
+// been served from cached values (SoftTimeout). Redis is read in one round trip, leases are taken in one, and values are stored in
+// one (per node of a Cluster); many ids are split into chunks, as by [Cache.GetMany] and [Cache.SetMany]. Ids that can't be read from
+// Redis are loaded; a reply that is only slow is waited for. [Policy].LoadTimeout limits the whole, as for one load. key returns an
+// id's cache key; ids with the same key have the same value. If a key is invalid, nothing is loaded.
 //
-// Ids that load leaves out of its map don't exist: they are left out here too, and remembered for
-// [Policy].NotFoundTTL. If load fails, what was found is returned with its error; values that it returned beside the
-// error count. What is only to be refreshed or revalidated load gets in calls in the background, which may come at the same
-// time as others, and after GetOrLoadMany has returned. A value that replaces another has that one's tags. Contexts, panics,
-// and what a loader may do are as in GetOrLoad. It is a function because a method can't have the type parameter K.
+// Ids that load leaves out of its map don't exist: GetOrLoadMany leaves them out too, and remembers them for
+// [Policy].NotFoundTTL. If load fails, GetOrLoadMany returns the values that it found with load's error; values that load returned
+// with the error count. Ids that need only a refresh or revalidation are passed to load in background calls, which may run at the
+// same time as others, and after GetOrLoadMany has returned. A value that replaces another gets the tags of the old one. The rules
+// for contexts, panics and loaders are those of GetOrLoad. It is a function because a method can't have the type parameter K.
 //
-// load gets copies of the ids as far as they are strings, or structs and arrays of strings. What an id refers to by a pointer or
-// an interface may not change before its load is over, which may be later than the call. The keys of the map that is returned
-// may be the ids as they were given: whoever reuses the memory of an id does so when it is done with the map.
+// load gets copies of ids that are strings, or structs and arrays of strings. Memory to which an id refers by a pointer or an
+// interface must not change before the id's load ends, which may be after GetOrLoadMany returns. The keys of the returned map may be
+// the ids as they were passed: don't reuse their memory while the map is in use.
 func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []K,
 	key func(K) string, load func(context.Context, []K) (map[K]T, error)) (map[K]T, error) {
 	if load == nil {
@@ -162,9 +163,9 @@ func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []
 	})
 }
 
-// GetOrLoadEntries is GetOrLoadMany with a load that gets the entries too: entries[i] is to ids[i] what its entry is to a
-// [Loader]. It has the value that is to be replaced, which load returns if the source has no newer one, and what load changes in
-// its Policy and Tags holds for the value that it returns for the id, or for the id's absence.
+// GetOrLoadEntries is like GetOrLoadMany, but load also gets the entries: entries[i] is the entry of ids[i], as a [Loader] gets
+// one. It has the value to be replaced, which load returns again if the source has no newer one. Changes of its Policy and Tags
+// apply to the value that load returns for the id, or to the id's absence.
 func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string,
 	load func(ctx context.Context, ids []K, entries []*Entry[T]) (map[K]T, error)) (map[K]T, error) {
 	switch {
@@ -196,30 +197,30 @@ func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids
 type batch[K comparable, T any] struct {
 	cache   *Cache[T]
 	load    func(context.Context, []K, []*Entry[T]) (map[K]T, error)
-	values  map[K]T           // found
-	failed  error             // the first of Clone, of what the local tier has
+	values  map[K]T           // the values found and loaded
+	failed  error             // the first error of Clone for values of the local tier
 	seats   []batchItem[K, T] // one for each id that the local tier doesn't have
 	pilot   *owner            // of the flights that the batch begins
 	retry   bool              // the flights that it begins are retries
-	strings []uintptr         // where ids have strings
+	strings []uintptr         // the offsets of the strings in an id
 
-	renewing []keyRef[T] // keys whose values were found, and are to be replaced
+	renewing []keyRef[T] // keys whose values were found and are due for a refresh
 	due      []K         // their ids
 
 	naming sync.Once
 	ids    map[string]K // by key
 }
 
-// batchItem is an id and the flight that its value comes with.
+// batchItem is an id and the flight that brings its value.
 type batchItem[K comparable, T any] struct {
 	id K
 	local.Miss
-	flight  *flight[T] // nil: the id's loader asks for it itself
-	late    bool       // the flight had finished
+	flight  *flight[T] // nil if the caller is the loader of this very id
+	late    bool       // the flight had finished when the batch joined it
 	settled bool       // the id has its value or its error
 }
 
-// newBatch looks the ids up in the local tier. With a key that can't be used it returns an error: nothing is loaded then.
+// newBatch looks the ids up in the local tier. It returns an error if a key is invalid; nothing is loaded then.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
 	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(owner), strings: stringsIn(reflect.TypeFor[K]())}
 	if c.life.Over() {
@@ -254,8 +255,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 	return b, nil
 }
 
-// run puts each open seat on a flight, begins the flights that are the batch's own, and waits for all. It returns how many items
-// are still open.
+// run joins or begins a flight for each open item and waits for all of them. It returns how many items are still open.
 func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr error) {
 	c := b.cache
 	invalidated := c.tags.own.Load()
@@ -287,7 +287,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 	return left, firstErr
 }
 
-// board puts each open seat on a flight, and returns the flights that are to begin.
+// board joins or begins a flight for each open item, and returns the new flights.
 func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], firstErr error) {
 	c := b.cache
 	own = make([]*flight[T], 0, open)
@@ -314,9 +314,9 @@ func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], fi
 	return own, firstErr
 }
 
-// collect waits for the seat's flight. The seat stays open if another flight is to bring the value: this one was begun by another
-// caller, and failed; or what it brought may have been invalidated by this process before the batch began. A retry that another
-// caller began is as good as the batch's own.
+// collect waits for the item's flight. The item stays open if it needs another flight: if this one was begun by another caller and
+// failed, or if this process may have invalidated its value before the batch began. In a retry, a flight that another caller began
+// counts like the batch's own.
 func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T], invalidated uint64) error {
 	c, f := b.cache, s.flight
 	theirs := f.owner != b.pilot
@@ -338,11 +338,11 @@ func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T], invalidat
 	return notGiven(r, s.Key, err)
 }
 
-// loading is loadClaims as a job of a round calls it.
+// loading returns loadClaims as the load function of a job. Calls with the same loadTurn run one at a time.
 func (b *batch[K, T]) loading(t *loadTurn) func(context.Context, []*task[T]) error {
 	return func(ctx context.Context, claims []*task[T]) error {
 		if claims[0].flight.why == forBackground {
-			return b.loadClaims(ctx, claims) // callers that wait for other keys don't wait for a renewal
+			return b.loadClaims(ctx, claims) // callers that wait for other keys don't wait for a refresh
 		}
 		done, err := t.take(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(claims) }, claims[0].flight.start)
 		if err != nil {
@@ -353,7 +353,7 @@ func (b *batch[K, T]) loading(t *loadTurn) func(context.Context, []*task[T]) err
 	}
 }
 
-// loadClaims loads what the batch is to load. Ids of one key have one value: the first stands for them.
+// loadClaims calls the batch's loader for the tasks. Of several ids with one key, the loader gets the first.
 func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*task[T]) error {
 	b.naming.Do(b.name)
 	ids := make([]K, len(claims))
@@ -367,7 +367,7 @@ func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*task[T]) error {
 	failed := err != nil && !errors.Is(err, ErrNotFound)
 	var wrong error
 	for i, cl := range claims {
-		v, ok := values[b.ids[cl.flight.key]] // load may have sorted its ids
+		v, ok := values[b.ids[cl.flight.key]] // not ids[i]: load may have reordered ids
 		if ok || !failed {
 			wrong = cmp.Or(wrong, b.cache.bring(cl, &entries[i], v, !ok))
 		}
@@ -378,13 +378,13 @@ func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*task[T]) error {
 	return wrong
 }
 
-// name sees to it that the ids that may have to be loaded are found by their keys.
+// name maps the keys of the ids that may have to be loaded to the ids.
 func (b *batch[K, T]) name() {
 	b.ids = make(map[string]K, len(b.seats)+len(b.due))
 	for i := len(b.due) - 1; i >= 0; i-- {
 		b.ids[b.renewing[i].key] = b.due[i]
 	}
-	for i := len(b.seats) - 1; i >= 0; i-- { // so that the first of a key is the one that stays
+	for i := len(b.seats) - 1; i >= 0; i-- { // backwards, so that the first id of a key stays
 		b.ids[b.seats[i].Key] = b.seats[i].id
 	}
 }

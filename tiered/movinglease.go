@@ -12,12 +12,12 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// A value stands while its load has the lease beside it. Redis may let it expire before the load is over, and who then finds
-// nothing would take a lease in its place. So Redis keeps a value that may be loaded beside for leaseMax longer than it is of
-// use (see stays), and in that last stretch the lease beside it becomes one in its place.
+// While a load holds a refresh lease, the old value stays in Redis. If it expired before the load ended, another process would
+// find neither value nor lease under the key and load again. So Redis keeps such a value for wire.MaxLease longer than it is of
+// use, and during that time the load replaces the value with a primary lease: the lease moves.
 
-// standScript answers for how long Redis keeps what was seen, in milliseconds, or puts the lease in its place if that is no
-// longer than ARGV[5]. The answer to an earlier attempt may have been lost.
+// standScript returns how long Redis keeps the value that was seen, in milliseconds. If that is at most ARGV[5], the script
+// replaces the value with the lease. It accepts a lease already there: the reply to an earlier attempt may have been lost.
 const standScript = `if redis.call('GETRANGE',KEYS[1],0,ARGV[6])~=string.sub(ARGV[3],1,ARGV[6]+1) then
 if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return -3 end
 local left=redis.call('PTTL',KEYS[1])
@@ -27,17 +27,17 @@ redis.call('SET',KEYS[1],ARGV[3],'PX',ARGV[4])
 return -2`
 
 const (
-	standsForGood = -1 // Redis doesn't let it expire
-	madeWay       = -2 // for the lease
-	standsNoMore  = -3 // something else is there, or nothing
+	standsForGood = -1 // the value has no expiry
+	madeWay       = -2 // the lease has replaced the value
+	standsNoMore  = -3 // the key has other bytes, or none
 )
 
-// stand is standScript for what the tasks' leases are beside.
+// stand runs standScript for the old values of the tasks.
 func (m *remote[T]) stand(ctx context.Context, claims []*task[T], l wire.Lease, w *wire.Windows) []redisconn.Reply {
 	holds, was, last := make([]keyRef[T], len(claims)), make([]redisconn.Expected, len(claims)), make([]int64, len(claims))
-	for i, cl := range claims { // not as they are sent: that may be when they were given up
+	for i, cl := range claims { // copied now: a request may be sent after its caller gave up, and the tasks change
 		holds[i], was[i], last[i] = cl.flight.keyRef, cl.found.seen, -1
-		if cl.found.use(w) < record.WhileRevalidate { // nobody is served it at once
+		if cl.found.use(w) < record.WhileRevalidate { // no caller is served it without waiting
 			last[i] = wire.MaxLease.Milliseconds()
 		}
 	}
@@ -49,15 +49,15 @@ func (m *remote[T]) stand(ctx context.Context, claims []*task[T], l wire.Lease, 
 	return answers
 }
 
-// moveLeases looks at what the tasks' leases were taken beside, and moves those that have to be in its place by now. It returns
-// the tasks whose values were replaced since they were read.
+// moveLeases checks the old values of the tasks, and moves the leases whose value is about to expire. It returns the tasks
+// whose values have been replaced since they were read.
 func (t *heldLeases[T]) moveLeases(ctx context.Context, claims []*task[T]) (replaced []*task[T]) {
 	t.movingMu.Lock()
 	defer t.movingMu.Unlock()
 	return t.checkMoving(ctx, claims)
 }
 
-// moveDueLeases is uphold for the leases that may have to move by now, unless the loads are over.
+// moveDueLeases is moveLeases for the leases that may have to move now. After stopMoving it does nothing.
 func (t *heldLeases[T]) moveDueLeases(ctx context.Context) {
 	t.movingMu.Lock()
 	defer t.movingMu.Unlock()
@@ -73,7 +73,7 @@ func (t *heldLeases[T]) moveDueLeases(ctx context.Context) {
 	t.checkMoving(ctx, due)
 }
 
-// checkMoving is called with moving.
+// checkMoving does the work of moveLeases. The caller holds movingMu.
 func (t *heldLeases[T]) checkMoving(ctx context.Context, claims []*task[T]) (replaced []*task[T]) {
 	m := t.cache.remote
 	var moved []string
@@ -85,7 +85,7 @@ func (t *heldLeases[T]) checkMoving(ctx context.Context, claims []*task[T]) (rep
 		}
 		switch {
 		case a.Err != nil:
-			t.add(cl.flight.keyRef, key) // Redis may have it
+			t.add(cl.flight.keyRef, key) // Redis may have stored the lease
 			t.moving = append(t.moving, cl)
 		case left == madeWay:
 			cl.leased = primaryLease
@@ -102,7 +102,7 @@ func (t *heldLeases[T]) checkMoving(ctx context.Context, claims []*task[T]) (rep
 	return replaced
 }
 
-// giveBack releases the leases of some keys.
+// giveBack releases the leases of these keys.
 func (t *heldLeases[T]) giveBack(ctx context.Context, redisKeys []string) {
 	if len(redisKeys) > 0 {
 		t.drop(redisKeys)
@@ -110,7 +110,7 @@ func (t *heldLeases[T]) giveBack(ctx context.Context, redisKeys []string) {
 	}
 }
 
-// stopMoving has the leases stay where they are: they are about to be replaced by what was loaded, or released.
+// stopMoving keeps the leases where they are: the loaded values are about to replace them, or they are about to be released.
 func (t *heldLeases[T]) stopMoving() {
 	if t == nil {
 		return

@@ -10,12 +10,12 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// maxRenewals is how many loads in the background a cache has at a time. One more isn't begun: the next hit tries again.
+// maxRenewals limits a cache's concurrent background loads. Beyond it no load is begun: the next hit tries again.
 const maxRenewals = 64
 
-// Refresh loads the value even if there is one, which the loader gets as e.Value, and stores it in both tiers. Callers
-// that refresh a key at the same time share one load; a load that GetOrLoad began earlier is superseded. If the source
-// has none any more the cached value is removed; if the load fails it stays. Errors are those of GetOrLoad.
+// Refresh loads the value even if one is cached, and stores it in both tiers. The loader gets the cached value as e.Value. Callers
+// that refresh a key at the same time share one load, which supersedes a load that GetOrLoad began earlier. If the source no longer
+// has a value, the cached one is removed; if the load fails, it stays. Refresh returns the same errors as GetOrLoad.
 func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, error) {
 	if load == nil || c.wrong != nil {
 		var none T
@@ -24,8 +24,8 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Sets: local.Unknown}, load, forRefresh)
 }
 
-// refreshBehind has the values of some keys replaced in the background, as far as nobody is at it. It doesn't wait. The keys must be
-// the cache's own.
+// refreshBehind starts a background load of those keys that have no flight yet, and doesn't wait for it. The keys must be the
+// cache's own copies.
 func (c *Cache[T]) refreshBehind(ctx context.Context, keys []keyRef[T], load func(context.Context, []*task[T]) error) {
 	select {
 	case c.renewals <- struct{}{}:
@@ -51,7 +51,7 @@ func (c *Cache[T]) refreshBehind(ctx context.Context, keys []keyRef[T], load fun
 	c.startJob(ctx, fl.owner, own, load)
 }
 
-// complain logs a failure that no caller hears of: of a load in the background, or of a value that can't be stored.
+// complain logs a failure that no caller is told of: a failed background load, or a value that can't be stored.
 func (c *Cache[T]) complain(t *redisconn.EventThrottle, message, key string, cause error) {
 	log, suppressed := t.Event(mono.Now())
 	if !log {
