@@ -13,7 +13,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// joinable answers whether a caller that asked for "k" now would join a load.
+// joinable reports whether a caller that asked for "k" now would join a load.
 func joinable(c *Cache[string]) bool {
 	s := c.keys.shard(c.hash("k"))
 	s.mu.Lock()
@@ -21,7 +21,7 @@ func joinable(c *Cache[string]) bool {
 	return s.keys["k"] != nil && s.keys["k"].flight != nil
 }
 
-// isHeard waits until nobody joins the load any more that began before a change which Redis has made.
+// isHeard waits until callers no longer join the load that began before a change in Redis.
 func isHeard(t *testing.T, c *Cache[string], within time.Duration) {
 	t.Helper()
 	for deadline := time.Now().Add(within); joinable(c); time.Sleep(time.Millisecond) {
@@ -42,7 +42,7 @@ func TestForeignChangeEndsJoining(t *testing.T) {
 	<-l.done
 }
 
-// retarder holds the first write back that has a mark in it, once it is armed.
+// retarder delays the first write that contains a mark, once it is armed.
 type retarder struct {
 	armed         atomic.Bool
 	mark          string
@@ -83,7 +83,7 @@ func (c retardedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// A change while an extension is on its way isn't taken for the extension's own, which then changes nothing.
+// A change made while an extension is in flight isn't taken for the extension's own change; the extension then changes nothing.
 func TestChangeBeforeAnExtension(t *testing.T) {
 	s := redistest.Start(t)
 	r := newRetarder("GETRANGE") // of the script that swaps
@@ -94,12 +94,12 @@ func TestChangeBeforeAnExtension(t *testing.T) {
 	s.Do("DEL", "tc:test:k")
 	close(r.release)
 	<-r.written
-	isHeard(t, c, 800*time.Millisecond) // less than until the next extension
+	isHeard(t, c, 800*time.Millisecond) // less than the time to the next extension
 	close(l.end)
 	<-l.done
 }
 
-// Redis reports what it changes in one turn of its event loop once: an extension and a foreign change right after it.
+// Redis reports several changes of a key in one turn of its event loop once: an extension, and a foreign change right after it.
 func TestChangeInTheTurnOfAnExtension(t *testing.T) {
 	s := redistest.Start(t)
 	r := newRetarder("GETRANGE")
@@ -128,7 +128,7 @@ func TestChangeInTheTurnOfAnExtension(t *testing.T) {
 	<-l.done
 }
 
-// A load that lost its lease doesn't have the next load of its process take foreign changes for its own.
+// After a load loses its lease, the next load of its process doesn't take foreign changes for its own.
 func TestExtensionsOfALostLease(t *testing.T) {
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{})
@@ -143,7 +143,7 @@ func TestExtensionsOfALostLease(t *testing.T) {
 		return int(s.keys["k"].flight.echoes)
 	}
 	eventually(t, "the newer lease's echo", func() bool { return expects() == 0 })
-	time.Sleep(400 * time.Millisecond) // several times what it takes the older load to extend what it thinks it has
+	time.Sleep(400 * time.Millisecond) // several of the intervals at which the older load extends the lease that it believes it has
 	if n := expects(); n != 0 {
 		t.Errorf("the newer load expects %d echoes", n)
 	}

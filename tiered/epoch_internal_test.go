@@ -17,8 +17,8 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// interlude is a go-redis hook that has something happen once the server has replied to who asks for the epoch, and before
-// they know. It happens once.
+// interlude is a go-redis hook that runs a function once, after the server has replied to a read of the epoch and before the
+// reader gets the reply.
 type interlude struct {
 	happen atomic.Pointer[func(cmd redis.Cmder)]
 }
@@ -45,24 +45,24 @@ func isEra(arg any) bool {
 	return ok && strings.HasPrefix(s, "tc:test!era")
 }
 
-// next has f happen.
+// next sets the function to run.
 func (i *interlude) next(f func(cmd redis.Cmder)) { i.happen.Store(&f) }
 
 func one(context.Context, *Entry[string]) (string, error) { return "v", nil }
 
-// An epoch that another process ended before this one has it as its own ends with this process's next Clear too, for who
-// depends on it.
+// If another process ends an epoch before this process has read it, this process's next Clear ends it too, for the values
+// that depend on it.
 func TestEraThatWasOutdatedWhenItWasLearned(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	var learning interlude
 	client.AddHook(&learning)
-	c, other := openListening(t, client, PubSub), openListening(t, s.Client(t), PubSub) // where the load's own store isn't heard of
+	c, other := openListening(t, client, PubSub), openListening(t, s.Client(t), PubSub) // under which the load's own store isn't reported
 	if _, err := c.tags.currentEpoch(ctx); err != nil {
 		t.Fatal(err)
 	}
-	c.tags.seqChanged() // so that the load asks for its place once it knows that there is no value
+	c.tags.seqChanged() // so that the load reads its position after it has found no value
 	learning.next(func(redis.Cmder) {
 		before := c.tags.heardOf()
 		if err := other.Clear(ctx); err != nil {
@@ -82,7 +82,7 @@ func TestEraThatWasOutdatedWhenItWasLearned(t *testing.T) {
 	}
 }
 
-// openListening makes a cache on a server, as another process would have it.
+// openListening returns a cache on a server, as in a process of its own.
 func openListening(t *testing.T, client redis.UniversalClient, how Invalidation) *Cache[string] {
 	t.Helper()
 	r, err := NewRedis(client, RedisOptions{Invalidation: how, Timeout: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
@@ -101,14 +101,14 @@ func openListening(t *testing.T, client redis.UniversalClient, how Invalidation)
 	return c
 }
 
-// heardOf is how often an epoch's end was heard of.
+// heardOf returns how often the end of an epoch was reported.
 func (t *tagIndex) heardOf() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.epochChanges
 }
 
-// A Set whose place among the invalidations can't be had, while the last epoch that was known is being ended, isn't there.
+// A Set that can't read its position among the invalidations, while the last known epoch is being ended, leaves no value.
 func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
@@ -132,7 +132,7 @@ func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
 	}
 }
 
-// Reads rely on Redis again when the process has forgotten what it knew before the Clear, and not before.
+// Reads rely on Redis again once the process has dropped the state that it knew before the Clear, and not before.
 func TestClearForgetsBeforeReadsRelyOnRedis(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)

@@ -14,7 +14,7 @@ import (
 
 const year = 365 * 24 * time.Hour
 
-// longPolicies have a TTL, and one field or all of them, that are as good as for ever.
+// longPolicies have a practically infinite TTL, and one such other field, or all of them.
 func longPolicies() map[string]Policy {
 	all := make(map[string]Policy)
 	for _, d := range []time.Duration{math.MaxInt64, math.MaxInt64 - 1, 292 * year, 250 * year} {
@@ -40,7 +40,7 @@ func longPolicies() map[string]Policy {
 	return all
 }
 
-// What is kept for ever is served at any time, stale or not, and is of use at any other.
+// A value that is kept forever can be served at any time, stale or not.
 func TestForEverAtAnyTime(t *testing.T) {
 	for name, p := range longPolicies() {
 		for _, start := range []mono.Instant{0, mono.Instant(-26 * year), mono.Instant(time.Hour), mono.Instant(26 * year)} {
@@ -70,7 +70,7 @@ func TestForEverAtAnyTime(t *testing.T) {
 	}
 }
 
-// A frame has what its record has, as far as it can say.
+// A frame has the fields of its record, as far as its format can hold them.
 func TestFramesForEver(t *testing.T) {
 	for name, p := range longPolicies() {
 		created := time.UnixMilli(1_700_000_000_000)
@@ -95,7 +95,7 @@ func TestFramesForEver(t *testing.T) {
 	}
 }
 
-// Redis keeps a value for as long as it is of use, however long that is.
+// Redis keeps a value for as long as it can be served, however long that is.
 func TestStaysForEver(t *testing.T) {
 	for name, p := range longPolicies() {
 		keep := new(record.Retention)

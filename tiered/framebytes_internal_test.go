@@ -5,7 +5,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// frameBytes are the frame's, with its payload.
+// frameBytes returns the bytes of the frame with its payload.
 func frameBytes(f *wire.Frame) []byte {
 	b, _ := f.Encode(codec.Raw, f.Payload)
 	return b

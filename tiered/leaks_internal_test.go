@@ -36,7 +36,7 @@ func openInside[T any](t *testing.T, o Options[T]) *Cache[T] {
 	return c
 }
 
-// noGuards checks that nothing is under way for any key any more.
+// noGuards checks that no key has a key state left.
 func noGuards[T any](t *testing.T, c *Cache[T]) {
 	t.Helper()
 	left := func() (n int) {
@@ -55,7 +55,7 @@ func noGuards[T any](t *testing.T, c *Cache[T]) {
 	}
 }
 
-// explosive panics in one of its methods, or in the functions of its cache.
+// explosive is a value that panics in one of its methods, or in the functions of its cache.
 type explosive int
 
 var exploding atomic.Pointer[string]
@@ -135,8 +135,8 @@ func TestPanicsLeaveNothing(t *testing.T) {
 	noGuards(t, c)
 }
 
-// A value whose write was acknowledged is the least that a later read in this process gets, whatever else goes on: reads
-// of every kind, refreshes, batches, writers that leave.
+// After a write is acknowledged, later reads in this process return its value or a newer one, with concurrent reads
+// of every kind, refreshes, batches, and writers that give up.
 func TestAcknowledgedWritesAreSeen(t *testing.T) {
 	c := openInside(t, Options[int]{MaxCost: 8, Policy: Policy{LocalTTL: 2 * time.Millisecond, NotFoundTTL: time.Minute}})
 	ctx := t.Context()
@@ -155,7 +155,7 @@ func TestAcknowledgedWritesAreSeen(t *testing.T) {
 	}
 	var writers, readers sync.WaitGroup
 	for i := range keys {
-		writers.Go(func() { // one a key: first the source, then the cache
+		writers.Go(func() { // one for each key: it writes first the source, then the cache
 			for n := int64(1); n <= writes; n++ {
 				source[i].Store(n)
 				var err error
@@ -166,7 +166,7 @@ func TestAcknowledgedWritesAreSeen(t *testing.T) {
 					err = c.Delete(ctx, key(i), "z", key(i))
 				case 2:
 					err = c.SetMany(ctx, map[string]int{key(i): int(n), "z": 1})
-				case 3: // leaves while Redis is at it
+				case 3: // gives up while Redis handles the write
 					brief, leave := context.WithTimeout(ctx, time.Duration(n%50)*time.Microsecond)
 					_ = c.Set(brief, key(i), int(n))
 					leave()
@@ -217,7 +217,7 @@ func TestAcknowledgedWritesAreSeen(t *testing.T) {
 	noGuards(t, c)
 }
 
-// What panics behind the callers' backs doesn't stay with them for ever.
+// A panic in a background load doesn't leave its callers with the panic forever.
 func TestPanicBehind(t *testing.T) {
 	c := openInside(t, Options[explosive]{Policy: Policy{StoreBehind: true}})
 	for _, where := range []string{"marshal", "never"} {
@@ -231,7 +231,7 @@ func TestPanicBehind(t *testing.T) {
 	}
 }
 
-// A load in the background that panics is one that failed: nobody asked for it. It gives back what it took.
+// A background load that panics counts as failed, since no caller waits for it. It releases its lease and its slot.
 func TestPanicInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, err := New(Options[int]{

@@ -15,7 +15,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// openOn makes a cache on a server, as another process would have it.
+// openOn returns a cache on a server, as in a process of its own.
 func openOn(t *testing.T, client redis.UniversalClient, p Policy) *Cache[string] {
 	t.Helper()
 	r, err := NewRedis(client, RedisOptions{Timeout: 10 * time.Second})
@@ -34,7 +34,7 @@ func openOn(t *testing.T, client redis.UniversalClient, p Policy) *Cache[string]
 	return c
 }
 
-// Whose holder died is over when Redis says so.
+// A lease whose holder died ends when Redis reports its expiry.
 func TestDeadHolder(t *testing.T) {
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{})
@@ -46,7 +46,7 @@ func TestDeadHolder(t *testing.T) {
 	}
 }
 
-// A lease without an expiry, which is nobody's, makes its readers wait: for their LoadTimeout, not for ever.
+// A lease without an expiry and without a holder makes readers wait for their LoadTimeout, not forever.
 func TestEndlessLease(t *testing.T) {
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{LoadTimeout: time.Second})
@@ -150,7 +150,7 @@ func TestLeaseIsExtended(t *testing.T) {
 	}
 }
 
-// Loads that end while their leases are being extended: nothing is left, and the race detector has nothing to say.
+// Loads that end while their leases are being extended leave nothing behind and have no data race.
 func TestExtensionsRaceEnds(t *testing.T) {
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{})
@@ -169,7 +169,7 @@ func TestExtensionsRaceEnds(t *testing.T) {
 	noGuards(t, c)
 }
 
-// What is given up before it was sent doesn't look at tasks that the job goes on with.
+// A request that is given up before it is sent doesn't read tasks that the job continues with.
 func TestStandIsGivenUp(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	gone, leave := context.WithCancel(t.Context())

@@ -36,7 +36,7 @@ func (j *journal) String() string {
 	return j.buf.String()
 }
 
-// quick are options with a short heartbeat, under which a slow machine isn't taken for a slow Redis.
+// quick returns options with a short heartbeat, with which a slow test machine isn't taken for a slow Redis.
 func quick() RedisOptions {
 	return RedisOptions{Heartbeat: 50 * time.Millisecond, Timeout: 5 * time.Second}
 }
@@ -46,7 +46,7 @@ type listening struct {
 	log *journal
 }
 
-// listen makes a second tier whose log is kept.
+// listen returns a Redis tier and its log.
 func listen(t *testing.T, client redis.UniversalClient, o RedisOptions) listening {
 	t.Helper()
 	l := listening{log: new(journal)}

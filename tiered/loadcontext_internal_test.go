@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A load's context can be had like one of the standard library's.
+// A load's context behaves like one of the standard library.
 func TestLoadContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
@@ -62,7 +62,7 @@ func TestLoadContext(t *testing.T) {
 	})
 }
 
-// A load's context can be printed, as by a log or a mock, while others are made of it.
+// A load's context can be printed, as by a log or a mock, while other contexts are derived from it.
 func TestLoadContextIsPrinted(t *testing.T) {
 	var ls loads
 	c := ls.begin(t.Context(), new(owner), time.Minute, func() {})

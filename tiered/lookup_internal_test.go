@@ -11,11 +11,11 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// A caller that finds Redis silent only after it has begun a flight is served what isn't proved, and that is counted.
+// A caller that finds only after it began a flight that Redis doesn't answer gets an unverified value, which is counted.
 func TestServedUnverifiedInAFlight(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	hash := c.hash("k")
-	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // of which nobody else hears anything
+	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // for which no changes are reported
 	it := c.local.NewItem("k", hash, recordOf("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
 	c.local.Set(hash, it)
 	if got, _ := c.local.Get("k", hash, mono.Now(), nil); got == nil {
@@ -34,7 +34,7 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	}
 }
 
-// What a batch has from one server doesn't wait for another that is late, and lets go of what it was read with.
+// Values that a batch has read from one server don't wait for a late server, and don't keep the batch's replies in memory.
 func TestLateServerInABatch(t *testing.T) {
 	client := redistest.Start(t).Client(t)
 	h := &stuckKey{key: "tc:test:late", there: make(chan struct{}, 10), release: make(chan struct{})}
@@ -55,7 +55,7 @@ func TestLateServerInABatch(t *testing.T) {
 	for i, f := range flights {
 		f.given = c.remote.redis.Read(t.Context(), c.remote.key(f.keyRef), nil, mono.Now())
 		if i == 1 {
-			<-h.there // else the next would be read together with it
+			<-h.there // otherwise the next would be read with it in one batch
 		} else {
 			f.given.Await(t.Context(), nil)
 		}
@@ -82,7 +82,7 @@ func TestLateServerInABatch(t *testing.T) {
 	noGuards(t, c)
 }
 
-// decoding is a codec that tells of what it is about to decode.
+// decoding is a codec that reports each value that it is about to decode.
 type decoding struct {
 	codec.Codec
 	of func(b string)
@@ -93,7 +93,7 @@ func (d decoding) Unmarshal(b []byte, v any) error {
 	return d.Codec.Unmarshal(b, v)
 }
 
-// Who waits for one key of a batch doesn't wait until all the others are decoded, if that takes long.
+// A caller that waits for one key of a batch doesn't wait until all others are decoded, if that takes long.
 func TestSlowDecodingInABatch(t *testing.T) {
 	var flights []*flight[string]
 	c := openInside(t, Options[string]{Codec: decoding{codec.JSON, func(b string) {
@@ -133,7 +133,7 @@ func TestSlowDecodingInABatch(t *testing.T) {
 	noGuards(t, c)
 }
 
-// Who has begun to read as the cache is closed doesn't wait for Redis.
+// A caller that is reading when the cache is closed doesn't wait for Redis.
 func TestGlanceAsTheCacheIsClosed(t *testing.T) {
 	s := redistest.Start(t)
 	r := listen(t, s.Client(t), RedisOptions{Invalidation: None, Heartbeat: time.Hour, Timeout: 10 * time.Second}).Redis

@@ -17,7 +17,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// user makes a user of the server with exactly these rights, and returns its client.
+// user creates a user of the server with exactly these rights, and returns a client for it.
 func user(t *testing.T, server *redistest.Server, name string, rights ...string) *redis.Client {
 	t.Helper()
 	args := []any{"ACL", "SETUSER", name, "reset", "on", ">secret"}
@@ -39,7 +39,7 @@ var (
 	}
 )
 
-// What is missing in a server that is down at first shows when it is reached.
+// Rights that are missing on a server that is down at first are reported when it is reached.
 func TestRightsOfAServerThatIsDownAtFirst(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []Invalidation{Tracking, PubSub, None} {
@@ -63,7 +63,7 @@ func TestRightsOfAServerThatIsDownAtFirst(t *testing.T) {
 	}
 }
 
-// So does what a user is forbidden later.
+// Rights that a user loses later are reported too.
 func TestRightsAreTakenAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -90,7 +90,7 @@ func TestRightsAreTakenAway(t *testing.T) {
 	}
 }
 
-// A master that doesn't answer keeps none of the others' keys in the queue, however many of its own are in it.
+// A master that doesn't answer doesn't keep keys of the other masters in the queue, however many of its own are queued.
 func TestReplayOfOtherMastersKeys(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)

@@ -6,11 +6,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// stuckKey is a go-redis hook that holds the reads of a key back.
+// stuckKey is a go-redis hook that blocks the reads of a key.
 type stuckKey struct {
 	redis.Hook
 	key     string
-	there   chan struct{} // has one element for each that is held
+	there   chan struct{} // has one element for each blocked read
 	release chan struct{}
 }
 

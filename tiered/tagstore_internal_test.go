@@ -11,7 +11,7 @@ import (
 
 const anEra = "era-of-8"
 
-// What a tag's record says. All else is as good as no record.
+// The parsed content of a tag's record. Any other bytes count as no record.
 func TestParseTagRecord(t *testing.T) {
 	for value, want := range map[string]tagReply{
 		anEra + "7":                    {count: 7, known: true},
@@ -38,7 +38,7 @@ func TestParseTagRecord(t *testing.T) {
 	}
 }
 
-// What the keys of the epoch and of the count say.
+// The parsed content of the keys of the epoch and of the count.
 func TestParseEra(t *testing.T) {
 	for _, c := range []struct {
 		era, count string
@@ -59,7 +59,7 @@ func TestParseEra(t *testing.T) {
 	}
 }
 
-// Whatever is there, what an expiry or an invalidation leaves is never more valid than it was, nor than the change lets it be.
+// After an expiry or an invalidation a value is never more valid than before, nor than the change allows, whatever the record.
 func TestMarking(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client(t)
@@ -141,7 +141,7 @@ func TestOpeningExpires(t *testing.T) {
 	}
 }
 
-// How far the stamps of a value are behind says what it is good for.
+// A value's stamps, compared with the current ones, determine its validity.
 func TestValidity(t *testing.T) {
 	id := coherence.EpochID{1}
 	record := func(count, expiry uint64) *coherence.TagState {
@@ -171,7 +171,7 @@ func TestValidity(t *testing.T) {
 	}
 }
 
-// Whatever bytes are in a record or an epoch, what they say can be said again, and nothing panics.
+// Whatever bytes are in a record or an epoch, their parsed content can be encoded again, and nothing panics.
 func FuzzLedger(f *testing.F) {
 	for _, seed := range []string{anEra, anEra + "7", anEra + "7~9", anEra + "?x", "short", anEra + "~", anEra + "07~+9"} {
 		f.Add(seed, "12")

@@ -22,11 +22,11 @@ type (
 		C chan int `json:",omitzero"`
 		N int
 	}
-	// picky refuses its zero value, and refusing panics on it: both are of use all the same.
+	// picky refuses its zero value, and refusing panics on it: the codec can be used for both nevertheless.
 	picky    struct{ N int }
 	refusing struct{ N int }
 	leaving  struct{ N int }
-	// onlyShown writes what is no value of its type if it is zero.
+	// onlyShown encodes its zero value to bytes that don't decode.
 	onlyShown int
 	// opaque has only unexported fields, and methods of its own.
 	opaque  struct{ _ int }
@@ -61,13 +61,13 @@ func (s *opaque) UnmarshalJSON([]byte) error   { return nil }
 func (s secrets) MarshalJSON() ([]byte, error)  { return json.Marshal(len(s)) }
 func (s *secrets) UnmarshalJSON(b []byte) error { return nil }
 
-// tried returns what a trial of the codec says of T.
+// tried returns the error of a trial of the codec with T.
 func tried[T any](c codec.Codec) error {
 	v := values[T]{codec: c, name: c.Name(), stats: new(counters), logger: slog.New(slog.DiscardHandler)}
 	return v.trial()
 }
 
-// A codec that can't hold T, whatever the value, is found by a trial; one that can't hold its zero value isn't.
+// A trial rejects a codec that can't encode any value of T, but not one that can't encode only the zero value.
 func TestTrial(t *testing.T) {
 	for want, err := range map[string]error{
 		"chan int":                    tried[chan int](codec.JSON),
@@ -132,14 +132,14 @@ func TestTrial(t *testing.T) {
 
 type list []*list
 
-// anything is a codec that knows its own way to hold what others can't.
+// anything is a codec with its own encoding for types that others can't encode.
 type anything struct{}
 
 func (anything) Name() string                { return "anything" }
 func (anything) Marshal(any) ([]byte, error) { return []byte("x"), nil }
 func (anything) Unmarshal([]byte, any) error { return nil }
 
-// jsonByAnother is somebody else's codec that has JSON inside, and its name.
+// jsonByAnother is a third party's codec that embeds JSON, and so has its name.
 type jsonByAnother struct{ codec.Codec }
 
 func (jsonByAnother) Name() string                       { return "json" }
@@ -153,7 +153,7 @@ type (
 
 func (s square) Area() int { return s.Side * s.Side }
 
-// envelopes is somebody else's codec that knows the types of an interface, and uses encoding/json inside.
+// envelopes is a third party's codec that knows the types of an interface, and uses encoding/json.
 type envelopes struct {
 	name      string
 	refuseNil bool

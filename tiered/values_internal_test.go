@@ -11,7 +11,7 @@ import (
 	"github.com/tiercache/tiercache/codec"
 )
 
-// brittle panics on all but the longest of bytes, as does its cost.
+// brittle is a value that panics on all but the longest bytes, as does its cost function.
 type brittle struct{ first, last byte }
 
 func (b *brittle) UnmarshalJSON(data []byte) error {
@@ -27,14 +27,14 @@ func (b *brittle) DecodeMsgpack(dec *msgpack.Decoder) error {
 	return b.UnmarshalJSON(data)
 }
 
-// careless is a codec that checks nothing.
+// careless is a codec without any checks.
 type careless struct{}
 
 func (careless) Name() string                       { return "careless" }
 func (careless) Marshal(v any) ([]byte, error)      { return json.Marshal(v) }
 func (careless) Unmarshal(data []byte, v any) error { return v.(*brittle).UnmarshalJSON(data) }
 
-// Whatever bytes are in Redis, and whatever T's methods do with them: a value, or an error that makes it a miss.
+// Whatever bytes are in Redis, and whatever T's methods do with them, decoding returns a value, or an error that makes a miss.
 func FuzzValue(f *testing.F) {
 	for _, seed := range []string{`{"Price":0}`, `"longer"`, `0`, "", "null", "\xc0", "\x00\xa8longer..", "\x00null", "\x01\x08\x1c\"longer\""} {
 		f.Add([]byte(seed))
@@ -57,7 +57,7 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// A call that has no panic to fear costs nothing more.
+// A call that can't panic has no extra cost.
 func TestValuesAllocateNothing(t *testing.T) {
 	v := values[[]byte]{codec: codec.Raw, name: "raw", stats: new(counters), cost: func(b []byte) int64 { return int64(len(b)) },
 		clone: func(b []byte) []byte { return b }}

@@ -10,7 +10,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// A key state that others hold doesn't gather the wake channels of loads that have ended.
+// A key state that others still use doesn't accumulate the wake channels of ended loads.
 func TestWakesOfEndedLoads(t *testing.T) {
 	r, err := NewRedis(redistest.Start(t).Client(t), RedisOptions{Timeout: 5 * time.Second, Invalidation: None})
 	if err != nil {
@@ -22,7 +22,7 @@ func TestWakesOfEndedLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	h := c.keys.ref("k", c.hash("k")) // as Gets that overlap do
+	h := c.keys.ref("k", c.hash("k")) // as overlapping Gets do
 	defer c.keys.release(h)
 	for range 200 {
 		_, _ = c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[int]) (int, error) { return 0, ErrNotFound })

@@ -45,7 +45,7 @@ var whenPolicy = Policy{
 	RetryAfter: time.Hour, SoftTimeout: 30 * time.Millisecond, LoadTimeout: 300 * time.Millisecond, Jitter: -1,
 }
 
-// ages are those of the table's values.
+// ages are the ages of the table's values.
 var ages = map[string]time.Duration{
 	"fresh":                              time.Minute,
 	"due":                                40 * time.Minute,
@@ -54,7 +54,7 @@ var ages = map[string]time.Duration{
 	"older, or not there":                4 * time.Hour,
 }
 
-// place is where the value is, and what is with Redis.
+// place is where the value is, and the state of Redis.
 var whenPlaces = []string{"in process", "local", "only in redis", "local, redis dead"}
 
 func TestWhatHappensWhen(t *testing.T) {
@@ -107,7 +107,7 @@ func (w *when) open(t *testing.T) {
 	w.cache = c
 }
 
-// put puts a value of the age where it is to be.
+// put stores a value of the given age in the place.
 func (w *when) put(t *testing.T, key string, age time.Duration) {
 	t.Helper()
 	c := w.cache
@@ -128,7 +128,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	marker := c.keys.ref("marker", c.hash("marker"))
 	defer c.keys.release(marker)
 	w.server.Do("SET", "tc:test:"+key, frameBytes(&f))
-	w.server.Do("SET", "tc:test:marker", "x") // heard of once the other has been taken in
+	w.server.Do("SET", "tc:test:marker", "x") // its report arrives after the other's
 	for deadline := time.Now().Add(10 * time.Second); c.keys.listen(marker, nil).heard == marker.heard; {
 		if time.Now().After(deadline) {
 			t.Fatal("the write isn't heard of")
@@ -149,7 +149,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	}
 }
 
-// trouble is a source that is as a row says.
+// trouble is a source that behaves as a row says.
 type trouble struct {
 	source  string
 	began   chan struct{} // receives once a load
@@ -186,7 +186,7 @@ func (w *when) check(t *testing.T, r row) {
 	}
 	s := &trouble{r.source, make(chan struct{}, 10), make(chan struct{})}
 	answered := make(chan struct{})
-	go func() { // it is slow for longer than SoftTimeout, and than the call if that doesn't wait for it
+	go func() { // it is slower than SoftTimeout, and than the call if that doesn't wait for the load
 		timer := time.NewTimer(3 * whenPolicy.SoftTimeout)
 		defer timer.Stop()
 		<-timer.C

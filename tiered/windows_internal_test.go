@@ -8,7 +8,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// Negative windows, which a loader may set, are none.
+// Negative windows, which a loader may set, count as zero.
 func TestWindowsOfAPolicy(t *testing.T) {
 	p := Policy{RefreshAfter: -1, StaleWhileRevalidate: -1, StaleIfError: -1}
 	if w := p.windows(); w != (wire.Windows{}) || w.Keep() != 0 {
@@ -20,7 +20,7 @@ func TestWindowsOfAPolicy(t *testing.T) {
 	}
 }
 
-// What a loader says of its value's windows reaches another process.
+// The windows that a loader sets for its value reach other processes.
 func TestWindowsRoundTrip(t *testing.T) {
 	c := openInside(t, Options[string]{Policy: Policy{TTL: time.Hour, RefreshAfter: time.Minute, StaleIfError: time.Minute}})
 	own := wire.Windows{RefreshAfter: 2 * time.Minute, WhileRevalidate: 3 * time.Minute, IfError: 4 * time.Minute}

@@ -11,7 +11,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// What a key holds is taken back unless its making surely began after the change.
+// A replay removes a key's value unless the value was certainly made after the change.
 func TestOutdates(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_000)
 	made := func(after, took time.Duration, expired bool) []byte {
@@ -49,7 +49,7 @@ func TestOutdates(t *testing.T) {
 	}
 }
 
-// A change that fails while an earlier one of the same thing is being replayed is replayed again.
+// A change that fails while an earlier change of the same key or tag is being replayed is replayed too.
 func TestQueuedDuringAReplay(t *testing.T) {
 	b := newWriteQueue(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
 	cause := errors.New("down")
@@ -73,7 +73,7 @@ func TestQueuedDuringAReplay(t *testing.T) {
 	}
 	_ = b.queueClear(false, cause)
 	replayed = b.mark()
-	_ = b.queueTags([]string{"tag"}, false, cause) // the Clear that waits is to come after it
+	_ = b.queueTags([]string{"tag"}, false, cause) // the queued Clear must come after it
 	b.pay(func() { b.payClear(replayed, false) })
 	if !b.hidesAll() || b.waiting() != 2 {
 		t.Errorf("%d left", b.waiting())
@@ -91,14 +91,14 @@ func TestQueuedDuringAReplay(t *testing.T) {
 	}
 }
 
-// An expiry that Redis takes makes up for expiries that are queued, and for no invalidation; an invalidation for both.
+// An expiry that Redis accepts makes queued expiries unnecessary, but no invalidation; an invalidation makes both unnecessary.
 func TestWhatPaysForExpiries(t *testing.T) {
 	cause := errors.New("down")
 	tags := []string{"tag"}
 	for name, c := range map[string]struct {
 		queue func(b *writeQueue)
 		left  [2]int // after an invalidation, after an expiry
-		all   [2]int // the same of everything
+		all   [2]int // the same for changes of all values
 	}{
 		"an expiry":       {func(b *writeQueue) { _ = b.queueTags(tags, true, cause) }, [2]int{0, 0}, [2]int{0, 0}},
 		"an invalidation": {func(b *writeQueue) { _ = b.queueTags(tags, false, cause) }, [2]int{0, 1}, [2]int{0, 1}},
@@ -129,7 +129,7 @@ func TestWhatPaysForExpiries(t *testing.T) {
 	}
 }
 
-// What was too much to be queued leaves no memory behind.
+// Changes that exceed the queue's limit leave no memory behind.
 func TestMemoryOfAFullQueue(t *testing.T) {
 	heap := func() int64 {
 		var m runtime.MemStats
