@@ -19,6 +19,7 @@ import (
 // A random sequence of requests is answered by an origin behind a cache as by the origin alone, but for what the RFC allows:
 // see difference. A failing seed is tried again with SEED=n.
 func TestDifferential(t *testing.T) {
+	t.Parallel()
 	first, n := uint64(1), uint64(300)
 	if s := os.Getenv("SEED"); s != "" {
 		seed, err := strconv.ParseUint(s, 10, 64)

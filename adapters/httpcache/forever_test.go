@@ -39,6 +39,7 @@ func TestDateAtTheBeginningOfTime(t *testing.T) {
 
 // What is fresh, or may be served stale, for as long as can be said is so a day later, whoever says it.
 func TestFreshForEver(t *testing.T) {
+	t.Parallel()
 	const never = "Fri, 31 Dec 9999 23:59:59 GMT"
 	for name, tc := range map[string]struct {
 		options httpcache.Options

@@ -43,6 +43,7 @@ func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second))
 // The index that finds the variants lasts as long as each of them can be used: fresh, stale or to be validated, whenever it was
 // stored, and freshened or not.
 func TestIndexOutlivesVariants(t *testing.T) {
+	t.Parallel()
 	type step struct {
 		after time.Duration
 		kind  string
@@ -84,6 +85,7 @@ func TestIndexOutlivesVariants(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				h := newCache(t, tc.options).Handler(lasting(tc.fields...))
 				for i, s := range tc.steps {
