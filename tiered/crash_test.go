@@ -14,7 +14,7 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// inChild runs the test again in a process of its own, since it may end the process. It answers whether this is the child.
+// inChild runs the test again in a process of its own, since it may end the process. It reports whether this is the child.
 func inChild(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv("REVIEW_CHILD") == t.Name() {

@@ -206,7 +206,7 @@ func TestExpireTagsDuringALoad(t *testing.T) {
 					t.Fatal(err)
 				}
 				second := begin(t, c, "k", tagged("new", "tag"))
-				if !all && !there { // of whose changes Redis may tell late: then who comes now doesn't join
+				if !all && !there { // Redis may report the change late: a caller that comes now doesn't join then
 					waitFor(t, func() bool { return c.Stats().Collapsed == 1 })
 				}
 				close(loaded)

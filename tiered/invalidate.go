@@ -1,8 +1,6 @@
 package tiered
 
-import (
-	"context"
-)
+import "context"
 
 // Tags and epochs are invalidated, and failed invalidations replayed, in this order: in Redis, or in the queue if Redis fails;
 // then in this process's memory; and last they are taken off the queue. So a read that begins afterwards doesn't find an

@@ -55,7 +55,7 @@ func calls(s *redistest.Server, command string) int {
 	return count
 }
 
-// leased answers whether a process loads the key.
+// leased reports whether a process loads the key.
 func leased(s *redistest.Server, key string) bool {
 	v, _ := s.Do("GET", "tc:test:"+key).(string)
 	return strings.HasPrefix(v, "\xc1tl")

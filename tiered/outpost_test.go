@@ -27,7 +27,7 @@ type brakes struct {
 
 var errBraked = errors.New("braked")
 
-// brake answers whether the command is one that only a replay sends, where nothing else is invalidated meanwhile.
+// brake reports whether the command is one that only a replay sends, where nothing else is invalidated meanwhile.
 func (b *brakes) brake(cmd redis.Cmder) bool {
 	args := cmd.Args()
 	switch {

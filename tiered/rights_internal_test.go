@@ -17,19 +17,6 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// user creates a user of the server with exactly these rights, and returns a client for it.
-func user(t *testing.T, server *redistest.Server, name string, rights ...string) *redis.Client {
-	t.Helper()
-	args := []any{"ACL", "SETUSER", name, "reset", "on", ">secret"}
-	for _, r := range rights {
-		args = append(args, r)
-	}
-	server.Do(args...)
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: name, Password: "secret"})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
-}
-
 // The rights that NewRedis's documentation lists.
 var (
 	cacheRights  = []string{"~tc:*", "+get", "+set", "+del", "+eval", "+time", "+pttl", "+pexpire", "+getrange", "+setrange", "+incrby"}
@@ -68,7 +55,7 @@ func TestRightsAreTakenAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	for mode, some := range streamRights {
-		c := openListening(t, user(t, server, "somebody", slices.Concat(cacheRights, some)...), mode)
+		c := openListening(t, server.UserClient(t, "somebody", slices.Concat(cacheRights, some)...), mode)
 		r := c.redis
 		if _, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil }); err != nil {
 			t.Fatal(err)

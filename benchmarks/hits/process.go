@@ -72,7 +72,7 @@ func (p *process) failure() error {
 	return errors.Join(fmt.Errorf("%s: %s", p.name, said[max(0, len(said)-2000):]), err)
 }
 
-// end asks the process to end, and sees to it that it does.
+// end asks the process to end, and kills it if it doesn't.
 func (p *process) end() error {
 	defer p.log.Close()
 	_ = p.in.Close()                          // that may be enough

@@ -123,7 +123,7 @@ func (e *entry) title() string {
 	return e.name
 }
 
-// says answers whether a field has the text in it.
+// says reports whether a field has the text in it.
 func says(name, text string) func(http.Header) bool {
 	return func(h http.Header) bool { return strings.Contains(h.Get(name), text) }
 }

@@ -57,7 +57,7 @@ func start(ctx context.Context, log string, cmd *exec.Cmd) (*process, error) {
 	return nil, errors.Join(err, p.end())
 }
 
-// end asks the server to end, and sees to it that it does.
+// end asks the server to end, and kills it if it doesn't.
 func (p *process) end() error {
 	defer p.log.Close()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended

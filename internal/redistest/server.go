@@ -82,6 +82,19 @@ func closedWith[C io.Closer](t testing.TB, client C) C {
 	return client
 }
 
+// UserClient makes a user of the server with exactly these rights, and returns its client.
+func (s *Server) UserClient(t testing.TB, name string, rights ...string) *redis.Client {
+	t.Helper()
+	args := []any{"ACL", "SETUSER", name, "reset", "on", ">secret"}
+	for _, r := range rights {
+		args = append(args, r)
+	}
+	s.Do(args...)
+	client := redis.NewClient(&redis.Options{Addr: s.Addr(), Username: name, Password: "secret"})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
 // Do runs one command over a connection of its own, as somebody with redis-cli would. A nil reply is nil.
 func (s *Server) Do(args ...any) any {
 	s.t.Helper()

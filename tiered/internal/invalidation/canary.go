@@ -145,7 +145,8 @@ func (s *stream) answeredAt(at mono.Instant) {
 	}
 }
 
-// markUnreachable has what isn't proved served, since the server doesn't answer: not if it is no more, and another one has its keys.
+// markUnreachable lets values be served whose validity has run out, since the server doesn't answer. It does nothing if the server
+// has left the Cluster, where another one has its keys.
 func (s *stream) markUnreachable() {
 	if s.breaker != nil {
 		s.breaker.MarkUnreachable()

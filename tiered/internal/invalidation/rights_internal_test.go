@@ -16,19 +16,6 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// user makes a user of the server with exactly these rights, and returns its client.
-func user(t *testing.T, server *redistest.Server, name string, rights ...string) *redis.Client {
-	t.Helper()
-	args := []any{"ACL", "SETUSER", name, "reset", "on", ">secret"}
-	for _, r := range rights {
-		args = append(args, r)
-	}
-	server.Do(args...)
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: name, Password: "secret"})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
-}
-
 // The rights that NewRedis's documentation lists.
 var (
 	cacheRights  = []string{"~tc:*", "+get", "+set", "+del", "+eval", "+time", "+pttl", "+pexpire", "+getrange", "+setrange", "+incrby"}
@@ -44,11 +31,11 @@ func TestRights(t *testing.T) {
 		rights := slices.Concat(cacheRights, some)
 		o := quick()
 		o.Invalidation = m
-		l := listen(t, user(t, server, "able", rights...), o)
+		l := listen(t, server.UserClient(t, "able", rights...), o)
 		l.proven(t)
 		for i, missing := range rights {
 			start := time.Now()
-			r, err := open(user(t, server, "unable", slices.Delete(slices.Clone(rights), i, i+1)...), o, new(ear))
+			r, err := open(server.UserClient(t, "unable", slices.Delete(slices.Clone(rights), i, i+1)...), o, new(ear))
 			if r != nil || err == nil || !redis.IsPermissionError(err) || !strings.Contains(err.Error(), "NewRedis's documentation") {
 				t.Errorf("mode %d without %s: %v", m, missing, err)
 			}
@@ -88,7 +75,7 @@ func TestAllThatIsMissingIsNamed(t *testing.T) {
 		PubSub:   {"publish", "subscribe"},
 	} {
 		o := settings{Invalidation: m, Timeout: 5 * time.Second}
-		r, err := open(user(t, able, "nobody", "~tc:*", "~tc!*", "&tc!*", "+ping"), o, new(ear))
+		r, err := open(able.UserClient(t, "nobody", "~tc:*", "~tc!*", "&tc!*", "+ping"), o, new(ear))
 		if r != nil {
 			t.Error("it was made")
 		}
@@ -217,7 +204,7 @@ func TestRightsOfOneMaster(t *testing.T) {
 
 func TestWrongPassword(t *testing.T) {
 	server := redistest.Start(t)
-	_ = user(t, server, "somebody", "+@all", "~*", "&*")
+	_ = server.UserClient(t, "somebody", "+@all", "~*", "&*")
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "somebody", Password: "wrong"})
 	defer client.Close()
 	if r, err := open(client, quick(), new(ear)); r != nil || !redis.IsAuthError(err) {
@@ -247,7 +234,7 @@ func TestServersThatCannotTrack(t *testing.T) {
 func TestRefusedLater(t *testing.T) {
 	server := redistest.Start(t)
 	rights := slices.Concat(cacheRights, streamRights[Tracking])
-	l := listen(t, user(t, server, "somebody", rights...), quick())
+	l := listen(t, server.UserClient(t, "somebody", rights...), quick())
 	l.proven(t)
 	server.Do("ACL", "SETUSER", "somebody", "-client|tracking")
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")

@@ -172,7 +172,7 @@ func (s *stream) lapse() {
 	}
 }
 
-// firstOutcome makes the first outcome known. It answers whether this was it.
+// firstOutcome makes the first outcome known, and reports whether this was it.
 func (s *stream) firstOutcome(err error) (first bool) {
 	s.once.Do(func() {
 		errors.As(err, &s.refused)
