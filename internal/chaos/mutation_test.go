@@ -31,20 +31,20 @@ var mutations = []mutation{
 		},
 	},
 	{
-		name: "what was heard is noted after the read of Redis", focus: "late replies", breaks: []string{"G2"},
+		name: "invalidations are counted from after the read of Redis", focus: "late replies", breaks: []string{"G2"},
 		edits: []edit{{"load.go",
 			"	c.keys.putRead(h, ",
 			"	h = c.keys.listen(h, nil)\n	c.keys.putRead(h, "}},
 	},
 	{
-		name: "a lost connection's proof lives on", focus: "reconnect", breaks: []string{"G2"},
+		name: "the validity of a lost connection doesn't end", focus: "reconnect", breaks: []string{"G2"},
 		edits: []edit{
 			{"internal/invalidation/stream.go", "	s.Validity().End()\n", ""},
 			{"internal/invalidation/stream.go", "	s.Current.Store(coherence.NewValidity(0))\n", "	if s.Validity() == coherence.Never {\n		s.Current.Store(coherence.NewValidity(0))\n	}\n"},
 		},
 	},
 	{
-		name: "one lease token a process", focus: "leases", breaks: []string{"G1"},
+		name: "all leases of a process have one token", focus: "leases", breaks: []string{"G1"},
 		edits: []edit{
 			{"internal/wire/lease.go", "	binary.BigEndian.PutUint64(l.Token[:], rand.Uint64())\n	binary.BigEndian.PutUint64(l.Token[8:], rand.Uint64())\n",
 				"	l.Token = processToken\n"},
@@ -52,7 +52,7 @@ var mutations = []mutation{
 		},
 	},
 	{
-		name: "a store replaces whatever there is", focus: "leases", breaks: []string{"G1"},
+		name: "a load's result replaces any value", focus: "leases", breaks: []string{"G1"},
 		edits: []edit{{"internal/redisconn/cas.go", "if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return 0 end\n", ""}},
 	},
 	{
@@ -67,12 +67,12 @@ var mutations = []mutation{
 		edits: []edit{{"internal/coherence/stamp.go", "	if s.Seq < expiry {\n		return Expired\n	}\n", ""}},
 	},
 	{
-		name: "fills aren't checked", focus: "fills", breaks: []string{"G3"},
+		name: "values enter the local tier without a check of the generation", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"keystate.go", "	if h.isCurrent() {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"},
 			{"keystate.go", "	if f.isCurrent() {\n		g.local.SetBuffered(f.hash, it, at)\n	}\n", "	g.local.SetBuffered(f.hash, it, at)\n"}},
 	},
 	{
-		name: "a flush isn't heard, nor is the mark missed", focus: "flushes", breaks: []string{"G2"},
+		name: "a flush isn't noticed, nor is a missing mark", focus: "flushes", breaks: []string{"G2"},
 		edits: []edit{{"internal/invalidation/tracking.go", "		s.flushed() // of", "		// of"}, {"internal/invalidation/tracking.go", "		if lost {\n", "		if lost && false {\n"}},
 	},
 	{
@@ -80,16 +80,16 @@ var mutations = []mutation{
 		edits: []edit{{"internal/invalidation/tracking.go", "		if lost {\n", "		if lost && false {\n"}},
 	},
 	{
-		name: "a proof never runs out", focus: "silence", breaks: []string{"G2"},
+		name: "a validity never ends", focus: "silence", breaks: []string{"G2"},
 		edits: []edit{{"internal/coherence/validity.go", "return int64(at) < v.until.Load() }", "return v.until.Load() != ended }"}},
 	},
 	{
-		name: "a PONG is proof enough", focus: "late stream", breaks: []string{"G2"},
+		name: "a PONG extends the validity", focus: "late stream", breaks: []string{"G2"},
 		edits: []edit{{"internal/invalidation/connection.go", "			l.watchdog.answered(m.Payload)\n",
 			"			l.watchdog.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"}},
 	},
 	{
-		name: "a PONG is proof enough, wherever it comes from", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
+		name: "a PONG extends the validity, also one of a demoted master", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
 		edits: []edit{
 			{"internal/invalidation/connection.go", "			l.watchdog.answered(m.Payload)\n",
 				"			l.watchdog.answered(m.Payload)\n			l.stream.Validity().Extend(mono.Now().Add(l.stream.redis.MaxAge()))\n"},
@@ -105,7 +105,7 @@ var mutations = []mutation{
 		},
 	},
 	{
-		name: "own writes aren't made in the local tier", focus: "fills", breaks: []string{"G3"},
+		name: "own writes don't change the local tier", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"keystate.go",
 			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	if expire {\n		g.local.Expire(h.key, h.hash)\n	} else {\n" +
 				"		g.put(h, it)\n	}\n	g.changed(h.guard)\n	s.release(h)\n",
