@@ -11,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/tags"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -30,7 +31,7 @@ type core[T any] struct {
 	local     *local.Tier[T]
 	remote    *remote[T] // nil: in-process only
 	keys      *keyTable[T]
-	tags      *tagIndex
+	tags      *tags.Index
 	retention *record.Retention // from the windows of all views
 	queue     *writeQueue       // nil without Redis
 	values    values[T]
@@ -81,7 +82,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		seed:      seed,
 		local:     l,
 		keys:      newKeyTable(l),
-		tags:      newTagIndex(nil),
+		tags:      tags.New(nil, false),
 		retention: retention,
 		trace:     o.Trace,
 		maxKey:    maxRedisKey,
@@ -98,9 +99,8 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		}
 		t.remote = newRemote(o.Redis.conn, o.Name, &t.values)
 		t.maxKey -= len(t.remote.keys.Values)
-		t.tags = newTagIndex(newTagStore(o.Redis.conn, o.Name, t.stats.countErrors))
+		t.tags = tags.New(tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors), o.Redis.options.Strict)
 		t.queue = newWriteQueue(o.Redis.conn, t.startReplayer, o.Trace)
-		t.tags.strict = o.Redis.options.Strict
 		t.keys.echoes = o.Redis.options.Invalidation == Tracking
 		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.name, t); err != nil {
 			l.Close()
@@ -251,18 +251,18 @@ func (t *core[T]) heard(rest string) {
 	case wire.LeaseKey:
 		t.keys.wake(of, t.hash(of))
 	case wire.TagKey:
-		t.tags.tagChanged(of)
+		t.tags.TagChanged(of)
 	case wire.EpochKey:
-		t.tags.epochChanged()
+		t.tags.EpochChanged()
 	case wire.SeqKey:
-		t.tags.seqChanged()
+		t.tags.SeqChanged()
 	}
 }
 
 // interrupted handles a gap in Redis's reports of changes. It wakes the jobs that wait for a change, and drops the results of reads
 // in progress. Cached records need no action: their validities have ended.
 func (t *core[T]) interrupted() {
-	t.tags.interrupted()
+	t.tags.Interrupted()
 	t.keys.interrupted()
 }
 

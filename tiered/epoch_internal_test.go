@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,7 +16,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// interlude is a go-redis hook that runs a function once, after the server has replied to a read of the epoch and before the
+// interlude is a go-redis hook that runs a function once, after the server has replied to a read or a write of the epoch and before the
 // reader gets the reply.
 type interlude struct {
 	happen atomic.Pointer[func(cmd redis.Cmder)]
@@ -30,7 +29,7 @@ func (i *interlude) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 func (i *interlude) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if cmd.Name() == "eval" && slices.ContainsFunc(cmd.Args(), isEra) {
+		if slices.ContainsFunc(cmd.Args(), isEra) {
 			if happen := i.happen.Swap(nil); happen != nil {
 				(*happen)(cmd)
 				err = cmd.Err()
@@ -59,16 +58,15 @@ func TestEraThatWasOutdatedWhenItWasLearned(t *testing.T) {
 	var learning interlude
 	client.AddHook(&learning)
 	c, other := openListening(t, client, PubSub), openListening(t, s.Client(t), PubSub) // under which the load's own store isn't reported
-	if _, err := c.tags.currentEpoch(ctx); err != nil {
+	if _, err := c.tags.Epoch(ctx); err != nil {
 		t.Fatal(err)
 	}
-	c.tags.seqChanged() // so that the load reads its position after it has found no value
+	c.tags.SeqChanged() // so that the load reads its position after it has found no value
 	learning.next(func(redis.Cmder) {
-		before := c.tags.heardOf()
 		if err := other.Clear(ctx); err != nil {
 			t.Error(err)
 		}
-		eventually(t, "the Clear is heard of", func() bool { return c.tags.heardOf() > before })
+		eventually(t, "the Clear is heard of", func() bool { return c.tags.KnownEpoch() == nil })
 	})
 	if v, err := c.GetOrLoad(ctx, "k", one); v != "v" || err != nil {
 		t.Fatalf("%q, %v", v, err)
@@ -101,13 +99,6 @@ func openListening(t *testing.T, client redis.UniversalClient, how Invalidation)
 	return c
 }
 
-// heardOf returns how often the end of an epoch was reported.
-func (t *tagIndex) heardOf() uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.epochChanges
-}
-
 // A Set that can't read its position among the invalidations, while the last known epoch is being ended, leaves no value.
 func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
 	ctx := t.Context()
@@ -123,7 +114,7 @@ func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
 		if err := other.Clear(ctx); err != nil {
 			t.Error(err)
 		}
-		c.tags.epochChanged()
+		c.tags.EpochChanged()
 		cmd.SetErr(io.EOF)
 	})
 	err := c.Set(ctx, "k", "v")
@@ -136,7 +127,10 @@ func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
 func TestClearForgetsBeforeReadsRelyOnRedis(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
-	c := openListening(t, s.Client(t), PubSub)
+	client := s.Client(t)
+	var learning interlude
+	client.AddHook(&learning)
+	c := openListening(t, client, PubSub)
 	if err := c.Set(ctx, "k", "old"); err != nil {
 		t.Fatal(err)
 	}
@@ -146,21 +140,19 @@ func TestClearForgetsBeforeReadsRelyOnRedis(t *testing.T) {
 	if err := c.Clear(ctx); !errors.Is(err, ErrQueued) {
 		t.Fatalf("a Clear that Redis refuses: %v", err)
 	}
-	if _, err := c.tags.currentEpoch(ctx); err != nil { // Redis still has the old epoch
+	if _, err := c.tags.Epoch(ctx); err != nil { // Redis still has the old epoch
 		t.Fatal(err)
 	}
 	s.Do("CONFIG", "SET", "maxmemory", 0)
-	c.tags.mu.Lock()
+	learning.next(func(redis.Cmder) { c.queue.mu.Lock() }) // nothing is taken off the queue
 	cleared := make(chan error, 1)
 	go func() { cleared <- c.Clear(ctx) }()
-	for deadline := time.Now().Add(500 * time.Millisecond); c.queue.waiting() > 0 && time.Now().Before(deadline); {
-		runtime.Gosched()
-	}
-	v, err := c.Get(ctx, "k")
-	c.tags.mu.Unlock()
+	eventually(t, "the epoch is forgotten", func() bool { return c.tags.KnownEpoch() == nil })
+	c.queue.mu.Unlock()
 	if err := <-cleared; err != nil {
 		t.Error(err)
 	}
+	v, err := c.Get(ctx, "k")
 	if !errors.Is(err, ErrNotFound) {
 		t.Errorf("after a Clear that was queued: %q, %v", v, err)
 	}

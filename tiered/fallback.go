@@ -80,7 +80,7 @@ func (c *Cache[T]) sinceExpiry(o *fallbackEntry[T]) *fallbackEntry[T] {
 		return &fallbackEntry[T]{c.local.AfterExpiry(o.Item), o.origin}
 	}
 	m := *o.Meta
-	bound, errs := c.tags.bind(c.base, []*record.Meta{&m})
+	bound, errs := c.tags.Bind(c.base, []*record.Meta{&m})
 	if bound[0] == nil || errs[0] != nil || c.queue.hidesAll() {
 		return nil
 	}

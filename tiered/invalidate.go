@@ -10,16 +10,16 @@ import "context"
 // under way.
 func (t *core[T]) invalidateTags(ctx context.Context, names []string, expire bool) (err error) {
 	if t.remote == nil {
-		t.tags.invalidated(names, expire)
+		t.tags.Invalidated(names, expire)
 		return nil
 	}
 	b := t.queue
 	mark := b.mark()
-	done, failed, err := t.tags.ledger.invalidate(ctx, names, expire)
+	done, failed, err := t.tags.Store.Invalidate(ctx, names, expire)
 	if err != nil {
 		err = b.queueTags(failed, expire, err)
 	}
-	t.tags.invalidated(names, expire)
+	t.tags.Invalidated(names, expire)
 	b.pay(func() { b.payTags(done, mark, expire) })
 	return err
 }
@@ -27,15 +27,15 @@ func (t *core[T]) invalidateTags(ctx context.Context, names []string, expire boo
 // invalidateAll makes all values invalid, or with expire stale.
 func (t *core[T]) invalidateAll(ctx context.Context, expire bool) (err error) {
 	if t.remote == nil {
-		t.tags.cleared(expire)
+		t.tags.Cleared(expire)
 		return nil
 	}
 	b := t.queue
 	mark := b.mark()
-	if err = t.tags.ledger.clear(ctx, expire); err != nil {
+	if err = t.tags.Store.Clear(ctx, expire); err != nil {
 		err = b.queueClear(expire, err)
 	}
-	t.tags.epochChanged()
+	t.tags.EpochChanged()
 	if err == nil {
 		b.pay(func() { b.payClear(mark, expire) })
 	}
@@ -55,21 +55,21 @@ func (t *core[T]) replayLedger(ctx context.Context) {
 	}
 	b.mu.Unlock()
 	if clears || expires {
-		if err := t.tags.ledger.clear(ctx, expires); err != nil {
+		if err := t.tags.Store.Clear(ctx, expires); err != nil {
 			b.pay(func() { b.ledgered = err })
 		} else {
-			t.tags.epochChanged()
+			t.tags.EpochChanged()
 			b.pay(func() { b.payClear(number, expires) })
 			b.done.Add(1)
 		}
 	}
 	for expire, names := range tags {
-		done, _, err := t.tags.ledger.invalidate(ctx, names, expire)
+		done, _, err := t.tags.Store.Invalidate(ctx, names, expire)
 		if err != nil {
 			b.pay(func() { b.ledgered = err })
 		}
 		if len(done) > 0 {
-			t.tags.invalidated(done, expire)
+			t.tags.Invalidated(done, expire)
 			b.pay(func() { b.payTags(done, number, expire) })
 			b.done.Add(uint64(len(done)))
 		}

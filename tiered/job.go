@@ -141,7 +141,7 @@ func (t *job[T]) end() {
 func (t *job[T]) look() (claims []*task[T], waiting []*flight[T]) {
 	c := t.cache
 	began := mono.Now()
-	_, err := c.tags.currentEpoch(t.timed) // items of the local tier may depend on it
+	_, err := c.tags.Epoch(t.timed) // items of the local tier may depend on it
 	t.lookInside()
 	if c.remote == nil {
 		for _, f := range t.flights {

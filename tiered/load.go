@@ -47,7 +47,7 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why r
 	if err := c.usable(s.Key); err != nil {
 		return none, err
 	}
-	invalidated := c.tags.own.Load()
+	invalidated := c.tags.Invalidations()
 	retry := false
 	for {
 		f, mine := c.keys.join(ctx, s.Key, s.Hash, why, &joinOptions[T]{owner: new(owner), start: s.At, limit: c.policy.LoadTimeout, retry: retry})
@@ -214,7 +214,7 @@ func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how readOptions) 
 	if !framed {
 		return findings
 	}
-	bound, errs := c.tags.bind(ctx, all)
+	bound, errs := c.tags.Bind(ctx, all)
 	for i := range findings {
 		f := &findings[i]
 		switch {

@@ -38,7 +38,7 @@ const landEvery = time.Millisecond
 // lookup finishes the flights whose values the tiers have. It returns the other flights, whose started reads the job continues,
 // and the keys whose values are due for a refresh.
 func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*flight[T], renews []keyRef[T]) {
-	began := c.tags.own.Load()
+	began := c.tags.Invalidations()
 	for _, f := range flights {
 		f.began = began
 	}
@@ -169,7 +169,7 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 	if c.remote == nil || len(flights) > redisconn.MaxBatch || flights[0].why != forRead {
 		return false
 	}
-	e := c.tags.epoch.Load()
+	e := c.tags.KnownEpoch()
 	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.queue.waiting() == 0 && c.remote.redis.HasTime()
 }
 
@@ -211,7 +211,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 		}
 	}
 	c.local.SetMeta(it, t, c.policy.localUntil(at, it.FreshUntil))
-	b, ok := c.tags.bindKnown(&it.Stamp, at)
+	b, ok := c.tags.BindKnown(&it.Stamp, at)
 	if !ok || it.Use(&c.windows, at) < record.WhileRevalidate || c.queue.hidesAll() { // in this order: see invalidate.go
 		return nil
 	}

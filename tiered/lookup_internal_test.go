@@ -48,7 +48,7 @@ func caughtUp(t *testing.T, c *Cache[string]) {
 		it, _ := c.local.Get(key, c.hash(key), mono.Now(), nil)
 		return it == nil
 	})
-	if _, err := c.tags.positionNow(t.Context()); err != nil {
+	if _, err := c.tags.Position(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

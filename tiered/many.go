@@ -258,7 +258,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 // run joins or begins a flight for each open item and waits for all of them. It returns how many items are still open.
 func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr error) {
 	c := b.cache
-	invalidated := c.tags.own.Load()
+	invalidated := c.tags.Invalidations()
 	own, firstErr := b.board(ctx, open)
 	if len(own) > 0 {
 		t := newLoadTurn()

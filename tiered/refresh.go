@@ -43,7 +43,7 @@ func (c *Cache[T]) refreshBehind(ctx context.Context, keys []keyRef[T], load fun
 		<-c.renewals
 		return
 	}
-	began := c.tags.own.Load()
+	began := c.tags.Invalidations()
 	for _, f := range own {
 		f.began = began
 	}

@@ -88,7 +88,7 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := openListening(t, client, Tracking)
-	if _, err := c.tags.currentEpoch(t.Context()); err != nil {
+	if _, err := c.tags.Epoch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r, b := c.remote.redis, c.queue

@@ -75,12 +75,12 @@ func (t *job[T]) take(claims, vacant, standing []*task[T], err error) []*task[T]
 	}
 	var s coherence.Position
 	if err == nil {
-		s, err = c.tags.positionNow(t.timed)
+		s, err = c.tags.Position(t.timed)
 	}
 	if err == nil {
 		claims = append(claims, t.leaseBeside(standing)...)
 	} else {
-		s = c.tags.lastKnown()
+		s = c.tags.LastKnown()
 		claims = append(append(claims, vacant...), standing...)
 	}
 	for _, cl := range claims {

@@ -111,15 +111,15 @@ func (w *when) open(t *testing.T) {
 func (w *when) put(t *testing.T, key string, age time.Duration) {
 	t.Helper()
 	c := w.cache
-	if c.remote == nil {
-		at := mono.Now().Add(-age)
-		r := &record.Record[string]{Value: "old", Created: at, FreshUntil: at.Add(whenPolicy.TTL), Meta: &record.Meta{Stamp: c.tags.position.Load().Stamp(nil)}}
-		c.local.Set(c.hash(key), c.local.NewItem(key, c.hash(key), r, coherence.Deps{Validity: coherence.Always, Epoch: c.tags.epoch.Load()}, r.FreshUntil))
-		return
-	}
-	s, err := c.tags.positionNow(t.Context())
+	s, err := c.tags.Position(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.remote == nil {
+		at := mono.Now().Add(-age)
+		r := &record.Record[string]{Value: "old", Created: at, FreshUntil: at.Add(whenPolicy.TTL), Meta: &record.Meta{Stamp: s.Stamp(nil)}}
+		c.local.Set(c.hash(key), c.local.NewItem(key, c.hash(key), r, coherence.Deps{Validity: coherence.Always, Epoch: c.tags.KnownEpoch()}, r.FreshUntil))
+		return
 	}
 	f := wire.Frame{
 		Codec: "raw", Created: c.remote.redis.Time(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,

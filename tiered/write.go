@@ -139,19 +139,19 @@ func joinFirst(byKey map[string]error) error {
 func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
 	if c.remote != nil && c.remote.redis.Nodes.Any().NoEvents {
-		c.tags.seqChanged() // under an epoch that ended unnoticed the values would be invalid
+		c.tags.SeqChanged() // under an epoch that ended unnoticed the values would be invalid
 	}
 	for range 3 {
-		if at, err = c.tags.positionNow(ctx); err == nil {
-			b, err = c.tags.register(ctx, at, tags, c.retention.MaxRedisTTL(c.policy.TTL))
+		if at, err = c.tags.Position(ctx); err == nil {
+			b, err = c.tags.Register(ctx, at, tags, c.retention.MaxRedisTTL(c.policy.TTL))
 		}
 		if err != nil {
-			return at, c.tags.attach(c.tags.lastKnown(), tags, c.temporary(began), c.tags.own.Load()), err
+			return at, c.tags.BindUnstored(c.tags.LastKnown(), tags, c.temporary(began), c.tags.Invalidations()), err
 		}
 		if b != nil {
 			return at, b, nil
 		}
-		c.tags.seqChanged()
+		c.tags.SeqChanged()
 	}
 	return at, nil, nil
 }
@@ -359,13 +359,13 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *heldLeases[T]
 func (c *Cache[T]) bind(ctx context.Context, cl *task[T]) (*coherence.Deps, error) {
 	r := cl.result
 	if cl.found.Err == nil {
-		b, err := c.tags.register(ctx, cl.stamp, r.Tags, r.RedisTTL(c.retention))
+		b, err := c.tags.Register(ctx, cl.stamp, r.Tags, r.RedisTTL(c.retention))
 		if !c.queue.hidesAll() {
 			return b, err
 		}
 		cl.found.Err = errNotReplayed
 	}
-	b := c.tags.attach(cl.stamp, r.Tags, c.temporary(cl.began), cl.flight.began)
+	b := c.tags.BindUnstored(cl.stamp, r.Tags, c.temporary(cl.began), cl.flight.began)
 	if b != nil {
 		b.Feed = cl.found.Feed
 	}

@@ -58,9 +58,9 @@ var mutations = []mutation{
 	{
 		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},
 		edits: []edit{{"write.go",
-			"		b, err := c.tags.register(ctx, cl.stamp, r.Tags",
-			"		var err error\n		if cl.stamp, err = c.tags.positionNow(ctx); err != nil {\n			return nil, err\n		}\n" +
-				"		r.Stamp = cl.stamp.Stamp(r.Tags)\n		b, err := c.tags.register(ctx, cl.stamp, r.Tags"}},
+			"		b, err := c.tags.Register(ctx, cl.stamp, r.Tags",
+			"		var err error\n		if cl.stamp, err = c.tags.Position(ctx); err != nil {\n			return nil, err\n		}\n" +
+				"		r.Stamp = cl.stamp.Stamp(r.Tags)\n		b, err := c.tags.Register(ctx, cl.stamp, r.Tags"}},
 	},
 	{
 		name: "an expiry of tags, or of everything, leaves what is in Redis fresh", focus: "expiries", breaks: []string{"G2", "G3"},
@@ -117,8 +117,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},
-		edits: []edit{{"tagindex.go", "			b.Tags = append(b.Tags, records[tag])\n			errs[i] =",
-			"			if records[tag] != nil {\n				b.Tags = append(b.Tags, records[tag])\n			}\n			errs[i] ="}},
+		edits: []edit{{"internal/tags/bind.go", "		d.Tags = append(d.Tags, records[tag])\n",
+			"		if records[tag] != nil {\n			d.Tags = append(d.Tags, records[tag])\n		}\n"}},
 	},
 }
 
