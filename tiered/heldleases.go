@@ -23,9 +23,6 @@ type heldLeases[T any] struct {
 	held  map[string]keyRef[T] // by Redis's key
 	timer *time.Timer          // nil until something is held
 	due   mono.Instant         // when the leases are to be extended
-
-	movingMu sync.Mutex // held while leases move
-	moving   []*task[T] // tasks whose refresh lease may still have to become a primary lease
 }
 
 // newHeldLeases returns an empty set of leases, which all will have the same new lease as their bytes.
@@ -85,7 +82,6 @@ func (t *heldLeases[T]) extend() {
 		}
 	}
 	t.drop(lost)
-	t.moveDueLeases(t.cache.base)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if due {
@@ -116,7 +112,6 @@ func (t *heldLeases[T]) release() {
 	if t == nil {
 		return
 	}
-	t.stopMoving()
 	t.mu.Lock()
 	held := maps.Clone(t.held)
 	t.mu.Unlock()
@@ -127,4 +122,12 @@ func (t *heldLeases[T]) release() {
 	t.drop(keys)
 	t.cache.remote.release(context.Background(), keys, t.seen)
 	t.cache.keys.wakeAll(slices.Collect(maps.Values(held)))
+}
+
+// giveBack releases the leases of these keys.
+func (t *heldLeases[T]) giveBack(ctx context.Context, redisKeys []string) {
+	if len(redisKeys) > 0 {
+		t.drop(redisKeys)
+		t.cache.remote.release(context.WithoutCancel(ctx), redisKeys, t.seen)
+	}
 }

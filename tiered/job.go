@@ -292,7 +292,6 @@ func (t *job[T]) loadClaims(claims []*task[T]) bool {
 	if !t.away(func() { err = t.traced(claims) }) {
 		return false
 	}
-	t.leases.stopMoving()
 	if err = c.loadError(t.timed, err); err != nil {
 		t.landClaims(claims, err)
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
-	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -167,20 +166,4 @@ func TestExtensionsRaceEnds(t *testing.T) {
 		}
 	}
 	noGuards(t, c)
-}
-
-// A request that is given up before it is sent doesn't read tasks that the job continues with.
-func TestStandIsGivenUp(t *testing.T) {
-	c := openOn(t, redistest.Start(t).Client(t), Policy{})
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	l := wire.NewLease(time.Second)
-	for range 100 {
-		f := &flight[string]{keyRef: keyRef[string]{key: "k", hash: c.hash("k")}}
-		cl := &task[string]{flight: f, found: readResult[string]{record: &record.Record[string]{Meta: new(record.Meta)}}}
-		if a := c.remote.stand(gone, []*task[string]{cl}, l, &c.windows); a[0].Err == nil {
-			t.Error("it wasn't given up")
-		}
-		cl.found.Err = errNotReplayed
-	}
 }

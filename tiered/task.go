@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
@@ -19,7 +18,6 @@ type task[T any] struct {
 	began  mono.Instant
 	stamp  coherence.Position
 	leased leaseKind
-	lasts  mono.Instant // when Redis lets the old value expire, for a refreshLease
 
 	// Set by the load:
 	result *record.Record[T] // nil: it failed
@@ -130,6 +128,9 @@ func (t *job[T]) lease(vacant []*task[T]) (claims []*task[T]) {
 
 // leaseBeside acquires leases for values that stay in Redis during the load. It returns the tasks that got one, and those whose
 // request failed. The others wait for the holder of their lease.
+//
+// Redis keeps such a value for wire.MaxLease longer than it is of use. If the load takes longer than that, another process finds
+// neither value nor lease under the key and loads too, and the result of this load isn't stored.
 func (t *job[T]) leaseBeside(standing []*task[T]) (claims []*task[T]) {
 	if len(standing) == 0 {
 		return nil
@@ -155,23 +156,31 @@ func (t *job[T]) leaseBeside(standing []*task[T]) (claims []*task[T]) {
 			claims = append(claims, cl)
 		}
 	}
-	return append(claims, t.stillStanding(taken)...)
+	return append(claims, t.unreplaced(taken)...)
 }
 
-// stillStanding returns the tasks whose old value hasn't been replaced since it was read. An earlier lease holder may have
-// replaced the others and released its lease: their leases are released, and their keys read again at once.
-func (t *job[T]) stillStanding(taken []*task[T]) (claims []*task[T]) {
+// unreplaced returns the tasks whose old value is still in Redis. The values of the others were replaced after they were read,
+// perhaps by an earlier holder of the lease. Those leases are released, and the keys read again at once.
+func (t *job[T]) unreplaced(taken []*task[T]) (claims []*task[T]) {
 	if len(taken) == 0 {
 		return nil
 	}
-	replaced := t.leases.moveLeases(t.timed, taken)
-	keys := make([]string, len(replaced))
-	for i, cl := range replaced {
-		t.waits.remove(cl.flight)
-		keys[i] = t.cache.remote.besideKey(cl.flight.keyRef)
+	m := t.cache.remote
+	holds, was := make([]keyRef[T], len(taken)), make([]redisconn.Expected, len(taken))
+	for i, cl := range taken {
+		holds[i], was[i] = cl.flight.keyRef, cl.found.seen
 	}
-	t.leases.giveBack(t.timed, keys)
-	return slices.DeleteFunc(taken, func(cl *task[T]) bool { return slices.Contains(replaced, cl) })
+	var free []string
+	for i, same := range m.unchanged(t.timed, holds, was) {
+		if same {
+			claims = append(claims, taken[i])
+			continue
+		}
+		t.waits.remove(taken[i].flight)
+		free = append(free, m.besideKey(holds[i]))
+	}
+	t.leases.giveBack(t.timed, free)
+	return claims
 }
 
 // takeOffice creates the job's held leases before the first lease is taken.
