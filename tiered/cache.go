@@ -12,6 +12,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/tags"
+	"github.com/tiercache/tiercache/tiered/internal/values"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -34,7 +35,7 @@ type core[T any] struct {
 	tags      *tags.Index
 	retention *record.Retention // from the windows of all views
 	queue     *writeQueue       // nil without Redis
-	values    values[T]
+	values    values.Funcs[T]
 	maxKey    int
 	trace     *Trace // nil: none
 	logger    *slog.Logger
@@ -43,6 +44,7 @@ type core[T any] struct {
 	renewals   chan struct{}           // holds one element for each background load
 	background redisconn.EventThrottle // for log lines about background loads
 	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
+	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
 
 	loads  loads               // the running loads
 	life   redisconn.Lifecycle // of the goroutines that load
@@ -91,18 +93,21 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 
 		renewals: make(chan struct{}, maxRenewals),
 	}
-	t.values = values[T]{codec: o.Codec, name: name, cost: o.Cost, clone: o.Clone, cache: o.Name, stats: &t.stats, trace: o.Trace, logger: o.Logger}
+	t.values = values.Funcs[T]{Codec: o.Codec, Name: name, Cost: o.Cost, Clone: o.Clone, Exited: func(err error) {
+		t.stats.codecErrors.Add(1)
+		t.logUncaught(&t.badValues, "tiered: a goroutine was ended", "", err)
+	}}
 	if o.Redis != nil {
-		if err := t.values.trial(); err != nil {
+		if err := t.values.Try(); err != nil {
 			l.Close()
 			return nil, err
 		}
-		t.remote = newRemote(o.Redis.conn, o.Name, &t.values)
+		t.remote = newRemote(o.Redis.conn, o.Name, &t.values, t.stats.countErrors, t.reportValue)
 		t.maxKey -= len(t.remote.keys.Values)
 		t.tags = tags.New(tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors), o.Redis.options.Strict)
 		t.queue = newWriteQueue(o.Redis.conn, t.startReplayer, o.Trace)
 		t.keys.echoes = o.Redis.options.Invalidation == Tracking
-		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.name, t); err != nil {
+		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.Name, t); err != nil {
 			l.Close()
 			return nil, err
 		}
@@ -207,7 +212,7 @@ func (t *core[T]) give(r *record.Record[T]) (T, error) {
 	case r.Absent:
 		var none T
 		return none, ErrNotFound
-	case t.values.clone != nil:
+	case t.values.Clone != nil:
 		return t.cloned(r.Value)
 	}
 	return r.Value, nil
@@ -215,9 +220,10 @@ func (t *core[T]) give(r *record.Record[T]) (T, error) {
 
 // cloned returns a clone of the value for a caller.
 func (t *core[T]) cloned(value T) (T, error) {
-	clone, err := t.values.copy(value)
+	clone, err := t.values.Copy(value)
 	if err != nil {
-		return clone, t.values.failed(fmt.Errorf("tiered: %w", err))
+		t.stats.codecErrors.Add(1)
+		return clone, fmt.Errorf("tiered: %w", err)
 	}
 	return clone, nil
 }

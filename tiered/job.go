@@ -341,7 +341,7 @@ func (t *job[T]) landClaims(claims []*task[T], err error) {
 func (t *job[T]) part(f *flight[T], failure error) {
 	c := t.cache
 	if failure != nil && f.why == forBackground && !c.life.Over() {
-		c.complain(&c.background, "tiered: a load in the background failed", f.key, failure)
+		c.logUncaught(&c.background, "tiered: a load in the background failed", f.key, failure)
 	}
 	failed := failure != nil || f.unfit && f.why == forBackground // nobody receives the latter's value
 	if !failed || f.why == forRefresh || c.life.Over() || c.fallbackOf(f, record.IfError) == nil {

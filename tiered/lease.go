@@ -19,7 +19,7 @@ func (m *remote[T]) lease(ctx context.Context, keys []string, was []redisconn.Ex
 		}
 		return redisconn.CompareAndSet{Expected: was[i], To: value, TTL: l.TTL}.Queue(ctx, to, keys[i])
 	}})
-	m.stats.countErrors(answers)
+	m.countErrors(answers)
 	return answers
 }
 
@@ -35,7 +35,7 @@ func (m *remote[T]) leaseBeside(ctx context.Context, keys []string, l wire.Lease
 	answers := m.redis.Do(ctx, redisconn.Request{Name: "lease", Keys: keys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return to.Eval(ctx, besideScript, keys[i:i+1], value, l.TTL.Milliseconds())
 	}})
-	m.stats.countErrors(answers)
+	m.countErrors(answers)
 	return answers
 }
 
@@ -54,7 +54,7 @@ func (m *remote[T]) unchanged(ctx context.Context, holds []keyRef[T], was []redi
 	answers := m.redis.Do(ctx, m.request("get", holds, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		return to.GetRange(ctx, key, 0, int64(was[i].End()))
 	}))
-	m.stats.countErrors(answers)
+	m.countErrors(answers)
 	same := make([]bool, len(answers))
 	for i, a := range answers {
 		b, _ := a.Bytes()

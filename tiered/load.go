@@ -134,7 +134,7 @@ func (c *Cache[T]) bring(cl *task[T], e *Entry[T], value T, absent bool) error {
 	}
 	cl.policy = e.Policy
 	if d := e.Policy.keeps(absent); d > 0 && d < minDuration {
-		c.complain(&c.unkept, "tiered: a loader's value isn't stored", cl.flight.key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
+		c.logUncaught(&c.unkept, "tiered: a loader's value isn't stored", cl.flight.key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
 	}
 	cl.result = c.newResult(cl, value, absent, tags)
 	return nil
@@ -144,9 +144,9 @@ func (c *Cache[T]) bring(cl *task[T], e *Entry[T], value T, absent bool) error {
 // Clone or Cost fails is returned to the callers but not stored.
 func (c *Cache[T]) newResult(cl *task[T], value T, absent bool, tags []string) *record.Record[T] {
 	cl.unfit = nil
-	if c.values.clone != nil && !absent {
+	if c.values.Clone != nil && !absent {
 		var clone T
-		if clone, cl.unfit = c.values.copy(value); cl.unfit == nil {
+		if clone, cl.unfit = c.values.Copy(value); cl.unfit == nil {
 			value = clone
 		}
 	}
@@ -158,7 +158,7 @@ func (c *Cache[T]) newResult(cl *task[T], value T, absent bool, tags []string) *
 	}
 	r.DrawEarly(&own, cl.policy.Jitter)
 	if !absent && cl.unfit == nil {
-		r.Cost, cl.unfit = c.values.weigh(&r.Value)
+		r.Cost, cl.unfit = c.values.Weigh(&r.Value)
 	}
 	return r
 }

@@ -206,7 +206,7 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	it.Created, it.FreshUntil = frameTimes(&fr, at, c.remote.redis.TimeAt(ctx, at))
 	t := frameTraits(&fr, &c.windows, c.policy.Jitter)
 	if !fr.NotFound {
-		if t.Cost, err = c.values.decode(fr.Payload, &it.Value); err != nil {
+		if t.Cost, err = c.values.Decode(fr.Payload, &it.Value); err != nil {
 			return nil // the job reports it
 		}
 	}

@@ -3,11 +3,9 @@ package tiered
 import (
 	"cmp"
 	"context"
-	"log/slog"
 
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
-	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // maxRenewals limits a cache's concurrent background loads. Beyond it no load is begun: the next hit tries again.
@@ -49,14 +47,4 @@ func (c *Cache[T]) refreshBehind(ctx context.Context, keys []keyRef[T], load fun
 	}
 	c.stats.refreshes.Add(uint64(len(own)))
 	c.startJob(ctx, fl.owner, own, load)
-}
-
-// complain logs a failure that no caller is told of: a failed background load, or a value that can't be stored.
-func (c *Cache[T]) complain(t *redisconn.EventThrottle, message, key string, cause error) {
-	log, suppressed := t.Event(mono.Now())
-	if !log {
-		return
-	}
-	c.logger.LogAttrs(c.base, slog.LevelWarn, message, slog.String("cache", c.name),
-		slog.String("key", key), slog.Any("cause", cause), slog.Int("suppressed", suppressed))
 }

@@ -15,16 +15,18 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/values"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // remote is a cache's Redis tier. It maps keys to Redis's keys, and records to frames and back.
 type remote[T any] struct {
-	redis  *redisconn.Conn
-	reads  *redisconn.Session
-	keys   wire.Keys
-	values *values[T]
-	stats  *counters
+	redis       *redisconn.Conn
+	reads       *redisconn.Session
+	keys        wire.Keys
+	values      *values.Funcs[T]
+	countErrors func([]redisconn.Reply)
+	report      func(message, key string, err error) // of a value that can't be decoded
 }
 
 // readResult is the result of reading a key from Redis.
@@ -37,8 +39,9 @@ type readResult[T any] struct {
 	bonds           *coherence.Deps    // the dependencies of a record that the local tier may keep
 }
 
-func newRemote[T any](r *redisconn.Conn, name string, v *values[T]) *remote[T] {
-	return &remote[T]{redis: r, reads: new(redisconn.Session), keys: wire.NewKeys(r.Prefix, name), values: v, stats: v.stats}
+func newRemote[T any](r *redisconn.Conn, name string, v *values.Funcs[T],
+	countErrors func([]redisconn.Reply), report func(message, key string, err error)) *remote[T] {
+	return &remote[T]{redis: r, reads: new(redisconn.Session), keys: wire.NewKeys(r.Prefix, name), values: v, countErrors: countErrors, report: report}
 }
 
 func (m *remote[T]) key(h keyRef[T]) string { return m.keys.Value(h.key) }
@@ -70,7 +73,7 @@ type readOptions struct {
 // read reads the keys from Redis and counts errors.
 func (m *remote[T]) read(ctx context.Context, holds []keyRef[T], p Policy, how readOptions) []readResult[T] {
 	answers := m.answers(ctx, holds, how)
-	m.stats.countErrors(answers)
+	m.countErrors(answers)
 	findings := make([]readResult[T], len(holds))
 	var foreign []int
 	for i, a := range answers {
@@ -85,7 +88,7 @@ func (m *remote[T]) read(ctx context.Context, holds []keyRef[T], p Policy, how r
 			continue
 		}
 		if err := m.decode(ctx, f, b, p); err != nil {
-			m.values.report("tiered: a value in Redis can't be decoded", holds[i].key, err)
+			m.report("tiered: a value in Redis can't be decoded", holds[i].key, err)
 		}
 		if f.record != nil && !f.framed() {
 			foreign = append(foreign, i)
@@ -159,7 +162,7 @@ func (m *remote[T]) limit(ctx context.Context, holds []keyRef[T], findings []rea
 	answers := m.redis.Do(ctx, m.request("pttl", theirs, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return pttl(ctx, to, key)
 	}))
-	m.stats.countErrors(answers)
+	m.countErrors(answers)
 	for n, i := range foreign {
 		r := findings[i].record
 		if answers[n].Err != nil {
@@ -206,7 +209,7 @@ func (m *remote[T]) decode(ctx context.Context, f *readResult[T], b []byte, p Po
 	}
 	if !r.Absent {
 		var err error
-		if r.Cost, err = m.values.decode(payload, &r.Value); err != nil {
+		if r.Cost, err = m.values.Decode(payload, &r.Value); err != nil {
 			return err
 		}
 	}
@@ -217,7 +220,7 @@ func (m *remote[T]) decode(ctx context.Context, f *readResult[T], b []byte, p Po
 // parse parses a frame. It returns an error if another codec encoded the payload.
 func (m *remote[T]) parse(b []byte) (wire.Frame, error) {
 	fr, err := wire.ParseFrame(b)
-	if err == nil && fr.Codec != m.values.name {
+	if err == nil && fr.Codec != m.values.Name {
 		err = errForeignCodec
 	}
 	return fr, err
@@ -250,7 +253,7 @@ func (m *remote[T]) encode(ctx context.Context, r *record.Record[T]) ([]byte, er
 	f := wire.Frame{
 		ID:       rand.Uint64(),
 		NotFound: r.Absent,
-		Codec:    m.values.name,
+		Codec:    m.values.Name,
 		Created:  at.Add(-mono.Now().Since(r.Created)),
 		FreshFor: r.FreshUntil.Since(r.Created),
 		Took:     r.Took,
@@ -259,7 +262,7 @@ func (m *remote[T]) encode(ctx context.Context, r *record.Record[T]) ([]byte, er
 		Seq:      r.Seq,
 		Tags:     r.Tags,
 	}
-	return m.values.encode(&f, &r.Value)
+	return m.values.Encode(&f, &r.Value)
 }
 
 // write makes the key writes, whatever the keys hold. It calls ended once no command of it can reach Redis any more.
@@ -302,7 +305,7 @@ func sizesOf[T any](changes []keyWrite[T]) func(i int) int {
 // settle makes a request that changes keys, and publishes the changes if the mode of invalidation needs that.
 func (m *remote[T]) settle(ctx context.Context, q redisconn.Request) []redisconn.Reply {
 	answers := m.redis.Do(ctx, q)
-	m.stats.countErrors(answers)
+	m.countErrors(answers)
 	if m.redis.Publish == nil {
 		return answers
 	}

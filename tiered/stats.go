@@ -3,8 +3,10 @@ package tiered
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
@@ -91,4 +93,23 @@ func (c *Cache[T]) Stats() Stats {
 		Entries:  l.Entries,
 		Cost:     l.Cost,
 	}
+}
+
+// reportValue counts, traces and logs the error of a value that no caller gets.
+func (t *core[T]) reportValue(message, key string, err error) {
+	t.stats.codecErrors.Add(1)
+	if t.trace != nil && t.trace.CodecError != nil {
+		t.trace.CodecError(key, err)
+	}
+	t.logUncaught(&t.badValues, message, key, err)
+}
+
+// logUncaught logs a failure that no caller gets, as often as the throttle permits.
+func (t *core[T]) logUncaught(throttle *redisconn.EventThrottle, message, key string, cause error) {
+	log, suppressed := throttle.Event(mono.Now())
+	if !log {
+		return
+	}
+	t.logger.LogAttrs(context.Background(), slog.LevelWarn, message, slog.String("cache", t.name),
+		slog.String("key", key), slog.Any("cause", cause), slog.Int("suppressed", suppressed))
 }

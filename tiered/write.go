@@ -87,7 +87,8 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	for _, key := range keys {
 		ch, err := c.setting(ctx, key, value(key), at.Stamp(tags), bound)
 		if err != nil {
-			wrong[key] = c.values.failed(err)
+			c.stats.codecErrors.Add(1)
+			wrong[key] = err
 			continue
 		}
 		w.add(ch)
@@ -132,6 +133,22 @@ func joinFirst(byKey map[string]error) error {
 		errs = append(errs, fmt.Errorf("tiered: and %d more", more))
 	}
 	return errors.Join(errs...)
+}
+
+// setting returns the key write that sets a key to the value. Its error concerns the value.
+func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence.Stamp, b *coherence.Deps) (keyWrite[T], error) {
+	if c.values.Clone != nil {
+		var err error
+		if value, err = c.values.Copy(value); err != nil {
+			return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
+		}
+	}
+	r := recordOf(value, false, c.policy, m)
+	var err error
+	if r.Cost, err = c.values.Weigh(&r.Value); err != nil {
+		return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
+	}
+	return c.change(ctx, keyRef[T]{key: key, hash: c.hash(key)}, r, b, c.policy)
 }
 
 // enroll returns the position and the dependencies of values that are being set. Concurrent invalidations may be ordered
@@ -348,7 +365,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *heldLeases[T]
 	}
 	if err != nil {
 		cl.unfit = err
-		c.values.report("tiered: a loaded value can't be stored", h.key, err)
+		c.reportValue("tiered: a loaded value can't be stored", h.key, err)
 		return none, leased || standing // remove the value to be replaced: it isn't the one that the callers got
 	}
 	ch.seen, ch.began = none.seen, cl.began

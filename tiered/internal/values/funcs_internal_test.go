@@ -1,9 +1,8 @@
-package tiered
+package values
 
 import (
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"testing"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -42,31 +41,31 @@ func FuzzValue(f *testing.F) {
 	codecs := []codec.Codec{codec.JSON, codec.Msgpack, codec.Zstd(codec.JSON, 1), codec.S2(codec.Msgpack, 1), careless{}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, c := range codecs {
-			v := values[brittle]{codec: c, name: c.Name(), stats: new(counters), logger: slog.New(slog.DiscardHandler),
-				cost: func(b brittle) int64 { return int64(b.first) / int64(b.last-'0') }}
+			v := Funcs[brittle]{Codec: c, Name: c.Name(), Exited: func(error) {},
+				Cost: func(b brittle) int64 { return int64(b.first) / int64(b.last-'0') }}
 			var b brittle
-			cost, err := v.decode(data, &b)
+			cost, err := v.Decode(data, &b)
 			if p, ok := errors.AsType[*codec.PanicError](err); ok && len(p.Stack) == 0 {
 				t.Errorf("%s: a panic without a stack: %v", c.Name(), err)
 			}
 			if err == nil && b.last == '0' {
 				t.Errorf("%s: %q costs %d", c.Name(), data, cost)
 			}
-			_ = v.trial()
+			_ = v.Try()
 		}
 	})
 }
 
 // A call that can't panic has no extra cost.
 func TestValuesAllocateNothing(t *testing.T) {
-	v := values[[]byte]{codec: codec.Raw, name: "raw", stats: new(counters), cost: func(b []byte) int64 { return int64(len(b)) },
-		clone: func(b []byte) []byte { return b }}
+	v := Funcs[[]byte]{Codec: codec.Raw, Name: "raw", Cost: func(b []byte) int64 { return int64(len(b)) },
+		Clone: func(b []byte) []byte { return b }}
 	value, payload := []byte("value"), []byte("payload")
 	n := testing.AllocsPerRun(100, func() {
-		if _, err := v.weigh(&value); err != nil {
+		if _, err := v.Weigh(&value); err != nil {
 			t.Error(err)
 		}
-		if _, err := v.copy(value); err != nil {
+		if _, err := v.Copy(value); err != nil {
 			t.Error(err)
 		}
 	})
@@ -75,7 +74,7 @@ func TestValuesAllocateNothing(t *testing.T) {
 	}
 	var into []byte
 	n = testing.AllocsPerRun(100, func() {
-		if _, err := v.decode(payload, &into); err != nil {
+		if _, err := v.Decode(payload, &into); err != nil {
 			t.Error(err)
 		}
 	})

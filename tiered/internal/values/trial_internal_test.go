@@ -1,10 +1,9 @@
-package tiered
+package values
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/big"
 	"net/url"
 	"runtime"
@@ -63,8 +62,8 @@ func (s *secrets) UnmarshalJSON(b []byte) error { return nil }
 
 // tried returns the error of a trial of the codec with T.
 func tried[T any](c codec.Codec) error {
-	v := values[T]{codec: c, name: c.Name(), stats: new(counters), logger: slog.New(slog.DiscardHandler)}
-	return v.trial()
+	v := Funcs[T]{Codec: c, Name: c.Name(), Exited: func(error) {}}
+	return v.Try()
 }
 
 // A trial rejects a codec that can't encode any value of T, but not one that can't encode only the zero value.
@@ -73,20 +72,20 @@ func TestTrial(t *testing.T) {
 		"chan int":                    tried[chan int](codec.JSON),
 		"chan int ":                   tried[chan int](codec.Msgpack),
 		"func()":                      tried[func()](codec.Zstd(codec.JSON, 0)),
-		"tiered.withChan":             tried[withChan](codec.JSON),
-		"*tiered.withChan":            tried[*withChan](codec.JSON),
-		"[]tiered.withChan":           tried[[]withChan](codec.S2(codec.Msgpack, 0)),
-		"map[string]*tiered.withChan": tried[map[string]*withChan](codec.JSON),
+		"values.withChan":             tried[withChan](codec.JSON),
+		"*values.withChan":            tried[*withChan](codec.JSON),
+		"[]values.withChan":           tried[[]withChan](codec.S2(codec.Msgpack, 0)),
+		"map[string]*values.withChan": tried[map[string]*withChan](codec.JSON),
 		"complex128":                  tried[complex128](codec.JSON),
-		"map[tiered.withChan]int":     tried[map[withChan]int](codec.JSON),
-		"tiered.person":               tried[person](codec.Raw),
+		"map[values.withChan]int":     tried[map[withChan]int](codec.JSON),
+		"values.person":               tried[person](codec.Raw),
 		"*string":                     tried[*string](codec.Raw),
 		"fmt.Stringer":                tried[fmt.Stringer](codec.JSON),
 		"[]fmt.Stringer":              tried[[]fmt.Stringer](codec.Zstd(nil, 0)),
-		"tiered.secret":               tried[secret](codec.JSON),
-		"*tiered.secret":              tried[*secret](codec.Msgpack),
+		"values.secret":               tried[secret](codec.JSON),
+		"*values.secret":              tried[*secret](codec.Msgpack),
 		"chan int  ":                  tried[chan int](jsonByAnother{}),
-		"[]tiered.secret":             tried[[]secret](codec.Zstd(codec.Msgpack, 0)),
+		"[]values.secret":             tried[[]secret](codec.Zstd(codec.Msgpack, 0)),
 	} {
 		want = strings.TrimSpace(want)
 		if err == nil || !strings.HasPrefix(err.Error(), "tiered: Options.Codec is ") || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "want a codec that can") {

@@ -1,4 +1,4 @@
-package tiered
+package values
 
 import (
 	"encoding/json"
@@ -14,32 +14,32 @@ import (
 // trialDepth is the number of nested containers in a sample: a T of [][]*User is tried with one User.
 const trialDepth = 4
 
-// trial returns an error if the codec can hold no value of T. It encodes and decodes the zero value and, if T is a pointer, a
+// Try returns an error if the codec can hold no value of T. It encodes and decodes the zero value and, if T is a pointer, a
 // slice or a map, one that has an element. It returns an error only if a failure is conclusive: the methods of a type may refuse
 // its zero value, or panic on it, and such values are reported when they occur. For a user's codec only a *codec.TypeError for
 // each of these values is conclusive, and nothing is if T has an interface inside, whose types only the codec knows.
-func (v *values[T]) trial() error {
-	_, err := inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.try() })
-	var wrong *unfitError
+func (v *Funcs[T]) Try() error {
+	_, err := inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.tryAll() })
+	var wrong *conclusiveError
 	if !errors.As(err, &wrong) {
 		return nil
 	}
 	return fmt.Errorf("tiered: Options.Codec is %s, which can't hold %v: want a codec that can, or no Options.Redis: %w",
-		v.name, reflect.TypeFor[T](), wrong.cause)
+		v.Name, reflect.TypeFor[T](), wrong.cause)
 }
 
-// unfitError is a conclusive failure of a trial.
-type unfitError struct{ cause error }
+// conclusiveError is a conclusive failure of a trial.
+type conclusiveError struct{ cause error }
 
-func (e *unfitError) Error() string { return e.cause.Error() }
+func (e *conclusiveError) Error() string { return e.cause.Error() }
 
 var (
 	errNoExported = errors.New("none of its fields is exported")
 	errUndecided  = errors.New("JSON doesn't say which type to decode into an interface that has methods")
 )
 
-// try runs the trial and turns a panic into an error.
-func (v *values[T]) try() (err error) {
+// tryAll runs the trial and turns a panic into an error.
+func (v *Funcs[T]) tryAll() (err error) {
 	over := false
 	defer v.catch("Options.Codec", &over, &err)
 	err = v.tryEach()
@@ -48,7 +48,7 @@ func (v *values[T]) try() (err error) {
 }
 
 // tryEach encodes and decodes the sample values.
-func (v *values[T]) tryEach() error {
+func (v *Funcs[T]) tryEach() error {
 	t := reflect.TypeFor[T]()
 	full, leaf := sample(t, trialDepth)
 	ours := v.isOurs()
@@ -58,14 +58,14 @@ func (v *values[T]) tryEach() error {
 	for i, value := range []reflect.Value{reflect.Zero(t), full} {
 		p := reflect.New(t)
 		p.Elem().Set(value)
-		data, err := codec.Append(v.codec, nil, p.Interface())
+		data, err := codec.Append(v.Codec, nil, p.Interface())
 		if err == nil {
-			err = v.codec.Unmarshal(data, reflect.New(t).Interface())
+			err = v.Codec.Unmarshal(data, reflect.New(t).Interface())
 		}
 		wrong, ok := errors.AsType[*codec.TypeError](err)
 		switch {
 		case ok && (ours || i == 1):
-			return &unfitError{wrong}
+			return &conclusiveError{wrong}
 		case !ok && !ours:
 			return nil // the codec can hold this value, or refuses it for another reason
 		}
@@ -78,33 +78,33 @@ func (v *values[T]) tryEach() error {
 
 // isOurs reports whether the codec is one of package codec, and the innermost codec of a compressing one has the name of such
 // a codec.
-func (v *values[T]) isOurs() bool {
-	t := reflect.TypeOf(v.codec)
+func (v *Funcs[T]) isOurs() bool {
+	t := reflect.TypeOf(v.Codec)
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t.PkgPath() == reflect.TypeOf(codec.JSON).PkgPath() && slices.Contains([]string{codec.JSON.Name(), codec.Msgpack.Name(), codec.Raw.Name()}, innermost(v.name))
+	return t.PkgPath() == reflect.TypeOf(codec.JSON).PkgPath() && slices.Contains([]string{codec.JSON.Name(), codec.Msgpack.Name(), codec.Raw.Name()}, innermost(v.Name))
 }
 
 // tryLeaf returns an error for a type whose values a codec of package codec encodes but loses.
-func (v *values[T]) tryLeaf(leaf reflect.Type) error {
+func (v *Funcs[T]) tryLeaf(leaf reflect.Type) error {
 	switch {
-	case leaf.Kind() == reflect.Interface && leaf.NumMethod() > 0 && innermost(v.name) == codec.JSON.Name():
+	case leaf.Kind() == reflect.Interface && leaf.NumMethod() > 0 && innermost(v.Name) == codec.JSON.Name():
 		some := true
-		data, err := codec.Append(v.codec, nil, &some)
+		data, err := codec.Append(v.Codec, nil, &some)
 		if err == nil {
-			err = v.codec.Unmarshal(data, reflect.New(leaf).Interface())
+			err = v.Codec.Unmarshal(data, reflect.New(leaf).Interface())
 		}
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Type == leaf {
-			return &unfitError{errUndecided}
+			return &conclusiveError{errUndecided}
 		}
-	case leaf.Kind() == reflect.Struct && leaf.NumField() > 0 && !encodesItself(leaf) && !hasExported(leaf) && innermost(v.name) != codec.Raw.Name():
-		nothing, err := codec.Append(v.codec, nil, &struct{}{})
+	case leaf.Kind() == reflect.Struct && leaf.NumField() > 0 && !encodesItself(leaf) && !hasExported(leaf) && innermost(v.Name) != codec.Raw.Name():
+		nothing, err := codec.Append(v.Codec, nil, &struct{}{})
 		if err != nil {
 			return err
 		}
-		if data, err := codec.Append(v.codec, nil, reflect.New(leaf).Interface()); err == nil && string(data) == string(nothing) {
-			return &unfitError{errNoExported}
+		if data, err := codec.Append(v.Codec, nil, reflect.New(leaf).Interface()); err == nil && string(data) == string(nothing) {
+			return &conclusiveError{errNoExported}
 		}
 	}
 	return nil
