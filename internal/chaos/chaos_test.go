@@ -16,7 +16,7 @@ var (
 	flagSeed     = flag.Uint64("chaos.seed", 1, "of operations and faults")
 	flagTopology = flag.String("chaos.topology", "all", "single, sentinel, cluster or all")
 	flagWorkers  = flag.Int("chaos.workers", 3, "processes that use caches")
-	flagFocus    = flag.String("chaos.focus", "", "run what shows one weakness only; see focus.go")
+	flagFocus    = flag.String("chaos.focus", "", "a workload that exposes one kind of bug; see focus.go")
 	flagTimeout  = flag.Duration("chaos.timeout", 100*time.Millisecond, "RedisOptions.Timeout")
 )
 
@@ -44,7 +44,7 @@ func TestChaos(t *testing.T) {
 				t.Errorf("%d violations", n)
 			}
 			if missing := report.Idle(o.Time >= time.Minute); len(missing) > 0 && o.Focus == "" {
-				t.Errorf("the run proves too little, it had no or hardly any: %s", strings.Join(missing, ", "))
+				t.Errorf("the run proves too little: it had no or hardly any %s", strings.Join(missing, ", "))
 			}
 		})
 	}

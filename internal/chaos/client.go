@@ -15,13 +15,13 @@ type plan struct {
 	Topology Topology
 	Addrs    []string // the server, the sentinels, or the nodes
 	Master   string   // its name, for sentinels
-	// Detours has the proxy to dial in the place of a server, by the server's address.
+	// Detours has the proxy to dial instead of a server, by the server's address.
 	Detours map[string]string
 	Timeout time.Duration // of go-redis itself; 0: its default
 	Lag     lag           // on detours
 }
 
-// open returns a client that follows the plan.
+// open returns a new client.
 func (p plan) open() redis.UniversalClient {
 	switch p.Topology {
 	case Sentinel:
@@ -52,10 +52,11 @@ func (p plan) dial(ctx context.Context, network, addr string) (net.Conn, error) 
 		_ = conn.Close()
 		return nil, err
 	}
-	return p.Lag.slow(detour{conn.(*net.TCPConn), server}), nil
+	return p.Lag.wrap(detour{conn.(*net.TCPConn), server}), nil
 }
 
-// detour is a connection by way of a proxy that passes for a direct one: a failover client keeps what goes to the master.
+// detour is a connection through a proxy that reports the server's address as its own: a failover client closes
+// connections whose address isn't the master's.
 type detour struct {
 	*net.TCPConn
 	server net.Addr

@@ -12,18 +12,18 @@ import (
 // deployment is the Redis of a run.
 type deployment struct {
 	plan    plan
-	masters func() []*redistest.Server // waits until all agree who they are
-	// failover has a replica take a master's place while both are well.
+	masters func() []*redistest.Server // waits until all nodes agree on them
+	// failover promotes a replica while its master is healthy.
 	failover func()
-	nodes    []node // all servers with data, now or later
+	nodes    []node // all servers that hold data, or will after a failover
 }
 
-// Masters that are slow to answer on a busy machine, or are frozen for a moment, must not lose their place for it: only
-// a failover that was meant is made with care.
+// A master that answers slowly on a busy machine, or is frozen for a moment, must stay the master: the run can only account
+// for writes that are lost by a failover of its own.
 const (
 	nodeTimeout     = 1200 * time.Millisecond
-	longestSilence  = 400 * time.Millisecond // that keeps a master its place
-	failoverTrouble = 1500 * time.Millisecond
+	longestSilence  = 400 * time.Millisecond  // of a master that isn't to be failed over
+	failoverTrouble = 1500 * time.Millisecond // how long clients may still fail after a failover
 )
 
 func deploy(t testing.TB, topology Topology) *deployment {
@@ -54,7 +54,7 @@ func deploySentinel(t testing.TB) *deployment {
 	for i, addr := range s.Addrs() {
 		patience := nodeTimeout
 		if i == 2 {
-			patience *= 2 // as redistest has it: this one votes for one of the others
+			patience *= 2 // as in redistest: this one votes for one of the others
 		}
 		if _, err := node(addr).do("SENTINEL", "SET", redistest.SentinelMaster, "down-after-milliseconds", patience.Milliseconds()); err != nil {
 			t.Fatal(err)

@@ -13,23 +13,23 @@ import (
 	"github.com/tiercache/tiercache/internal/history"
 )
 
-// run is one run, as the parent sees it.
+// run is the parent's state of a run.
 type run struct {
 	t          testing.TB
 	options    Options
 	deployment *deployment
 	source     *source
-	fleet      *fleet
-	foreign    *foreigner
+	workers    *workerSet
+	foreign    *foreignWriter
 	killed     atomic.Int64 // workers
 	evicted    atomic.Int64 // keys
 
-	mu       sync.Mutex
-	episodes []episode
-	outages  []outage
-	losses   []*loss
-	expected []node // the masters
-	usurped  int    // how often others were found in their place
+	mu        sync.Mutex
+	injected  []injectedFault
+	outages   []outage
+	losses    []*loss
+	expected  []node // the masters
+	unplanned int    // how often other masters were found
 }
 
 // outage is a time in which workers could not reach Redis.
@@ -38,8 +38,7 @@ type outage struct {
 	start, end int64
 }
 
-// Run has workers use a Redis that is being broken, and returns what was found. What keeps it from doing so fails the
-// test.
+// Run runs the workload while it injects faults, and returns the report. It fails the test if it can't do that.
 func Run(t testing.TB, o Options) *Report {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,17 +48,17 @@ func Run(t testing.TB, o Options) *Report {
 		t.Fatal(err)
 	}
 	defer r.source.close()
-	r.fleet = newFleet(o, r.deployment.plan, r.source.address, dir)
-	defer r.fleet.close()
-	if err := r.fleet.launch(r.deployment.addrs()); err != nil {
+	r.workers = newWorkerSet(o, r.deployment.plan, r.source.address, dir)
+	defer r.workers.close()
+	if err := r.workers.launch(r.deployment.addrs()); err != nil {
 		t.Fatal(err)
 	}
-	r.foreign = newForeigner(o, r.deployment.plan)
-	r.labour()
+	r.foreign = newForeignWriter(o, r.deployment.plan)
+	r.execute()
 	if err := r.foreign.close(); err != nil {
 		t.Error(err)
 	}
-	counted, err := r.fleet.finish()
+	counted, err := r.workers.finish()
 	if err != nil {
 		t.Error(err)
 	}
@@ -70,15 +69,15 @@ func Run(t testing.TB, o Options) *Report {
 	return r.report(record, counted)
 }
 
-// labour is the time that was asked for, and what the last fault takes.
-func (r *run) labour() {
+// execute runs the workload and the faults for the duration of the run, and until the last fault has ended.
+func (r *run) execute() {
 	ctx, cancel := context.WithTimeout(context.Background(), r.options.Time)
 	defer cancel()
 	in := &injector{run: r, Context: ctx}
-	in.expect()
+	in.expectMasters()
 	var all sync.WaitGroup
 	if r.options.Focus == "" {
-		all.Go(func() { r.foreign.labour(ctx) })
+		all.Go(func() { r.foreign.run(ctx) })
 	}
 	all.Go(func() { <-ctx.Done() }) // a focus may have no faults
 	all.Go(func() { r.schedule(ctx) })
@@ -86,18 +85,18 @@ func (r *run) labour() {
 	in.checkMasters()
 }
 
-// disturb notes that a fault begins. What it returns notes its end.
-func (r *run) disturb(fault string) func() {
+// recordFault records the beginning of a fault. The returned function records its end.
+func (r *run) recordFault(fault string) func() {
 	start := history.Clock()
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.episodes = append(r.episodes, episode{fault, start, history.Clock()})
+		r.injected = append(r.injected, injectedFault{fault, start, history.Clock()})
 	}
 }
 
-// outage notes that the slots' workers can't reach Redis from now on. What it returns notes that they can in a while;
-// only its first call counts.
+// outage records that the slots' workers can't reach Redis from now on. The returned function records that they can again
+// after a given time; only its first call counts.
 func (r *run) outage(slots ...*slot) func(inAWhile time.Duration) {
 	start := history.Clock()
 	var once sync.Once
@@ -110,13 +109,13 @@ func (r *run) outage(slots ...*slot) func(inAWhile time.Duration) {
 	}
 }
 
-// checkMasters counts failovers that nobody asked for, for want of time on a busy machine: of those nobody knows what they lost.
+// checkMasters counts failovers that the run didn't cause but a busy machine did. Which writes they lost is unknown.
 func (in *injector) checkMasters() {
 	now := in.masters()
 	slices.Sort(now)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if !slices.Equal(now, in.expected) {
-		in.usurped++
+		in.unplanned++
 	}
 }

@@ -12,18 +12,18 @@ import (
 	"github.com/tiercache/tiercache/internal/history"
 )
 
-// loss is what is known of a master that died ahead of its replica.
+// loss is what is known of a master that was killed ahead of its replica.
 type loss struct {
-	cutFrom, cutTo              int64 // between these the replica lost its link, for good
+	cutFrom, cutTo              int64 // the replica lost its link for good between these
 	paused                      int64 // from then on the master took no writes
 	killed                      int64
 	masterOffset, replicaOffset int64             // of replication, at the end
-	master, replica             map[string]string // all that they had then, by Redis's keys
-	owned                       map[string]bool   // the cache's keys that the master was in charge of
+	master, replica             map[string]string // all values that they had then, by Redis key
+	owned                       map[string]bool   // the cache's keys whose slots the master owned
 }
 
-// remains reads what the replica has, which until it is promoted, much later, is all that it was sent.
-func (l *loss) remains(replica node) (err error) {
+// readReplica reads the replica's contents. Until it is promoted, much later, that is all that it received.
+func (l *loss) readReplica(replica node) (err error) {
 	if l.replicaOffset, err = replica.info("slave_repl_offset"); err != nil {
 		return err
 	}
@@ -31,12 +31,12 @@ func (l *loss) remains(replica node) (err error) {
 	return err
 }
 
-// evidence says why a write is known to be lost, or nothing.
+// evidence says why a write is known to be lost. It returns "" if it isn't known to be.
 func (l *loss) evidence(op *history.Op) string {
 	if !op.OK || op.End < l.cutFrom || op.Start > l.paused || op.End > l.killed || l.replicaOffset >= l.masterOffset {
 		return ""
 	}
-	behind := fmt.Sprintf("the replica died to the master at offset %d, %d behind", l.replicaOffset, l.masterOffset-l.replicaOffset)
+	behind := fmt.Sprintf("the replica lost its link at offset %d, %d behind the master", l.replicaOffset, l.masterOffset-l.replicaOffset)
 	switch op.Kind {
 	case history.Set, history.Delete, history.Expire:
 		switch k := redisKey(op.Key); {
@@ -48,16 +48,16 @@ func (l *loss) evidence(op *history.Op) string {
 			return behind + fmt.Sprintf(", with %q for %q under %q", l.replica[k], l.master[k], k)
 		}
 	case history.InvalidateTags, history.Clear:
-		if k, differs := l.record(); differs {
+		if k, differs := l.differingRecord(); differs {
 			return behind + fmt.Sprintf(", with %q for %q under %q", l.replica[k], l.master[k], k)
 		}
 	}
 	return ""
 }
 
-// record returns the key of a record of the cache's, not a value, in which master and replica differ. Those of tags and
+// differingRecord returns the key of a record of the cache's, not a value, in which master and replica differ. Those of tags and
 // clears are such; which one belongs to which tag is of no matter here.
-func (l *loss) record() (key string, differs bool) {
+func (l *loss) differingRecord() (key string, differs bool) {
 	records := redisPrefix + cacheName + "!"
 	for k, v := range l.master {
 		if other, ok := l.replica[k]; strings.HasPrefix(k, records) && (!ok || v != other) {
@@ -72,7 +72,7 @@ func (l *loss) record() (key string, differs bool) {
 	return "", false
 }
 
-// ownedBy returns the keys that a master is in charge of.
+// ownedBy returns the keys whose slots a master owns.
 func (in *injector) ownedBy(master node) map[string]bool {
 	owned := make(map[string]bool)
 	cluster, isCluster := in.foreign.client.(*redis.ClusterClient)
@@ -89,8 +89,8 @@ func (in *injector) ownedBy(master node) map[string]bool {
 	return owned
 }
 
-// lose keeps what is known of a loss for the record.
-func (in *injector) lose(l *loss) {
+// recordLoss adds a loss to the run.
+func (in *injector) recordLoss(l *loss) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.losses = append(in.losses, l)

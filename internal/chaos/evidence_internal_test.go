@@ -47,7 +47,7 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
-func TestStrangers(t *testing.T) {
+func TestDataClients(t *testing.T) {
 	t.Parallel()
 	const list = "id=1 addr=127.0.0.1:1 name= flags=N cmd=get\n" +
 		"id=2 addr=127.0.0.1:2 name= flags=t cmd=ping\n" +
@@ -55,18 +55,18 @@ func TestStrangers(t *testing.T) {
 		"id=4 addr=127.0.0.1:4 name= flags=P cmd=subscribe\n" +
 		"id=5 addr=127.0.0.1:5 name= flags=S cmd=replconf\n" +
 		"id=6 addr=127.0.0.1:6 name=app flags=N cmd=set\n"
-	if got := slices.Collect(strangers(list)); !slices.Equal(got, []string{"1", "6"}) {
-		t.Errorf("strangers are %v, want 1 and 6", got)
+	if got := slices.Collect(dataClients(list)); !slices.Equal(got, []string{"1", "6"}) {
+		t.Errorf("data clients are %v, want 1 and 6", got)
 	}
 }
 
-// What a worker's operations are is settled by the seed, what becomes of its loads, too.
-func TestFate(t *testing.T) {
+// The seed determines the outcome of each load.
+func TestOutcome(t *testing.T) {
 	t.Parallel()
 	a, b := &source{seed: 1}, &source{seed: 1}
 	for id := range uint64(1000) {
-		takes, status := a.fate(id)
-		if again, statusAgain := b.fate(id); takes != again || status != statusAgain {
+		takes, status := a.outcome(id)
+		if again, statusAgain := b.outcome(id); takes != again || status != statusAgain {
 			t.Fatalf("load %d: %v and %d, then %v and %d", id, takes, status, again, statusAgain)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// failovers are the faults after which another server is the master.
+// failovers returns the faults after which another server is the master.
 func failovers() []fault {
 	replicated := []Topology{Sentinel, Cluster}
 	return []fault{
@@ -30,16 +30,16 @@ func failovers() []fault {
 	}
 }
 
-const pauseLimit = 20 * time.Second // of writes, should nobody end the pause
+const pauseLimit = 20 * time.Second // of CLIENT PAUSE, if no CLIENT UNPAUSE ends it
 
-// victim is a master that is to lose its place, and the replica that is to have it.
+// victim is a master that is to be replaced, and the replica that replaces it.
 type victim struct {
 	server  *redistest.Server
 	node    node
 	replica node
 }
 
-// victim waits until there is a replica that hears its master.
+// victim chooses a master at random and waits until it has a replica whose link is up.
 func (in *injector) victim() (v victim, err error) {
 	in.checkMasters()
 	all := in.deployment.masters()
@@ -62,19 +62,19 @@ func (n node) linkedReplica() (node, error) {
 			return replica, nil
 		}
 	}
-	return "", fmt.Errorf("%s has no replica that hears it", n)
+	return "", fmt.Errorf("%s has no replica with a link to it", n)
 }
 
-// catchUp stops writes to the master and waits until its replica has all of them.
-func (v victim) catchUp() error {
+// syncReplica stops writes to the master and waits until its replica has all of them.
+func (v victim) syncReplica() error {
 	if _, err := v.node.do("CLIENT", "PAUSE", pauseLimit.Milliseconds(), "WRITE"); err != nil {
 		return err
 	}
-	return v.caughtUp()
+	return v.waitForReplica()
 }
 
-// caughtUp waits until the replica has all that the master has now.
-func (v victim) caughtUp() error {
+// waitForReplica waits until the replica has all writes that the master has now.
+func (v victim) waitForReplica() error {
 	master, err := v.node.role()
 	if err != nil {
 		return err
@@ -88,16 +88,16 @@ func (v victim) caughtUp() error {
 	})
 }
 
-// killInSync ends a master whose replica has all that was ever acknowledged.
+// killInSync kills a master whose replica has all acknowledged writes.
 func (in *injector) killInSync() {
-	end := in.outage(in.fleet.slots...)
+	end := in.outage(in.workers.slots...)
 	v, err := in.victim()
 	if err == nil {
-		err = v.catchUp()
+		err = v.syncReplica()
 	}
 	if err == nil {
 		v.server.Kill()
-		err = in.succeed(v, end)
+		err = in.replaceMaster(v, end)
 	}
 	if err != nil {
 		end(failoverTrouble)
@@ -105,34 +105,34 @@ func (in *injector) killInSync() {
 	}
 }
 
-// killBehind ends a master whose replica has not heard of it for a moment, so that what it acknowledged meanwhile is lost.
+// killBehind kills a master whose replica has been cut off for a moment, so that the writes it acknowledged meanwhile are lost.
 func (in *injector) killBehind() {
-	end := in.outage(in.fleet.slots...)
+	end := in.outage(in.workers.slots...)
 	v, err := in.victim()
 	var l *loss
 	if err == nil {
 		l, err = in.fallBehind(v)
 	}
 	if err == nil {
-		err = l.remains(v.replica)
+		err = l.readReplica(v.replica)
 	}
 	if err == nil {
-		err = in.succeed(v, end)
+		err = in.replaceMaster(v, end)
 	}
 	if err != nil {
 		end(failoverTrouble)
 		in.t.Errorf("chaos: killing a master that is ahead of its replica: %v", err)
 		return
 	}
-	in.lose(l)
+	in.recordLoss(l)
 }
 
-// fallBehind cuts the replica off, lets the master go on for a while and kills it. The replica is frozen as long, since
-// it would connect again at once. The pause at the end makes what is read of the master its last state.
+// fallBehind cuts the replica off, lets the master take writes for a while and kills it. The replica is frozen meanwhile,
+// since it would reconnect at once. Writes are paused before the master's contents are read, so that they are its last state.
 func (in *injector) fallBehind(v victim) (l *loss, err error) {
 	l = &loss{owned: in.ownedBy(v.node)}
 	l.cutFrom = history.Clock()
-	if err := v.caughtUp(); err != nil { // else it may lose what was acknowledged long before
+	if err := v.waitForReplica(); err != nil { // otherwise writes that were acknowledged long before might be lost, too
 		return nil, err
 	}
 	thaw, err := v.replica.freeze()
@@ -162,24 +162,24 @@ func (in *injector) fallBehind(v victim) (l *loss, err error) {
 	return l, nil
 }
 
-// succeed waits until the replica of a dead master has taken its place, and brings the master back as a replica.
-func (in *injector) succeed(v victim, end func(time.Duration)) error {
+// replaceMaster waits until the replica of a dead master has been promoted, and restarts the master as a replica.
+func (in *injector) replaceMaster(v victim, end func(time.Duration)) error {
 	in.deployment.masters()
 	end(failoverTrouble)
 	v.server.Restart()
 	if in.options.Topology == Sentinel {
-		if err := v.node.follow(v.replica); err != nil { // the sentinels would, but take seconds
+		if err := v.node.replicateFrom(v.replica); err != nil { // the sentinels would do it, but only after seconds
 			return err
 		}
 	}
-	in.expect()
+	in.expectMasters()
 	return await(func() error {
 		_, err := v.replica.linkedReplica()
 		return err
 	})
 }
 
-// freeze stops a server that may be a replica, which redistest doesn't lend, and returns when it has stopped.
+// freeze stops a server and returns when it has stopped. It may be a replica, for which redistest has no Server.
 func (n node) freeze() (thaw func() error, err error) {
 	number, err := n.info("process_id")
 	if err != nil {
@@ -192,7 +192,7 @@ func (n node) freeze() (thaw func() error, err error) {
 	return func() error { return p.Signal(syscall.SIGCONT) }, freeze(p)
 }
 
-func (n node) follow(master node) error {
+func (n node) replicateFrom(master node) error {
 	host, port, err := net.SplitHostPort(string(master))
 	if err == nil {
 		_, err = n.do("REPLICAOF", host, port)
@@ -200,26 +200,26 @@ func (n node) follow(master node) error {
 	return err
 }
 
-// failoverCluster loses nothing: the master refuses writes until its replica has taken over.
+// failoverCluster promotes a replica without losing writes: the master refuses them until its replica has taken over.
 func (in *injector) failoverCluster() {
-	end := in.outage(in.fleet.slots...)
+	end := in.outage(in.workers.slots...)
 	in.checkMasters()
 	in.deployment.failover()
 	end(failoverTrouble)
-	in.expect()
+	in.expectMasters()
 }
 
-// failoverSentinel has the sentinels promote the replica while the master is well. They leave the old master as it is
-// for seconds, so that there are two: what clients of the old one write is lost, and what they read may be outdated. No
-// cache can know that. So neither takes writes until the last client that reads and writes has left the old one. From
-// then on there is only one that anybody asks, and what is left on the other are the connections on which caches hear of
-// changes: open, answering, and silent.
+// failoverSentinel has the sentinels promote the replica while the master is healthy. The sentinels don't demote the old
+// master for some seconds, so that there are two masters: writes to the old one are lost, and reads from it may be outdated. No
+// cache can know that. So neither takes writes until all clients that read and write have left the old one. After that
+// only the connections on which caches receive invalidations are left there: open and answering, but without
+// any invalidations.
 func (in *injector) failoverSentinel() {
-	end := in.outage(in.fleet.slots...)
-	defer in.expect()
+	end := in.outage(in.workers.slots...)
+	defer in.expectMasters()
 	v, err := in.victim()
 	if err == nil {
-		err = v.catchUp()
+		err = v.syncReplica()
 	}
 	if err == nil {
 		err = in.promote(v)
@@ -230,14 +230,14 @@ func (in *injector) failoverSentinel() {
 	end(failoverTrouble)
 	in.hold(in.options.Delta(), in.options.Delta()+time.Second)
 	if err == nil {
-		err = v.node.follow(v.replica)
+		err = v.node.replicateFrom(v.replica)
 	}
 	if err = errors.Join(err, v.node.unpause()); err != nil {
 		in.t.Errorf("chaos: a failover: %v", err)
 	}
 }
 
-// promote returns when all sentinels know the new master, and only streams are left on the old one.
+// promote returns when all sentinels know the new master, and only invalidation streams are left on the old one.
 func (in *injector) promote(v victim) error {
 	done := make(chan struct{})
 	go func() {
@@ -247,7 +247,7 @@ func (in *injector) promote(v victim) error {
 	err := await(func() error {
 		r, err := v.replica.role()
 		if err == nil && !r.master {
-			err = errors.New("the replica is one still")
+			err = errors.New("the replica hasn't been promoted")
 		}
 		return err
 	})
@@ -258,20 +258,20 @@ func (in *injector) promote(v victim) error {
 	if err != nil {
 		return err
 	}
-	return v.node.ask(func(ctx context.Context, r *redis.Client) error {
+	return v.node.withClient(func(ctx context.Context, r *redis.Client) error {
 		list, err := r.ClientList(ctx).Result()
 		if err != nil {
 			return err
 		}
-		for id := range strangers(list) {
+		for id := range dataClients(list) {
 			err = errors.Join(err, r.ClientKillByFilter(ctx, "ID", id, "SKIPME", "yes").Err())
 		}
 		return err
 	})
 }
 
-// strangers yields the clients of a CLIENT LIST that neither hear of changes nor are Redis's own.
-func strangers(list string) func(yield func(string) bool) {
+// dataClients yields the IDs in a CLIENT LIST of the clients that neither receive invalidations nor belong to Redis itself.
+func dataClients(list string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for line := range strings.Lines(list) {
 			field := make(map[string]string)
@@ -279,16 +279,16 @@ func strangers(list string) func(yield func(string) bool) {
 				name, value, _ := strings.Cut(f, "=")
 				field[name] = value
 			}
-			hears := strings.ContainsAny(field["flags"], "tPSM") // tracking, subscribed, replica, master
-			if !hears && !strings.HasPrefix(field["name"], "sentinel-") && !yield(field["id"]) {
+			receives := strings.ContainsAny(field["flags"], "tPSM") // tracking, subscribed, replica, master
+			if !receives && !strings.HasPrefix(field["name"], "sentinel-") && !yield(field["id"]) {
 				return
 			}
 		}
 	}
 }
 
-// expect takes the masters that there are now for those that there should be.
-func (in *injector) expect() {
+// expectMasters notes the current masters as those that checkMasters expects.
+func (in *injector) expectMasters() {
 	now := in.masters()
 	slices.Sort(now)
 	in.mu.Lock()

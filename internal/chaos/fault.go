@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// layer is where a fault is. Two faults at a time are in different ones.
+// layer is where a fault is. Two faults at the same time are in different layers.
 type layer int
 
 const (
@@ -19,7 +19,7 @@ const (
 	servers
 )
 
-// fault is a way to break something. inject breaks it and returns when it is whole again.
+// fault is a way to break something. inject breaks it, and returns when it works again.
 type fault struct {
 	name   string
 	layer  layer
@@ -31,13 +31,13 @@ func faults() []fault {
 	return slices.Concat(networkFaults(), workerFaults(), serverFaults(), failovers())
 }
 
-// rareFaults are those of some focuses only.
+// rareFaults returns the faults that only some focuses have.
 func rareFaults() []fault {
 	return []fault{{"lose tags", servers, nil, (*injector).loseTags}}
 }
 
-// episode is a fault that was.
-type episode struct {
+// injectedFault says when a fault was injected.
+type injectedFault struct {
 	Fault      string
 	Start, End int64
 }
@@ -49,14 +49,14 @@ type injector struct {
 	rng             *rand.Rand
 }
 
-// hold leaves the fault in place for a time between the two.
+// hold leaves the fault in place for a random time between least and most.
 func (in *injector) hold(least, most time.Duration) {
 	pause(in, least+time.Duration(in.rng.Int64N(int64(most-least)+1)))
 }
 
-func (in *injector) slot() *slot { return in.fleet.slots[in.rng.IntN(len(in.fleet.slots))] }
+func (in *injector) slot() *slot { return in.workers.slots[in.rng.IntN(len(in.workers.slots))] }
 
-// master is one of those that there are.
+// master returns one of the masters at random.
 func (in *injector) master() node {
 	masters := in.masters()
 	return masters[in.rng.IntN(len(masters))]
@@ -69,8 +69,8 @@ func (in *injector) masters() (all []node) {
 	return all
 }
 
-// schedule injects faults until ctx ends: all of them in random order, and again. About half of the time is calm, and
-// now and then for long enough to see that the effects of a fault end.
+// schedule injects faults until ctx ends: all of them in random order, then all again. For about half of the time there is
+// no fault, and now and then for long enough to see that the effects of the last one end.
 func (r *run) schedule(ctx context.Context) {
 	rng := rand.New(rand.NewPCG(r.options.Seed, 1))
 	var bag []fault
@@ -88,17 +88,17 @@ func (r *run) schedule(ctx context.Context) {
 			now = bag[:2]
 		}
 		bag = bag[len(now):]
-		var under sync.WaitGroup
+		var running sync.WaitGroup
 		for _, f := range now {
 			in := &injector{r, ctx, rand.New(rand.NewPCG(rng.Uint64(), 0))}
 			if ctx.Err() == nil {
-				under.Go(func() {
-					defer in.disturb(f.name)()
+				running.Go(func() {
+					defer in.recordFault(f.name)()
 					f.inject(in)
 				})
 			}
 		}
-		under.Wait()
+		running.Wait()
 	}
 }
 

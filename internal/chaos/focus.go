@@ -10,29 +10,28 @@ import (
 	"time"
 )
 
-// focus is a workload of what one weakness takes to show, and of nothing else, so that it shows within seconds. What is
-// zero is as in a run without.
+// focus is a workload that exposes one kind of bug within seconds. A zero field is as in a run without a focus.
 type focus struct {
 	keys, tags int
-	caches     []int          // places in the roster
+	caches     []int          // indexes in cacheConfigs
 	acts       map[string]int // their weights
-	faults     []string       // none: there are none
+	faults     []string       // nil: no faults
 	untagged   bool
-	load       span // what the source takes for each; all succeed
+	load       span // how long the source takes for each load; all succeed
 	lag        lag
 	think      time.Duration
 }
 
-// focuses by name, none of which has foreign writers.
+// focuses by name. None of them has writes by other programs.
 var focuses = map[string]focus{
-	// Calls overtake each other, and invalidations are late, so that writes and fills have to do without.
+	// Calls overtake each other, and invalidations are late: what is read must not replace what was written here.
 	"fills": {
-		keys: 12, caches: keepers, lag: lag{Stream: 40 * time.Millisecond, Data: 4 * time.Millisecond},
+		keys: 12, caches: longLived, lag: lag{Stream: 40 * time.Millisecond, Data: 4 * time.Millisecond},
 		acts: map[string]int{"lookup": 40, "getOrLoad": 30, "burst": 20, "rewrite": 5, "delete": 5},
 	},
-	// Calls overtake each other, and invalidations are early, so that they overtake replies.
+	// Calls overtake each other, and invalidations are early: they overtake replies.
 	"late replies": {
-		keys: 150, caches: keepers, lag: lag{Data: 6 * time.Millisecond}, think: 5 * time.Millisecond,
+		keys: 150, caches: longLived, lag: lag{Data: 6 * time.Millisecond}, think: 5 * time.Millisecond,
 		acts: map[string]int{"lookup": 60, "getOrLoad": 30, "burst": 20, "rewrite": 2},
 	},
 	// Keys are deleted while they are being loaded.
@@ -40,15 +39,15 @@ var focuses = map[string]focus{
 		keys: 12, load: span{20 * time.Millisecond, 150 * time.Millisecond},
 		acts: map[string]int{"getOrLoad": 60, "lookup": 30, "delete": 5},
 	},
-	// Callers leave their loads, which go on while the memory of the keys has other keys.
+	// Callers return before their loads, which continue while the memory of their keys is reused for other keys.
 	"reused memory": {
 		keys: 30, load: span{5 * time.Millisecond, 40 * time.Millisecond},
 		acts: map[string]int{"impatient": 40, "getOrLoadMany": 10, "lookup": 30, "delete": 5, "set": 5},
 	},
-	// Many ask for a key that nobody writes.
-	"crowds": {
+	// Many callers ask for one key at once, which is never written.
+	"hot keys": {
 		load: span{20 * time.Millisecond, 60 * time.Millisecond},
-		acts: map[string]int{"crowd": 1},
+		acts: map[string]int{"hotKey": 1},
 	},
 	// Tags are invalidated while values that have them are being loaded.
 	"tags": {
@@ -60,51 +59,51 @@ var focuses = map[string]focus{
 		keys: 60, tags: 6, load: span{time.Millisecond, 40 * time.Millisecond},
 		acts: map[string]int{"getOrLoad": 100, "lookup": 100, "burst": 10, "expireTags": 4, "expireAll": 1},
 	},
-	// What Redis knows of tags is lost.
+	// Redis loses the records of tags.
 	"lost tags": {
 		keys: 150, tags: 12, faults: []string{"lose tags"},
 		acts: map[string]int{"getOrLoad": 10, "lookup": 60, "burst": 20, "invalidateTags": 1},
 	},
 	// Connections break while keys are being written.
 	"reconnect": {
-		keys: 200, caches: keepers, faults: []string{"refuse", "kill streams"},
+		keys: 200, caches: longLived, faults: []string{"refuse", "kill streams"},
 		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 20, "delete": 2, "set": 2},
 	},
-	// All that Redis has is lost, and nothing but that tells of it: who asks for a new tag would find the era gone, and begin
-	// one that all hear of.
+	// Redis loses all data, and reports only the flush. There are no tags: a read of a new tag would notice that the epoch is
+	// gone and begin a new one, which Redis reports.
 	"flushes": {
-		keys: 200, caches: keepers, untagged: true, faults: []string{"flush"},
+		keys: 200, caches: longLived, untagged: true, faults: []string{"flush"},
 		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 10},
 	},
-	// The same, and Redis tells of nothing.
+	// The same, but Redis reports nothing.
 	"swaps": {
-		keys: 200, caches: keepers, untagged: true, faults: []string{"swap"},
+		keys: 200, caches: longLived, untagged: true, faults: []string{"swap"},
 		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 10},
 	},
-	// Redis can't be heard for a while, or the process doesn't run.
+	// No replies or invalidations arrive for a while, or the process is frozen.
 	"silence": {
-		keys: 200, caches: keepers, faults: []string{"stall", "stall replies", "freeze a worker"},
+		keys: 200, caches: longLived, faults: []string{"stall", "stall replies", "freeze a worker"},
 		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 20, "delete": 2, "set": 2},
 	},
-	// Redis is always heard, but later than Delta.
+	// Invalidations always arrive, but later than Delta.
 	"late stream": {
-		keys: 60, caches: keepers, lag: lag{Stream: 450 * time.Millisecond},
+		keys: 60, caches: longLived, lag: lag{Stream: 450 * time.Millisecond},
 		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 20, "delete": 1, "set": 1},
 	},
-	// Another server becomes the master, and the streams hang on the old one.
+	// Another server becomes the master, and the streams stay connected to the old one.
 	"failover": {
-		keys: 200, caches: keepers, faults: []string{"failover"},
+		keys: 200, caches: longLived, faults: []string{"failover"},
 		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 20, "delete": 2, "set": 2},
 	},
 }
 
-// keepers are the caches of the roster that keep values locally for long, one for each of a worker's Redises.
-var keepers = []int{0, 2}
+// longLived has the indexes of a cache with a long LocalTTL for each of a worker's two tiered.Redis.
+var longLived = []int{0, 2}
 
-// span is a least and a most.
+// span is a range of durations.
 type span struct{ least, most time.Duration }
 
-// On returns the options of a run with a focus. Its error is about the name.
+// On returns the options of a run with the focus. It returns an error if there is no focus of that name.
 func (o Options) On(name string) (Options, error) {
 	f, ok := focuses[name]
 	if !ok {
@@ -125,7 +124,7 @@ func (o Options) On(name string) (Options, error) {
 
 func (o Options) focus() focus { return focuses[o.Focus] }
 
-// acts are those that the run is made of, and the sum of their weights.
+// acts returns the acts of the run, and the sum of their weights.
 func (o Options) acts() (todo []act, total int) {
 	todo = acts
 	if o.Focus != "" {
@@ -143,7 +142,7 @@ func (o Options) acts() (todo []act, total int) {
 	return todo, total
 }
 
-// faults are those that the run has.
+// faults returns the faults of the run.
 func (o Options) faults() []fault {
 	named := o.focus().faults
 	all := faults()
@@ -155,13 +154,13 @@ func (o Options) faults() []fault {
 	})
 }
 
-// members are those of a worker's caches that the run is about.
-func (o Options) members(all []*member) []*member {
+// instances returns those of a worker's caches that the run uses.
+func (o Options) instances(all []*instance) []*instance {
 	places := o.focus().caches
 	if places == nil {
 		return all
 	}
-	some := make([]*member, len(places))
+	some := make([]*instance, len(places))
 	for i, at := range places {
 		some[i] = all[at]
 	}

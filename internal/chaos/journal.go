@@ -23,7 +23,7 @@ func createJournal(path string) (*journal, error) {
 	return &journal{f, history.NewLog(f)}, nil
 }
 
-// begin notes operations that make values before they do, so that a value is known even if its maker is killed.
+// begin writes the operations down before they make their values, so that a value is known even if the worker is killed.
 func (j *journal) begin(ops ...*history.Op) {
 	for _, op := range ops {
 		op.Start = history.Clock()
@@ -32,7 +32,7 @@ func (j *journal) begin(ops ...*history.Op) {
 	_ = j.log.Flush() // the log keeps its error for close
 }
 
-// end notes operations as they ended.
+// end writes the operations down with their ends.
 func (j *journal) end(ok bool, ops ...*history.Op) {
 	end := history.Clock()
 	for _, op := range ops {

@@ -10,47 +10,47 @@ import (
 	"time"
 )
 
-// lag is how slow the way to Redis is for a worker, and back.
+// lag is the delay between a worker and Redis.
 type lag struct {
-	Stream time.Duration // of what comes on connections that are subscribed to something
-	Data   time.Duration // on others each way, on the average: what is sent later may be there sooner
+	Stream time.Duration // of what arrives on connections that subscribed to a channel
+	Data   time.Duration // on other connections in each direction, on average: one connection may overtake another
 }
 
-// laggard is a connection with a lag.
-type laggard struct {
+// delayedConn is a connection with a lag.
+type delayedConn struct {
 	detour
 	lag    lag
 	stream atomic.Bool
 }
 
-func (l lag) slow(conn detour) net.Conn {
+func (l lag) wrap(conn detour) net.Conn {
 	if l == (lag{}) {
 		return conn
 	}
-	return &laggard{detour: conn, lag: l}
+	return &delayedConn{detour: conn, lag: l}
 }
 
-// Write notices what the connection is for.
-func (l *laggard) Write(b []byte) (int, error) {
+// Write notices whether the connection subscribes to a channel.
+func (l *delayedConn) Write(b []byte) (int, error) {
 	if bytes.Contains(b, []byte("\r\nsubscribe\r\n")) {
 		l.stream.Store(true)
 	}
-	l.pause()
+	l.delay()
 	return l.detour.Write(b)
 }
 
-func (l *laggard) Read(b []byte) (int, error) {
+func (l *delayedConn) Read(b []byte) (int, error) {
 	n, err := l.detour.Read(b)
 	if l.stream.Load() {
 		time.Sleep(l.lag.Stream)
 	} else {
-		l.pause()
+		l.delay()
 	}
 	return n, err
 }
 
-// pause waits for nothing: it is what the network takes.
-func (l *laggard) pause() {
+// delay sleeps for a random time, as the network would take it.
+func (l *delayedConn) delay() {
 	if !l.stream.Load() {
 		time.Sleep(time.Duration(rand.Int64N(2*int64(l.lag.Data) + 1)))
 	}

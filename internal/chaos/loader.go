@@ -12,19 +12,19 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// intent is what a loader does beside asking the source. It is drawn before the load, which may outlive its caller.
+// intent is what a loader does besides asking the source. It is drawn before the load, which may outlive its caller.
 type intent struct {
 	tags    []string
 	ttl     time.Duration // 0: the policy's
 	panics  bool
 	refresh bool
 
-	lent   memory      // has the tags as the loader sets them
-	loaded atomic.Bool // the loader has returned
+	lent   reusedMemory // holds the tags that the loader sets
+	loaded atomic.Bool  // the loader has returned
 }
 
-// reuse overwrites the tags that a loader has set, when the call that it was for has returned. If that failed, its load may not
-// be over yet.
+// reuse overwrites the tags that a loader has set, after the call with that loader has returned. If the call failed, its load
+// may not be over yet, and reuse does nothing.
 func (in *intent) reuse(err error) {
 	if err == nil && in.loaded.Load() {
 		in.lent.overwrite()
@@ -33,8 +33,8 @@ func (in *intent) reuse(err error) {
 
 var errPanic = errors.New("a loader that panics")
 
-// loader returns one for GetOrLoad and Refresh.
-func (w *worker) loader(m *member, in *intent) tiered.Loader[Value] {
+// loader returns a loader for GetOrLoad and Refresh.
+func (w *worker) loader(m *instance, in *intent) tiered.Loader[Value] {
 	return func(ctx context.Context, e *tiered.Entry[Value]) (v Value, err error) {
 		op := w.op(m, history.Load, e.Key)
 		op.Tags = in.tags
@@ -58,8 +58,8 @@ func (w *worker) loader(m *member, in *intent) tiered.Loader[Value] {
 	}
 }
 
-// batchLoader returns one for GetOrLoadMany, which has no way to set tags.
-func (w *worker) batchLoader(m *member) func(context.Context, []string) (map[string]Value, error) {
+// batchLoader returns a loader for GetOrLoadMany, which can't set tags.
+func (w *worker) batchLoader(m *instance) func(context.Context, []string) (map[string]Value, error) {
 	return func(ctx context.Context, keys []string) (map[string]Value, error) {
 		ops := make([]*history.Op, len(keys))
 		values := make(map[string]Value, len(keys))
@@ -81,8 +81,8 @@ func (w *worker) batchLoader(m *member) func(context.Context, []string) (map[str
 	}
 }
 
-// mayOverlap notes loads that another may run beside: a Refresh supersedes what is under way, and a loader that is out
-// of time has been given up a moment before it ends. An Expire that failed tells the checker no more than that.
+// mayOverlap records loads during which another load of the key is allowed: a Refresh supersedes a running load, and a load
+// that timed out was abandoned a moment before its loader returned. It records a failed Expire, which means just that to the checker.
 func (w *worker) mayOverlap(ctx context.Context, refresh bool, loads ...*history.Op) {
 	if !refresh && ctx.Err() == nil {
 		return

@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// edit replaces a text that a file of the library has once.
+// edit replaces a text that occurs once in a file of the library.
 type edit struct{ file, old, new string }
 
-// mutant is this package's test binary with a library that is broken on purpose.
+// mutant is this package's test binary, built with mutations of the library.
 type mutant struct {
 	binary string
-	dir    string // for what it leaves behind
+	dir    string // for its temporary files
 }
 
 const moduleRoot = "../.."
@@ -45,14 +45,15 @@ func edited(t *testing.T, edits []edit) map[string]string {
 			texts[path] = string(b)
 		}
 		if n := strings.Count(texts[path], e.old); n != 1 {
-			t.Fatalf("tiered/%s has %d times, want once (the mutation must be brought up to date):\n%s", e.file, n, e.old)
+			t.Fatalf("tiered/%s contains this text %d times, want once (update the mutation):\n%s", e.file, n, e.old)
 		}
 		texts[path] = strings.Replace(texts[path], e.old, e.new, 1)
 	}
 	return texts
 }
 
-// build makes the edits in copies of the files, and has the compiler take those for the files. Nothing else is compiled again.
+// build makes the edits in copies of the files, and builds the test binary with the copies as an overlay. Only packages that
+// depend on these files are compiled again.
 func build(t *testing.T, edits []edit) *mutant {
 	t.Helper()
 	dir := t.TempDir()
@@ -92,15 +93,15 @@ type trial struct {
 	seed     int
 }
 
-// try returns the guarantees that were violated, by the report, and all that the run said.
-func (m *mutant) try(t *testing.T, tr trial) (violated []string, said string) {
+// try runs the mutant. It returns the guarantees that were violated by its report, and its output.
+func (m *mutant) try(t *testing.T, tr trial) (violated []string, output string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, m.binary, "-test.run=^TestChaos$", "-test.v", "-test.timeout=50s",
 		"-chaos.topology="+tr.topology, "-chaos.focus="+tr.focus, "-chaos.time="+tr.time.String(), fmt.Sprintf("-chaos.seed=%d", tr.seed))
 	cmd.Env = append(os.Environ(), "TMPDIR="+m.dir)
-	cmd.WaitDelay = 10 * time.Second // a busy machine may not have read all by the time it ends
+	cmd.WaitDelay = 10 * time.Second // on a busy machine its output may not have been read completely when it ends
 	out, err := cmd.CombinedOutput()
 	violated = violations(string(out))
 	if (err != nil) != (len(violated) > 0) {
@@ -114,7 +115,7 @@ var (
 	guaranteeCount = regexp.MustCompile(`(\w+) \d+`)
 )
 
-// violations reads a report.
+// violations returns the guarantees that a report says were violated.
 func violations(report string) (guarantees []string) {
 	for _, line := range violationsLine.FindAllStringSubmatch(report, -1) {
 		for _, m := range guaranteeCount.FindAllStringSubmatch(line[1], -1) {

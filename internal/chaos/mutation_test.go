@@ -12,12 +12,12 @@ import (
 	"github.com/tiercache/tiercache/internal/chaos"
 )
 
-// mutation is a way to break the library that the checker must see.
+// mutation is a way to break the library that a run must detect.
 type mutation struct {
 	name     string
 	topology chaos.Topology // "": single
 	focus    string         // of the runs
-	breaks   []string       // guarantees, one of which at least is seen to be violated
+	breaks   []string       // guarantees; a run must report a violation of at least one of them
 	edits    []edit
 }
 
@@ -112,7 +112,7 @@ var mutations = []mutation{
 			"	g.changed(h.guard)\n	s.release(h)\n"}},
 	},
 	{
-		name: "no leases are taken", focus: "crowds", breaks: []string{"G4"},
+		name: "no leases are taken", focus: "hot keys", breaks: []string{"G4"},
 		edits: []edit{{"task.go", "t.lease(vacant)...", "vacant..."}},
 	},
 	{
@@ -129,49 +129,49 @@ func (m mutation) where() string {
 	return string(m.topology)
 }
 
-// atOnce is how many runs there may be, each of which has many processes.
+// atOnce limits the concurrent runs, each of which has many processes.
 const atOnce = 2
 
-const trials = 4 // of a mutation until it is found
+const trials = 4 // of a mutation, until one detects it
 
-// The texts that mutations replace are in the library, each once. TestMutations shows the same, minutes later.
+// Each text that a mutation replaces occurs once in the library. TestMutations shows the same, but takes minutes.
 func TestMutationsApply(t *testing.T) {
 	for _, m := range mutations {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) { edited(t, m.edits) })
 	}
 }
 
-// Each mutation must be found, and the library without any pass the same runs.
+// A run must detect each mutation, and the unchanged library must pass the same runs.
 func TestMutations(t *testing.T) {
 	if testing.Short() || raceDetector {
-		t.Skip("takes minutes; what the race detector could see here, TestChaos shows it too")
+		t.Skip("takes minutes; the race detector sees as much in TestChaos")
 	}
-	turns := make(chan struct{}, atOnce)
-	whole := build(t, nil)
+	slots := make(chan struct{}, atOnce)
+	unchanged := build(t, nil)
 	type workload struct{ topology, focus string }
 	workloads := make(map[workload]bool)
 	for _, m := range mutations {
 		workloads[workload{m.where(), m.focus}] = true
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			turns <- struct{}{}
-			defer func() { <-turns }()
+			slots <- struct{}{}
+			defer func() { <-slots }()
 			m.find(t)
 		})
 	}
 	for w := range maps.Keys(workloads) {
-		t.Run("whole/"+strings.ReplaceAll(w.focus, " ", "_"), func(t *testing.T) {
+		t.Run("unchanged/"+strings.ReplaceAll(w.focus, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			turns <- struct{}{}
-			defer func() { <-turns }()
-			if violated, said := whole.try(t, trial{w.topology, w.focus, trialTime(w.topology, 1), 1}); len(violated) > 0 {
-				t.Errorf("violations of %v without a mutation:\n%s", violated, said)
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if violated, output := unchanged.try(t, trial{w.topology, w.focus, trialTime(w.topology, 1), 1}); len(violated) > 0 {
+				t.Errorf("violations of %v without a mutation:\n%s", violated, output)
 			}
 		})
 	}
 }
 
-// trialTime is longer for what wasn't found at once, and where a fault takes seconds.
+// trialTime returns the duration of the nth trial. It is longer for a topology whose faults take seconds.
 func trialTime(topology string, n int) time.Duration {
 	if topology != string(chaos.Single) {
 		n++
@@ -179,18 +179,18 @@ func trialTime(topology string, n int) time.Duration {
 	return time.Duration(1+2*n) * time.Second
 }
 
-// find fails the test if the mutation isn't found.
+// find fails the test if no trial detects the mutation.
 func (m mutation) find(t *testing.T) {
 	mutant := build(t, m.edits)
-	var said string
+	var output string
 	for n := 1; n <= trials && !t.Failed(); n++ {
 		var violated []string
 		start := time.Now()
-		violated, said = mutant.try(t, trial{m.where(), m.focus, trialTime(m.where(), n), n})
+		violated, output = mutant.try(t, trial{m.where(), m.focus, trialTime(m.where(), n), n})
 		t.Logf("seed %d, %.1f s: violations of %v, want %v", n, time.Since(start).Seconds(), violated, m.breaks)
 		if slices.ContainsFunc(m.breaks, func(g string) bool { return slices.Contains(violated, g) }) {
 			return
 		}
 	}
-	t.Errorf("it went unnoticed:\n%s", said)
+	t.Errorf("no run detected it:\n%s", output)
 }

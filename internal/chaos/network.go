@@ -8,7 +8,7 @@ import (
 	"github.com/tiercache/tiercache/internal/faultproxy"
 )
 
-// networkFaults are those of one worker's network.
+// networkFaults returns the faults in one worker's network.
 func networkFaults() []fault {
 	return []fault{
 		{"cut", network, nil, (*injector).cut},
@@ -22,7 +22,7 @@ func networkFaults() []fault {
 	}
 }
 
-// cut is no outage: the next connection works.
+// cut breaks all connections. That is no outage, since new ones work.
 func (in *injector) cut() {
 	for _, p := range in.slot().proxies {
 		p.Cut()
@@ -37,7 +37,7 @@ func (in *injector) cutOne() {
 	}
 }
 
-// unreachable turns something on for a while.
+// unreachable applies turn to all proxies of a worker for a while.
 func (in *injector) unreachable(turn func(*faultproxy.Proxy, bool)) {
 	s := in.slot()
 	defer in.outage(s)(in.recovery())
@@ -57,8 +57,8 @@ func (in *injector) refuse() {
 	})
 }
 
-// halfOpen lasts until go-redis has given up the last connection that is a black hole. A pool's idle ones are found out
-// one after the other.
+// halfOpen makes the open connections black holes. The outage lasts until go-redis has given up the last of them, and it
+// notices a pool's idle connections one after the other.
 func (in *injector) halfOpen() {
 	s := in.slot()
 	defer in.outage(s)(in.recovery() + time.Second)
@@ -67,7 +67,7 @@ func (in *injector) halfOpen() {
 	}
 }
 
-// delay has a round trip take twice as long in addition. Less than Timeout is no outage.
+// delay adds twice its duration to each round trip. It is no outage if that is less than Timeout.
 func (in *injector) delay(least, most time.Duration) {
 	s := in.slot()
 	d := least + time.Duration(in.rng.Int64N(int64(most-least)))
@@ -81,5 +81,5 @@ func (in *injector) delay(least, most time.Duration) {
 	in.hold(300*time.Millisecond, 1500*time.Millisecond)
 }
 
-// recovery is what it takes a client to reach Redis again that could if it tried: a connection that isn't broken.
+// recovery is how long a client may take to reach Redis again after the fault: it has to replace its broken connections.
 func (in *injector) recovery() time.Duration { return in.options.Delta() }

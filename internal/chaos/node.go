@@ -13,11 +13,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// node is a server by its address, asked as somebody with redis-cli would.
+// node is a server by its address. Its methods use connections of their own, as redis-cli would.
 type node string
 
 func (n node) do(args ...any) (v any, err error) {
-	err = n.ask(func(ctx context.Context, r *redis.Client) error {
+	err = n.withClient(func(ctx context.Context, r *redis.Client) error {
 		v, err = r.Do(ctx, args...).Result()
 		return err
 	})
@@ -27,8 +27,8 @@ func (n node) do(args ...any) (v any, err error) {
 	return v, nil
 }
 
-// ask lends f a client with one connection, which may read a Cluster's replica.
-func (n node) ask(f func(ctx context.Context, r *redis.Client) error) error {
+// withClient calls f with a client that has one connection and may read from a Cluster's replica.
+func (n node) withClient(f func(ctx context.Context, r *redis.Client) error) error {
 	r := redis.NewClient(&redis.Options{Addr: string(n), MaxRetries: -1, PoolSize: 1})
 	defer r.Close()
 	return f(context.Background(), r)
@@ -38,7 +38,7 @@ func (n node) ask(f func(ctx context.Context, r *redis.Client) error) error {
 type role struct {
 	master   bool
 	offset   int64
-	linked   bool   // a replica that hears its master
+	linked   bool   // a replica whose link to its master is up
 	replicas []node // of a master
 }
 
@@ -63,15 +63,15 @@ func (n node) role() (role, error) {
 		offset, _ := fields[4].(int64)
 		return role{offset: offset, linked: fields[3] == "connected"}, nil
 	}
-	return role{}, fmt.Errorf("%s: an unknown ROLE: %v", n, v)
+	return role{}, fmt.Errorf("%s: unknown reply to ROLE: %v", n, v)
 }
 
 // contents returns all values under the prefix, as they are stored. Keys of another type count as empty.
 func (n node) contents() (map[string]string, error) {
 	all := make(map[string]string)
-	err := n.ask(func(ctx context.Context, r *redis.Client) error {
-		_ = r.ReadOnly(ctx).Err() // refused where there is no Cluster, and not needed
-		// A Cluster without one of its masters counts as down after a while, and then answers nobody.
+	err := n.withClient(func(ctx context.Context, r *redis.Client) error {
+		_ = r.ReadOnly(ctx).Err() // refused outside a Cluster, where it isn't needed
+		// A Cluster that lacks a master counts as down after a while, and then refuses all reads.
 		_ = r.ConfigSet(ctx, "cluster-allow-reads-when-down", "yes").Err()
 		defer func() { _ = r.ConfigSet(ctx, "cluster-allow-reads-when-down", "no").Err() }()
 		keys := r.Scan(ctx, 0, redisPrefix+"*", 1000).Iterator()
@@ -90,7 +90,7 @@ func (n node) contents() (map[string]string, error) {
 	return all, nil
 }
 
-// unpause asks again if a sentinel, which demotes the node, ends the connection.
+// unpause tries again if a sentinel that demotes the node closes the connection.
 func (n node) unpause() error {
 	return await(func() error {
 		_, err := n.do("CLIENT", "UNPAUSE")
@@ -98,11 +98,11 @@ func (n node) unpause() error {
 	})
 }
 
-// await asks until the answer is nil.
-func await(ask func() error) error {
+// await calls f until it returns nil.
+func await(f func() error) error {
 	const patience = time.Minute
 	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-		err := ask()
+		err := f()
 		if err == nil {
 			return nil
 		}

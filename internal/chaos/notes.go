@@ -15,9 +15,9 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// note is of what happens on a busy machine even if no fault is under way, or after one: a time in which one of a worker's
-// caches counted errors of Redis, spared it, or had writes queued, and so may have loaded without a lease or voided one, or said
-// that it served what it couldn't verify. Notes are written at once, since workers are killed.
+// note is a time in which one of a worker's caches counted errors of Redis, didn't ask it, or had queued writes, and so
+// may have loaded without a lease or voided one; or in which it counted unverified values that it served. On a busy machine that
+// happens without a fault, too. Notes are written at once, since workers are killed.
 type note struct {
 	history.Window
 	Unverified bool
@@ -25,20 +25,20 @@ type note struct {
 
 const notesSuffix = ".notes"
 
-// watch writes notes of what the caches counted when.
+// watch reads the caches' counters until ctx ends, and writes notes.
 func (w *worker) watch(ctx context.Context) {
 	file, err := os.OpenFile(w.Journal+notesSuffix, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return // the parent then excuses nothing
+		return // without notes the parent allows for nothing
 	}
 	defer file.Close()
 	const interval = 20 * time.Millisecond
-	before := make([]tiered.Stats, len(w.members))
-	// What a cache counted between two looks lies between the beginning of one and the end of the other: a busy machine may
-	// keep the worker waiting in between.
+	before := make([]tiered.Stats, len(w.instances))
+	// What a cache counted between two readings happened between the beginning of the first and the end of the second: a busy
+	// machine may delay the worker in between.
 	for from := history.Clock(); ctx.Err() == nil; pause(ctx, interval) {
 		began := history.Clock()
-		for i, m := range w.members {
+		for i, m := range w.instances {
 			s := m.cache.Stats()
 			window := history.Window{Process: m.process, Start: from, End: history.Clock()}
 			if s.Queued > 0 || s.RedisErrors+s.Spared+s.Replayed != before[i].RedisErrors+before[i].Spared+before[i].Replayed {
@@ -53,9 +53,9 @@ func (w *worker) watch(ctx context.Context) {
 	}
 }
 
-// notes returns what all workers noted.
-func (f *fleet) notes() (all []note, err error) {
-	for _, s := range f.slots {
+// notes returns the notes of all workers.
+func (ws *workerSet) notes() (all []note, err error) {
+	for _, s := range ws.slots {
 		for _, path := range s.journals {
 			text, err := os.ReadFile(path + notesSuffix)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,7 @@ func (f *fleet) notes() (all []note, err error) {
 			}
 			for line := range bytes.Lines(text) {
 				var n note
-				if json.Unmarshal(line, &n) == nil { // else it was killed meanwhile
+				if json.Unmarshal(line, &n) == nil { // it fails for a line during which the worker was killed
 					all = append(all, n)
 				}
 			}

@@ -17,13 +17,13 @@ const (
 	Cluster  Topology = "cluster"
 )
 
-// Options says what a run is like. All fields but MaxCost and Focus are required; [Defaults] has them.
+// Options configures a run. All fields but MaxCost and Focus are required; [Defaults] sets them.
 type Options struct {
 	Topology   Topology
-	Time       time.Duration // of work and faults; starting and checking come on top
+	Time       time.Duration // how long workers run and faults are injected, without startup and checks
 	Seed       uint64        // of operations, faults and the source: the same schedule as far as real time permits
 	Workers    int           // processes
-	Goroutines int           // of each, at work
+	Goroutines int           // of each worker
 	Keys       int
 	Tags       int
 	Think      time.Duration // the mean pause between a goroutine's operations
@@ -33,7 +33,7 @@ type Options struct {
 	Focus      string        // see On; "": none
 }
 
-// Defaults are those of a short run. With every other seed the local tiers are too small for all keys.
+// Defaults returns the options of a short run. With an even seed the local tiers are too small for all keys.
 func Defaults(topology Topology, seed uint64) Options {
 	o := Options{
 		Topology:   topology,
@@ -53,7 +53,7 @@ func Defaults(topology Topology, seed uint64) Options {
 	return o
 }
 
-// Delta is what bounds the staleness of a local hit.
+// Delta bounds the staleness of a local hit.
 func (o Options) Delta() time.Duration { return o.Heartbeat + o.Timeout }
 
 const (
@@ -64,7 +64,7 @@ const (
 	absentTTL   = 200 * time.Millisecond
 )
 
-// redisKey is where the value of a cache's key is in Redis.
+// redisKey returns the Redis key of a cache's key.
 func redisKey(key string) string { return redisPrefix + cacheName + ":" + key }
 
 func keyName(i int) string { return fmt.Sprintf("key-%03d", i) }

@@ -22,14 +22,14 @@ type process struct {
 	output  *os.File
 	lines   *bufio.Reader
 	journal string        // a file
-	log     string        // a file with what it wrote to standard error
+	log     string        // a file with its standard error
 	done    chan struct{} // closed when it has ended
-	err     error         // then: how
+	err     error         // the result of Wait, once done is closed
 }
 
 const patience = 30 * time.Second // for a process to start, or to end when asked to
 
-// startProcess returns when the worker has its caches.
+// startProcess starts a worker and returns when it has made its caches.
 func startProcess(a assignment, dir string) (*process, error) {
 	name := fmt.Sprintf("%s/worker-%d", dir, a.Incarnation)
 	a.Journal = name + ".journal"
@@ -62,7 +62,7 @@ func startProcess(a assignment, dir string) (*process, error) {
 		return nil, errors.Join(err, output.Close())
 	}
 	started := make(chan error)
-	go p.attend(started)
+	go p.run(started)
 	if err := <-started; err != nil {
 		return nil, errors.Join(err, output.Close())
 	}
@@ -70,14 +70,14 @@ func startProcess(a assignment, dir string) (*process, error) {
 		return nil, p.fail(err)
 	}
 	if line, err := p.answer(); err != nil || line != "ready\n" {
-		return nil, p.fail(fmt.Errorf("it said %q: %w", line, err))
+		return nil, p.fail(fmt.Errorf("it wrote %q, want \"ready\": %w", line, err))
 	}
 	return p, nil
 }
 
-// attend starts the process and stays until its end, on one thread: to Linux the parent that dieWithParent speaks of is
-// the thread that forked.
-func (p *process) attend(started chan<- error) {
+// run starts the process and waits for its end on one thread: with Pdeathsig, Linux kills the process when the thread that
+// forked it ends.
+func (p *process) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := p.cmd.Start()
@@ -96,7 +96,7 @@ func (p *process) answer() (string, error) {
 	return p.lines.ReadString('\n')
 }
 
-// fail kills a worker that doesn't do as it should, and adds what it says to the error.
+// fail kills a worker that misbehaved, and adds the end of its log to the error.
 func (p *process) fail(err error) error {
 	p.kill()
 	return fmt.Errorf("chaos: a worker: %w (%w); its log ends:\n%s", err, p.err, p.logTail())
@@ -112,19 +112,19 @@ func (p *process) logTail() []byte {
 }
 
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // fails when the process has ended: what we want
+	_ = p.cmd.Process.Kill() // fails if the process has already ended
 	<-p.done
 	_ = p.output.Close()
 }
 
-// freeze returns when the process has stopped: the signal alone is only a promise.
+// freeze stops the process and returns when it has stopped: the signal takes effect later.
 func freeze(p *os.Process) error {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(5 * time.Second); !stopped(p.Pid); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			return errors.New("it goes on running")
+			return errors.New("the process doesn't stop")
 		}
 	}
 	return nil
@@ -134,7 +134,7 @@ func (p *process) freeze() error { return freeze(p.cmd.Process) }
 
 func (p *process) thaw() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
-// finish ends the worker in good order and decodes its result.
+// finish shuts the worker down and decodes its result.
 func (p *process) finish(result any) error {
 	if err := p.input.Close(); err != nil {
 		return p.fail(err)
@@ -149,7 +149,7 @@ func (p *process) finish(result any) error {
 	select {
 	case <-p.done:
 	case <-time.After(patience):
-		return p.fail(errors.New("it doesn't end"))
+		return p.fail(errors.New("it doesn't exit"))
 	}
 	if p.err != nil {
 		return p.fail(errors.New("it failed"))

@@ -4,7 +4,7 @@ package chaos
 
 import "syscall"
 
-// dieWithParent has no equivalent here: a worker ends when its standard input does, unless it is frozen.
+// dieWithParent does nothing here: a worker ends when its standard input is closed, unless it is frozen.
 func dieWithParent() *syscall.SysProcAttr { return nil }
 
 // stopped takes the signal's word for it.

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	slack = 50 * time.Millisecond // that a busy machine may keep a goroutine waiting
-	lease = loadTimeout           // of a load whose end nobody saw, at most
+	slack = 50 * time.Millisecond // how long a busy machine may delay a goroutine
+	lease = loadTimeout           // how long a load may hold its lease whose end wasn't recorded
 )
 
-// record puts together what everybody has noted.
+// record merges the journals, notes and faults into one record.
 func (r *run) record() (*history.Record, error) {
-	ops, err := r.fleet.ops()
+	ops, err := r.workers.ops()
 	if err != nil {
 		return nil, err
 	}
@@ -29,11 +29,11 @@ func (r *run) record() (*history.Record, error) {
 		Ops:  slices.Concat(ops, r.foreign.ops),
 		Lost: make(map[int64]string),
 	}
-	aftermath := 2 * r.options.Delta() // of a fault, until what it delayed is over
-	for _, e := range r.episodes {
+	aftermath := 2 * r.options.Delta() // after a fault, until what it delayed has ended
+	for _, e := range r.injected {
 		record.Disturbed = append(record.Disturbed, history.Window{Process: -1, Start: e.Start, End: e.End + int64(aftermath)})
 	}
-	notes, err := r.fleet.notes()
+	notes, err := r.workers.notes()
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (r *run) record() (*history.Record, error) {
 	return record, nil
 }
 
-// save writes a record for study, with what the workers said, and returns where.
+// save writes a record and the workers' logs to a new directory.
 func (r *run) save(record *history.Record) (dir string, err error) {
 	dir, err = os.MkdirTemp("", fmt.Sprintf("tiercache-chaos-%s-seed%d-", r.options.Topology, r.options.Seed))
 	if err != nil {
@@ -84,13 +84,13 @@ func (r *run) save(record *history.Record) (dir string, err error) {
 	text, err := json.MarshalIndent(struct {
 		Options
 		history.Record
-		Faults []episode
-	}{r.options, rest, r.episodes}, "", "\t")
+		Faults []injectedFault
+	}{r.options, rest, r.injected}, "", "\t")
 	if err != nil {
 		return "", err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "record.json"), text, 0o600); err != nil {
 		return "", err
 	}
-	return dir, r.fleet.saveLogs(dir)
+	return dir, r.workers.saveLogs(dir)
 }

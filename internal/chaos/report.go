@@ -12,34 +12,34 @@ import (
 	"github.com/tiercache/tiercache/internal/history"
 )
 
-// Report is what a run has found.
+// Report is the result of a run.
 type Report struct {
 	Options Options
 	history.Summary
-	Faults   map[string]int
-	Counted  tally // by the workers that lived to the end
-	Tiers    map[history.Tier]int
-	Loads    int64  // that the source was asked for
-	Restarts int64  // of workers
-	Evicted  int64  // keys
-	Lost     int    // acknowledged writes, by a failover
-	Usurped  int    // failovers that nobody asked for: what they lost is unknown
-	Around   string // the faults around the first violation
-	Saved    string // where the record is
+	Faults    map[string]int
+	Counted   tally // by the workers that were alive at the end
+	Tiers     map[history.Tier]int
+	Loads     int64  // of the source
+	Restarts  int64  // of workers
+	Evicted   int64  // keys
+	Lost      int    // acknowledged writes, by a failover
+	Unplanned int    // failovers that the run didn't cause: which writes they lost is unknown
+	Around    string // the faults around the first violation
+	Saved     string // where the record is
 }
 
 func (r *run) report(record *history.Record, counted tally) *Report {
 	rep := &Report{
 		Options: r.options, Summary: history.Check(record), Faults: make(map[string]int), Counted: counted,
 		Tiers: make(map[history.Tier]int), Loads: r.source.loads.Load(), Restarts: r.killed.Load(),
-		Evicted: r.evicted.Load(), Lost: len(record.Lost), Usurped: r.usurped,
+		Evicted: r.evicted.Load(), Lost: len(record.Lost), Unplanned: r.unplanned,
 	}
 	for i := range record.Ops {
 		if op := &record.Ops[i]; op.Kind == history.Read && op.OK {
 			rep.Tiers[op.Tier]++
 		}
 	}
-	for _, e := range r.episodes {
+	for _, e := range r.injected {
 		rep.Faults[e.Fault]++
 	}
 	if len(rep.Violations) > 0 {
@@ -52,10 +52,10 @@ func (r *run) report(record *history.Record, counted tally) *Report {
 	return rep
 }
 
-// around tells which faults there were shortly before a time.
+// around lists the faults shortly before a time.
 func (r *run) around(at int64) string {
 	var b strings.Builder
-	for _, e := range r.episodes {
+	for _, e := range r.injected {
 		if since := time.Duration(at - e.End); e.Start < at && since < valueTTL {
 			fmt.Fprintf(&b, "%s (from %v to %v) ", e.Fault, time.Duration(e.Start-at).Round(time.Millisecond), -since.Round(time.Millisecond))
 		}
@@ -63,16 +63,16 @@ func (r *run) around(at int64) string {
 	return strings.TrimSpace(b.String())
 }
 
-// String is the report as one reads it.
+// String returns the report as text.
 func (r *Report) String() string {
 	var b strings.Builder
 	o, c := r.Options, r.Counted
 	fmt.Fprintf(&b, "%s for %v, seed %d, %d workers of %d caches, local capacity %d (0: no limit here)\n",
-		o.Topology, o.Time, o.Seed, o.Workers, caches, o.MaxCost)
+		o.Topology, o.Time, o.Seed, o.Workers, cachesPerWorker, o.MaxCost)
 	fmt.Fprintf(&b, "faults: %s\n", listed(r.Faults))
-	fmt.Fprintf(&b, "workers killed %d, keys evicted %d, writes lost %d, failovers that nobody asked for %d\n",
-		r.Restarts, r.Evicted, r.Lost, r.Usurped)
-	fmt.Fprintf(&b, "reads that saw a value: %s\n", listed(r.Tiers))
+	fmt.Fprintf(&b, "workers killed %d, keys evicted %d, writes lost %d, unplanned failovers %d\n",
+		r.Restarts, r.Evicted, r.Lost, r.Unplanned)
+	fmt.Fprintf(&b, "reads that returned a value: %s\n", listed(r.Tiers))
 	fmt.Fprintf(&b, "source asked %d times; caches counted local hits %d, remote hits %d, misses %d, loads %d, collapsed %d, redis errors %d\n",
 		r.Loads, c.LocalHits, c.RemoteHits, c.Misses, c.Loads, c.Collapsed, c.RedisErrors)
 	b.WriteString(r.Summary.String())
@@ -83,21 +83,21 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// Idle says what did not happen, or hardly: such a run proves nothing. All is what a run of a minute should have seen. A
-// shorter one may have a machine to itself for none of its time: a tenth will do.
+// Idle lists what never or hardly ever happened; a run that lacks it proves nothing. With all, every operation and fault must have
+// happened, as in a run of a minute. A shorter run may be on a busy machine all the time: a tenth is enough.
 func (r *Report) Idle(all bool) (missing []string) {
 	tenths := int(r.Options.Time.Seconds())
 	if all {
 		tenths *= 10
 	}
-	for what, enough := range map[string]bool{
+	for name, enough := range map[string]bool{
 		"local hits":  r.Tiers[history.Local] >= 10*tenths,
 		"remote hits": r.Tiers[history.Remote] >= 2*tenths,
 		"loads":       r.Ops[history.Load] >= 2*tenths,
 		"faults":      len(r.Faults) > 0,
 	} {
 		if !enough {
-			missing = append(missing, what)
+			missing = append(missing, name)
 		}
 	}
 	if all {
@@ -116,7 +116,7 @@ func (r *Report) Idle(all bool) (missing []string) {
 	return missing
 }
 
-// listed is what was counted, in the order of the names.
+// listed formats counters in the order of their names.
 func listed[K ~string | ~uint8](n map[K]int) string {
 	var parts []string
 	for _, k := range slices.Sorted(maps.Keys(n)) {

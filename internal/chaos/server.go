@@ -15,7 +15,7 @@ import (
 	"github.com/tiercache/tiercache/internal/history"
 )
 
-// serverFaults are those of Redis in which every master stays what it is.
+// serverFaults returns the faults of Redis that don't change the masters.
 func serverFaults() []fault {
 	return []fault{
 		{"kill streams", servers, nil, func(in *injector) { in.killClients("pubsub") }},
@@ -46,7 +46,7 @@ func (in *injector) killClients(kind string) {
 }
 
 func (in *injector) pauseClients(mode string) {
-	defer in.outage(in.fleet.slots...)(in.recovery())
+	defer in.outage(in.workers.slots...)(in.recovery())
 	const length = 300 * time.Millisecond
 	for _, m := range in.masters() {
 		in.do(m, "CLIENT", "PAUSE", length.Milliseconds(), mode)
@@ -54,32 +54,32 @@ func (in *injector) pauseClients(mode string) {
 	pause(context.Background(), length)
 }
 
-// freezeRedis is short where another would take the server's place.
+// freezeRedis freezes a master, but not for so long that a replica would be promoted.
 func (in *injector) freezeRedis() {
 	most := 2 * time.Second
 	if in.options.Topology != Single {
 		most = longestSilence
 	}
 	all := in.deployment.masters()
-	defer in.outage(in.fleet.slots...)(in.recovery())
+	defer in.outage(in.workers.slots...)(in.recovery())
 	m := all[in.rng.IntN(len(all))]
 	m.Freeze()
 	in.hold(100*time.Millisecond, most)
 	m.Thaw()
 }
 
-// restartRedis loses all data.
+// restartRedis kills and restarts the server, which loses all data.
 func (in *injector) restartRedis() {
 	s := in.deployment.masters()[0]
-	defer in.outage(in.fleet.slots...)(in.recovery() + 500*time.Millisecond)
+	defer in.outage(in.workers.slots...)(in.recovery() + 500*time.Millisecond)
 	start := history.Clock()
 	s.Kill()
 	in.hold(0, time.Second)
 	s.Restart()
-	in.foreign.note(history.Clear, "", start, history.Clock(), true)
+	in.foreign.record(history.Clear, "", start, history.Clock(), true)
 }
 
-// evict has a master too little memory for a while, so that it throws away what it likes.
+// evict gives a master too little memory for a while, so that it evicts keys.
 func (in *injector) evict() {
 	m := in.master()
 	before, err := m.info("evicted_keys")
@@ -91,7 +91,7 @@ func (in *injector) evict() {
 	in.do(m, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
 	in.do(m, "CONFIG", "SET", "maxmemory", used+256<<10)
 	defer in.do(m, "CONFIG", "SET", "maxmemory", 0)
-	err = m.ask(func(ctx context.Context, r *redis.Client) error {
+	err = m.withClient(func(ctx context.Context, r *redis.Client) error {
 		filler := strings.Repeat("x", 8<<10)
 		own, err := m.ownTag(ctx, r)
 		for i := 0; err == nil && i < 200; i++ {
@@ -107,10 +107,10 @@ func (in *injector) evict() {
 	}
 }
 
-// loseTags takes the records of all tags away, as an eviction may.
+// loseTags deletes the records of all tags, as an eviction may.
 func (in *injector) loseTags() {
 	for _, m := range in.masters() {
-		err := m.ask(func(ctx context.Context, r *redis.Client) error {
+		err := m.withClient(func(ctx context.Context, r *redis.Client) error {
 			keys, err := r.Keys(ctx, redisPrefix+cacheName+"!tag:*").Result()
 			for _, key := range keys {
 				err = errors.Join(err, r.Del(ctx, key).Err())
@@ -123,13 +123,13 @@ func (in *injector) loseTags() {
 	}
 }
 
-// swap puts an empty database in the place of the one that is used, of which Redis tells nobody. The one that was used is emptied
-// after everybody has to know by themselves, since that is told of.
+// swap swaps the database in use for an empty one, which Redis doesn't report. It flushes the old one, which Redis does
+// report, only after every cache must have noticed.
 func (in *injector) swap() {
 	m := in.master()
 	in.foreign.swap(m)
 	in.hold(in.options.Delta()+time.Second, in.options.Delta()+2*time.Second)
-	err := m.ask(func(ctx context.Context, r *redis.Client) error {
+	err := m.withClient(func(ctx context.Context, r *redis.Client) error {
 		_, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
 			p.Do(ctx, "SELECT", 1)
 			p.FlushDB(ctx)
@@ -142,7 +142,7 @@ func (in *injector) swap() {
 	}
 }
 
-// ownTag returns a hash tag whose slot is the node's.
+// ownTag returns a hash tag whose slot the node owns.
 func (n node) ownTag(ctx context.Context, r *redis.Client) (string, error) {
 	for i := range 1000 {
 		tag := strconv.Itoa(i)
@@ -154,7 +154,7 @@ func (n node) ownTag(ctx context.Context, r *redis.Client) (string, error) {
 	return "", fmt.Errorf("%s has no slots", n)
 }
 
-// info returns a number out of INFO.
+// info returns a number from the reply to INFO.
 func (n node) info(field string) (int64, error) {
 	v, err := n.do("INFO")
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// source is what the workers' loaders ask, an HTTP server of the parent's. It decides how a load goes.
+// source is the HTTP server in the parent that the workers' loaders ask. It decides the outcome of each load.
 type source struct {
 	seed    uint64
-	fixed   span // if not 0, what every load takes; all succeed
+	fixed   span // if not 0, how long each load takes; all succeed
 	loads   atomic.Int64
 	server  *http.Server
 	address string
@@ -47,11 +47,11 @@ func (s *source) close() {
 	<-s.done
 }
 
-// ServeHTTP answers after the time that the load takes, or never.
+// ServeHTTP responds after the duration of the load, or never.
 func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.loads.Add(1)
-	id, _ := strconv.ParseUint(r.URL.Query().Get("id"), 10, 64) // of our own making
-	takes, status := s.fate(id)
+	id, _ := strconv.ParseUint(r.URL.Query().Get("id"), 10, 64) // made by sourceClient
+	takes, status := s.outcome(id)
 	select {
 	case <-time.After(takes):
 		w.WriteHeader(status)
@@ -59,8 +59,9 @@ func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fate is what becomes of a load. One that takes longer than LoadTimeout hangs until the loader's context ends.
-func (s *source) fate(id uint64) (time.Duration, int) {
+// outcome returns the duration and the status of a load. A load that takes longer than LoadTimeout lasts until the loader's
+// context ends.
+func (s *source) outcome(id uint64) (time.Duration, int) {
 	rng := rand.New(rand.NewPCG(s.seed, id))
 	if s.fixed.most > 0 {
 		return s.fixed.least + time.Duration(rng.Int64N(int64(s.fixed.most-s.fixed.least)+1)), http.StatusOK
@@ -81,7 +82,7 @@ func (s *source) fate(id uint64) (time.Duration, int) {
 
 var errSource = errors.New("the source failed")
 
-// sourceClient is the workers' side.
+// sourceClient is the workers' client of the source.
 type sourceClient struct {
 	address string
 	client  *http.Client
@@ -93,7 +94,7 @@ func newSourceClient(address string) *sourceClient {
 
 func (c *sourceClient) close() { c.client.CloseIdleConnections() }
 
-// load asks for one load.
+// load asks the source for one load.
 func (c *sourceClient) load(ctx context.Context, id int64) error {
 	u := url.URL{Scheme: "http", Host: c.address, Path: "/", RawQuery: "id=" + strconv.FormatInt(id, 10)}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)

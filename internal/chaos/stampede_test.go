@@ -18,13 +18,13 @@ func TestStampede(t *testing.T) {
 	)
 	o := chaos.Defaults(chaos.Single, *flagSeed)
 	o.Workers = workers
-	o.Timeout = time.Second // so many callers take their time, and a Redis that seems not to answer is asked no more
-	rushes, loads := chaos.Stampede(t, o, callers, takes)
+	o.Timeout = time.Second // so many callers are slow, and must not open the breaker
+	results, loads := chaos.Stampede(t, o, callers, takes)
 	if loads != 1 {
 		t.Errorf("the source was asked %d times, want 1", loads)
 	}
 	values := map[int64]int{}
-	for i, r := range rushes {
+	for i, r := range results {
 		t.Logf("process %d: %d callers took %v, the load alone %v", i, callers, r.Took.Round(100*time.Microsecond), takes)
 		for id, n := range r.Values {
 			values[id] += n

@@ -21,7 +21,7 @@ import (
 // workerEnv is set in the environment of workers.
 const workerEnv = "TIERCACHE_CHAOS_WORKER"
 
-// assignment is what a worker is told on the first line of its standard input.
+// assignment configures a worker. It is the first line of its standard input.
 type assignment struct {
 	Incarnation int
 	Slot        int
@@ -29,29 +29,29 @@ type assignment struct {
 	Plan        plan
 	Source      string // its address
 	Journal     string // the file
-	Callers     int    // if not 0, the work is a stampede of so many
+	Callers     int    // if not 0, the workload is a stampede of so many callers
 }
 
-// worker is this program in the role of a service with caches.
+// worker is a process of this program that acts as a service with caches.
 type worker struct {
 	assignment
 	identity
-	journal *journal
-	source  *sourceClient
-	members []*member
+	journal   *journal
+	source    *sourceClient
+	instances []*instance
 }
 
-// member is one of a worker's caches. It is a process of the record, since it has a local tier of its own.
-type member struct {
+// instance is one of a worker's caches. It is a process of the record, since it has a local tier of its own.
+type instance struct {
 	process int
 	strict  bool
 	cache   *tiered.Cache[Value]
 }
 
-// IsWorker reports whether this process was started as a worker, and so has only Work to do.
+// IsWorker reports whether this process was started as a worker, and so must only call Work.
 func IsWorker() bool { return os.Getenv(workerEnv) != "" }
 
-// Work does a worker's work until its standard input ends, and returns the exit code.
+// Work runs the worker until its standard input ends, and returns the exit code.
 func Work() int {
 	redis.SetLogger(silence{}) // connections break on purpose
 	if err := work(os.Stdin, os.Stdout); err != nil {
@@ -82,7 +82,7 @@ func work(in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.journal.close()) }()
-	leave, err := w.join()
+	leave, err := w.openCaches()
 	if err != nil {
 		return err
 	}
@@ -103,14 +103,14 @@ func work(in io.Reader, out io.Writer) (err error) {
 			defer cancel()
 			_, _ = io.Copy(io.Discard, lines) // until the parent closes it, or dies
 		}()
-		w.labour(ctx)
+		w.runActors(ctx)
 		result = w.stats()
 	}
 	return json.NewEncoder(out).Encode(result)
 }
 
-// join makes the caches of the roster. What it returns closes them.
-func (w *worker) join() (leave func() error, err error) {
+// openCaches makes the caches of cacheConfigs. The returned function closes them.
+func (w *worker) openCaches() (leave func() error, err error) {
 	var closers []func() error
 	leave = func() (err error) {
 		for _, close := range slices.Backward(closers) {
@@ -119,7 +119,7 @@ func (w *worker) join() (leave func() error, err error) {
 		return err
 	}
 	tiers := make(map[bool]*tiered.Redis) // by Strict
-	for i, entry := range roster {
+	for i, entry := range cacheConfigs {
 		r := tiers[entry.strict]
 		if r == nil {
 			client := w.Plan.open()
@@ -141,20 +141,20 @@ func (w *worker) join() (leave func() error, err error) {
 			return nil, errors.Join(err, leave())
 		}
 		closers = append(closers, c.Close)
-		w.members = append(w.members, &member{processID(w.incarnation, i), entry.strict, c})
+		w.instances = append(w.instances, &instance{processID(w.incarnation, i), entry.strict, c})
 	}
 	return leave, nil
 }
 
-// tally is what a worker hands over at its end.
+// tally is a worker's result: the sum of its caches' counters.
 type tally struct {
 	tiered.Stats
 }
 
-// stats adds up what the caches counted.
+// stats adds up the caches' counters.
 func (w *worker) stats() tally {
 	var sum tally
-	for _, m := range w.members {
+	for _, m := range w.instances {
 		sum.add(m.cache.Stats())
 	}
 	return sum
@@ -173,7 +173,7 @@ func (t *tally) add(s tiered.Stats) {
 	t.Rejected += s.Rejected
 }
 
-// op is an operation of a member's that has yet to be noted.
-func (w *worker) op(m *member, kind history.Kind, key string) *history.Op {
+// op returns a new operation of the instance, which isn't in the journal yet.
+func (w *worker) op(m *instance, kind history.Kind, key string) *history.Op {
 	return &history.Op{ID: w.next(), Process: m.process, Kind: kind, Key: key, Strict: m.strict && kind == history.Read}
 }

@@ -15,17 +15,17 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// actor is one of a worker's goroutines at work.
+// actor is one of the goroutines that call a worker's caches.
 type actor struct {
 	*worker
 	rng  *rand.Rand
 	zipf *rand.Zipf
-	keys memory
-	tags memory
+	keys reusedMemory
+	tags reusedMemory
 }
 
-// labour has the actors work until ctx ends.
-func (w *worker) labour(ctx context.Context) {
+// runActors runs the actors until ctx ends.
+func (w *worker) runActors(ctx context.Context) {
 	var actors sync.WaitGroup
 	actors.Go(func() { w.watch(ctx) })
 	for i := range w.Options.Goroutines {
@@ -36,18 +36,18 @@ func (w *worker) labour(ctx context.Context) {
 	actors.Wait()
 }
 
-// act is something that actors do.
+// act is a kind of call, or of a sequence of calls, that actors make.
 type act struct {
 	name   string
 	weight int
-	do     func(*actor, context.Context, *member)
+	do     func(*actor, context.Context, *instance)
 }
 
-// acts are what actors do, and how often among 10,000.
+// acts are all of them but the rare ones. The weights add up to 10,000.
 var acts = []act{
 	{"lookup", 3400, (*actor).lookup},
 	{"getOrLoad", 3000, (*actor).getOrLoad},
-	{"crowd", 200, (*actor).crowd},
+	{"hotKey", 200, (*actor).hotKey},
 	{"getMany", 500, (*actor).getMany},
 	{"getOrLoadMany", 500, (*actor).getOrLoadMany},
 	{"burst", 800, (*actor).burst},
@@ -63,14 +63,14 @@ var acts = []act{
 	{"expireAll", 2, (*actor).expireAll},
 }
 
-// rareActs are what actors do in some focuses only.
+// rareActs are those that only some focuses have.
 var rareActs = []act{
 	{"rewrite", 0, (*actor).rewrite},
 }
 
 func (a *actor) act(ctx context.Context) {
 	todo, total := a.Options.acts()
-	members := a.Options.members(a.members)
+	members := a.Options.instances(a.instances)
 	for ctx.Err() == nil {
 		m := members[a.rng.IntN(len(members))]
 		n := a.rng.IntN(total)
@@ -127,8 +127,8 @@ func (a *actor) intent() *intent {
 	return in
 }
 
-// read notes a read, which f makes of the key as it is lent to the cache.
-func (a *actor) read(m *member, key string, f func(lent string) (Value, tiered.Tier, error)) {
+// read calls f, which reads the key, and records the read. The key's memory is reused afterwards.
+func (a *actor) read(m *instance, key string, f func(lent string) (Value, tiered.Tier, error)) {
 	op := a.op(m, history.Read, key)
 	lent, reuse := a.keys.lend(key)
 	op.Start = history.Clock()
@@ -140,9 +140,9 @@ func (a *actor) read(m *member, key string, f func(lent string) (Value, tiered.T
 	a.journal.end(err == nil, op)
 }
 
-func (a *actor) lookup(ctx context.Context, m *member) { a.lookUp(ctx, m, a.key()) }
+func (a *actor) lookup(ctx context.Context, m *instance) { a.lookUp(ctx, m, a.key()) }
 
-func (a *actor) lookUp(ctx context.Context, m *member, key string) {
+func (a *actor) lookUp(ctx context.Context, m *instance, key string) {
 	a.read(m, key, func(lent string) (Value, tiered.Tier, error) {
 		e, err := m.cache.Lookup(ctx, lent)
 		if err == nil && !e.Found {
@@ -152,61 +152,61 @@ func (a *actor) lookUp(ctx context.Context, m *member, key string) {
 	})
 }
 
-// burst reads without a pause, so as to meet what lasts for a moment only.
-func (a *actor) burst(ctx context.Context, m *member) {
+// burst reads a key many times without a pause, to catch states that last for a moment only.
+func (a *actor) burst(ctx context.Context, m *instance) {
 	key := a.key()
 	for range 20 {
 		a.lookUp(ctx, m, key)
 	}
 }
 
-func (a *actor) getOrLoad(ctx context.Context, m *member) {
+func (a *actor) getOrLoad(ctx context.Context, m *instance) {
 	in := a.intent()
 	load := a.loader(m, in)
 	a.read(m, a.key(), func(lent string) (Value, tiered.Tier, error) {
-		v, err := survive(func() (Value, error) { return m.cache.GetOrLoad(ctx, lent, load) })
+		v, err := recoverLoaderPanic(func() (Value, error) { return m.cache.GetOrLoad(ctx, lent, load) })
 		in.reuse(err)
 		return v, 0, err
 	})
 }
 
-// crowd asks for what everybody asks for at the moment, that nobody writes, and that nobody will ask for again: the cold
-// key with many callers.
-func (a *actor) crowd(ctx context.Context, m *member) {
+// hotKey asks for a key that all workers ask for at the same moment, and never again: a cold key with many callers, which
+// is never written.
+func (a *actor) hotKey(ctx context.Context, m *instance) {
 	const moment = 250 * time.Millisecond
 	key, load := fmt.Sprintf("moment-%d", history.Clock()/int64(moment)), a.loader(m, &intent{})
 	a.read(m, key, func(lent string) (Value, tiered.Tier, error) {
-		v, err := survive(func() (Value, error) { return m.cache.GetOrLoad(ctx, lent, load) })
+		v, err := recoverLoaderPanic(func() (Value, error) { return m.cache.GetOrLoad(ctx, lent, load) })
 		return v, 0, err
 	})
 }
 
-// impatient is a caller that may leave before its load is over.
-func (a *actor) impatient(ctx context.Context, m *member) {
+// impatient makes a call whose context may end before its load does.
+func (a *actor) impatient(ctx context.Context, m *instance) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.rng.Int64N(int64(20*time.Millisecond))))
 	defer cancel()
 	a.getOrLoad(ctx, m)
 }
 
-func (a *actor) refresh(ctx context.Context, m *member) {
+func (a *actor) refresh(ctx context.Context, m *instance) {
 	in := a.intent()
 	in.refresh = true
 	load := a.loader(m, in)
 	a.read(m, a.key(), func(lent string) (Value, tiered.Tier, error) {
-		v, err := survive(func() (Value, error) { return m.cache.Refresh(ctx, lent, load) })
+		v, err := recoverLoaderPanic(func() (Value, error) { return m.cache.Refresh(ctx, lent, load) })
 		in.reuse(err)
 		return v, 0, err
 	})
 }
 
-// readMany notes a read for every value of a batch, which f makes of the keys as they are lent to the cache.
-func (a *actor) readMany(m *member, keys []string, f func(lent []string) (map[string]Value, error)) {
+// readMany calls f, which reads a batch, and records a read for each value. The keys' memory is reused afterwards.
+func (a *actor) readMany(m *instance, keys []string, f func(lent []string) (map[string]Value, error)) {
 	lent, reuse := a.keys.lend(keys...)
 	start := history.Clock()
-	values, _ := survive(func() (map[string]Value, error) { return f(lent) }) // what came beside an error counts
+	values, _ := recoverLoaderPanic(func() (map[string]Value, error) { return f(lent) }) // values returned with an error count, too
 	var ops []*history.Op
 	for key, v := range values {
-		op := a.op(m, history.Read, strings.Clone(key)) // which may be one that was lent
+		op := a.op(m, history.Read, strings.Clone(key)) // it may be in reused memory
 		op.Start, op.Value = start, v.ID
 		ops = append(ops, op)
 	}
@@ -214,19 +214,19 @@ func (a *actor) readMany(m *member, keys []string, f func(lent []string) (map[st
 	a.journal.end(true, ops...)
 }
 
-func (a *actor) getMany(ctx context.Context, m *member) {
+func (a *actor) getMany(ctx context.Context, m *instance) {
 	a.readMany(m, a.someKeys(12), func(lent []string) (map[string]Value, error) { return m.cache.GetMany(ctx, lent...) })
 }
 
-func (a *actor) getOrLoadMany(ctx context.Context, m *member) {
+func (a *actor) getOrLoadMany(ctx context.Context, m *instance) {
 	load := a.batchLoader(m)
 	a.readMany(m, a.someKeys(12), func(lent []string) (map[string]Value, error) {
 		return tiered.GetOrLoadMany(ctx, m.cache, lent, func(key string) string { return key }, load)
 	})
 }
 
-// survive makes an error of a loader's panic.
-func survive[T any](f func() (T, error)) (v T, err error) {
+// recoverLoaderPanic turns a loader's panic into an error.
+func recoverLoaderPanic[T any](f func() (T, error)) (v T, err error) {
 	defer func() {
 		thrown := recover()
 		if thrown == nil {

@@ -4,7 +4,7 @@ package chaos
 
 import "time"
 
-// workerFaults are those of the workers' processes.
+// workerFaults returns the faults of the worker processes.
 func workerFaults() []fault {
 	return []fault{
 		{"kill a worker", workers, nil, (*injector).killWorker},
@@ -12,19 +12,19 @@ func workerFaults() []fault {
 	}
 }
 
-// killWorker ends one that holds leases, and starts another in its place.
+// killWorker kills a worker, which may hold leases, and starts another in its slot.
 func (in *injector) killWorker() {
 	s := in.slot()
 	s.worker.kill()
 	in.killed.Add(1)
 	in.hold(0, 500*time.Millisecond)
-	if err := in.fleet.fill(s); err != nil {
+	if err := in.workers.startWorker(s); err != nil {
 		in.t.Error(err)
 	}
 }
 
-// freezeWorker stops one for longer than Delta, so that it wakes with proofs that have run out. That is no outage: it
-// reaches Redis as soon as it runs.
+// freezeWorker freezes a worker for longer than Delta, so that its validities have ended when it continues. That is no outage:
+// it can reach Redis as soon as it runs.
 func (in *injector) freezeWorker() {
 	s := in.slot()
 	if err := s.worker.freeze(); err != nil {
