@@ -13,16 +13,16 @@ const (
 
 var errNoCommand = errors.New("not a command in RESP")
 
-// commands are what a client sends on a connection: arrays of bulk strings, of which a chunk may hold any number and end
-// within one.
+// commands splits what a client sends on a connection into commands, which are arrays of bulk strings. A chunk may hold any number
+// of them, and end within one.
 type commands struct {
-	rest   []byte // of a command that isn't complete
-	passed int    // how much of rest was passed on already
-	opaque bool   // something else than RESP
+	rest   []byte // the beginning of an incomplete command
+	passed int    // how much of rest was already passed on
+	opaque bool   // the connection doesn't speak RESP
 }
 
-// take takes the next chunk and returns what is to be passed on. edit returns what is to be sent in the place of a command,
-// nil for the command itself. Without it a command is passed on piece by piece, and then can't be edited any more.
+// take adds the next chunk and returns the bytes to pass on. edit returns what is sent instead of a command, or nil
+// for the command itself. If edit is nil, incomplete commands are passed on at once, and can't be edited later.
 func (c *commands) take(chunk []byte, edit func(words [][]byte) []byte) (out []byte) {
 	if c.opaque {
 		return chunk
@@ -53,14 +53,14 @@ func (c *commands) take(chunk []byte, edit func(words [][]byte) []byte) (out []b
 	return out
 }
 
-// flush returns what was kept back.
+// flush returns the bytes of an incomplete command that weren't passed on.
 func (c *commands) flush() []byte {
-	kept := c.rest[c.passed:]
+	held := c.rest[c.passed:]
 	c.rest, c.passed = nil, 0
-	return kept
+	return held
 }
 
-// parseCommand returns the words of the command that b begins with, and its length; 0: it isn't complete.
+// parseCommand returns the words of the command that b begins with, and its length, which is 0 if it isn't complete.
 func parseCommand(b []byte) (words [][]byte, n int, err error) {
 	count, n, err := parseHead(b, '*', maxWords)
 	if n == 0 || err != nil {
@@ -85,7 +85,7 @@ func parseCommand(b []byte) (words [][]byte, n int, err error) {
 	return words, n, nil
 }
 
-// parseHead reads a line such as "*3\r\n", and returns its number and length; 0: it isn't complete.
+// parseHead parses a line such as "*3\r\n". It returns its number and length; the length is 0 if it isn't complete.
 func parseHead(b []byte, kind byte, most int) (number, n int, err error) {
 	if len(b) == 0 {
 		return 0, 0, nil

@@ -34,7 +34,7 @@ func TestParseCommand(t *testing.T) {
 	}
 }
 
-// Whatever comes in, in whatever pieces: it goes on unchanged if nothing is edited, and what is edited are whole commands.
+// Without an edit any input passes unchanged, in pieces of any size, and edit is called with whole commands only.
 func FuzzCommands(f *testing.F) {
 	f.Add([]byte("*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), 5)
 	f.Add([]byte("PING\r\n"), 1)
@@ -57,7 +57,7 @@ func FuzzCommands(f *testing.F) {
 				out = append(out, c.take(rest[:n], edit)...)
 				rest = rest[n:]
 				if edit == nil && len(out) != len(in)-len(rest) {
-					t.Fatal("kept back")
+					t.Fatal("bytes are held back")
 				}
 			}
 			if out = append(out, c.flush()...); !bytes.Equal(in, out) {

@@ -1,6 +1,6 @@
 package faultproxy
 
-// Flags are those of Redis by command, as the tables have them.
+// Flags returns Redis's flags of each command, according to the tables.
 func Flags() map[string][]string {
 	flags := make(map[string][]string)
 	for name := range reading {
@@ -16,7 +16,7 @@ func Flags() map[string][]string {
 		flags[name] = []string{"write"}
 	}
 	for name := range whileLoading {
-		if name != "CLIENT" && name != "CONFIG" { // of these, Redis has flags for each subcommand
+		if name != "CLIENT" && name != "CONFIG" { // for these Redis has flags for each subcommand
 			flags[name] = []string{"loading"}
 		}
 	}

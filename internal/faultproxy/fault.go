@@ -35,15 +35,15 @@ func (p *Proxy) CutOne(pick func(n int) int) bool {
 	return true
 }
 
-// Refuse has new connections reset as soon as they are accepted, until it is off. Those that are open live on.
+// Refuse resets new connections as soon as they are accepted, until it is called with false. Open connections aren't affected.
 func (p *Proxy) Refuse(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refuse = on
 }
 
-// Stall stops all bytes on all connections, old and new, until it is off. Then what was held flows on in its order,
-// nothing lost.
+// Stall holds all bytes on all connections, old and new, until it is called with false. Then they are delivered in order, and
+// none is lost.
 func (p *Proxy) Stall(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,8 +51,8 @@ func (p *Proxy) Stall(on bool) {
 	p.hold()
 }
 
-// StallReplies is Stall for what servers send: requests arrive, and their replies don't come back. Each of the two
-// stalls on its own: replies flow when both are off.
+// StallReplies is Stall for what servers send: requests arrive, but no replies come back. Replies are held while Stall or
+// StallReplies is on.
 func (p *Proxy) StallReplies(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,20 +66,20 @@ func (p *Proxy) hold() {
 	}
 }
 
-// HalfOpen makes black holes of the connections that are open now, for good: what either side sends is taken and thrown
-// away, with all that was held or delayed, and no side is told, not even when the other one hangs up. They end, on both
-// sides, when the client hangs up. New connections work.
+// HalfOpen turns the connections that are open now into black holes: whatever either side sends is accepted and dropped,
+// with all that was held or delayed, and neither side notices, not even that the server closes its side. Both sides are closed
+// when the client closes its side. New connections work.
 func (p *Proxy) HalfOpen() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range p.links {
-		l.lose()
+		l.becomeBlackHole()
 	}
 }
 
-// Delay has every chunk that is read from now on arrive d later, in either direction, so that a round trip takes 2d
-// more. Order is kept, and bandwidth is not affected. What is under way when d changes arrives as it would have, and
-// nothing overtakes it. Zero is no delay.
+// Delay delays every chunk that is read from now on by d, in either direction, so that a round trip takes 2d
+// longer. Order is kept, and bandwidth is not affected. Chunks that were read before d changed keep their delay, and no later
+// chunk overtakes them. Zero is no delay.
 func (p *Proxy) Delay(d time.Duration) { p.delay.Store(int64(d)) }
 
 // stalls are delays of single chunks.
@@ -88,12 +88,12 @@ type stalls struct {
 	lasts time.Duration
 }
 
-// StallSome has a share of the chunks, from 0 for none to 1 for all, arrive d later, chosen at random, and with them what
-// comes after them on the same connection: as where packets are lost and sent again.
+// StallSome delays a share of the chunks, from 0 for none to 1 for all, by d. They are chosen at random, and what follows
+// on the same connection waits for them, as if packets were lost and sent again.
 func (p *Proxy) StallSome(share float64, d time.Duration) { p.stalls.Store(&stalls{share, d}) }
 
-// lag is the delay of a chunk that is read now.
-func (p *Proxy) lag() time.Duration {
+// chunkDelay returns the delay of a chunk that is read now.
+func (p *Proxy) chunkDelay() time.Duration {
 	d := time.Duration(p.delay.Load())
 	if s := p.stalls.Load(); s != nil && rand.Float64() < s.share {
 		d += s.lasts

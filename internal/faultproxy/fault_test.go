@@ -57,8 +57,8 @@ func TestCutTellsTheServer(t *testing.T) {
 func TestCutOne(t *testing.T) {
 	t.Parallel()
 	p := faultproxy.Start(t, serve(t, echo))
-	if p.CutOne(rand.IntN) { // which panics when it is asked for one of none
-		t.Error("cut what isn't there")
+	if p.CutOne(rand.IntN) { // IntN panics for n = 0
+		t.Error("CutOne reports true without a connection")
 	}
 	conns := []net.Conn{dialEcho(t, p), dialEcho(t, p), dialEcho(t, p)}
 	ok := p.CutOne(func(n int) int {
@@ -211,7 +211,7 @@ func TestHalfOpen(t *testing.T) {
 	send(t, conn, "lost")
 	send(t, server, "lost")
 	if err := readError(t, conn, moment); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the client was told: %v", err)
+		t.Errorf("the client noticed: %v", err)
 	}
 
 	p.SetUpstream(serve(t, echo))
@@ -220,7 +220,7 @@ func TestHalfOpen(t *testing.T) {
 
 	select {
 	case err := <-ended:
-		t.Fatalf("the server was told: %v", err)
+		t.Fatalf("the server noticed: %v", err)
 	default:
 	}
 	conn.Close()
@@ -230,7 +230,7 @@ func TestHalfOpen(t *testing.T) {
 	await(t, "the old connection's end", func() bool { return p.Conns() == 0 })
 }
 
-// The end of a server is not told either.
+// The client doesn't notice the end of the server either.
 func TestHalfOpenServerHangsUp(t *testing.T) {
 	t.Parallel()
 	hangUp := make(chan struct{})
@@ -243,7 +243,7 @@ func TestHalfOpenServerHangsUp(t *testing.T) {
 	p.HalfOpen()
 	close(hangUp)
 	if err := readError(t, conn, moment); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the client was told: %v", err)
+		t.Errorf("the client noticed: %v", err)
 	}
 	p.Cut()
 	expectReset(t, conn)
@@ -268,7 +268,7 @@ func TestDelay(t *testing.T) {
 	}
 	expect(t, conn, strings.Repeat("x", chunks-1))
 	if d := time.Since(start); d > chunks*delay/2 {
-		t.Errorf("%d chunks took %v: one waits for the other", chunks, d)
+		t.Errorf("%d chunks took %v: their delays add up", chunks, d)
 	}
 
 	p.Delay(time.Hour)

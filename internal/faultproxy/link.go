@@ -9,26 +9,26 @@ import (
 	"sync/atomic"
 )
 
-// link is a client's connection and the one to the server that belongs to it.
+// link is a client's connection, and the connection to the server that belongs to it.
 type link struct {
-	requests *pipe
-	replies  *pipe
-	client   *net.TCPConn
-	gone     chan struct{} // closed when nothing more will come from the client
-	lost     atomic.Bool   // a black hole: no side hears of the other any more
-	cancel   context.CancelFunc
+	requests  *pipe
+	replies   *pipe
+	client    *net.TCPConn
+	gone      chan struct{} // closed when nothing more will come from the client
+	blackHole atomic.Bool   // see HalfOpen
+	cancel    context.CancelFunc
 
 	mu     sync.Mutex   // held while the connections are closed
 	server *net.TCPConn // nil until there is one
 	closed bool
 }
 
-// newLink returns a link without a server. cancel ends run's context: a dial that is under way when the link ends.
+// newLink returns a link without a server. cancel cancels run's context, and so a pending dial when the link ends.
 func newLink(client *net.TCPConn, p *Proxy, cancel context.CancelFunc) *link {
 	l := &link{client: client, gone: make(chan struct{}), cancel: cancel}
-	l.requests = newPipe(p.lag, l.passRequestsEnd)
-	l.requests.src, l.requests.edit = client, pretender(p)
-	l.replies = newPipe(p.lag, l.passRepliesEnd)
+	l.requests = newPipe(p.chunkDelay, l.passRequestsEnd)
+	l.requests.src, l.requests.edit = client, requestEditor(p)
+	l.replies = newPipe(p.chunkDelay, l.passRepliesEnd)
 	l.replies.dst = client
 	return l
 }
@@ -48,7 +48,7 @@ func (l *link) run(ctx context.Context, upstream string) {
 	} else {
 		l.replies.pass(l.reset)
 	}
-	if l.lost.Load() {
+	if l.blackHole.Load() {
 		<-l.gone
 	}
 	l.close(false)
@@ -72,38 +72,38 @@ func (l *link) connect(ctx context.Context, upstream string) bool {
 	return true
 }
 
-// passRequestsEnd leaves the server the time to answer what it was asked.
+// passRequestsEnd passes the client's FIN on to the server, which may still reply to earlier requests.
 func (l *link) passRequestsEnd(err error) {
 	if errors.Is(err, io.EOF) {
-		_ = l.server.CloseWrite() // the server may be gone as well
+		_ = l.server.CloseWrite() // it fails if the server has closed the connection
 		return
 	}
 	l.reset()
 }
 
-// passRepliesEnd closes the client's connection in both directions, since a server that ends one has ended both. A
-// client that writes on is to find out. A server's reset is seen once: by a write, it may be, and then reads end as if
-// in good order.
+// passRepliesEnd closes the client's connection in both directions, since a server that closes one closes both, so
+// that a client that goes on writing gets an error. A server's reset is reported only once, possibly to a write; reads then end
+// with EOF.
 func (l *link) passRepliesEnd(err error) {
-	l.requests.lose()
+	l.requests.discard()
 	l.close(!errors.Is(err, io.EOF) || l.requests.broken.Load())
 }
 
-// hold keeps either direction from flowing, or lets it flow.
+// hold stops or resumes each direction.
 func (l *link) hold(requests, replies bool) {
 	l.requests.hold(requests)
 	l.replies.hold(replies)
 }
 
-func (l *link) lose() {
-	l.lost.Store(true) // first: run asks when nothing is delivered any more
-	l.requests.lose()
-	l.replies.lose()
+func (l *link) becomeBlackHole() {
+	l.blackHole.Store(true) // first, since run reads it when both pipes have ended
+	l.requests.discard()
+	l.replies.discard()
 }
 
 func (l *link) reset() { l.close(true) }
 
-// close returns when both connections are closed, with a reset or in good order.
+// close closes both connections, with a reset or with a FIN.
 func (l *link) close(reset bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,10 +120,10 @@ func (l *link) close(reset bool) {
 	}
 }
 
-// hangUp closes a connection. A reset throws away what the other side hasn't been sent yet.
+// hangUp closes a connection. With reset, data in the send buffer is dropped.
 func hangUp(conn *net.TCPConn, reset bool) {
 	if reset {
-		_ = conn.SetLinger(0) // fails when the other side has reset it already
+		_ = conn.SetLinger(0) // fails if the other side has already reset it
 	}
 	_ = conn.Close()
 }

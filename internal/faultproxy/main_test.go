@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	patience = 30 * time.Second      // for what must happen
-	moment   = 50 * time.Millisecond // for what mustn't
+	patience = 30 * time.Second      // how long tests wait for what must happen
+	moment   = 50 * time.Millisecond // how long tests wait for what must not happen
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -88,7 +88,7 @@ func expect(t *testing.T, conn net.Conn, want string) {
 	}
 }
 
-// readError returns what a Read of patience d fails with.
+// readError returns the error of a Read with the deadline d.
 func readError(t *testing.T, conn net.Conn, d time.Duration) error {
 	t.Helper()
 	_ = conn.SetReadDeadline(time.Now().Add(d))
@@ -100,16 +100,16 @@ func readError(t *testing.T, conn net.Conn, d time.Duration) error {
 	return err
 }
 
-func await(t *testing.T, what string, done func() bool) {
+func await(t *testing.T, name string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("never happened: %s", what)
+			t.Fatalf("never happened: %s", name)
 		}
 	}
 }
 
-// expectReset drops what was sent before.
+// expectReset reads until a reset.
 func expectReset(t *testing.T, conn net.Conn) {
 	t.Helper()
 	_ = conn.SetReadDeadline(time.Now().Add(patience))

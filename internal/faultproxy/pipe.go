@@ -18,7 +18,7 @@ const (
 // chunk is what one Read returned.
 type chunk struct {
 	bytes []byte
-	end   error // why there is no more; such a chunk is read without bytes
+	end   error // why reading ended; a chunk with an end has no bytes
 	due   time.Time
 }
 
@@ -28,13 +28,13 @@ type pipe struct {
 	dst     *net.TCPConn         // set before write is called
 	delay   func() time.Duration // of the next chunk
 	passEnd func(error)          // tells dst how src ended
-	edit    func(c chunk) []byte // returns what is delivered of a chunk; nil: what it holds
+	edit    func(c chunk) []byte // returns the bytes to deliver for a chunk; nil: its own
 	queue   chan chunk
 	over    chan struct{} // closed when nothing more will be delivered
-	broken  atomic.Bool   // dst has refused a write
+	broken  atomic.Bool   // a write to dst has failed
 
 	mu      sync.Mutex
-	changed *sync.Cond // by any change of the fields below
+	changed *sync.Cond // signals any change of the fields below
 	held    bool
 	busy    bool // something is being delivered
 	ended   bool // over is closed
@@ -46,7 +46,7 @@ func newPipe(delay func() time.Duration, passEnd func(error)) *pipe {
 	return p
 }
 
-// read queues what src sends until src has ended. When p is over it is thrown away.
+// read queues what src sends until src ends. After over is closed it drops everything.
 func (p *pipe) read() {
 	buf := make([]byte, chunkSize)
 	for {
@@ -69,8 +69,8 @@ func (p *pipe) enqueue(c chunk) {
 	}
 }
 
-// write delivers the queue until src's end has been passed on, dst takes no more, or p is over. That dst takes no more
-// is for the other pipe to pass on: it comes after what dst sent before.
+// write delivers the queue until src's end has been passed on, a write to dst fails, or over is closed. A failed write isn't
+// reported to src here: the other pipe passes dst's end on, after what dst sent before.
 func (p *pipe) write() {
 	defer p.abandon()
 	for {
@@ -91,7 +91,7 @@ func (p *pipe) write() {
 	}
 }
 
-// next returns the next chunk when it is due, and false when p is over.
+// next returns the next chunk when it is due, or false when over is closed.
 func (p *pipe) next() (c chunk, ok bool) {
 	select {
 	case <-p.over:
@@ -112,7 +112,7 @@ func (p *pipe) next() (c chunk, ok bool) {
 	}
 }
 
-// send writes b, in pieces if p is held in the middle of it.
+// send writes b, in pieces if hold interrupts it.
 func (p *pipe) send(b []byte) error {
 	for len(b) > 0 {
 		n, err := 0, net.ErrClosed
@@ -131,7 +131,7 @@ func (p *pipe) send(b []byte) error {
 	return nil
 }
 
-// pass calls f as soon as p isn't held. When p is over it doesn't.
+// pass calls f as soon as p isn't held, or never if over is closed.
 func (p *pipe) pass(f func()) {
 	if p.enter() {
 		defer p.leave()
@@ -149,7 +149,7 @@ func (p *pipe) enter() bool {
 		return false
 	}
 	p.busy = true
-	_ = p.dst.SetWriteDeadline(time.Time{}) // fails on a closed connection, and so does the Write
+	_ = p.dst.SetWriteDeadline(time.Time{}) // fails on a closed connection, where the Write fails, too
 	return true
 }
 
@@ -160,7 +160,7 @@ func (p *pipe) leave() {
 	p.changed.Broadcast()
 }
 
-// hold returns when nothing is being delivered any more, if p is to be held.
+// hold stops or resumes delivery. It returns when a stop has taken effect.
 func (p *pipe) hold(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,16 +171,16 @@ func (p *pipe) hold(on bool) {
 	}
 }
 
-// lose is an abandon that returns when nothing is being delivered any more.
-func (p *pipe) lose() {
+// discard is abandon, but returns only when nothing is being delivered any more.
+func (p *pipe) discard() {
 	p.abandon()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.interrupt()
 }
 
-// interrupt ends the delivery that is under way, however long dst would have made it wait. p.mu is held, and p is in a
-// state that lets no other begin.
+// interrupt ends a running delivery, even if dst doesn't read. p.mu must be held, and p must be in a state in which no
+// other delivery can begin.
 func (p *pipe) interrupt() {
 	if p.busy {
 		_ = p.dst.SetWriteDeadline(time.Unix(1, 0))
@@ -190,7 +190,7 @@ func (p *pipe) interrupt() {
 	}
 }
 
-// abandon has everything that isn't delivered yet, or arrives later, thrown away.
+// abandon drops everything that isn't delivered yet, and all that arrives later.
 func (p *pipe) abandon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// acceptPause keeps a process that is out of file descriptors from spinning.
+// acceptPause is the pause after a failed accept, such as when file descriptors have run out.
 const acceptPause = 10 * time.Millisecond
 
-// Proxy forwards the connections made to Addr to a server, with the faults that its methods ask for. They may be called
-// from any goroutine.
+// Proxy forwards the connections made to Addr to a server, with the faults that its methods turn on. The methods may be
+// called from any goroutine.
 type Proxy struct {
 	listener *net.TCPListener
 	delay    atomic.Int64 // a time.Duration
@@ -24,7 +24,7 @@ type Proxy struct {
 	state    atomic.Uint32
 	wg       sync.WaitGroup
 
-	mu           sync.Mutex // held while a fault takes effect: faults come one after the other
+	mu           sync.Mutex // held while a fault takes effect, so that faults take effect one after the other
 	upstream     string
 	links        []*link // in the order in which they were accepted
 	refuse       bool
@@ -33,7 +33,7 @@ type Proxy struct {
 	closed       bool
 }
 
-// New returns a Proxy without faults for the server at the address upstream. Close ends it.
+// New returns a Proxy without faults for the server at the address upstream. The caller must close it.
 func New(upstream string) (*Proxy, error) {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -44,7 +44,7 @@ func New(upstream string) (*Proxy, error) {
 	return p, nil
 }
 
-// Start is New for a test, whose end closes the Proxy.
+// Start returns a Proxy that is closed when the test ends.
 func Start(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	p, err := New(upstream)
@@ -55,30 +55,30 @@ func Start(t testing.TB, upstream string) *Proxy {
 	return p
 }
 
-// Addr is the host:port for clients; it never changes.
+// Addr returns the host:port for clients. It never changes.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// SetUpstream sends connections accepted from now on to the server at addr. Those that are open stay where they are.
+// SetUpstream forwards connections that are accepted from now on to the server at addr. Open connections aren't affected.
 func (p *Proxy) SetUpstream(addr string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.upstream = addr
 }
 
-// Conns returns how many connections are open now. One whose client has gone counts until the server has been told,
-// which a fault may put off, and one whose server has gone until the client has been.
+// Conns returns the number of open connections. A connection that one side has closed counts until the other side's is
+// closed, too, which a fault may delay.
 func (p *Proxy) Conns() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.links)
 }
 
-// Close resets all connections, accepts no more, and returns when every goroutine has ended. Later calls of any method
-// do no harm.
+// Close resets all connections, accepts no more, and returns when every goroutine has ended. All methods may be called
+// after it.
 func (p *Proxy) Close() {
 	p.mu.Lock()
 	p.closed = true
-	_ = p.listener.Close() // closed already the second time
+	_ = p.listener.Close() // fails in a second Close
 	p.cut()
 	p.mu.Unlock()
 	p.wg.Wait()
@@ -98,7 +98,7 @@ func (p *Proxy) serve() {
 	}
 }
 
-// admit makes a link of a connection, with the faults that are on.
+// admit makes a link for a connection, with the faults that are on.
 func (p *Proxy) admit(client *net.TCPConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -24,7 +24,7 @@ func TestForward(t *testing.T) {
 	if n := p.Conns(); n != 1 {
 		t.Errorf("%d connections", n)
 	}
-	// The end of the requests leaves the replies on their way.
+	// Replies arrive after the end of the requests.
 	send(t, conn, "bye")
 	if err := conn.CloseWrite(); err != nil {
 		t.Fatal(err)
@@ -79,12 +79,12 @@ func TestServerResets(t *testing.T) {
 	p.StallReplies(true)
 	conn := dial(t, p)
 	send(t, conn, "x")
-	send(t, conn, strings.Repeat("y", 100_000)) // to a dead server, which isn't known yet
+	send(t, conn, strings.Repeat("y", 100_000)) // the server has closed the connection, but its end is held
 	if err := readError(t, conn, moment); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("while replies are stalled: %v", err)
 	}
 	p.StallReplies(false)
-	expectReset(t, conn) // what it leaves of the last words is the kernel's affair
+	expectReset(t, conn) // the kernel may or may not deliver the last words
 }
 
 func TestClose(t *testing.T) {
@@ -123,7 +123,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Whatever is called at the same time: when the faults are over the proxy works.
+// The proxy works after any faults that were turned on and off concurrently.
 func TestConcurrentFaults(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, echo)
@@ -160,7 +160,7 @@ func TestConcurrentFaults(t *testing.T) {
 			for range 100 {
 				conn, err := net.Dial("tcp", p.Addr())
 				if err != nil {
-					continue // reset already
+					continue // it was reset
 				}
 				_ = conn.SetDeadline(time.Now().Add(5 * time.Millisecond))
 				if _, err = conn.Write([]byte("x")); err == nil {

@@ -20,8 +20,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// start returns a server, the proxy before it, and a client of the proxy that looks at its callers' deadlines and tries
-// nothing twice.
+// start returns a server, a proxy for it, and a client of the proxy that respects its callers' deadlines and doesn't retry.
 func start(t *testing.T) (*redistest.Server, *faultproxy.Proxy, *redis.Client) {
 	t.Helper()
 	s := redistest.Start(t)
@@ -36,13 +35,13 @@ func start(t *testing.T) (*redistest.Server, *faultproxy.Proxy, *redis.Client) {
 func client(t *testing.T, p *faultproxy.Proxy, o *redis.Options) *redis.Client {
 	t.Helper()
 	o.Addr, o.ContextTimeoutEnabled, o.ReadTimeout = p.Addr(), true, patience
-	o.DialerRetries = 1 // they would outlive the call, and the test
+	o.DialerRetries = 1 // retries would outlive the call, and the test
 	c := redis.NewClient(o)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
 
-// short returns a context for a call that mustn't succeed, but is to be sent.
+// short returns a context for a call that must be sent, but not succeed.
 func short(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*moment)
@@ -103,7 +102,7 @@ func TestRedisStallReplies(t *testing.T) {
 	expectValue(t, c)
 }
 
-// A request whose sender has given up is late, not lost.
+// A request whose sender has given up arrives late, but isn't lost.
 func TestRedisLateRequest(t *testing.T) {
 	t.Parallel()
 	s, p, c := start(t)
@@ -174,7 +173,7 @@ func TestRedisDelay(t *testing.T) {
 	}
 }
 
-// However the network flaps, each command of one connection is carried out once, and in its turn.
+// Each command of one connection is executed once, and in order, however the network flaps.
 func TestRedisOrder(t *testing.T) {
 	t.Parallel()
 	s, p, _ := start(t)

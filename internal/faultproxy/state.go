@@ -8,22 +8,22 @@ import (
 // State is a state of a Redis server in which it refuses some commands.
 type State uint32
 
-// The states. Each refuses what Redis refuses in it.
+// The states. In each the same commands are refused that Redis refuses.
 const (
-	Well        State = iota // nothing is refused
-	Loading                  // LOADING: all but what sets up a connection, TIME and pub/sub
+	Well        State = iota // no command is refused
+	Loading                  // LOADING: all commands but those that set up a connection, TIME and pub/sub
 	OutOfMemory              // OOM: commands that may add data, in scripts too
 	ReadOnly                 // READONLY: commands that write, in scripts too
 	Moved                    // MOVED: commands with keys
 )
 
-// String is the code that the replies begin with.
+// String returns the code that the error replies begin with.
 func (s State) String() string {
 	code, _, _ := strings.Cut(s.reply(), " ")
 	return code
 }
 
-// reply is the error that a refused command is answered with.
+// reply returns the error reply to a refused command.
 func (s State) reply() string {
 	switch s {
 	case Loading:
@@ -38,15 +38,15 @@ func (s State) reply() string {
 	return "WELL"
 }
 
-// Pretend has the server seem to be in a state, on all connections, old and new, until it is [Well]. A request that is just
-// being passed on may still be carried out.
+// Pretend makes the server seem to be in a state, on all connections, old and new, until it is called with [Well]. A request
+// that is being passed on meanwhile may still be executed.
 //
-// In the place of a command that the state refuses the server gets a script that returns the error, so that replies keep
-// their order. It has to be a Redis that permits EVAL, and to be up.
+// A command that the state refuses is replaced by a script that returns the error, so that replies keep their order. The
+// server must be up, and permit EVAL.
 func (p *Proxy) Pretend(s State) { p.state.Store(uint32(s)) }
 
-// pretender returns what edits the requests of one connection.
-func pretender(p *Proxy) func(chunk) []byte {
+// requestEditor returns a function that edits the requests of one connection.
+func requestEditor(p *Proxy) func(chunk) []byte {
 	var c commands
 	return func(next chunk) []byte {
 		if next.end != nil {
@@ -59,8 +59,8 @@ func pretender(p *Proxy) func(chunk) []byte {
 	}
 }
 
-// spaced makes a set of the words of a list.
-func spaced(list string) map[string]bool {
+// setOf returns the words of a list as a set.
+func setOf(list string) map[string]bool {
 	set := make(map[string]bool)
 	for word := range strings.FieldsSeq(list) {
 		set[word] = true
@@ -68,16 +68,16 @@ func spaced(list string) map[string]bool {
 	return set
 }
 
-// What Redis's own flags say of the commands; those that nobody sends here are left out.
+// The commands by Redis's own flags. Commands that no test sends are left out.
 var (
-	whileLoading = spaced("AUTH CLIENT COMMAND CONFIG DISCARD EXEC HELLO INFO MULTI PUBLISH QUIT RESET SELECT SUBSCRIBE TIME UNSUBSCRIBE")
-	adding       = spaced("APPEND HSET INCR INCRBY LPUSH MSET PSETEX RPUSH SADD SET SETEX SETNX SETRANGE XADD ZADD")
-	writing      = spaced("DEL EXPIRE FLUSHALL FLUSHDB GETDEL HDEL LPOP PEXPIRE PERSIST RENAME RPOP SREM UNLINK XDEL ZREM")
-	reading      = spaced("EXISTS GET GETRANGE HGET HGETALL LRANGE MGET PTTL SMEMBERS STRLEN TTL TYPE XRANGE ZRANGE")
-	scripts      = spaced("EVAL EVALSHA")
+	whileLoading = setOf("AUTH CLIENT COMMAND CONFIG DISCARD EXEC HELLO INFO MULTI PUBLISH QUIT RESET SELECT SUBSCRIBE TIME UNSUBSCRIBE")
+	adding       = setOf("APPEND HSET INCR INCRBY LPUSH MSET PSETEX RPUSH SADD SET SETEX SETNX SETRANGE XADD ZADD")
+	writing      = setOf("DEL EXPIRE FLUSHALL FLUSHDB GETDEL HDEL LPOP PEXPIRE PERSIST RENAME RPOP SREM UNLINK XDEL ZREM")
+	reading      = setOf("EXISTS GET GETRANGE HGET HGETALL LRANGE MGET PTTL SMEMBERS STRLEN TTL TYPE XRANGE ZRANGE")
+	scripts      = setOf("EVAL EVALSHA")
 )
 
-// refused reports whether the command is refused, and whether its script is run with what it calls refused.
+// refused reports whether the command is refused, and whether it is a script whose commands have to be refused one by one.
 func (s State) refused(words [][]byte) (whole, inScript bool) {
 	if len(words) == 0 {
 		return false, false
@@ -97,19 +97,20 @@ func (s State) refused(words [][]byte) (whole, inScript bool) {
 	return false, false
 }
 
-// edit returns what is sent in the place of a command; nil: nothing else.
+// edit returns what is sent instead of a command; nil: the command itself.
 func (s State) edit(words [][]byte) []byte {
 	switch whole, inScript := s.refused(words); {
 	case whole:
 		return encodeCommand([]byte("EVAL"), fmt.Appendf(nil, "return redis.error_reply(%q)", s.reply()), []byte("0"))
 	case inScript && len(words) > 1:
-		return encodeCommand(append([][]byte{words[0], []byte(s.guarded(string(words[1])))}, words[2:]...)...)
+		return encodeCommand(append([][]byte{words[0], []byte(s.restrict(string(words[1])))}, words[2:]...)...)
 	}
 	return nil
 }
 
-// guarded is a script that fails where it calls what the state refuses, as in a server that is in it.
-func (s State) guarded(script string) string {
+// restrict returns the script with redis.call and redis.pcall replaced by functions that refuse commands as Redis does in
+// this state.
+func (s State) restrict(script string) string {
 	sets := []map[string]bool{adding}
 	if s == ReadOnly {
 		sets = append(sets, writing)

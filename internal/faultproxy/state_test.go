@@ -17,7 +17,7 @@ import (
 
 var states = []faultproxy.State{faultproxy.Loading, faultproxy.OutOfMemory, faultproxy.ReadOnly, faultproxy.Moved}
 
-// attempts are commands, and the states that refuse them.
+// attempts has commands, and the states in which they are refused.
 var attempts = []struct {
 	name    string
 	refused string
@@ -56,7 +56,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// Replies keep their order, whoever made them.
+// Replies of the server and of the proxy keep their order.
 func TestStateInAPipeline(t *testing.T) {
 	t.Parallel()
 	_, p, c := start(t)
@@ -92,7 +92,7 @@ func TestStateInAPipeline(t *testing.T) {
 	}
 }
 
-// A connection that is made in the state, and one that is subscribed to something, work as far as Redis lets them.
+// New connections and subscribed connections work in a state as they do in Redis.
 func TestStateOfConnections(t *testing.T) {
 	t.Parallel()
 	s, p, c := start(t)
@@ -114,7 +114,7 @@ func TestStateOfConnections(t *testing.T) {
 	expectValue(t, c)
 }
 
-// A command that arrives in pieces is one command, and what was passed on of it before the state began is passed on whole.
+// A command may arrive in pieces. A command that was passed on in part before the state began is passed on as a whole.
 func TestStateInMidCommand(t *testing.T) {
 	t.Parallel()
 	s, p, _ := start(t)
@@ -144,8 +144,8 @@ func TestStateInMidCommand(t *testing.T) {
 	expect(t, conn, "-READONLY ")
 }
 
-// The tables say of each command what Redis says of it.
-func TestStatesAreRediss(t *testing.T) {
+// The tables agree with Redis's flags of the commands.
+func TestFlagsMatchRedis(t *testing.T) {
 	t.Parallel()
 	s, _, _ := start(t)
 	for name, flags := range faultproxy.Flags() {

@@ -8,23 +8,23 @@ import (
 )
 
 const (
-	// noiseMax is what a machine may oversleep for times to mean anything.
+	// noiseMax is how late a goroutine may wake. On a machine where one wakes later, durations aren't checked.
 	noiseMax = 300 * time.Millisecond
-	// boundSlack is what a call may take longer than it is let wait, for what it does itself.
+	// boundSlack is how much longer than its timeouts a call may take, for its own work.
 	boundSlack = 200 * time.Millisecond
 )
 
-// bound is how long a call may take. A call that loads asks Redis twice at most beside the load: before it for the era or
-// the value, of which the time is the load's, and after it for the store and its tags. A batch leaves what other processes
-// load to a wait of its own, which begins when Redis was asked.
+// bound returns how long a call may take. A call that loads asks Redis at most twice besides the load: before it for the epoch
+// or the value, which is part of LoadTimeout, and after it to store the value and register its tags. A batch waits separately
+// for keys that other processes load; that wait begins after Redis was asked.
 func (e *evidence) bound(c *call) time.Duration {
-	p := c.member.policy
+	p := c.config.policy
 	switch c.kind {
-	case lookup: // the value, the era and the tags
+	case lookup: // the value, the epoch and the tags
 		return 3 * timeout
 	case remove, expire:
 		return timeout
-	case set, invalidateTags: // the era, the tags and the value
+	case set, invalidateTags: // the epoch, the tags and the value
 		return 3 * timeout
 	}
 	switch {
@@ -38,7 +38,7 @@ func (e *evidence) bound(c *call) time.Duration {
 	return loadTimeout + 2*timeout
 }
 
-// promisedAll is promised for all keys of a batch.
+// promisedAll reports whether promised is true for all keys of a batch.
 func (e *evidence) promisedAll(c *call) bool {
 	for _, key := range c.batch {
 		one := *c
@@ -49,7 +49,7 @@ func (e *evidence) promisedAll(c *call) bool {
 	return e.promised(c)
 }
 
-// timed is a call, and how long it may take.
+// timed is a call with its bound.
 type timed struct {
 	call  *call
 	bound time.Duration
@@ -57,7 +57,7 @@ type timed struct {
 
 func (t timed) excess() time.Duration { return t.call.length() - t.bound }
 
-// checkBounds finds calls that took too long; the one that came closest, or went furthest, is returned too.
+// checkBounds finds calls that exceeded their bounds. slowest is the call that came closest to its bound or exceeded it most.
 func (e *evidence) checkBounds() (slowest timed, found []finding) {
 	slack := boundSlack + 3*e.noise
 	for i := range e.calls {

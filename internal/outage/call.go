@@ -17,23 +17,23 @@ const (
 	invalidateTags kind = "InvalidateTags"
 )
 
-// call is a call of a process's cache that has returned.
+// call is a finished call of one of a process's caches.
 type call struct {
 	process int
-	member  *member
+	config  *cacheConfig
 	kind    kind
 	key     string
 	span
 	value Value
 	err   error
 	batch []string          // the keys of a GetOrLoadMany
-	wrote map[string]uint64 // by a change: the source's versions before it began
+	wrote map[string]uint64 // of a change: the source's version of each key when it began
 }
 
-// loads reports whether the call gets a value from wherever it can be had.
+// loads reports whether the call loads the value if no tier has it.
 func (c *call) loads() bool { return c.kind == getOrLoad || c.kind == getOrLoadMany }
 
-// reads reports whether the call asks for a value.
+// reads reports whether the call returns a value.
 func (c *call) reads() bool { return c.loads() || c.kind == lookup }
 
 // journal is the record of all calls.

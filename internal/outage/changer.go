@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// changer is the one goroutine of a process that changes its groups: the changes of a key come one after the other.
+// changer is the goroutine of a process that changes its groups. There is one, so that changes of a key don't overlap.
 type changer struct {
 	*run
 	*process
 	rng *rand.Rand
 }
 
-// change works until ctx ends.
+// change makes changes until ctx ends.
 func (c *changer) change(ctx context.Context) {
 	for ctx.Err() == nil {
 		g := groupOf(c.number, c.rng.IntN(groups))
@@ -31,18 +31,18 @@ func (c *changer) change(ctx context.Context) {
 func (c *changer) invalidate(g group) {
 	wrote := make(map[string]uint64)
 	for _, key := range g.keys {
-		wrote[key] = c.source.bump(key)
+		wrote[key] = c.source.newVersion(key)
 	}
 	c.note(call{kind: invalidateTags, key: g.tag, wrote: wrote}, func(ctx context.Context) error {
-		return c.caches[lasting].InvalidateTags(ctx, g.tag)
+		return c.caches[longLived].InvalidateTags(ctx, g.tag)
 	})
 }
 
 func (c *changer) write(key string) {
-	version := c.source.bump(key)
+	version := c.source.newVersion(key)
 	done := call{kind: []kind{set, remove, expire}[c.rng.IntN(3)], key: key, wrote: map[string]uint64{key: version}}
 	c.note(done, func(ctx context.Context) error {
-		cache := c.caches[lasting]
+		cache := c.caches[longLived]
 		switch done.kind {
 		case set:
 			return cache.Set(ctx, key, Value{key, version, c.clock.now()}, tagOf[key])
@@ -53,9 +53,9 @@ func (c *changer) write(key string) {
 	})
 }
 
-// note does and records a change.
+// note calls do and records the change.
 func (c *changer) note(done call, do func(context.Context) error) {
-	done.process, done.member = c.number, lasting
+	done.process, done.config = c.number, longLived
 	done.start = c.clock.now()
 	done.err = do(context.Background())
 	done.end = c.clock.now()

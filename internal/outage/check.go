@@ -8,37 +8,37 @@ import (
 	"time"
 )
 
-// evidence is all that the run knows of the calls.
+// evidence collects what the run recorded.
 func (r *run) evidence(calls []call) *evidence {
 	e := &evidence{
 		scenario: r.scenario, fault: r.fault, loss: r.loss, calls: calls,
-		deaf: make(map[int][]span), alone: make(map[int][]span), unread: make(map[int]bool), noise: r.noise.worst,
+		noEvents: make(map[int][]span), breakerOpen: make(map[int][]span), unanswered: make(map[int]bool), noise: r.noise.worst,
 	}
-	e.loads, e.spells = r.source.take()
+	e.loads, e.sourceFaults = r.source.takeLoads()
 	for _, p := range r.processes {
 		for _, c := range p.caches {
 			s := c.Stats()
-			e.unread[p.number] = e.unread[p.number] || s.RedisErrors+s.Spared > 0
+			e.unanswered[p.number] = e.unanswered[p.number] || s.RedisErrors+s.Spared > 0
 		}
 	}
 	for _, o := range r.observers {
-		e.deaf[o.number], e.alone[o.number] = o.deaf, o.traced.alone(r.clock.now())
+		e.noEvents[o.number], e.breakerOpen[o.number] = o.noEvents, o.traced.openSpans(r.clock.now())
 	}
-	e.learn()
+	e.index()
 	return e
 }
 
-// check looks for what the calls must not have seen.
+// check runs all checks of the calls.
 func (e *evidence) check() (slowest timed, found []finding) {
 	slowest, found = e.checkBounds()
 	found = append(found, e.checkPromises()...)
 	found = append(found, e.checkErrors()...)
 	found = append(found, e.checkAges()...)
-	found = append(found, e.checkWarmth()...)
+	found = append(found, e.checkLoads()...)
 	return slowest, found
 }
 
-// checkLines finds loggers that say more than a few lines for each episode of a fault, and one a second of what goes on.
+// checkLines finds loggers with more than a few lines for each episode of the fault and one for each second.
 func (r *run) checkLines() (total int, found []finding) {
 	most := 6 + 4*r.episodes + int(r.options.Time/time.Second)
 	for _, p := range r.processes {

@@ -16,9 +16,9 @@ import (
 const s = time.Second
 
 // find returns the member of the name.
-func find(t *testing.T, name string) *member {
+func find(t *testing.T, name string) *cacheConfig {
 	t.Helper()
-	for _, m := range roster {
+	for _, m := range cacheConfigs {
 		if m.name == name {
 			return m
 		}
@@ -27,9 +27,9 @@ func find(t *testing.T, name string) *member {
 	return nil
 }
 
-// read is a call of process 0 that returned a value loaded then.
-func read(m *member, key string, at, loaded time.Duration) call {
-	return call{member: m, kind: getOrLoad, key: key, span: span{at, at + 10*time.Millisecond}, value: Value{Key: key, Loaded: loaded}}
+// read returns a call of process 0 that returned a value loaded at the given time.
+func read(m *cacheConfig, key string, at, loaded time.Duration) call {
+	return call{config: m, kind: getOrLoad, key: key, span: span{at, at + 10*time.Millisecond}, value: Value{Key: key, Loaded: loaded}}
 }
 
 func (c call) failed(err error) call {
@@ -42,7 +42,7 @@ func (c call) took(d time.Duration) call {
 	return c
 }
 
-// Each check finds what it is there for, and nothing where that is excused. The fault is from 10 s to 20 s.
+// Each check finds its kind of violation, and nothing where there is an excuse. The fault lasts from 10 s to 20 s.
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	stale, soft, plain, strict := find(t, "stale-if-error"), find(t, "soft-timeout"), find(t, "plain"), find(t, "strict")
@@ -56,113 +56,113 @@ func TestChecks(t *testing.T) {
 	}{
 		"nothing": {},
 		"an error in place of a stale value": {
-			evidence: evidence{calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, spells: []span{{14 * s, 16 * s}}},
+			evidence: evidence{calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, sourceFaults: []span{{14 * s, 16 * s}}},
 			want:     "policy",
 		},
 		"of a batch": {
 			evidence: evidence{
-				calls:  []call{known, {member: stale, kind: getOrLoadMany, key: key, span: span{15 * s, 15 * s}, err: errSource}},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{known, {config: stale, kind: getOrLoadMany, key: key, span: span{15 * s, 15 * s}, err: errSource}},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 			want: "policy",
 		},
 		"an error of a cache without a policy": {
 			evidence: evidence{
-				calls:  []call{read(plain, key, 9*s, 8*s), read(plain, key, 15*s, 0).failed(errSource)},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{read(plain, key, 9*s, 8*s), read(plain, key, 15*s, 0).failed(errSource)},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 		},
 		"an error of a key that was never there": {
-			evidence: evidence{calls: []call{read(stale, key, 15*s, 0).failed(errSource)}, spells: []span{{14 * s, 16 * s}}},
+			evidence: evidence{calls: []call{read(stale, key, 15*s, 0).failed(errSource)}, sourceFaults: []span{{14 * s, 16 * s}}},
 		},
 		"an error of a key that others read": {
 			evidence: evidence{
-				calls:  []call{read(stale, "shared-1", 9*s, 8*s), read(stale, "shared-1", 15*s, 0).failed(errSource)},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{read(stale, "shared-1", 9*s, 8*s), read(stale, "shared-1", 15*s, 0).failed(errSource)},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 		},
-		"a value that was dropped by its own echo": {
+		"a value that the cache's own invalidation removed": {
 			evidence: evidence{
-				calls:  []call{read(stale, key, 9*s, 9*s), read(stale, key, 15*s, 0).failed(errSource)},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{read(stale, key, 9*s, 9*s), read(stale, key, 15*s, 0).failed(errSource)},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 		},
 		"a value that was leased as the fault began": {
 			evidence: evidence{
-				calls:  []call{known, read(stale, key, 15*s, 0).failed(errSource)},
-				loads:  []load{{member: stale, key: key, span: span{10 * s, 10*s + 1}}},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{known, read(stale, key, 15*s, 0).failed(errSource)},
+				loads:        []load{{config: stale, key: key, span: span{10 * s, 10*s + 1}}},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 		},
 		"a value that was loaded without Redis": {
 			evidence: evidence{
-				calls:  []call{read(stale, key, 12*s, 12*s), read(stale, key, 15*s, 0).failed(errSource)},
-				loads:  []load{{member: stale, key: key, span: span{12*s - 1, 12 * s}}},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{read(stale, key, 12*s, 12*s), read(stale, key, 15*s, 0).failed(errSource)},
+				loads:        []load{{config: stale, key: key, span: span{12*s - 1, 12 * s}}},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 			want: "policy",
 		},
 		"a value in a Redis that answers reads": {
 			scenario: Scenario{reads: true},
-			evidence: evidence{calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, spells: []span{{14 * s, 16 * s}}},
+			evidence: evidence{calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, sourceFaults: []span{{14 * s, 16 * s}}},
 			want:     "policy",
 		},
 		"a value in a Redis that isn't asked": {
 			scenario: Scenario{reads: true},
 			evidence: evidence{
-				calls:  []call{known, read(stale, key, 15*s, 0).failed(errSource)},
-				alone:  map[int][]span{0: {{14 * s, 16 * s}}},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{known, read(stale, key, 15*s, 0).failed(errSource)},
+				breakerOpen:  map[int][]span{0: {{14 * s, 16 * s}}},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 		},
 		"a value in a Redis that may not have answered": {
 			scenario: Scenario{reads: true},
 			evidence: evidence{
-				calls:  []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 		},
 		"a stale value while the source fails": {
 			scenario: Scenario{broken: source},
-			evidence: evidence{calls: []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)}, spells: []span{{14 * s, 16 * s}}},
+			evidence: evidence{calls: []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)}, sourceFaults: []span{{14 * s, 16 * s}}},
 			want:     "policy",
 		},
 		"the same on a machine that is too busy": {
 			scenario: Scenario{broken: source},
 			evidence: evidence{
-				calls:  []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)},
-				spells: []span{{14 * s, 16 * s}}, unread: map[int]bool{0: true},
+				calls:        []call{known, read(stale, key, 15*s, 0).failed(errSource).took(timeout)},
+				sourceFaults: []span{{14 * s, 16 * s}}, unanswered: map[int]bool{0: true},
 			},
 		},
 		"Strict": {
 			evidence: evidence{
-				calls:  []call{read(strict, key, 9*s, 8*s), read(strict, key, 15*s, 0).failed(errSource)},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{read(strict, key, 9*s, 8*s), read(strict, key, 15*s, 0).failed(errSource)},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 		},
 		"Strict with Redis": {
 			scenario: Scenario{broken: source},
 			evidence: evidence{
-				calls:  []call{read(strict, key, 9*s, 8*s), read(strict, key, 15*s, 0).failed(errSource)},
-				spells: []span{{14 * s, 16 * s}},
+				calls:        []call{read(strict, key, 9*s, 8*s), read(strict, key, 15*s, 0).failed(errSource)},
+				sourceFaults: []span{{14 * s, 16 * s}},
 			},
 			want: "policy",
 		},
-		"a process that hears nothing": {
+		"a process that receives no invalidations": {
 			scenario: Scenario{broken: source},
 			evidence: evidence{
-				calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, spells: []span{{14 * s, 16 * s}},
-				deaf: map[int][]span{0: {{14 * s, 15 * s}}},
+				calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, sourceFaults: []span{{14 * s, 16 * s}},
+				noEvents: map[int][]span{0: {{14 * s, 15 * s}}},
 			},
 		},
 		"data that is lost": {
 			evidence: evidence{
-				calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, spells: []span{{14 * s, 16 * s}},
+				calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, sourceFaults: []span{{14 * s, 16 * s}},
 				loss: 14 * s,
 			},
 		},
-		"an error though the source is well": {
-			evidence: evidence{calls: []call{read(plain, key, 15*s, 0).failed(errors.New("redis"))}, spells: []span{{1 * s, 2 * s}}},
+		"an error though the source works": {
+			evidence: evidence{calls: []call{read(plain, key, 15*s, 0).failed(errors.New("redis"))}, sourceFaults: []span{{1 * s, 2 * s}}},
 			want:     "errors",
 		},
 		"another process's load": {
@@ -185,7 +185,7 @@ func TestChecks(t *testing.T) {
 		},
 		"a batch of which not all is there": {
 			evidence: evidence{calls: []call{read(soft, key, 9*s, 8*s), {
-				member: soft, kind: getOrLoadMany, key: key, batch: []string{key, "shared-1"}, span: span{12 * s, 13 * s},
+				config: soft, kind: getOrLoadMany, key: key, batch: []string{key, "shared-1"}, span: span{12 * s, 13 * s},
 				value: Value{Key: key, Loaded: 12 * s},
 			}}},
 		},
@@ -193,7 +193,7 @@ func TestChecks(t *testing.T) {
 			evidence: evidence{calls: []call{read(soft, key, 12*s, 13*s).took(time.Second)}},
 		},
 		"a Delete that waits": {
-			evidence: evidence{calls: []call{{member: lasting, kind: remove, span: span{12 * s, 13 * s}}}},
+			evidence: evidence{calls: []call{{config: longLived, kind: remove, span: span{12 * s, 13 * s}}}},
 			want:     "time",
 		},
 		"a value that is too old": {
@@ -201,22 +201,22 @@ func TestChecks(t *testing.T) {
 			want:     "age",
 		},
 		"another key's value": {
-			evidence: evidence{calls: []call{{member: plain, kind: lookup, key: key, value: Value{Key: "own-0-2"}}}},
+			evidence: evidence{calls: []call{{config: plain, kind: lookup, key: key, value: Value{Key: "own-0-2"}}}},
 			want:     "age",
 		},
 		"a load of what is there": {
 			scenario: Scenario{warm: true},
-			evidence: evidence{loads: []load{{member: lasting, key: fixedKey(1), span: span{11 * s, 11 * s}}}},
+			evidence: evidence{loads: []load{{config: longLived, key: fixedKey(1), span: span{11 * s, 11 * s}}}},
 			want:     "loads",
 		},
 		"a load of what was lost": {
 			scenario: Scenario{warm: true},
-			evidence: evidence{loads: []load{{member: lasting, key: fixedKey(1), span: span{11 * s, 11 * s}}}, loss: 10 * s},
+			evidence: evidence{loads: []load{{config: longLived, key: fixedKey(1), span: span{11 * s, 11 * s}}}, loss: 10 * s},
 		},
 	} {
 		e := tc.evidence
 		e.scenario, e.fault = tc.scenario, span{10 * s, 20 * s}
-		e.learn()
+		e.index()
 		_, found := e.check()
 		if tc.want == "" && len(found) > 0 || tc.want != "" && (len(found) != 1 || found[0].check != tc.want) {
 			t.Errorf("%s: found %v, want %q", name, found, tc.want)
@@ -242,12 +242,12 @@ func TestGoals(t *testing.T) {
 		g := goalsOf(tc.changes)["k"]
 		for _, v := range tc.met {
 			if !g.met(v) {
-				t.Errorf("%s: %d won't do", name, v)
+				t.Errorf("%s: version %d isn't accepted", name, v)
 			}
 		}
 		for _, v := range tc.not {
 			if g.met(v) {
-				t.Errorf("%s: %d will do", name, v)
+				t.Errorf("%s: version %d is accepted", name, v)
 			}
 		}
 	}
@@ -265,7 +265,7 @@ func TestMoreGoroutines(t *testing.T) {
 	}
 }
 
-func TestTalkativeLogger(t *testing.T) {
+func TestLogLines(t *testing.T) {
 	t.Parallel()
 	p := &process{}
 	few, many := p.logger("few"), p.logger("many")

@@ -12,14 +12,14 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// goal is what every process has to see in the end.
+// goal says which versions of a key every process must read in the end.
 type goal struct {
-	version uint64          // at least this
-	late    map[uint64]bool // but these may have come late: they were written by a Set that failed
+	version uint64          // this one or a newer one
+	late    map[uint64]bool // or one of these: a Set of them failed, and may have arrived late
 }
 
-// goalsOf finds out what the changes promised: a change that returned nil, or [tiered.ErrQueued], is seen by all. Calls of
-// one key are in their order.
+// goalsOf derives the goals from the changes: every process must see a change that returned nil or [tiered.ErrQueued]. The calls
+// for one key must be in order.
 func goalsOf(calls []call) map[string]goal {
 	goals := make(map[string]goal)
 	for i := range calls {
@@ -41,10 +41,10 @@ func goalsOf(calls []call) map[string]goal {
 	return goals
 }
 
-// met reports whether the version will do.
+// met reports whether the goal accepts the version.
 func (g goal) met(version uint64) bool { return version >= g.version || g.late[version] }
 
-// converge waits until every process is well, and reads what the source has.
+// converge waits until every process receives invalidations again and reads current values.
 func (r *run) converge() (found []finding) {
 	if r.recovered == 0 {
 		for _, p := range r.processes {
@@ -55,7 +55,7 @@ func (r *run) converge() (found []finding) {
 	deadline := time.Now().Add(patience)
 	for _, p := range r.processes {
 		for _, key := range slices.Sorted(maps.Keys(goals)) {
-			if f := r.follow(p, key, goals[key], time.Until(deadline)); f != nil {
+			if f := r.awaitGoal(p, key, goals[key], time.Until(deadline)); f != nil {
 				found = append(found, *f)
 			}
 		}
@@ -63,12 +63,12 @@ func (r *run) converge() (found []finding) {
 	return found
 }
 
-// follow waits until the process sees what it has to.
-func (r *run) follow(p *process, key string, g goal, patience time.Duration) *finding {
+// awaitGoal waits until the process reads a version that meets the goal.
+func (r *run) awaitGoal(p *process, key string, g goal, patience time.Duration) *finding {
 	var last Value
 	var err error
 	if await(patience, func() bool {
-		last, err = r.getOrLoad(p, lasting, key)
+		last, err = r.getOrLoad(p, longLived, key)
 		return err == nil && g.met(last.Version)
 	}) {
 		return nil

@@ -31,11 +31,11 @@ type run struct {
 	peak      peak
 	episodes  int           // of the fault
 	fault     span          // all of it
-	loss      time.Duration // from when on values may be invalid that nobody changed; 0: never
+	loss      time.Duration // from then on unchanged values may be invalid; 0: never
 	recovered time.Duration // when invalidations arrived everywhere again
 }
 
-// Run has caches live through the scenario, and returns what was found. What keeps it from doing so fails the test.
+// Run runs caches through the scenario and returns the report. It fails the test if it can't do that.
 func Run(t testing.TB, s Scenario, o Options) *Report {
 	t.Helper()
 	r := &run{t: t, scenario: s, options: o, clock: clock{time.Now()}, episodes: 1}
@@ -46,7 +46,7 @@ func Run(t testing.TB, s Scenario, o Options) *Report {
 	}
 	r.warm()
 	before := currentUsage()
-	r.labour()
+	r.execute()
 	late := r.converge()
 	rep := r.report(r.journal.calls)
 	rep.found = append(rep.found, late...)
@@ -57,13 +57,13 @@ func Run(t testing.TB, s Scenario, o Options) *Report {
 	return rep
 }
 
-// warm has every process read every key, and what is cached for long until it is in its local tier: the echo of a store
-// takes it out once.
+// warm has every process read every key, and the keys of the long-lived cache until they are in its local tier: the
+// invalidation that a store causes removes them once.
 func (r *run) warm() {
 	var all errgroup.Group
 	for _, p := range r.processes {
 		all.Go(func() error {
-			for _, m := range roster {
+			for _, m := range cacheConfigs {
 				for _, key := range keysOf(m, p.number) {
 					if _, err := r.getOrLoad(p, m, key); err != nil {
 						return fmt.Errorf("%s: %s: %w", m.name, key, err)
@@ -76,28 +76,28 @@ func (r *run) warm() {
 	if err := all.Wait(); err != nil {
 		r.t.Fatalf("outage: before any fault: %v", err)
 	}
-	if !await(patience, func() bool { return r.well() && r.local() }) {
+	if !await(patience, func() bool { return r.healthy() && r.allLocal() }) {
 		r.t.Fatal("outage: before any fault: no invalidations arrive, or a local tier keeps nothing")
 	}
 }
 
-// local reports whether every process has all keys of the lasting cache in its local tier, and reads those that aren't there:
-// a busy machine may have kept one from being stored.
-func (r *run) local() (all bool) {
+// allLocal reports whether every process has all keys of the long-lived cache in its local tier, and reads the missing ones:
+// on a busy machine one may not have been stored.
+func (r *run) allLocal() (all bool) {
 	all = true
 	for _, p := range r.processes {
-		for _, key := range keysOf(lasting, p.number) {
-			if e, _ := p.caches[lasting].Lookup(context.Background(), key); e.Tier != tiered.Local {
+		for _, key := range keysOf(longLived, p.number) {
+			if e, _ := p.caches[longLived].Lookup(context.Background(), key); e.Tier != tiered.Local {
 				all = false
-				_, _ = r.getOrLoad(p, lasting, key) // and looks again
+				_, _ = r.getOrLoad(p, longLived, key) // allLocal is called again
 			}
 		}
 	}
 	return all
 }
 
-// well reports whether invalidations arrive everywhere.
-func (r *run) well() bool {
+// healthy reports whether all processes receive invalidations.
+func (r *run) healthy() bool {
 	for _, p := range r.processes {
 		if p.status() != nil {
 			return false
@@ -106,8 +106,8 @@ func (r *run) well() bool {
 	return true
 }
 
-// labour is the load, with the fault in the middle of it.
-func (r *run) labour() {
+// execute runs the workload, and injects the fault in the middle of it.
+func (r *run) execute() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var all sync.WaitGroup
@@ -123,8 +123,8 @@ func (r *run) labour() {
 		all.Go(func() { o.observe(ctx, r.clock) })
 	}
 	pause(ctx, r.options.calm())
-	r.breakIt(ctx, &injector{r, rng(processes, 0)})
-	if await(patience, r.well) {
+	r.injectFault(ctx, &injector{r, rng(processes, 0)})
+	if await(patience, r.healthy) {
 		r.recovered = r.clock.now()
 	}
 	pause(ctx, r.options.calm())
@@ -132,23 +132,23 @@ func (r *run) labour() {
 	all.Wait()
 }
 
-// breakIt is the fault, in the middle of which the source may fail, too.
-func (r *run) breakIt(ctx context.Context, in *injector) {
-	var beside sync.WaitGroup
+// injectFault injects the scenario's fault. In the middle of it the source fails, too, if the scenario says so.
+func (r *run) injectFault(ctx context.Context, in *injector) {
+	var background sync.WaitGroup
 	r.fault.start = r.clock.now()
-	beside.Go(func() {
+	background.Go(func() {
 		pause(ctx, r.options.Time/3)
-		r.peak.see()
-		if r.scenario.both {
-			defer r.source.turn(weather{fails: 1})()
+		r.peak.sample()
+		if r.scenario.sourceFails {
+			defer r.source.setMode(sourceMode{fails: 1})()
 		}
 		pause(ctx, r.options.Time/3)
-		r.peak.see()
+		r.peak.sample()
 	})
 	r.scenario.inject(in)
 	r.fault.end = r.clock.now()
-	beside.Wait()
+	background.Wait()
 }
 
-// loses notes that from now on values may be invalid that nobody changed.
-func (r *run) loses() { r.loss = r.clock.now() }
+// recordLoss records that from now on unchanged values may be invalid.
+func (r *run) recordLoss() { r.loss = r.clock.now() }

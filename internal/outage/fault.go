@@ -13,13 +13,13 @@ import (
 	"github.com/tiercache/tiercache/internal/faultproxy"
 )
 
-// injector is the fault of a run.
+// injector injects the fault of a run.
 type injector struct {
 	*run
 	rng *rand.Rand
 }
 
-// hold leaves things as they are.
+// hold leaves the fault in place for a while.
 func (in *injector) hold(d time.Duration) { pause(context.Background(), d) }
 
 func (in *injector) each(f func(*faultproxy.Proxy)) {
@@ -28,11 +28,11 @@ func (in *injector) each(f func(*faultproxy.Proxy)) {
 	}
 }
 
-// kill is a crash of Redis that loses its data: whatever was cached is invalid then.
+// kill crashes Redis, which loses its data: all cached values are then invalid.
 func (in *injector) kill() {
 	in.server.Kill()
 	in.hold(in.options.Time)
-	in.loses()
+	in.recordLoss()
 	in.server.Restart()
 }
 
@@ -48,31 +48,31 @@ func (in *injector) freeze() {
 	in.server.Thaw()
 }
 
-// flap has Redis be away and back, for a while each.
+// flap makes Redis unreachable and reachable by turns.
 func (in *injector) flap() {
-	beat := min(2*time.Second, in.options.Time/8)
+	period := min(2*time.Second, in.options.Time/8)
 	for start := in.clock.now(); in.clock.now()-start < in.options.Time; {
 		in.each(func(p *faultproxy.Proxy) { p.Refuse(true); p.Cut() })
-		in.hold(beat)
+		in.hold(period)
 		in.each(func(p *faultproxy.Proxy) { p.Refuse(false) })
-		in.hold(beat)
+		in.hold(period)
 		in.episodes++
 	}
 }
 
-// delay has round trips take half a second more, which is more than Timeout.
+// delay adds half a second to each round trip, which is more than Timeout.
 func (in *injector) delay() {
 	in.each(func(p *faultproxy.Proxy) { p.Delay(250 * time.Millisecond) })
 	in.hold(in.options.Time)
 	in.each(func(p *faultproxy.Proxy) { p.Delay(0) })
 }
 
-// stallSome is what lost packets make of a network.
+// stallSome delays some chunks, as lost packets do.
 func (in *injector) stallSome() {
 	in.each(func(p *faultproxy.Proxy) { p.StallSome(0.1, 300*time.Millisecond) })
 	in.hold(in.options.Time)
 	in.each(func(p *faultproxy.Proxy) { p.StallSome(0, 0) })
-	in.episodes += int(in.options.Time / time.Second) // each may be one
+	in.episodes += int(in.options.Time / time.Second) // each second may have one
 }
 
 func pretend(s faultproxy.State) func(*injector) {
@@ -83,10 +83,10 @@ func pretend(s faultproxy.State) func(*injector) {
 	}
 }
 
-// mistype is another program that makes lists, hashes and streams of the caches' keys, and leaves them there. All that a
-// cache has may be invalid when its ledger is lost.
-func (in *injector) mistype() {
-	in.loses()
+// storeWrongTypes replaces the caches' keys by lists, hashes and streams, as another program might, and leaves them there. When
+// the record of a tag or of the epoch is lost, all values of a cache may be invalid.
+func (in *injector) storeWrongTypes() {
+	in.recordLoss()
 	client := redis.NewClient(&redis.Options{Addr: in.server.Addr()})
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), in.options.Time)
@@ -97,11 +97,11 @@ func (in *injector) mistype() {
 			p.Del(ctx, key)
 			switch in.rng.IntN(3) {
 			case 0:
-				p.RPush(ctx, key, "of no cache's")
+				p.RPush(ctx, key, "another program's")
 			case 1:
-				p.HSet(ctx, key, "field", "of no cache's")
+				p.HSet(ctx, key, "field", "another program's")
 			case 2:
-				p.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: []string{"field", "of no cache's"}})
+				p.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: []string{"field", "another program's"}})
 			}
 			return nil
 		}); err != nil && ctx.Err() == nil {
@@ -112,9 +112,9 @@ func (in *injector) mistype() {
 	in.episodes += int(in.options.Time / time.Second)
 }
 
-// anyRedisKey is a value's most of the time, else a tag's or the era's.
+// anyRedisKey returns mostly the key of a value, sometimes that of a tag or of the epoch.
 func (in *injector) anyRedisKey() string {
-	m := roster[in.rng.IntN(len(roster))]
+	m := cacheConfigs[in.rng.IntN(len(cacheConfigs))]
 	p := in.rng.IntN(processes)
 	switch in.rng.IntN(20) {
 	case 0:
@@ -122,7 +122,7 @@ func (in *injector) anyRedisKey() string {
 	case 1:
 		return fmt.Sprintf("%s%s!count{%s}", prefix, m.name, m.name)
 	case 2, 3:
-		return prefix + lasting.name + "!tag:" + groupOf(p, in.rng.IntN(groups)).tag
+		return prefix + longLived.name + "!tag:" + groupOf(p, in.rng.IntN(groups)).tag
 	}
 	keys := keysOf(m, p)
 	return prefix + m.name + ":" + keys[in.rng.IntN(len(keys))]

@@ -9,10 +9,10 @@ import (
 
 const tick = 5 * time.Millisecond
 
-// noise is by how much the worst sleeper overslept: what the machine adds to the time of any call.
+// noise is the longest delay with which a sleeping goroutine woke: the machine may add as much to any call.
 type noise struct{ worst time.Duration }
 
-// measure works until ctx ends.
+// measure measures until ctx ends.
 func (n *noise) measure(ctx context.Context) {
 	for ctx.Err() == nil {
 		start := time.Now()
@@ -21,13 +21,13 @@ func (n *noise) measure(ctx context.Context) {
 	}
 }
 
-// observer watches the streams of a process.
+// observer watches the invalidation streams of a process.
 type observer struct {
 	*process
-	deaf []span // when invalidations didn't arrive
+	noEvents []span // when invalidations didn't arrive
 }
 
-// observe works until ctx ends.
+// observe watches until ctx ends.
 func (o *observer) observe(ctx context.Context, c clock) {
 	since := time.Duration(-1)
 	for ctx.Err() == nil {
@@ -35,12 +35,12 @@ func (o *observer) observe(ctx context.Context, c clock) {
 		case !well && since < 0:
 			since = c.now()
 		case well && since >= 0:
-			o.deaf = append(o.deaf, span{since, c.now()})
+			o.noEvents = append(o.noEvents, span{since, c.now()})
 			since = -1
 		}
 		pause(ctx, tick)
 	}
 	if since >= 0 {
-		o.deaf = append(o.deaf, span{since, c.now()})
+		o.noEvents = append(o.noEvents, span{since, c.now()})
 	}
 }

@@ -15,7 +15,7 @@ var (
 	flagSeed = flag.Uint64("outage.seed", 1, "of calls and faults")
 )
 
-// One after the other: goroutines and the heap are measured.
+// The scenarios don't run in parallel, since goroutines and the heap are measured.
 func TestOutage(t *testing.T) {
 	for _, s := range outage.Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {

@@ -12,20 +12,20 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// process is what a process of a service has: a client, and caches that share it.
+// process stands for a process of a service: a client, and caches that share it.
 type process struct {
 	number int
 	proxy  *faultproxy.Proxy
 	tiers  []*tiered.Redis
-	caches map[*member]*tiered.Cache[Value]
-	lines  []*lines // of each logger
+	caches map[*cacheConfig]*tiered.Cache[Value]
+	lines  []*lineCounter // of each logger
 	traced traced
 }
 
-// startProcess returns a process that t's end closes.
+// startProcess returns a process that is closed when the test ends.
 func (r *run) startProcess(t testing.TB, number int) *process {
 	t.Helper()
-	p := &process{number: number, caches: make(map[*member]*tiered.Cache[Value]), traced: traced{clock: r.clock}}
+	p := &process{number: number, caches: make(map[*cacheConfig]*tiered.Cache[Value]), traced: traced{clock: r.clock}}
 	p.proxy = faultproxy.Start(t, r.server.Addr())
 	client := redis.NewClient(&redis.Options{
 		Addr: p.proxy.Addr(), ReadTimeout: time.Second, WriteTimeout: time.Second, DialTimeout: time.Second,
@@ -44,7 +44,7 @@ func (r *run) startProcess(t testing.TB, number int) *process {
 		byStrict[strict] = tier
 		p.tiers = append(p.tiers, tier)
 	}
-	for _, m := range roster {
+	for _, m := range cacheConfigs {
 		o := m.options(byStrict[m.strict])
 		o.Logger, o.Trace = p.logger(m.name), p.traced.trace()
 		c, err := tiered.New(o)
@@ -57,7 +57,7 @@ func (r *run) startProcess(t testing.TB, number int) *process {
 	return p
 }
 
-// status is that of the process's streams of invalidations; nil: all arrive.
+// status returns an error if an invalidation stream of the process is interrupted.
 func (p *process) status() error {
 	for _, tier := range p.tiers {
 		if err := tier.Status(); err != nil {

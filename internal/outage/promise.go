@@ -12,71 +12,71 @@ import (
 	"time"
 )
 
-// evidence is what the checks go by.
+// evidence is the input of the checks.
 type evidence struct {
-	scenario Scenario
-	fault    span
-	loss     time.Duration // see run
-	calls    []call
-	loads    []load
-	spells   []span         // in which the source was at fault
-	deaf     map[int][]span // by process, when it heard of no invalidations
-	alone    map[int][]span // by process, when it didn't ask Redis
-	unread   map[int]bool   // by process, whether Redis ever didn't answer it
-	noise    time.Duration
+	scenario     Scenario
+	fault        span
+	loss         time.Duration // see run
+	calls        []call
+	loads        []load
+	sourceFaults []span         // when the source failed
+	noEvents     map[int][]span // by process, when it received no invalidations
+	breakerOpen  map[int][]span // by process, when a breaker may have been open
+	unanswered   map[int]bool   // by process, whether Redis ever failed to answer it
+	noise        time.Duration
 
-	had     map[place][]answer // in the order of their time
-	loadsOf map[place][]load
+	returned map[entryID][]answer // in order of time
+	loadsOf  map[entryID][]load
 }
 
-// place is a key in a process's cache.
-type place struct {
+// entryID names an entry: a key in a cache of a process.
+type entryID struct {
 	process int
-	member  *member
+	config  *cacheConfig
 	key     string
 }
 
 // answer is a value that a call returned.
 type answer struct{ at, loaded time.Duration }
 
-// finding is something that mustn't be.
+// finding is a violation of a check.
 type finding struct{ check, text string }
 
-func (c *call) place() place { return place{c.process, c.member, c.key} }
+func (c *call) entry() entryID { return entryID{c.process, c.config, c.key} }
 
 func (c *call) String() string {
-	return fmt.Sprintf("process %d, %s, %s(%s) from %v, took %v", c.process, c.member.name, c.kind, c.key,
+	return fmt.Sprintf("process %d, %s, %s(%s) from %v, took %v", c.process, c.config.name, c.kind, c.key,
 		c.start.Round(time.Millisecond), c.length().Round(time.Millisecond))
 }
 
-// learn finds out what each process had.
-func (e *evidence) learn() {
-	e.had, e.loadsOf = make(map[place][]answer), make(map[place][]load)
+// index groups loads and returned values by entry.
+func (e *evidence) index() {
+	e.returned, e.loadsOf = make(map[entryID][]answer), make(map[entryID][]load)
 	for _, l := range e.loads {
-		p := place{l.process, l.member, l.key}
+		p := entryID{l.process, l.config, l.key}
 		e.loadsOf[p] = append(e.loadsOf[p], l)
 	}
 	for i := range e.calls {
 		if c := &e.calls[i]; c.loads() && c.err == nil {
-			e.had[c.place()] = append(e.had[c.place()], answer{c.end, c.value.Loaded})
+			e.returned[c.entry()] = append(e.returned[c.entry()], answer{c.end, c.value.Loaded})
 		}
 	}
-	for _, answers := range e.had {
+	for _, answers := range e.returned {
 		slices.SortFunc(answers, func(a, b answer) int { return cmp.Compare(a.at, b.at) })
 	}
 }
 
-// jitter is by how much a TTL may be shorter.
+// jitter is the fraction by which a TTL may be shorter.
 const jitter = 0.05
 
-// promised reports whether by the policy there is a value for the call, fresh or stale, wherever the source is. That is
-// so for what the process was given before and nobody changes, as long as its cache may rely on what it has.
+// promised reports whether the policy promises the call a value, fresh or stale, even if the source fails. It does for a value
+// that the process got before and that never changes, as long as the cache may rely on its copy.
 func (e *evidence) promised(c *call) bool {
-	m := c.member
+	m := c.config
 	if !strings.HasPrefix(c.key, "own-") || m.window() == 0 || e.loss > 0 && c.end >= e.loss {
 		return false
 	}
-	answers := e.had[c.place()]
+	answers := e.returned[c.entry()]
 	i, _ := slices.BinarySearchFunc(answers, c.start, func(a answer, at time.Duration) int { return cmp.Compare(a.at, at) })
 	if i == 0 || !e.reliable(c, answers[i-1].at) {
 		return false
@@ -85,59 +85,59 @@ func (e *evidence) promised(c *call) bool {
 	return c.end <= answers[i-1].loaded+ttl+m.window()
 }
 
-// reliable reports whether what the call's cache was given last, and when, is still in a tier that it may rely on. If Redis
-// is well and tells of changes, it is. Nobody knows where Redis answers at times only, and just after an outage.
+// reliable reports whether the value that the call's cache got last, at the given time, is still in a tier that the cache may
+// rely on. It is if Redis works and invalidations arrive. It is unknown if Redis answers intermittently, and just after an outage.
 func (e *evidence) reliable(c *call, last time.Duration) bool {
 	switch {
 	case e.scenario.broken == source, c.end < e.fault.start:
 		since := span{last, c.end}
-		if e.scenario.broken == source && e.unread[c.process] {
+		if e.scenario.broken == source && e.unanswered[c.process] {
 			return false // a busy machine kept Redis from answering
 		}
-		return !slices.ContainsFunc(e.deaf[c.process], func(s span) bool { return s.widened(0, delta).overlaps(since) })
-	case c.end >= e.fault.end, e.scenario.patchy, c.member.strict:
+		return !slices.ContainsFunc(e.noEvents[c.process], func(s span) bool { return s.widened(0, delta).overlaps(since) })
+	case c.end >= e.fault.end, e.scenario.intermittent, c.config.strict:
 		return false
-	case e.scenario.reads: // from then on it stays in Redis, unless a lease was in its place
-		return e.heard(c) && !e.loaded(c.place(), span{e.fault.start, e.fault.start}.widened(timeout+e.noise, timeout+e.noise))
+	case e.scenario.reads: // the value stays in Redis, unless a lease had replaced it when the fault began
+		return e.answered(c) && !e.loaded(c.entry(), span{e.fault.start, e.fault.start}.widened(timeout+e.noise, timeout+e.noise))
 	}
-	return slices.ContainsFunc(e.had[c.place()], func(a answer) bool { return a.at <= c.start && e.local(c.place(), a) })
+	return slices.ContainsFunc(e.returned[c.entry()], func(a answer) bool { return a.at <= c.start && e.local(c.entry(), a) })
 }
 
-// heard reports whether the call had an answer from Redis. go-redis asks a server that is READONLY again until Timeout is over,
-// so that a breaker can't tell it from one that doesn't answer.
-func (e *evidence) heard(c *call) bool {
-	return c.length() < timeout && !slices.ContainsFunc(e.alone[c.process], c.overlaps)
+// answered reports whether Redis answered the call. go-redis retries a READONLY error until Timeout is over, so that a breaker
+// can't tell such a server from one that doesn't answer.
+func (e *evidence) answered(c *call) bool {
+	return c.length() < timeout && !slices.ContainsFunc(e.breakerOpen[c.process], c.overlaps)
 }
 
-// local reports whether the process keeps what it was given in its local tier while Redis doesn't answer. It doesn't tell
-// the echo of its own store from another's change: what it read before that isn't in its local tier any more. So
-// the value was loaded without Redis, or read after the echo, and no later load took a lease, which has an echo too.
-func (e *evidence) local(p place, a answer) bool {
+// local reports whether the process keeps the value in its local tier while Redis doesn't answer. The process can't tell the
+// invalidation that its own store causes from another process's change, and so drops what it read before that arrived. Therefore
+// the value must have been loaded without Redis, or read after that invalidation, and no later load may have
+// taken a lease, which causes an invalidation, too.
+func (e *evidence) local(p entryID, a answer) bool {
 	silent := e.fault.start + 3*timeout + e.noise
 	if a.loaded > silent {
 		return true
 	}
-	echo := timeout + timeout/2 + e.noise
-	return a.at < e.fault.start && a.at-a.loaded >= echo && !e.loaded(p, span{a.loaded + 1, silent})
+	ownEvent := timeout + timeout/2 + e.noise
+	return a.at < e.fault.start && a.at-a.loaded >= ownEvent && !e.loaded(p, span{a.loaded + 1, silent})
 }
 
 // loaded reports whether the process loaded the key in the span.
-func (e *evidence) loaded(p place, s span) bool {
+func (e *evidence) loaded(p entryID, s span) bool {
 	return slices.ContainsFunc(e.loadsOf[p], func(l load) bool { return l.overlaps(s) })
 }
 
-// checkPromises finds errors in place of values that a policy lets be served, whatever the reason.
+// checkPromises finds errors where the policy promised a value.
 func (e *evidence) checkPromises() (found []finding) {
 	for i := range e.calls {
 		if c := &e.calls[i]; c.loads() && c.err != nil && e.promised(c) {
-			found = append(found, finding{"policy", fmt.Sprintf("there was a value to serve in place of an error: %v: %v", c, c.err)})
+			found = append(found, finding{"policy", fmt.Sprintf("the policy promised a value, not an error: %v: %v", c, c.err)})
 		}
 	}
 	return found
 }
 
-// checkErrors finds errors of calls that only had to ask a source that was well. Those that waited for another process's
-// load in vain are allowed.
+// checkErrors finds errors of calls while the source worked. A call that waited too long for another process's load may fail.
 func (e *evidence) checkErrors() (found []finding) {
 	for i := range e.calls {
 		c := &e.calls[i]
@@ -145,14 +145,14 @@ func (e *evidence) checkErrors() (found []finding) {
 			continue
 		}
 		ill := func(s span) bool { return s.widened(0, loadTimeout+delta).overlaps(c.span) }
-		if !slices.ContainsFunc(e.spells, ill) {
-			found = append(found, finding{"errors", fmt.Sprintf("the source was well: %v: %v", c, c.err)})
+		if !slices.ContainsFunc(e.sourceFaults, ill) {
+			found = append(found, finding{"errors", fmt.Sprintf("the source worked: %v: %v", c, c.err)})
 		}
 	}
 	return found
 }
 
-// checkAges finds values that are older than any policy lets them be served, or another key's.
+// checkAges finds values that are older than their policy allows, or that belong to another key.
 func (e *evidence) checkAges() (found []finding) {
 	const slack = time.Second
 	for i := range e.calls {
@@ -160,7 +160,7 @@ func (e *evidence) checkAges() (found []finding) {
 		if !c.reads() || c.err != nil {
 			continue
 		}
-		if age := c.start - c.value.Loaded; age > c.member.policy.TTL+c.member.window()+slack {
+		if age := c.start - c.value.Loaded; age > c.config.policy.TTL+c.config.window()+slack {
 			found = append(found, finding{"age", fmt.Sprintf("a value was served that was %v old: %v", age, c)})
 		}
 		if c.value.Key != c.key {
@@ -170,8 +170,8 @@ func (e *evidence) checkAges() (found []finding) {
 	return found
 }
 
-// checkWarmth finds loads of what was there and was never changed.
-func (e *evidence) checkWarmth() (found []finding) {
+// checkLoads finds loads of keys that were cached and never changed.
+func (e *evidence) checkLoads() (found []finding) {
 	if !e.scenario.warm {
 		return nil
 	}
@@ -181,7 +181,7 @@ func (e *evidence) checkWarmth() (found []finding) {
 	}
 	for _, l := range e.loads {
 		if strings.HasPrefix(l.key, "fixed-") && l.start >= e.fault.start && l.start < until {
-			found = append(found, finding{"loads", fmt.Sprintf("process %d loaded %s at %v: it has it, and it was never changed",
+			found = append(found, finding{"loads", fmt.Sprintf("process %d loaded %s at %v, though it was cached and never changed",
 				l.process, l.key, l.start.Round(time.Millisecond))})
 		}
 	}

@@ -10,34 +10,34 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// reader is one of a process's goroutines that read.
+// reader is one of the goroutines of a process that read.
 type reader struct {
 	*run
 	*process
 	rng *rand.Rand
 }
 
-// read works until ctx ends.
+// read makes calls until ctx ends.
 func (r *reader) read(ctx context.Context) {
 	for ctx.Err() == nil {
-		m := roster[r.rng.IntN(len(roster))]
+		m := cacheConfigs[r.rng.IntN(len(cacheConfigs))]
 		keys := keysOf(m, r.number)
 		key := keys[r.rng.IntN(len(keys))]
 		switch p := r.rng.IntN(100); {
 		case p < 10:
 			r.lookup(m, key)
-		case p < 20 && m != lasting: // whose loads have tags
+		case p < 20 && m != longLived: // its loads have tags
 			r.getOrLoadMany(m, keys[r.rng.IntN(len(keys)-3):][:3])
 		default:
-			_, _ = r.getOrLoad(r.process, m, key) // it is in the journal
+			_, _ = r.getOrLoad(r.process, m, key) // the journal has it
 		}
 		pause(ctx, time.Duration(r.rng.ExpFloat64()*float64(think)))
 	}
 }
 
-// getOrLoad calls with a context that doesn't end, so that what ends the call is the cache.
-func (r *run) getOrLoad(p *process, m *member, key string) (Value, error) {
-	c := call{process: p.number, member: m, kind: getOrLoad, key: key}
+// getOrLoad uses a context that doesn't end, so that only the cache ends the call.
+func (r *run) getOrLoad(p *process, m *cacheConfig, key string) (Value, error) {
+	c := call{process: p.number, config: m, kind: getOrLoad, key: key}
 	c.start = r.clock.now()
 	c.value, c.err = p.caches[m].GetOrLoad(context.Background(), key, r.loader(p, m))
 	c.end = r.clock.now()
@@ -45,7 +45,7 @@ func (r *run) getOrLoad(p *process, m *member, key string) (Value, error) {
 	return c.value, c.err
 }
 
-func (r *run) loader(p *process, m *member) tiered.Loader[Value] {
+func (r *run) loader(p *process, m *cacheConfig) tiered.Loader[Value] {
 	return func(ctx context.Context, e *tiered.Entry[Value]) (Value, error) {
 		if tag, ok := tagOf[e.Key]; ok {
 			e.Tags = []string{tag}
@@ -55,8 +55,8 @@ func (r *run) loader(p *process, m *member) tiered.Loader[Value] {
 	}
 }
 
-func (r *reader) getOrLoadMany(m *member, keys []string) {
-	c := call{process: r.number, member: m, kind: getOrLoadMany, batch: keys}
+func (r *reader) getOrLoadMany(m *cacheConfig, keys []string) {
+	c := call{process: r.number, config: m, kind: getOrLoadMany, batch: keys}
 	c.start = r.clock.now()
 	values, err := tiered.GetOrLoadMany(context.Background(), r.caches[m], keys, func(key string) string { return key },
 		func(ctx context.Context, keys []string) (map[string]Value, error) {
@@ -75,13 +75,13 @@ func (r *reader) getOrLoadMany(m *member, keys []string) {
 	}
 }
 
-func (r *reader) lookup(m *member, key string) {
-	c := call{process: r.number, member: m, kind: lookup, key: key}
+func (r *reader) lookup(m *cacheConfig, key string) {
+	c := call{process: r.number, config: m, kind: lookup, key: key}
 	c.start = r.clock.now()
 	e, err := r.caches[m].Lookup(context.Background(), key)
 	c.end = r.clock.now()
 	if c.value, c.err = e.Value, err; e.State == tiered.Stale {
-		c.value, c.err = Value{}, tiered.ErrNotFound // it says so
+		c.value, c.err = Value{}, tiered.ErrNotFound // Lookup says that it is stale
 	}
 	r.journal.note(c)
 }

@@ -14,27 +14,27 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// Report is what a run has seen and found.
+// Report is the result of a run.
 type Report struct {
-	scenario  string
-	calls     int
-	errors    map[string]int
-	ages      map[string]int // of answers during the fault
-	slowest   string
-	noise     time.Duration
-	loads     [3]float64 // a second: before, during and after the fault
-	recovered time.Duration
-	deaf      int // how often invalidations stopped for a process
-	promised  int // calls during the fault that a policy had a value for
-	stale     int64
-	opened    int64
-	closed    int64
-	queued    int64
-	lines     int
-	peak      int // goroutines
-	before    usage
-	after     usage
-	found     []finding
+	scenario      string
+	calls         int
+	errors        map[string]int
+	ages          map[string]int // of the values returned during the fault
+	slowest       string
+	noise         time.Duration
+	loads         [3]float64 // a second: before, during and after the fault
+	recovered     time.Duration
+	interruptions int // how often a process stopped receiving invalidations
+	promised      int // calls during the fault for which a policy promised a value
+	stale         int64
+	opened        int64
+	closed        int64
+	queued        int64
+	lines         int
+	peak          int // goroutines
+	before        usage
+	after         usage
+	found         []finding
 }
 
 func (r *run) report(calls []call) *Report {
@@ -64,7 +64,7 @@ func (r *run) report(calls []call) *Report {
 		rep.loads[i] = rate(e.loads, s)
 	}
 	for _, o := range r.observers {
-		rep.deaf += len(o.deaf)
+		rep.interruptions += len(o.noEvents)
 		rep.stale += o.traced.stale.Load()
 		rep.opened += o.traced.opened.Load()
 		rep.closed += o.traced.closed.Load()
@@ -84,30 +84,30 @@ func (r *Report) count(c *call, fault span) {
 	switch age := c.end - c.value.Loaded; {
 	case c.err != nil:
 		r.ages["none"]++
-	case age <= c.member.policy.TTL:
+	case age <= c.config.policy.TTL:
 		r.ages["fresh"]++
 	default:
 		r.ages["stale"]++
 	}
 }
 
-// errorKind is what a call's error is a case of.
+// errorKind classifies a call's error.
 func errorKind(c *call) string {
-	what := "other"
+	class := "other"
 	switch {
 	case errors.Is(c.err, tiered.ErrQueued):
-		what = "queued"
+		class = "queued"
 	case errors.Is(c.err, tiered.ErrNotFound):
-		what = "not found"
+		class = "not found"
 	case errors.Is(c.err, errSource):
-		what = "source"
+		class = "source"
 	case errors.Is(c.err, context.DeadlineExceeded):
-		what = "deadline"
+		class = "deadline"
 	}
-	return string(c.kind) + " " + what
+	return string(c.kind) + " " + class
 }
 
-// rate is how many loads a second began in the span.
+// rate returns how many loads per second began in the span.
 func rate(loads []load, s span) float64 {
 	n := 0
 	for _, l := range loads {
@@ -118,7 +118,7 @@ func rate(loads []load, s span) float64 {
 	return float64(n) / s.length().Seconds()
 }
 
-// Findings are what mustn't have been, by check: how often, and the first few.
+// Findings lists the violations by check: their number, and the first few.
 func (r *Report) Findings() (list []string) {
 	const some = 3
 	byCheck := make(map[string][]string)
@@ -132,7 +132,7 @@ func (r *Report) Findings() (list []string) {
 	return list
 }
 
-// String is the report in a few lines.
+// String returns the report in a few lines.
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d operations; errors: %s; answers during the fault: %s, of which policies promised %d\n",
@@ -143,7 +143,7 @@ func (r *Report) String() string {
 	}
 	fmt.Fprintf(&b, "\n\tloads a second before %.0f, during %.0f, after %.0f\n", r.loads[0], r.loads[1], r.loads[2])
 	fmt.Fprintf(&b, "\tinvalidations stopped %d times, arrived everywhere %v after the fault; breaker opened %d, closed %d; served stale %d, queued %d\n",
-		r.deaf, r.recovered.Round(time.Millisecond), r.opened, r.closed, r.stale, r.queued)
+		r.interruptions, r.recovered.Round(time.Millisecond), r.opened, r.closed, r.stale, r.queued)
 	fmt.Fprintf(&b, "\tlog lines %d; goroutines up to %d, in the end %d (before %d); heap %d KiB (before %d)",
 		r.lines, r.peak, total(r.after.goroutines), total(r.before.goroutines), r.after.heap>>10, r.before.heap>>10)
 	return b.String()

@@ -10,17 +10,17 @@ import (
 
 // Scenario is one way in which Redis or the source fails.
 type Scenario struct {
-	Name   string
-	inject func(*injector) // breaks something and returns when it is whole again
-	redis  []string        // arguments of redis-server
-	broken tier
-	reads  bool // Redis is at fault, but answers reads
-	patchy bool // Redis answers at times only
-	both   bool // the source fails in the middle third of the fault, besides Redis
-	warm   bool // what was cached for long isn't loaded during the fault
+	Name         string
+	inject       func(*injector) // breaks something, and returns when it works again
+	redis        []string        // arguments of redis-server
+	broken       tier
+	reads        bool // Redis fails, but answers reads
+	intermittent bool // Redis answers some requests only
+	sourceFails  bool // the source fails, too, in the middle third of the fault
+	warm         bool // long-lived values aren't loaded during the fault
 }
 
-// tier is what is at fault.
+// tier is the part that fails.
 type tier int
 
 const (
@@ -31,26 +31,26 @@ const (
 // Scenarios returns all of them.
 func Scenarios() []Scenario {
 	return []Scenario{
-		{Name: "killed", inject: (*injector).kill, both: true, warm: true},
-		{Name: "killed-data-kept", inject: (*injector).killKeepingData, both: true, warm: true,
+		{Name: "killed", inject: (*injector).kill, sourceFails: true, warm: true},
+		{Name: "killed-data-kept", inject: (*injector).killKeepingData, sourceFails: true, warm: true,
 			redis: []string{"--appendonly", "yes", "--appendfsync", "no"}},
-		{Name: "frozen", inject: (*injector).freeze, both: true, warm: true},
-		{Name: "flapping", inject: (*injector).flap, patchy: true, warm: true},
-		{Name: "latency", inject: (*injector).delay, both: true, warm: true},
-		{Name: "stalls", inject: (*injector).stallSome, patchy: true, warm: true},
-		{Name: "loading", inject: pretend(faultproxy.Loading), both: true, warm: true},
-		// While an InvalidateTags that was refused is queued, nothing that isn't proved is served or read: it isn't warm.
-		{Name: "oom", inject: pretend(faultproxy.OutOfMemory), both: true, reads: true},
-		{Name: "readonly", inject: pretend(faultproxy.ReadOnly), both: true, reads: true},
-		{Name: "moved", inject: pretend(faultproxy.Moved), both: true, patchy: true}, // an answer: what isn't proved isn't served
-		{Name: "wrong-types", inject: (*injector).mistype, patchy: true},
-		{Name: "source-fails", inject: weather{fails: 0.5}.inject, broken: source, warm: true},
-		{Name: "source-hangs", inject: weather{hangs: true}.inject, broken: source, warm: true},
-		{Name: "source-slow", inject: weather{takes: 600 * time.Millisecond}.inject, broken: source, warm: true},
+		{Name: "frozen", inject: (*injector).freeze, sourceFails: true, warm: true},
+		{Name: "flapping", inject: (*injector).flap, intermittent: true, warm: true},
+		{Name: "latency", inject: (*injector).delay, sourceFails: true, warm: true},
+		{Name: "stalls", inject: (*injector).stallSome, intermittent: true, warm: true},
+		{Name: "loading", inject: pretend(faultproxy.Loading), sourceFails: true, warm: true},
+		// While a refused InvalidateTags is queued, unverified values aren't served, and Redis isn't read: values are loaded.
+		{Name: "oom", inject: pretend(faultproxy.OutOfMemory), sourceFails: true, reads: true},
+		{Name: "readonly", inject: pretend(faultproxy.ReadOnly), sourceFails: true, reads: true},
+		{Name: "moved", inject: pretend(faultproxy.Moved), sourceFails: true, intermittent: true}, // MOVED is an answer: unverified values aren't served
+		{Name: "wrong-types", inject: (*injector).storeWrongTypes, intermittent: true},
+		{Name: "source-fails", inject: sourceMode{fails: 0.5}.inject, broken: source, warm: true},
+		{Name: "source-hangs", inject: sourceMode{hangs: true}.inject, broken: source, warm: true},
+		{Name: "source-slow", inject: sourceMode{takes: 600 * time.Millisecond}.inject, broken: source, warm: true},
 	}
 }
 
-// Options says what a run is like.
+// Options configures a run.
 type Options struct {
 	Time time.Duration // of the fault
 	Seed uint64        // of calls, faults and the source
@@ -66,5 +66,5 @@ const (
 	prefix    = "tc:"
 )
 
-// calm is how long there is load before the fault, and after it.
+// calm returns how long the workload runs before the fault, and after it.
 func (o Options) calm() time.Duration { return min(max(400*time.Millisecond, o.Time/5), 3*time.Second) }

@@ -10,37 +10,37 @@ import (
 	"time"
 )
 
-// Value is what the source has, and the caches keep.
+// Value is a value of the source, as the caches store it.
 type Value struct {
 	Key     string
 	Version uint64
 	Loaded  time.Duration // when its load ended, or its Set began
 }
 
-// database is the source. It is asked by all processes.
+// database is the source of all processes.
 type database struct {
 	clock clock
 
 	mu       sync.Mutex
 	rng      *rand.Rand
 	versions map[string]uint64
-	weather  weather
+	mode     sourceMode
 	loads    []load
-	spells   []span // of bad weather
+	faults   []span // when the source failed
 }
 
-// load is one that the source was asked for.
+// load is a load of one key.
 type load struct {
 	process int
-	member  *member
+	config  *cacheConfig
 	key     string
 	span
 }
 
-// weather is how the source is.
-type weather struct {
+// sourceMode says how the source fails. The zero sourceMode works.
+type sourceMode struct {
 	fails float64       // the share of loads that fail
-	takes time.Duration // what most loads take; 0: a moment
+	takes time.Duration // how long most loads take; 0: about a millisecond
 	hangs bool          // no load returns before its context ends
 }
 
@@ -50,41 +50,41 @@ func newDatabase(c clock, seed uint64) *database {
 	return &database{clock: c, rng: rand.New(rand.NewPCG(seed, 7)), versions: make(map[string]uint64)}
 }
 
-// take returns what the source was asked for, and when it was at fault, and forgets the loads, or they would count as usage.
-// Refreshes of the caches' own may still come in.
-func (d *database) take() (loads []load, spells []span) {
+// takeLoads returns the loads, and when the source failed. It drops the loads, which would count as memory usage. The caches
+// may still start background loads.
+func (d *database) takeLoads() (loads []load, spells []span) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	loads, d.loads = d.loads, nil
-	return loads, d.spells
+	return loads, d.faults
 }
 
-// turn changes the weather. What it returns makes it fine again.
-func (d *database) turn(w weather) (fine func()) {
+// setMode makes the source fail. The returned function ends that.
+func (d *database) setMode(w sourceMode) (end func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.weather = w
+	d.mode = w
 	start := d.clock.now()
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.weather = weather{}
-		d.spells = append(d.spells, span{start, d.clock.now()})
+		d.mode = sourceMode{}
+		d.faults = append(d.faults, span{start, d.clock.now()})
 	}
 }
 
-// bump makes a new version of the key.
-func (d *database) bump(key string) uint64 {
+// newVersion increments the key's version and returns it.
+func (d *database) newVersion(key string) uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.versions[key]++
 	return d.versions[key]
 }
 
-// get loads the keys for a process's cache, in one query.
-func (d *database) get(ctx context.Context, process int, m *member, keys ...string) (map[string]Value, error) {
+// get loads the keys for a cache of a process in one query.
+func (d *database) get(ctx context.Context, process int, m *cacheConfig, keys ...string) (map[string]Value, error) {
 	start := d.clock.now()
-	fails, takes := d.fate()
+	fails, takes := d.outcome()
 	if takes < 0 {
 		<-ctx.Done()
 	} else {
@@ -106,11 +106,11 @@ func (d *database) get(ctx context.Context, process int, m *member, keys ...stri
 	return values, nil
 }
 
-// fate is what becomes of a load; less than 0: it takes for ever.
-func (d *database) fate() (fails bool, takes time.Duration) {
+// outcome returns whether a load fails, and how long it takes; a negative duration: until its context ends.
+func (d *database) outcome() (fails bool, takes time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	w := d.weather
+	w := d.mode
 	takes = time.Duration(min(4, d.rng.ExpFloat64()) * float64(time.Millisecond))
 	switch {
 	case w.hangs:
@@ -121,8 +121,8 @@ func (d *database) fate() (fails bool, takes time.Duration) {
 	return d.rng.Float64() < w.fails, takes
 }
 
-// inject has the source be so for the time of the fault.
-func (w weather) inject(in *injector) {
-	defer in.source.turn(w)()
+// inject puts the source in this mode for the time of the fault.
+func (w sourceMode) inject(in *injector) {
+	defer in.source.setMode(w)()
 	in.hold(in.options.Time)
 }

@@ -12,17 +12,17 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// traced is what the caches of a process trace.
+// traced records what the caches of a process report through Trace.
 type traced struct {
 	clock                         clock
 	stale, opened, closed, queued atomic.Int64
 
-	mu    sync.Mutex
-	turns []turn
+	mu      sync.Mutex
+	changes []breakerChange
 }
 
-// turn is a breaker that opened or closed.
-type turn struct {
+// breakerChange is the opening or closing of a breaker.
+type breakerChange struct {
 	at   time.Duration
 	open bool
 }
@@ -31,7 +31,7 @@ func (t *traced) trace() *tiered.Trace {
 	return &tiered.Trace{
 		StaleServed: func(context.Context, string, error) { t.stale.Add(1) },
 		Breaker: func(_ string, cause error) {
-			t.turn(cause != nil)
+			t.recordChange(cause != nil)
 			if cause != nil {
 				t.opened.Add(1)
 			} else {
@@ -42,18 +42,18 @@ func (t *traced) trace() *tiered.Trace {
 	}
 }
 
-func (t *traced) turn(open bool) {
+func (t *traced) recordChange(open bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.turns = append(t.turns, turn{t.clock.now(), open})
+	t.changes = append(t.changes, breakerChange{t.clock.now(), open})
 }
 
-// alone returns when a breaker of the process may have been open. It is told of a change just after that.
-func (t *traced) alone(now time.Duration) (spans []span) {
+// openSpans returns when a breaker of the process may have been open. Trace reports a change only after it was made.
+func (t *traced) openSpans(now time.Duration) (spans []span) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	open, since := 0, time.Duration(0)
-	for _, turn := range append(slices.Clone(t.turns), turn{at: now}) {
+	for _, turn := range append(slices.Clone(t.changes), breakerChange{at: now}) {
 		if open > 0 {
 			spans = append(spans, span{since, turn.at}.widened(timeout, 0))
 		}

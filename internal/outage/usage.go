@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// usage is what the process that runs all this takes.
+// usage is the number of goroutines and the memory of the Go process.
 type usage struct {
 	goroutines map[string]int // by the function that created them
 	heap       uint64
@@ -19,13 +19,14 @@ type usage struct {
 
 func currentUsage() usage {
 	runtime.GC()
-	runtime.GC() // what the first one finalized
+	runtime.GC() // a second one, for objects with finalizers
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return usage{currentGoroutines(), m.HeapAlloc}
 }
 
-// currentGoroutines leaves out the proxies', which belong to connections, of which a pool may have any number.
+// currentGoroutines counts goroutines by the function that created them. It leaves out the proxies', which have some for each
+// connection of a pool.
 func currentGoroutines() map[string]int {
 	buf := make([]byte, 1<<20)
 	n := runtime.Stack(buf, true)
@@ -45,10 +46,10 @@ func currentGoroutines() map[string]int {
 	return created
 }
 
-// heapSlack is what a heap may grow by whatever the cause: pools of buffers and connections, and stacks.
+// heapSlack is how much the heap may grow: for pools of buffers and connections, and for stacks.
 const heapSlack = 16 << 20
 
-// checkUsage compares with what was before, when what lingers has had the time to end.
+// checkUsage compares the usage with that before the run, after waiting for goroutines to end.
 func (r *run) checkUsage(before usage) (after usage, found []finding) {
 	settled := await(patience, func() bool { return len(more(before.goroutines, currentGoroutines())) == 0 })
 	after = currentUsage()
@@ -62,7 +63,7 @@ func (r *run) checkUsage(before usage) (after usage, found []finding) {
 	return after, found
 }
 
-// more lists what there is more of, by more than the few whose number varies.
+// more lists the functions that have created more goroutines than before. A few more are ignored, since their number varies.
 func more(before, after map[string]int) (list []string) {
 	const varies = 2
 	for _, by := range slices.Sorted(maps.Keys(after)) {
@@ -73,9 +74,9 @@ func more(before, after map[string]int) (list []string) {
 	return list
 }
 
-// peak is how many goroutines there ever were, as far as was seen.
+// peak is the largest number of goroutines that was sampled.
 type peak struct{ goroutines int }
 
-func (p *peak) see() { p.goroutines = max(p.goroutines, runtime.NumGoroutine()) }
+func (p *peak) sample() { p.goroutines = max(p.goroutines, runtime.NumGoroutine()) }
 
 const patience = 20 * time.Second

@@ -18,23 +18,23 @@ const (
 	clusterSlots   = 16_384
 )
 
-// Cluster is a Redis Cluster of three masters with one replica each that belongs to one test. Its methods may be called
-// from any goroutine of the test; what goes wrong in them fails the test without stopping it.
+// Cluster is a Redis Cluster for one test: three masters with one replica each. Its methods may be called
+// from any goroutine of the test. If one fails, it calls t.Errorf.
 type Cluster struct {
 	t     testing.TB
 	nodes []*Server
 }
 
-// shard is a range of slots as the nodes see it. Two views of it can be compared.
+// shard is a range of slots as a node sees it. Shards are comparable.
 type shard struct {
 	first, last int
 	master      *Server
 	replica     *Server // nil: none that is up and has the master's data
 }
 
-// StartCluster returns a Cluster in which every node knows that all slots are served and every replica is in sync. It
-// takes a master that doesn't answer for half a second for dead. That it needs more than two seconds to form is Redis's
-// doing: a new master refuses queries for so long.
+// StartCluster returns a Cluster in which every node knows that all slots are served and every replica is in sync. A
+// master that doesn't answer for half a second is considered dead. StartCluster takes more than two seconds, for which a new
+// master refuses queries.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
@@ -57,10 +57,10 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
-// Client returns a client with go-redis's defaults, like most users'. The end of t closes it, before the servers end.
+// Client returns a client with go-redis's defaults. It is closed when t ends, before the servers end.
 func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
 	t.Helper()
-	return closedWith(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()}))
+	return closeOnCleanup(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()}))
 }
 
 // Masters returns the masters in the order of their slots, as soon as all nodes agree on them.
@@ -74,8 +74,8 @@ func (c *Cluster) Masters() []*Server {
 	return masters
 }
 
-// Failover makes the replica of one master take its place in good order (CLUSTER FAILOVER), and returns when all nodes
-// know and the old master follows the new one.
+// Failover promotes the replica of one master (CLUSTER FAILOVER), and returns when all nodes know it and the old master
+// replicates the new one.
 func (c *Cluster) Failover() {
 	c.t.Helper()
 	sh, ok := c.replicated()
@@ -89,8 +89,8 @@ func (c *Cluster) Failover() {
 	c.awaitMaster(sh.replica)
 }
 
-// KillMaster ends one master as a crash does and returns it, for a Restart as a replica, when its own replica serves
-// its slots and all nodes know. The next call takes another master, one that still has a replica.
+// KillMaster kills one master as a crash would. It returns when the master's replica serves its slots and all nodes know
+// it. The killed master can be restarted as a replica. The next call kills another master that still has a replica.
 func (c *Cluster) KillMaster() *Server {
 	c.t.Helper()
 	sh, ok := c.replicated()
@@ -128,7 +128,7 @@ func (c *Cluster) awaitMaster(s *Server) {
 	}
 }
 
-// shards waits until the nodes agree.
+// shards returns the shards as soon as the nodes agree on them.
 func (c *Cluster) shards() (shards []shard) {
 	c.t.Helper()
 	err := await(func() (err error) {
@@ -141,8 +141,8 @@ func (c *Cluster) shards() (shards []shard) {
 	return shards
 }
 
-// agreed returns the shards if every node that is up serves, has the same view of them, and is in it. A replica is in
-// it when it is in sync.
+// agreed returns the shards if every node that is up serves queries, has the same view of the shards, and is part of
+// one. A replica is part of a shard when it is in sync.
 func (c *Cluster) agreed() (shards []shard, err error) {
 	up := 0
 	for _, node := range c.nodes {
@@ -177,7 +177,7 @@ func (c *Cluster) agreed() (shards []shard, err error) {
 func (c *Cluster) view(node *Server) ([]shard, error) {
 	var info string
 	var seen []redis.ClusterShard
-	err := node.ask(func(ctx context.Context, r *redis.Client) (err error) {
+	err := node.withClient(func(ctx context.Context, r *redis.Client) (err error) {
 		if info, err = r.ClusterInfo(ctx).Result(); err == nil {
 			seen, err = r.ClusterShards(ctx).Result()
 		}
@@ -187,7 +187,7 @@ func (c *Cluster) view(node *Server) ([]shard, error) {
 		return nil, err
 	}
 	if !strings.Contains(info, "cluster_state:ok") {
-		return nil, errors.New("doesn't serve")
+		return nil, errors.New("refuses queries")
 	}
 	var shards []shard
 	for _, of := range seen {
@@ -199,7 +199,7 @@ func (c *Cluster) view(node *Server) ([]shard, error) {
 			switch server := c.node(n.Port); {
 			case n.Role == "master":
 				sh.master = server
-			case n.Health == "online" && server.up(): // not "loading", that is without the master's data
+			case n.Health == "online" && server.up(): // not "loading": that one lacks the master's data
 				sh.replica = server
 			}
 		}
@@ -212,7 +212,7 @@ func (c *Cluster) view(node *Server) ([]shard, error) {
 	return shards, nil
 }
 
-// node returns nil for a port that isn't known.
+// node returns the node with the port, or nil.
 func (c *Cluster) node(port int64) *Server {
 	i := slices.IndexFunc(c.nodes, func(s *Server) bool { return int64(s.port.number) == port })
 	if i < 0 {
@@ -221,11 +221,11 @@ func (c *Cluster) node(port int64) *Server {
 	return c.nodes[i]
 }
 
-// form makes a cluster of nodes that don't know each other: the first half are the masters.
+// form joins the nodes to a cluster. The first half are the masters.
 func (c *Cluster) form() error {
 	for _, step := range []func(ctx context.Context, r *redis.Client, i int) error{c.assign, c.meet, c.follow} {
 		for i, node := range c.nodes {
-			err := node.ask(func(ctx context.Context, r *redis.Client) error { return step(ctx, r, i) })
+			err := node.withClient(func(ctx context.Context, r *redis.Client) error { return step(ctx, r, i) })
 			if err != nil {
 				return fmt.Errorf("node %s: %w", node.Addr(), err)
 			}
@@ -237,7 +237,8 @@ func (c *Cluster) form() error {
 	})
 }
 
-// assign gives a master its slots. Nodes of the same epoch would have to settle first who changes it.
+// assign gives a master its slots. It gives each node an epoch of its own, since nodes with the same one would have to
+// resolve that first.
 func (c *Cluster) assign(ctx context.Context, r *redis.Client, i int) error {
 	if err := r.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil || i >= clusterMasters {
 		return err
@@ -246,7 +247,7 @@ func (c *Cluster) assign(ctx context.Context, r *redis.Client, i int) error {
 	return r.ClusterAddSlotsRange(ctx, first, next-1).Err()
 }
 
-// meet introduces a node to those after it: every pair meets at once, where gossip would take its time.
+// meet introduces a node to all nodes after it, since gossip would take longer.
 func (c *Cluster) meet(ctx context.Context, r *redis.Client, i int) error {
 	for _, other := range c.nodes[i+1:] {
 		if err := r.Do(ctx, "CLUSTER", "MEET", "127.0.0.1", other.port.number, other.bus.number).Err(); err != nil {
@@ -256,7 +257,7 @@ func (c *Cluster) meet(ctx context.Context, r *redis.Client, i int) error {
 	return nil
 }
 
-// follow makes a node of the second half a replica.
+// follow makes a node a replica if it is in the second half.
 func (c *Cluster) follow(ctx context.Context, r *redis.Client, i int) error {
 	if i < clusterMasters {
 		return nil
@@ -265,6 +266,6 @@ func (c *Cluster) follow(ctx context.Context, r *redis.Client, i int) error {
 	if err != nil {
 		return err
 	}
-	// Refused until the node has heard of its master.
+	// The command is refused until the node knows its master.
 	return await(func() error { return r.Do(ctx, "CLUSTER", "REPLICATE", master).Err() })
 }

@@ -21,7 +21,7 @@ func TestCluster(t *testing.T) {
 	client := c.Client(t)
 	for i := range 100 {
 		if err := client.Set(t.Context(), fmt.Sprint("k", i), i, 0).Err(); err != nil {
-			t.Fatal(err) // ready means ready, whatever the slot
+			t.Fatal(err) // all slots must be served
 		}
 	}
 	masters := c.Masters()
@@ -55,7 +55,7 @@ func TestClusterFailover(t *testing.T) {
 
 	dead := c.KillMaster()
 	if !slices.Contains(after, dead) || slices.Contains(c.Masters(), dead) {
-		t.Fatal("what was killed isn't a former master")
+		t.Fatal("the killed server wasn't a master, or still is one")
 	}
 	client := c.Client(t)
 	for i := range 100 {
@@ -82,11 +82,11 @@ func common(a, b []*redistest.Server) (n int) {
 	return n
 }
 
-// Of what was started when a start fails half-way, nothing outlives the test.
+// If a start fails half-way, the servers that were started end with the test.
 func TestStartFailsHalfWay(t *testing.T) {
 	redis, err := exec.LookPath("redis-server")
 	if err != nil {
-		redistest.Start(t) // knows whether that is a reason to fail
+		redistest.Start(t) // fails or skips the test
 	}
 	for name, start := range map[string]func(testing.TB){
 		"cluster":  func(tb testing.TB) { redistest.StartCluster(tb) },

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// lookPath finds the program. Tests that need Redis are never silently skipped where it counts.
+// lookPath returns the path of redis-server. Without one it fails the test, or skips it if the user asked for that; in CI it
+// always fails it.
 func lookPath(t testing.TB) string {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")

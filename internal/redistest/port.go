@@ -10,15 +10,15 @@ import (
 	"strconv"
 )
 
-// Ports lie below the range from which Linux and macOS take the ports of outgoing connections: a dead server's port
-// must not become some client's own port before the server is restarted.
+// The ports are below the range that Linux and macOS use for outgoing connections: a dead server's port must not be
+// used by a client before the server is restarted.
 const (
 	lowestPort  = 10_000
 	highestPort = 32_000
 )
 
-// port is a TCP port of 127.0.0.1 that is ours while the server on it is down, too. The UDP socket of the same number
-// is the reservation: no other test binary that uses this package can have it, and the kernel frees it if we crash.
+// port is a TCP port of 127.0.0.1 that stays reserved while the server on it is down. The UDP socket of the same number
+// is the reservation: no other test binary that uses this package can open it, and the kernel frees it after a crash.
 type port struct {
 	number int
 	lock   net.PacketConn

@@ -21,7 +21,7 @@ var (
 // process is one run of redis-server.
 type process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended and its entry in the process table is gone
+	done chan struct{} // closed when the process has ended and was waited for
 }
 
 func startProcess(path string, args []string, log *os.File) (*process, error) {
@@ -30,16 +30,16 @@ func startProcess(path string, args []string, log *os.File) (*process, error) {
 	cmd.SysProcAttr = dieWithParent()
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
-	go p.attend(started)
+	go p.run(started)
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting redis-server: %w", err)
 	}
 	return p, nil
 }
 
-// attend starts the process and stays until its end, on one thread. To Linux the parent that dieWithParent speaks of
-// is the thread that forked: were it another goroutine's to end, the server would be killed with it in mid-test.
-func (p *process) attend(started chan<- error) {
+// run starts the process and waits for its end on one thread: with Pdeathsig, Linux kills the process when the thread that
+// forked it ends, which may be in the middle of a test.
+func (p *process) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := p.cmd.Start()
@@ -50,11 +50,11 @@ func (p *process) attend(started chan<- error) {
 	}
 }
 
-// awaitReady returns when the process answers on addr.
+// awaitReady waits until the process answers on addr.
 func (p *process) awaitReady(addr string) error {
 	const patience = 15 * time.Second
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if answers(addr, p.cmd.Process.Pid) {
+		if respondsAs(addr, p.cmd.Process.Pid) {
 			return nil
 		}
 		select {
@@ -67,11 +67,11 @@ func (p *process) awaitReady(addr string) error {
 }
 
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // fails when the process has ended: what we want
+	_ = p.cmd.Process.Kill() // fails if the process has already ended
 	<-p.done
 }
 
-// freeze returns when the process has stopped: the signal alone is only a promise.
+// freeze stops the process and returns when it has stopped: the signal takes effect later.
 func (p *process) freeze() error {
 	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		return err
@@ -86,13 +86,13 @@ func (p *process) freeze() error {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	return errors.New("it goes on running")
+	return errors.New("the process doesn't stop")
 }
 
 func (p *process) thaw() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
-// explain adds what the server's log says to why it didn't start.
-func explain(err error, logFile string) error {
+// withLog adds the server's log to the error with which it failed to start.
+func withLog(err error, logFile string) error {
 	log, readErr := os.ReadFile(logFile)
 	if readErr != nil {
 		return errors.Join(err, readErr)

@@ -12,7 +12,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// A test binary that is killed runs no cleanup. This one runs itself a second time, as the victim.
+// A test binary that is killed runs no cleanup. The test starts this binary a second time and kills it.
 func TestServerDiesWithItsTestBinary(t *testing.T) {
 	const victim = "REDISTEST_VICTIM"
 	if os.Getenv(victim) != "" {

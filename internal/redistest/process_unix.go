@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// dieWithParent has no equivalent here: a server outlives a killed test binary.
+// dieWithParent does nothing here: a server outlives a killed test binary.
 func dieWithParent() *syscall.SysProcAttr { return nil }
 
 // stopped reports whether a signal has stopped the process.

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// answers reports whether the process pid answers PING on addr. The process must say that it is the one: a server that
-// took the port before ours would answer as well.
-func answers(addr string, pid int) bool {
+// respondsAs reports whether the process pid answers on addr. It compares the process's ID, since another server may have
+// taken the port.
+func respondsAs(addr string, pid int) bool {
 	conn, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
 		return false
@@ -37,11 +37,11 @@ func answers(addr string, pid int) bool {
 	return false
 }
 
-// await asks until the answer is nil; the last one says what was still missing when its patience was over.
-func await(ask func() error) error {
+// await calls f until it returns nil. After a minute it returns f's last error.
+func await(f func() error) error {
 	const patience = time.Minute
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		err := ask()
+		err := f()
 		if err == nil {
 			return nil
 		}

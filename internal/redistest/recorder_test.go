@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// recorder is a test that may fail or be skipped without this one being so.
+// recorder is a testing.TB that records a failure or a skip, without passing it on to the real test.
 type recorder struct {
 	testing.TB
 	fatal   string

@@ -12,12 +12,12 @@ import (
 type role int
 
 const (
-	standalone role = iota // which a command may still make a replica
+	standalone role = iota // REPLICAOF may make it a replica later
 	clusterNode
 	sentinel
 )
 
-// commandLine is what the program is started with.
+// commandLine returns the arguments of redis-server.
 func (s *Server) commandLine() ([]string, error) {
 	args := []string{
 		"--bind", "127.0.0.1", "--port", s.port.String(), "--protected-mode", "yes",
@@ -38,7 +38,7 @@ func (s *Server) commandLine() ([]string, error) {
 	return append(args, s.args...), nil
 }
 
-// reserve takes the ports that the role needs.
+// reserve reserves the ports that the role needs.
 func (s *Server) reserve() error {
 	var err error
 	if s.port, err = reservePort(); err != nil || s.role != clusterNode {

@@ -20,12 +20,12 @@ const SentinelMaster = "main"
 
 const failoverTimeout = 3 * time.Second
 
-// promptReplication is added to the command line of servers that replicate: a master doesn't wait for a second replica
-// before it sends its data, and moves its offset every second.
+// promptReplication is added to the command line of servers with replication. A master then doesn't wait for a second replica
+// before it sends its data, and increments its offset every second.
 var promptReplication = []string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}
 
-// Sentinel is a master with a replica, watched by three sentinels, that belongs to one test. Its methods may be called
-// from any goroutine of the test; what goes wrong in them fails the test without stopping it.
+// Sentinel is a master with a replica, monitored by three sentinels, for one test. Its methods may be called
+// from any goroutine of the test. If one fails, it calls t.Errorf.
 type Sentinel struct {
 	t         testing.TB
 	servers   []*Server // the first master and its replica
@@ -33,7 +33,7 @@ type Sentinel struct {
 }
 
 // StartSentinel returns a Sentinel in which the sentinels know each other and the replica, which is in sync. Two of
-// them take a master that doesn't answer for half a second for dead, and that is enough.
+// them, which are a quorum, consider a master dead that doesn't answer for half a second.
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
 	s := &Sentinel{t: t}
@@ -58,11 +58,10 @@ func (s *Sentinel) Addrs() []string {
 	return addrs
 }
 
-// Client returns a failover client with go-redis's defaults, like most users'. The end of t closes it, before the
-// servers end.
+// Client returns a failover client with go-redis's defaults. It is closed when t ends, before the servers end.
 func (s *Sentinel) Client(t testing.TB) *redis.Client {
 	t.Helper()
-	return closedWith(t, redis.NewFailoverClient(&redis.FailoverOptions{MasterName: SentinelMaster, SentinelAddrs: s.Addrs()}))
+	return closeOnCleanup(t, redis.NewFailoverClient(&redis.FailoverOptions{MasterName: SentinelMaster, SentinelAddrs: s.Addrs()}))
 }
 
 // Master returns the master, as soon as all sentinels agree on it.
@@ -78,9 +77,9 @@ func (s *Sentinel) Master() (master *Server) {
 	return master
 }
 
-// Failover has the replica take the master's place while both are well (SENTINEL FAILOVER), and returns when it takes
-// writes and all sentinels know. The old master is one for some seconds more, until the sentinels tell it: what it is
-// told meanwhile will be lost.
+// Failover promotes the replica while the master is healthy (SENTINEL FAILOVER), and returns when the replica accepts
+// writes and all sentinels know it. The old master stays a master for some seconds more, until the sentinels demote it: what is
+// written to it meanwhile will be lost.
 func (s *Sentinel) Failover() {
 	s.t.Helper()
 	_, replica, err := s.replicated()
@@ -88,7 +87,7 @@ func (s *Sentinel) Failover() {
 		s.t.Errorf("redistest: failing over: %v", err)
 		return
 	}
-	// Refused while this sentinel hasn't heard from the replica lately, and given up where the machine has too little time.
+	// The command is refused while this sentinel has no recent reply from the replica, and fails on a busy machine.
 	var asked time.Time
 	err = await(func() error {
 		master, _, err := s.agreed()
@@ -111,8 +110,8 @@ func (s *Sentinel) Failover() {
 	}
 }
 
-// KillMaster ends the master as a crash does and returns it, for a Restart as a replica, when the replica takes writes
-// in its place and all sentinels know.
+// KillMaster kills the master as a crash would. It returns when the replica accepts writes and all sentinels know it. The
+// killed master can be restarted as a replica.
 func (s *Sentinel) KillMaster() *Server {
 	s.t.Helper()
 	master, replica, err := s.replicated()
@@ -139,7 +138,7 @@ func (s *Sentinel) awaitMaster(want *Server) {
 	}
 }
 
-// replicated waits until the replica can take the master's place.
+// replicated waits until the replica can be promoted.
 func (s *Sentinel) replicated() (master, replica *Server, err error) {
 	err = await(func() (err error) {
 		if master, replica, err = s.agreed(); err == nil && replica == nil {
@@ -150,8 +149,8 @@ func (s *Sentinel) replicated() (master, replica *Server, err error) {
 	return master, replica, err
 }
 
-// agreed returns the master if it takes writes, and all sentinels know it and each other; and its replica if they all
-// know it to be in sync.
+// agreed returns the master if it accepts writes, and all sentinels know it and each other. It also returns the replica if all
+// sentinels know that it is in sync.
 func (s *Sentinel) agreed() (master, replica *Server, err error) {
 	for i, node := range s.sentinels {
 		m, r, err := s.view(node)
@@ -177,8 +176,8 @@ func (s *Sentinel) agreed() (master, replica *Server, err error) {
 	return master, replica, nil
 }
 
-// view returns the master that a sentinel sees, unless it is dead or in the midst of a failover, and the replica if it
-// is in sync.
+// view returns the master that a sentinel sees, or an error if the master is down or being failed over. It returns the
+// replica if that is in sync.
 func (s *Sentinel) view(node *Server) (master, replica *Server, err error) {
 	var main map[string]string
 	var replicas []map[string]string
@@ -206,7 +205,7 @@ func (s *Sentinel) view(node *Server) (master, replica *Server, err error) {
 	return master, replica, nil
 }
 
-// server returns the one that a sentinel describes, or nil.
+// server returns the server that a sentinel describes, or nil.
 func (s *Sentinel) server(seen map[string]string) *Server {
 	addr := net.JoinHostPort(seen["ip"], seen["port"])
 	if i := slices.IndexFunc(s.servers, func(x *Server) bool { return x.Addr() == addr }); i >= 0 {
@@ -232,8 +231,8 @@ func (s *Sentinel) form() error {
 	if _, _, err := s.replicated(); err != nil {
 		return err
 	}
-	// Sentinels make a replica of whoever is a master against their belief for four of these periods, which must be
-	// more than the second that the sentinel in charge of a failover takes to see, and tell, that it has succeeded.
+	// Sentinels demote a server that has been a master against their configuration for four of these periods. That must be
+	// more than the second that the sentinel leading a failover takes to notice its success and tell the others.
 	for _, node := range s.sentinels {
 		if _, err := node.do("SENTINEL", "DEBUG", "PUBLISH-PERIOD", 750); err != nil {
 			return err
@@ -242,10 +241,10 @@ func (s *Sentinel) form() error {
 	return nil
 }
 
-// watch has a sentinel watch the master, which is down after patience (in milliseconds), and find the others at many
-// times the usual pace. But a replica of which there is no news for five pings isn't promoted, and a master's death
-// slows the asking for news to once a second. Tilt is short, in which it does nothing since the machine had no time
-// for it.
+// watch makes a sentinel monitor the master, which is considered down after patience (in milliseconds), with much shorter
+// periods than usual. PING-PERIOD can't be shorter: a replica without a reply to INFO for five of these periods isn't promoted,
+// and once the master is down the sentinel sends INFO only once a second. TILT-PERIOD is short, since a sentinel does
+// nothing for so long after a busy machine has delayed it.
 func watch(node, master *Server, patience string) error {
 	if _, err := node.do("SENTINEL", "DEBUG", "INFO-PERIOD", 100, "PING-PERIOD", 400, "ASK-PERIOD", 100,
 		"PUBLISH-PERIOD", 100, "TILT-PERIOD", 1000, "MIN-LINK-RECONNECT-PERIOD", 1000); err != nil {
@@ -255,12 +254,12 @@ func watch(node, master *Server, patience string) error {
 		return errors.Join(
 			r.Monitor(ctx, SentinelMaster, "127.0.0.1", master.port.String(), "2").Err(),
 			r.Set(ctx, SentinelMaster, "down-after-milliseconds", patience).Err(),
-			r.Set(ctx, SentinelMaster, "failover-timeout", strconv.Itoa(int(failoverTimeout.Milliseconds()))).Err(), // twice that after a vote without a winner is the next
+			r.Set(ctx, SentinelMaster, "failover-timeout", strconv.Itoa(int(failoverTimeout.Milliseconds()))).Err(), // after a vote without a winner the next one begins after twice that time
 		)
 	})
 }
 
-// askSentinel is ask for the commands that only sentinels have.
+// askSentinel calls f with a client for the commands that only sentinels have.
 func askSentinel(node *Server, f func(ctx context.Context, r *redis.SentinelClient) error) error {
 	r := redis.NewSentinelClient(&redis.Options{Addr: node.Addr(), MaxRetries: -1})
 	defer r.Close()

@@ -15,8 +15,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Server is a redis-server that belongs to one test. Its methods may be called from any goroutine of the test; what
-// goes wrong in them fails the test without stopping it.
+// Server is a redis-server for one test. Its methods may be called from any goroutine of the test. If one fails, it calls
+// t.Errorf.
 type Server struct {
 	t    testing.TB
 	role role
@@ -24,17 +24,16 @@ type Server struct {
 	dir  string
 	args []string
 	port *port
-	bus  *port // on which the nodes of a Cluster talk; nil in other roles
+	bus  *port // the cluster bus port; nil in other roles
 
 	mu   sync.Mutex // held while the process changes its state
 	proc *process
 }
 
-// Start returns a server that answers on 127.0.0.1, has no data and persists none. args are added to its command
-// line, after our own, so that they win: Start(t, "--maxmemory", "2mb").
+// Start returns a server that answers on 127.0.0.1, has no data and persists none. args are added to the end of its command
+// line, so that they override Start's own: Start(t, "--maxmemory", "2mb").
 //
-// Without a redis-server on the PATH the test fails. TIERCACHE_SKIP_REDIS=1 turns that into a skip, but never where CI
-// is set.
+// Without a redis-server on the PATH the test fails. With TIERCACHE_SKIP_REDIS=1 it is skipped instead, unless CI is set.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	return start(t, standalone, args...)
@@ -44,7 +43,7 @@ func start(t testing.TB, role role, args ...string) *Server {
 	t.Helper()
 	path := lookPath(t)
 	s := &Server{t: t, role: role, path: path, dir: t.TempDir(), args: args}
-	// A port that was free a moment ago can be somebody else's by now: then the server exits, and the next one is tried.
+	// Another program may have taken the port meanwhile. Then the server exits, and the next port is tried.
 	for range 10 {
 		if err := s.reserve(); err != nil {
 			t.Fatalf("redistest: %v", err)
@@ -63,17 +62,17 @@ func start(t testing.TB, role role, args ...string) *Server {
 	return nil
 }
 
-// Addr is the server's host:port; a restart doesn't change it.
+// Addr returns the server's host:port. A restart doesn't change it.
 func (s *Server) Addr() string { return s.port.addr() }
 
-// Client returns a client with go-redis's defaults, like most users'. The end of t closes it, before the server ends.
+// Client returns a client with go-redis's defaults. It is closed when t ends, before the server ends.
 func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
-	return closedWith(t, redis.NewClient(&redis.Options{Addr: s.Addr()}))
+	return closeOnCleanup(t, redis.NewClient(&redis.Options{Addr: s.Addr()}))
 }
 
-// closedWith has the end of t close the client.
-func closedWith[C io.Closer](t testing.TB, client C) C {
+// closeOnCleanup closes the client when t ends.
+func closeOnCleanup[C io.Closer](t testing.TB, client C) C {
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
 			t.Errorf("redistest: closing the client: %v", err)
@@ -82,7 +81,7 @@ func closedWith[C io.Closer](t testing.TB, client C) C {
 	return client
 }
 
-// UserClient makes a user of the server with exactly these rights, and returns its client.
+// UserClient creates a user with exactly these rights on the server, and returns a client for it.
 func (s *Server) UserClient(t testing.TB, name string, rights ...string) *redis.Client {
 	t.Helper()
 	args := []any{"ACL", "SETUSER", name, "reset", "on", ">secret"}
@@ -95,7 +94,7 @@ func (s *Server) UserClient(t testing.TB, name string, rights ...string) *redis.
 	return client
 }
 
-// Do runs one command over a connection of its own, as somebody with redis-cli would. A nil reply is nil.
+// Do runs one command over a connection of its own, as redis-cli would. It returns nil for a nil reply.
 func (s *Server) Do(args ...any) any {
 	s.t.Helper()
 	v, err := s.do(args...)
@@ -106,7 +105,7 @@ func (s *Server) Do(args ...any) any {
 }
 
 func (s *Server) do(args ...any) (v any, err error) {
-	err = s.ask(func(ctx context.Context, r *redis.Client) error {
+	err = s.withClient(func(ctx context.Context, r *redis.Client) error {
 		if v, err = r.Do(ctx, args...).Result(); err != nil && !errors.Is(err, redis.Nil) {
 			return fmt.Errorf("%v: %w", args, err)
 		}
@@ -115,8 +114,8 @@ func (s *Server) do(args ...any) (v any, err error) {
 	return v, err
 }
 
-// ask lends f a client that doesn't try twice.
-func (s *Server) ask(f func(ctx context.Context, r *redis.Client) error) error {
+// withClient calls f with a client that doesn't retry.
+func (s *Server) withClient(f func(ctx context.Context, r *redis.Client) error) error {
 	r := redis.NewClient(&redis.Options{Addr: s.Addr(), MaxRetries: -1})
 	defer r.Close()
 	return f(context.Background(), r)
@@ -137,14 +136,14 @@ func (s *Server) up() bool {
 	}
 }
 
-// Kill ends the server as a crash does (SIGKILL) and returns when it is gone. Killing a dead server does nothing.
+// Kill kills the server as a crash would (SIGKILL) and returns when it has ended. Killing a dead server does nothing.
 func (s *Server) Kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.proc.kill()
 }
 
-// Freeze stops the server in its tracks (SIGSTOP): connections stay open, nothing is answered. It returns when the
+// Freeze stops the server (SIGSTOP): connections stay open, and no request is answered. It returns when the
 // server has stopped.
 func (s *Server) Freeze() {
 	s.t.Helper()
@@ -155,7 +154,7 @@ func (s *Server) Freeze() {
 	}
 }
 
-// Thaw lets a frozen server go on (SIGCONT), beginning with what it was sent meanwhile.
+// Thaw resumes a frozen server (SIGCONT). It processes the requests that were sent meanwhile.
 func (s *Server) Thaw() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -165,8 +164,8 @@ func (s *Server) Thaw() {
 	}
 }
 
-// Restart kills the server if it still runs, starts it on the same port and returns when it answers. Its data is gone,
-// unless Start's arguments asked for persistence.
+// Restart kills the server if it is running, starts it on the same port and returns when it answers. Its data is lost,
+// unless Start's arguments enabled persistence.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -196,7 +195,7 @@ func (s *Server) launch() error {
 	s.proc = p
 	if err := p.awaitReady(s.Addr()); err != nil {
 		p.kill()
-		return explain(err, log.Name())
+		return withLog(err, log.Name())
 	}
 	return nil
 }

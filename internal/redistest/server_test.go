@@ -72,7 +72,7 @@ func TestKillAndRestart(t *testing.T) {
 	addr, before := s.Addr(), pid(t, s)
 
 	s.Kill()
-	s.Kill() // a second time does no harm
+	s.Kill() // a second Kill does nothing
 	if _, err := net.DialTimeout("tcp", addr, time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("dialling a dead server: %v, want a refusal", err)
 	}
@@ -102,7 +102,7 @@ func TestFreezeAndThaw(t *testing.T) {
 	}
 
 	s.Freeze()
-	// A connection made by hand: by default go-redis looks at no deadline but its own.
+	// By default go-redis ignores the context's deadline, so that the test uses a connection of its own.
 	conn, err := net.Dial("tcp", s.Addr())
 	if err != nil {
 		t.Fatalf("a frozen server's kernel accepts connections: %v", err)
@@ -143,14 +143,14 @@ func TestCleanupEndsTheServer(t *testing.T) {
 	}
 }
 
-// A server may be started from a goroutine whose thread ends with it; its end must not take the server along.
+// A server may be started from a goroutine whose thread ends with it. The server must not end with the thread.
 func TestServerOutlivesTheStartersThread(t *testing.T) {
 	t.Parallel()
 	var s *redistest.Server
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		runtime.LockOSThread() // and no unlock: the thread ends here
+		runtime.LockOSThread() // without an unlock, so that the thread ends here
 		s = redistest.Start(t)
 	}()
 	<-gone

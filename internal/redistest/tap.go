@@ -14,30 +14,30 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Tap tells when a client's process has taken in what mentions a mark, without asking the cache, whose spinning reads
-// would have a core for themselves: the goroutine that listens to a connection handles all it has read before it reads
-// again. So the mark arrives when a Read returns it, and is handled when the next Read begins. The zero Tap is ready.
+// Tap measures when a client receives a message with a given mark, and when it has handled it. It doesn't poll the cache, which
+// would keep a core busy: the goroutine that reads from a connection handles all it has read before it reads
+// again. So the mark arrives when a Read returns it, and is handled when the next Read begins. The zero Tap is ready to use.
 type Tap struct {
 	mu      sync.Mutex
-	mark    []byte // nil: nothing is looked for
-	handled chan Sighting
+	mark    []byte // nil: none is expected
+	handled chan Receipt
 }
 
-// Sighting is when a mark came.
-type Sighting struct{ Arrived, Handled time.Time }
+// Receipt says when a mark arrived, and when it was handled.
+type Receipt struct{ Arrived, Handled time.Time }
 
-// Expect has the next mention of the mark reported.
+// Expect makes Await return the next occurrence of the mark.
 func (t *Tap) Expect(mark string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.mark = []byte(mark)
 	if t.handled == nil {
-		t.handled = make(chan Sighting, 1)
+		t.handled = make(chan Receipt, 1)
 	}
 }
 
-// Await returns the sighting of what is expected.
-func (t *Tap) Await(tb testing.TB) Sighting {
+// Await waits for the mark of the last Expect.
+func (t *Tap) Await(tb testing.TB) Receipt {
 	tb.Helper()
 	const patience = time.Minute
 	late := time.NewTimer(patience)
@@ -46,15 +46,15 @@ func (t *Tap) Await(tb testing.TB) Sighting {
 	case s := <-t.handled:
 		return s
 	case <-late.C:
-		tb.Fatalf("%s wasn't heard of within %v", t.mark, patience)
-		return Sighting{}
+		tb.Fatalf("%s didn't arrive within %v", t.mark, patience)
+		return Receipt{}
 	}
 }
 
-// Client returns a client of the server whose connections are tapped.
+// Client returns a client of the server whose connections are observed.
 func (t *Tap) Client(tb testing.TB, s *Server) *redis.Client {
 	tb.Helper()
-	return closedWith(tb, redis.NewClient(&redis.Options{
+	return closeOnCleanup(tb, redis.NewClient(&redis.Options{
 		Addr: s.Addr(),
 		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
@@ -66,19 +66,19 @@ func (t *Tap) Client(tb testing.TB, s *Server) *redis.Client {
 	}))
 }
 
-// Conn returns the connection, tapped.
+// Conn returns a connection that is observed.
 func (t *Tap) Conn(conn net.Conn) net.Conn { return &tappedConn{Conn: conn, tap: t} }
 
 type tappedConn struct {
 	net.Conn
 	tap     *Tap
-	tail    []byte // of the last Read, lest a mark in two parts be missed
+	tail    []byte // the end of the last Read, for a mark that is split between two
 	arrived time.Time
 }
 
 func (c *tappedConn) Read(p []byte) (int, error) {
 	if !c.arrived.IsZero() {
-		c.tap.handled <- Sighting{c.arrived, time.Now()}
+		c.tap.handled <- Receipt{c.arrived, time.Now()}
 		c.arrived = time.Time{}
 	}
 	n, err := c.Conn.Read(p)
@@ -98,7 +98,7 @@ func (c *tappedConn) mentioned(p []byte) bool {
 	seam := append(c.tail, p[:min(len(p), len(mark)-1)]...)
 	found := bytes.Contains(p, mark) || bytes.Contains(seam, mark)
 	if len(p) < len(mark) {
-		p = seam // has all of p, and what a mark in three parts begins with
+		p = seam // has all of p, and the beginning of a mark that is split between three Reads
 	}
 	c.tail = slices.Clone(p[max(0, len(p)-len(mark)+1):])
 	if found {

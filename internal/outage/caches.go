@@ -9,8 +9,8 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// member is a cache that every process has.
-type member struct {
+// cacheConfig configures a cache that every process has.
+type cacheConfig struct {
 	name   string
 	strict bool
 	policy tiered.Policy
@@ -22,11 +22,11 @@ const (
 	ages        = time.Hour // longer than any run
 )
 
-// lasting is the cache of the fixed and the changing keys.
-var lasting = &member{name: "lasting", policy: tiered.Policy{TTL: ages, StaleIfError: ages}}
+// longLived configures the cache of the fixed and the changing keys.
+var longLived = &cacheConfig{name: "long-lived", policy: tiered.Policy{TTL: ages, StaleIfError: ages}}
 
-// roster are the caches of a process. What they have expires during a fault, except in the lasting one.
-var roster = []*member{
+// cacheConfigs has the caches of a process. Their values expire during a fault, except those of the long-lived one.
+var cacheConfigs = []*cacheConfig{
 	{name: "plain", policy: tiered.Policy{TTL: 500 * time.Millisecond}},
 	{name: "stale-if-error", policy: tiered.Policy{TTL: 400 * time.Millisecond, StaleIfError: ages}},
 	{name: "soft-timeout", policy: tiered.Policy{TTL: 400 * time.Millisecond, StaleIfError: ages, SoftTimeout: softTimeout}},
@@ -34,25 +34,25 @@ var roster = []*member{
 	{name: "refresh", policy: tiered.Policy{TTL: 800 * time.Millisecond, RefreshAfter: 300 * time.Millisecond, StaleIfError: ages,
 		SoftTimeout: softTimeout, StoreBehind: true}},
 	{name: "strict", strict: true, policy: tiered.Policy{TTL: 400 * time.Millisecond, StaleIfError: ages, SoftTimeout: softTimeout}},
-	lasting,
+	longLived,
 }
 
-// window is for how long past its TTL a value may be served.
-func (m *member) window() time.Duration {
+// window returns how long after its TTL a value may be served.
+func (m *cacheConfig) window() time.Duration {
 	return max(m.policy.StaleIfError, m.policy.StaleWhileRevalidate)
 }
 
-// options are those of the member's cache.
-func (m *member) options(r *tiered.Redis) tiered.Options[Value] {
+// options returns the options of the cache.
+func (m *cacheConfig) options(r *tiered.Redis) tiered.Options[Value] {
 	p := m.policy
 	p.LoadTimeout, p.RetryAfter = loadTimeout, 100*time.Millisecond
 	return tiered.Options[Value]{Name: m.name, Redis: r, Policy: p, MaxCost: room}
 }
 
-// room is for far more than all keys of a member.
+// room is the capacity of a cache: far more than it has keys.
 const room = 5000
 
-// How many keys there are of each kind; groups and their keys are each process's.
+// The number of keys of each kind. Each process has its own groups and keys of groups.
 const (
 	ownKeys    = 8
 	sharedKeys = 6
@@ -67,13 +67,13 @@ func sharedKey(i int) string { return fmt.Sprintf("shared-%d", i) }
 
 func fixedKey(i int) string { return fmt.Sprintf("fixed-%d", i) }
 
-// group are the changing keys that have one tag.
+// group is a tag, and the changing keys that have it.
 type group struct {
 	tag  string
 	keys []string
 }
 
-// groupOf returns a group that a process changes.
+// groupOf returns the ith group that a process changes.
 func groupOf(process, i int) group {
 	g := group{tag: fmt.Sprintf("tag-%d-%d", process, i)}
 	for k := range groupKeys {
@@ -82,7 +82,7 @@ func groupOf(process, i int) group {
 	return g
 }
 
-// tagOf is the tag of each changing key.
+// tagOf has the tag of each changing key.
 var tagOf = func() map[string]string {
 	tags := make(map[string]string)
 	for p := range processes {
@@ -96,9 +96,9 @@ var tagOf = func() map[string]string {
 	return tags
 }()
 
-// keysOf are all keys of a member that a process reads; own ones first.
-func keysOf(m *member, process int) (keys []string) {
-	if m == lasting {
+// keysOf returns all keys of a cache that a process reads, its own first.
+func keysOf(m *cacheConfig, process int) (keys []string) {
+	if m == longLived {
 		for i := range fixedKeys {
 			keys = append(keys, fixedKey(i))
 		}

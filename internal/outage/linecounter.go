@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// lines counts the lines of one logger, and keeps the first.
-type lines struct {
+// lineCounter counts the lines of one logger, and keeps the first few.
+type lineCounter struct {
 	name string
 
 	mu    sync.Mutex
@@ -17,18 +17,18 @@ type lines struct {
 	first []string
 }
 
-// logger returns a new one that counts.
+// logger returns a new logger whose lines are counted.
 func (p *process) logger(name string) *slog.Logger {
-	l := &lines{name: name}
+	l := &lineCounter{name: name}
 	p.lines = append(p.lines, l)
 	return slog.New(l)
 }
 
 // Enabled implements slog.Handler.
-func (l *lines) Enabled(context.Context, slog.Level) bool { return true }
+func (l *lineCounter) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements slog.Handler.
-func (l *lines) Handle(_ context.Context, r slog.Record) error {
+func (l *lineCounter) Handle(_ context.Context, r slog.Record) error {
 	const some = 3
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -40,13 +40,13 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 }
 
 // WithAttrs implements slog.Handler.
-func (l *lines) WithAttrs([]slog.Attr) slog.Handler { return l }
+func (l *lineCounter) WithAttrs([]slog.Attr) slog.Handler { return l }
 
 // WithGroup implements slog.Handler.
-func (l *lines) WithGroup(string) slog.Handler { return l }
+func (l *lineCounter) WithGroup(string) slog.Handler { return l }
 
-// count returns how many lines there were.
-func (l *lines) count() (n int, first []string) {
+// count returns the number of lines, and the first few.
+func (l *lineCounter) count() (n int, first []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.n, l.first
