@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// baseline has the verdicts of each server's tests, as they were when somebody last found them right.
+// baseline has the accepted verdicts of each server's tests.
 type baseline map[string]map[string]verdict
 
-// readBaseline reads a file of lines with a test's ID and a verdict for each of the servers. Without a file there is
-// nothing to compare with.
+// readBaseline reads a file whose lines have a test's ID and a verdict for each server. If there is no such file it
+// returns an empty baseline.
 func readBaseline(file string) (baseline, error) {
 	b := make(baseline)
 	for _, server := range servers {
@@ -39,7 +39,7 @@ func readBaseline(file string) (baseline, error) {
 		for i, server := range servers {
 			v := verdict(fields[1+i])
 			if !slices.Contains(verdicts, v) {
-				return nil, fmt.Errorf("%s: %q: %q is no verdict", file, line, v)
+				return nil, fmt.Errorf("%s: %q: %q isn't a verdict", file, line, v)
 			}
 			b[server][fields[0]] = v
 		}
@@ -47,7 +47,7 @@ func readBaseline(file string) (baseline, error) {
 	return b, nil
 }
 
-// set takes the verdicts of the tests that ran, and leaves the others.
+// set replaces the verdicts of the tests that ran.
 func (b baseline) set(server string, verdicts map[string]verdict) {
 	for id, v := range verdicts {
 		if v != untested {

@@ -1,5 +1,5 @@
-// node client.mjs BASE [ID...]: runs the suite's tests against the proxy at BASE, all or those of the IDs, which name tests
-// or groups, with the tests these depend on. Prints one JSON document: the tests, and what came of those that ran.
+// node client.mjs BASE [ID...]: runs the suite's tests against the proxy at BASE. IDs of tests or groups select them, together
+// with the tests they depend on. It prints one JSON document: the tests, and the results of those that ran.
 import process from 'node:process'
 
 import fetch from 'node-fetch'
@@ -7,10 +7,10 @@ import { runTests, getResults } from 'http-cache-tests/client/runner.mjs'
 import suite from 'http-cache-tests/tests/index.mjs'
 
 const [base, ...ids] = process.argv.slice(2)
-const chunk = 100 // tests at a time: the suite's own number
-const patience = 20_000 // ms for one answer, else a test that hangs would hold up all
+const chunk = 100 // concurrent tests: the suite's own number
+const patience = 20_000 // ms for one response: a test that hangs must not delay all
 
-console.log = console.error // the suite's warnings; standard output is for the document
+console.log = console.error // for the suite's warnings: standard output has only the document
 
 const groups = suite.map(group => ({ ...group, tests: group.tests.filter(test => test.browser_only !== true) }))
 const byID = new Map(groups.flatMap(group => group.tests.map(test => [test.id, test])))
@@ -32,7 +32,7 @@ for (const id of ids.length > 0 ? ids : groups.map(group => group.id)) {
 }
 
 const toRun = groups.map(group => ({ ...group, tests: group.tests.filter(test => chosen.has(test.id)) }))
-// The tests are changed by being run.
+// Running the tests changes them.
 const document = {
   groups: groups.map(({ id, name, tests }) => ({
     id, name, tests: tests.map(({ id, name, kind, depends_on }) => ({ id, name, kind, depends_on }))

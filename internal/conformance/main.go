@@ -4,13 +4,13 @@
 //	go run ./internal/conformance                  # what make conformance does
 //	go run ./internal/conformance -v               # with the message of each test that fails
 //	go run ./internal/conformance -ids vary,304-etag-update-response-ETag -server nethttp
-//	go run ./internal/conformance -update          # write baseline.txt anew
+//	go run ./internal/conformance -update          # rewrite baseline.txt
 //
-// It fails when a required or optimal test that passes in the baseline doesn't any more, twice in a row. The suite is
-// installed by npm into .conformance, where the logs of the servers are too.
+// It fails if a required or optimal test that passes in the baseline fails twice in a row. npm installs the suite into
+// .conformance, where the logs of the servers are, too.
 //
-// suite.go installs and runs; verdict.go scores as the suite's own pages do; expected.go lists the tests that are wrong;
-// baseline.go and report.go compare and print.
+// suite.go installs and runs the suite; verdict.go computes verdicts as the suite's own pages do; expected.go lists the tests
+// that can't pass; baseline.go and report.go compare and print.
 package main
 
 import (
@@ -37,28 +37,28 @@ func main() {
 	}
 }
 
-// settings are what the flags say.
-type settings struct {
-	ids     []string // tests and groups; none: all
+// flagValues has the values of the flags.
+type flagValues struct {
+	ids     []string // tests and groups; empty: all
 	servers []string
 	verbose bool
 	update  bool
 	timeout time.Duration
 }
 
-func parse(args []string) (settings, error) {
-	var s settings
+func parse(args []string) (flagValues, error) {
+	var s flagValues
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	ids := flags.String("ids", "", "run only these tests or groups, and what they depend on: `ID,ID...`")
-	server := flags.String("server", "", "run only this one: `nethttp` or fiber")
-	flags.BoolVar(&s.verbose, "v", false, "say of each test that doesn't pass why; implied by -ids")
+	server := flags.String("server", "", "run only this server: `nethttp` or fiber")
+	flags.BoolVar(&s.verbose, "v", false, "say why each test fails that doesn't pass; implied by -ids")
 	flags.BoolVar(&s.update, "update", false, "write the verdicts to the baseline")
-	flags.DurationVar(&s.timeout, "timeout", 5*time.Minute, "for everything, installing included")
+	flags.DurationVar(&s.timeout, "timeout", 5*time.Minute, "for the whole run, including installation")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
 	if flags.NArg() > 0 {
-		return s, fmt.Errorf("%q: only flags are understood", flags.Arg(0))
+		return s, fmt.Errorf("unexpected argument %q: only flags are accepted", flags.Arg(0))
 	}
 	s.servers = servers
 	if *server != "" {
@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	defer cancel()
 	suite, err := install(ctx)
 	if err != nil {
-		return explained(ctx, err)
+		return withCause(ctx, err)
 	}
 	base, err := readBaseline(suite.baseline)
 	if err != nil {
@@ -93,7 +93,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	for _, server := range s.servers {
 		r, err := rate(ctx, suite, s.ids, server, base[server])
 		if err != nil {
-			return explained(ctx, err)
+			return withCause(ctx, err)
 		}
 		r.writeTable(out)
 		if s.verbose {
@@ -109,8 +109,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return conclude(out, reports)
 }
 
-// rate runs the tests on one server. Those that are worse than in the baseline get a second chance: on a busy machine
-// any of them may fail.
+// rate runs the tests on one server. It runs those again that are worse than in the baseline: on a busy machine any test may
+// fail.
 func rate(ctx context.Context, s *suite, ids []string, server string, base map[string]verdict) (*report, error) {
 	o, err := s.run(ctx, server, ids)
 	if err != nil {
@@ -128,7 +128,7 @@ func rate(ctx context.Context, s *suite, ids []string, server string, base map[s
 	if err != nil {
 		return nil, err
 	}
-	o.forgive(second)
+	o.mergePasses(second)
 	return newReport(server, o, base, ids), nil
 }
 
@@ -140,10 +140,10 @@ func update(out io.Writer, file string, base baseline, reports []*report) error 
 		return err
 	}
 	fmt.Fprintf(out, "Written to %s.\n", file)
-	return conclude(out, reports) // of which none is worse than what was written
+	return conclude(out, reports) // none is worse than the new baseline
 }
 
-// conclude ends with a line for each server.
+// conclude prints a line for each server, and returns an error if a test got worse.
 func conclude(out io.Writer, reports []*report) error {
 	var worse []string
 	for _, r := range reports {
@@ -153,13 +153,13 @@ func conclude(out io.Writer, reports []*report) error {
 		}
 	}
 	if len(worse) > 0 {
-		return fmt.Errorf("tests that passed don't any more on %s; if that is right, -update", strings.Join(worse, " and "))
+		return fmt.Errorf("tests that passed before fail on %s; if that is intended, run it with -update", strings.Join(worse, " and "))
 	}
 	return nil
 }
 
-// explained says why ctx ended, if that is the reason for err.
-func explained(ctx context.Context, err error) error {
+// withCause adds the reason why ctx ended, if it did.
+func withCause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return fmt.Errorf("%w: %w", cause, err)
 	}

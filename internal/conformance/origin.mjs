@@ -1,5 +1,5 @@
-// The suite's origin server, as its server/server.mjs has it, but on a free loopback port, which the first line of output
-// tells, and without files. It ends with its standard input.
+// The suite's origin server, as in its server/server.mjs, but without files, and on a free loopback port, which it prints in
+// the first line. It exits when its standard input is closed.
 import http from 'node:http'
 import process from 'node:process'
 

@@ -26,24 +26,24 @@ func TestProcess(t *testing.T) {
 		t.Error(err)
 	}
 	if p.cmd.ProcessState == nil {
-		t.Error("it is still there")
+		t.Error("the process is still running")
 	}
-	if said, err := os.ReadFile(log); err != nil || !strings.HasPrefix(string(said), "at http://127.0.0.1:1234.\n") {
-		t.Errorf("the log is %q, %v", said, err)
+	if text, err := os.ReadFile(log); err != nil || !strings.HasPrefix(string(text), "at http://127.0.0.1:1234.\n") {
+		t.Errorf("the log is %q, %v", text, err)
 	}
 }
 
 func TestProcessThatDoesNotListen(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	if _, err := start(t.Context(), log, exec.Command("sh", "-c", "exit 3")); err == nil || !strings.Contains(err.Error(), "exit status 3") {
-		t.Errorf("one that ends: the error is %v", err)
+		t.Errorf("a program that exits: the error is %v", err)
 	}
 	if _, err := start(t.Context(), log, exec.Command(filepath.Join(t.TempDir(), "nothing"))); err == nil {
-		t.Error("one that isn't there: no error")
+		t.Error("a program that doesn't exist: no error")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := start(ctx, log, exec.Command("cat")); err == nil {
-		t.Error("without time: no error")
+		t.Error("a cancelled context: no error")
 	}
 }

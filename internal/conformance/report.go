@@ -13,14 +13,14 @@ type report struct {
 	outcome  *outcome
 	verdicts map[string]verdict
 	base     map[string]verdict
-	ids      []string // the tests and groups that were asked for; none: all
+	ids      []string // the requested tests and groups; empty: all
 }
 
 func newReport(server string, o *outcome, base map[string]verdict, ids []string) *report {
 	return &report{server: server, outcome: o, verdicts: o.verdicts(), base: base, ids: ids}
 }
 
-// tests yields the tests that were asked for, with their groups. Others ran because these build on them.
+// tests yields the requested tests with their groups. Other tests ran, too, if a requested one depends on them.
 func (r *report) tests(yield func(group, test) bool) {
 	for _, g := range r.outcome.Groups {
 		for _, t := range g.Tests {
@@ -34,7 +34,7 @@ func (r *report) tests(yield func(group, test) bool) {
 	}
 }
 
-// changed are the tests whose verdict isn't the baseline's.
+// changed returns the tests whose verdict differs from the baseline's, as far as which accepts them.
 func (r *report) changed(which func(was, is verdict) bool) []test {
 	var tests []test
 	for _, t := range r.tests {
@@ -46,7 +46,7 @@ func (r *report) changed(which func(was, is verdict) bool) []test {
 	return tests
 }
 
-// worse are the regressions. Checks are neither good nor bad.
+// worse returns the regressions. A check can't regress: neither of its verdicts is good or bad.
 func (r *report) worse() []test {
 	return r.changed(func(was, _ verdict) bool { return was == pass })
 }
@@ -59,7 +59,7 @@ func (r *report) otherwise() []test {
 	return r.changed(func(was, is verdict) bool { return was != pass && is != pass })
 }
 
-// scores are those of each group and, under no name, of all.
+// scores returns the score of each group and, under the name "", of all tests.
 func (r *report) scores(verdicts map[string]verdict) map[string]*score {
 	scores := map[string]*score{"": {}}
 	for g, t := range r.tests {
@@ -92,7 +92,7 @@ func (r *report) writeTable(out io.Writer) {
 	row("all", "")
 }
 
-// writeFailures says why tests don't pass. A check's no isn't a failure, but whoever asked for it wants to know.
+// writeFailures says why tests don't pass. A check with the verdict no isn't a failure, and is only listed if it was requested.
 func (r *report) writeFailures(out io.Writer) {
 	fmt.Fprintln(out)
 	for _, t := range r.tests {
@@ -109,31 +109,31 @@ func (r *report) writeFailures(out io.Writer) {
 
 func (r *report) reason(t test) string {
 	res, ran := r.outcome.Results[t.ID]
-	said := "on its own it passes"
+	message := "it passes by itself"
 	switch {
 	case !ran:
 		return "it didn't run"
 	case !res.OK:
-		said = res.Name + ": " + res.Message
+		message = res.Name + ": " + res.Message
 	}
 	if r.verdicts[t.ID] != dependency {
-		return said
+		return message
 	}
 	broken := slices.DeleteFunc(slices.Clone(t.DependsOn), func(id string) bool { return r.verdicts[id].passed() })
-	return fmt.Sprintf("%s; it builds on %s", said, strings.Join(broken, ", "))
+	return fmt.Sprintf("%s; it depends on %s", message, strings.Join(broken, ", "))
 }
 
 func (r *report) writeChanges(out io.Writer) {
-	r.writeTests(out, "passed before, and don't now", r.worse())
-	r.writeTests(out, "pass now, and didn't before; go run ./internal/conformance -update keeps that", r.better())
-	r.writeTests(out, "have changed otherwise", r.otherwise())
+	r.writeTests(out, "passed before, and fail now", r.worse())
+	r.writeTests(out, "pass now, and failed before; record that with go run ./internal/conformance -update", r.better())
+	r.writeTests(out, "have other new verdicts", r.otherwise())
 }
 
-func (r *report) writeTests(out io.Writer, what string, tests []test) {
+func (r *report) writeTests(out io.Writer, title string, tests []test) {
 	if len(tests) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n%s: %d %s:\n", r.server, len(tests), what)
+	fmt.Fprintf(out, "\n%s: %d %s:\n", r.server, len(tests), title)
 	for _, t := range tests {
 		fmt.Fprintf(out, "  %s: was %s, is %s", t.ID, r.base[t.ID], r.verdicts[t.ID])
 		if !r.verdicts[t.ID].passed() {
@@ -143,7 +143,7 @@ func (r *report) writeTests(out io.Writer, what string, tests []test) {
 	}
 }
 
-// summary is one line.
+// summary returns one line.
 func (r *report) summary() string {
 	change := "as in the baseline"
 	if worse, better := len(r.worse()), len(r.better()); worse+better > 0 {

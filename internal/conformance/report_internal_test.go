@@ -26,7 +26,7 @@ func TestScore(t *testing.T) {
 func TestChanges(t *testing.T) {
 	base := maps.Clone(scored)
 	base["breaks"] = pass       // worse
-	base["on-fails"] = pass     // worse, though on its own it passes
+	base["on-fails"] = pass     // worse, though it passes by itself
 	base["does-not"] = yes      // a check is neither
 	base["best"] = suboptimal   // better
 	base["on-passes"] = setup   // better
@@ -61,12 +61,12 @@ func TestChanges(t *testing.T) {
 	for _, want := range []string{
 		"\none                     1/4                   1/2    1 yes 1 no",
 		"  breaks: was pass, is fail. TypeError: \n",
-		"  on-fails: was pass, is dependency. on its own it passes; it builds on fails\n",
+		"  on-fails: was pass, is dependency. it passes by itself; it depends on fails\n",
 		"    expected: RFC 9111, 5.1",
 		"\nfiber: required 2 of 9 that can pass (and 0 of 1 that can't), optimal 1 of 3, checks 1 yes, 1 no, 2 undecided; 2 better and 2 worse than the baseline\n",
 	} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q isn't said in:\n%s", want, out.String())
+			t.Errorf("%q isn't in:\n%s", want, out.String())
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestBaselineRefuses(t *testing.T) {
 	}
 }
 
-// The committed baseline and the list of what can't pass are about the same tests.
+// The baseline has all tests of the list of those that can't pass.
 func TestExpectedAreInTheBaseline(t *testing.T) {
 	base, err := readBaseline("baseline.txt")
 	if err != nil {

@@ -4,14 +4,14 @@ import "fmt"
 
 // score sums up the verdicts of a group, or of all tests.
 type score struct {
-	required   tally // but for the impossible
+	required   tally // without the impossible ones
 	impossible tally // the expected failures
 	optimal    tally
 	checks     int
-	yes, no    int // of the checks; the others came to no answer
+	yes, no    int // of the checks; the others have no result
 }
 
-// tally is how many of some tests pass.
+// tally counts tests, and those that pass.
 type tally struct{ passed, all int }
 
 func (t *tally) add(v verdict) {
@@ -55,7 +55,7 @@ func (s *score) answers() string {
 	return fmt.Sprintf("%d yes %d no", s.yes, s.no)
 }
 
-// String is one line.
+// String returns one line.
 func (s *score) String() string {
 	return fmt.Sprintf("required %d of %d that can pass (and %d of %d that can't), optimal %d of %d, checks %d yes, %d no, %d undecided",
 		s.required.passed, s.required.all, s.impossible.passed, s.impossible.all, s.optimal.passed, s.optimal.all,

@@ -16,21 +16,21 @@ import (
 //go:embed package.json package-lock.json origin.mjs client.mjs
 var files embed.FS
 
-// servers are what examples/proxy can run on.
+// servers has the servers on which examples/proxy can run.
 var servers = []string{"nethttp", "fiber"}
 
-// suite is the test suite, installed, with a proxy to run it against.
+// suite is the installed test suite, with a proxy to run it against.
 type suite struct {
 	dir      string // where npm installed it
 	proxy    string // the program
 	baseline string // the file
 }
 
-// install brings the suite and builds the proxy. What is there is kept.
+// install installs the suite, if necessary, and builds the proxy.
 func install(ctx context.Context) (*suite, error) {
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return nil, fmt.Errorf("%w: make conformance installs it where it can", err)
+			return nil, fmt.Errorf("%w: make conformance installs it on Debian and Ubuntu", err)
 		}
 	}
 	root, err := output(ctx, "", "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tiercache/tiercache")
@@ -42,15 +42,15 @@ func install(ctx context.Context) (*suite, error) {
 		proxy:    filepath.Join(root, ".conformance", "proxy"),
 		baseline: filepath.Join(root, "internal", "conformance", "baseline.txt"),
 	}
-	if err := s.bring(ctx); err != nil {
+	if err := s.installPackages(ctx); err != nil {
 		return nil, err
 	}
 	_, err = output(ctx, root, "go", "build", "-o", s.proxy, "./examples/proxy")
 	return s, err
 }
 
-// bring installs the packages of the lock file, unless they are there, and copies the scripts.
-func (s *suite) bring(ctx context.Context) error {
+// installPackages installs the packages of the lock file, unless they are installed, and copies the scripts.
+func (s *suite) installPackages(ctx context.Context) error {
 	lock, err := files.ReadFile("package-lock.json")
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (s *suite) bring(ctx context.Context) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
-	done := filepath.Join(s.dir, "node_modules", "installed") // npm ci starts with removing the folder
+	done := filepath.Join(s.dir, "node_modules", "installed") // npm ci begins by removing the folder
 	was, err := os.ReadFile(done)
 	there := err == nil && bytes.Equal(was, lock)
 	if err := s.copyFiles(); err != nil || there {
@@ -87,13 +87,13 @@ func (s *suite) copyFiles() error {
 	return nil
 }
 
-// run runs the tests, all or some, against a proxy of its own with an origin of its own.
+// run runs the tests, or only those in ids, against a new proxy with a new origin.
 func (s *suite) run(ctx context.Context, server string, ids []string) (o *outcome, err error) {
 	origin, err := start(ctx, filepath.Join(s.dir, "origin.log"), s.node("origin.mjs"))
 	if err != nil {
 		return nil, err
 	}
-	defer ending(origin, &err)
+	defer endInto(origin, &err)
 	args := []string{"-origin", origin.url, "-listen", "127.0.0.1:0", "-redis", ""}
 	if server == "fiber" {
 		args = append(args, "-fiber")
@@ -102,14 +102,14 @@ func (s *suite) run(ctx context.Context, server string, ids []string) (o *outcom
 	if err != nil {
 		return nil, err
 	}
-	defer ending(proxy, &err)
+	defer endInto(proxy, &err)
 	document, err := output(ctx, s.dir, "node", append([]string{"client.mjs", proxy.url}, ids...)...)
 	if err != nil {
 		return nil, err
 	}
 	o = new(outcome)
 	if err := json.Unmarshal([]byte(document), o); err != nil {
-		return nil, fmt.Errorf("what the suite's client says: %w", err)
+		return nil, fmt.Errorf("the output of the suite's client: %w", err)
 	}
 	return o, nil
 }
@@ -120,11 +120,11 @@ func (s *suite) node(script string) *exec.Cmd {
 	return cmd
 }
 
-// output runs a program to its end and returns what it says.
+// output runs a program and returns its standard output.
 func output(ctx context.Context, dir, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
-	cmd.WaitDelay = patience // should it leave a child behind that holds the pipe
+	cmd.WaitDelay = patience // if it leaves a child behind that holds the pipe open
 	said, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError

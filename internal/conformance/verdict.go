@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// verdict is what the suite's own pages show for a test.
+// verdict is the result of a test, as the suite's own pages show it.
 type verdict string
 
 const (
@@ -16,14 +16,14 @@ const (
 	suboptimal verdict = "suboptimal" // an optimal test fails
 	yes        verdict = "yes"        // of a check, which is neither good nor bad
 	no         verdict = "no"
-	setup      verdict = "setup"      // it didn't come to what is tested
+	setup      verdict = "setup"      // the test failed before the behaviour that it tests
 	retried    verdict = "retried"    // the proxy sent a request twice
-	dependency verdict = "dependency" // a test that this one builds on doesn't pass
+	dependency verdict = "dependency" // a test that this one depends on doesn't pass
 )
 
 var verdicts = []verdict{untested, pass, fail, suboptimal, yes, no, setup, retried, dependency}
 
-// passed is what a test has that others build on.
+// passed reports whether tests that depend on a test with this verdict may pass.
 func (v verdict) passed() bool { return v == pass || v == yes }
 
 // Kinds of tests.
@@ -33,7 +33,7 @@ const (
 	check    = "check"
 )
 
-// test is one of the suite's.
+// test is a test of the suite.
 type test struct {
 	ID        string   `json:"id"`
 	Name      string   `json:"name"`
@@ -41,7 +41,7 @@ type test struct {
 	DependsOn []string `json:"depends_on"`
 }
 
-// kind fills in the suite's default.
+// kind returns the kind, or the suite's default if there is none.
 func (t test) kind() string {
 	if t.Kind == "" {
 		return required
@@ -49,14 +49,14 @@ func (t test) kind() string {
 	return t.Kind
 }
 
-// group is what the suite calls a suite: tests of one subject.
+// group is a set of tests of one subject. The suite calls it a suite.
 type group struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Tests []test `json:"tests"`
 }
 
-// result is what came of running a test: true, or a pair of an error's name and its message.
+// result is the result of running a test: true, or a pair of an error's name and its message.
 type result struct {
 	OK            bool
 	Name, Message string
@@ -79,14 +79,14 @@ func (r *result) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// outcome is the suite's tests, and what came of those that ran.
+// outcome has the suite's tests, and the results of those that ran.
 type outcome struct {
 	Groups  []group           `json:"groups"`
 	Results map[string]result `json:"results"`
 }
 
-// forgive takes what another run of some tests, with those they build on, made better.
-func (o *outcome) forgive(other *outcome) {
+// mergePasses adds the tests that pass in another run.
+func (o *outcome) mergePasses(other *outcome) {
 	for id, r := range other.Results {
 		if r.OK {
 			o.Results[id] = r
@@ -94,7 +94,7 @@ func (o *outcome) forgive(other *outcome) {
 	}
 }
 
-// verdicts scores as determineTestResult in the suite's lib/display.mjs does.
+// verdicts computes verdicts as determineTestResult in the suite's lib/display.mjs does.
 func (o *outcome) verdicts() map[string]verdict {
 	tests := make(map[string]test)
 	for _, g := range o.Groups {
@@ -119,7 +119,7 @@ func (s *scorer) verdict(id string) verdict {
 	if v, ok := s.verdicts[id]; ok {
 		return v
 	}
-	s.verdicts[id] = untested // should tests ever depend on each other in a circle
+	s.verdicts[id] = untested // in case tests depend on each other
 	v := s.score(id)
 	s.verdicts[id] = v
 	return v

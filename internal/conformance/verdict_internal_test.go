@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// document is what client.mjs prints, made small.
+// document is a small document as client.mjs prints it.
 const document = `{
 	"groups": [
 		{"id": "one", "name": "One", "tests": [
@@ -84,7 +84,7 @@ func TestVerdictsOfACircle(t *testing.T) {
 		"results": {"a": true, "b": true}
 	}`).verdicts()
 	if got["a"] != dependency || got["b"] != dependency {
-		t.Errorf("tests that build on each other: %v", got)
+		t.Errorf("tests that depend on each other: %v", got)
 	}
 }
 
@@ -96,9 +96,9 @@ func TestResultRefuses(t *testing.T) {
 	}
 }
 
-func TestForgive(t *testing.T) {
+func TestMergePasses(t *testing.T) {
 	o := read(t, document)
-	o.forgive(read(t, `{"results": {"fails": true, "passes": ["Assertion", "hiccup"]}}`))
+	o.mergePasses(read(t, `{"results": {"fails": true, "passes": ["Assertion", "hiccup"]}}`))
 	got := o.verdicts()
 	for id, want := range map[string]verdict{"fails": pass, "passes": pass, "on-fails": pass, "on-on-fails": yes, "breaks": fail} {
 		if got[id] != want {

@@ -20,10 +20,10 @@ const (
 	excuseOutage = "outage"
 )
 
-// allProcesses is the Process of a Window that holds for all.
+// allProcesses is the Process of a Window that applies to all processes.
 const allProcesses = -1
 
-// Check returns what there is to say about a run. It changes nothing in the record.
+// Check checks all guarantees over the record of a run. It doesn't change the record.
 func Check(r *Record) Summary {
 	c := &checker{
 		record: r,
@@ -58,11 +58,11 @@ type checker struct {
 	outages    map[int]spans // by process
 	summary    Summary
 
-	// Of the value at hand:
-	lines, lostLines []*timeline
+	// The timelines of the value being checked:
+	timelines, lostTimelines []*timeline
 }
 
-// prepare counts the operations and finds the makers of values and the outages.
+// prepare counts the operations, and indexes the operations that made values, and the outages.
 func (c *checker) prepare() {
 	for i := range c.record.Ops {
 		op := &c.record.Ops[i]
@@ -97,29 +97,31 @@ func (c *checker) read(r *Op) {
 	if !ok {
 		return
 	}
-	c.lines = c.kept.appendLines(c.lines[:0], made)
-	c.lostLines = c.lost.appendLines(c.lostLines[:0], made)
+	c.timelines = c.kept.appendTimelines(c.timelines[:0], made)
+	c.lostTimelines = c.lost.appendTimelines(c.lostTimelines[:0], made)
 	s := &observation{read: r, made: made, after: after, joined: after}
-	if landed, ok := c.joined(r, made); ok {
-		s.joined = max(after, landed)
+	if ended, ok := c.joinedLoad(r, made); ok {
+		s.joined = max(after, ended)
 	}
-	if r.Tier == Remote || r.Process < 0 { // who has no cache reads Redis
-		c.judge(&promise{name: noResurrection, earliest: (*timeline).earliestOfKey}, s)
+	if r.Tier == Remote || r.Process < 0 { // a process without a cache reads Redis
+		c.judge(&guarantee{name: noResurrection, earliest: (*timeline).earliestOfKey}, s)
 	}
-	// Tags and eras are known locally: of another's invalidation by them, what comes from Redis is behind as a local hit is.
+	// Processes keep tags and epochs locally: for another process's invalidation by tag or epoch, a value from Redis may be as
+	// stale as one from the local tier.
 	earliest := (*timeline).earliestOther
 	if r.Tier == Remote {
 		earliest = (*timeline).earliestOtherOfMany
 	}
 	if r.Process >= 0 {
-		c.judge(&promise{name: boundedStaleness, margin: int64(c.record.Delta + c.record.Slack), earliest: earliest}, s)
+		c.judge(&guarantee{name: boundedStaleness, margin: int64(c.record.Delta + c.record.Slack), earliest: earliest}, s)
 	}
 	if r.Process >= 0 {
-		c.judge(&promise{name: readYourWrites, earliest: (*timeline).earliestOwn}, s)
+		c.judge(&guarantee{name: readYourWrites, earliest: (*timeline).earliestOwn}, s)
 	}
 }
 
-// identify returns who made the value that r saw, nil if it can't have.
+// identify returns the operation that made the value which r returned. It returns nil, and adds a violation, if there is none
+// that can have.
 func (c *checker) identify(r *Op) *Op {
 	c.summary.Checks[identity]++
 	v := Violation{Guarantee: identity, Read: *r}
@@ -143,12 +145,12 @@ func (c *checker) identify(r *Op) *Op {
 	return nil
 }
 
-// joined reports whether r may have waited for the Load that was under way and made its value, rather than found the
-// value in a tier. If so, only an invalidation that was called after the Load had ended hides the value from r.
+// joinedLoad reports whether r may have waited for the Load that made its value, rather than found the value in a tier, and
+// when the Load ended. If so, r must not return the value only if an invalidation was called after the Load's end.
 //
-// In one process, those who wait get the value when it is stored, a Redis call after the loader's end. From another
-// process a value comes through Redis, so that nothing is known of a Load whose end nobody saw.
-func (c *checker) joined(r, made *Op) (landed int64, ok bool) {
+// In the Load's process, waiting callers get the value when it has been stored, a Redis call after the loader's end. Other processes
+// get it through Redis, so that nothing is known if the Load's end wasn't recorded.
+func (c *checker) joinedLoad(r, made *Op) (ended int64, ok bool) {
 	switch {
 	case r.Tier != Unknown || made.Kind != Load:
 		return 0, false
@@ -160,7 +162,7 @@ func (c *checker) joined(r, made *Op) (landed int64, ok bool) {
 	return made.End, made.End >= r.Start-int64(c.record.Delta+c.record.Slack)
 }
 
-// outage reports whether r's process may have served what it could not verify.
+// outage reports whether r's process may have served unverified values.
 func (c *checker) outage(r *Op) bool {
 	if r.Strict || len(c.outages) == 0 {
 		return false

@@ -7,9 +7,9 @@ import (
 
 const clockMonotonic = 1 // CLOCK_MONOTONIC
 
-// Clock returns nanoseconds of a clock that all processes of the machine share and that nobody sets: on Linux
-// CLOCK_MONOTONIC, elsewhere the wall clock, which somebody may. It asks the kernel, since the runtime keeps what it
-// knows of this clock to itself.
+// Clock returns the nanoseconds of a clock that all processes of the machine share and that can't be set: on Linux
+// CLOCK_MONOTONIC, elsewhere the wall clock, which can be set. It asks the kernel, since the runtime doesn't export its
+// reading of this clock.
 func Clock() int64 {
 	var ts syscall.Timespec
 	// It can only fail for a clock that doesn't exist.

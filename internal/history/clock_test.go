@@ -12,7 +12,7 @@ import (
 
 const clockChild = "TIERCACHE_HISTORY_CLOCK"
 
-// Another process's clock reads no less than ours before it was started and no more than ours after it ended.
+// A child process's clock reads no less than ours before it was started, and no more than ours after it ended.
 func TestClock(t *testing.T) {
 	if os.Getenv(clockChild) != "" {
 		os.Stdout.WriteString(strconv.FormatInt(history.Clock(), 10))

@@ -1,9 +1,9 @@
 package history
 
-// index has the timeline of every subject.
+// index has the timeline of each subject.
 type index map[subject]*timeline
 
-// subject is what an invalidation is about: a key that is written or deleted, a key that expires, a tag, or everything.
+// subject is what an invalidation invalidates: a key (written or deleted, or expired), a tag, or everything.
 type subject struct {
 	kind Kind // Delete stands for Set, too
 	name string
@@ -23,7 +23,7 @@ func newIndex(r *Record, lost bool) index {
 		case Expire:
 			ix.add(subject{Expire, op.Key}, op)
 		case Clear:
-			ix.add(subject{Clear, clearer(op)}, op)
+			ix.add(subject{Clear, clearKind(op)}, op)
 		case InvalidateTags:
 			for _, tag := range op.Tags {
 				ix.add(subject{InvalidateTags, tag}, op)
@@ -31,7 +31,7 @@ func newIndex(r *Record, lost bool) index {
 		}
 	}
 	for _, t := range ix {
-		t.seal()
+		t.finish()
 	}
 	return ix
 }
@@ -45,18 +45,18 @@ func (ix index) add(s subject, op *Op) {
 	t.add(op)
 }
 
-// The two ways of clearing: a flush removes all there is, a new era hides what the caches wrote.
-const flush, newEra = "flush", "era"
+// The two kinds of Clear: a flush removes all keys, a new epoch hides what the caches wrote.
+const flush, newEpoch = "flush", "epoch"
 
-func clearer(op *Op) string {
+func clearKind(op *Op) string {
 	if op.Process < 0 {
 		return flush
 	}
-	return newEra
+	return newEpoch
 }
 
-// appendLines appends the timelines that have a say about the value which made has made.
-func (ix index) appendLines(lines []*timeline, made *Op) []*timeline {
+// appendTimelines appends the timelines of all subjects whose invalidation hides the value that made has made.
+func (ix index) appendTimelines(lines []*timeline, made *Op) []*timeline {
 	if len(ix) == 0 {
 		return lines
 	}
@@ -69,7 +69,7 @@ func (ix index) appendLines(lines []*timeline, made *Op) []*timeline {
 	add(Expire, made.Key)
 	add(Clear, flush)
 	if made.Process >= 0 {
-		add(Clear, newEra)
+		add(Clear, newEpoch)
 	}
 	for _, tag := range made.Tags {
 		add(InvalidateTags, tag)

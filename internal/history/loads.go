@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// checkLoads checks G4: of two loads of one key the second begins after the first has ended, or after its lease has if
-// nobody saw it end. (A lease is extended while its load runs.) A write voids a lease, an invalidation of what is
-// replaced, too; a fault may.
+// checkLoads checks G4: of two loads of one key the second begins after the end of the first or, if that wasn't
+// recorded, of its lease. (A lease is extended while its load runs.) A write voids a lease, and so does an invalidation of the
+// value that the load is to replace; a fault may void it.
 func (c *checker) checkLoads() {
 	loads := map[string][]*Op{}
 	for i := range c.record.Ops {
@@ -27,10 +27,10 @@ func (c *checker) checkLoads() {
 
 func byStart(a, b *Op) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.ID, b.ID)) }
 
-// checkKeyLoads takes the loads of one key in the order in which they began. Of those that still run when another
-// begins it looks at the latest only: what excuses that one excuses the others.
+// checkKeyLoads checks the loads of one key, which are in the order in which they began. Of the loads that are running when
+// another begins it looks at the latest only: what excuses that one excuses the others.
 func (c *checker) checkKeyLoads(loads []*Op, v keyVoids) {
-	var running []*Op // those below the top may have ended
+	var running []*Op // all but the last may have ended
 	for i, second := range loads {
 		for n := len(running); n > 0 && c.leaseEnd(running[n-1]) <= second.Start; n-- {
 			running = running[:n-1]
@@ -59,7 +59,7 @@ type voids struct {
 	record            *Record
 	keys              map[string]spans
 	tags              map[string]spans
-	makes             map[string][]*Op // by key, in the order in which they began: what has tags
+	makes             map[string][]*Op // by key: the operations that made values with tags, in the order in which they began
 	clears, disturbed spans
 }
 
@@ -108,18 +108,19 @@ func spansOf(lists map[string][]span) map[string]spans {
 
 func (v *voids) of(key string) keyVoids { return keyVoids{v, v.keys[key], v.makes[key]} }
 
-// keyVoids are the voids of one key.
+// keyVoids has the voids of one key.
 type keyVoids struct {
 	*voids
 	writes spans
 	makes  []*Op
 }
 
-// replaces is how many of the latest values with tags may be the one that a load is to replace: some were never stored.
+// replaces is how many of the latest values with tags are considered as the one that a load is to replace: some were never
+// stored.
 const replaces = 6
 
-// outdated reports whether the value that the first load was to replace may have been invalidated by its tags: then a load
-// that begins after that isn't to wait for one that began before.
+// outdated reports whether the value that the first load was to replace may have been invalidated by its tags. A load that
+// begins after that doesn't have to wait for the first.
 func (v keyVoids) outdated(first *Op, held span) bool {
 	if first.End != 0 {
 		held.to = min(held.to, first.End)

@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// A Log writes operations as they happen. Only whole records are handed to its writer, so that a process that is killed
-// loses the last ones at most, those since the last Flush at the worst. Its methods may be called from any goroutine.
+// A Log writes operations as they happen. It passes only whole records to its writer, so that a process that is killed
+// loses at most the records since the last Flush. Its methods may be called from any goroutine.
 //
-// A Load makes values that others see before it is over. Who can't afford to lose sight of it appends it, without an
-// end, and flushes when it starts, and appends it again when it has ended.
+// Other processes may see a Load's value before the Load has ended. To have it in the log even if the process is killed, append
+// it without an end and flush when it starts, and append it again when it has ended.
 //
 // A record is a uvarint n and n bytes:
 //
@@ -29,9 +29,9 @@ import (
 type Log struct {
 	mu      sync.Mutex
 	w       io.Writer
-	err     error  // the first one
-	records []byte // that w hasn't got
-	body    []byte // of the record at hand
+	err     error  // the first error
+	records []byte // not yet written to w
+	body    []byte // buffer for a record
 }
 
 const (
@@ -45,7 +45,7 @@ const (
 	tierShift  = 2
 )
 
-// NewLog returns a Log that writes to w, which should be at its beginning: after a torn record nothing can be read.
+// NewLog returns a Log that writes to w, which should be empty: nothing can be read after a torn record.
 func NewLog(w io.Writer) *Log {
 	return &Log{w: w, records: make([]byte, 0, logBuffer)}
 }
@@ -66,7 +66,7 @@ func (l *Log) Append(op Op) {
 	l.records = append(l.records, l.body...)
 }
 
-// Flush hands everything to the writer. It returns the first error there ever was, after which nothing is written.
+// Flush writes everything to the writer. It returns the first error of any write; nothing is written after that.
 func (l *Log) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -49,7 +49,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// Wherever the end is torn off, all that is whole before it is there.
+// All whole records are read from a log that is cut off anywhere.
 func TestTornLog(t *testing.T) {
 	t.Parallel()
 	ops := sampleOps()
@@ -120,11 +120,11 @@ func TestLogErrors(t *testing.T) {
 	l = history.NewLog(io.Discard)
 	l.Append(history.Op{Kind: history.Read, Key: strings.Repeat("k", 1<<20)})
 	if l.Flush() == nil {
-		t.Error("what can't be read was written")
+		t.Error("a record was written that can't be read")
 	}
 }
 
-// chunks keeps what each call of Write brings.
+// chunks keeps the argument of each Write.
 type chunks [][]byte
 
 func (c *chunks) Write(b []byte) (int, error) {
@@ -132,7 +132,7 @@ func (c *chunks) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Many write at once; each call of the writer brings whole records.
+// With many concurrent writers each Write has whole records.
 func TestLogConcurrently(t *testing.T) {
 	t.Parallel()
 	const writers, each = 8, 5000
@@ -206,6 +206,6 @@ func FuzzReadOps(f *testing.F) {
 		if err != nil || !reflect.DeepEqual(ops, again) {
 			t.Errorf("%+v became %+v, %v", ops, again, err)
 		}
-		history.Check(&history.Record{Ops: ops}) // whatever it says, it says something
+		history.Check(&history.Record{Ops: ops}) // it must not panic
 	})
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/tiercache/tiercache/internal/history"
 )
 
-// bug is what a model does wrong.
+// bug is a way in which the model is wrong.
 type bug int
 
 const (
-	noBug         bug = iota
-	servesDeleted     // a Delete leaves the process's own local tier to the server's message
-	fillsLate         // a local tier is filled with a value that was invalidated since the flight began
-	hearsLate         // invalidations take longer than Delta
-	storesLate        // a load is stored in Redis though its lease is gone
-	loadsTwice        // a lease doesn't keep another process from loading
-	mixesKeys         // now and then a value is stored under another key, too
+	noBug           bug = iota
+	servesDeleted       // a Delete doesn't remove the value from the process's own local tier, but waits for Redis's invalidation
+	fillsLate           // a value is put into a local tier though it was invalidated since the flight began
+	invalidatesLate     // invalidations take longer than Delta
+	storesLate          // a load is stored in Redis though its lease is gone
+	loadsTwice          // a lease doesn't keep another process from loading
+	mixesKeys           // a value is sometimes stored under another key, too
 )
 
 const (
@@ -27,46 +27,46 @@ const (
 	modelLease = 400
 )
 
-// model is a cache of some processes on a Redis that does one thing at a time, played out on a clock of its own.
+// model simulates a cache in several processes with one Redis, on a clock of its own.
 type model struct {
 	bug       bug
 	rng       *rand.Rand
 	now, last int64 // last is the last ID
-	agenda    agenda
+	events    eventQueue
 	redis     map[string]stored
 	tagged    map[string]int64 // when the tag was last invalidated
 	processes []*process
 	record    history.Record
-	left      int // operations still to be begun
+	left      int // operations that haven't begun
 }
 
-// stored is what Redis has under a key.
+// stored is the value or the lease that Redis has under a key.
 type stored struct {
 	value *value
 	lease int64 // of the Load with that ID, if there is no value
 }
 
 type value struct {
-	id   int64
-	tags []string
-	born int64 // when it was looked up at the source
+	id       int64
+	tags     []string
+	loadedAt int64 // when its load began
 }
 
 type process struct {
-	id      int
-	local   map[string]*value
-	voided  map[string]int // by key: how many invalidations it has heard of
-	flights map[string]*flight
+	id            int
+	local         map[string]*value
+	invalidations map[string]int // by key: how many invalidations have arrived
+	flights       map[string]*flight
 }
 
 type flight struct {
-	key     string
-	voided  int // when it began
-	loading bool
-	answers []func(*value)
+	key           string
+	invalidations int // when it began
+	loading       bool
+	waiting       []func(*value)
 }
 
-// runModel returns the record of so many operations.
+// runModel returns the record of a simulation with so many operations.
 func runModel(b bug, seed uint64, operations int) *history.Record {
 	m := &model{
 		bug:    b,
@@ -78,15 +78,15 @@ func runModel(b bug, seed uint64, operations int) *history.Record {
 		left:   operations,
 	}
 	for id := range 3 {
-		p := &process{id: id, local: map[string]*value{}, voided: map[string]int{}, flights: map[string]*flight{}}
+		p := &process{id: id, local: map[string]*value{}, invalidations: map[string]int{}, flights: map[string]*flight{}}
 		m.processes = append(m.processes, p)
 		for range 3 {
 			m.next(p)
 		}
 	}
 	m.next(nil)
-	for m.agenda.Len() > 0 {
-		e := heap.Pop(&m.agenda).(event)
+	for m.events.Len() > 0 {
+		e := heap.Pop(&m.events).(event)
 		m.now = e.at
 		e.do()
 	}
@@ -117,7 +117,7 @@ func (m *model) end(op history.Op) {
 	m.record.Ops = append(m.record.Ops, op)
 }
 
-// next lets a client of p, nil for a foreign one, begin its next operation after a while.
+// next schedules the next operation of a client of p; p is nil for a foreign client.
 func (m *model) next(p *process) {
 	if m.left--; m.left < 0 {
 		return
@@ -153,7 +153,7 @@ func (m *model) next(p *process) {
 	})
 }
 
-// get looks into the tiers and tells in which the value is.
+// get reads the tiers, and records the tier in which the value is.
 func (m *model) get(p *process) {
 	op := m.begin(p, history.Read)
 	op.Key = m.key()
@@ -194,25 +194,25 @@ func (m *model) getOrLoad(p *process) {
 		}
 		f := p.flights[op.Key]
 		if f == nil {
-			f = &flight{key: op.Key, voided: p.voided[op.Key]}
+			f = &flight{key: op.Key, invalidations: p.invalidations[op.Key]}
 			p.flights[op.Key] = f
-			m.in(1, 30, func() { m.look(p, f) })
+			m.in(1, 30, func() { m.lookup(p, f) })
 		}
-		f.answers = append(f.answers, answer)
+		f.waiting = append(f.waiting, answer)
 	})
 }
 
-// look is a flight's look at Redis.
-func (m *model) look(p *process, f *flight) {
+// lookup reads Redis for a flight.
+func (m *model) lookup(p *process, f *flight) {
 	s := m.redis[f.key]
 	switch {
 	case s.value != nil:
 		m.in(1, 30, func() {
 			m.fill(p, f, s.value)
-			m.land(p, f, s.value)
+			m.finishFlight(p, f, s.value)
 		})
 	case s.lease != 0 && m.bug != loadsTwice:
-		m.in(10, 100, func() { m.look(p, f) })
+		m.in(10, 100, func() { m.lookup(p, f) })
 	default:
 		m.load(p, f)
 	}
@@ -228,26 +228,26 @@ func (m *model) load(p *process, f *flight) {
 	if m.rng.IntN(4) == 0 {
 		longest = 3 * modelDelta
 	}
-	if m.rng.IntN(50) == 0 { // it never ends; its lease does
+	if m.rng.IntN(50) == 0 { // the load never ends, but its lease does
 		m.record.Ops = append(m.record.Ops, op)
 		m.in(modelLease, modelLease, func() {
 			if m.redis[f.key].lease == op.ID {
 				delete(m.redis, f.key)
 			}
-			m.land(p, f, nil)
+			m.finishFlight(p, f, nil)
 		})
 		return
 	}
 	m.in(20, longest, func() {
 		m.store(p, f, v)
 		m.end(op)
-		m.land(p, f, v)
+		m.finishFlight(p, f, v)
 	})
 }
 
-// store puts a loaded value into Redis and then into the local tier, if nothing has happened to the lease.
+// store puts a loaded value into Redis and then into the local tier, if the lease is still valid.
 func (m *model) store(p *process, f *flight, v *value) {
-	voided := slices.ContainsFunc(v.tags, func(tag string) bool { return m.tagged[tag] >= v.born })
+	voided := slices.ContainsFunc(v.tags, func(tag string) bool { return m.tagged[tag] >= v.loadedAt })
 	switch {
 	case m.redis[f.key].lease != v.id:
 		voided = true
@@ -268,21 +268,21 @@ func (m *model) store(p *process, f *flight, v *value) {
 }
 
 func (m *model) fill(p *process, f *flight, v *value) {
-	if p.voided[f.key] == f.voided || m.bug == fillsLate {
+	if p.invalidations[f.key] == f.invalidations || m.bug == fillsLate {
 		p.local[f.key] = v
 	}
 }
 
-func (m *model) land(p *process, f *flight, v *value) {
+func (m *model) finishFlight(p *process, f *flight, v *value) {
 	if p.flights[f.key] == f {
 		delete(p.flights, f.key)
 	}
-	for _, answer := range f.answers {
+	for _, answer := range f.waiting {
 		answer(v)
 	}
 }
 
-// write does what isn't a read. Now and then it fails, or never returns, and may take effect at some time nevertheless.
+// write makes a write of the kind. Sometimes it fails or never returns, and may still take effect later.
 func (m *model) write(p *process, kind history.Kind) {
 	op := m.begin(p, kind)
 	switch kind {
@@ -320,7 +320,7 @@ func (m *model) write(p *process, kind history.Kind) {
 	})
 }
 
-// apply lets a write take effect: in Redis, then here, and sooner or later in the other processes.
+// apply makes a write take effect: in Redis, then in this process, and later in the others.
 func (m *model) apply(p *process, op *history.Op) {
 	v := &value{op.ID, op.Tags, m.now}
 	switch op.Kind {
@@ -339,16 +339,16 @@ func (m *model) apply(p *process, op *history.Op) {
 	for _, other := range m.processes {
 		if other != p || m.bug == servesDeleted && op.Kind == history.Delete {
 			latest := modelDelta
-			if m.bug == hearsLate {
+			if m.bug == invalidatesLate {
 				latest *= 3
 			}
-			m.in(1, latest, func() { other.void(op) })
+			m.in(1, latest, func() { other.invalidate(op) })
 		}
 	}
 	if p == nil || m.bug == servesDeleted && op.Kind == history.Delete {
 		return
 	}
-	p.void(op)
+	p.invalidate(op)
 	maps.DeleteFunc(p.flights, func(key string, f *flight) bool {
 		return key == op.Key && op.Kind != history.Expire || (key == op.Key || op.Key == "") && !f.loading
 	})
@@ -357,7 +357,7 @@ func (m *model) apply(p *process, op *history.Op) {
 	}
 }
 
-// evict is Redis forgetting a value by itself, which nobody records.
+// evict removes a value from Redis, which isn't recorded.
 func (m *model) evict() {
 	key := m.key()
 	if m.redis[key].value == nil {
@@ -365,17 +365,17 @@ func (m *model) evict() {
 	}
 	delete(m.redis, key)
 	for _, p := range m.processes {
-		m.in(1, modelDelta, func() { p.void(&history.Op{Kind: history.Delete, Key: key}) })
+		m.in(1, modelDelta, func() { p.invalidate(&history.Op{Kind: history.Delete, Key: key}) })
 	}
 }
 
-// void is what an invalidation does to a process's local tier.
-func (p *process) void(op *history.Op) {
+// invalidate applies an invalidation to a process's local tier.
+func (p *process) invalidate(op *history.Op) {
 	for _, key := range modelKeys {
 		if op.Key != "" && op.Key != key {
 			continue
 		}
-		p.voided[key]++
+		p.invalidations[key]++
 		if v := p.local[key]; v != nil && (op.Kind != history.InvalidateTags || share(v.tags, op.Tags)) {
 			delete(p.local, key)
 		}

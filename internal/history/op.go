@@ -6,13 +6,13 @@ import "fmt"
 type Kind uint8
 
 const (
-	Read   Kind = iota + 1 // asks the cache, by whatever method
-	Load                   // a loader at work: it makes a value
-	Set                    // makes a value and invalidates the one before
-	Delete                 // invalidates, like the ones that follow
+	Read   Kind = iota + 1 // any method that returns a value
+	Load                   // a run of a loader, which makes a value
+	Set                    // makes a value, and invalidates the previous one
+	Delete                 // invalidates, like the following ones
 	Expire
 	InvalidateTags
-	Clear // a foreign FLUSHALL, too
+	Clear // also a foreign FLUSHALL
 )
 
 var kindNames = [...]string{Read: "Read", Load: "Load", Set: "Set", Delete: "Delete", Expire: "Expire",
@@ -29,7 +29,7 @@ func (k Kind) String() string {
 type Tier uint8
 
 const (
-	Unknown Tier = iota // GetOrLoad and GetOrLoadMany don't tell
+	Unknown Tier = iota // GetOrLoad and GetOrLoadMany don't return the tier
 	Local
 	Remote
 )
@@ -43,10 +43,10 @@ func (t Tier) String() string {
 	return tierNames[t]
 }
 
-// Op is one call, as the process that made it saw it. Times are those of [Clock].
+// Op is one call, as the process recorded it that made it. Times are those of [Clock].
 type Op struct {
 	ID         int64 // unique in the run; for a Load and a Set also the identity of the value they made
-	Process    int   // who made it, never reused after a restart; negative: a foreign writer, which has no cache
+	Process    int   // the process that made it, never reused after a restart; negative: a foreign writer, which has no cache
 	Kind       Kind
 	Key        string   // not for InvalidateTags, Clear
 	Tags       []string // InvalidateTags: which; Load, Set: the value's
@@ -54,25 +54,25 @@ type Op struct {
 	OK         bool     // it returned no error; a Load and a Read: it returned a value
 	Value      int64    // Read: the ID of the Load or Set whose value was returned
 	Tier       Tier     // Read
-	Strict     bool     // Read: by a cache that never serves what it can't vouch for
+	Strict     bool     // Read: by a cache that never serves unverified values
 }
 
-// invalidates reports whether the operation surely hides older values: it changes something and returned no error.
+// invalidates reports whether the operation certainly hides older values: it is a write and returned no error.
 func (op *Op) invalidates() bool {
 	return op.Kind >= Set && op.Kind <= Clear && op.OK && op.End != 0
 }
 
-// makes reports whether the operation may have made a value. A Set that failed may have, one day.
+// makes reports whether the operation may have made a value. A Set that failed may still take effect later.
 func (op *Op) makes() bool {
 	return op.Kind == Set || op.Kind == Load && (op.OK || op.End == 0)
 }
 
 // supersededAfter returns the time after which an invalidation must have been called to hide the value that op made.
-// There is none if nobody knows when the value takes effect.
+// ok is false if it isn't known when the value took effect.
 func (op *Op) supersededAfter() (after int64, ok bool) {
 	switch {
 	case op.Kind == Load:
-		return op.Start, true // its value is as old as the look at the source
+		return op.Start, true // its value may have been read from the source at once
 	case op.Kind == Set && op.OK && op.End != 0:
 		return op.End, true
 	}

@@ -10,12 +10,12 @@ import (
 
 var errRecord = errors.New("not a record of a log")
 
-// ReadOps reads what a [Log] wrote. That the last record is torn is no error: its process was killed. Of an operation
-// that was appended without an end and again with one it returns the latter.
+// ReadOps reads what a [Log] wrote. A torn last record is no error: the process was killed. If an operation was
+// appended without an end and again with one, ReadOps returns the latter.
 func ReadOps(r io.Reader) ([]Op, error) {
 	br := bufio.NewReaderSize(r, maxRecord)
 	d := decoder{strings: map[string]string{}}
-	open := map[int64]int{} // by ID: where among ops one is that has no end
+	open := map[int64]int{} // by ID: the index in ops of an operation without an end
 	var ops []Op
 	for {
 		body, err := next(br)
@@ -45,7 +45,7 @@ func ReadOps(r io.Reader) ([]Op, error) {
 	}
 }
 
-// next returns the next record's body, to be discarded from br, and nil at the end, torn or not.
+// next returns the next record's body, which the caller must discard from br, or nil at the end, torn or not.
 func next(br *bufio.Reader) ([]byte, error) {
 	n, err := binary.ReadUvarint(br)
 	switch {
@@ -66,11 +66,11 @@ func next(br *bufio.Reader) ([]byte, error) {
 	return body, nil
 }
 
-// decoder takes a record apart. The first thing that is wrong makes all that follow zero.
+// decoder decodes a record. After the first error all values are zero.
 type decoder struct {
 	rest    []byte
 	wrong   bool
-	strings map[string]string // one copy of each, for keys and tags are few
+	strings map[string]string // interned keys and tags, of which there are few
 }
 
 func (d *decoder) op(body []byte) (Op, error) {
@@ -111,7 +111,7 @@ func (d *decoder) byte() byte {
 	return b
 }
 
-// length is that of what takes a byte at least for each that it counts.
+// length decodes a number of items that take at least a byte each.
 func (d *decoder) length() int {
 	v, n := binary.Uvarint(d.rest)
 	if n <= 0 || v > uint64(len(d.rest)-n) {
@@ -139,7 +139,7 @@ func (d *decoder) tags() []string {
 	if n == 0 {
 		return nil
 	}
-	var tags []string // grows with what is there, not with what is claimed
+	var tags []string // not allocated by n, which may be wrong
 	for range n {
 		tags = append(tags, d.string())
 		if d.wrong {

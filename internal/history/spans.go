@@ -6,11 +6,10 @@ import (
 	"sort"
 )
 
-// span is a time with both its ends.
+// span is an interval that includes both ends.
 type span struct{ from, to int64 }
 
-// spans is a set of times that can be asked whether one of them overlaps another. It is sorted by from, and to has the
-// latest end of all up to it.
+// spans is a set of intervals, for overlap. It is sorted by from, and each to is the latest end of all spans up to it.
 type spans []span
 
 func newSpans(s []span) spans {

@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// Violation is a guarantee that didn't hold.
+// Violation is a violation of a guarantee.
 type Violation struct {
 	Guarantee string // G1 to G4, identity
 	Read      Op     // G4: the second load
-	Write     Op     // the invalidation that should have hidden the value; G4: the first load; identity: another's value
-	Made      Op     // the Load or Set that made the value; zero for G4, and where nobody is known to have
+	Write     Op     // the invalidation that should have hidden the value; G4: the first load; identity: the other value
+	Made      Op     // the Load or Set that made the value; zero for G4, or if it isn't known
 	Detail    string
 }
 
-// Summary is what [Check] found.
+// Summary is the result of [Check].
 type Summary struct {
 	Ops        map[Kind]int
 	Checks     map[string]int // by guarantee: how many comparisons could have failed
 	Violations []Violation    // in the order in which their reads began
-	// MaxStaleness is the longest time for which a local tier is seen to have served a value after an invalidation of it
-	// had returned; 0: never. Reads that an outage excuses and those that may have joined a load don't count.
+	// MaxStaleness is the longest time after the end of a value's invalidation at which a local tier served the value; 0:
+	// never. Reads that an outage excuses and those that may have joined a load don't count.
 	MaxStaleness time.Duration
-	Delta        time.Duration  // the record's, which MaxStaleness is to be compared with
-	Excused      map[string]int // by reason, lost write or outage: what else would be violations
+	Delta        time.Duration  // the record's, to compare MaxStaleness with
+	Excused      map[string]int // by reason, lost write or outage: what would be violations without it
 }
 
 // shown is how many violations are printed.
 const shown = 20
 
-// String is a report of a few lines, and of some for each of the first violations.
+// String returns a report of a few lines, with some more for each of the first violations.
 func (s Summary) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "operations: %s\n", counts(s.Ops))
@@ -57,7 +57,7 @@ func (s Summary) String() string {
 	return b.String()
 }
 
-// counts is what was counted, in the order of the names.
+// counts formats counters in the order of their names.
 func counts[K ~uint8 | ~string](n map[K]int) string {
 	if len(n) == 0 {
 		return "none"
@@ -69,8 +69,8 @@ func counts[K ~uint8 | ~string](n map[K]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// String tells the story of a violation in the order in which it happened. Times are in relation to the start of the
-// read, whose own is the clock's.
+// String returns the operations of a violation in the order in which they happened. Their times are relative to the start of
+// the read; the read's own time is the clock's.
 func (v Violation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", v.Guarantee, v.Detail)
@@ -85,7 +85,7 @@ func (v Violation) String() string {
 	return b.String()
 }
 
-// String is the operation without its times.
+// String returns the operation without its times.
 func (op Op) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "process %d: %v", op.Process, op.Kind)

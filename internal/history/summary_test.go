@@ -9,7 +9,7 @@ import (
 
 func TestSummaryString(t *testing.T) {
 	t.Parallel()
-	s := newStory()
+	s := newScenario()
 	s.read.Start, s.read.End, s.read.Tier = 5_000_040, 5_001_040, history.Local
 	got := s.check().String()
 	want := `operations: Read 1, Load 1, Delete 1
@@ -26,7 +26,7 @@ G2: seen 5ms after it was invalidated, at most 110ns are allowed
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 
-	s = newStory()
+	s = newScenario()
 	for range 24 {
 		s.add(s.read)
 	}

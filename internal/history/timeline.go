@@ -6,61 +6,61 @@ import (
 	"sort"
 )
 
-// A timeline has the invalidations of one subject. Asked for those that were called after some time, it knows the one
-// that ended first: a read that began later than that should not have seen the value.
+// A timeline has the invalidations of one subject. Of those that were called after a given time it finds the one that
+// ended first: a read that began later must not return the value.
 type timeline struct {
 	kind      Kind   // of the subject
 	byStart   []mark // sorted by start
 	byProcess []mark // sorted by process, then start
 }
 
-// mark is an invalidation and what is known of all that start no earlier: in byProcess, of the same process.
+// mark is an invalidation, with a summary of all that start no earlier; in byProcess, of those of the same process.
 type mark struct {
 	process int
 	start   int64
 	first   *Op // the one that ended first
-	other   *Op // the one that ended first of a process other than that of first; only in byStart
+	other   *Op // the first to end in a process other than first's; only in byStart
 }
 
 func (t *timeline) add(op *Op) {
 	t.byStart = append(t.byStart, mark{process: op.Process, start: op.Start, first: op})
 }
 
-// seal makes the timeline ready to be asked.
-func (t *timeline) seal() {
+// finish sorts the timeline and computes the marks. It must be called before the earliest methods.
+func (t *timeline) finish() {
 	slices.SortFunc(t.byStart, func(a, b mark) int { return cmp.Compare(a.start, b.start) })
 	t.byProcess = slices.Clone(t.byStart)
 	slices.SortFunc(t.byProcess, func(a, b mark) int {
 		return cmp.Or(cmp.Compare(a.process, b.process), cmp.Compare(a.start, b.start))
 	})
 	for i := len(t.byStart) - 2; i >= 0; i-- {
-		t.byStart[i].gather(t.byStart[i+1])
+		t.byStart[i].merge(t.byStart[i+1])
 		if t.byProcess[i].process == t.byProcess[i+1].process {
-			t.byProcess[i].gather(t.byProcess[i+1])
+			t.byProcess[i].merge(t.byProcess[i+1])
 		}
 	}
 }
 
-// gather adds what the next mark knows.
-func (m *mark) gather(next mark) {
+// merge adds the summary of the next mark.
+func (m *mark) merge(next mark) {
 	own := m.first
-	m.first = sooner(own, next.first)
+	m.first = endedFirst(own, next.first)
 	for _, op := range [...]*Op{own, next.first, next.other} {
 		if op != nil && op.Process != m.first.Process {
-			m.other = sooner(m.other, op)
+			m.other = endedFirst(m.other, op)
 		}
 	}
 }
 
-// sooner returns the one that ended first. A nil never did.
-func sooner(a, b *Op) *Op {
+// endedFirst returns the operation that ended first. nil stands for one that never ended.
+func endedFirst(a, b *Op) *Op {
 	if a == nil || b != nil && b.End < a.End {
 		return b
 	}
 	return a
 }
 
-// earliest returns the one of any process.
+// earliest returns the first invalidation to end of those that were called after the given time, in any process.
 func (t *timeline) earliest(after int64, _ int) *Op {
 	i := sort.Search(len(t.byStart), func(i int) bool { return t.byStart[i].start > after })
 	if i == len(t.byStart) {
@@ -69,10 +69,10 @@ func (t *timeline) earliest(after int64, _ int) *Op {
 	return t.byStart[i].first
 }
 
-// ofKey reports whether Redis itself hides the value, at the value's own key. A tag or an era is a record elsewhere.
+// ofKey reports whether the invalidation changes the value's own key in Redis. Tags and epochs have keys of their own.
 func (t *timeline) ofKey() bool { return t.kind != InvalidateTags && t.kind != Clear }
 
-// earliestOfKey returns the one of any process at the value's own key.
+// earliestOfKey is earliest for invalidations of the value's own key.
 func (t *timeline) earliestOfKey(after int64, process int) *Op {
 	if !t.ofKey() {
 		return nil
@@ -80,7 +80,7 @@ func (t *timeline) earliestOfKey(after int64, process int) *Op {
 	return t.earliest(after, process)
 }
 
-// earliestOtherOfMany returns the one of another process that is about many keys.
+// earliestOtherOfMany is earliestOther for invalidations of many keys.
 func (t *timeline) earliestOtherOfMany(after int64, process int) *Op {
 	if t.ofKey() {
 		return nil
@@ -88,7 +88,7 @@ func (t *timeline) earliestOtherOfMany(after int64, process int) *Op {
 	return t.earliestOther(after, process)
 }
 
-// earliestOther returns the one of another process.
+// earliestOther is earliest for other processes.
 func (t *timeline) earliestOther(after int64, process int) *Op {
 	i := sort.Search(len(t.byStart), func(i int) bool { return t.byStart[i].start > after })
 	if i == len(t.byStart) {
@@ -100,7 +100,7 @@ func (t *timeline) earliestOther(after int64, process int) *Op {
 	return t.byStart[i].first
 }
 
-// earliestOwn returns the one of that process.
+// earliestOwn is earliest for the given process.
 func (t *timeline) earliestOwn(after int64, process int) *Op {
 	i := sort.Search(len(t.byProcess), func(i int) bool {
 		m := t.byProcess[i]

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// compare says what is wrong with a response of the server with the cache, where the one without has another. s: what its handler
-// saw; nil: that isn't known, or it saw nothing.
+// compare says how the cached server's response is wrong, compared with the bare server's; "" if it isn't. s is the request that
+// the handler saw, and its answer; nil if that isn't known, or no handler ran.
 func (p *Pair) compare(s *observation, bare, cached response) string {
 	if s != nil && bare.StatusCode == http.StatusOK && cached.StatusCode != http.StatusOK {
-		return p.other(s, bare, cached)
+		return p.compareOwn(s, bare, cached)
 	}
 	switch {
 	case cached.StatusCode != bare.StatusCode:
@@ -21,16 +21,16 @@ func (p *Pair) compare(s *observation, bare, cached response) string {
 	case cached.body != bare.body:
 		return fmt.Sprintf("the body is %q, want %q", cached.body, bare.body)
 	case s == nil && len(cached.Header["Cache-Status"]) > 0 && bare.StatusCode >= 400:
-		return "the cache had a part in an answer to what the server refuses"
+		return "the cache took part in the response to a request that the server refuses"
 	}
 	if tag := cached.Header.Get("Etag"); tag != "" && s != nil && s.Method == http.MethodGet {
-		p.made[tag] = cached.body
+		p.bodies[tag] = cached.body
 	}
-	return fields(bare, cached, true)
+	return compareFields(bare, cached, true)
 }
 
-// other says what is wrong with a response of the cache's own, where the handler's is a 200.
-func (p *Pair) other(s *observation, bare, cached response) string {
+// compareOwn says how a response that the cache made itself is wrong, where the handler's is a 200.
+func (p *Pair) compareOwn(s *observation, bare, cached response) string {
 	whole := s.answer.Body
 	get := s.Method == http.MethodGet
 	if !get && s.Method != http.MethodHead {
@@ -38,16 +38,16 @@ func (p *Pair) other(s *observation, bare, cached response) string {
 	}
 	switch {
 	case cached.StatusCode == http.StatusNotModified && p.notModified(s, bare, cached):
-		return fields(bare, cached, false)
-	case cached.StatusCode == http.StatusGatewayTimeout && says(s.Header["Cache-Control"], "only-if-cached"):
+		return compareFields(bare, cached, false)
+	case cached.StatusCode == http.StatusGatewayTimeout && hasDirective(s.Header["Cache-Control"], "only-if-cached"):
 		return ""
 	case cached.StatusCode == http.StatusPartialContent && get && len(s.Header["Range"]) > 0:
 		var first, last, size int
 		_, err := fmt.Sscanf(cached.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &size)
 		if err != nil || size != len(whole) || first < 0 || last < first || last >= size || cached.body != whole[first:last+1] {
-			return fmt.Sprintf("%q is no part of %q", cached.body, whole)
+			return fmt.Sprintf("%q isn't a part of %q", cached.body, whole)
 		}
-		return fields(bare, cached, false)
+		return compareFields(bare, cached, false)
 	case cached.StatusCode == http.StatusRequestedRangeNotSatisfiable && get && len(s.Header["Range"]) > 0 &&
 		cached.Header.Get("Content-Range") == "bytes */"+strconv.Itoa(len(whole)):
 		return ""
@@ -60,31 +60,31 @@ func (p *Pair) notModified(s *observation, bare, cached response) bool {
 	tag := cached.Header.Get("Etag")
 	if lines := s.Header["If-None-Match"]; len(lines) > 0 {
 		all := strings.Join(lines, ",")
-		known := bare.Header.Get("Etag") == tag || p.made[tag] == s.answer.Body
+		known := bare.Header.Get("Etag") == tag || p.bodies[tag] == s.answer.Body
 		return strings.Contains(all, "*") || known && strings.Contains(all, strings.TrimPrefix(tag, "W/"))
 	}
 	since, err := http.ParseTime(s.Header.Get("If-Modified-Since"))
 	return err == nil && since.After(time.Now().Add(-time.Hour)) // nothing is stored for longer
 }
 
-// says reports whether a field has a directive, somehow.
-func says(lines []string, directive string) bool {
+// hasDirective reports whether the lines of a field contain a directive.
+func hasDirective(lines []string, directive string) bool {
 	return strings.Contains(strings.ToLower(strings.Join(lines, ",")), directive)
 }
 
-// own are the fields that a cache or a server says by itself.
-var own = []string{"Age", "Date", "Cache-Status", "Content-Length", "Content-Range", "Connection", "Keep-Alive"}
+// cacheFields are the fields that a cache or a server sets itself.
+var cacheFields = []string{"Age", "Date", "Cache-Status", "Content-Length", "Content-Range", "Connection", "Keep-Alive"}
 
-// fields says which of the header fields is wrong. all: none may be absent.
-func fields(bare, cached response, all bool) string {
+// compareFields says which header field is wrong; "" if none is. With all, no field may be missing.
+func compareFields(bare, cached response, all bool) string {
 	for name, lines := range cached.Header {
 		made := name == "Etag" && len(bare.Header["Etag"]) == 0
-		if !slices.Contains(own, name) && !made && !slices.Equal(lines, bare.Header[name]) {
+		if !slices.Contains(cacheFields, name) && !made && !slices.Equal(lines, bare.Header[name]) {
 			return fmt.Sprintf("%s is %q, want %q", name, lines, bare.Header[name])
 		}
 	}
 	for name, lines := range bare.Header {
-		if all && !slices.Contains(own, name) && !slices.Equal(lines, cached.Header[name]) {
+		if all && !slices.Contains(cacheFields, name) && !slices.Equal(lines, cached.Header[name]) {
 			return fmt.Sprintf("%s is %q, want %q", name, cached.Header[name], lines)
 		}
 	}

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Conn is the server's end of a connection in memory whose client sends some bytes, and then nothing. A server that waits for more
-// gets the end of the input, but for net/http's read in the background, by which it notices that a client leaves: that waits
+// Conn is the server's end of a connection in memory whose client sends some bytes, and then nothing. A Read after these bytes
+// returns io.EOF, except for net/http's background read, with which it notices that a client disconnects: that blocks
 // until the server ends it. So nothing depends on time.
 type Conn struct {
 	mu      sync.Mutex
 	change  sync.Cond
 	in      []byte
 	out     bytes.Buffer
-	expired bool          // the deadline for reading is over
-	closed  bool          //
+	expired bool // the deadline for reading is over
+	closed  bool
 	ended   chan struct{} // closed when no more is written
 	once    sync.Once
 }
@@ -29,7 +29,7 @@ func newConn(in []byte) *Conn {
 	return c
 }
 
-// Done returns a channel that is closed when the server has answered.
+// Done returns a channel that is closed when the server has responded.
 func (c *Conn) Done() <-chan struct{} { return c.ended }
 
 func (c *Conn) Read(p []byte) (int, error) {
@@ -45,7 +45,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			n := copy(p, c.in)
 			c.in = c.in[n:]
 			return n, nil
-		case len(p) != 1: // one byte is for the read in the background
+		case len(p) != 1: // the background read is of one byte
 			return 0, io.EOF
 		}
 		c.change.Wait()
@@ -61,7 +61,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return c.out.Write(p)
 }
 
-// Close ends the connection.
+// Close closes the connection.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -70,13 +70,13 @@ func (c *Conn) Close() error {
 	return c.CloseWrite()
 }
 
-// CloseWrite says that no more is written: net/http waits for a while after it.
+// CloseWrite ends the output. net/http calls it before it waits for a while and closes the connection.
 func (c *Conn) CloseWrite() error {
 	c.once.Do(func() { close(c.ended) })
 	return nil
 }
 
-// SetReadDeadline knows deadlines that are over and those that never are.
+// SetReadDeadline supports deadlines in the past, and none. Any other deadline never expires.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	c.expired = !t.IsZero() && t.Before(time.Now())
@@ -91,13 +91,13 @@ func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
 // SetDeadline is SetReadDeadline.
 func (c *Conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
-// LocalAddr returns the same address for all.
+// LocalAddr returns the same address for all connections.
 func (c *Conn) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
 
-// RemoteAddr returns the same address for all.
+// RemoteAddr returns the same address for all connections.
 func (c *Conn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000} }
 
-// output is all that the server has written.
+// output returns everything that the server has written, when it has responded.
 func (c *Conn) output() []byte {
 	<-c.ended
 	c.mu.Lock()
@@ -105,17 +105,17 @@ func (c *Conn) output() []byte {
 	return bytes.Clone(c.out.Bytes())
 }
 
-// Listener has connections accepted that are given to it.
+// Listener is a net.Listener that accepts the connections given to Serve.
 type Listener struct {
 	conns  chan *Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-// NewListener makes a Listener.
+// NewListener returns a new Listener.
 func NewListener() *Listener { return &Listener{conns: make(chan *Conn), closed: make(chan struct{})} }
 
-// Serve has a server accept the connection, and waits until it has answered.
+// Serve passes the connection to Accept, and waits until the server has responded.
 func (l *Listener) Serve(c *Conn) {
 	select {
 	case l.conns <- c:
@@ -124,7 +124,7 @@ func (l *Listener) Serve(c *Conn) {
 	}
 }
 
-// Accept is for the server.
+// Accept returns the next connection given to Serve.
 func (l *Listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
@@ -140,5 +140,5 @@ func (l *Listener) Close() error {
 	return nil
 }
 
-// Addr returns that of the connections.
+// Addr returns the local address of the connections.
 func (l *Listener) Addr() net.Addr { return (&Conn{}).LocalAddr() }

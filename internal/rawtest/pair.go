@@ -12,13 +12,13 @@ import (
 
 // Pair is a server with a cache, and one without.
 type Pair struct {
-	Cached, Bare func(*Conn) // have a server answer a connection, and return when it has
+	Cached, Bare func(*Conn) // serve a connection, and return when the server has responded
 	Clear        func()      // removes what the cache has stored
 
 	mu                     sync.Mutex
 	cachedState, bareState Resources
 	seen                   []observation // of the server without a cache, on one connection
-	made                   map[string]string
+	bodies                 map[string]string
 }
 
 // observation is a request that reached the handler, and its answer.
@@ -27,14 +27,14 @@ type observation struct {
 	answer Answer
 }
 
-// AnswerCached is for the handler after the cache.
+// AnswerCached returns the answer of the handler behind the cache.
 func (p *Pair) AnswerCached(s *Seen) Answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cachedState.Answer(s)
 }
 
-// AnswerBare is for the handler without a cache.
+// AnswerBare returns the answer of the handler without a cache.
 func (p *Pair) AnswerBare(s *Seen) Answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,11 +43,11 @@ func (p *Pair) AnswerBare(s *Seen) Answer {
 	return a
 }
 
-// Check sends connections to both servers, one after the other and then once more, and says what is wrong with the answers of the
-// one with the cache; "" if nothing is.
+// Check sends the connections to both servers, one after the other and then once more, and says how a response of the cached
+// server is wrong; "" if none is.
 func (p *Pair) Check(conns ...[]byte) string {
 	p.Clear()
-	p.cachedState, p.bareState, p.made = make(Resources), make(Resources), make(map[string]string)
+	p.cachedState, p.bareState, p.bodies = make(Resources), make(Resources), make(map[string]string)
 	for round := range 2 {
 		for i, in := range conns {
 			p.seen = nil
@@ -75,7 +75,7 @@ func list(responses []response) string {
 	return b.String()
 }
 
-// exchange returns the final responses to what a client sends on a connection, as far as they can be read.
+// exchange returns the final responses on a connection whose client sends in, as far as they can be parsed.
 func (p *Pair) exchange(serve func(*Conn), in []byte) (responses []response) {
 	c := newConn(bytes.Clone(in))
 	serve(c)
@@ -101,7 +101,7 @@ func (p *Pair) exchange(serve func(*Conn), in []byte) (responses []response) {
 	}
 }
 
-// difference says what is wrong with the responses of the server with the cache.
+// difference says how the cached server's responses are wrong; "" if they aren't.
 func (p *Pair) difference(bare, cached []response) string {
 	if len(bare) != len(cached) {
 		return fmt.Sprintf("%d responses, want %d", len(cached), len(bare))

@@ -10,19 +10,19 @@ import (
 	"github.com/tiercache/tiercache/internal/rawtest"
 )
 
-// A cache with a wrong key is found out, and one that a change leaves as it is; a server without one isn't.
+// Check notices a cache with a wrong key, and one that ignores changes. It finds nothing wrong with a server without a cache.
 func TestFaultsAreFound(t *testing.T) {
 	for name, tc := range map[string]struct {
-		key   func(*http.Request) string // of the cache; "": it isn't asked
+		key   func(*http.Request) string // of the cache; "": the cache isn't used
 		found bool
 	}{
 		"no cache": {func(*http.Request) string { return "" }, false},
-		"what is stored for ever": {func(r *http.Request) string {
+		"responses are stored for ever": {func(r *http.Request) string {
 			if r.Method != "GET" && r.Method != "HEAD" {
 				return ""
 			}
 			return r.Host + " " + r.RequestURI + r.Header.Get("If-None-Match")
-		}, true}, // a change isn't seen
+		}, true}, // changes are ignored
 		"the path alone": {func(r *http.Request) string { return r.URL.Path }, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Seeds are pairs of connections of which one may get, or spoil, what is stored for the other.
+// Seeds returns pairs of connections, of which one might get or overwrite the response stored for the other.
 func Seeds() (pairs [][2][]byte) {
 	last := usual
 	for _, other := range slices.Concat(refused, targets, queries, hosts, bodies, conditions) {
 		pairs = append(pairs, [2][]byte{[]byte(usual), []byte(other)})
-		pairs = append(pairs, [2][]byte{[]byte(last), []byte(other)}) // neighbours differ little
+		pairs = append(pairs, [2][]byte{[]byte(last), []byte(other)}) // requests next to each other are similar
 		last = other
 	}
 	for _, other := range variants {
@@ -19,12 +19,12 @@ func Seeds() (pairs [][2][]byte) {
 	return pairs
 }
 
-// head is the head of a request.
+// head returns the head of a request.
 func head(lines ...string) string { return strings.Join(lines, "\r\n") + "\r\n\r\n" }
 
 const host = "Host: example.com"
 
-// What most seeds are compared with, and what those that vary are.
+// usual is paired with most seeds, and variant with those of a response that varies.
 var (
 	usual   = head("GET /s/a?q=shoes HTTP/1.1", host)
 	variant = head("GET /vary/tag HTTP/1.1", host, "X-A: 1, 2")

@@ -28,16 +28,16 @@ type Answer struct {
 	Body   string
 }
 
-// Resources are the versions of what a handler answers about: requests with unsafe methods make new ones.
+// Resources has the versions of a handler's resources. Requests with unsafe methods increment them.
 type Resources map[string]int
 
-// Answer answers with all that a handler sees of a request, as far as it makes a difference: docs/http.md says what doesn't. The
-// target says which header fields the answer has.
+// Answer returns an answer that contains everything a handler sees of a request, except for differences that don't count
+// (docs/http.md lists them). The target selects the header fields of the answer.
 func (r Resources) Answer(s *Seen) Answer {
 	resource := fmt.Sprintf("%q", []string{canonicalHost(s.Host), s.Path, canonicalQuery(s.Query)})
 	method := s.Method
 	switch method {
-	case http.MethodHead: // is answered as a GET is
+	case http.MethodHead: // like a GET
 		method = http.MethodGet
 	case http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodPatch:
 		r[resource]++
@@ -61,7 +61,7 @@ func (r Resources) Answer(s *Seen) Answer {
 
 func canonicalHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":80") }
 
-// canonicalTarget has the host of an absolute target in its canonical form, and the query.
+// canonicalTarget returns a target with a canonical query and, if it is absolute, a canonical host.
 func canonicalTarget(target string) string {
 	rest, query, found := strings.Cut(target, "?")
 	if scheme, after, ok := strings.Cut(rest, "://"); ok && !strings.Contains(scheme, "/") {
@@ -74,7 +74,7 @@ func canonicalTarget(target string) string {
 	return rest
 }
 
-// canonicalQuery is without empty parts, and sorted by names unless parsers disagree on these.
+// canonicalQuery returns a query without empty parts, sorted by names, unless parsers disagree on the names.
 func canonicalQuery(query string) string {
 	parts := slices.DeleteFunc(strings.Split(query, "&"), func(s string) bool { return s == "" })
 	names := make(map[string]string)
@@ -90,7 +90,7 @@ func canonicalQuery(query string) string {
 	return strings.Join(parts, "&")
 }
 
-// canonicalLines are the lines of a field as one, without whitespace around commas (RFC 9110, section 5.3).
+// canonicalLines returns the lines of a field as one line, without whitespace around commas (RFC 9110, section 5.3).
 func canonicalLines(lines []string) string {
 	if len(lines) == 0 {
 		return "absent"
