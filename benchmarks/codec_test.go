@@ -50,8 +50,8 @@ func newOrder(buyer user) order {
 	return o
 }
 
-// BenchmarkJSON holds libraries that are made to take encoding/json's place against it and codec.JSON. Each gets some value wrong
-// (codec/json.go), so that none of them is used.
+// BenchmarkJSON compares libraries that are meant to replace encoding/json with it and with codec.JSON. Each gets some value
+// wrong (codec/json.go), so that none of them is used.
 func BenchmarkJSON(b *testing.B) {
 	users := make([]user, 20)
 	for i := range users {

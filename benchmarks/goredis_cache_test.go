@@ -9,8 +9,8 @@ import (
 	"github.com/tiercache/tiercache/codec"
 )
 
-// goRedisCacheReader is go-redis/cache, with our encoding in the place of its own, which compresses. Its local tier
-// keeps bytes.
+// goRedisCacheReader is go-redis/cache with the benchmarks' encoding instead of its own, which compresses. Its local tier
+// stores bytes.
 type goRedisCacheReader struct {
 	cache  *cache.Cache
 	source *source
@@ -39,7 +39,7 @@ func (r *goRedisCacheReader) read(ctx context.Context, key string) (*user, error
 	return u, err
 }
 
-// readMany reads one by one: there is nothing for many.
+// readMany reads one by one, since there is no batch method.
 func (r *goRedisCacheReader) readMany(ctx context.Context, keys []string) (map[string]*user, error) {
 	us := make(map[string]*user, len(keys))
 	for _, key := range keys {

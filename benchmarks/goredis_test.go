@@ -10,7 +10,7 @@ import (
 	"github.com/tiercache/tiercache/codec"
 )
 
-// goRedisReader is GET and decoding, SET after a load, and nothing around it: the floor of a Redis hit.
+// goRedisReader is just GET and decoding, and SET after a load: the floor of a Redis hit.
 type goRedisReader struct {
 	client *redis.Client
 	source *source

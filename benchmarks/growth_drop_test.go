@@ -9,12 +9,11 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-const heard = "user:heard" // the key of which all caches hear
+const shared = "user:shared" // the key that all caches have
 
-// drop measures from the call of Set in one process to the moment at which none of another's caches, which all have the key
-// in their local tiers, has it there any more: they have one name, so that each is concerned. A process stands for
-// itself as a *tiered.Redis with a client of its own. The floor is a message's way from PUBLISH until it is received.
-// ns/op is the median.
+// drop measures the time from the call of Set in one process until all caches of another process have dropped the key from
+// their local tiers. They have one name, so that all of them have the key. A *tiered.Redis with a client of its own stands for
+// a process. The floor is the time from PUBLISH until the message is received. ns/op is the median.
 func drop(b *testing.B, s scale) {
 	server := redistest.Start(b)
 	ears := new(redistest.Tap)
@@ -29,16 +28,16 @@ func drop(b *testing.B, s scale) {
 		var drops []time.Duration
 		for b.Loop() {
 			for _, r := range readers {
-				keepHeard(b, writer, r, s)
+				keepShared(b, writer, r, s)
 			}
-			ears.Expect(heard)
+			ears.Expect(shared)
 			begin := time.Now()
-			if err := writer.Set(b.Context(), heard, make([]byte, s.bytes)); err != nil {
+			if err := writer.Set(b.Context(), shared, make([]byte, s.bytes)); err != nil {
 				b.Fatal(err)
 			}
 			drops = append(drops, ears.Await(b).Handled.Sub(begin))
 			for i, r := range readers {
-				if e, _ := r.Lookup(b.Context(), heard); e.Tier == tiered.Local {
+				if e, _ := r.Lookup(b.Context(), shared); e.Tier == tiered.Local {
 					b.Fatalf("cache %d still has the key in its local tier", i)
 				}
 			}
@@ -47,30 +46,30 @@ func drop(b *testing.B, s scale) {
 	})
 }
 
-// keepHeard has the reader take the key into its local tier. A fill that an invalidation overtakes isn't kept.
-func keepHeard(b *testing.B, writer, reader *tiered.Cache[[]byte], s scale) {
+// keepShared reads the key until the reader has it in its local tier. A value that an invalidation overtakes isn't stored.
+func keepShared(b *testing.B, writer, reader *tiered.Cache[[]byte], s scale) {
 	b.Helper()
 	for range 1000 {
-		e, err := reader.Lookup(b.Context(), heard)
+		e, err := reader.Lookup(b.Context(), shared)
 		if err == nil && e.Tier == tiered.Local {
 			return
 		}
 		if err == nil {
 			continue
 		}
-		if err := writer.Set(b.Context(), heard, make([]byte, s.bytes)); err != nil {
+		if err := writer.Set(b.Context(), shared, make([]byte, s.bytes)); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.Fatal("the local tier doesn't keep the key")
 }
 
-// publish measures a message's way.
+// publish measures how long a message takes.
 func publish(b *testing.B, server *redistest.Server) {
 	ctx := b.Context()
-	publisher, subscriber := server.Client(b), server.Client(b).Subscribe(ctx, heard)
+	publisher, subscriber := server.Client(b), server.Client(b).Subscribe(ctx, shared)
 	defer subscriber.Close()
-	if _, err := subscriber.Receive(ctx); err != nil { // that it is subscribed
+	if _, err := subscriber.Receive(ctx); err != nil { // the confirmation of the subscription
 		b.Fatal(err)
 	}
 	received := make(chan time.Time, 1)
@@ -86,7 +85,7 @@ func publish(b *testing.B, server *redistest.Server) {
 	var ways []time.Duration
 	for b.Loop() {
 		begin := time.Now()
-		if err := publisher.Publish(ctx, heard, heard).Err(); err != nil {
+		if err := publisher.Publish(ctx, shared, shared).Err(); err != nil {
 			b.Fatal(err)
 		}
 		at, ok := <-received
@@ -98,7 +97,7 @@ func publish(b *testing.B, server *redistest.Server) {
 	reportMedian(b, ways)
 }
 
-// reportMedian takes the place of ns/op, in which the preparations are.
+// reportMedian replaces ns/op, which would include the preparations.
 func reportMedian(b *testing.B, of []time.Duration) {
 	slices.Sort(of)
 	b.ReportMetric(float64(of[len(of)/2]), "ns/op")

@@ -17,7 +17,7 @@ import (
 type store interface {
 	set(ctx context.Context, key string, value []byte) error
 	get(ctx context.Context, key string) ([]byte, error)
-	count() int // of what is kept for good
+	count() int // of the entries that are stored
 	close() error
 }
 
@@ -29,9 +29,9 @@ var stores = []struct {
 	{"tiercache", openTieredStore},
 }
 
-// localHit reads from the process's memory. One store is there at a time, so that it is known what it takes: B/entry is
-// the live heap of a store by its entries, with keys, values and what it has made room for, and process-MB what the runtime has
-// from the system once the store is full.
+// localHit reads from the process's memory. There is one store at a time, so that its memory can be measured: B/entry is
+// the live heap per entry, with keys, values and reserved space, and process-MB the memory that the runtime has got
+// from the system when the store is full.
 func localHit(b *testing.B, s scale) {
 	keys := sample(s.keys)
 	for _, of := range stores {
@@ -59,7 +59,7 @@ func localHit(b *testing.B, s scale) {
 	}
 }
 
-// fill sets every key to a value of its own, and waits until all are kept.
+// fill sets every key to a value of its own, and waits until all are stored.
 func fill(b *testing.B, kept store, s scale) {
 	b.Helper()
 	for i := range s.keys {
@@ -69,7 +69,7 @@ func fill(b *testing.B, kept store, s scale) {
 	}
 	for deadline := time.Now().Add(time.Minute); kept.count() < s.keys; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			b.Fatalf("%d of %d entries are kept", kept.count(), s.keys)
+			b.Fatalf("%d of %d entries are stored", kept.count(), s.keys)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func fill(b *testing.B, kept store, s scale) {
 // heap returns the live bytes of the heap and those that the runtime has from the system.
 func heap() (live, process float64) {
 	runtime.GC()
-	runtime.GC() // what finalizers held
+	runtime.GC() // a second one, for objects with finalizers
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc), float64(m.Sys - m.HeapReleased)
@@ -85,7 +85,7 @@ func heap() (live, process float64) {
 
 var errMissing = errors.New("the value isn't there")
 
-// ristrettoStore is ristretto alone, the floor. It keeps a key's hash, not the key.
+// ristrettoStore is ristretto alone, the floor. It stores a key's hash, not the key.
 type ristrettoStore struct {
 	cache *ristretto.Cache[string, []byte]
 	sets  int
@@ -101,7 +101,7 @@ func openRistrettoStore(capacity int) (store, error) {
 	return &ristrettoStore{cache: c}, err
 }
 
-// set waits now and then: ristretto drops what its queue has no room for.
+// set waits now and then, since ristretto drops entries when its queue is full.
 func (r *ristrettoStore) set(_ context.Context, key string, value []byte) error {
 	for !r.cache.SetWithTTL(key, value, 1, keep) {
 		r.cache.Wait()
@@ -156,5 +156,5 @@ func (t tieredStore) count() int { return int(t.cache.Stats().Cost) }
 
 func (t tieredStore) close() error { return t.cache.Close() }
 
-// notLoaded is the loader of what must be in the cache.
+// notLoaded is the loader for keys that must be in the cache.
 func notLoaded(context.Context, *tiered.Entry[[]byte]) ([]byte, error) { return nil, errMissing }

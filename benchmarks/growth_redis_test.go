@@ -14,19 +14,19 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// group is a scale's caches on one *tiered.Redis, and the client below them, which is the floor. The k-th key is in cache
+// group has a scale's caches on one *tiered.Redis, and the client that they use, which is the floor. The k-th key is in cache
 // k modulo their number.
 type group struct {
 	scale
 	client *redis.Client
 	caches []*tiered.Cache[[]byte]
 	keys   []string
-	next   atomic.Int64 // of the keys, whichever run reads it
+	next   atomic.Int64 // the next key to read, across runs
 }
 
-const briefly = time.Millisecond // less than it takes until a key's turn comes again
+const briefly = time.Millisecond // shorter than the time until a key is read again
 
-// openGroup has the local tiers keep values for so long.
+// openGroup opens caches with the given LocalTTL.
 func openGroup(b *testing.B, s scale, localTTL time.Duration) *group {
 	b.Helper()
 	client := redistest.Start(b).Client(b)
@@ -38,7 +38,7 @@ func openGroup(b *testing.B, s scale, localTTL time.Duration) *group {
 	return g
 }
 
-// openSecond has a timeout so long that a busy machine isn't taken for a slow Redis.
+// openSecond sets a long timeout, so that a busy machine isn't mistaken for a slow Redis.
 func openSecond(b *testing.B, client *redis.Client) *tiered.Redis {
 	b.Helper()
 	r, err := tiered.NewRedis(client, tiered.RedisOptions{Timeout: 10 * time.Second})
@@ -64,7 +64,7 @@ func openOn(b *testing.B, second *tiered.Redis, name string, localTTL time.Durat
 	return c
 }
 
-// pick returns what is read i-th, and where.
+// pick returns the i-th key to read, and its cache.
 func (g *group) pick(i int) (*tiered.Cache[[]byte], string) {
 	k := i % len(g.keys)
 	return g.caches[k%len(g.caches)], g.keys[k]
@@ -72,7 +72,7 @@ func (g *group) pick(i int) (*tiered.Cache[[]byte], string) {
 
 func bareKey(key string) string { return "bare:growth:" + key } // as long as the caches' own
 
-// fill gives Redis what is to be read, by either way.
+// fill stores the values in Redis, under the keys of the caches and of the floor.
 func (g *group) fill(b *testing.B) {
 	b.Helper()
 	ctx, value := b.Context(), make([]byte, g.bytes)
@@ -87,8 +87,8 @@ func (g *group) fill(b *testing.B) {
 	}
 }
 
-// compare measures go-redis's way and the caches', and fails unless the counter, if any, of what
-// the caches did says b.N: but for one in a hundred, since a goroutine may be held up until a key's turn comes again.
+// compare measures go-redis and the caches, and fails unless the caches' counter, if there is one, is b.N. It allows for one
+// in a hundred, since a goroutine may be delayed until its key is read again.
 func (g *group) compare(b *testing.B, bare, ours way, counter func(tiered.Stats) uint64) {
 	b.Helper()
 	b.Run("impl=go-redis", func(b *testing.B) { queue(b, g.goroutines, &g.next, bare) })
@@ -96,7 +96,7 @@ func (g *group) compare(b *testing.B, bare, ours way, counter func(tiered.Stats)
 		before := g.total(counter)
 		queue(b, g.goroutines, &g.next, ours)
 		if n := g.total(counter) - before; counter != nil && n*100 < uint64(b.N)*99 {
-			b.Errorf("%d of %d came from where they should", n, b.N)
+			b.Errorf("%d of %d reads came from the expected tier", n, b.N)
 		}
 	})
 }
@@ -111,7 +111,7 @@ func (g *group) total(of func(tiered.Stats) uint64) (sum uint64) {
 	return sum
 }
 
-// redisHit reads what only Redis has, and fills the local tier with it. The floor is GET.
+// redisHit reads keys that only Redis has, and stores them in the local tier. The floor is GET.
 func redisHit(b *testing.B, s scale) {
 	g := openGroup(b, s, briefly)
 	g.fill(b)
@@ -149,11 +149,11 @@ func set(b *testing.B, s scale) {
 	g.compare(b, bare, write, nil)
 }
 
-// miss reads what isn't there, from a source that takes no time, and stores it. The floor is GET and SET.
+// miss reads missing keys, loads them from a source that takes no time, and stores them. The floor is GET and SET.
 func miss(b *testing.B, s scale) {
 	g := openGroup(b, s, keep)
 	value := make([]byte, s.bytes)
-	var names atomic.Int64 // no key is missed twice, whatever b.N was before
+	var names atomic.Int64 // so that every run has new keys
 	fresh := func() string { return "fresh:" + strconv.FormatInt(names.Add(1), 10) }
 	bare := func(ctx context.Context, _ int) error {
 		key := bareKey(fresh())

@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// A scale is how much there is of each thing that costs may grow with.
+// A scale says how much there is of each thing that costs may grow with.
 type scale struct {
 	keys       int
 	goroutines int
 	bytes      int // of a value
-	caches     int // that share one *tiered.Redis, and the keys
+	caches     int // on one *tiered.Redis, which share the keys
 }
 
-// middle is what stays as it is while one thing grows.
+// middle has the values of all things but the one that grows.
 var middle = scale{keys: 10_000, goroutines: 16, bytes: 100, caches: 1}
 
 // axes are the things that grow, one at a time. Values are []byte under codec.Raw, so that the cost of a codec doesn't
@@ -51,16 +51,16 @@ var axes = []struct {
 	},
 }
 
-// budget is the bytes of all values together, where they grow: there are fewer of the large ones.
+// budget limits the bytes of all values together where the size of values grows: there are fewer large ones.
 const budget = 128_000_000
 
-// cost is something whose price is asked for.
+// cost is something that is measured.
 type cost struct {
 	name    string
 	measure func(b *testing.B, s scale)
 }
 
-// BenchmarkGrowth measures how each cost grows, beside its floor: what the same takes with ristretto or go-redis alone.
+// BenchmarkGrowth measures how each cost grows, beside its floor: the cost of the same with ristretto or go-redis alone.
 // The program in plot draws it.
 func BenchmarkGrowth(b *testing.B) {
 	for _, axis := range axes {
@@ -74,7 +74,7 @@ func BenchmarkGrowth(b *testing.B) {
 	}
 }
 
-// spread has so many goroutines do b.N things, each its share from a place of its own.
+// spread calls do b.N times from several goroutines, each of which does its share, beginning at a place of its own.
 func spread(b *testing.B, goroutines int, do way) {
 	ctx := b.Context()
 	b.ReportAllocs()
@@ -98,18 +98,18 @@ func spread(b *testing.B, goroutines int, do way) {
 	b.StopTimer()
 }
 
-// queue is spread where all goroutines take the next thing from one line, so that no two want the same key at once.
+// queue is spread with one counter for all goroutines, so that no two use the same key at once.
 func queue(b *testing.B, goroutines int, next *atomic.Int64, do way) {
 	spread(b, goroutines, func(ctx context.Context, _ int) error { return do(ctx, int(next.Add(1))) })
 }
 
-// way is one way to do something for the i-th time.
+// way does something for the i-th time.
 type way func(ctx context.Context, i int) error
 
 func numberedKey(i int) string { return "key:" + strconv.Itoa(i) }
 
-// sample names all of n keys, or of very many a million all over, in the order of chance: the names lie in memory in
-// the order in which they are read, so that what is waited for is the cache's own.
+// sample returns the names of n keys, or of a million of them if there are more, in random order. The names are in memory
+// in the order in which they are read, so that only the cache's own accesses miss the processor's cache.
 func sample(n int) []string {
 	const most = 1_000_000
 	size := min(n, most)

@@ -19,12 +19,12 @@ var hitRatioPeers = []peer{
 const (
 	zipfKeys   = 1_000_000
 	zipfWarmup = 1_500_000 // reads that fill the caches and their counters
-	zipfReads  = 500_000   // reads that count
+	zipfReads  = 500_000   // reads that are counted
 )
 
-// BenchmarkHitRatio replays reads of a million users, some of whom are asked for far more often than others, through caches
-// that have room for a hundredth or a tenth of them. Its operation is a read; all peers are asked for the same users in
-// the same order, by one goroutine that doesn't pause.
+// BenchmarkHitRatio replays reads of a million users, some of which are read far more often than others, through caches
+// with room for a hundredth or a tenth of them. An operation is a read. All peers get the same reads in
+// the same order, from one goroutine that doesn't pause.
 func BenchmarkHitRatio(b *testing.B) {
 	keys := make([]string, zipfKeys)
 	for id := range keys {
@@ -42,7 +42,7 @@ func BenchmarkHitRatio(b *testing.B) {
 	}
 }
 
-// replay has a new cache for each round: one that goes on isn't what the first round measured.
+// replay opens a new cache for each round, since an old one would be warmer than the first.
 func replay(b *testing.B, p peer, capacity int, keys []string, trace []int32) {
 	ctx, hits, rounds := context.Background(), 0.0, 0
 	for b.Loop() {
@@ -69,7 +69,7 @@ func replay(b *testing.B, p peer, capacity int, keys []string, trace []int32) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(rounds)/zipfReads, "ns/read")
 }
 
-// zipf draws users, the one at i with a probability that is proportional to 1/(i+1)^s. (rand.Zipf wants s above 1.)
+// zipf draws users, the one at i with a probability that is proportional to 1/(i+1)^s. (rand.Zipf requires s > 1.)
 func zipf(s float64, n int) []int32 {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	upTo, sum := make([]float64, zipfKeys), 0.0

@@ -10,7 +10,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// localPeers have what is read in the process's memory. DoCache only caches what Redis has.
+// localPeers keep values in the process's memory. DoCache isn't among them, since it only caches values from Redis.
 var localPeers = []peer{
 	{"ristretto", openRistretto, false},
 	{"otter", openOtter, false},
@@ -22,7 +22,7 @@ var localPeers = []peer{
 
 const population = 10_000 // users
 
-// shuffledKeys names every user once.
+// shuffledKeys returns the keys of all users in random order.
 func shuffledKeys() []string {
 	keys := make([]string, population)
 	for i, id := range rand.New(rand.NewPCG(1, 2)).Perm(population) {
@@ -31,7 +31,7 @@ func shuffledKeys() []string {
 	return keys
 }
 
-// warm reads until nothing has to be loaded any more: some peers take a new value in later, or turn it away at first.
+// warm reads until nothing has to be loaded any more: some peers store a new value later, or reject it at first.
 func warm(t testing.TB, s *source, keys []string, r reader) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -48,7 +48,7 @@ func warm(t testing.TB, s *source, keys []string, r reader) {
 	t.Fatalf("users are still loaded, %d so far: want them all cached", s.loads.Load())
 }
 
-// BenchmarkLocalHit reads users that the process's memory has: 64 of them or all 10,000.
+// BenchmarkLocalHit reads users that are in the process's memory: 64 of them or all 10,000.
 func BenchmarkLocalHit(b *testing.B) {
 	keys := shuffledKeys()
 	client := redistest.Start(b).Client(b)
@@ -70,14 +70,14 @@ func BenchmarkLocalHit(b *testing.B) {
 	}
 }
 
-// warmPeer is a peer that has cached all it will be asked for.
+// warmPeer is a peer that has cached all users that will be read.
 type warmPeer struct {
 	reader
 	name   string
 	source *source
 }
 
-// openWarm opens all peers before any is measured: so they share one heap, of one size.
+// openWarm opens all peers before any is measured, so that the heap has the same size for all.
 func openWarm(b *testing.B, peers []peer, set setting, keys []string) []warmPeer {
 	b.Helper()
 	all := make([]warmPeer, len(peers))
@@ -89,7 +89,7 @@ func openWarm(b *testing.B, peers []peer, set setting, keys []string) []warmPeer
 	return all
 }
 
-// onlyHits fails the benchmark if f had anything loaded.
+// onlyHits fails the benchmark if f caused a load.
 func (w warmPeer) onlyHits(b *testing.B, f func()) {
 	b.Helper()
 	before := w.source.loads.Load()
@@ -113,7 +113,7 @@ func serial(b *testing.B, r reader, keys []string) {
 	}
 }
 
-// parallel lets each goroutine walk on its own, from a place of its own.
+// parallel lets each goroutine read all keys, beginning at a place of its own.
 func parallel(b *testing.B, r reader, keys []string) {
 	ctx := context.Background()
 	var walkers atomic.Int64

@@ -19,9 +19,9 @@ const memoryEntries = 1_000_000
 // number is a value that needs no memory of its own.
 type number = int64
 
-// BenchmarkMemory fills caches that have room for just a million entries with as many numbers under keys of 16 bytes. B/entry is
-// how much the heap has grown by, divided by how many entries are then held. It has the key's bytes in it where the cache
-// keeps the key; ristretto keeps its hash alone.
+// BenchmarkMemory fills caches of a capacity of a million entries with as many numbers under keys of 16 bytes. B/entry is
+// the growth of the heap divided by the number of stored entries. It includes the key's bytes if the cache stores the key;
+// ristretto stores only its hash.
 func BenchmarkMemory(b *testing.B) {
 	for _, p := range []struct {
 		name string
@@ -59,7 +59,7 @@ func BenchmarkMemory(b *testing.B) {
 
 func numberKey(i int) string { return fmt.Sprintf("number:%09d", i) }
 
-// ristrettoNumbers waits now and then, for else ristretto drops most of what is set so fast.
+// ristrettoNumbers waits now and then, since ristretto drops most entries that are set so fast.
 func ristrettoNumbers(ttl time.Duration) func(testing.TB) (func(string, number), func(string) bool) {
 	return func(t testing.TB) (func(string, number), func(string) bool) {
 		c, err := ristretto.NewCache(&ristretto.Config[string, number]{

@@ -21,9 +21,9 @@ type user struct {
 	Active bool
 }
 
-// source is where users come from, and counts how often one did.
+// source loads users, and counts the loads.
 type source struct {
-	delay time.Duration // how long it takes
+	delay time.Duration // how long a load takes
 	loads atomic.Int64
 }
 
@@ -55,29 +55,29 @@ func (s *source) load(ctx context.Context, key string) (*user, error) {
 
 func userKey(id int) string { return "user:" + strconv.Itoa(id) }
 
-// keep is how long every peer keeps a value.
+// keep is the TTL of all peers.
 const keep = time.Hour
 
-// setting is what a peer is set up for.
+// setting says how a peer is set up.
 type setting struct {
 	source   *source
-	capacity int           // of the local tier, in users; 0: reads go to Redis, each of them
+	capacity int           // of the local tier, in users; 0: every read goes to Redis
 	client   *redis.Client // nil: in-process only
 }
 
-// reader reads a user through a peer: from its cache, else from the source.
+// reader reads a user through a peer: from its cache, or else from the source.
 type reader interface {
 	read(ctx context.Context, key string) (*user, error)
 }
 
-// peer is a library, or a way to do without one. What open makes is closed with the test.
+// peer is a library, or code without one. The reader that open returns is closed when the test ends.
 type peer struct {
 	name    string
 	open    func(t testing.TB, s setting) reader
-	inRedis bool // the setting's client is used, if it has one
+	inRedis bool // it uses the setting's client, if there is one
 }
 
-// of returns what the peer is set up for, with that source.
+// of returns the setting for the peer with the source.
 func (s setting) of(p peer, from *source) setting {
 	s.source = from
 	if !p.inRedis {

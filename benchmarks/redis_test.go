@@ -20,7 +20,7 @@ var redisPeers = []peer{
 	{"tiercache", openTiercache, true},
 }
 
-// BenchmarkRedisHit reads users that only Redis has: no peer has a local tier, or what is in it has expired.
+// BenchmarkRedisHit reads users that only Redis has: the peers have no local tier, or its entries have expired.
 func BenchmarkRedisHit(b *testing.B) {
 	server := redistest.Start(b)
 	keys := shuffledKeys()
@@ -71,7 +71,7 @@ func BenchmarkRedisMany(b *testing.B) {
 	}
 }
 
-// together lets all goroutines walk the keys as one, so that no two read the same key at once.
+// together shares one sequence of keys among all goroutines, so that no two read the same key at once.
 func together(b *testing.B, r reader, keys []string, callers int) {
 	if callers == 1 {
 		serial(b, r, keys)
@@ -95,7 +95,7 @@ func together(b *testing.B, r reader, keys []string, callers int) {
 
 var hitsLine = regexp.MustCompile(`keyspace_hits:(\d+)`)
 
-// redisHits is the server's own count of the keys that it was asked for and had.
+// redisHits returns the server's own count of hits.
 func redisHits(t testing.TB, s *redistest.Server) int {
 	t.Helper()
 	info, _ := s.Do("INFO", "stats").(string)

@@ -7,11 +7,11 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 )
 
-// ristrettoReader is ristretto with nothing around it: the floor of a local hit.
+// ristrettoReader is ristretto alone: the floor of a local hit.
 type ristrettoReader struct {
 	cache  *ristretto.Cache[string, *user]
 	source *source
-	waits  bool // until ristretto has taken in what is new
+	waits  bool // for ristretto to store a new value
 }
 
 func openRistrettoWaiting(t testing.TB, s setting) reader {

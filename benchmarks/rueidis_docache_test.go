@@ -8,8 +8,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// docacheReader is rueidis's client-side caching. It keeps Redis's replies in the process, so that every hit decodes, and
-// joins reads that are under way, but not loads: it has no way to load what isn't there.
+// docacheReader is rueidis's client-side caching. It stores Redis's replies in the process, so that every hit decodes. Callers share
+// reads, but not loads, which it doesn't support.
 type docacheReader struct {
 	rueidisReader
 	localTTL time.Duration
@@ -24,7 +24,7 @@ func openDoCache(t testing.TB, s setting) reader {
 	t.Cleanup(c.Close)
 	r := &docacheReader{rueidisReader{c, s.source}, keep}
 	if s.capacity == 0 {
-		r.localTTL = time.Millisecond // less than it takes until a key's turn comes again
+		r.localTTL = time.Millisecond // shorter than the time until a key is read again
 	}
 	return r
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/tiercache/tiercache/codec"
 )
 
-// rueidisReader does what goRedisReader does, over one connection that all callers' commands are pipelined on.
+// rueidisReader does what goRedisReader does, over one connection on which the commands of all callers are pipelined.
 type rueidisReader struct {
 	client rueidis.Client
 	source *source
@@ -29,7 +29,7 @@ func (r *rueidisReader) read(ctx context.Context, key string) (*user, error) {
 	return r.decodeOrLoad(ctx, key, data, err)
 }
 
-// decodeOrLoad makes a user of Redis's reply to a GET.
+// decodeOrLoad decodes the user in Redis's reply to a GET, or loads the user if there is none.
 func (r *rueidisReader) decodeOrLoad(ctx context.Context, key string, data []byte, err error) (*user, error) {
 	if err == nil {
 		u := new(user)

@@ -9,7 +9,8 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// stampedePeers are set up with Redis or without: to store a value there takes its time. DoCache doesn't join loads.
+// stampedePeers are set up with Redis or without, since storing a value there takes time. DoCache isn't among them, since its
+// callers don't share loads.
 var stampedePeers = []peer{
 	{"singleflight", openSingleflight, false},
 	{"otter", openOtter, false},
@@ -20,8 +21,8 @@ var stampedePeers = []peer{
 	{"tiercache", openTiercache, true},
 }
 
-// BenchmarkStampede has 1,000 callers ask for one key that no cache has, from a source that takes 10 ms. An operation is
-// over when all have their answer; loads/op is how often the source was asked for it.
+// BenchmarkStampede has 1,000 callers ask for one key that no cache has, from a source that takes 10 ms. An operation ends
+// when all callers have the value; loads/op is the number of loads.
 func BenchmarkStampede(b *testing.B) {
 	const callers = 1_000
 	client := redistest.Start(b).Client(b)

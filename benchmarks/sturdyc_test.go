@@ -7,7 +7,7 @@ import (
 	"github.com/viccon/sturdyc"
 )
 
-// sturdycReader is in-process only: a store of one's own can be put behind sturdyc, but none comes with it.
+// sturdycReader is in-process only: sturdyc supports a second tier, but comes with none.
 type sturdycReader struct {
 	client *sturdyc.Client[*user]
 	source *source

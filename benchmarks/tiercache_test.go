@@ -23,10 +23,10 @@ func openTiercache(t testing.TB, s setting) reader {
 		Policy:  tiered.Policy{TTL: keep},
 	}
 	if s.capacity == 0 {
-		o.Policy.LocalTTL = time.Millisecond // less than it takes until a key's turn comes again
+		o.Policy.LocalTTL = time.Millisecond // shorter than the time until a key is read again
 	}
 	if s.client != nil {
-		// A timeout so long that a busy machine isn't taken for a slow Redis.
+		// A long timeout, so that a busy machine isn't mistaken for a slow Redis.
 		r, err := tiered.NewRedis(s.client, tiered.RedisOptions{Timeout: 10 * time.Second})
 		if err != nil {
 			t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-// TestPeers keeps the comparison honest: every peer returns what the source has, and those that cache it load it once.
+// Every peer returns the source's value, and every peer that caches it loads it once.
 func TestPeers(t *testing.T) {
 	client := redistest.Start(t).Client(t)
 	for _, on := range []struct {

@@ -11,8 +11,8 @@ import (
 // tick is the unit of /proc/*/stat on every Linux.
 const tick = time.Second / 100
 
-// cpuTime returns the processor time of a process and of those it has started; 0 where there is no /proc. The kernel's
-// share of the network, which is alike for all, is not in it.
+// cpuTime returns the processor time of a process and its children; 0 if there is no /proc. It doesn't include the kernel's
+// work for the network, which is the same for all.
 func cpuTime(pid int) time.Duration {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -51,6 +51,6 @@ func sum(pid int, own map[int]time.Duration, parents map[int]int) time.Duration 
 }
 
 func number(b []byte) int {
-	n, _ := strconv.Atoi(string(b)) // 0 for what isn't one
+	n, _ := strconv.Atoi(string(b)) // 0 if it isn't a number
 	return n
 }

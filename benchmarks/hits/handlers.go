@@ -24,10 +24,10 @@ const (
 	etag = `"3c59dc048e8850243be8079a5c74d079"`
 )
 
-// page is what is asked for: 3 KB.
+// page is the body of the responses: 3 KB.
 var page = []byte("[" + strings.Repeat(`{"id":7,"name":"Ada Lovelace","email":"ada@analytical.example","city":"London"},`, 39)[:3070] + "]")
 
-// What the origin says of the page, and what a cache that has it adds to that.
+// The fields of the origin's response, and those that a cache adds on a hit.
 var (
 	fields = http.Header{
 		"Content-Type":   {"application/json"},
@@ -39,7 +39,7 @@ var (
 	added = http.Header{"Age": {"0"}, "Cache-Status": {"http; hit; ttl=3600"}}
 )
 
-// origin is net/http's handler with these fields, made once.
+// origin returns a net/http handler that writes the page with these fields.
 func origin(header http.Header) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		maps.Copy(w.Header(), header)
@@ -47,7 +47,7 @@ func origin(header http.Header) http.Handler {
 	})
 }
 
-// fiberOrigin is the same on Fiber, which puts Date and Content-Length itself.
+// fiberOrigin is origin for Fiber, which sets Date and Content-Length itself.
 func fiberOrigin(header http.Header) fiber.Handler {
 	names := slices.Sorted(maps.Keys(header))
 	return func(c fiber.Ctx) error {
@@ -68,7 +68,7 @@ func both(a, b http.Header) http.Header {
 	return sum
 }
 
-// serve is one of the servers.
+// serve runs one of the servers.
 func serve(name string, in io.Reader, out io.Writer) (err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -100,7 +100,7 @@ func serve(name string, in io.Reader, out io.Writer) (err error) {
 		}
 	}()
 	go func() {
-		_, err := io.Copy(io.Discard, in) // until who started it ends
+		_, err := io.Copy(io.Discard, in) // until the parent exits
 		ended <- err
 	}()
 	fmt.Fprintf(out, "http://%s\n", listener.Addr())

@@ -1,16 +1,16 @@
-// Command hits measures how many requests a second HTTP caches answer from what they have stored: a 3 KB page of JSON,
-// over loopback, asked for by wrk with one thread and 32 connections. make bench-http runs it:
+// Command hits measures how many hits per second HTTP caches serve: a stored page of 3 KB of JSON, over loopback, requested
+// by wrk with one thread and 32 connections. make bench-http runs it:
 //
 //	go run ./benchmarks/hits -rounds 5 -seconds 5
 //
 // The caches are httpcache on net/http and fibercache on Fiber, each beside a bare handler that writes the same bytes,
-// Fiber's own middleware, and, where they are installed, nginx and Varnish. They are asked once more by a client that has
-// the page already, which gets a 304; but for Fiber's middleware, which has none. They take turns, round by round, so that
-// a busy moment of the machine hits all alike, and each ratio is the median of the rounds' ratios. Each runs in a
-// process of its own; where taskset is, on one core, with wrk on another. The processor time of a request says the same
-// as requests a second do, less what other work on the machine adds to them.
+// Fiber's own middleware, and nginx and Varnish if they are installed. A second measurement of each has a client with a copy of
+// the page, which gets a 304; Fiber's middleware doesn't support that. They take turns, round by round, so that
+// a busy moment of the machine affects all alike, and each ratio is the median of the rounds' ratios. Each runs in a
+// process of its own, and on one core with wrk on another if taskset is installed. The processor time per request measures the
+// same as requests per second, but is affected less by other work on the machine.
 //
-// handlers.go and proxies.go are what is compared; process.go starts it; round.go and cpu.go measure; table.go prints.
+// handlers.go and proxies.go have the servers; process.go starts them; round.go and cpu.go measure; table.go prints.
 package main
 
 import (
@@ -37,9 +37,9 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("hits", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 5, "how often each is measured")
-	seconds := flags.Int("seconds", 5, "how long each time")
-	name := flags.String("serve", "", "be one of the `servers`, until the input ends; this is how the others are started")
+	rounds := flags.Int("rounds", 5, "the number of measurements of each server")
+	seconds := flags.Int("seconds", 5, "the duration of each measurement")
+	name := flags.String("serve", "", "run one of the `servers` until standard input is closed; the program starts itself with this flag")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return compare(ctx, out, *rounds, time.Duration(*seconds)*time.Second)
 }
 
-// compare starts the servers, measures, and ends them.
+// compare starts the servers, measures them, and stops them.
 func compare(ctx context.Context, out io.Writer, rounds int, length time.Duration) (err error) {
 	dir, err := os.MkdirTemp("", "hits")
 	if err != nil {

@@ -18,17 +18,17 @@ import (
 
 const patience = 10 * time.Second // for a server to start, or to end when it is asked to
 
-// process is a server that runs beside this program.
+// process is a server that this program has started.
 type process struct {
 	name string
 	url  string
 	cmd  *exec.Cmd
-	in   io.Closer // ends when this program does
+	in   io.Closer // its standard input, which is closed when this program ends
 	log  *os.File
 	done chan struct{} // closed when it has ended
 }
 
-// start starts a server. Where url is empty, it says on its output where it listens.
+// start starts a server. If url is empty, the server prints where it listens.
 func (c *contest) start(name, url string, cmd *exec.Cmd) (*process, error) {
 	log, err := os.Create(filepath.Join(c.dir, strings.ReplaceAll(name, "/", "-")+".log"))
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *contest) start(name, url string, cmd *exec.Cmd) (*process, error) {
 	if says != nil {
 		line, err := bufio.NewReader(says).ReadString('\n')
 		if p.url = strings.TrimSpace(line); err != nil {
-			err = fmt.Errorf("%s doesn't say where it listens: %w", name, err)
+			err = fmt.Errorf("%s hasn't printed where it listens: %w", name, err)
 			return nil, errors.Join(err, cmd.Process.Kill(), cmd.Wait(), p.failure())
 		}
 	}
@@ -66,17 +66,17 @@ func (c *contest) start(name, url string, cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// failure is what the process said last.
+// failure returns the end of the process's output.
 func (p *process) failure() error {
 	said, err := os.ReadFile(p.log.Name())
 	return errors.Join(fmt.Errorf("%s: %s", p.name, said[max(0, len(said)-2000):]), err)
 }
 
-// end asks the process to end, and kills it if it doesn't.
+// end asks the process to exit, and kills it if it doesn't.
 func (p *process) end() error {
 	defer p.log.Close()
 	_ = p.in.Close()                          // that may be enough
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails if it has already ended
 	select {
 	case <-p.done:
 		return nil
@@ -87,7 +87,7 @@ func (p *process) end() error {
 	return errors.Join(fmt.Errorf("%s had to be killed", p.name), err)
 }
 
-// fetch asks for the page, as soon as the server listens. has is the entity tag of what the client has already, or "".
+// fetch requests the page as soon as the server listens. has is the entity tag of the client's copy, or "".
 func (p *process) fetch(ctx context.Context, has string) (*http.Response, []byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s doesn't answer", p.name))
 	defer cancel()
@@ -115,7 +115,7 @@ func (p *process) fetch(ctx context.Context, has string) (*http.Response, []byte
 	}
 }
 
-// cores keeps what is measured and what measures apart.
+// cores runs servers and wrk on different cores.
 type cores struct{ taskset string }
 
 func findCores() cores {

@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// proxy is a server of somebody else's in front of the origin.
+// proxy is nginx or Varnish in front of the origin.
 type proxy struct {
 	name    string
 	command string
-	config  string // in which DIR is the directory, LISTEN the address to listen on, ORIGIN that of the origin
+	config  string // a template: DIR is the directory, LISTEN the address to listen on, ORIGIN that of the origin
 	args    func(dir, address string) []string
 }
 
@@ -52,14 +52,14 @@ http {
 `,
 	args: func(dir, _ string) []string {
 		args := []string{"-p", dir, "-c", "config", "-e", filepath.Join(dir, "error.log")}
-		if os.Geteuid() == 0 { // else its worker is somebody who may not look into the directory
+		if os.Geteuid() == 0 { // otherwise its worker's user may not read the directory
 			args = append(args, "-g", "user root;")
 		}
 		return args
 	},
 }
 
-// One pool of threads. Varnish always writes its log, into memory that others may read.
+// One pool of threads. Varnish always writes its log, to shared memory.
 var varnish = proxy{
 	name:    "Varnish",
 	command: "varnishd",
@@ -74,7 +74,7 @@ backend default { .host = "ORIGIN"; }
 	},
 }
 
-// start starts it, or says that it isn't installed.
+// start starts the proxy. It returns an error if it isn't installed.
 func (p proxy) start(c *contest, origin string) (*process, error) {
 	file, err := findCommand(p.command)
 	if err != nil {
@@ -96,7 +96,7 @@ func (p proxy) start(c *contest, origin string) (*process, error) {
 	return c.start(p.name, "http://"+address, c.cores.server(file, p.args(dir, address)...))
 }
 
-// findCommand also looks where servers are that a user's PATH may not have.
+// findCommand also looks in directories with servers that a user's PATH may not have.
 func findCommand(name string) (string, error) {
 	file, err := exec.LookPath(name)
 	if err != nil {
@@ -105,7 +105,7 @@ func findCommand(name string) (string, error) {
 	return file, err
 }
 
-// freeAddress returns one that nobody listens on, for servers that can't be asked which one they chose.
+// freeAddress returns a free address, for servers that can't report the port they chose.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -116,7 +116,7 @@ func freeAddress() (string, error) {
 
 var version = regexp.MustCompile(`\d+\.\d+(\.\d+)*`)
 
-// versionOf asks a program, which may answer on either output.
+// versionOf returns a program's version, which it may print on either output.
 func versionOf(command, flag string) (string, error) {
 	file, err := findCommand(command)
 	if err != nil {

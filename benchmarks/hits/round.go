@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// contest is what is compared.
+// contest has the servers that are compared.
 type contest struct {
 	dir     string // for configurations and logs
 	cores   cores
@@ -23,19 +23,19 @@ type contest struct {
 	entries []*entry
 }
 
-// entry is one server, what it is asked for, and what was measured of it.
+// entry is one server with its request, and the measurements.
 type entry struct {
 	*process
 	version string
 	hit     func(http.Header) bool
-	has     string // the entity tag of the page, if the client has it already
+	has     string // the entity tag of the client's copy, if it has one
 
 	// By round:
 	rates []float64 // requests a second
 	costs []float64 // microseconds of processor time for a request
 }
 
-// begin starts all servers and has them store the page.
+// begin starts all servers and lets them store the page.
 func (c *contest) begin(ctx context.Context, out io.Writer) error {
 	if _, err := exec.LookPath("wrk"); err != nil {
 		return err
@@ -49,9 +49,9 @@ func (c *contest) begin(ctx context.Context, out io.Writer) error {
 		name        string
 		version     string
 		hit         func(http.Header) bool
-		notModified bool // it answers 304 to who has the page
+		notModified bool // it answers 304 to a client with a copy
 	}{
-		{"net/http", goVersion(), statusHit, false}, // what a hit has, written by hand
+		{"net/http", goVersion(), statusHit, false}, // a hit's status, written by hand
 		{"httpcache", "", statusHit, true},
 		{"Fiber", fiberVersion(), statusHit, false},
 		{"fibercache", "", statusHit, true},
@@ -74,7 +74,7 @@ func (c *contest) begin(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// beginProxies starts those that are installed.
+// beginProxies starts the proxies that are installed.
 func (c *contest) beginProxies(out io.Writer, self string) error {
 	behind, err := c.start("origin", "", exec.Command(self, "-serve", "origin"))
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *contest) beginProxies(out io.Writer, self string) error {
 		hit         func(http.Header) bool
 	}{
 		{nginx, "-v", says("X-Cache-Status", "HIT")},
-		{varnish, "-V", says("X-Varnish", " ")}, // its numbers of this request and of the one that was stored
+		{varnish, "-V", says("X-Varnish", " ")}, // on a hit it has two numbers, of this request and of the stored one
 	} {
 		p, err := e.start(c, behind.url)
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
@@ -105,7 +105,7 @@ func (c *contest) beginProxies(out io.Writer, self string) error {
 	return nil
 }
 
-// add has the server compared: asked for the page, and, if it is to answer 304, by a client that has it.
+// add adds the server: once with a request for the page and, with notModified, once with a client that has a copy.
 func (c *contest) add(e entry, notModified bool) {
 	c.entries = append(c.entries, &e)
 	if notModified {
@@ -115,7 +115,7 @@ func (c *contest) add(e entry, notModified bool) {
 	}
 }
 
-// title is the server's name, with the answer unless it is the page.
+// title returns the server's name, with "304" if that is its response.
 func (e *entry) title() string {
 	if e.has != "" {
 		return e.name + ", 304"
@@ -128,7 +128,7 @@ func says(name, text string) func(http.Header) bool {
 	return func(h http.Header) bool { return strings.Contains(h.Get(name), text) }
 }
 
-// warm has the page stored.
+// warm requests the page, so that it is stored.
 func (e *entry) warm(ctx context.Context) error {
 	for range 2 {
 		if _, _, err := e.fetch(ctx, ""); err != nil {
@@ -138,7 +138,7 @@ func (e *entry) warm(ctx context.Context) error {
 	return e.check(ctx)
 }
 
-// check fails if the answer isn't the page, out of the cache, or the 304 in its place.
+// check returns an error if the response isn't a hit with the page, or the 304.
 func (e *entry) check(ctx context.Context) error {
 	answer, body, err := e.fetch(ctx, e.has)
 	if err != nil {
@@ -149,12 +149,12 @@ func (e *entry) check(ctx context.Context) error {
 		status, want = http.StatusNotModified, nil
 	}
 	if answer.StatusCode != status || !bytes.Equal(body, want) || answer.Header.Get("Etag") != etag || !e.hit(answer.Header) {
-		return fmt.Errorf("%s doesn't answer with a hit: %d, %d bytes, %v", e.title(), answer.StatusCode, len(body), answer.Header)
+		return fmt.Errorf("the response of %s isn't a hit: %d, %d bytes, %v", e.title(), answer.StatusCode, len(body), answer.Header)
 	}
 	return nil
 }
 
-// measure has the servers take turns.
+// measure measures the servers by turns.
 func (c *contest) measure(ctx context.Context, out io.Writer, rounds int, length time.Duration) error {
 	for round := range rounds {
 		fmt.Fprintf(out, "round %d:", round+1)
@@ -180,7 +180,7 @@ var (
 	troubles  = regexp.MustCompile(`Non-2xx.*|Socket errors.*`)
 )
 
-// ask has wrk ask one server.
+// ask runs wrk against one server.
 func (c *contest) ask(ctx context.Context, e *entry, length time.Duration) error {
 	said := new(bytes.Buffer)
 	args := []string{"-t1", "-c32", "--timeout", "30s", "-d", strconv.Itoa(int(length.Seconds())) + "s"}
@@ -220,7 +220,7 @@ func find(number *regexp.Regexp, said []byte) (float64, error) {
 	return strconv.ParseFloat(string(found[1]), 64)
 }
 
-// end ends all servers, the last one started first.
+// end stops all servers, the last one started first.
 func (c *contest) end() (err error) {
 	for len(c.running) > 0 {
 		last := len(c.running) - 1

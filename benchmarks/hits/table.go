@@ -13,7 +13,7 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// writeTable prints the medians. A ratio is the median of the rounds' ratios: what a round does to all cancels out.
+// writeTable prints the medians. A ratio is the median of the rounds' ratios, so that differences between rounds cancel out.
 func (c *contest) writeTable(out io.Writer, rounds int, length time.Duration) error {
 	wrk, err := versionOf("wrk", "-v")
 	if err != nil {
@@ -53,7 +53,7 @@ func median(values []float64) float64 {
 
 func goVersion() string { return runtime.Version() }
 
-// fiberVersion is what the module says, or else the package.
+// fiberVersion returns Fiber's version from the build info, or else the package's constant.
 func fiberVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

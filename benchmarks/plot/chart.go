@@ -10,7 +10,7 @@ import (
 
 const ours = "tiercache" // any other impl is a floor
 
-// chart is what costs of one unit do as one thing grows.
+// chart shows how the costs of one unit grow with one thing.
 type chart struct {
 	axis, unit string
 	lines      []line
@@ -22,7 +22,7 @@ type line struct {
 	ours, floor     []point
 }
 
-// charts puts results that share an axis and a unit together: those of time first.
+// charts groups the results by axis and unit. Charts of time come first.
 func charts(r *results) []chart {
 	var all []chart
 	for _, s := range r.order {
@@ -51,7 +51,7 @@ func chartOf(all *[]chart, s series) *chart {
 	return &(*all)[i]
 }
 
-// name is what the line shows.
+// name returns the name of the line.
 func (c chart) name(l line) string {
 	if c.unit == "B/entry" {
 		return "memory"
@@ -59,7 +59,7 @@ func (c chart) name(l line) string {
 	return strings.ReplaceAll(l.cost, "-", " ")
 }
 
-// title is what grows.
+// title returns the name of the axis.
 func (c chart) title() string {
 	titles := map[string]string{
 		"keys":       "keys in the local tier",
@@ -73,15 +73,15 @@ func (c chart) title() string {
 	return c.axis
 }
 
-// what is what the unit is of.
-func (c chart) what() string {
+// measure returns the name of what is measured.
+func (c chart) measure() string {
 	if c.unit == "B/entry" {
 		return "bytes per entry"
 	}
 	return "time per operation"
 }
 
-// steps are the n at which anything was measured.
+// steps returns all n with measurements.
 func (c chart) steps() []float64 {
 	var ns []float64
 	for _, l := range c.lines {
@@ -93,7 +93,7 @@ func (c chart) steps() []float64 {
 	return slices.Compact(ns)
 }
 
-// decades are the powers of ten between which the costs are.
+// decades returns the powers of ten between which the costs are.
 func (c chart) decades() (from, to int) {
 	low, high := math.Inf(1), 0.0
 	for _, l := range c.lines {
@@ -124,7 +124,7 @@ func (c chart) amount(cost float64) string {
 	return quantity(cost, " B", " kB", " MB", " GB")
 }
 
-// quantity gives three digits at most, in the largest unit of which there is one.
+// quantity formats v with at most three digits, in the largest unit in which it is at least one.
 func quantity(v float64, units ...string) string {
 	i := 0
 	for ; v >= 999.5 && i < len(units)-1; i++ {

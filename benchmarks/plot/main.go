@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	table := flag.Bool("table", false, "write the table, in Markdown, in place of the picture")
+	table := flag.Bool("table", false, "write a Markdown table instead of the picture")
 	flag.Parse()
 	draw := drawSVG
 	if *table {

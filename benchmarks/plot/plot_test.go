@@ -57,7 +57,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// TestSVG holds the picture against the results: it is XML, and has every point once, within the frame.
+// The picture is XML, and has every point of the results once, within the frame.
 func TestSVG(t *testing.T) {
 	r := open(t)
 	picture := drawSVG(charts(r))
@@ -93,7 +93,7 @@ func TestSVG(t *testing.T) {
 		"go-redis, set, 1 MB: 1.5 ms",
 	} {
 		if titles[title] != 1 {
-			t.Errorf("%q is there %d times: want it once", title, titles[title])
+			t.Errorf("%q occurs %d times: want it once", title, titles[title])
 		}
 	}
 	if strings.Contains(picture, "NaN") || strings.Contains(picture, "Inf") {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// series is what one line of a chart shows.
+// series names one line of a chart.
 type series struct {
 	axis string // what grows
 	unit string // of the cost: ns/op or B/entry
@@ -18,7 +18,7 @@ type series struct {
 	impl string
 }
 
-// point is the median of a cost where there are n of what grows.
+// point is the median of a cost at one n of the axis.
 type point struct{ n, cost float64 }
 
 // results has series in the order in which the benchmark ran them.
@@ -68,7 +68,7 @@ func (r *results) add(fields []string) error {
 			return err
 		}
 		s.unit = fields[i+1]
-		if s.unit != "ns/op" && (s.unit != "B/entry" || s.axis != "keys") { // elsewhere it stays, or grows as values do
+		if s.unit != "ns/op" && (s.unit != "B/entry" || s.axis != "keys") { // on other axes it is constant, or grows with the size of values
 			continue
 		}
 		if value <= 0 {
@@ -87,7 +87,7 @@ func (r *results) keep(s series, n, value float64) {
 	r.runs[s][n] = append(r.runs[s][n], value)
 }
 
-// withoutProcs takes GOMAXPROCS off a benchmark's name.
+// withoutProcs removes GOMAXPROCS from a benchmark's name.
 func withoutProcs(name string) string {
 	i := strings.LastIndexByte(name, '-')
 	if i < 0 {

@@ -12,7 +12,7 @@ import (
 //go:embed style.css
 var style string
 
-// A cell is a chart's part of the picture, in pixels, and the margins around the lines in it.
+// The size of a cell, which is a chart's part of the picture, in pixels, and the margins in it.
 const (
 	cellWidth, cellHeight = 300, 210
 	marginLeft            = 58
@@ -22,7 +22,7 @@ const (
 	columns               = 3
 )
 
-// drawSVG draws each chart in a cell of its own, with both scales logarithmic, and the legend in the next.
+// drawSVG draws each chart in a cell of its own, with logarithmic scales, and the legend in the last cell.
 func drawSVG(all []chart) string {
 	var b strings.Builder
 	rows := len(all)/columns + 1
@@ -41,7 +41,7 @@ func cell(i int) string {
 	return fmt.Sprintf("<g transform=\"translate(%d %d)\">\n", i%columns*cellWidth, i/columns*cellHeight)
 }
 
-// entry is what the legend says of a cost. Its place is its colour.
+// entry is a line of the legend. Its index is its colour.
 type entry struct{ name, floor string }
 
 func legend(all []chart) []entry {
@@ -56,7 +56,7 @@ func legend(all []chart) []entry {
 	return costs
 }
 
-// frame puts a chart's values into its cell.
+// frame converts a chart's values to coordinates.
 type frame struct {
 	steps    []float64
 	from, to int // decades
@@ -90,7 +90,7 @@ func (c chart) draw(costs []entry) string {
 		fmt.Fprintf(&b, `<text class="middle" x="%.1f" y="%d">%s</text>`+"\n", f.x(n), bottom+15, c.step(n))
 	}
 	text(&b, "label middle", (left+right)/2, bottom+32, c.title())
-	text(&b, "label", left, marginTop-10, c.what())
+	text(&b, "label", left, marginTop-10, c.measure())
 	for _, l := range c.lines {
 		colour := fmt.Sprintf("c%d", slices.Index(costs, entry{c.name(l), l.floorName}))
 		f.line(&b, colour+" floor", l.floor, func(p point) string { return c.describe(l.floorName, l, p) })
@@ -107,7 +107,7 @@ func text(b *strings.Builder, class string, x, y int, s string) {
 	fmt.Fprintf(b, `<text class="%s" x="%d" y="%d">%s</text>`+"\n", class, x, y, html.EscapeString(s))
 }
 
-// line draws a line with its points, which say what they are where one points at them.
+// line draws a line with its points, which have tooltips.
 func (f frame) line(b *strings.Builder, class string, points []point, describe func(point) string) {
 	if len(points) == 0 {
 		return

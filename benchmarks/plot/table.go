@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// drawTable writes one table. A bold row begins each chart and names its steps; below are the costs, with their ratio to the
+// drawTable returns one table. Each chart begins with a bold row that names its steps, followed by the costs with their ratios to the
 // floor.
 func drawTable(all []chart) string {
 	columns := 0
@@ -22,7 +22,7 @@ func drawTable(all []chart) string {
 	row("tiercache, and how many times the floor that is")
 	b.WriteString(strings.Repeat("|---", columns+2) + "|\n")
 	for _, c := range all {
-		head := []string{"**" + c.title() + ": " + c.what() + "**"}
+		head := []string{"**" + c.title() + ": " + c.measure() + "**"}
 		for _, n := range c.steps() {
 			head = append(head, "**"+c.step(n)+"**")
 		}
@@ -37,7 +37,7 @@ func drawTable(all []chart) string {
 	return b.String()
 }
 
-// cells are a line's row.
+// cells returns a line's row.
 func (c chart) cells(l line, columns int) []string {
 	name := c.name(l)
 	if l.floorName != "" {
@@ -73,7 +73,7 @@ func at(points []point, n float64) (float64, bool) {
 	return 0, false
 }
 
-// ratio has two digits that count, or more before the point.
+// ratio formats a ratio with two significant digits, or more before the point.
 func ratio(r float64) string {
 	switch {
 	case r < 0.995:

@@ -23,19 +23,19 @@ import (
 )
 
 const (
-	maxUpload  = 64 << 20 // bytes of a request's body, which Fiber collects before it is forwarded
-	maxCollect = 8 << 20  // bytes of an answer's body: what is longer is streamed, past the cache
+	maxUpload  = 64 << 20 // bytes of a request's body, which Fiber reads before it is forwarded
+	maxCollect = 8 << 20  // bytes of a response's body: longer ones are streamed, and not cached
 	maxHead    = 64 << 10 // bytes of a request's header
 )
 
-// methods are those of Fiber, which refuses others, and of WebDAV and its like.
+// methods are Fiber's own, which refuses others, and those of WebDAV and its extensions.
 var methods = append(slices.Clone(fiber.DefaultMethods),
 	"COPY", "LOCK", "M-SEARCH", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH", "REPORT", "SEARCH", "UNLOCK")
 
-// app is Fiber's server with the ways of net/http's.
+// app is Fiber's server with the methods of net/http's.
 type app struct{ fiber *fiber.App }
 
-// newApp is the proxy on Fiber: the cache goes before the handler that forwards.
+// newApp returns the proxy on Fiber: the cache is in front of the handler that forwards.
 func newApp(cache *httpcache.Cache, o *origin) *app {
 	a := fiber.New(fiber.Config{
 		RequestMethods:               methods,
@@ -43,22 +43,22 @@ func newApp(cache *httpcache.Cache, o *origin) *app {
 		ReadBufferSize:               maxHead,
 		ReadTimeout:                  time.Minute,
 		DisableDefaultDate:           true, // it would replace the origin's
-		DisablePreParseMultipartForm: true, // forms pass as they are
+		DisablePreParseMultipartForm: true, // forms pass unchanged
 	})
 	a.Use(forwardedFiber, fibercache.New(cache), (&forwarder{origin: o}).handle)
 	return &app{a}
 }
 
-// Serve returns nil where Shutdown ended it.
+// Serve returns nil after Shutdown.
 func (a *app) Serve(l net.Listener) error {
 	return a.fiber.Listener(l, fiber.ListenConfig{DisableStartupMessage: true})
 }
 
-// Shutdown waits for the requests under way.
+// Shutdown waits for running requests.
 func (a *app) Shutdown(ctx context.Context) error { return a.fiber.ShutdownWithContext(ctx) }
 
-// forwarder is what httputil.ReverseProxy is on net/http, without the switching of protocols. Of 1xx answers it forwards what
-// fasthttp can send: see hints.go.
+// forwarder does on Fiber what httputil.ReverseProxy does on net/http, but doesn't switch protocols. Of 1xx responses it forwards
+// those that fasthttp can send: see hints.go.
 type forwarder struct{ origin *origin }
 
 func (f *forwarder) handle(c fiber.Ctx) error {
@@ -71,7 +71,7 @@ func (f *forwarder) handle(c fiber.Ctx) error {
 	dropHopByHop(out.Header)
 	f.origin.rewrite(&httputil.ProxyRequest{In: in, Out: out})
 	if out.Header.Get("User-Agent") == "" {
-		out.Header.Set("User-Agent", "") // or the Transport would say its own
+		out.Header.Set("User-Agent", "") // otherwise the Transport sets its own
 	}
 	early := &hints{c: c}
 	answer, err := f.origin.transport.RoundTrip(out.WithContext(early.trace(out.Context())))
@@ -85,7 +85,7 @@ func (f *forwarder) handle(c fiber.Ctx) error {
 	return nil
 }
 
-// forwardedFiber is forwarded on Fiber.
+// forwardedFiber is forwarded for Fiber.
 func forwardedFiber(c fiber.Ctx) error {
 	said := forwardedBy(c.RequestCtx().RemoteAddr().String(), c.Host(), c.RequestCtx().IsTLS())
 	for _, name := range forwardedFields {
@@ -96,7 +96,7 @@ func forwardedFiber(c fiber.Ctx) error {
 	return c.Next()
 }
 
-// failure is an answer of the proxy's own.
+// failure returns a response of the proxy itself.
 func failure(code int) *http.Response {
 	text := http.StatusText(code) + "\n"
 	return &http.Response{
@@ -107,7 +107,7 @@ func failure(code int) *http.Response {
 	}
 }
 
-// newRequest copies everything: Fiber uses its own again when the handler has returned, and the Transport may still be
+// newRequest copies everything: Fiber reuses its memory when the handler has returned, and the Transport may still be
 // sending then.
 func newRequest(c fiber.Ctx) (*http.Request, error) {
 	target := string(c.Request().Header.RequestURI())
@@ -126,13 +126,13 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 	for name, value := range c.Request().Header.All() {
 		r.Header.Add(string(name), string(value))
 	}
-	for _, name := range []string{"Host", "Content-Length", "Expect"} { // the Transport says them, or Fiber has dealt with it
+	for _, name := range []string{"Host", "Content-Length", "Expect"} { // the Transport sets the first two; Fiber has handled Expect
 		r.Header.Del(name)
 	}
 	return r, nil
 }
 
-// send makes an answer Fiber's. An error means that nothing was sent.
+// send copies a response to Fiber's. If it returns an error, nothing was sent.
 func send(c fiber.Ctx, answer *http.Response) error {
 	dropHopByHop(answer.Header)
 	out := c.Response()
@@ -144,7 +144,7 @@ func send(c fiber.Ctx, answer *http.Response) error {
 		return answer.Body.Close()
 	}
 	if live(answer) {
-		out.SetBodyStream(answer.Body, int(answer.ContentLength)) // which closes it
+		out.SetBodyStream(answer.Body, int(answer.ContentLength)) // it closes the body
 		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxCollect+1))
@@ -159,14 +159,14 @@ func send(c fiber.Ctx, answer *http.Response) error {
 	return answer.Body.Close()
 }
 
-// rest is a body of which a part was read.
+// rest is the remainder of a body.
 type rest struct {
 	io.Reader
 	io.Closer
 }
 
-// sendHead has fasthttp parse the head, which is the one way to give it a Date: its setters ignore the field, and the
-// cache couldn't tell how old an answer was when it came.
+// sendHead lets fasthttp parse the head, which is the only way to set Date: its setters ignore that field. Without it
+// the cache couldn't tell how old the response was when it arrived.
 func sendHead(out *fasthttp.Response, answer *http.Response) error {
 	if answer.Header.Get("Date") == "" {
 		answer.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
@@ -185,8 +185,8 @@ func sendHead(out *fasthttp.Response, answer *http.Response) error {
 	return nil
 }
 
-// live reports whether the body is to be sent while it comes. One of unknown length may be endless, unless the answer
-// says that it may be kept.
+// live reports whether the body must be streamed. One of unknown length may be endless, unless the response
+// says that it may be stored.
 func live(answer *http.Response) bool {
 	if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") || answer.ContentLength > maxCollect {
 		return true
@@ -194,7 +194,7 @@ func live(answer *http.Response) bool {
 	return answer.ContentLength < 0 && answer.Header.Get("Cache-Control") == "" && answer.Header.Get("Expires") == ""
 }
 
-// dropHopByHop removes the fields that are between two neighbours only (RFC 9110, section 7.6.1).
+// dropHopByHop removes the hop-by-hop fields (RFC 9110, section 7.6.1).
 func dropHopByHop(h http.Header) {
 	for _, line := range h["Connection"] {
 		for name := range strings.SplitSeq(line, ",") {

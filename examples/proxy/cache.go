@@ -12,7 +12,7 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// newCache says how long answers are kept. What an answer says of itself wins; this is for those that say nothing.
+// newCache makes the cache. Its TTL is for responses that don't say themselves how long they are fresh.
 func newCache(s settings, r *remote) (*httpcache.Cache, error) {
 	return httpcache.New(httpcache.Options{
 		Name:  "proxy",
@@ -48,7 +48,7 @@ func openRedis(url string) (*remote, error) {
 	return &remote{client: client, tier: tier}, nil
 }
 
-// Close closes what was opened.
+// Close closes the tier and the client.
 func (r *remote) Close() error {
 	if r.tier == nil {
 		return nil

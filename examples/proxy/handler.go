@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// newHandler forwards requests. It knows nothing of the cache around it.
+// newHandler returns the handler that forwards requests. It doesn't know of the cache around it.
 func newHandler(o *origin) http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite:   o.rewrite,
@@ -23,7 +23,7 @@ func newHandler(o *origin) http.Handler {
 	}
 }
 
-// forwarded says before the cache where a request came from.
+// forwarded sets the fields that say where a request came from. It runs before the cache.
 func forwarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		said := forwardedBy(r.RemoteAddr, r.Host, r.TLS != nil)
@@ -36,14 +36,14 @@ func forwarded(next http.Handler) http.Handler {
 	})
 }
 
-// httpServer is net/http's server with the ways of Fiber's.
+// httpServer is net/http's server with the methods of Fiber's.
 type httpServer struct{ http.Server }
 
 func newServer(h http.Handler) *httpServer {
 	return &httpServer{http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}}
 }
 
-// Serve returns nil where Shutdown ended it.
+// Serve returns nil after Shutdown.
 func (s *httpServer) Serve(l net.Listener) error {
 	if err := s.Server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -51,7 +51,7 @@ func (s *httpServer) Serve(l net.Listener) error {
 	return nil
 }
 
-// Shutdown leaves no connection behind, even when ctx ends first.
+// Shutdown waits for running requests. If ctx ends first, it closes their connections.
 func (s *httpServer) Shutdown(ctx context.Context) error {
 	if err := s.Server.Shutdown(ctx); err != nil {
 		return errors.Join(err, s.Close())

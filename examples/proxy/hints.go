@@ -10,15 +10,15 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// hints forwards the 103 answers of an origin on Fiber. Of their fields fasthttp sends Link, and it has no other 1xx answer to
-// send, but for the 100 that is its own.
+// hints forwards an origin's 103 responses on Fiber. fasthttp sends only their Link fields, and can't send other 1xx responses,
+// except for its own 100.
 type hints struct {
 	c     fiber.Ctx
 	mu    sync.Mutex
-	ended bool // the final answer is there, or the client has left: the Ctx is the handler's again
+	ended bool // the final response has arrived, or the client has disconnected: only the handler may use the Ctx
 }
 
-// trace returns a context with which the transport, which calls in a goroutine of its own, says what 1xx answers have come.
+// trace returns a context with which the transport reports 1xx responses. It does so in a goroutine of its own.
 func (h *hints) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: h.got})
 }
@@ -42,12 +42,12 @@ func (h *hints) got(code int, header textproto.MIMEHeader) error {
 		}
 	}
 	set(links)
-	_ = h.c.RequestCtx().EarlyHints() // if the client has left, nobody is left to be told
+	_ = h.c.RequestCtx().EarlyHints() // it fails if the client has disconnected
 	set(around)
 	return nil
 }
 
-// end is called when RoundTrip has returned. It waits for an answer that is being forwarded.
+// end is called when RoundTrip has returned. It waits for a response that is being forwarded.
 func (h *hints) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

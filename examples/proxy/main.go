@@ -1,14 +1,14 @@
-// Command proxy is a caching reverse proxy: it forwards requests to an origin, say a FastAPI service, and keeps what the
-// origin's answers allow to keep, by RFC 9111, in this process's memory and in Redis.
+// Command proxy is a caching reverse proxy: it forwards requests to an origin, such as a FastAPI service, and stores the
+// responses that may be stored by RFC 9111 in this process's memory and in Redis.
 //
 //	go run ./examples/proxy -origin http://localhost:8000
 //	curl -i http://localhost:8080/items    # twice: see Cache-Status and Age
 //
-// With -redis URL, or REDIS_URL in the environment, several proxies share what they keep. With -fiber it runs on Fiber v3
+// With -redis URL, or REDIS_URL in the environment, several proxies share stored responses. With -fiber it runs on Fiber v3
 // instead of net/http.
 //
-// Read cache.go first: how long things are kept. handler.go is the proxy on net/http, app.go the one on Fiber; both
-// reach the origin by origin.go.
+// Read cache.go first, which configures the cache. handler.go is the proxy on net/http, app.go the one on Fiber; origin.go has
+// what both need to reach the origin.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 	"time"
 )
 
-const lastWords = 5 * time.Second // for the requests under way when the proxy is stopped
+const gracePeriod = 5 * time.Second // for running requests when the proxy is stopped
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// settings are what the flags say.
+// settings has the values of the flags.
 type settings struct {
 	listen, redis string
 	origin, host  string
@@ -51,18 +51,18 @@ func parse(args []string) (settings, error) {
 	flags.StringVar(&s.host, "host", "", "the Host `name` that the origin is sent; empty: the client's")
 	flags.StringVar(&s.listen, "listen", "localhost:8080", "the `address` to listen on; port 0 is any free one")
 	flags.StringVar(&s.redis, "redis", os.Getenv("REDIS_URL"), "a Redis `URL`, like redis://localhost:6379; empty: memory only")
-	flags.DurationVar(&s.ttl, "ttl", 0, "how long answers are kept that don't say so themselves; 0: not at all")
+	flags.DurationVar(&s.ttl, "ttl", 0, "how long responses are fresh that don't say so themselves; 0: not stored")
 	flags.BoolVar(&s.fiber, "fiber", false, "run on Fiber v3 instead of net/http")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
 	if flags.NArg() > 0 {
-		return s, fmt.Errorf("%q: only flags are understood", flags.Arg(0))
+		return s, fmt.Errorf("unexpected argument %q: only flags are accepted", flags.Arg(0))
 	}
 	return s, nil
 }
 
-// run puts the proxy together, and takes it apart in the reverse order when ctx ends.
+// run starts the proxy, and stops it when ctx ends.
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	s, err := parse(args)
 	if err != nil {
@@ -102,7 +102,7 @@ type server interface {
 	Shutdown(context.Context) error
 }
 
-// serve answers requests until ctx ends, and then those that have come.
+// serve serves requests until ctx ends, and then lets running ones finish.
 func serve(ctx context.Context, out io.Writer, srv server, listener net.Listener) error {
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(listener) }()
@@ -112,7 +112,7 @@ func serve(ctx context.Context, out io.Writer, srv server, listener net.Listener
 	case <-ctx.Done():
 	}
 	fmt.Fprintln(out, "Stopping.")
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracePeriod)
 	defer cancel()
 	if err := srv.Shutdown(last); err != nil {
 		return fmt.Errorf("requests were still running: %w", err)

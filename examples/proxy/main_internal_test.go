@@ -27,9 +27,9 @@ import (
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	goleak.VerifyTestMain(m,
-		// fasthttp keeps the Date field in a goroutine that never ends.
+		// fasthttp updates the Date field in a goroutine that never ends.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		// A server's pool notices up to ten seconds later that it was stopped.
+		// A stopped server's pool ends up to ten seconds later.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 	)
 }
@@ -40,7 +40,7 @@ func onEach(t *testing.T, test func(t *testing.T, flags ...string)) {
 	t.Run("fiber", func(t *testing.T) { test(t, "-fiber") })
 }
 
-// runs starts a proxy before the handler, until the test ends.
+// runs starts a proxy for the handler, until the test ends.
 func runs(t *testing.T, origin http.HandlerFunc, flags ...string) (url string) {
 	t.Helper()
 	server := httptest.NewServer(origin)
@@ -69,7 +69,7 @@ func before(t *testing.T, origin string, flags ...string) (url string) {
 		stop()
 		said, _ := io.ReadAll(lines)
 		if err := <-ended; err != nil || string(said) != "Stopping.\n" {
-			t.Errorf("run: %v; its last words: %q", err, said)
+			t.Errorf("run: %v; the end of its output: %q", err, said)
 		}
 	})
 	return regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(line)
@@ -165,7 +165,7 @@ func TestForwarded(t *testing.T) {
 	})
 }
 
-// What the origin says to vary by is what it saw, which the proxy says, and not the client.
+// The origin's Vary refers to the fields that it received, which the proxy sets, not the client.
 func TestVaryOfForwarded(t *testing.T) {
 	onEach(t, func(t *testing.T, flags ...string) {
 		url := runs(t, func(w http.ResponseWriter, r *http.Request) {
@@ -210,7 +210,7 @@ func TestDateIsTheOrigins(t *testing.T) {
 	})
 }
 
-// A body that the origin compressed for the client passes as it is, and one that it didn't isn't asked for.
+// A compressed body passes unchanged, and the proxy doesn't ask for compression unless the client does.
 func TestCodingIsTheClients(t *testing.T) {
 	onEach(t, func(t *testing.T, flags ...string) {
 		url := runs(t, func(w http.ResponseWriter, r *http.Request) {
@@ -250,7 +250,7 @@ func TestLongBodies(t *testing.T) {
 	})
 }
 
-// What is sent in parts arrives in parts: the origin waits with the second until the client has the first.
+// A body that is sent in parts arrives in parts: the origin sends the second when the client has the first.
 func TestLiveBody(t *testing.T) {
 	onEach(t, func(t *testing.T, flags ...string) {
 		arrived := make(chan struct{})
@@ -291,12 +291,12 @@ func TestDeadOrigin(t *testing.T) {
 	})
 }
 
-// The hints of a miss reach the client at once, before the answer. A hit needs none.
+// The hints of a miss reach the client at once, before the response. A hit has none.
 func TestEarlyHints(t *testing.T) {
 	onEach(t, func(t *testing.T, flags ...string) {
 		seen := make(chan struct{})
 		url := runs(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusProcessing) // which fasthttp can't send
+			w.WriteHeader(http.StatusProcessing) // fasthttp can't send it
 			w.Header()["Link"] = []string{"</a.css>; rel=preload", "</b.css>; rel=preload"}
 			w.WriteHeader(http.StatusEarlyHints)
 			<-seen
@@ -335,7 +335,7 @@ func TestEarlyHints(t *testing.T) {
 	})
 }
 
-// A client of HTTP/1.0 knows no 1xx answers. (net/http sends it those all the same.)
+// A client of HTTP/1.0 doesn't know 1xx responses. (net/http sends them all the same.)
 func TestEarlyHintsOfHTTP10(t *testing.T) {
 	url := runs(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Link", "</a.css>; rel=preload")
@@ -365,7 +365,7 @@ func TestRunRefuses(t *testing.T) {
 		"an origin with a password":     {"-origin", "http://a:b@localhost"},
 		"a wrong address":               {"-origin", "http://localhost:1", "-listen", "localhost:-1"},
 		"a wrong Redis URL":             {"-origin", "http://localhost:1", "-redis", "localhost"},
-		"a TTL less than nothing":       {"-origin", "http://localhost:1", "-ttl", "-1s"},
+		"a negative TTL":                {"-origin", "http://localhost:1", "-ttl", "-1s"},
 		"a wrong address, and on Fiber": {"-origin", "http://localhost:1", "-listen", "localhost:-1", "-fiber"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// origin is where requests are forwarded to.
+// origin is the server to which requests are forwarded.
 type origin struct {
 	url       *url.URL
-	host      string // that it is sent; empty: the client's
+	host      string // the Host field of forwarded requests; empty: the client's
 	transport *http.Transport
 }
 
 func newOrigin(raw, host string) (*origin, error) {
 	if raw == "" {
-		return nil, errors.New("-origin is missing: say where to forward to, like http://localhost:8000")
+		return nil, errors.New("-origin is missing: want the URL to forward to, like http://localhost:8000")
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -37,23 +37,23 @@ func newOrigin(raw, host string) (*origin, error) {
 	return &origin{url: u, host: host, transport: newTransport()}, nil
 }
 
-// newTransport is what a proxy needs, which differs from http.DefaultTransport.
+// newTransport returns a Transport with settings for a proxy.
 func newTransport() *http.Transport {
 	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext, // a dead origin is known soon
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext, // so that a dead origin is noticed soon
 		TLSHandshakeTimeout: 5 * time.Second,
-		// Uvicorn and Node close a connection after 5 idle seconds. Whoever sends a request at that moment gets an
-		// error, and a POST can't be tried again: ours are closed before.
+		// Uvicorn and Node close a connection after 5 idle seconds. A request at that moment gets an
+		// error, and a POST can't be retried: the proxy closes idle connections earlier.
 		IdleConnTimeout:       4 * time.Second,
 		MaxIdleConnsPerHost:   256, // there is one host; the default is 2
 		ExpectContinueTimeout: time.Second,
 		ResponseHeaderTimeout: time.Minute,
-		DisableCompression:    true, // the client chooses the coding and undoes it, so bodies pass as they are
+		DisableCompression:    true, // the client negotiates the coding, so that bodies pass unchanged
 		ForceAttemptHTTP2:     true,
 	}
 }
 
-// rewrite makes of a client's request the one that is forwarded.
+// rewrite turns a client's request into the one that is forwarded.
 func (o *origin) rewrite(r *httputil.ProxyRequest) {
 	r.SetURL(o.url)
 	r.Out.Host = o.host
@@ -67,8 +67,8 @@ func (o *origin) rewrite(r *httputil.ProxyRequest) {
 	}
 }
 
-// forwardedFields say where a request came from. What the client says in them isn't believed: the proxy says them anew, before
-// the cache, so that a Vary of the origin's is about what the origin saw.
+// forwardedFields say where a request came from. The client's aren't trusted: the proxy sets them, and does so before
+// the cache, so that the origin's Vary refers to what the origin received.
 var forwardedFields = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
 
 func forwardedBy(remoteAddr, host string, tls bool) map[string]string {
@@ -82,7 +82,7 @@ func forwardedBy(remoteAddr, host string, tls bool) map[string]string {
 	return said
 }
 
-// status is the answer to a client whose request the origin failed. Of a client that left there is nothing to say.
+// status returns the status for a request that the origin failed to answer.
 func status(r *http.Request, err error) int {
 	if !errors.Is(err, context.Canceled) {
 		slog.WarnContext(r.Context(), "forwarding", "method", r.Method, "path", r.URL.Path, "error", err)

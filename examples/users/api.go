@@ -17,7 +17,7 @@ import (
 
 const maxProfile = 16 << 10 // bytes
 
-// api is the HTTP face of the users.
+// api has the HTTP handlers.
 type api struct {
 	db      *userdb.DB
 	service *Service
@@ -30,10 +30,10 @@ func (a *api) handler() http.Handler {
 	mux.HandleFunc("GET "+listPath+"/{id}", a.user)
 	mux.HandleFunc("PUT "+listPath+"/{id}", a.update)
 	mux.HandleFunc("GET /stats", a.stats)
-	return a.pages.Handler(mux) // which sees the PUTs, too
+	return a.pages.Handler(mux) // around all methods: a PUT removes what it changes
 }
 
-// list knows nothing of the cache around it: it runs when a page isn't cached.
+// list runs only if the page isn't cached. It doesn't know of the cache around it.
 func (a *api) list(w http.ResponseWriter, r *http.Request) {
 	p, err := requestedPage(r)
 	if err != nil {
@@ -62,7 +62,7 @@ func (a *api) user(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	keepable(h)
-	h.Set("Vary", "Accept") // by which it is told what the next line asks for
+	h.Set("Vary", "Accept") // since the next line looks at it
 	if strings.Contains(r.Header.Get("Accept"), cardType) {
 		h.Set("Content-Type", cardType)
 		write(w, http.StatusOK, card(u))
@@ -87,10 +87,10 @@ func (a *api) update(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	if err != nil { // a Redis that is down doesn't keep anybody from saving: what is cached expires soon
+	if err != nil { // the user was saved, though Redis is down: the cached one expires soon
 		slog.WarnContext(r.Context(), "invalidating", "error", err)
 	}
-	// What is cached of this URL goes by itself, since it was PUT. The lists don't.
+	// The cache removes this URL's responses, since it was PUT, but not the pages of the list.
 	if err := a.pages.PurgeTags(context.WithoutCancel(r.Context()), listTag); err != nil {
 		slog.WarnContext(r.Context(), "invalidating the lists", "error", err)
 	}
@@ -124,27 +124,27 @@ func answer(w http.ResponseWriter, status int, v any) {
 		status, body = http.StatusInternalServerError, []byte(`{"error":"internal"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	write(w, status, append(body, '\n')) // for who reads it in a terminal
+	write(w, status, append(body, '\n')) // for terminals
 }
 
 func write(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // if the client has gone, nobody is left to be told
+	_, _ = w.Write(body) // it fails if the client has disconnected
 }
 
-// refuse tells the client what is wrong with the request.
+// refuse reports an error in the request to the client.
 func refuse(w http.ResponseWriter, status int, err error) {
 	answer(w, status, map[string]string{"error": err.Error()})
 }
 
-// fail is for errors that aren't the client's, except that there may be no such user.
+// fail reports an error of the service, or that there is no such user.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, tiered.ErrNotFound) {
 		refuse(w, http.StatusNotFound, errors.New("no such user"))
 		return
 	}
-	if r.Context().Err() == nil { // else the client left, which is no news
+	if r.Context().Err() == nil { // otherwise the client has disconnected
 		slog.ErrorContext(r.Context(), "answering", "path", r.URL.Path, "error", err)
 	}
 	refuse(w, http.StatusInternalServerError, errors.New("internal"))

@@ -64,7 +64,7 @@ func TestListInRedis(t *testing.T) {
 		p.get(listPath + "?skip=0&limit=20")
 		ttl, err := server.Client.TTL(t.Context(), "tc:"+cacheName+":get:/api/v1/users:limit=20&skip=0").Result()
 		if err != nil || ttl <= time.Minute || ttl > 95*time.Second {
-			t.Errorf("the page's key has the TTL %v, %v, want a minute and a half, and what a lease takes", ttl, err)
+			t.Errorf("the page's key has the TTL %v, %v, want a minute and a half, and the time for a lease", ttl, err)
 		}
 	})
 }
@@ -87,7 +87,7 @@ func TestUpdateIsSeenAtOnce(t *testing.T) {
 		if _, after := p.get(listPath + "/7"); after != body || after == before {
 			t.Errorf("GET after PUT: %s, want %s", after, body)
 		}
-		// A process that starts now gets it too: Redis has no older one.
+		// A new process gets it, too: Redis doesn't have the old one.
 		if _, after := newProcess(t, db, server).get(listPath + "/7"); after != body {
 			t.Errorf("GET of another process: %s, want %s", after, body)
 		}

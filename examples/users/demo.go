@@ -23,18 +23,18 @@ type demo struct {
 	redis   *tiered.Redis
 	samples int
 
-	current atomic.Pointer[http.Handler] // what the server serves: each cache has a handler of its own
+	current atomic.Pointer[http.Handler] // the handler with the current cache
 	client  http.Client
 	server  string // its URL
 }
 
-// way is a way to an answer.
+// way is one of the ways in which a request may be answered.
 type way struct {
 	name        string
-	noStore     bool   // the request says that the cache is to have no part in it
-	conditional bool   // the request says what the client has already
+	noStore     bool   // the request bypasses the cache
+	conditional bool   // the request has the ETag of the client's copy
 	empty       bool   // each sample has a new cache, whose local tier is empty
-	want        counts // what one sample must count: the proof that it went this way
+	want        counts // how the cache's counters must change with each sample
 }
 
 var ways = []way{
@@ -46,19 +46,19 @@ var ways = []way{
 
 const maxDetours = 10
 
-var errOtherWay = errors.New("the answer came another way")
+var errOtherWay = errors.New("the response came another way")
 
-// counts are what the cache says of an answer.
+// counts are the changes of the cache's counters by one response.
 type counts struct{ bypassed, remoteHits, localHits, notModified uint64 }
 
-// measured is what the samples of a way have in common, and the median of their times.
+// measured is the result for one way: the median time, and the length of the body.
 type measured struct {
 	way  string
 	time time.Duration
 	body int64
 }
 
-// runDemo measures a long page and a short one, and writes a table of each.
+// runDemo measures a long page and a short page, and writes a table for each.
 func runDemo(ctx context.Context, out io.Writer, d *demo) (err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -111,7 +111,7 @@ func (d *demo) page(ctx context.Context, p userdb.Page) (rows []measured, err er
 	return rows, nil
 }
 
-// newCache makes a cache and lets the server use it.
+// newCache makes a cache, which the server uses from now on.
 func (d *demo) newCache() (*httpcache.Cache, error) {
 	pages, err := newPages(d.redis)
 	if err != nil {
@@ -126,13 +126,13 @@ func (d *demo) use(pages *httpcache.Cache) {
 	d.current.Store(&h)
 }
 
-// prepare has the page cached anew in both tiers, and returns its ETag.
+// prepare caches the page again in both tiers, and returns its ETag.
 func (d *demo) prepare(ctx context.Context, pages *httpcache.Cache, url string) (etag string, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
 	}
-	if err := pages.Purge(ctx, r); err != nil { // what an earlier run left in this Redis
+	if err := pages.Purge(ctx, r); err != nil { // this Redis may have it from an earlier run
 		return "", err
 	}
 	if _, err := d.get(r); err != nil {
@@ -160,7 +160,7 @@ func (d *demo) measure(ctx context.Context, w way, pages *httpcache.Cache, url s
 		}
 		a, err := d.sample(w, pages, r)
 		if errors.Is(err, errOtherWay) && detours < maxDetours {
-			detours++ // Redis has just told of the page's own store, which the local tier then reads again
+			detours++ // the invalidation from storing the page arrived only now, and the local tier reads it again
 			continue
 		}
 		if err != nil {
@@ -188,7 +188,7 @@ func (w way) request(ctx context.Context, url, etag string) (*http.Request, erro
 	return r, nil
 }
 
-// sample makes the request, and takes the cache's word for the way it went, not our own.
+// sample makes the request, and checks with the cache's counters that it was answered in this way.
 func (d *demo) sample(w way, pages *httpcache.Cache, r *http.Request) (a reply, err error) {
 	if w.empty {
 		if pages, err = d.newCache(); err != nil {
@@ -209,7 +209,7 @@ func (d *demo) sample(w way, pages *httpcache.Cache, r *http.Request) (a reply, 
 	return a, nil
 }
 
-// warmUp asks for another page than r: what is measured is Redis then, not the first steps of a cache.
+// warmUp requests another page than r, so that the first use of a new cache isn't measured.
 func (d *demo) warmUp(r *http.Request) error {
 	other := r.Clone(r.Context())
 	other.URL.RawQuery = userdb.Page{Skip: 1, Limit: 1}.Query()
@@ -217,7 +217,7 @@ func (d *demo) warmUp(r *http.Request) error {
 	return err
 }
 
-// reply is what the client sees of an answer.
+// reply is a response, with the time it took.
 type reply struct {
 	time time.Duration // until the body was read
 	body int64

@@ -66,7 +66,7 @@ func TestDemoRefusesAnswersThatCameAnotherWay(t *testing.T) {
 		var d demo
 		p.get(listPath)
 		for server.Invalidation == tiered.Tracking && p.pages.Stats().Tiers.RemoteHits == 0 {
-			p.get(listPath) // until Redis has told of the store, which the local tier reads again
+			p.get(listPath) // until the invalidation from storing the page has arrived, after which the local tier reads it again
 		}
 		for _, c := range []struct {
 			way way

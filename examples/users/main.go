@@ -4,10 +4,10 @@
 //	go run ./examples/users          # serve, and print what to try
 //	go run ./examples/users -demo    # measure, print a table and exit
 //
-// With -redis URL, or REDIS_URL in the environment, it uses that Redis; else it brings one of its own.
+// With -redis URL, or REDIS_URL in the environment, it uses that Redis. Otherwise it starts an embedded one.
 //
-// Read service.go first: values cached with tiered.Cache. Then pages.go: HTTP responses cached with httpcache. api.go is
-// the handlers, which hardly know of either; main.go puts everything together; demo.go is only for the table. The database
+// Read service.go first, which caches values with tiered.Cache. Then pages.go, which caches HTTP responses with httpcache. api.go
+// has the handlers, which hardly depend on either, main.go puts everything together, and demo.go measures. The database
 // and the choice of a Redis are in examples/internal.
 package main
 
@@ -30,9 +30,9 @@ import (
 )
 
 const (
-	users     = 20_000
-	samples   = 21              // a number in the demo's table is the median of so many
-	lastWords = 5 * time.Second // for the requests under way when the service is stopped
+	users       = 20_000
+	samples     = 21              // requests per median in the demo's table
+	gracePeriod = 5 * time.Second // for running requests when the service is stopped
 )
 
 func main() {
@@ -45,11 +45,11 @@ func main() {
 	}
 }
 
-// run puts the service together, and takes it apart in the reverse order when ctx ends.
+// run starts the service, and stops it when ctx ends.
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("users", flag.ContinueOnError)
-	addr := flags.String("addr", "localhost:8080", "where to `listen`; port 0 is any free one")
-	redisURL := flags.String("redis", os.Getenv("REDIS_URL"), "a Redis `URL`, like redis://localhost:6379; empty: one is started inside")
+	addr := flags.String("addr", "localhost:8080", "the `address` to listen on; with port 0, on any free port")
+	redisURL := flags.String("redis", os.Getenv("REDIS_URL"), "a Redis `URL`, like redis://localhost:6379; empty: an embedded one")
 	measure := flags.Bool("demo", false, "measure with and without the cache, print a table and exit")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer closing(server, &err)
-	// The list of all users is megabytes, which take a while on a slow network: hence more than the default.
+	// The list of all users has megabytes, which may take longer than the default on a slow network.
 	redis, err := tiered.NewRedis(server.Client, tiered.RedisOptions{Invalidation: server.Invalidation, Timeout: time.Second})
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	return serve(ctx, out, *addr, (&api{db: db, service: service, pages: pages}).handler())
 }
 
-// serve answers requests until ctx ends, and then those that have come.
+// serve serves requests until ctx ends, and then lets running ones finish.
 func serve(ctx context.Context, out io.Writer, addr string, h http.Handler) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -106,7 +106,7 @@ func serve(ctx context.Context, out io.Writer, addr string, h http.Handler) erro
 	case <-ctx.Done():
 	}
 	fmt.Fprintln(out, "Stopping.")
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracePeriod)
 	defer cancel()
 	if err := server.Shutdown(last); err != nil {
 		return errors.Join(fmt.Errorf("requests were still running: %w", err), server.Close())

@@ -50,7 +50,7 @@ func newDB(t *testing.T) *userdb.DB {
 	return db
 }
 
-// process is what one process of the service has; a test may have several.
+// process stands for one process of the service. A test may have several.
 type process struct {
 	api
 	t     *testing.T
@@ -62,7 +62,7 @@ func newProcess(t *testing.T, db *userdb.DB, r *redisdb.Redis) *process {
 	t.Helper()
 	p := &process{t: t, api: api{db: db}}
 	var err error
-	p.redis, err = tiered.NewRedis(r.Client, tiered.RedisOptions{Invalidation: r.Invalidation, Timeout: 10 * time.Second}) // however busy the machine is
+	p.redis, err = tiered.NewRedis(r.Client, tiered.RedisOptions{Invalidation: r.Invalidation, Timeout: 10 * time.Second}) // long enough for a busy machine
 	must(t, err)
 	closedWith(t, p.redis)
 	p.service, err = NewService(db, p.redis)
@@ -149,7 +149,7 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 		t.Errorf("run: %v", err)
 	}
 	if rest := <-said; !strings.HasSuffix(rest, "Stopping.\n") {
-		t.Errorf("run's last words: %q", rest)
+		t.Errorf("the end of run's output: %q", rest)
 	}
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 		t.Errorf("left in the temporary directory: %v, %v", left, err)

@@ -15,11 +15,11 @@ import (
 const (
 	listPath = "/api/v1/users"
 	listTag  = "users"      // of all pages of the list
-	cardType = "text/vcard" // what a user may be had as, beside JSON
+	cardType = "text/vcard" // the other media type of a user, besides JSON
 )
 
-// newPages makes the cache of whole HTTP responses: pages of the list, and single users. How long it keeps them, the
-// responses say: see keepable.
+// newPages makes the cache of whole HTTP responses: pages of the list, and single users. The responses say how long they may be
+// cached: see keepable.
 func newPages(redis *tiered.Redis) (*httpcache.Cache, error) {
 	return httpcache.New(httpcache.Options{
 		Name:  "users-pages",
@@ -28,12 +28,11 @@ func newPages(redis *tiered.Redis) (*httpcache.Cache, error) {
 	})
 }
 
-// keepable says that this service's cache may keep the response for a minute, and serve it for half a minute more while
-// it gets a new one; and that browsers may keep it if they ask each time whether it still holds. They are told so by the
-// cache, with a 304, which makes the ETag for that.
+// keepable lets this service's cache store the response for a minute, and serve it for half a minute more while it is
+// renewed. Browsers may store it, too, but must validate it each time: the cache adds an ETag, and answers with a 304.
 func keepable(h http.Header, tags ...string) {
 	h.Set("Cache-Control", "no-cache")
-	h.Set("CDN-Cache-Control", "max-age=60, stale-while-revalidate=30") // RFC 9213: goes before it here
+	h.Set("CDN-Cache-Control", "max-age=60, stale-while-revalidate=30") // RFC 9213: it replaces Cache-Control for this cache
 	if len(tags) > 0 {
 		h.Set("Cache-Tag", strings.Join(tags, ","))
 	}
@@ -43,14 +42,14 @@ func keepable(h http.Header, tags ...string) {
 //
 //	get:/api/v1/users:limit=20&skip=0
 //
-// and whatever else is in the query can't fill the cache with copies. Without the option the key is all of the URL.
+// and other parameters can't fill the cache with copies of the page. By default the key has the whole URL.
 func pageKey(r *http.Request) string {
 	u := url.URL{Path: r.URL.Path}
 	switch {
 	case r.URL.Path == listPath:
 		p, err := requestedPage(r)
 		if err != nil {
-			return "" // nothing for the cache
+			return "" // not cached
 		}
 		u.RawQuery = p.Query()
 	case !strings.HasPrefix(r.URL.Path, listPath+"/"):
@@ -64,7 +63,7 @@ func requestedPage(r *http.Request) (userdb.Page, error) {
 	return userdb.ParsePage(q.Get("skip"), q.Get("limit"))
 }
 
-// card is the user as an address book takes it (RFC 6350).
+// card returns the user as a vCard for address books (RFC 6350).
 func card(u userdb.User) []byte {
 	text := strings.NewReplacer("\\", "\\\\", ",", "\\,", ";", "\\;", "\r", "", "\n", "\\n").Replace
 	return fmt.Appendf(nil, "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:%s\r\nEMAIL:%s\r\nADR:;;;%s;;;\r\nEND:VCARD\r\n",

@@ -12,14 +12,14 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// Service is the users, each of them cached under its ID.
+// Service returns and updates users. It caches each user under its ID.
 type Service struct {
 	db    *userdb.DB
 	cache *tiered.Cache[userdb.User]
 	load  tiered.Loader[userdb.User] // bound once: s.loadUser written at the call would allocate on every hit
 }
 
-// NewService makes a service with a cache of its own. It must be closed.
+// NewService returns a service with a cache of its own. The caller must close it.
 func NewService(db *userdb.DB, redis *tiered.Redis) (*Service, error) {
 	cache, err := tiered.New(tiered.Options[userdb.User]{
 		Name:  "users",
@@ -42,7 +42,7 @@ func (s *Service) User(ctx context.Context, id int64) (userdb.User, error) {
 	return s.cache.GetOrLoad(ctx, userKey(id), s.load)
 }
 
-// loadUser is called on a miss: once, however many requests want the user at that moment.
+// loadUser is called on a miss, and only once if several requests want the user at the same time.
 func (s *Service) loadUser(ctx context.Context, e *tiered.Entry[userdb.User]) (userdb.User, error) {
 	id, err := strconv.ParseInt(e.Key, 10, 64)
 	if err != nil {
@@ -59,8 +59,8 @@ func (s *Service) Update(ctx context.Context, id int64, p userdb.Profile) (userd
 	if err != nil {
 		return userdb.User{}, notFound(err)
 	}
-	// After the row was changed, or a read in between would cache the old one again; and even if the client has left
-	// by now.
+	// This comes after the update, since a read between the two would cache the old user again. It also runs if the client
+	// has disconnected.
 	if err := s.cache.Delete(context.WithoutCancel(ctx), userKey(id)); err != nil {
 		return u, fmt.Errorf("user %d is updated, but may be cached as it was: %w", id, err)
 	}
@@ -75,7 +75,7 @@ func (s *Service) Close() error { return s.cache.Close() }
 
 func userKey(id int64) string { return strconv.FormatInt(id, 10) }
 
-// notFound says in the cache's words that there is no such row.
+// notFound turns sql.ErrNoRows into the cache's own error.
 func notFound(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("%w: %w", tiered.ErrNotFound, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/tiercache/tiercache/examples/internal/userdb"
 )
 
-// article has the times that the article measured for its list of 20,000 users.
+// article has the times that the article reports for its list of 20,000 users.
 var article = map[string]string{"head": "article *", "no cache": "223 ms", "Redis hit": "136 ms"}
 
 func writeTable(out io.Writer, p userdb.Page, rows []measured) {
@@ -29,10 +29,10 @@ func writeTable(out io.Writer, p userdb.Page, rows []measured) {
 
 func writeNotes(out io.Writer, samples int) {
 	fmt.Fprintf(out, `
-Times are medians of %d requests over loopback, to the body's last byte. Each Redis hit is a page's first request to a
-new cache, whose memory doesn't have it; every answer's way was checked with the cache's own counters. SQLite runs inside
-this process, where 20 rows cost about as much as a way to Redis and back; rows of a database on the network cost more.
-* What the article that this library grew out of reports for its own list of 20,000 users (FastAPI with Redis, on its
+Times are medians of %d requests over loopback, until the end of the body. For each Redis hit the page is requested from a
+new cache, which doesn't have it in memory. The cache's own counters confirm where each response came from. SQLite runs inside
+this process, where 20 rows cost about as much as a round trip to Redis; rows of a database on the network cost more.
+* As reported by the article that gave rise to this library, for its own list of 20,000 users (FastAPI with Redis, on its
   author's machine): for comparison, not measured here.
 `, samples)
 }

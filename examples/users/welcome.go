@@ -15,7 +15,7 @@ const tour = `Listening on {url}. In another terminal:
   curl -i -H 'If-None-Match: <that ETag>' '{url}{list}?limit=3'
       304: no body at all.
   curl -i -H 'Cache-Control: no-cache' '{url}{list}?limit=3'
-      "fwd=request; stored": asked anew, and cached for the others.
+      "fwd=request; stored": SQLite answered again, and the new page is cached for everybody.
   curl -i {url}{list}/7
   curl -i -X PUT -d '{"name":"Grace","email":"grace@example.com","city":"Ghent"}' {url}{list}/7
       The next GET of user 7 shows it at once, and so do the pages of the list.
@@ -25,7 +25,7 @@ const tour = `Listening on {url}. In another terminal:
 Ctrl-C stops.
 `
 
-// welcome says what there is to try.
+// welcome prints some commands to try.
 func welcome(out io.Writer, asked string, at net.Addr) {
 	host, _, _ := net.SplitHostPort(asked)
 	_, port, _ := net.SplitHostPort(at.String())

@@ -25,23 +25,23 @@ const (
 	maxProfile = 16 << 10 // bytes
 )
 
-// api is the HTTP face of the users.
+// api has the HTTP handlers.
 type api struct {
 	db    *userdb.DB
 	pages *httpcache.Cache
 }
 
-// newPages makes the cache of whole HTTP responses: pages of the list, and single users. How long it keeps them, the
-// responses say: see keepable.
+// newPages makes the cache of whole HTTP responses: pages of the list, and single users. The responses say how long they may be
+// cached: see keepable.
 func newPages(redis *tiered.Redis) (*httpcache.Cache, error) {
 	return httpcache.New(httpcache.Options{
 		Name:  "usersfiber-pages",
 		Redis: redis,
-		Key:   keys.Request, // without the host: it answers the same under every name
+		Key:   keys.Request, // without the host: the responses are the same under every name
 	})
 }
 
-// newApp is what there is to it: the cache goes before the handlers, of all methods, so that it sees the PUTs, too.
+// newApp mounts the cache in front of the handlers of all methods: a PUT removes what it changes.
 func newApp(db *userdb.DB, pages *httpcache.Cache) *fiber.App {
 	a := &api{db: db, pages: pages}
 	app := fiber.New(fiber.Config{BodyLimit: maxProfile})
@@ -52,7 +52,7 @@ func newApp(db *userdb.DB, pages *httpcache.Cache) *fiber.App {
 	return app
 }
 
-// list knows nothing of the cache around it: it runs when a page isn't cached.
+// list runs only if the page isn't cached. It doesn't know of the cache around it.
 func (a *api) list(c fiber.Ctx) error {
 	p, err := userdb.ParsePage(c.Query("skip"), c.Query("limit"))
 	if err != nil {
@@ -77,7 +77,7 @@ func (a *api) user(c fiber.Ctx) error {
 		return fail(c, err)
 	}
 	keepable(c)
-	return c.Format( // which sets Vary, by which the cache is told what the client's Accept decides
+	return c.Format( // it sets Vary: Accept, so that the cache keeps the formats apart
 		fiber.ResFmt{MediaType: fiber.MIMEApplicationJSON, Handler: func(c fiber.Ctx) error { return c.JSON(u) }},
 		fiber.ResFmt{MediaType: fiber.MIMEApplicationXML, Handler: func(c fiber.Ctx) error { return c.XML(u) }},
 	)
@@ -99,20 +99,19 @@ func (a *api) update(c fiber.Ctx) error {
 	if err != nil {
 		return fail(c, err)
 	}
-	// What is cached of this URL goes by itself, since it was PUT. The lists don't. A Redis that is down doesn't keep
-	// anybody from saving: what is cached expires soon.
+	// The cache removes this URL's responses, since it was PUT, but not the pages of the list. If Redis is down, the user is saved
+	// all the same, and the cached pages expire soon.
 	if err := a.pages.PurgeTags(context.WithoutCancel(c.Context()), listTag); err != nil {
 		slog.WarnContext(c.Context(), "invalidating the lists", "error", err)
 	}
 	return c.JSON(u)
 }
 
-// keepable says that this service's cache may keep the response for a minute, and serve it for half a minute more while
-// it gets a new one; and that browsers may keep it if they ask each time whether it still holds. They are told so by the
-// cache, with a 304, which makes the ETag for that.
+// keepable lets this service's cache store the response for a minute, and serve it for half a minute more while it is
+// renewed. Browsers may store it, too, but must validate it each time: the cache adds an ETag, and answers with a 304.
 func keepable(c fiber.Ctx) {
 	c.Set("Cache-Control", "no-cache")
-	c.Set("CDN-Cache-Control", "max-age=60, stale-while-revalidate=30") // RFC 9213: goes before it here
+	c.Set("CDN-Cache-Control", "max-age=60, stale-while-revalidate=30") // RFC 9213: it replaces Cache-Control for this cache
 }
 
 func requestedID(c fiber.Ctx) (int64, error) {
@@ -123,12 +122,12 @@ func requestedID(c fiber.Ctx) (int64, error) {
 	return id, nil
 }
 
-// refuse tells the client what is wrong with the request.
+// refuse reports an error in the request to the client.
 func refuse(c fiber.Ctx, status int, err error) error {
 	return c.Status(status).JSON(fiber.Map{"error": err.Error()})
 }
 
-// fail is for errors that aren't the client's, except that there may be no such user.
+// fail reports an error of the service, or that there is no such user.
 func fail(c fiber.Ctx, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return refuse(c, http.StatusNotFound, errors.New("no such user"))

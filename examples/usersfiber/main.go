@@ -3,9 +3,9 @@
 //
 //	go run ./examples/usersfiber
 //
-// With -redis URL, or REDIS_URL in the environment, it uses that Redis; else it brings one of its own.
+// With -redis URL, or REDIS_URL in the environment, it uses that Redis. Otherwise it starts an embedded one.
 //
-// Read api.go: the handlers and their cache. main.go puts everything together.
+// Read api.go, which has the handlers and their cache. main.go puts everything together.
 package main
 
 import (
@@ -29,8 +29,8 @@ import (
 )
 
 const (
-	users     = 20_000
-	lastWords = 5 * time.Second // for the requests under way when the service is stopped
+	users       = 20_000
+	gracePeriod = 5 * time.Second // for the requests under way when the service is stopped
 )
 
 const tour = `Listening.
@@ -58,11 +58,11 @@ func main() {
 	}
 }
 
-// run puts the service together, and takes it apart in the reverse order when ctx ends.
+// run starts the service, and stops it when ctx ends.
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("usersfiber", flag.ContinueOnError)
-	addr := flags.String("addr", "localhost:8081", "where to `listen`; port 0 is any free one")
-	redisURL := flags.String("redis", os.Getenv("REDIS_URL"), "a Redis `URL`, like redis://localhost:6379; empty: one is started inside")
+	addr := flags.String("addr", "localhost:8081", "the `address` to listen on; with port 0, on any free port")
+	redisURL := flags.String("redis", os.Getenv("REDIS_URL"), "a Redis `URL`, like redis://localhost:6379; empty: an embedded one")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	return serve(ctx, out, *addr, newApp(db, pages))
 }
 
-// serve answers requests until ctx ends, and then those that have come.
+// serve serves requests until ctx ends, and then lets running ones finish.
 func serve(ctx context.Context, out io.Writer, addr string, app *fiber.App) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -108,7 +108,7 @@ func serve(ctx context.Context, out io.Writer, addr string, app *fiber.App) erro
 	case <-ctx.Done():
 	}
 	fmt.Fprintln(out, "Stopping.")
-	if err := app.ShutdownWithTimeout(lastWords); err != nil {
+	if err := app.ShutdownWithTimeout(gracePeriod); err != nil {
 		return fmt.Errorf("requests were still running: %w", err)
 	}
 	return <-ended

@@ -22,9 +22,9 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// fasthttp keeps the Date field in a goroutine that never ends.
+		// fasthttp updates the Date field in a goroutine that never ends.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		// After its shutdown this one sleeps for 10 s more.
+		// This goroutine sleeps for 10 s more after the shutdown.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 	)
 }
@@ -103,7 +103,7 @@ func TestUpdateIsSeenAtOnce(t *testing.T) {
 	if r, after := get(t, app, "/8"); after != otherBefore || !strings.Contains(r.Header.Get("Cache-Status"), "; hit") {
 		t.Errorf("another user is no longer cached: %v", r.Header)
 	}
-	// A process that starts now gets it too: Redis has no older one.
+	// A new process gets it, too: Redis doesn't have the old one.
 	other, _ := newProcess(t, db, server)
 	if _, after := get(t, other, "/7"); after != body {
 		t.Errorf("GET of another process: %s, want %s", after, body)
@@ -154,7 +154,7 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// newRedis is one of the test's own.
+// newRedis returns a client of a new server.
 func newRedis(t *testing.T) *redisdb.Redis {
 	t.Helper()
 	r, err := redisdb.Open("redis://" + redistest.Start(t).Addr())
@@ -163,10 +163,10 @@ func newRedis(t *testing.T) *redisdb.Redis {
 	return r
 }
 
-// newProcess makes what one process has.
+// newProcess returns the app and the cache of one process.
 func newProcess(t *testing.T, db *userdb.DB, server *redisdb.Redis) (*fiber.App, *httpcache.Cache) {
 	t.Helper()
-	r, err := tiered.NewRedis(server.Client, tiered.RedisOptions{Invalidation: server.Invalidation, Timeout: 10 * time.Second}) // however busy the machine is
+	r, err := tiered.NewRedis(server.Client, tiered.RedisOptions{Invalidation: server.Invalidation, Timeout: 10 * time.Second}) // long enough for a busy machine
 	must(t, err)
 	closedWith(t, r)
 	pages, err := newPages(r)

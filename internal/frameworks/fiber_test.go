@@ -103,7 +103,7 @@ func (u *users) app() *fiber.App {
 	return app
 }
 
-// serve starts the service on loopback, and returns a way to ask it.
+// serve starts the service on loopback, and returns a function that sends it requests.
 func serve(t *testing.T, app *fiber.App) (get func(target string) (status int, body string, err error)) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -140,10 +140,10 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// acts are the paths of the service, by how often they are asked for.
+// acts has the paths of the service, repeated by how often they are requested.
 var acts = strings.Fields(strings.Repeat("load loadMany ", 8) + strings.Repeat("get lookup getMany ", 2) + "refresh set setMany delete expire invalidate")
 
-// No answer is another user's, whatever the other requests are that Fiber uses the memory of a parameter for.
+// No response has another user's value, though Fiber reuses the memory of parameters for other requests.
 func TestFiberParamsAsKeys(t *testing.T) {
 	for name, p := range map[string]tiered.Policy{
 		"StaleWhileRevalidate": {TTL: 2 * time.Millisecond, StaleWhileRevalidate: time.Hour},
@@ -156,7 +156,7 @@ func TestFiberParamsAsKeys(t *testing.T) {
 	}
 }
 
-// askAll asks for many users at a time.
+// askAll requests many users concurrently.
 func askAll(t *testing.T, u *users) {
 	get := serve(t, u.app())
 	const clients, requests = 16, 200
@@ -186,7 +186,7 @@ func askAll(t *testing.T, u *users) {
 	all.Wait()
 	t.Logf("%d answers were wrong, and %d right", wrong.Load(), found.Load())
 
-	for i := range 100 { // what is left, and what a tag has
+	for i := range 100 { // the values left in the cache, and those with a tag
 		id := fmt.Sprintf("%03d", i)
 		if status, body, err := get("/load/" + id); status != fiber.StatusOK || body != of(id) || err != nil {
 			t.Errorf("%s: %d, %q, %v", id, status, body, err)
@@ -194,7 +194,7 @@ func askAll(t *testing.T, u *users) {
 	}
 }
 
-// A value that a request tagged with a parameter is found by its tag.
+// A value that is tagged with a request's parameter can be invalidated by that tag.
 func TestFiberParamsAsTags(t *testing.T) {
 	tiers(t, func(t *testing.T, r *tiered.Redis) {
 		get := serve(t, (&users{newCache(t, r, tiered.Policy{TTL: time.Hour})}).app())
@@ -216,7 +216,7 @@ func TestFiberParamsAsTags(t *testing.T) {
 	})
 }
 
-// What couldn't be written is made up for when Redis is back: of the parameters of that request, and of no later one.
+// A queued write is replayed for the key that its request named, though Fiber has reused the parameter's memory since.
 func TestFiberParamsInTheQueue(t *testing.T) {
 	for _, write := range []string{"delete", "expire", "set", "setMany", "invalidate"} {
 		t.Run(write, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestFiberParamsInTheQueue(t *testing.T) {
 				return err == nil && status == fiber.StatusAccepted
 			})
 			for range 10 {
-				_, _, _ = get("/load/002") // Fiber uses the memory again
+				_, _, _ = get("/load/002") // Fiber reuses the memory
 			}
 			proxy.Refuse(false)
 			eventually(t, "replayed", func() bool { return cache.Stats().Queued == 0 })

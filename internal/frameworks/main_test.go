@@ -14,14 +14,14 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// fasthttp keeps the Date field in a goroutine that never ends.
+		// fasthttp updates the Date field in a goroutine that never ends.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		// A server's pool notices up to ten seconds later that it was stopped.
+		// A stopped server's pool ends up to ten seconds later.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 	)
 }
 
-// newRedis makes a second tier at an address, which is closed with the test.
+// newRedis returns a tiered.Redis for the address, which is closed when the test ends.
 func newRedis(t *testing.T, addr string, o tiered.RedisOptions) *tiered.Redis {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: addr})
@@ -37,7 +37,7 @@ func newRedis(t *testing.T, addr string, o tiered.RedisOptions) *tiered.Redis {
 	return r
 }
 
-// newCache makes a cache that is closed with the test.
+// newCache returns a cache that is closed when the test ends.
 func newCache(t *testing.T, r *tiered.Redis, p tiered.Policy) *tiered.Cache[string] {
 	t.Helper()
 	c, err := tiered.New(tiered.Options[string]{Name: "users", Redis: r, Policy: p})
@@ -52,12 +52,12 @@ func newCache(t *testing.T, r *tiered.Redis, p tiered.Policy) *tiered.Cache[stri
 	return c
 }
 
-// tiers are a cache's second tiers: none, and a Redis for each of the ways to hear of changes.
+// tiers runs a test without Redis, and with Redis for each kind of Invalidation.
 func tiers(t *testing.T, test func(t *testing.T, r *tiered.Redis)) {
 	t.Run("in-process", func(t *testing.T) { test(t, nil) })
 	for name, how := range map[string]tiered.Invalidation{"Tracking": tiered.Tracking, "PubSub": tiered.PubSub, "None": tiered.None} {
 		t.Run(name, func(t *testing.T) {
-			// A slow machine isn't taken for a slow Redis.
+			// A busy machine must not be mistaken for a slow Redis.
 			test(t, newRedis(t, redistest.Start(t).Addr(), tiered.RedisOptions{Invalidation: how, Timeout: 5 * time.Second}))
 		})
 	}

@@ -1,4 +1,4 @@
-// Package redisdb says which Redis the examples use: one that is there, or one of the example's own.
+// Package redisdb opens the Redis that an example uses: a running server, or an embedded one.
 package redisdb
 
 import (
@@ -11,17 +11,17 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// Redis is a client, with the server that it talks to if that is embedded.
+// Redis is a client, and its server if that is embedded.
 type Redis struct {
 	Client       *redis.Client
 	Describe     string              // for people
-	Invalidation tiered.Invalidation // that the server can do
+	Invalidation tiered.Invalidation // a kind that the server supports
 
-	embedded *miniredis.Miniredis // nil: the server is somebody else's
+	embedded *miniredis.Miniredis // nil: the server isn't embedded
 }
 
-// Open returns a client for the Redis at the URL, which isn't asked yet whether it is there. Without a URL it starts a
-// Redis in this process, on a free port that only this machine can reach. It must be closed.
+// Open returns a client for the Redis at the URL. It doesn't connect yet. With an empty URL it starts a
+// Redis in this process, on a free port of the loopback interface. The caller must close it.
 func Open(url string) (*Redis, error) {
 	if url == "" {
 		return embed()
@@ -35,13 +35,13 @@ func Open(url string) (*Redis, error) {
 
 func embed() (*Redis, error) {
 	server := miniredis.NewMiniRedis()
-	server.ClockTTL(true) // else its keys would expire only when told to: it is made for tests
+	server.ClockTTL(true) // by default keys expire only when a test says so
 	if err := server.Start(); err != nil {
 		return nil, fmt.Errorf("redisdb: the embedded Redis: %w", err)
 	}
 	return &Redis{
 		Client:   redis.NewClient(&redis.Options{Addr: server.Addr()}),
-		Describe: "an embedded Redis (miniredis) at " + server.Addr() + "; -redis redis://localhost:6379 takes a real one",
+		Describe: "an embedded Redis (miniredis) at " + server.Addr() + "; use a real one with -redis redis://localhost:6379",
 
 		Invalidation: tiered.PubSub, // it has no client-side caching
 		embedded:     server,

@@ -1,4 +1,4 @@
-// Package userdb is the source that the examples cache: made-up users in SQLite, the same ones every time.
+// Package userdb is the source whose data the examples cache: made-up users in SQLite, the same ones every time.
 //
 // A [DB] holds them, a [User] is one of them with a [Profile] that can be changed, and a [Page] is the part of the list
 // that a request asks for.
@@ -24,7 +24,7 @@ const schema = `CREATE TABLE users (
 	joined TEXT NOT NULL
 )`
 
-// What there is goes with the process, so nothing has to survive a power cut.
+// The database is deleted when the process ends, so that it need not survive a power cut.
 var pragmas = url.Values{"_pragma": {"journal_mode(wal)", "synchronous(off)", "busy_timeout(5000)"}}
 
 // DB is a database of users. Its methods may be called from any number of goroutines.
@@ -33,7 +33,7 @@ type DB struct {
 	dir string
 }
 
-// Open makes a database in a temporary directory, with n users whose IDs are 1 to n. It must be closed.
+// Open makes a database in a temporary directory, with n users whose IDs are 1 to n. The caller must close it.
 func Open(ctx context.Context, n int) (*DB, error) {
 	dir, err := os.MkdirTemp("", "tiercache-users-")
 	if err != nil {
@@ -58,7 +58,7 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// fill does its work in one transaction, which is what makes it quick.
+// fill inserts all users in one transaction, which is much faster than many.
 func (db *DB) fill(ctx context.Context, n int) error {
 	if _, err := db.sql.ExecContext(ctx, schema); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (db *DB) List(ctx context.Context, p Page) ([]User, error) {
 		return nil, fmt.Errorf("userdb: listing: %w", err)
 	}
 	defer rows.Close()
-	users := []User{} // in JSON [], not null
+	users := []User{} // [] in JSON, not null
 	for rows.Next() {
 		var u User
 		if err := rows.Scan(u.columns()...); err != nil {

@@ -14,8 +14,8 @@ const (
 // Page is a part of the list of users: Limit of them after the first Skip.
 type Page struct{ Skip, Limit int }
 
-// ParsePage reads the two query parameters of a request for the list. Where they are empty the page is the first one,
-// of 20 users. The error can be shown to whoever sent the request.
+// ParsePage parses the two query parameters of a request for the list. If they are empty the page is the first one,
+// of 20 users. The error may be shown to the client.
 func ParsePage(skip, limit string) (Page, error) {
 	p := Page{Limit: defaultLimit}
 	var err error

@@ -6,17 +6,17 @@ import "errors"
 type User struct {
 	ID int64 `json:"id"`
 	Profile
-	Joined string `json:"joined"` // the day
+	Joined string `json:"joined"` // a date
 }
 
-// Profile is what can be changed of a user.
+// Profile has the fields of a user that can be changed.
 type Profile struct {
 	Name  string `json:"name"`
 	Email string `json:"email"`
 	City  string `json:"city"`
 }
 
-// Validate returns an error that can be shown to whoever sent the profile.
+// Validate returns an error that may be shown to the client.
 func (p Profile) Validate() error {
 	if p.Name == "" || p.Email == "" || p.City == "" {
 		return errors.New("name, email and city: want all three")
@@ -24,5 +24,5 @@ func (p Profile) Validate() error {
 	return nil
 }
 
-// columns are what a row is scanned into.
+// columns returns the destinations for scanning a row.
 func (u *User) columns() []any { return []any{&u.ID, &u.Name, &u.Email, &u.City, &u.Joined} }

@@ -22,7 +22,7 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// A page that greets by session, with the middleware of scs around the cache, which says Vary: Cookie.
+// A page depends on the session, and the middleware of scs around the cache sets Vary: Cookie.
 func TestSessionsAround(t *testing.T) {
 	for name, fields := range map[string][]string{
 		"fresh":     {"Cache-Control", "max-age=60"},
@@ -82,7 +82,7 @@ func TestSessionsAround(t *testing.T) {
 	}
 }
 
-// members are those of a list, in lower case and sorted, each once.
+// members returns the members of a list, in lower case, sorted, and without duplicates.
 func members(lines []string) []string {
 	var list []string
 	for m := range strings.SplitSeq(strings.ToLower(strings.Join(lines, ",")), ",") {
@@ -94,7 +94,7 @@ func members(lines []string) []string {
 	return slices.Compact(list)
 }
 
-// corsFields are what the application answers in the tests of CORS, with fields that middleware has, too.
+// corsFields are the fields of the application's responses in the tests of CORS. Middleware sets some of them, too.
 var corsFields = []string{"Cache-Control", "max-age=60", "Vary", "Accept-Encoding", "Link", "</a.css>; rel=preload", "Server-Timing", "db;dur=1"}
 
 func servePage(w http.ResponseWriter, r *http.Request) {
@@ -122,7 +122,7 @@ func linked(next http.Handler) http.Handler {
 
 var origins = []string{"https://a.test", "https://b.test"}
 
-// arounds are servers with middleware around the cache; a nil cache: without it.
+// arounds has servers with middleware around the cache. If the cache is nil they have none.
 var arounds = map[string]func(t *testing.T, c *httpcache.Cache) string{
 	"rs/cors": func(t *testing.T, c *httpcache.Cache) string {
 		return listen(t, linked(cors.New(cors.Options{AllowedOrigins: origins}).Handler(wrapped(c, servePage)))).URL
@@ -179,7 +179,7 @@ func listenFiber(t *testing.T, app *fiber.App) string {
 	return "http://" + ln.Addr().String()
 }
 
-// An answer has the same members of lists with the cache as without it, be it a miss or a hit.
+// The lists in a response have the same members with the cache, on a miss and on a hit, as without it.
 func TestCORSAround(t *testing.T) {
 	for name, start := range arounds {
 		t.Run(name, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestCORSAround(t *testing.T) {
 	}
 }
 
-// Middleware says of one user's answer that it is private, and the handler nothing: it is hers alone, whatever is stored.
+// Middleware marks one user's responses private, and the handler doesn't: they go to that user only, whatever is stored.
 func TestPrivateAround(t *testing.T) {
 	options := httpcache.Options{TTL: time.Millisecond, StaleWhileRevalidate: time.Minute}
 	const control = "private, no-store"
@@ -252,7 +252,7 @@ func TestPrivateAround(t *testing.T) {
 						t.Fatalf("%q is answered %q, %v", user, a.body, a.header)
 					}
 					if user == "" && !strings.Contains(a.header.Get("Cache-Status"), "stored") && !strings.Contains(a.header.Get("Cache-Status"), "hit") {
-						t.Errorf("%v: what is stored is gone", a.header)
+						t.Errorf("%v: the stored response is gone", a.header)
 					}
 				}
 			}

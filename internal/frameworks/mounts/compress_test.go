@@ -30,16 +30,15 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// compressor is a server whose answers are compressed, by middleware between the cache and the handler or outside of both, with
-// CORS around all.
+// compressor is a server whose responses are compressed, by middleware inside or outside the cache, with CORS around everything.
 type compressor struct {
 	name   string
-	silent bool // it says Vary: Accept-Encoding only where it compresses
-	early  bool // it says Content-Encoding before the next handler runs
+	silent bool // it sets Vary: Accept-Encoding only if it compresses
+	early  bool // it sets Content-Encoding before the next handler runs
 	serve  func(t *testing.T, c *httpcache.Cache, inside bool, fields ...string) string
 }
 
-// long is worth to be compressed.
+// long is long enough to be compressed.
 var long = strings.Repeat("hello, compressors. ", 200)
 
 func longPage(fields []string) http.HandlerFunc {
@@ -68,7 +67,7 @@ func compressed(by layer) func(t *testing.T, c *httpcache.Cache, inside bool, fi
 	}
 }
 
-// order are the cache, if there is one, and the compressor.
+// order returns the cache, if there is one, and the compressor in their order.
 func order[M any](c *httpcache.Cache, inside bool, cache func(*httpcache.Cache) M, by M) []M {
 	switch {
 	case c == nil:
@@ -129,7 +128,7 @@ var compressors = []compressor{
 	}},
 }
 
-// accepting is a request's fields.
+// accepting returns the fields of a request.
 func accepting(coding, origin string, more ...string) (fields []string) {
 	for name, value := range map[string]string{"Accept-Encoding": coding, "Origin": origin} {
 		if value != "" {
@@ -139,7 +138,7 @@ func accepting(coding, origin string, more ...string) (fields []string) {
 	return append(fields, more...)
 }
 
-// decoded is the body without its coding.
+// decoded returns the body without its coding.
 func decoded(t *testing.T, a answer) string {
 	t.Helper()
 	switch a.header.Get("Content-Encoding") {
@@ -161,7 +160,7 @@ func decoded(t *testing.T, a answer) string {
 	return ""
 }
 
-// Each client gets its coding, whichever came first, and a hit the second time, which is what the miss was.
+// Each client gets its coding, whichever came first. The second response is a hit, and the same as the miss.
 func TestCompressorsInside(t *testing.T) {
 	for _, m := range compressors {
 		for _, o := range []struct {
@@ -183,7 +182,7 @@ func testCompressor(t *testing.T, m compressor, o httpcache.Options, first strin
 	cached, plain := m.serve(t, newCache(t, o), true, fields...), m.serve(t, nil, true, fields...)
 	client := newClient(t)
 	codings := []string{first, "gzip", ""}
-	// A response that doesn't say that it varies is for all (RFC 9111 §4.1), until one is stored that does.
+	// A response without Vary is served to all clients (RFC 9111 §4.1), until one with Vary is stored.
 	lost := m.silent && first == "" && len(o.Encodings) == 0
 	for _, origin := range []string{"", origins[0], origins[1]} {
 		for _, coding := range codings {
@@ -214,7 +213,7 @@ func testCompressor(t *testing.T, m compressor, o httpcache.Options, first strin
 	}
 }
 
-// A handler's 304 freshens the response of its own coding.
+// A handler's 304 freshens the stored response of the same coding.
 func TestCompressorsRevalidated(t *testing.T) {
 	for _, m := range compressors {
 		t.Run(m.name, func(t *testing.T) {
@@ -238,7 +237,7 @@ func TestCompressorsRevalidated(t *testing.T) {
 	}
 }
 
-// A compressor ends what it has begun, also where the handler panics after half of the body: that isn't stored.
+// If the handler panics in the middle of the body, the compressor completes what it has begun. That isn't stored.
 func TestCompressorsBroken(t *testing.T) {
 	for _, m := range compressors {
 		t.Run(m.name, func(t *testing.T) {
@@ -257,7 +256,7 @@ func TestCompressorsBroken(t *testing.T) {
 	}
 }
 
-// A cache inside a compressor stores what isn't compressed. Its tag is weak, so that it holds for both.
+// A cache inside a compressor stores the uncompressed response. Its entity tag is weak, and so valid for both.
 func TestCompressorsOutside(t *testing.T) {
 	for _, m := range compressors {
 		for name, fields := range map[string][]string{

@@ -1,3 +1,2 @@
-// Package mounts tests the HTTP caches in the ways in which they are mounted in routers and frameworks, and among the
-// middleware that is used with them.
+// Package mounts tests the HTTP caches mounted in routers and frameworks, together with common middleware.
 package mounts

@@ -21,7 +21,7 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// Each block of Go in docs/mounting.md stands, but for its indentation, in an example file, which is compiled.
+// Each Go block in docs/mounting.md is, except for its indentation, in an example file, which is compiled.
 func TestMountingBlocksAreCompiled(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/mounting.md")
 	if err != nil {
@@ -41,7 +41,7 @@ func TestMountingBlocksAreCompiled(t *testing.T) {
 	}
 	blocks := strings.Split(string(page), "```go\n")[1:]
 	if len(blocks) == 0 {
-		t.Fatal("docs/mounting.md has no Go in it")
+		t.Fatal("docs/mounting.md has no Go blocks")
 	}
 	for _, block := range blocks {
 		block, _, _ = strings.Cut(block, "```")
@@ -51,7 +51,7 @@ func TestMountingBlocksAreCompiled(t *testing.T) {
 	}
 }
 
-// What docs/mounting.md shows answers from the store, for clients that take gzip and those that don't.
+// The examples in docs/mounting.md serve hits, to clients that accept gzip and to those that don't.
 func TestMountedAsDocumented(t *testing.T) {
 	user := longPage([]string{"Cache-Control", "max-age=60"})
 	origin, err := url.Parse(listen(t, user).URL)
@@ -98,7 +98,7 @@ func TestMountedAsDocumented(t *testing.T) {
 	}
 }
 
-// With Outermost a server with a BaseContext has its stale responses renewed behind.
+// With Outermost, a server with a BaseContext renews stale responses in the background.
 func TestMountedWithBaseContext(t *testing.T) {
 	type key struct{}
 	server, cache, err := mountWithBaseContext(context.WithValue(t.Context(), key{}, 1), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -127,7 +127,7 @@ func TestMountedWithBaseContext(t *testing.T) {
 	}
 }
 
-// flat is the text without indentation and empty lines.
+// flat returns the text without indentation and empty lines.
 func flat(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -25,7 +25,7 @@ func newEcho4() *echo4.Echo {
 	return e
 }
 
-// echo4Layers has what recovers make an answer of an error, which echo itself does after the cache.
+// echo4Layers lets the recovering middleware turn an error into a response, which echo itself does only after the cache.
 func echo4Layers(s stack) []echo4.MiddlewareFunc {
 	cache := func(c *httpcache.Cache) echo4.MiddlewareFunc { return echo4.WrapMiddleware(c.Handler) }
 	return arrange(s, cache, echo4Answers, echo4middleware.RecoverWithConfig(echo4middleware.RecoverConfig{DisableErrorHandler: true}))
@@ -167,10 +167,10 @@ var ginMountings = []mounting{
 	})},
 }
 
-// A server of Fiber doesn't survive a panic that nothing recovers from.
+// Fiber's server doesn't recover from panics.
 var fiberRecovery = []recovery{outside, inside}
 
-// fiberLayers has what recovers say that the server failed, for the cache takes nothing but a *fiber.Error at its word.
+// fiberLayers lets the recovering middleware return a *fiber.Error, the only error that the cache treats as a server error.
 func fiberLayers(s stack) []any {
 	recoverer := fiberrecover.New(fiberrecover.Config{PanicHandler: func(fiber.Ctx, any) error { return fiber.ErrInternalServerError }})
 	var list []any
@@ -208,7 +208,7 @@ func fiberPages(a *app) fiber.Handler {
 	}
 }
 
-// onFiber is how a mounting in an app is served.
+// onFiber returns the serve function of a mounting in an app.
 func onFiber(build func(app *fiber.App, a *app, layers []any)) func(t *testing.T, a *app, s stack) string {
 	return func(t *testing.T, a *app, s stack) string {
 		app := fiber.New()

@@ -17,18 +17,18 @@ import (
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.ReleaseMode)
 	goleak.VerifyTestMain(m,
-		// fasthttp keeps the Date field in a goroutine that never ends.
+		// fasthttp updates the Date field in a goroutine that never ends.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		// A server's pool notices up to ten seconds later that it was stopped.
+		// A stopped server's pool ends up to ten seconds later.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		// Nor do these, which compress.
+		// These compress, and never end.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp/stackless.funcWorker"),
-		// scs.New begins it, and has nothing that ends it.
+		// scs.New starts it, and nothing can stop it.
 		goleak.IgnoreAnyFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"),
 	)
 }
 
-// newCache makes a cache that is closed with the test.
+// newCache returns a cache that is closed when the test ends.
 func newCache(t testing.TB, o httpcache.Options) *httpcache.Cache {
 	t.Helper()
 	c, err := httpcache.New(o)
@@ -53,7 +53,7 @@ func listen(t testing.TB, h http.Handler) *httptest.Server {
 	return s
 }
 
-// answer is what a client got.
+// answer is a response, as the client received it.
 type answer struct {
 	status int
 	header http.Header
@@ -70,7 +70,7 @@ func get(t testing.TB, client *http.Client, url string, fields ...string) answer
 	return a
 }
 
-// send sends a request with header fields. An answer that breaks off is an error.
+// send sends a request with header fields. An incomplete response is an error.
 func send(t testing.TB, client *http.Client, method, url string, fields ...string) (answer, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
@@ -89,7 +89,7 @@ func send(t testing.TB, client *http.Client, method, url string, fields ...strin
 	return answer{res.StatusCode, res.Header, string(body)}, err
 }
 
-// eventually waits until something holds.
+// eventually waits until holds returns true.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {

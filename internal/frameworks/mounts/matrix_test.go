@@ -19,17 +19,17 @@ import (
 type mounting struct {
 	framework, how string
 	prefix         string     // of the application's paths
-	recovery       []recovery // where what recovers from panics may be
-	// serve serves the application on loopback, and returns its URL; without a cache, if that is nil.
+	recovery       []recovery // where the recovering middleware may be
+	// serve serves the application on loopback, and returns its URL. If the cache is nil there is none.
 	serve func(t *testing.T, a *app, s stack) string
 }
 
-// recovery is where the framework's middleware that recovers from panics is.
+// recovery is where the framework's middleware is that recovers from panics.
 type recovery string
 
 const (
 	nowhere recovery = "nowhere"
-	inside  recovery = "inside"  // the cache sees the answer that it makes
+	inside  recovery = "inside"  // the cache sees its response
 	outside recovery = "outside" // the cache sees the panic
 )
 
@@ -53,7 +53,7 @@ func arrange[M any](s stack, cache func(*httpcache.Cache) M, recoverer ...M) (li
 	return list
 }
 
-// Each framework, in each way to mount the cache in it, and each state that a response can be in.
+// TestMatrix tests each way of mounting the cache in each framework, with each state that a response can be in.
 func TestMatrix(t *testing.T) {
 	for _, m := range slices.Concat(
 		serveMuxMountings, chiMountings, echo4Mountings, echo5Mountings, ginMountings, gorillaMountings, httprouterMountings, fiberMountings,
@@ -73,19 +73,19 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// app is the application: pages with paths of a kind and an id.
+// app is the application. The path of a page has a kind and an id.
 type app struct {
 	runs  atomic.Int64
-	fails atomic.Bool   // pages that can fail panic
-	gate  chan struct{} // a stream waits for it before its second part; nil: it doesn't wait
+	fails atomic.Bool   // pages of some kinds panic
+	gate  chan struct{} // a stream waits for it before its second part, unless it is nil
 }
 
-// page is an answer of the application.
+// page is a response of the application.
 type page struct {
 	status int
 	fields []string
 	parts  []string // of the body
-	panics bool     // when these are written
+	panics bool     // after these were written
 }
 
 const text = "text/plain; charset=utf-8"
@@ -134,7 +134,7 @@ func (a *app) page(method, kind, id string, header func(name string) string) pag
 	return p
 }
 
-// part returns a part of a stream, when it is there.
+// part returns a part of a stream when the gate allows it.
 func (a *app) part(p page, i int) string {
 	if i == 1 && a.gate != nil {
 		<-a.gate
@@ -142,7 +142,7 @@ func (a *app) part(p page, i int) string {
 	return p.parts[i]
 }
 
-// answer answers in net/http. stream sends the parts in the framework's way.
+// answer writes a response on net/http. stream sends the parts in the framework's way.
 func (a *app) answer(w http.ResponseWriter, r *http.Request, kind, id string, stream func(p page)) {
 	p := a.page(r.Method, kind, id, r.Header.Get)
 	if p.panics && len(p.parts) == 0 {
@@ -164,7 +164,7 @@ func (a *app) answer(w http.ResponseWriter, r *http.Request, kind, id string, st
 	}
 }
 
-// serve is answer where the framework has no way of its own to stream.
+// serve is answer for frameworks without a way of their own to stream.
 func (a *app) serve(w http.ResponseWriter, r *http.Request, kind, id string) {
 	a.answer(w, r, kind, id, func(p page) {
 		for i := range p.parts {
@@ -176,7 +176,7 @@ func (a *app) serve(w http.ResponseWriter, r *http.Request, kind, id string) {
 	})
 }
 
-// cell is a test's application behind a cache, and the same without it.
+// cell has a test's application with a cache, and the same one without it.
 type cell struct {
 	*testing.T
 	app, uncached *app
@@ -190,7 +190,7 @@ func newCell(t *testing.T, m mounting, r recovery) *cell {
 	c.cache = newCache(t, httpcache.Options{Logger: slog.New(slog.DiscardHandler)})
 	c.url = m.serve(t, c.app, stack{c.cache, r}) + m.prefix
 	c.plain = m.serve(t, c.uncached, stack{nil, r}) + m.prefix
-	c.client = newClient(t) // it ends its connections before the servers wait for these
+	c.client = newClient(t) // it closes its connections before the servers wait for them
 	return c
 }
 
@@ -210,7 +210,7 @@ func (c *cell) send(method, path string, fields ...string) answer {
 	return a
 }
 
-// same sends a request to both. It checks that the answers are the same, and returns that from behind the cache.
+// same sends a request to both, checks that the responses are the same, and returns the one from the cached application.
 func (c *cell) same(method, path string, fields ...string) answer {
 	c.Helper()
 	got := c.send(method, path, fields...)
@@ -222,7 +222,7 @@ func (c *cell) same(method, path string, fields ...string) answer {
 	return got
 }
 
-// alike checks that two answers are the same but for what a cache says, and what differs by the moment.
+// alike checks that two responses are the same, except for fields of the cache and fields that depend on the time.
 func (c *cell) alike(what string, got, want answer) {
 	c.Helper()
 	if got.status != want.status || got.body != want.body {
@@ -253,7 +253,7 @@ func (c *cell) ran(want int64) {
 	}
 }
 
-// status checks what Cache-Status says.
+// status checks Cache-Status.
 func (c *cell) status(a answer, want string) {
 	c.Helper()
 	if got := a.header.Get("Cache-Status"); !strings.Contains(got, want) {

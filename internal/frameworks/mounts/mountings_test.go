@@ -18,7 +18,7 @@ import (
 // layer is middleware of net/http.
 type layer = func(http.Handler) http.Handler
 
-// onServer is how a mounting in a handler is served.
+// onServer returns the serve function of a mounting in a handler.
 func onServer(build func(a *app, s stack) http.Handler) func(t *testing.T, a *app, s stack) string {
 	return func(t *testing.T, a *app, s stack) string { return listen(t, build(a, s)).URL }
 }
@@ -29,7 +29,7 @@ func cacheLayer(c *httpcache.Cache) layer { return c.Handler }
 
 var recoverLayer = handlers.RecoveryHandler(handlers.RecoveryLogger(log.New(io.Discard, "", 0)))
 
-// layers are the cache and what recovers from panics.
+// layers returns the cache and the recovering middleware in their order.
 func (s stack) layers() []layer { return arrange(s, cacheLayer, recoverLayer) }
 
 // wrap puts layers around a handler, the first one outermost.
@@ -123,7 +123,7 @@ func gorillaPages(a *app) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, mux.Vars(r)["kind"], mux.Vars(r)["id"]) }
 }
 
-// gorillaLayers are those of a router, which has a type of its own for them.
+// gorillaLayers returns the layers in the type that the router has for them.
 func gorillaLayers(s stack) (list []mux.MiddlewareFunc) {
 	for _, l := range s.layers() {
 		list = append(list, l)
@@ -157,7 +157,7 @@ var gorillaMountings = []mounting{
 	})},
 }
 
-// httprouterRoutes are those of a router that recovers by itself, if that is to be outside.
+// httprouterRoutes returns a router, which recovers from panics itself if recovery is outside.
 func httprouterRoutes(a *app, layers []layer, r recovery) http.Handler {
 	router := httprouter.New()
 	if r == outside {

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// An answer that isn't stored is what it is without the cache, be there a page, or a route, or not.
+// A response that isn't stored is the same as without the cache, also if there is no such page or route.
 func testMiss(t *testing.T, m mounting) {
 	c := newCell(t, m, nowhereIn(m))
 	c.status(c.same("GET", "/fresh/1"), "fwd=uri-miss; stored")
 	c.ran(1)
 	c.status(c.same("GET", "/never/1"), "fwd=uri-miss; detail=no-store")
-	c.status(c.same("GET", "/never/1"), "fwd=uri-miss") // it may pass unseen, so that there is no detail
+	c.status(c.same("GET", "/never/1"), "fwd=uri-miss") // the cache may not have seen the response, so that there is no detail
 	c.ran(3)
 	c.same("HEAD", "/fresh/2")
 	c.same("POST", "/fresh/2")
@@ -27,7 +27,7 @@ func testMiss(t *testing.T, m mounting) {
 	}
 }
 
-// A hit is what the miss was, and the handler doesn't run.
+// A hit is the same as the miss, and the handler doesn't run.
 func testHit(t *testing.T, m mounting) {
 	c := newCell(t, m, nowhereIn(m))
 	first := c.same("GET", "/fresh/1")
@@ -46,8 +46,7 @@ func testHit(t *testing.T, m mounting) {
 	c.ran(3)
 }
 
-// Routers keep what they know of a request in memory that is used again. A run behind one must not read it, nor leave its
-// answer under another URL.
+// Routers reuse the memory of a request. A background run must not read it, nor store its response under another URL.
 func testBehind(t *testing.T, m mounting) {
 	c := newCell(t, m, nowhereIn(m))
 	const clients, requests, pages = 20, 12, 40
@@ -82,7 +81,7 @@ func testBehind(t *testing.T, m mounting) {
 	eventually(t, "a new response", func() bool { return get(t, c.client, c.url+"/behind/1").body != first })
 }
 
-// The client's conditions are answered from the store, and the handler's 304 has what is stored served.
+// The cache answers the client's conditional requests, and serves the stored response after the handler's 304.
 func testNotModified(t *testing.T, m mounting) {
 	c := newCell(t, m, nowhereIn(m))
 	tag := c.same("GET", "/fresh/1").header.Get("ETag")
@@ -91,7 +90,7 @@ func testNotModified(t *testing.T, m mounting) {
 	}
 	c.same("GET", "/fresh/1", "If-None-Match", `"other"`)
 	c.ran(1)
-	// The first answer is a 304 too, for a client that has it already.
+	// The first response is a 304, too, for a client that has a copy.
 	c.same("GET", "/tagged/1", "If-None-Match", `"1"`)
 	c.status(c.same("GET", "/tagged/1"), "fwd-status=304")
 	c.status(c.same("GET", "/tagged/1", "If-None-Match", `"1"`), "fwd-status=304")
@@ -101,7 +100,7 @@ func testNotModified(t *testing.T, m mounting) {
 	c.ran(6)
 }
 
-// What is private is nobody else's, and isn't stored.
+// A private response isn't stored, and not served to others.
 func testPrivate(t *testing.T, m mounting) {
 	c := newCell(t, m, nowhereIn(m))
 	for i := range 6 {
@@ -137,7 +136,7 @@ func testPurge(t *testing.T, m mounting) {
 	c.ran(8)
 }
 
-// A panic is what it is without the cache, but that something stale stands in for it. Nothing of it is stored.
+// A panic has the same effect as without the cache, except that a stale response may be served instead. Nothing is stored.
 func testPanic(t *testing.T, m mounting) {
 	for _, r := range m.recovery {
 		t.Run("recovered "+string(r), func(t *testing.T) {
@@ -157,7 +156,7 @@ func testPanic(t *testing.T, m mounting) {
 
 			c.app.fails.Store(false)
 			c.uncached.fails.Store(false)
-			ran := c.app.runs.Load() // clients repeat a GET that nothing answers
+			ran := c.app.runs.Load() // clients retry a GET that gets no response
 			c.same("GET", "/failing/1")
 			for _, half := range []string{"/half/1", "/broken/1"} {
 				c.status(c.same("GET", half), "stored")
@@ -172,7 +171,7 @@ func testPanic(t *testing.T, m mounting) {
 	}
 }
 
-// A stream arrives as it is made. It is stored at its end, but on Fiber.
+// A stream arrives part by part. It is stored when it has ended, except on Fiber.
 func testStream(t *testing.T, m mounting) {
 	c := newCell(t, m, nowhereIn(m))
 	c.app.gate = make(chan struct{})
@@ -205,5 +204,5 @@ func testStream(t *testing.T, m mounting) {
 	c.ran(runs)
 }
 
-// nowhereIn is no recovery, where the server survives a panic, else some.
+// nowhereIn returns no recovery if the server survives a panic, otherwise the mounting's first one.
 func nowhereIn(m mounting) recovery { return m.recovery[0] }
