@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# fuzz.sh FUZZTIME: runs every fuzz target of every module for that long.
+# fuzz.sh FUZZTIME: runs every fuzz target of every module for FUZZTIME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fuzztime=$1
 
-# A cache of our own, so that it can be started anew when it has grown: inputs that matter are in testdata/fuzz.
+# A separate fuzz cache, which is deleted when it has grown large: important inputs are in testdata/fuzz.
 cache=$PWD/.fuzz
 mkdir -p "$cache"
 if [ "$(du -sm "$cache" | cut -f1)" -gt 64 ]; then
@@ -19,15 +19,15 @@ fuzz() {
 	if go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 10x "$1" -args -test.fuzzcachedir="$cache/$1" 2>&1 | tee "$log"; then
 		return
 	fi
-	# Until Go 1.27 a target may be failed for reaching its own deadline (golang/go#75804). A finding leaves an input.
+	# Before Go 1.27 a target may fail because it reached its own deadline (golang/go#75804). A real failure writes an input.
 	if grep -q '^ *context deadline exceeded$' "$log" && ! grep -q -e 'Failing input' -e '^ *panic:' "$log"; then
-		echo "$2: that was the end of its time, not a finding"
+		echo "$2: it only reached its deadline, which is no failure"
 		return
 	fi
 	return 1
 }
 
-# Names come first, then the line of the package they are in.
+# The list has the names of a package's targets, followed by the line of the package.
 listed=$(go test -list '^Fuzz' work)
 targets=$(awk '/^Fuzz/ { names[++n] = $1 } /^ok/ { for (i = 1; i <= n; i++) print $2, names[i]; n = 0 }' <<<"$listed")
 if [ -z "$targets" ]; then

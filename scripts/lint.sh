@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# lint.sh VERSION: formatting, vet and golangci-lint of that version over every module.
+# lint.sh VERSION: checks every module with gofmt, go vet and golangci-lint VERSION.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$1
@@ -14,7 +14,7 @@ go vet work
 
 linter=.bin/golangci-lint-$version
 if [ ! -x "$linter" ]; then
-	echo "building golangci-lint $version: a minute or two, once"
+	echo "building golangci-lint $version: this takes a minute or two, once"
 	GOBIN=$PWD/.bin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
 	mv .bin/golangci-lint "$linter"
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# modules.sh: each module stands by itself, without go.work.
+# modules.sh: checks that each module is tidy and builds by itself, without go.work.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 modules=$(go list -m -f '{{.Dir}}')
@@ -13,7 +13,7 @@ while read -r module; do
 	fi
 done <<<"$modules"
 
-# What a user of the core must not get.
+# Users of the core must not depend on these.
 heavy='gofiber|valyala|sqlite|opentelemetry|prometheus|testify|miniredis|goleak'
 if deps=$(go list -deps ./tiered) && found=$(grep -E "$heavy" <<<"$deps"); then
 	printf 'tiered must not depend on:\n%s\n' "$found" >&2

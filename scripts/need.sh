@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# need.sh COMMAND PACKAGE...: installs Debian packages unless the command is there already.
+# need.sh COMMAND PACKAGE...: installs Debian packages unless the command is installed.
 set -euo pipefail
 command=$1
 shift

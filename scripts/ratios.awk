@@ -1,11 +1,11 @@
-# ratios.awk: makes one Markdown table of benchstat's CSV, any number of tables. A row is a benchmark: its floor,
-# which is the first implementation that it has, and the others' medians with their ratios to it. ~ is a ratio of which
-# benchstat doesn't say that it differs from 1.
+# ratios.awk: makes one Markdown table from benchstat's CSV, which may have many tables. A row is a benchmark: its floor,
+# which is its first implementation, and the others' medians with their ratios to it. ~ marks a ratio that by benchstat
+# doesn't differ significantly from 1.
 BEGIN { FS = ","; columns = 2; head[1] = "benchmark"; head[2] = "floor" }
 
 /^,[^,]*,CI/ { unit = $2; next }
 
-/^,[^,]/ { # a table begins: its implementations' names stand above their medians
+/^,[^,]/ { # a table begins with the names of its implementations
 	split("", name)
 	for (i = 2; i <= NF; i++) if ($i != "") {
 		name[i] = $i
@@ -43,7 +43,7 @@ function time(seconds) {
 
 function text(r, c) { return r ? cell[r, c] : head[c] }
 
-# width counts characters, also in an awk that counts bytes.
+# width counts characters, even if awk's length counts bytes.
 function width(s) { return length(s) - gsub(/µ/, "", s) * (length("µ") - 1) }
 
 function widest(c, r, w) {
