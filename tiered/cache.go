@@ -234,7 +234,7 @@ func (c *Cache[T]) usable(keys ...string) error {
 	if c.wrong != nil {
 		return c.wrong
 	}
-	if c.life.Over() {
+	if c.life.Closed() {
 		return ErrClosed
 	}
 	for _, key := range keys {

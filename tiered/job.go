@@ -257,7 +257,7 @@ func (t *job[T]) consult(due []*flight[T], err error) []readResult[T] {
 	}
 	findings := make([]readResult[T], len(holds))
 	for i := range findings {
-		findings[i].Reply = redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.Any(), Validity: coherence.Never}
+		findings[i].Reply = redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.AnyFeed(), Validity: coherence.Never}
 	}
 	return findings
 }
@@ -340,11 +340,11 @@ func (t *job[T]) landClaims(claims []*task[T], err error) {
 // for RetryAfter, so that a failing source isn't asked again at once. So does a background load whose value can't be stored.
 func (t *job[T]) part(f *flight[T], failure error) {
 	c := t.cache
-	if failure != nil && f.why == forBackground && !c.life.Over() {
+	if failure != nil && f.why == forBackground && !c.life.Closed() {
 		c.logUncaught(&c.background, "tiered: a load in the background failed", f.key, failure)
 	}
 	failed := failure != nil || f.unfit && f.why == forBackground // nobody receives the latter's value
-	if !failed || f.why == forRefresh || c.life.Over() || c.fallbackOf(f, record.IfError) == nil {
+	if !failed || f.why == forRefresh || c.life.Closed() || c.fallbackOf(f, record.IfError) == nil {
 		c.keys.leave(f)
 		return
 	}
@@ -385,7 +385,7 @@ func (t *job[T]) crash(err error) {
 
 // overdue finishes the remaining flights when the job's time is over.
 func (t *job[T]) overdue() {
-	if t.loading || t.cache.life.Over() {
+	if t.loading || t.cache.life.Closed() {
 		t.cache.stats.loadErrors.Add(1)
 		t.fail(t.cache.overdue(t.timed))
 		return

@@ -191,7 +191,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how readOptio
 		}
 		if all || hidden != nil && hidden[i] {
 			err := c.queue.withheld(holds[i].key, all)
-			merged[i] = readResult[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.Any(), Validity: coherence.Never}}
+			merged[i] = readResult[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.AnyFeed(), Validity: coherence.Never}}
 		}
 	}
 	return merged
@@ -340,7 +340,7 @@ func (c *Cache[T]) loadError(timed context.Context, err error) error {
 
 // overdue returns the error of a load whose context ended.
 func (c *Cache[T]) overdue(timed context.Context) error {
-	if c.life.Over() {
+	if c.life.Closed() {
 		return ErrClosed
 	}
 	return fmt.Errorf("tiered: the load took longer than LoadTimeout (%v): %w", c.policy.LoadTimeout, timed.Err())

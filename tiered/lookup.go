@@ -57,7 +57,7 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 	}()
 	outside := g.lookInside(flights)
 	c.remote.begin(ctx, outside)
-	if c.life.Over() {
+	if c.life.Closed() {
 		c.remote.abandon() // Close may have done so just before
 	}
 	g.lookOutside(outside)

@@ -223,7 +223,7 @@ type batchItem[K comparable, T any] struct {
 // newBatch looks the ids up in the local tier. It returns an error if a key is invalid; nothing is loaded then.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
 	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(owner), strings: stringsIn(reflect.TypeFor[K]())}
-	if c.life.Over() {
+	if c.life.Closed() {
 		return b, ErrClosed
 	}
 	at := mono.Now()
@@ -322,7 +322,7 @@ func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T], invalidat
 	theirs := f.owner != b.pilot
 	r, offered, err := c.await(ctx, f, forRead, !theirs)
 	switch {
-	case s.late && f.unfit, r == nil && ctx.Err() == nil && !c.life.Over() && (s.late || theirs && !b.retry):
+	case s.late && f.unfit, r == nil && ctx.Err() == nil && !c.life.Closed() && (s.late || theirs && !b.retry):
 		return nil
 	case r != nil && !offered && f.began < invalidated && len(r.Tags) > 0:
 		return nil

@@ -170,7 +170,7 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 		options: o,
 		tenants: make(map[string]*namespace),
 	}
-	r.conn.Switched = r.switched
+	r.conn.BreakerChanged = r.switched
 	r.streams = invalidation.New(r.conn, invalidation.Mode(o.Invalidation), invalidation.Hooks{
 		Changed: r.heard, Shared: r.shared, Interrupted: r.interrupted, Answered: r.answered,
 	})
@@ -216,7 +216,7 @@ func (r *Redis) Ping(ctx context.Context) error {
 			return struct{}{}, r.conn.Client.Ping(ctx).Err()
 		}
 		return struct{}{}, cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			if err := r.conn.Guard(func() error { return node.Ping(ctx).Err() }); err != nil { // go-redis calls this in a goroutine of its own
+			if err := r.conn.CatchPanics(func() error { return node.Ping(ctx).Err() }); err != nil { // go-redis calls this in a goroutine of its own
 				return fmt.Errorf("%s: %w", node.Options().Addr, err)
 			}
 			return nil
@@ -233,7 +233,7 @@ func (r *Redis) Status() error {
 	if !r.isMade() {
 		return errNotMade
 	}
-	if r.conn.Calls.Over() {
+	if r.conn.Calls.Closed() {
 		return ErrClosed
 	}
 	return r.streams.Status()

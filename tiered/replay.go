@@ -42,7 +42,7 @@ func (t *core[T]) startReplayer() bool {
 		defer r.Calls.End()
 		ctx, cancel := context.WithCancel(t.base)
 		defer cancel()
-		defer context.AfterFunc(r.Life, cancel)()
+		defer context.AfterFunc(r.Context, cancel)()
 		t.replayAll(ctx)
 	}()
 	return true

@@ -106,7 +106,7 @@ func (t *core[T]) reportValue(message, key string, err error) {
 
 // logUncaught logs a failure that no caller gets, as often as the throttle permits.
 func (t *core[T]) logUncaught(throttle *redisconn.EventThrottle, message, key string, cause error) {
-	log, suppressed := throttle.Event(mono.Now())
+	log, suppressed := throttle.Allow(mono.Now())
 	if !log {
 		return
 	}

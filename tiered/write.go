@@ -155,7 +155,7 @@ func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence
 // before or after it, but if one hits a tag that is registered at the same time, enroll tries again.
 func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
-	if c.remote != nil && c.remote.redis.Nodes.Any().NoEvents {
+	if c.remote != nil && c.remote.redis.Nodes.AnyFeed().NoEvents {
 		c.tags.SeqChanged() // under an epoch that ended unnoticed the values would be invalid
 	}
 	for range 3 {
@@ -320,7 +320,7 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *hel
 	if silence == nil {
 		answers = c.remote.replace(ctx, changes)
 	} else {
-		answers = redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.Any())
+		answers = redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.AnyFeed())
 	}
 	var over []keyRef[T]
 	for i, a := range answers {

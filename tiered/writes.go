@@ -51,7 +51,7 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 		c.finish(changes, nil)
 		return nil
 	case silence != nil:
-		w.finish(changes, 0, redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.Any()))
+		w.finish(changes, 0, redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.AnyFeed()))
 		return silence
 	}
 	// The timeout bounds the wait for the write lock, whose holder may hang.
@@ -64,7 +64,7 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 		silence = cmp.Or(silence, later)
 	}
 	if len(busy) > 0 {
-		w.finish(busy, 0, redisconn.Failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.redis.Nodes.Any()))
+		w.finish(busy, 0, redisconn.Failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.redis.Nodes.AnyFeed()))
 	}
 	return silence
 }

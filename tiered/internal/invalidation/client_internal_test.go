@@ -33,41 +33,41 @@ const (
 // elsewhere than the server that takes the writes? Does the connection of invalidations need it, or break with it?
 var clientOptions = map[reflect.Type]map[string]string{
 	reflect.TypeFor[redis.Options](): merge(
-		judged(carried, "Network Addr NodeAddress ClientName Username Password CredentialsProvider CredentialsProviderContext "+
+		each(carried, "Network Addr NodeAddress ClientName Username Password CredentialsProvider CredentialsProviderContext "+
 			"StreamingCredentialsProvider DB DialTimeout TLSConfig ReadBufferSize WriteBufferSize PoolTimeout"),
-		judged(ours, "Protocol"),       // the stream needs RESP3, whatever the data's
-		judged(ours, "Dialer"),         // it is called by ours
-		judged(ours, "OnConnect"),      // likewise, which may SELECT another database, and then ours begins to track
-		judged(ours, "Limiter"),        // a call that it doesn't allow counts as unanswered; the stream must not be held up
-		judged(ours, "ReadTimeout"),    // of data calls, at which Timeout gives them up earlier
-		judged(ours, "WriteTimeout"),   // likewise
-		judged(ours, "MaxRetries"),     // each connection of the stream has a proof of its own
-		judged(ours, "DialerRetries"),  // likewise
-		judged(ours, "PoolSize"),       // likewise
-		judged(ours, "MinIdleConns"),   // likewise
-		judged(ours, "MaxActiveConns"), // likewise
-		judged(ours, "PipelinePoolSize"),
-		judged(ours, "ContextTimeoutEnabled"),
-		judged(ours, "DisableIdentity"),           // a command less
-		judged(ours, "PushNotificationProcessor"), // it has handlers of its own, and "invalidate" is ours there
-		judged(ours, "MaintNotificationsConfig"),  // a handoff would move the stream to another server unnoticed
-		judged(refused, "ClientSideCacheConfig ClientSideCache"),
-		judged(unused, "ClientSideCacheStrategy ClientSideCacheRefreshOnInvalidate ClientSideCacheCoalesceMisses "+
+		each(ours, "Protocol"),       // the stream needs RESP3, whatever the data's
+		each(ours, "Dialer"),         // it is called by ours
+		each(ours, "OnConnect"),      // likewise, which may SELECT another database, and then ours begins to track
+		each(ours, "Limiter"),        // a call that it doesn't allow counts as unanswered; the stream must not be held up
+		each(ours, "ReadTimeout"),    // of data calls, at which Timeout gives them up earlier
+		each(ours, "WriteTimeout"),   // likewise
+		each(ours, "MaxRetries"),     // each connection of the stream has a proof of its own
+		each(ours, "DialerRetries"),  // likewise
+		each(ours, "PoolSize"),       // likewise
+		each(ours, "MinIdleConns"),   // likewise
+		each(ours, "MaxActiveConns"), // likewise
+		each(ours, "PipelinePoolSize"),
+		each(ours, "ContextTimeoutEnabled"),
+		each(ours, "DisableIdentity"),           // a command less
+		each(ours, "PushNotificationProcessor"), // it has handlers of its own, and "invalidate" is ours there
+		each(ours, "MaintNotificationsConfig"),  // a handoff would move the stream to another server unnoticed
+		each(refused, "ClientSideCacheConfig ClientSideCache"),
+		each(unused, "ClientSideCacheStrategy ClientSideCacheRefreshOnInvalidate ClientSideCacheCoalesceMisses "+
 			"ClientSideCacheInvalidationBatchWindow"), // without the two above
-		judged(unused, "MinRetryBackoff MaxRetryBackoff DialerRetryTimeout DialerRetryBackoff PipelineReadBufferSize "+
+		each(unused, "MinRetryBackoff MaxRetryBackoff DialerRetryTimeout DialerRetryBackoff PipelineReadBufferSize "+
 			"PipelineWriteBufferSize AutoPipelineOptions PoolFIFO MaxConcurrentDials MaxIdleConns ConnMaxIdleTime ConnMaxLifetime "+
 			"ConnMaxLifetimeJitter DisableIndentity IdentitySuffix UnstableResp3 FailingTimeoutSeconds"),
-		judged(cluster, "readOnly"), // by ClusterOptions.ReadOnly, which is refused
-		judged(unused, "maxConcurrentDialsSet maxConcurrentDialsInit"),
+		each(cluster, "readOnly"), // by ClusterOptions.ReadOnly, which is refused
+		each(unused, "maxConcurrentDialsSet maxConcurrentDialsInit"),
 	),
 	reflect.TypeFor[redis.ClusterOptions](): merge(
-		judged(refused, "ReadOnly RouteByLatency RouteRandomly"),
-		judged(cluster, "RouteByLatencyTolerance"), // without RouteByLatency
-		judged(tells, "NewClient"),                 // the nodes' own options are judged, when they are known
-		judged(tells, "ClusterSlots"),              // whose first node of a slot may be a replica
+		each(refused, "ReadOnly RouteByLatency RouteRandomly"),
+		each(cluster, "RouteByLatencyTolerance"), // without RouteByLatency
+		each(tells, "NewClient"),                 // the nodes' own options are judged, when they are known
+		each(tells, "ClusterSlots"),              // whose first node of a slot may be a replica
 		// ShardPicker and DisableRoutingPolicies are for commands without a key: TIME alone.
-		judged(cluster, "Addrs MaxRedirects DisableRoutingPolicies ShardPicker ClusterStateReloadInterval AutoPipelineOptions"),
-		judged(passed, "ClientName Dialer OnConnect Protocol Username Password CredentialsProvider CredentialsProviderContext "+
+		each(cluster, "Addrs MaxRedirects DisableRoutingPolicies ShardPicker ClusterStateReloadInterval AutoPipelineOptions"),
+		each(passed, "ClientName Dialer OnConnect Protocol Username Password CredentialsProvider CredentialsProviderContext "+
 			"StreamingCredentialsProvider MaxRetries MinRetryBackoff MaxRetryBackoff DialTimeout DialerRetries DialerRetryTimeout "+
 			"DialerRetryBackoff ReadTimeout WriteTimeout ContextTimeoutEnabled MaxConcurrentDials PoolFIFO PoolSize PoolTimeout "+
 			"MinIdleConns MaxIdleConns MaxActiveConns ConnMaxIdleTime ConnMaxLifetime ConnMaxLifetimeJitter ReadBufferSize "+
@@ -76,13 +76,13 @@ var clientOptions = map[reflect.Type]map[string]string{
 	),
 	reflect.TypeFor[redis.FailoverOptions](): merge(
 		// NewFailoverClusterClient makes ClusterOptions.ReadOnly of it; NewFailoverClient doesn't tell.
-		judged(tells, "ReplicaOnly"),
-		judged(unused, "UseDisconnectedReplicas"),      // without ReplicaOnly
-		judged(passed, "RouteByLatency RouteRandomly"), // to ClusterOptions; NewFailoverClient panics
-		judged(passed, "RouteByLatencyTolerance"),
+		each(tells, "ReplicaOnly"),
+		each(unused, "UseDisconnectedReplicas"),      // without ReplicaOnly
+		each(passed, "RouteByLatency RouteRandomly"), // to ClusterOptions; NewFailoverClient panics
+		each(passed, "RouteByLatencyTolerance"),
 		// The dialer of the resulting client asks the sentinels for the master, also for the stream.
-		judged(carried, "MasterName SentinelAddrs SentinelUsername SentinelPassword"),
-		judged(passed, "ClientName Dialer OnConnect Protocol Username Password CredentialsProvider CredentialsProviderContext "+
+		each(carried, "MasterName SentinelAddrs SentinelUsername SentinelPassword"),
+		each(passed, "ClientName Dialer OnConnect Protocol Username Password CredentialsProvider CredentialsProviderContext "+
 			"StreamingCredentialsProvider DB MaxRetries MinRetryBackoff MaxRetryBackoff DialTimeout DialerRetries DialerRetryTimeout "+
 			"DialerRetryBackoff ReadTimeout WriteTimeout ContextTimeoutEnabled ReadBufferSize WriteBufferSize PipelineReadBufferSize "+
 			"PipelineWriteBufferSize PipelinePoolSize AutoPipelineOptions PoolFIFO PoolSize MaxConcurrentDials PoolTimeout "+
@@ -90,7 +90,7 @@ var clientOptions = map[reflect.Type]map[string]string{
 			"DisableIndentity DisableIdentity IdentitySuffix FailingTimeoutSeconds UnstableResp3 PushNotificationProcessor"),
 	),
 	reflect.TypeFor[redis.UniversalOptions](): merge( // it makes one of the others
-		judged(passed, "Addrs ClientName DB Dialer OnConnect Protocol Username Password CredentialsProvider "+
+		each(passed, "Addrs ClientName DB Dialer OnConnect Protocol Username Password CredentialsProvider "+
 			"CredentialsProviderContext StreamingCredentialsProvider SentinelUsername SentinelPassword MaxRetries MinRetryBackoff "+
 			"MaxRetryBackoff DialTimeout DialerRetries DialerRetryTimeout ReadTimeout WriteTimeout ContextTimeoutEnabled "+
 			"ReadBufferSize WriteBufferSize PipelineReadBufferSize PipelineWriteBufferSize PipelinePoolSize PoolFIFO PoolSize "+
@@ -101,7 +101,7 @@ var clientOptions = map[reflect.Type]map[string]string{
 			"ClientSideCacheStrategy ClientSideCacheRefreshOnInvalidate ClientSideCacheCoalesceMisses "+
 			"ClientSideCacheInvalidationBatchWindow"),
 	),
-	reflect.TypeFor[redis.RingOptions](): judged(ring, "Addrs NewClient himport ClientName HeartbeatFrequency HeartbeatFn "+
+	reflect.TypeFor[redis.RingOptions](): each(ring, "Addrs NewClient himport ClientName HeartbeatFrequency HeartbeatFn "+
 		"NewConsistentHash Dialer OnConnect Protocol Username Password CredentialsProvider CredentialsProviderContext "+
 		"StreamingCredentialsProvider DB MaxRetries MinRetryBackoff MaxRetryBackoff DialTimeout DialerRetries DialerRetryTimeout "+
 		"DialerRetryBackoff ReadTimeout WriteTimeout ContextTimeoutEnabled PoolFIFO PoolSize PoolTimeout MinIdleConns MaxIdleConns "+
@@ -110,7 +110,7 @@ var clientOptions = map[reflect.Type]map[string]string{
 		"IdentitySuffix UnstableResp3"),
 }
 
-func judged(judgement, fields string) map[string]string {
+func each(judgement, fields string) map[string]string {
 	m := make(map[string]string)
 	for _, f := range strings.Fields(fields) {
 		m[f] = judgement
@@ -194,8 +194,8 @@ func everyOption(t *testing.T) *redis.Options {
 // The connection of invalidations has those options of the client that it is to have.
 func TestOptionsOfTheStream(t *testing.T) {
 	base := everyOption(t)
-	r := &Streams{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
-	o := newConnection(&stream{redis: r}).options(base, time.Minute)
+	ss := &Streams{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
+	o := newConnection(&stream{streams: ss}).options(base, time.Minute)
 	was, is := reflect.ValueOf(base).Elem(), reflect.ValueOf(o).Elem()
 	for f, judgement := range clientOptions[was.Type()] {
 		field, _ := was.Type().FieldByName(f)

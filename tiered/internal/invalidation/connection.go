@@ -27,7 +27,7 @@ type connection struct {
 	pubsub      *redis.PubSub
 	established bool // changes are heard; for the goroutine that listens
 
-	greeting *redisconn.PermanentError // why the source was refused, on the goroutine that listens
+	handshakeErr *redisconn.PermanentError // why the source was refused, on the goroutine that listens
 
 	mu     sync.Mutex
 	dialed bool
@@ -40,95 +40,95 @@ type connection struct {
 func newConnection(s *stream) *connection { return &connection{stream: s} }
 
 // run connects, and reads until the connection or ctx ends.
-func (l *connection) run(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() { l.end(ctx.Err()) })()
-	base, err := l.stream.transport.server(ctx)
+func (c *connection) run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { c.end(ctx.Err()) })()
+	base, err := c.stream.transport.serverOptions(ctx)
 	if err != nil {
-		return l.cause("connecting", err)
+		return c.cause("connecting", err)
 	}
-	patience := max(mono.Times(2, l.stream.redis.MaxAge()), minConnectTime)
-	l.client = redis.NewClient(l.options(base, patience))
-	defer l.client.Close()
-	if err := l.client.RegisterPushNotificationHandler("invalidate", l, true); err != nil {
+	patience := max(mono.Times(2, c.stream.streams.MaxAge()), minConnectTime)
+	c.client = redis.NewClient(c.options(base, patience))
+	defer c.client.Close()
+	if err := c.client.RegisterPushNotificationHandler("invalidate", c, true); err != nil {
 		return err
 	}
-	l.pubsub = l.client.Subscribe(ctx) // to nothing yet: it would keep the error to itself
-	defer l.pubsub.Close()
-	slow := time.AfterFunc(patience, func() { l.end(errUnanswered) })
+	c.pubsub = c.client.Subscribe(ctx) // to nothing yet: it would keep the error to itself
+	defer c.pubsub.Close()
+	slow := time.AfterFunc(patience, func() { c.end(errUnanswered) })
 	defer slow.Stop()
 	connecting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := l.subscribe(connecting); err != nil {
+	if err := c.subscribe(connecting); err != nil {
 		return err
 	}
 	slow.Stop()
-	l.stream.connected(l)
+	c.stream.connected(c)
 	for {
-		m, err := l.receive()
+		m, err := c.receive()
 		if err != nil {
-			return l.cause("PING", err)
+			return c.cause("PING", err)
 		}
 		switch m := m.(type) {
 		case *redis.Pong:
-			l.watchdog.answered(m.Payload)
-			l.stream.recovered(l)
+			c.watchdog.answered(m.Payload)
+			c.stream.recovered(c)
 		case *redis.Message:
-			l.stream.transport.handle(l.stream, m)
+			c.stream.transport.handle(c.stream, m)
 		}
 	}
 }
 
 // subscribe connects. If Redis refuses what the transport needs, the error also says whether it refuses the subscription.
-func (l *connection) subscribe(ctx context.Context) error {
-	channels := l.stream.transport.channels()
-	if err := l.pubsub.Subscribe(ctx, channels...); err != nil {
-		return l.cause("connecting", err)
+func (c *connection) subscribe(ctx context.Context) error {
+	channels := c.stream.transport.channels()
+	if err := c.pubsub.Subscribe(ctx, channels...); err != nil {
+		return c.cause("connecting", err)
 	}
 	for range channels {
-		if _, err := l.receive(); err != nil {
-			err = l.cause("SUBSCRIBE", err)
-			if l.greeting == nil {
+		if _, err := c.receive(); err != nil {
+			err = c.cause("SUBSCRIBE", err)
+			if c.handshakeErr == nil {
 				return err
 			}
-			errors.As(err, &l.greeting.Also)
-			return l.greeting
+			errors.As(err, &c.handshakeErr.Also)
+			return c.handshakeErr
 		}
 	}
-	if l.greeting != nil {
-		return l.greeting
+	if c.handshakeErr != nil {
+		return c.handshakeErr
 	}
 	return nil
 }
 
 // receive returns what isn't an invalidation: those are handed over on the way.
-func (l *connection) receive() (any, error) {
-	m, err := l.pubsub.Receive(context.Background())
-	l.watchdog.quiet.Store(0)
+func (c *connection) receive() (any, error) {
+	m, err := c.pubsub.Receive(context.Background())
+	c.watchdog.silent.Store(0)
 	return m, err
 }
 
 // HandlePushNotification implements go-redis's push.NotificationHandler.
-func (l *connection) HandlePushNotification(_ context.Context, _ push.NotificationHandlerContext, message []any) error {
-	l.watchdog.quiet.Store(0)
-	l.stream.transport.handle(l.stream, message)
+func (c *connection) HandlePushNotification(_ context.Context, _ push.NotificationHandlerContext, message []any) error {
+	c.watchdog.silent.Store(0)
+	c.stream.transport.handle(c.stream, message)
 	return nil
 }
 
 // options are the base's for one connection that is only listened to.
-func (l *connection) options(base *redis.Options, patience time.Duration) *redis.Options {
+func (c *connection) options(base *redis.Options, patience time.Duration) *redis.Options {
 	o := *base
 	o.Protocol, o.DisableIdentity = 3, true
 	o.PoolSize, o.MinIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 1, 0, 0, -1
 	o.DialerRetries, o.MaxRetries = 1, -1
-	o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled = patience, l.stream.redis.Timeout, true
+	o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled = patience, c.stream.streams.Timeout, true
 	o.PushNotificationProcessor = redis.NewPushNotificationProcessor() // the base's has handlers of its own
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.ClientSideCacheConfig, o.ClientSideCache, o.Limiter = nil, nil, nil
 	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		l.mu.Lock()
-		again := l.dialed
-		l.dialed = true
-		l.mu.Unlock()
+		c.mu.Lock()
+		again := c.dialed
+		c.dialed = true
+		c.mu.Unlock()
 		if again {
 			return nil, errSecondConnection
 		}
@@ -136,7 +136,7 @@ func (l *connection) options(base *redis.Options, patience time.Duration) *redis
 		if err != nil {
 			return nil, err
 		}
-		return l.keep(conn)
+		return c.setConn(conn)
 	}
 	o.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
 		if base.OnConnect != nil {
@@ -144,8 +144,8 @@ func (l *connection) options(base *redis.Options, patience time.Duration) *redis
 				return err
 			}
 		}
-		err := l.stream.transport.handshake(ctx, cn)
-		if errors.As(err, &l.greeting) {
+		err := c.stream.transport.handshake(ctx, cn)
+		if errors.As(err, &c.handshakeErr) {
 			err = nil // the connection ends all the same, see subscribe
 		}
 		return err
@@ -153,45 +153,45 @@ func (l *connection) options(base *redis.Options, patience time.Duration) *redis
 	return &o
 }
 
-func (l *connection) keep(conn net.Conn) (net.Conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended != nil {
+func (c *connection) setConn(conn net.Conn) (net.Conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
 		_ = conn.Close()
-		return nil, l.ended
+		return nil, c.ended
 	}
-	l.conn = &stickyConn{Conn: conn}
-	l.stream.health.connected(conn.RemoteAddr().String())
-	return l.conn, nil
+	c.conn = &stickyConn{Conn: conn}
+	c.stream.health.connected(conn.RemoteAddr().String())
+	return c.conn, nil
 }
 
 // end closes the connection, which ends what waits for it.
-func (l *connection) end(cause error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended == nil {
-		l.ended = cause
+func (c *connection) end(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended == nil {
+		c.ended = cause
 	}
-	if l.conn != nil {
-		_ = l.stream.redis.Guard(l.conn.Close)
+	if c.conn != nil {
+		_ = c.stream.streams.CatchPanics(c.conn.Close)
 	}
 }
 
 // reached reports whether the server took the connection.
-func (l *connection) reached() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.conn != nil
+func (c *connection) reached() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn != nil
 }
 
 // cause returns why the connection ended: our own reason, or the error of the step that failed.
-func (l *connection) cause(step string, err error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended != nil {
-		return l.ended
+func (c *connection) cause(step string, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return c.ended
 	}
-	return redisconn.Judge(step, err)
+	return redisconn.StepError(step, err)
 }
 
 // stickyConn is closed by its first error, and keeps to it. go-redis reads on after some, and what it missed would be missed
@@ -214,8 +214,8 @@ func (c *stickyConn) Read(b []byte) (int, error) {
 }
 
 // ping is answered over the same connection, after all that Redis had to say before.
-func (l *connection) ping() {
-	_ = l.stream.redis.Guard(func() error { // if it fails the connection is closed, which ends run
-		return l.pubsub.Ping(context.Background(), l.watchdog.nextPing())
+func (c *connection) ping() {
+	_ = c.stream.streams.CatchPanics(func() error { // if it fails the connection is closed, which ends run
+		return c.pubsub.Ping(context.Background(), c.watchdog.nextPing())
 	})
 }

@@ -20,67 +20,67 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// ear remembers what the streams report of the cache "c".
-type ear struct {
-	mu    sync.Mutex
-	keys  []string
-	flush int
+// recorder remembers what the streams report of the cache "c".
+type recorder struct {
+	mu      sync.Mutex
+	keys    []string
+	flushes int
 
 	others atomic.Bool // there is another cache of the name
 }
 
-func (e *ear) heard(key string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.keys = append(e.keys, key)
+func (rec *recorder) changed(key string) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.keys = append(rec.keys, key)
 }
 
-func (e *ear) interrupted() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.flush++
+func (rec *recorder) interrupted() {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.flushes++
 }
 
-func (e *ear) has(key string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Contains(e.keys, key)
+func (rec *recorder) has(key string) bool {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	return slices.Contains(rec.keys, key)
 }
 
-func (e *ear) forget() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.keys = nil
+func (rec *recorder) reset() {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.keys = nil
 }
 
-func (e *ear) interruptions() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.flush
+func (rec *recorder) interruptions() int {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	return rec.flushes
 }
 
-// journal is a log that a test reads.
-type journal struct {
+// logBuffer is a log that a test reads.
+type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(b)
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
 }
 
-func (j *journal) count(what string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Count(j.buf.String(), what)
+func (l *logBuffer) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.buf.String(), what)
 }
 
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.String()
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }
 
 // settings are those of a Redis as NewRedis takes them.
@@ -93,20 +93,20 @@ type settings struct {
 // quick are settings with a short heartbeat, under which a slow machine isn't taken for a slow Redis.
 func quick() settings { return settings{Heartbeat: 50 * time.Millisecond, Timeout: 5 * time.Second} }
 
-// alert are settings under which a validity soon runs out.
-func alert() settings {
+// shortLived are settings under which a validity soon runs out.
+func shortLived() settings {
 	return settings{Heartbeat: 250 * time.Millisecond, Timeout: 750 * time.Millisecond}
 }
 
-// listening are the streams of a Redis with what they report and log.
-type listening struct {
+// fixture are the streams of a Redis with what they report and log.
+type fixture struct {
 	*Streams
-	ear *ear
-	log *journal
+	changes *recorder
+	log     *logBuffer
 }
 
 // open does what NewRedis does, for a cache "c".
-func open(client redis.UniversalClient, o settings, e *ear) (*Streams, error) {
+func open(client redis.UniversalClient, o settings, rec *recorder) (*Streams, error) {
 	if o.Heartbeat == 0 {
 		o.Heartbeat = time.Second
 	}
@@ -114,15 +114,15 @@ func open(client redis.UniversalClient, o settings, e *ear) (*Streams, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	conn := redisconn.New(client, "tc:", o.Timeout, o.Heartbeat, o.Logger)
-	conn.Switched = func(string, error) {}
+	conn.BreakerChanged = func(string, error) {}
 	s := New(conn, o.Invalidation, Hooks{
 		Changed: func(key string) {
 			if name, rest := wire.CutName("tc:", key); name == "c" {
-				e.heard(rest)
+				rec.changed(rest)
 			}
 		},
-		Shared:      func(string) bool { return e.others.Load() },
-		Interrupted: e.interrupted,
+		Shared:      func(string) bool { return rec.others.Load() },
+		Interrupted: rec.interrupted,
 		Answered:    func() {},
 	})
 	if err := s.Start(); err != nil {
@@ -142,22 +142,22 @@ func closeAll(s *Streams) {
 	redisconn.WaitUntil(patience, s.Calls.Wait)
 }
 
-func (l listening) Close() error {
-	closeAll(l.Streams)
+func (f fixture) Close() error {
+	closeAll(f.Streams)
 	return nil
 }
 
-// listen opens streams, which must succeed.
-func listen(t *testing.T, client redis.UniversalClient, o settings) listening {
+// openFixture opens streams, which must succeed.
+func openFixture(t *testing.T, client redis.UniversalClient, o settings) fixture {
 	t.Helper()
-	l := listening{ear: new(ear), log: new(journal)}
-	o.Logger = slog.New(slog.NewTextHandler(l.log, nil))
+	f := fixture{changes: new(recorder), log: new(logBuffer)}
+	o.Logger = slog.New(slog.NewTextHandler(f.log, nil))
 	var err error
-	if l.Streams, err = open(client, o, l.ear); err != nil {
+	if f.Streams, err = open(client, o, f.changes); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeAll(l.Streams) })
-	return l
+	t.Cleanup(func() { closeAll(f.Streams) })
+	return f
 }
 
 func eventually(t testing.TB, what string, happened func() bool) {
@@ -170,22 +170,22 @@ func eventually(t testing.TB, what string, happened func() bool) {
 	}
 }
 
-func (l listening) proven(t testing.TB) *coherence.Validity {
+func (f fixture) waitValid(t testing.TB) *coherence.Validity {
 	t.Helper()
-	var p *coherence.Validity
+	var v *coherence.Validity
 	eventually(t, "the proof holds", func() bool {
-		p = l.only.Validity()
-		return p.Holds(mono.Now()) && l.Status() == nil
+		v = f.only.Validity()
+		return v.Holds(mono.Now()) && f.Status() == nil
 	})
-	return p
+	return v
 }
 
-// logged waits for what is logged after Status knows.
-func (l listening) logged(t *testing.T, warnings, failures, infos int) {
+// checkLog waits for what is logged after Status knows.
+func (f fixture) checkLog(t *testing.T, warnings, failures, infos int) {
 	t.Helper()
-	eventually(t, "the log of the recovery", func() bool { return l.log.count("level=INFO") >= infos })
-	w, f, i := l.log.count("level=WARN"), l.log.count("level=ERROR"), l.log.count("level=INFO")
-	if w != warnings || f != failures || i != infos {
-		t.Errorf("%d warnings, %d errors, %d infos:\n%s", w, f, i, l.log)
+	eventually(t, "the log of the recovery", func() bool { return f.log.count("level=INFO") >= infos })
+	w, e, i := f.log.count("level=WARN"), f.log.count("level=ERROR"), f.log.count("level=INFO")
+	if w != warnings || e != failures || i != infos {
+		t.Errorf("%d warnings, %d errors, %d infos:\n%s", w, e, i, f.log)
 	}
 }

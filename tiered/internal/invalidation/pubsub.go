@@ -19,58 +19,58 @@ import (
 // object's canaries. In a Cluster all of it goes through one node, the one that the channel's name hashes to, which keeps
 // the order of what it is given.
 type pubsub struct {
-	redis   *Streams
-	node    func(ctx context.Context) (*redis.Client, error)
-	name    string
-	garbled atomic.Bool // and said so
+	streams       *Streams
+	node          func(ctx context.Context) (*redis.Client, error)
+	name          string
+	foreignLogged atomic.Bool // and said so
 }
 
-func newPubSub(r *Streams) (*pubsub, error) {
-	b := &pubsub{redis: r}
-	switch client := r.Client.(type) {
+func newPubSub(ss *Streams) (*pubsub, error) {
+	p := &pubsub{streams: ss}
+	switch client := ss.Client.(type) {
 	case *redis.Client:
-		b.name = client.Options().Addr
-		b.node = func(context.Context) (*redis.Client, error) { return client, nil }
+		p.name = client.Options().Addr
+		p.node = func(context.Context) (*redis.Client, error) { return client, nil }
 	case *redis.ClusterClient:
-		b.name = "cluster"
-		b.node = func(ctx context.Context) (*redis.Client, error) { return client.MasterForKey(ctx, b.changes()) }
+		p.name = "cluster"
+		p.node = func(ctx context.Context) (*redis.Client, error) { return client.MasterForKey(ctx, p.changesChannel()) }
 	default:
 		return nil, fmt.Errorf("tiered: NewRedis: PubSub takes a *redis.Client or a *redis.ClusterClient, not a %T: "+
 			"want one of those, or RedisOptions.Invalidation: None", client)
 	}
-	return b, nil
+	return p, nil
 }
 
-func (b *pubsub) changes() string { return b.redis.ControlPrefix() + "changes" }
+func (p *pubsub) changesChannel() string { return p.streams.ControlPrefix() + "changes" }
 
-func (b *pubsub) canaries() string { return b.redis.ControlPrefix() + b.redis.ID }
+func (p *pubsub) canaryChannel() string { return p.streams.ControlPrefix() + p.streams.ID }
 
-func (b *pubsub) server(ctx context.Context) (*redis.Options, error) {
-	node, err := b.node(ctx)
+func (p *pubsub) serverOptions(ctx context.Context) (*redis.Options, error) {
+	node, err := p.node(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return node.Options(), nil
 }
 
-func (b *pubsub) handshake(context.Context, *redis.Conn) error { return nil }
+func (p *pubsub) handshake(context.Context, *redis.Conn) error { return nil }
 
-func (b *pubsub) channels() []string { return []string{b.changes(), b.canaries()} }
+func (p *pubsub) channels() []string { return []string{p.changesChannel(), p.canaryChannel()} }
 
-func (b *pubsub) sendCanary(ctx context.Context, at mono.Instant) error {
-	node, err := b.node(ctx)
+func (p *pubsub) sendCanary(ctx context.Context, at mono.Instant) error {
+	node, err := p.node(ctx)
 	if err != nil {
 		return err
 	}
-	return briefly(node, b.redis.Timeout).Publish(ctx, b.canaries(), int64(at)).Err()
+	return withTimeout(node, p.streams.Timeout).Publish(ctx, p.canaryChannel(), int64(at)).Err()
 }
 
-func (b *pubsub) handle(s *stream, message any) {
+func (p *pubsub) handle(s *stream, message any) {
 	m, ok := message.(*redis.Message)
 	if !ok {
 		return
 	}
-	if m.Channel == b.canaries() {
+	if m.Channel == p.canaryChannel() {
 		if at, err := strconv.ParseInt(m.Payload, 10, 64); err == nil {
 			s.canaryReported(mono.Instant(at))
 		}
@@ -78,58 +78,58 @@ func (b *pubsub) handle(s *stream, message any) {
 	}
 	sender, keys, err := wire.ParseMessage(m.Payload)
 	if err != nil {
-		if !b.garbled.Swap(true) {
+		if !p.foreignLogged.Swap(true) {
 			s.log(slog.LevelWarn, "tiered: a message that isn't from tiercache is ignored, and so will be others",
 				slog.String("channel", m.Channel))
 		}
 		return
 	}
 	for _, key := range keys {
-		if sender != b.redis.ID || b.redis.hooks.Shared(key) {
-			b.redis.hooks.Changed(key)
+		if sender != p.streams.ID || p.streams.hooks.Shared(key) {
+			p.streams.hooks.Changed(key)
 		}
 	}
 }
 
-func (b *pubsub) publish(ctx context.Context, keys []string) error {
+func (p *pubsub) publish(ctx context.Context, keys []string) error {
 	for chunk := range slices.Chunk(keys, redisconn.MaxChunk) {
-		if err := b.publishChunk(ctx, chunk); err != nil {
+		if err := p.publishChunk(ctx, chunk); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *pubsub) publishChunk(ctx context.Context, keys []string) error {
-	groups, err := b.redis.ByNode(ctx, []string{b.changes()})
+func (p *pubsub) publishChunk(ctx context.Context, keys []string) error {
+	groups, err := p.streams.ByNode(ctx, []string{p.changesChannel()})
 	if err != nil {
 		return err
 	}
-	node := groups[0].Target
-	if err := node.Breaker.Err("publish"); err != nil {
+	target := groups[0].Target
+	if err := target.Breaker.Err("publish"); err != nil {
 		return err
 	}
-	began, e := mono.Now(), redisconn.CallOptions{Name: "publish"}
+	began, o := mono.Now(), redisconn.CallOptions{Name: "publish"}
 	if len(keys) > 1 {
-		e.Moving = &node
+		o.Large = &target
 	}
-	_, err = redisconn.Run(ctx, b.redis.Conn, e, func(ctx context.Context) (struct{}, error) {
-		node, err := b.node(ctx)
+	_, err = redisconn.CallWith(ctx, p.streams.Conn, o, func(ctx context.Context) (struct{}, error) {
+		node, err := p.node(ctx)
 		if err != nil {
 			return struct{}{}, err
 		}
-		_, err = node.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, message := range wire.Messages(b.redis.ID, keys) {
-				p.Publish(ctx, b.changes(), message)
+		_, err = node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for _, message := range wire.Messages(p.streams.ID, keys) {
+				pipe.Publish(ctx, p.changesChannel(), message)
 			}
 			return nil
 		})
 		return struct{}{}, err
 	})
-	node.Report(ctx, began, err)
+	target.Report(ctx, began, err)
 	if err != nil {
-		b.redis.NoteError(groups[0].Target, "publish", err)
+		p.streams.NoteError(groups[0].Target, "publish", err)
 	}
-	b.redis.Refusals.Note(node.Breaker.Addr, "publish", []redisconn.Reply{{Err: err}})
+	p.streams.Refusals.Note(target.Breaker.Addr, "publish", []redisconn.Reply{{Err: err}})
 	return err
 }

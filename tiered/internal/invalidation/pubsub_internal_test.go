@@ -16,19 +16,19 @@ func TestPubSub(t *testing.T) {
 	o.Invalidation = PubSub
 	t.Run("single", func(t *testing.T) {
 		server := redistest.Start(t, "--rename-command", "HELLO", "", "--rename-command", "CLIENT", "") // RESP2
-		bulletinsArrive(t, func() redis.UniversalClient { return server.Client(t) }, o)
+		testMessagesArrive(t, func() redis.UniversalClient { return server.Client(t) }, o)
 	})
 	t.Run("cluster", func(t *testing.T) {
 		c := redistest.StartCluster(t)
-		bulletinsArrive(t, func() redis.UniversalClient { return c.Client(t) }, o)
+		testMessagesArrive(t, func() redis.UniversalClient { return c.Client(t) }, o)
 	})
 }
 
-func bulletinsArrive(t *testing.T, client func() redis.UniversalClient, o settings) {
+func testMessagesArrive(t *testing.T, client func() redis.UniversalClient, o settings) {
 	t.Helper()
-	a, b := listen(t, client(), o), listen(t, client(), o)
-	for _, l := range []listening{a, b} {
-		if p := l.proven(t); l.Nodes.Any().Validity() != p {
+	a, b := openFixture(t, client(), o), openFixture(t, client(), o)
+	for _, f := range []fixture{a, b} {
+		if v := f.waitValid(t); f.Nodes.AnyFeed().Validity() != v {
 			t.Error("another stream")
 		}
 	}
@@ -45,42 +45,42 @@ func bulletinsArrive(t *testing.T, client func() redis.UniversalClient, o settin
 	if err := a.Client.Publish(t.Context(), "tc!changes", "garbage").Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the last", func() bool { return b.ear.has(keys[len(keys)-1][len("tc:c"):]) })
-	b.ear.mu.Lock()
-	if len(b.ear.keys) != len(keys) {
-		t.Errorf("%d of %d keys", len(b.ear.keys), len(keys))
+	eventually(t, "the last", func() bool { return b.changes.has(keys[len(keys)-1][len("tc:c"):]) })
+	b.changes.mu.Lock()
+	if len(b.changes.keys) != len(keys) {
+		t.Errorf("%d of %d keys", len(b.changes.keys), len(keys))
 	}
-	b.ear.mu.Unlock()
-	p := a.proven(t)
-	n := p.Until()
-	eventually(t, "a canary that was sent later", func() bool { return p.Until() > n })
-	if len(a.ear.keys) != 0 {
-		t.Errorf("heard %d of its own", len(a.ear.keys))
+	b.changes.mu.Unlock()
+	v := a.waitValid(t)
+	n := v.Until()
+	eventually(t, "a canary that was sent later", func() bool { return v.Until() > n })
+	if len(a.changes.keys) != 0 {
+		t.Errorf("heard %d of its own", len(a.changes.keys))
 	}
 	eventually(t, "the log", func() bool {
 		return a.log.count("isn't from tiercache") == 1 && b.log.count("isn't from tiercache") == 1
 	})
 
 	// A second cache of the name in one process hears of the first.
-	a.ear.others.Store(true)
+	a.changes.others.Store(true)
 	if err := a.Publish(t.Context(), []string{"tc:c:own"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the other cache's change", func() bool { return a.ear.has(":own") })
+	eventually(t, "the other cache's change", func() bool { return a.changes.has(":own") })
 }
 
 func TestPublishFails(t *testing.T) {
 	server := redistest.Start(t)
 	o := quick()
 	o.Invalidation = PubSub
-	l := listen(t, server.Client(t), o)
-	before := l.proven(t)
+	f := openFixture(t, server.Client(t), o)
+	before := f.waitValid(t)
 	server.Kill()
-	if err := l.Publish(t.Context(), []string{"tc:c:k"}); err == nil || !strings.HasPrefix(err.Error(), "tiered: redis: publish: ") {
+	if err := f.Publish(t.Context(), []string{"tc:c:k"}); err == nil || !strings.HasPrefix(err.Error(), "tiered: redis: publish: ") {
 		t.Errorf("got %v", err)
 	}
 	eventually(t, "the old proof ends", func() bool { return before.Ended() })
-	eventually(t, "silence", l.only.Unreachable.Load)
+	eventually(t, "silence", f.only.Unreachable.Load)
 	server.Restart()
-	l.proven(t)
+	f.waitValid(t)
 }

@@ -31,12 +31,12 @@ func TestRights(t *testing.T) {
 		rights := slices.Concat(cacheRights, some)
 		o := quick()
 		o.Invalidation = m
-		l := listen(t, server.UserClient(t, "able", rights...), o)
-		l.proven(t)
+		f := openFixture(t, server.UserClient(t, "able", rights...), o)
+		f.waitValid(t)
 		for i, missing := range rights {
 			start := time.Now()
-			r, err := open(server.UserClient(t, "unable", slices.Delete(slices.Clone(rights), i, i+1)...), o, new(ear))
-			if r != nil || err == nil || !redis.IsPermissionError(err) || !strings.Contains(err.Error(), "NewRedis's documentation") {
+			ss, err := open(server.UserClient(t, "unable", slices.Delete(slices.Clone(rights), i, i+1)...), o, new(recorder))
+			if ss != nil || err == nil || !redis.IsPermissionError(err) || !strings.Contains(err.Error(), "NewRedis's documentation") {
 				t.Errorf("mode %d without %s: %v", m, missing, err)
 			}
 			if d := time.Since(start); d > o.Timeout {
@@ -47,8 +47,8 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// namesAll checks that an error names each of some commands as missing.
-func namesAll(t *testing.T, err error, commands []string) {
+// checkNamesAll checks that an error names each of some commands as missing.
+func checkNamesAll(t *testing.T, err error, commands []string) {
 	t.Helper()
 	if err == nil {
 		t.Error("no error")
@@ -65,7 +65,7 @@ func namesAll(t *testing.T, err error, commands []string) {
 }
 
 // All that is missing is named at once, whether the server doesn't have it or not for this user.
-func TestAllThatIsMissingIsNamed(t *testing.T) {
+func TestEverythingMissingIsNamed(t *testing.T) {
 	t.Parallel()
 	commands := []string{"get", "set", "del", "eval", "time", "pttl", "pexpire", "getrange", "setrange", "incrby"}
 	able := redistest.Start(t)
@@ -75,60 +75,60 @@ func TestAllThatIsMissingIsNamed(t *testing.T) {
 		PubSub:   {"publish", "subscribe"},
 	} {
 		o := settings{Invalidation: m, Timeout: 5 * time.Second}
-		r, err := open(able.UserClient(t, "nobody", "~tc:*", "~tc!*", "&tc!*", "+ping"), o, new(ear))
-		if r != nil {
+		ss, err := open(able.UserClient(t, "nobody", "~tc:*", "~tc!*", "&tc!*", "+ping"), o, new(recorder))
+		if ss != nil {
 			t.Error("it was made")
 		}
-		namesAll(t, err, slices.Concat(commands, more))
+		checkNamesAll(t, err, slices.Concat(commands, more))
 		var args []string
 		for _, c := range commands {
 			args = append(args, "--rename-command", strings.ToUpper(c), "")
 		}
-		r, err = open(redistest.Start(t, args...).Client(t), o, new(ear))
-		if r != nil {
+		ss, err = open(redistest.Start(t, args...).Client(t), o, new(recorder))
+		if ss != nil {
 			t.Error("it was made")
 		}
-		namesAll(t, err, commands)
+		checkNamesAll(t, err, commands)
 	}
 }
 
-// questions is a go-redis hook that counts round trips with a probe of EVAL.
-type questions struct{ n atomic.Int64 }
+// commandCounter is a go-redis hook that counts round trips with a probe of EVAL.
+type commandCounter struct{ n atomic.Int64 }
 
-func (q *questions) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (cc *commandCounter) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (q *questions) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (cc *commandCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if cmd.Name() == "eval" {
-			q.n.Add(100)
+			cc.n.Add(100)
 		}
 		return next(ctx, cmd)
 	}
 }
 
-func (q *questions) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (cc *commandCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		if slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return c.Name() == "eval" }) {
-			q.n.Add(1)
+			cc.n.Add(1)
 		}
 		return next(ctx, cmds)
 	}
 }
 
 // It is asked in one round trip, and leaves nothing in Redis.
-func TestAskingForRightsCostsLittle(t *testing.T) {
+func TestCheckingRightsCostsLittle(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	for _, m := range []Mode{Tracking, PubSub, None} {
-		client, q := server.Client(t), new(questions)
-		client.AddHook(q)
-		l := listen(t, client, settings{Invalidation: m, Timeout: 5 * time.Second, Heartbeat: time.Hour})
-		if n, err := q.n.Load(), l.Status(); n != 1 || err != nil {
+		client, cc := server.Client(t), new(commandCounter)
+		client.AddHook(cc)
+		f := openFixture(t, client, settings{Invalidation: m, Timeout: 5 * time.Second, Heartbeat: time.Hour})
+		if n, err := cc.n.Load(), f.Status(); n != 1 || err != nil {
 			t.Errorf("mode %d: asked %d times; status: %v", m, n, err)
 		}
-		keys, _ := server.Do("KEYS", "*!"+l.ID+"*").([]any)
+		keys, _ := server.Do("KEYS", "*!"+f.ID+"*").([]any)
 		for _, key := range keys {
-			if !strings.HasPrefix(key.(string), l.canaries()) || strings.HasSuffix(key.(string), "rights") {
+			if !strings.HasPrefix(key.(string), f.canaryPrefix()) || strings.HasSuffix(key.(string), "rights") {
 				t.Errorf("mode %d: %v is left", m, key)
 			}
 		}
@@ -156,16 +156,16 @@ func TestRightsInACluster(t *testing.T) {
 		rights := slices.Concat(cacheRights, some, []string{"+cluster|slots"})
 		o := quick()
 		o.Invalidation = m
-		l := listen(t, client(rights...), o)
-		if err := l.Status(); err != nil {
+		f := openFixture(t, client(rights...), o)
+		if err := f.Status(); err != nil {
 			t.Errorf("mode %d: %v", m, err)
 		}
-		if err := l.Client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
+		if err := f.Client.Set(t.Context(), "tc:c:k", 1, 0).Err(); err != nil {
 			t.Errorf("mode %d: a cache's SET: %v", m, err)
 		}
 		for i, missing := range rights {
-			r, err := open(client(slices.Delete(slices.Clone(rights), i, i+1)...), o, new(ear))
-			if r != nil || err == nil || !redis.IsPermissionError(err) {
+			ss, err := open(client(slices.Delete(slices.Clone(rights), i, i+1)...), o, new(recorder))
+			if ss != nil || err == nil || !redis.IsPermissionError(err) {
 				t.Errorf("mode %d without %s: %v", m, missing, err)
 			}
 		}
@@ -193,12 +193,12 @@ func TestRightsOfOneMaster(t *testing.T) {
 	}
 	defer one.Do(t.Context(), "ACL", "SETUSER", "default", "+@all")
 	for _, m := range []Mode{Tracking, PubSub, None} {
-		r, err := open(c.Client(t), settings{Invalidation: m, Timeout: 5 * time.Second}, new(ear))
-		if r != nil || err == nil || !strings.Contains(err.Error(), one.Options().Addr) || strings.Count(err.Error(), "lacks") != 1 {
+		ss, err := open(c.Client(t), settings{Invalidation: m, Timeout: 5 * time.Second}, new(recorder))
+		if ss != nil || err == nil || !strings.Contains(err.Error(), one.Options().Addr) || strings.Count(err.Error(), "lacks") != 1 {
 			t.Errorf("mode %d: %v", m, err)
 			continue
 		}
-		namesAll(t, err, []string{"pttl", "incrby"})
+		checkNamesAll(t, err, []string{"pttl", "incrby"})
 	}
 }
 
@@ -207,11 +207,11 @@ func TestWrongPassword(t *testing.T) {
 	_ = server.UserClient(t, "somebody", "+@all", "~*", "&*")
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "somebody", Password: "wrong"})
 	defer client.Close()
-	if r, err := open(client, quick(), new(ear)); r != nil || !redis.IsAuthError(err) {
+	if ss, err := open(client, quick(), new(recorder)); ss != nil || !redis.IsAuthError(err) {
 		t.Errorf("got %v", err)
 	}
 	server.Do("CONFIG", "SET", "requirepass", "secret")
-	if r, err := open(server.Client(t), quick(), new(ear)); r != nil || !redis.IsAuthError(err) {
+	if ss, err := open(server.Client(t), quick(), new(recorder)); ss != nil || !redis.IsAuthError(err) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -221,9 +221,9 @@ func TestServersThatCannotTrack(t *testing.T) {
 		"RESP2 only":  redistest.Start(t, "--rename-command", "HELLO", ""),
 		"no tracking": redistest.Start(t, "--rename-command", "CLIENT", ""),
 	} {
-		r, err := open(server.Client(t), quick(), new(ear))
+		ss, err := open(server.Client(t), quick(), new(recorder))
 		var reply redis.Error
-		if r != nil || err == nil || !errors.As(err, &reply) || !strings.Contains(err.Error(), "RedisOptions.Invalidation: PubSub") {
+		if ss != nil || err == nil || !errors.As(err, &reply) || !strings.Contains(err.Error(), "RedisOptions.Invalidation: PubSub") {
 			t.Errorf("%s: %v", what, err)
 		}
 		t.Log(err)
@@ -234,32 +234,32 @@ func TestServersThatCannotTrack(t *testing.T) {
 func TestRefusedLater(t *testing.T) {
 	server := redistest.Start(t)
 	rights := slices.Concat(cacheRights, streamRights[Tracking])
-	l := listen(t, server.UserClient(t, "somebody", rights...), quick())
-	l.proven(t)
+	f := openFixture(t, server.UserClient(t, "somebody", rights...), quick())
+	f.waitValid(t)
 	server.Do("ACL", "SETUSER", "somebody", "-client|tracking")
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
-	eventually(t, "the log", func() bool { return l.log.count("level=ERROR") == 1 })
-	if err := l.Status(); !redis.IsPermissionError(err) {
+	eventually(t, "the log", func() bool { return f.log.count("level=ERROR") == 1 })
+	if err := f.Status(); !redis.IsPermissionError(err) {
 		t.Errorf("status: %v", err)
 	}
 	server.Do("ACL", "SETUSER", "somebody", "+client|tracking")
-	l.proven(t)
-	l.logged(t, 1, 1, 1)
+	f.waitValid(t)
+	f.checkLog(t, 1, 1, 1)
 }
 
 // Out of memory, Redis takes no canaries but answers reads.
 func TestOutOfMemory(t *testing.T) {
 	server := redistest.Start(t)
-	l := listen(t, server.Client(t), alert())
-	p := l.proven(t)
+	f := openFixture(t, server.Client(t), shortLived())
+	v := f.waitValid(t)
 	server.Do("CONFIG", "SET", "maxmemory", "1")
-	eventually(t, "the proof lapses", func() bool { return !p.Holds(mono.Now()) })
-	eventually(t, "the cause", func() bool { err := l.Status(); return err != nil && strings.Contains(err.Error(), "OOM") })
-	if l.only.Unreachable.Load() {
+	eventually(t, "the proof lapses", func() bool { return !v.Holds(mono.Now()) })
+	eventually(t, "the cause", func() bool { err := f.Status(); return err != nil && strings.Contains(err.Error(), "OOM") })
+	if f.only.Unreachable.Load() {
 		t.Error("silent, though reads are answered")
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")
-	if l.proven(t) != p {
+	if f.waitValid(t) != v {
 		t.Error("another proof")
 	}
 }

@@ -20,84 +20,84 @@ var (
 
 // status is what the log and Redis.Status say about whether invalidations arrive.
 type status struct {
-	mu    sync.Mutex
-	name  string // of the server in the client's options
-	peer  string // the address of the last connection
-	well  bool
-	since mono.Instant // of not being well
-	cause error        // why that is so, or what may become the cause; nil: nothing known
-	told  logged       // what the log says since then
-	last  mono.Instant // when it said so
+	mu       sync.Mutex
+	name     string // of the server in the client's options
+	peer     string // the address of the last connection
+	up       bool
+	since    mono.Instant // of not being well
+	cause    error        // why that is so, or what may become the cause; nil: nothing known
+	logged   logState     // what the log says since then
+	loggedAt mono.Instant // when it said so
 
-	suspected mono.Instant // the canary that the cause is of, if it is one's
-	limit     redisconn.LogThrottle
+	causeAt  mono.Instant // the canary that the cause is of, if it is one's
+	throttle redisconn.LogThrottle
 }
 
-// logged grows while a stream is down.
-type logged int
+// logState grows while a stream is down.
+type logState int
 
 const (
-	loggedNothing logged = iota
+	loggedNothing logState = iota
 	loggedDown
 	loggedForGood // it won't heal by itself
 )
 
-// suspect notes what may be the cause, should the validity run out: what became of the canary of the instant.
-func (h *status) suspect(at mono.Instant, cause error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.cause, h.suspected = cause, at
+// noteCause notes what may be the cause, should the validity run out: what became of the canary of the instant.
+func (st *status) noteCause(at mono.Instant, cause error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.cause, st.causeAt = cause, at
 }
 
-// trust forgets what may have become the cause, if a later canary than that has come back.
-func (h *status) trust(at mono.Instant) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.well && at > h.suspected {
-		h.cause = nil
+// forgetCause forgets what may have become the cause, if a later canary than that has come back.
+func (st *status) forgetCause(at mono.Instant) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.up && at > st.causeAt {
+		st.cause = nil
 	}
 }
 
-func (h *status) connected(peer string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.peer = peer
+func (st *status) connected(peer string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.peer = peer
 }
 
 // where returns the server's address: that of the connection if it is for others to say where the server is (Sentinel).
-func (h *status) where() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if _, _, err := net.SplitHostPort(h.name); err != nil && h.peer != "" {
-		return h.peer
+func (st *status) where() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if _, _, err := net.SplitHostPort(st.name); err != nil && st.peer != "" {
+		return st.peer
 	}
-	return h.name
+	return st.name
 }
 
 // downSince returns since when the stream is down, if it is down at the instant.
-func (h *status) downSince(at mono.Instant) mono.Instant {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.well {
+func (st *status) downSince(at mono.Instant) mono.Instant {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.up {
 		return at
 	}
-	return h.since
+	return st.since
 }
 
 // up tells that invalidations arrive.
 func (s *stream) up() {
-	h := &s.health
-	h.mu.Lock()
+	st := &s.health
+	st.mu.Lock()
 	var lasted time.Duration
-	if !h.well {
-		lasted = mono.Now().Since(h.since)
+	if !st.up {
+		lasted = mono.Now().Since(st.since)
 	}
-	if !h.well {
-		h.cause = nil // else it may be that of a canary which a PONG doesn't speak for
+	if !st.up {
+		st.cause = nil // else it may be that of a canary which a PONG doesn't speak for
 	}
-	h.well, h.told = true, loggedNothing
-	told := h.limit.Ends()
-	h.mu.Unlock()
+	st.up, st.logged = true, loggedNothing
+	told := st.throttle.End()
+	st.mu.Unlock()
 	if told {
 		s.log(slog.LevelInfo, "tiered: invalidations arrive again", slog.Duration("downtime", lasted))
 	}
@@ -107,34 +107,34 @@ func (s *stream) up() {
 // down tells that since the instant no invalidations arrive. The log says so once, and once more if it turns out to be
 // for good; not if it says already that Redis doesn't answer.
 func (s *stream) down(since mono.Instant, cause error) {
-	h := &s.health
-	h.mu.Lock()
-	if h.well {
-		h.well, h.since = false, since
+	st := &s.health
+	st.mu.Lock()
+	if st.up {
+		st.up, st.since = false, since
 	}
 	if cause != nil {
-		h.cause = cause
+		st.cause = cause
 	}
-	if h.cause == nil {
-		h.cause = errLapsed
+	if st.cause == nil {
+		st.cause = errLapsed
 	}
 	var refused *redisconn.PermanentError
 	now, news := mono.Now(), loggedDown
-	if errors.As(h.cause, &refused) {
+	if errors.As(st.cause, &refused) {
 		news = loggedForGood
 	}
-	cause = h.cause
+	cause = st.cause
 	returned := s.firstOutcome(cause) && news == loggedForGood // NewRedis says it
-	tell, suppressed := !returned && news > h.told, 0
-	if tell && h.told == loggedNothing {
+	tell, suppressed := !returned && news > st.logged, 0
+	if tell && st.logged == loggedNothing {
 		if tell = news == loggedForGood || !s.breaker.IsOpen(); tell {
-			tell, suppressed = h.limit.Begins(now)
+			tell, suppressed = st.throttle.Begin(now)
 		}
 	}
 	if tell {
-		h.told, h.last = news, now
+		st.logged, st.loggedAt = news, now
 	}
-	h.mu.Unlock()
+	st.mu.Unlock()
 	level, message := slog.LevelWarn, "tiered: no invalidations"
 	if news == loggedForGood {
 		level, message = slog.LevelError, "tiered: invalidations can't arrive"
@@ -148,26 +148,26 @@ func (s *stream) down(since mono.Instant, cause error) {
 	}
 }
 
-// toldLately reports whether the log has said, in the present outage and no longer ago than that, that the stream is down.
-func (h *status) toldLately(at mono.Instant, ago time.Duration) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.told == loggedDown && at.Since(h.last) <= ago
+// loggedRecently reports whether the log has said, in the present outage and no longer ago than that, that the stream is down.
+func (st *status) loggedRecently(at mono.Instant, ago time.Duration) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.logged == loggedDown && at.Since(st.loggedAt) <= ago
 }
 
-// lapse notices that the validity has run out though the connection is there, or that there never was one.
-func (s *stream) lapse() {
-	p := s.Validity()
-	if p.Holds(mono.Now()) {
+// checkLapsed notices that the validity has run out though the connection is there, or that there never was one.
+func (s *stream) checkLapsed() {
+	v := s.Validity()
+	if v.Holds(mono.Now()) {
 		return
 	}
-	h := &s.health
-	h.mu.Lock()
-	well, since := h.well, h.since
-	h.mu.Unlock()
+	st := &s.health
+	st.mu.Lock()
+	well, since := st.up, st.since
+	st.mu.Unlock()
 	if well {
-		s.down(max(p.Until(), since), nil)
-	} else if mono.Now().Since(since) > s.redis.MaxAge() {
+		s.down(max(v.Until(), since), nil)
+	} else if mono.Now().Since(since) > s.streams.MaxAge() {
 		s.down(since, nil)
 	}
 }
@@ -176,25 +176,25 @@ func (s *stream) lapse() {
 func (s *stream) firstOutcome(err error) (first bool) {
 	s.once.Do(func() {
 		errors.As(err, &s.refused)
-		close(s.known)
+		close(s.outcomeKnown)
 		first = true
 	})
 	return first
 }
 
 func (s *stream) status() error {
-	p := s.Validity()
+	v := s.Validity()
 	at := mono.Now()
-	if s.NoEvents || p.Holds(at) {
+	if s.NoEvents || v.Holds(at) {
 		return nil
 	}
-	h := &s.health
-	h.mu.Lock()
-	since, cause := h.since, h.cause
-	if h.well { // nobody has noticed yet
-		since = max(p.Until(), since)
+	st := &s.health
+	st.mu.Lock()
+	since, cause := st.since, st.cause
+	if st.up { // nobody has noticed yet
+		since = max(v.Until(), since)
 	}
-	h.mu.Unlock()
+	st.mu.Unlock()
 	if cause == nil {
 		cause = errLapsed
 		if s.conn.Load() == nil {
@@ -206,5 +206,5 @@ func (s *stream) status() error {
 
 func (s *stream) log(level slog.Level, message string, attrs ...slog.Attr) {
 	attrs = append([]slog.Attr{slog.String("addr", s.health.where())}, attrs...)
-	s.redis.Logger.LogAttrs(context.Background(), level, message, attrs...)
+	s.streams.Logger.LogAttrs(context.Background(), level, message, attrs...)
 }

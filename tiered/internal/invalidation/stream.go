@@ -20,15 +20,15 @@ import (
 type stream struct {
 	coherence.Feed
 
-	redis     *Streams
+	streams   *Streams
 	transport transport
 	stop      context.CancelFunc
-	onTrouble func()        // nil, or called when the server may no longer be a master
+	rescan    func()        // nil, or called when the server may no longer be a master
 	wake      chan struct{} // has a canary sent at once
 
-	known   chan struct{}             // closed when the first outcome is known
-	refused *redisconn.PermanentError // the first outcome, if Redis refuses what the stream needs
-	once    sync.Once
+	outcomeKnown chan struct{}             // closed when the first outcome is known
+	refused      *redisconn.PermanentError // the first outcome, if Redis refuses what the stream needs
+	once         sync.Once
 
 	canary  canaryState // what was last sent
 	health  status
@@ -39,8 +39,8 @@ type stream struct {
 
 // transport is what a stream listens to.
 type transport interface {
-	// server returns the options of a client of the server to connect to.
-	server(ctx context.Context) (*redis.Options, error)
+	// serverOptions returns the options of a client of the server to connect to.
+	serverOptions(ctx context.Context) (*redis.Options, error)
 	// handshake is called on each new connection, before it subscribes to the channels.
 	handshake(ctx context.Context, cn *redis.Conn) error
 	channels() []string
@@ -55,8 +55,8 @@ var (
 	_ transport = (*pubsub)(nil)
 )
 
-func newStream(r *Streams, from transport, name string) *stream {
-	s := &stream{redis: r, transport: from, wake: make(chan struct{}, 1), known: make(chan struct{})}
+func newStream(ss *Streams, from transport, name string) *stream {
+	s := &stream{streams: ss, transport: from, wake: make(chan struct{}, 1), outcomeKnown: make(chan struct{})}
 	s.health.name, s.health.since = name, mono.Now()
 	s.Current.Store(coherence.Never)
 	return s
@@ -65,18 +65,18 @@ func newStream(r *Streams, from transport, name string) *stream {
 // start begins to listen, until ctx ends or the stream is stopped.
 func (s *stream) start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(ctx)
-	s.redis.running.Go(func() { s.connectLoop(ctx) })
-	s.redis.running.Go(func() { s.heartbeatLoop(ctx) })
+	s.streams.running.Go(func() { s.connectLoop(ctx) })
+	s.streams.running.Go(func() { s.heartbeatLoop(ctx) })
 }
 
 // connectLoop makes one connection after the other.
 func (s *stream) connectLoop(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
-		l := newConnection(s)
-		err := s.redis.Guard(func() error { return l.run(ctx) })
-		s.disconnected(ctx, l, err)
-		if l.established {
+		c := newConnection(s)
+		err := s.streams.CatchPanics(func() error { return c.run(ctx) })
+		s.disconnected(ctx, c, err)
+		if c.established {
 			failures = 0
 		}
 		wait := time.NewTimer(s.pause(failures, err))
@@ -92,7 +92,7 @@ func (s *stream) connectLoop(ctx context.Context) {
 // pause returns how long to wait before the next connection. What Redis refuses, it will refuse for a while.
 func (s *stream) pause(failures int, err error) time.Duration {
 	const shortest = 10 * time.Millisecond
-	longest := min(s.redis.Heartbeat, time.Second)
+	longest := min(s.streams.Heartbeat, time.Second)
 	var refused *redisconn.PermanentError
 	switch {
 	case errors.As(err, &refused):
@@ -107,36 +107,36 @@ func (s *stream) pause(failures int, err error) time.Duration {
 
 // connected makes the connection the current one. Only what is read from now on, with changes being heard, gets the new validity: a
 // read that began earlier may have missed one.
-func (s *stream) connected(l *connection) {
-	l.established = true
+func (s *stream) connected(c *connection) {
+	c.established = true
 	s.Current.Store(coherence.NewValidity(0))
-	s.conn.Store(l)
-	s.redis.hooks.Interrupted() // wakes those who wait for what was changed in between
+	s.conn.Store(c)
+	s.streams.hooks.Interrupted() // wakes those who wait for what was changed in between
 	s.sendCanarySoon()
 }
 
 // disconnected ends the validity of what was read while the connection was there. The goroutine that reads the connection calls it,
 // so nothing that was heard can be about to extend or replace that validity.
-func (s *stream) disconnected(ctx context.Context, l *connection, err error) {
+func (s *stream) disconnected(ctx context.Context, c *connection, err error) {
 	at := mono.Now()
 	s.conn.Store(nil)
 	s.Validity().End()
-	if l.established {
-		s.redis.hooks.Interrupted()
+	if c.established {
+		s.streams.hooks.Interrupted()
 	}
 	if ctx.Err() != nil {
 		return
 	}
 	// A server that can't be reached answers nobody, unless it has answered the caches' client since.
-	if !l.reached() && s.canary.answered.Load() < int64(s.health.downSince(at)) {
+	if !c.reached() && s.canary.answered.Load() < int64(s.health.downSince(at)) {
 		s.markUnreachable()
 	}
 	s.down(at, err)
-	if l.established || !l.reached() {
+	if c.established || !c.reached() {
 		s.sendCanarySoon() // does Redis still answer?
 	}
-	if s.onTrouble != nil {
-		s.onTrouble()
+	if s.rescan != nil {
+		s.rescan()
 	}
 }
 
@@ -147,7 +147,7 @@ func (s *stream) flushed() {
 	old := s.Current.Load()
 	s.Current.Store(coherence.NewValidity(old.Until()))
 	old.End()
-	s.redis.hooks.Interrupted()
+	s.streams.hooks.Interrupted()
 }
 
 // canaryReported takes a canary that the connection brought.
@@ -155,18 +155,18 @@ func (s *stream) canaryReported(at mono.Instant) {
 	if at <= 0 || at > s.canary.last() {
 		return // no canary of ours
 	}
-	s.Validity().Extend(at.Add(s.redis.MaxAge()))
-	s.answeredAt(at)
-	s.health.trust(at)
-	if l := s.conn.Load(); l != nil {
-		l.watchdog.reported(at)
-		s.recovered(l)
+	s.Validity().Extend(at.Add(s.streams.MaxAge()))
+	s.answeredByReport(at)
+	s.health.forgetCause(at)
+	if c := s.conn.Load(); c != nil {
+		c.watchdog.reported(at)
+		s.recovered(c)
 	}
 }
 
 // recovered reports that all is well, if it is: the validity holds and the connection is answered.
-func (s *stream) recovered(l *connection) {
-	if s.Validity().Holds(mono.Now()) && l.watchdog.pong.Load() > 0 {
+func (s *stream) recovered(c *connection) {
+	if s.Validity().Holds(mono.Now()) && c.watchdog.pong.Load() > 0 {
 		s.up()
 	}
 }

@@ -17,31 +17,31 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-func TestProofHolds(t *testing.T) {
-	l := listen(t, redistest.Start(t).Client(t), quick())
-	s := l.only
-	p := s.Validity()
-	if !p.Holds(mono.Now()) || l.Status() != nil {
-		t.Fatalf("not proven when NewRedis returns: %v", l.Status())
+func TestValidityHolds(t *testing.T) {
+	f := openFixture(t, redistest.Start(t).Client(t), quick())
+	s := f.only
+	v := s.Validity()
+	if !v.Holds(mono.Now()) || f.Status() != nil {
+		t.Fatalf("not proven when NewRedis returns: %v", f.Status())
 	}
 	for range 20 {
 		before := s.canary.last()
 		eventually(t, "the next canary", func() bool { return s.canary.last() > before })
-		if s.Validity() != p || !p.Holds(mono.Now()) {
+		if s.Validity() != v || !v.Holds(mono.Now()) {
 			t.Fatal("the proof doesn't hold on")
 		}
 	}
-	if s.Unreachable.Load() || s.NoEvents || l.Nodes.Only.Feed != &s.Feed {
+	if s.Unreachable.Load() || s.NoEvents || f.Nodes.Only.Feed != &s.Feed {
 		t.Error("a wrong stream")
 	}
-	if l.log.String() != "" {
-		t.Errorf("logged %s", l.log)
+	if f.log.String() != "" {
+		t.Errorf("logged %s", f.log)
 	}
 }
 
 func TestEvents(t *testing.T) {
 	server := redistest.Start(t, "--maxmemory-policy", "allkeys-random")
-	l := listen(t, server.Client(t), quick())
+	f := openFixture(t, server.Client(t), quick())
 	server.Do("SET", "tc:c:there", "1")
 	server.Do("HSET", "tc:c:hash", "f", "1")
 	for i, commands := range [][]any{
@@ -62,8 +62,8 @@ func TestEvents(t *testing.T) {
 		name := fmt.Sprint("k", i)
 		if slices.Contains([]any{"DEL", "EXPIRE", "PERSIST"}, commands[0]) {
 			server.Do("SET", "tc:c:"+name, "1", "PX", "100000")
-			eventually(t, "preparation", func() bool { return l.ear.has(":" + name) })
-			l.ear.forget()
+			eventually(t, "preparation", func() bool { return f.changes.has(":" + name) })
+			f.changes.reset()
 		}
 		sep := ":"
 		for j, word := range commands {
@@ -75,43 +75,43 @@ func TestEvents(t *testing.T) {
 			}
 		}
 		server.Do(commands...)
-		eventually(t, fmt.Sprint(commands), func() bool { return l.ear.has(sep + name) })
+		eventually(t, fmt.Sprint(commands), func() bool { return f.changes.has(sep + name) })
 	}
-	eventually(t, "RENAME's source", func() bool { return l.ear.has(":there") })
+	eventually(t, "RENAME's source", func() bool { return f.changes.has(":there") })
 
-	l.ear.forget()
+	f.changes.reset()
 	server.Do("SET", "tc:c:victim", "1")
-	eventually(t, "the victim", func() bool { return l.ear.has(":victim") })
-	l.ear.forget()
+	eventually(t, "the victim", func() bool { return f.changes.has(":victim") })
+	f.changes.reset()
 	server.Do("CONFIG", "SET", "maxmemory", "1") // each command evicts all there is, and is refused
 	_, _ = server.Client(t).Set(t.Context(), "x", 1, 0).Result()
-	eventually(t, "eviction", func() bool { return l.ear.has(":victim") })
+	eventually(t, "eviction", func() bool { return f.changes.has(":victim") })
 	server.Do("CONFIG", "SET", "maxmemory", "0")
 
 	for _, flush := range []string{"FLUSHALL", "FLUSHDB"} {
-		before, n := l.proven(t), l.ear.interruptions()
+		before, n := f.waitValid(t), f.changes.interruptions()
 		server.Do(flush)
 		eventually(t, flush, func() bool { return before.Ended() })
-		if p := l.only.Validity(); p == before || !p.Holds(mono.Now()) {
+		if v := f.only.Validity(); v == before || !v.Holds(mono.Now()) {
 			t.Errorf("%s: the new proof is the old one or doesn't hold", flush)
 		}
-		eventually(t, flush, func() bool { return l.ear.interruptions() == n+1 })
+		eventually(t, flush, func() bool { return f.changes.interruptions() == n+1 })
 	}
 }
 
 // What is published under other names, or with a wrong number, doesn't prove anything.
 func TestForeignCanaries(t *testing.T) {
 	server := redistest.Start(t)
-	l := listen(t, server.Client(t), settings{Heartbeat: time.Hour, Timeout: 5 * time.Second})
-	other := listen(t, server.Client(t), quick())
-	until := l.proven(t).Until()
-	server.Do("SET", l.canaries()+fmt.Sprint(int64(mono.Now().Add(time.Hour))), "1")
-	server.Do("SET", l.canaries()+"x", "1")
-	server.Do("SET", l.canaries()+"-5", "1")
-	server.Do("SET", other.canaries()+"1", "1")
+	f := openFixture(t, server.Client(t), settings{Heartbeat: time.Hour, Timeout: 5 * time.Second})
+	other := openFixture(t, server.Client(t), quick())
+	until := f.waitValid(t).Until()
+	server.Do("SET", f.canaryPrefix()+fmt.Sprint(int64(mono.Now().Add(time.Hour))), "1")
+	server.Do("SET", f.canaryPrefix()+"x", "1")
+	server.Do("SET", f.canaryPrefix()+"-5", "1")
+	server.Do("SET", other.canaryPrefix()+"1", "1")
 	server.Do("SET", "tc:c:last", "1")
-	eventually(t, "all was heard", func() bool { return l.ear.has(":last") })
-	if u := l.only.Validity().Until(); u != until {
+	eventually(t, "all was heard", func() bool { return f.changes.has(":last") })
+	if u := f.only.Validity().Until(); u != until {
 		t.Errorf("the proof was extended by %v", time.Duration(u-until))
 	}
 }
@@ -129,81 +129,81 @@ func trackers(server *redistest.Server) (ids []string) {
 
 func TestConnectionLost(t *testing.T) {
 	server := redistest.Start(t)
-	l := listen(t, server.Client(t), quick())
+	f := openFixture(t, server.Client(t), quick())
 	for i := range 5 {
-		before, n := l.proven(t), l.ear.interruptions()
+		before, n := f.waitValid(t), f.changes.interruptions()
 		ids := trackers(server)
 		if len(ids) != 1 {
 			t.Fatalf("%d connections with tracking", len(ids))
 		}
 		server.Do("CLIENT", "KILL", "ID", ids[0])
 		eventually(t, "the old proof ends", func() bool { return before.Ended() })
-		eventually(t, "an interruption", func() bool { return l.ear.interruptions() > n })
-		if l.proven(t) == before {
+		eventually(t, "an interruption", func() bool { return f.changes.interruptions() > n })
+		if f.waitValid(t) == before {
 			t.Error("the old proof")
 		}
 		key := fmt.Sprint("k", i)
 		server.Do("SET", "tc:c:"+key, "1")
-		eventually(t, "events", func() bool { return l.ear.has(":" + key) })
+		eventually(t, "events", func() bool { return f.changes.has(":" + key) })
 	}
-	l.logged(t, 1, 0, 1) // of the others nothing is told so soon
+	f.checkLog(t, 1, 0, 1) // of the others nothing is told so soon
 }
 
 // A Redis that stalls for a moment costs nothing but that moment.
 func TestFreeze(t *testing.T) {
 	server := redistest.Start(t)
-	l := listen(t, server.Client(t), settings{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
-	p, n := l.proven(t), l.ear.interruptions()
+	f := openFixture(t, server.Client(t), settings{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
+	v, n := f.waitValid(t), f.changes.interruptions()
 	server.Freeze()
-	eventually(t, "the proof lapses", func() bool { return !p.Holds(mono.Now()) })
-	if err := l.Status(); err == nil || !strings.Contains(err.Error(), "no invalidations for") || !strings.Contains(err.Error(), server.Addr()) {
+	eventually(t, "the proof lapses", func() bool { return !v.Holds(mono.Now()) })
+	if err := f.Status(); err == nil || !strings.Contains(err.Error(), "no invalidations for") || !strings.Contains(err.Error(), server.Addr()) {
 		t.Errorf("status: %v", err)
 	}
-	eventually(t, "silence", l.only.Unreachable.Load)
+	eventually(t, "silence", f.only.Unreachable.Load)
 	server.Thaw()
-	eventually(t, "the proof holds again", func() bool { return p.Holds(mono.Now()) })
-	eventually(t, "no silence", func() bool { return !l.only.Unreachable.Load() })
-	if l.proven(t) != p || l.ear.interruptions() != n {
-		t.Errorf("the stream was taken for dead:\n%s", l.log)
+	eventually(t, "the proof holds again", func() bool { return v.Holds(mono.Now()) })
+	eventually(t, "no silence", func() bool { return !f.only.Unreachable.Load() })
+	if f.waitValid(t) != v || f.changes.interruptions() != n {
+		t.Errorf("the stream was taken for dead:\n%s", f.log)
 	}
 }
 
 // A connection on which nothing comes any more is given up.
 func TestLongFreeze(t *testing.T) {
 	server := redistest.Start(t)
-	l := listen(t, server.Client(t), alert())
-	before := l.proven(t)
+	f := openFixture(t, server.Client(t), shortLived())
+	before := f.waitValid(t)
 	server.Freeze()
 	eventually(t, "the old proof ends", func() bool { return before.Ended() })
-	if !l.only.Unreachable.Load() {
+	if !f.only.Unreachable.Load() {
 		t.Error("not silent")
 	}
 	server.Thaw()
-	if l.proven(t) == before {
+	if f.waitValid(t) == before {
 		t.Error("the old proof")
 	}
-	l.logged(t, 1, 0, 1)
+	f.checkLog(t, 1, 0, 1)
 }
 
 func TestKillAndRestart(t *testing.T) {
 	server := redistest.Start(t)
-	l := listen(t, server.Client(t), quick())
-	before := l.proven(t)
+	f := openFixture(t, server.Client(t), quick())
+	before := f.waitValid(t)
 	server.Kill()
 	eventually(t, "the old proof ends", func() bool { return before.Ended() })
-	eventually(t, "silence", l.only.Unreachable.Load)
-	if err := l.Status(); err == nil {
+	eventually(t, "silence", f.only.Unreachable.Load)
+	if err := f.Status(); err == nil {
 		t.Error("status is nil")
 	}
 	server.Restart()
-	after := l.proven(t)
+	after := f.waitValid(t)
 	if after == before {
 		t.Error("the old proof")
 	}
-	eventually(t, "no silence", func() bool { return !l.only.Unreachable.Load() })
+	eventually(t, "no silence", func() bool { return !f.only.Unreachable.Load() })
 	server.Do("SET", "tc:c:k", "1")
-	eventually(t, "events", func() bool { return l.ear.has(":k") })
-	l.logged(t, 1, 0, 1)
+	eventually(t, "events", func() bool { return f.changes.has(":k") })
+	f.checkLog(t, 1, 0, 1)
 }
 
 // The address leads to another server, and the connection to the old one stays open: what its keys do is no news.
@@ -216,64 +216,64 @@ func TestMovedAddress(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, network, *addr.Load())
 	}})
 	defer client.Close()
-	l := listen(t, client, alert())
-	before := l.proven(t)
+	f := openFixture(t, client, shortLived())
+	before := f.waitValid(t)
 	lead(to)
 	from.Do("CLIENT", "KILL", "TYPE", "normal") // not the stream
 	eventually(t, "the old proof ends", func() bool { return before.Ended() })
-	l.proven(t)
+	f.waitValid(t)
 	to.Do("SET", "tc:c:k", "1")
-	eventually(t, "events", func() bool { return l.ear.has(":k") })
-	if n := l.log.count("hangs on a server") + l.log.count("in time"); n == 0 {
-		t.Errorf("logged %s", l.log)
+	eventually(t, "events", func() bool { return f.changes.has(":k") })
+	if n := f.log.count("hangs on a server") + f.log.count("in time"); n == 0 {
+		t.Errorf("logged %s", f.log)
 	}
 }
 
 func TestDownAtFirst(t *testing.T) {
 	server := redistest.Start(t)
 	server.Kill()
-	l := listen(t, server.Client(t), quick())
-	if err := l.Status(); err == nil || !strings.Contains(err.Error(), "refused") {
+	f := openFixture(t, server.Client(t), quick())
+	if err := f.Status(); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("status: %v", err)
 	}
-	if !l.only.Unreachable.Load() {
+	if !f.only.Unreachable.Load() {
 		t.Error("not silent")
 	}
 	server.Restart()
-	l.proven(t)
+	f.waitValid(t)
 }
 
 func TestCloseWhileFrozen(t *testing.T) {
 	server := redistest.Start(t)
-	l := listen(t, server.Client(t), alert())
-	p := l.proven(t)
+	f := openFixture(t, server.Client(t), shortLived())
+	v := f.waitValid(t)
 	server.Freeze()
 	defer server.Thaw()
 	start := time.Now()
-	if err := errors.Join(l.Close(), l.Close()); err != nil {
+	if err := errors.Join(f.Close(), f.Close()); err != nil {
 		t.Error(err)
 	}
 	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("Close took %v", d)
 	}
-	if p.Holds(mono.Now()) || !l.only.Unreachable.Load() || !l.Calls.Over() {
+	if v.Holds(mono.Now()) || !f.only.Unreachable.Load() || !f.Calls.Closed() {
 		t.Error("after Close nothing is proven, and nobody is asked")
 	}
-	if l.log.String() != "" {
-		t.Errorf("logged %s", l.log)
+	if f.log.String() != "" {
+		t.Errorf("logged %s", f.log)
 	}
 }
 
 func TestManyObjects(t *testing.T) {
 	server := redistest.Start(t)
 	client := server.Client(t)
-	all := make([]listening, 64)
+	all := make([]fixture, 64)
 	for i := range all {
-		all[i] = listen(t, client, settings{Heartbeat: time.Second, Timeout: 10 * time.Second})
+		all[i] = openFixture(t, client, settings{Heartbeat: time.Second, Timeout: 10 * time.Second})
 	}
 	server.Do("SET", "tc:c:k", "1")
-	for _, l := range all {
-		l.proven(t)
-		eventually(t, "events", func() bool { return l.ear.has(":k") })
+	for _, f := range all {
+		f.waitValid(t)
+		eventually(t, "events", func() bool { return f.changes.has(":k") })
 	}
 }

@@ -52,32 +52,32 @@ type Hooks struct {
 
 // New returns the streams of the connection's servers, which Start starts.
 func New(c *redisconn.Conn, m Mode, caches Hooks) *Streams {
-	r := &Streams{Conn: c, mode: m, hooks: caches}
-	c.Needs = r.needs
-	c.Life, r.stop = context.WithCancel(context.Background())
-	return r
+	ss := &Streams{Conn: c, mode: m, hooks: caches}
+	c.InvalidationCommands = ss.queueCommands
+	c.Context, ss.stop = context.WithCancel(context.Background())
+	return ss
 }
 
 // Start begins to listen. It returns an error if that can't succeed.
-func (r *Streams) Start() error {
+func (ss *Streams) Start() error {
 	var err error
-	switch r.mode {
+	switch ss.mode {
 	case None:
-		r.only = newStream(r, nil, redisconn.AddrOf(r.Client))
-		r.only.NoEvents = true
-		r.only.Current.Store(coherence.Always)
+		ss.only = newStream(ss, nil, redisconn.AddrOf(ss.Client))
+		ss.only.NoEvents = true
+		ss.only.Current.Store(coherence.Always)
 	case PubSub:
-		if r.pubsub, err = newPubSub(r); err == nil {
-			r.Publish = r.pubsub.publish
-			r.only = newStream(r, r.pubsub, r.pubsub.name)
+		if ss.pubsub, err = newPubSub(ss); err == nil {
+			ss.Publish = ss.pubsub.publish
+			ss.only = newStream(ss, ss.pubsub, ss.pubsub.name)
 		}
 	default:
-		switch client := r.Client.(type) {
+		switch client := ss.Client.(type) {
 		case *redis.Client:
 			addr := client.Options().Addr
-			r.only = newStream(r, &tracking{redis: r, options: client.Options(), client: client}, addr)
+			ss.only = newStream(ss, &tracking{streams: ss, options: client.Options(), client: client}, addr)
 		case *redis.ClusterClient:
-			r.topology = newTopology(r, client)
+			ss.topology = newTopology(ss, client)
 		default:
 			err = fmt.Errorf("tiered: NewRedis: Tracking takes a *redis.Client or a *redis.ClusterClient, not a %T: "+
 				"want one of those, or RedisOptions.Invalidation: None", client)
@@ -86,69 +86,69 @@ func (r *Streams) Start() error {
 	if err != nil {
 		return err
 	}
-	r.startBreakers()
-	return r.firstOutcomes()
+	ss.startBreakers()
+	return ss.firstOutcomes()
 }
 
 // startBreakers makes those that aren't made with a master's stream.
-func (r *Streams) startBreakers() {
-	only := r.only
-	cluster, ok := r.Client.(*redis.ClusterClient)
+func (ss *Streams) startBreakers() {
+	only := ss.only
+	cluster, ok := ss.Client.(*redis.ClusterClient)
 	switch {
 	case !ok:
-		r.Nodes.Only = only.newNode()
+		ss.Nodes.Only = only.newNode()
 	case only == nil:
-		t := r.topology
-		r.NewClusterBreaker(cluster, t.unknown)
-		r.Nodes.Unknown = &redisconn.Node{Feed: t.unknown, Breaker: r.Nodes.Lost}
-		r.Nodes.Find, r.Nodes.Each = t.nodeOf, t.nodes
+		t := ss.topology
+		ss.NewClusterBreaker(cluster, t.unknown)
+		ss.Nodes.Unknown = &redisconn.Node{Feed: t.unknown, Breaker: ss.Nodes.ClusterBreaker}
+		ss.Nodes.Find, ss.Nodes.All = t.nodeOf, t.nodes
 	default:
-		r.NewClusterBreaker(cluster, nil)
-		r.Nodes.Shared = &only.Feed
+		ss.NewClusterBreaker(cluster, nil)
+		ss.Nodes.Shared = &only.Feed
 	}
 }
 
 // newNode makes the node of the stream's server.
 func (s *stream) newNode() *redisconn.Node {
-	s.breaker = s.redis.NewBreaker(s.health.where, &s.Feed)
-	s.breaker.Hasten = s.sendCanarySoon
-	s.breaker.Logged = func(at mono.Instant) bool { return s.health.toldLately(at, mono.Times(2, s.redis.MaxAge())) }
+	s.breaker = s.streams.NewBreaker(s.health.where, &s.Feed)
+	s.breaker.SendCanary = s.sendCanarySoon
+	s.breaker.OutageLogged = func(at mono.Instant) bool { return s.health.loggedRecently(at, mono.Times(2, s.streams.MaxAge())) }
 	if s.NoEvents {
-		s.breaker.ProbeWith = func(ctx context.Context) error { return s.redis.Probe(ctx, s.redis.Client) }
+		s.breaker.ProbeWith = func(ctx context.Context) error { return s.streams.Probe(ctx, s.streams.Client) }
 	}
 	return &redisconn.Node{Feed: &s.Feed, Breaker: s.breaker}
 }
 
 // firstOutcomes waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
 // error only where they won't ever.
-func (r *Streams) firstOutcomes() error {
-	defer r.stopWaiting()
-	late, stop := context.WithTimeout(r.Life, max(mono.Times(2, r.Timeout), minFirstOutcome))
+func (ss *Streams) firstOutcomes() error {
+	defer ss.stopWaiting()
+	late, stop := context.WithTimeout(ss.Context, max(mono.Times(2, ss.Timeout), minFirstOutcome))
 	defer stop()
 	switch {
-	case r.topology != nil:
-		r.running.Go(func() { r.topology.run(r.Life) })
+	case ss.topology != nil:
+		ss.running.Go(func() { ss.topology.run(ss.Context) })
 		select {
-		case <-r.topology.seen:
+		case <-ss.topology.scanned:
 		case <-late.Done():
 		}
-	case !r.only.NoEvents:
-		r.only.start(r.Life)
+	case !ss.only.NoEvents:
+		ss.only.start(ss.Context)
 	}
 	var refused []error
-	if r.topology != nil {
-		if err := r.topology.refused(); err != nil {
+	if ss.topology != nil {
+		if err := ss.topology.refused(); err != nil {
 			return fmt.Errorf("tiered: NewRedis: %w", err)
 		}
 	}
 	answers := false
-	for _, s := range r.all() {
+	for _, s := range ss.all() {
 		if s.NoEvents {
 			answers = true // nobody has found out
 			break
 		}
 		select {
-		case <-s.known:
+		case <-s.outcomeKnown:
 			if s.refused != nil {
 				refused = append(refused, fmt.Errorf("redis %s: %w", s.health.where(), s.refused))
 			}
@@ -157,7 +157,7 @@ func (r *Streams) firstOutcomes() error {
 		}
 	}
 	if answers { // else this would only wait for it
-		if err := r.CheckCapabilities(late); err != nil {
+		if err := ss.CheckCapabilities(late); err != nil {
 			refused = append(refused, err)
 		}
 	}
@@ -168,16 +168,16 @@ func (r *Streams) firstOutcomes() error {
 }
 
 // stopWaiting has the streams log what NewRedis doesn't return any more.
-func (r *Streams) stopWaiting() {
-	r.Started.Store(true)
-	r.logLate()
+func (ss *Streams) stopWaiting() {
+	ss.Started.Store(true)
+	ss.endFirstOutcomes()
 }
 
-func (r *Streams) logLate() {
-	if !r.Started.Load() {
+func (ss *Streams) endFirstOutcomes() {
+	if !ss.Started.Load() {
 		return
 	}
-	for _, s := range r.all() {
+	for _, s := range ss.all() {
 		if !s.NoEvents {
 			s.firstOutcome(errStarting)
 		}
@@ -185,15 +185,15 @@ func (r *Streams) logLate() {
 }
 
 // all returns the streams in the order of their addresses.
-func (r *Streams) all() []*stream {
-	if r.only != nil {
-		return []*stream{r.only}
+func (ss *Streams) all() []*stream {
+	if ss.only != nil {
+		return []*stream{ss.only}
 	}
-	if r.topology == nil {
+	if ss.topology == nil {
 		return nil
 	}
 	var all []*stream
-	for _, s := range *r.topology.streams.Load() {
+	for _, s := range *ss.topology.byAddr.Load() {
 		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b *stream) int { return cmp.Compare(a.health.name, b.health.name) })
@@ -202,43 +202,43 @@ func (r *Streams) all() []*stream {
 
 // Close returns when nothing of the streams runs any more, or patience ends: a dialer may not heed its context. What isn't proved may be served from then on: there is
 // no Redis to ask.
-func (r *Streams) Close(patience context.Context) {
-	r.stop()
-	redisconn.WaitUntil(patience, r.running.Wait)
-	for _, s := range r.all() {
+func (ss *Streams) Close(patience context.Context) {
+	ss.stop()
+	redisconn.WaitUntil(patience, ss.running.Wait)
+	for _, s := range ss.all() {
 		s.markClosed()
 	}
-	if r.topology != nil {
-		r.Nodes.Lost.Mute()
+	if ss.topology != nil {
+		ss.Nodes.ClusterBreaker.Mute()
 	}
 }
 
 // Status returns since when what doesn't arrive, or isn't asked, and why.
-func (r *Streams) Status() error {
-	if t := r.topology; t != nil {
+func (ss *Streams) Status() error {
+	if t := ss.topology; t != nil {
 		if err := t.status(); err != nil {
 			return err
 		}
 	}
 	var errs []error
-	for _, s := range r.all() {
+	for _, s := range ss.all() {
 		errs = append(errs, s.status())
 	}
-	for _, b := range r.Breakers() {
+	for _, b := range ss.Breakers() {
 		errs = append(errs, b.Status())
 	}
-	errs = append(errs, r.Capabilities.Status(), r.Refusals.Status())
+	errs = append(errs, ss.Capabilities.Status(), ss.Refusals.Status())
 	return errors.Join(errs...)
 }
 
-// needs queues the commands that the caches' client needs for the invalidations. The stream's own connection shows the rest.
-func (r *Streams) needs(ctx context.Context, p redis.Pipeliner) {
-	switch r.mode {
+// queueCommands queues the commands that the caches' client needs for the invalidations. The stream's own connection shows the rest.
+func (ss *Streams) queueCommands(ctx context.Context, pipe redis.Pipeliner) {
+	switch ss.mode {
 	case Tracking:
-		p.Ping(ctx)
-		p.SetXX(ctx, r.canaries()+"rights", "", redis.KeepTTL)
+		pipe.Ping(ctx)
+		pipe.SetXX(ctx, ss.canaryPrefix()+"rights", "", redis.KeepTTL)
 	case PubSub:
-		p.Ping(ctx)
-		p.Publish(ctx, r.ControlPrefix()+r.ID+":rights", "")
+		pipe.Ping(ctx)
+		pipe.Publish(ctx, ss.ControlPrefix()+ss.ID+":rights", "")
 	}
 }

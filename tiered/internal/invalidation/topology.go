@@ -19,13 +19,13 @@ import (
 // topology keeps a stream for each master of a Cluster. It has the client look again at the Cluster when a stream ends or
 // a read meets a node that isn't known: by itself go-redis does so once a minute (go-redis issue 3979).
 type topology struct {
-	redis   *Streams
+	streams *Streams
 	cluster *redis.ClusterClient
-	streams atomic.Pointer[map[string]*stream] // by address; the map isn't changed
+	byAddr  atomic.Pointer[map[string]*stream] // by address; the map isn't changed
 	unknown *coherence.Feed                    // of a node that isn't a master that is known: values read there are never valid
 	wake    chan struct{}
-	seen    chan struct{} // closed when the Cluster was looked at once
-	failed  atomic.Pointer[error]
+	scanned chan struct{} // closed when the Cluster was looked at once
+	lastErr atomic.Pointer[error]
 }
 
 type nodeList struct {
@@ -33,32 +33,32 @@ type nodeList struct {
 	err     error
 }
 
-func newTopology(r *Streams, cluster *redis.ClusterClient) *topology {
-	t := &topology{redis: r, cluster: cluster, unknown: new(coherence.Feed), wake: make(chan struct{}, 1), seen: make(chan struct{})}
+func newTopology(ss *Streams, cluster *redis.ClusterClient) *topology {
+	t := &topology{streams: ss, cluster: cluster, unknown: new(coherence.Feed), wake: make(chan struct{}, 1), scanned: make(chan struct{})}
 	t.unknown.Current.Store(coherence.Never)
-	t.streams.Store(&map[string]*stream{})
+	t.byAddr.Store(&map[string]*stream{})
 	return t
 }
 
 // nodeOf returns the master of the address. Where it isn't known as one, it returns a node whose values are never valid.
 func (t *topology) nodeOf(addr string) *redisconn.Node {
-	if s := (*t.streams.Load())[addr]; s != nil {
+	if s := (*t.byAddr.Load())[addr]; s != nil {
 		return s.node
 	}
-	t.rescan()
-	return t.redis.Nodes.Unknown
+	t.scanSoon()
+	return t.streams.Nodes.Unknown
 }
 
 // nodes returns those of the masters that are known.
 func (t *topology) nodes() (all []*redisconn.Node) {
-	for _, s := range *t.streams.Load() {
+	for _, s := range *t.byAddr.Load() {
 		all = append(all, s.node)
 	}
 	return all
 }
 
-// rescan has the Cluster looked at soon.
-func (t *topology) rescan() {
+// scanSoon has the Cluster looked at soon.
+func (t *topology) scanSoon() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -67,8 +67,8 @@ func (t *topology) rescan() {
 
 // run looks at the Cluster now and then, one look at a time.
 func (t *topology) run(ctx context.Context) {
-	every := mono.Times(5, t.redis.Heartbeat)
-	soon := min(t.redis.Heartbeat, time.Second) / 4
+	every := mono.Times(5, t.streams.Heartbeat)
+	soon := min(t.streams.Heartbeat, time.Second) / 4
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	found := make(chan nodeList, 1)
@@ -86,23 +86,23 @@ func (t *topology) run(ctx context.Context) {
 			}
 			continue
 		case <-timer.C:
-			if !t.redis.Calls.Begin() {
+			if !t.streams.Calls.Begin() {
 				return
 			}
 			looking = true
 			go func() {
-				defer t.redis.Calls.End()
-				var m nodeList
-				if err := t.redis.Guard(func() error { m = t.look(ctx); return nil }); err != nil {
-					m.err = err
+				defer t.streams.Calls.End()
+				var list nodeList
+				if err := t.streams.CatchPanics(func() error { list = t.scan(ctx); return nil }); err != nil {
+					list.err = err
 				}
-				found <- m
+				found <- list
 			}()
-		case m := <-found:
-			t.follow(ctx, m)
+		case list := <-found:
+			t.apply(ctx, list)
 			looking, last = false, mono.Now()
 			pause := every
-			if again || m.err != nil {
+			if again || list.err != nil {
 				again, pause = false, soon
 			}
 			timer.Reset(pause)
@@ -110,66 +110,66 @@ func (t *topology) run(ctx context.Context) {
 	}
 }
 
-// look has the client ask the Cluster for its topology.
-func (t *topology) look(ctx context.Context) nodeList {
-	ctx, cancel := context.WithTimeout(ctx, max(mono.Times(4, t.redis.Timeout), time.Second))
+// scan has the client ask the Cluster for its topology.
+func (t *topology) scan(ctx context.Context) nodeList {
+	ctx, cancel := context.WithTimeout(ctx, max(mono.Times(4, t.streams.Timeout), time.Second))
 	defer cancel()
 	var mu sync.Mutex
-	m := nodeList{options: make(map[string]*redis.Options)}
-	m.err = t.cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
+	list := nodeList{options: make(map[string]*redis.Options)}
+	list.err = t.cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
 		mu.Lock()
 		defer mu.Unlock()
-		m.options[node.Options().Addr] = node.Options()
+		list.options[node.Options().Addr] = node.Options()
 		return nil
 	})
-	return m
+	return list
 }
 
-// follow gives new masters a stream and ends those of nodes that are masters no more.
-func (t *topology) follow(ctx context.Context, m nodeList) {
-	if m.err != nil {
-		t.failed.Store(&m.err)
+// apply gives new masters a stream and ends those of nodes that are masters no more.
+func (t *topology) apply(ctx context.Context, list nodeList) {
+	if list.err != nil {
+		t.lastErr.Store(&list.err)
 	} else {
-		t.failed.Store(nil)
-		t.redis.Nodes.Located.Store(true)
-		next := make(map[string]*stream, len(m.options))
-		maps.Copy(next, *t.streams.Load())
+		t.lastErr.Store(nil)
+		t.streams.Nodes.Located.Store(true)
+		next := make(map[string]*stream, len(list.options))
+		maps.Copy(next, *t.byAddr.Load())
 		var news []*stream
-		for addr, options := range m.options {
+		for addr, options := range list.options {
 			if next[addr] == nil {
-				s := newStream(t.redis, &tracking{redis: t.redis, options: options, cluster: t.cluster}, addr)
-				s.onTrouble = t.rescan
+				s := newStream(t.streams, &tracking{streams: t.streams, options: options, cluster: t.cluster}, addr)
+				s.rescan = t.scanSoon
 				s.node = s.newNode()
 				next[addr] = s
 				news = append(news, s)
 			}
 		}
 		maps.DeleteFunc(next, func(addr string, s *stream) bool {
-			gone := m.options[addr] == nil
+			gone := list.options[addr] == nil
 			if gone {
 				s.stop() // it was started: it comes from an earlier look
 				s.breaker.Retire()
 			}
 			return gone
 		})
-		t.streams.Store(&next)
+		t.byAddr.Store(&next)
 		for _, s := range news {
 			s.start(ctx)
 		}
-		t.redis.logLate()
+		t.streams.endFirstOutcomes()
 	}
 	select {
-	case <-t.seen:
+	case <-t.scanned:
 	default:
-		close(t.seen)
+		close(t.scanned)
 	}
 }
 
 // refused returns why no masters will be known, if Redis refuses to tell.
 func (t *topology) refused() error {
-	if failed := t.failed.Load(); failed != nil {
+	if failed := t.lastErr.Load(); failed != nil {
 		var refused *redisconn.PermanentError
-		if err := redisconn.Judge("CLUSTER SLOTS", *failed); errors.As(err, &refused) {
+		if err := redisconn.StepError("CLUSTER SLOTS", *failed); errors.As(err, &refused) {
 			return err
 		}
 	}
@@ -178,10 +178,10 @@ func (t *topology) refused() error {
 
 // status returns why no masters are known, if none are.
 func (t *topology) status() error {
-	if len(*t.streams.Load()) > 0 {
+	if len(*t.byAddr.Load()) > 0 {
 		return nil
 	}
-	if err := t.failed.Load(); err != nil {
+	if err := t.lastErr.Load(); err != nil {
 		return fmt.Errorf("tiered: redis: no masters are known: %w", *err)
 	}
 	return fmt.Errorf("tiered: redis: no masters are known: %w", errStarting)

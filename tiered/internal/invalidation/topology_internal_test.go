@@ -17,48 +17,48 @@ import (
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinel(t)
-	l := listen(t, s.Client(t), alert())
+	f := openFixture(t, s.Client(t), shortLived())
 	for i, fail := range []func(){s.Failover, func() { s.KillMaster() }} {
-		before := l.proven(t)
+		before := f.waitValid(t)
 		old := s.Master()
 		fail()
 		eventually(t, "the old proof ends", func() bool { return before.Ended() })
-		l.proven(t)
+		f.waitValid(t)
 		eventually(t, "a stream from the new master", func() bool {
-			return l.proven(t) != before && l.only.health.where() == s.Master().Addr()
+			return f.waitValid(t) != before && f.only.health.where() == s.Master().Addr()
 		})
 		if old.Addr() == s.Master().Addr() {
 			t.Error("no failover")
 		}
 		key := fmt.Sprint("k", i)
 		s.Master().Do("SET", "tc:c:"+key, "1")
-		eventually(t, "events", func() bool { return l.ear.has(":" + key) })
+		eventually(t, "events", func() bool { return f.changes.has(":" + key) })
 	}
 }
 
-// allProven waits until each master has a stream, and each stream is a master's and has its proof.
-func (l listening) allProven(t *testing.T, c *redistest.Cluster) {
+// waitAllValid waits until each master has a stream, and each stream is a master's and has its proof.
+func (f fixture) waitAllValid(t *testing.T, c *redistest.Cluster) {
 	t.Helper()
 	eventually(t, "the masters' streams", func() bool {
 		var want, got []string
 		for _, m := range c.Masters() {
 			want = append(want, m.Addr())
 		}
-		for _, s := range l.all() {
+		for _, s := range f.all() {
 			got = append(got, s.health.where())
 		}
 		slices.Sort(want)
-		return slices.Equal(got, want) && l.Status() == nil
+		return slices.Equal(got, want) && f.Status() == nil
 	})
 }
 
-// hears has keys of all masters changed.
-func (l listening) hears(t *testing.T, client *redis.ClusterClient, name string) {
+// waitReceives has keys of all masters changed.
+func (f fixture) waitReceives(t *testing.T, client *redis.ClusterClient, name string) {
 	t.Helper()
 	for i := range 60 {
 		key := fmt.Sprint(name, i)
 		eventually(t, "a write", func() bool { return client.Set(t.Context(), "tc:c:"+key, 1, 0).Err() == nil })
-		eventually(t, "the event of "+key, func() bool { return l.ear.has(":" + key) })
+		eventually(t, "the event of "+key, func() bool { return f.changes.has(":" + key) })
 	}
 }
 
@@ -66,28 +66,28 @@ func TestClusterStreams(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
 	client := c.Client(t)
-	l := listen(t, client, alert())
-	if err := l.Status(); err != nil || len(l.all()) != 3 {
-		t.Errorf("%d streams, %v", len(l.all()), err)
+	f := openFixture(t, client, shortLived())
+	if err := f.Status(); err != nil || len(f.all()) != 3 {
+		t.Errorf("%d streams, %v", len(f.all()), err)
 	}
-	l.allProven(t, c)
-	l.hears(t, client, "first")
+	f.waitAllValid(t, c)
+	f.waitReceives(t, client, "first")
 
-	if s := l.Nodes.Find("127.0.0.1:1").Feed; s == nil || s.Validity().Holds(0) || s.Unreachable.Load() {
+	if s := f.Nodes.Find("127.0.0.1:1").Feed; s == nil || s.Validity().Holds(0) || s.Unreachable.Load() {
 		t.Error("the stream of an unknown node")
 	}
 	for i, fail := range []func(){c.Failover, func() { c.KillMaster() }, func() { c.KillMaster().Restart() }} {
-		old := *l.topology.streams.Load()
+		old := *f.topology.byAddr.Load()
 		fail()
 		start := time.Now()
-		l.allProven(t, c)
+		f.waitAllValid(t, c)
 		t.Logf("failure %d: followed after %v", i, time.Since(start))
 		for addr, s := range old {
-			if now := *l.topology.streams.Load(); now[addr] == nil && s.Validity() != coherence.Never && !s.Validity().Ended() {
+			if now := *f.topology.byAddr.Load(); now[addr] == nil && s.Validity() != coherence.Never && !s.Validity().Ended() {
 				t.Errorf("the proof of %s, a master no more, goes on", addr)
 			}
 		}
-		l.hears(t, client, fmt.Sprint("failure", i, "-"))
+		f.waitReceives(t, client, fmt.Sprint("failure", i, "-"))
 	}
 }
 
@@ -95,30 +95,30 @@ func TestClusterStreams(t *testing.T) {
 func TestClusterFrozenMaster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	l := listen(t, c.Client(t), alert())
-	l.allProven(t, c)
+	f := openFixture(t, c.Client(t), shortLived())
+	f.waitAllValid(t, c)
 	frozen := c.Masters()[1]
-	of := func() *stream { return (*l.topology.streams.Load())[frozen.Addr()] }
-	p := of().Validity()
+	of := func() *stream { return (*f.topology.byAddr.Load())[frozen.Addr()] }
+	v := of().Validity()
 	frozen.Freeze()
 	defer frozen.Thaw()
-	eventually(t, "the proof lapses", func() bool { return !p.Holds(mono.Now()) })
-	for _, s := range l.all() {
+	eventually(t, "the proof lapses", func() bool { return !v.Holds(mono.Now()) })
+	for _, s := range f.all() {
 		if s != of() && s.health.where() != frozen.Addr() && !s.Validity().Holds(mono.Now()) {
 			t.Errorf("%s isn't proven either: %v", s.health.where(), s.status())
 		}
 	}
 	eventually(t, "another master in its place", func() bool { return of() == nil })
 	frozen.Thaw()
-	l.allProven(t, c)
+	f.waitAllValid(t, c)
 }
 
 func TestClusterDownAtFirst(t *testing.T) {
 	t.Parallel()
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
 	defer client.Close()
-	l := listen(t, client, alert())
-	if l.Status() == nil {
+	f := openFixture(t, client, shortLived())
+	if f.Status() == nil {
 		t.Error("status is nil")
 	}
 }
@@ -127,13 +127,13 @@ func TestClusterDownAtFirst(t *testing.T) {
 func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	l := listen(t, c.Client(t), settings{Invalidation: None, Heartbeat: 50 * time.Millisecond, Timeout: 5 * time.Second})
+	f := openFixture(t, c.Client(t), settings{Invalidation: None, Heartbeat: 50 * time.Millisecond, Timeout: 5 * time.Second})
 	earlier := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()})
 	node, err := earlier.MasterForKey(t.Context(), "tc:c:k")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := l.Conn.NodeOf(l.Client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").Breaker
+	b := f.Conn.NodeOf(f.Client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").Breaker
 	if err := earlier.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -145,9 +145,9 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 
 // A stream that ends as its node leaves the Cluster says nothing of who has the keys now.
 func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
-	l := listen(t, redistest.Start(t).Client(t), quick())
-	s := l.only
-	l.proven(t)
+	f := openFixture(t, redistest.Start(t).Client(t), quick())
+	s := f.only
+	f.waitValid(t)
 	s.breaker.Retire()
 	s.disconnected(t.Context(), newConnection(s), io.EOF)
 	if s.Unreachable.Load() {

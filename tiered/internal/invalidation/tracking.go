@@ -15,42 +15,42 @@ import (
 
 // tracking is a server that reports the changes of keys itself (CLIENT TRACKING).
 type tracking struct {
-	redis   *Streams
+	streams *Streams
 	options *redis.Options
 	client  *redis.Client // nil in a Cluster
 
 	cluster *redis.ClusterClient
 	tag     uint64 // in a Cluster makes canaries' keys the server's; for sendCanary alone, which runs once at a time
 
-	marked atomic.Int64 // the newest canary that Redis is known to have taken, whose mark the database then has; 0: none
-	heard  int64        // the newest that was reported; for handle
+	markedAt atomic.Int64 // the newest canary that Redis is known to have taken, whose mark the database then has; 0: none
+	reported int64        // the newest that was reported; for handle
 }
 
-// canaries is what begins the names of this Redis object's canaries.
-func (r *Streams) canaries() string { return r.ControlPrefix() + r.ID + ":" }
+// canaryPrefix is what begins the names of this Redis object's canaries.
+func (ss *Streams) canaryPrefix() string { return ss.ControlPrefix() + ss.ID + ":" }
 
-func (t *tracking) server(context.Context) (*redis.Options, error) { return t.options, nil }
+func (t *tracking) serverOptions(context.Context) (*redis.Options, error) { return t.options, nil }
 
 // handshake has Redis report all changes under two prefixes. It asks for RESP3 once more, since go-redis goes on with RESP2
 // if that is refused: then tracking is granted, and nothing ever arrives.
 func (t *tracking) handshake(ctx context.Context, cn *redis.Conn) error {
-	t.marked.Store(0) // nothing that was read before is served any more
+	t.markedAt.Store(0) // nothing that was read before is served any more
 	if err := cn.Hello(ctx, 3, "", "", "").Err(); err != nil {
-		return redisconn.Judge(redisconn.StepHello, err)
+		return redisconn.StepError(redisconn.StepHello, err)
 	}
 	err := cn.ClientTrackingOn(ctx, &redis.ClientTrackingOptions{
 		Bcast:    true,
-		Prefixes: []string{t.redis.Prefix, t.redis.canaries()},
+		Prefixes: []string{t.streams.Prefix, t.streams.canaryPrefix()},
 	}).Err()
 	if err != nil {
-		return redisconn.Judge(redisconn.StepTracking, err)
+		return redisconn.StepError(redisconn.StepTracking, err)
 	}
 	return nil
 }
 
 // channels has one on which nothing is published: Redis allows a subscriber less of a backlog than other clients, which it
 // serves until its memory is full.
-func (t *tracking) channels() []string { return []string{t.redis.ControlPrefix() + t.redis.ID} }
+func (t *tracking) channels() []string { return []string{t.streams.ControlPrefix() + t.streams.ID} }
 
 // The mark is a key with the instant of the newest canary. Redis reports no change when it swaps databases (SWAPDB), but a
 // database that was another one at the time of that canary has an older mark, or none.
@@ -77,43 +77,43 @@ func (t *tracking) sendCanary(ctx context.Context, at mono.Instant) error {
 		return err
 	}
 	canary := strconv.FormatInt(int64(at), 10)
-	life := max(t.redis.Heartbeat, time.Millisecond)
-	err = briefly(client, t.redis.Timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
-		t.marked.Load(), canary, life.Milliseconds(), max(markLife, 10*life).Milliseconds()).Err()
+	life := max(t.streams.Heartbeat, time.Millisecond)
+	err = withTimeout(client, t.streams.Timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
+		t.markedAt.Load(), canary, life.Milliseconds(), max(markLife, 10*life).Milliseconds()).Err()
 	switch {
 	case err == nil:
-		t.mark(int64(at))
-	case redisconn.Moved(err):
-		t.move() // its slot leaves the node
+		t.noteMark(int64(at))
+	case redisconn.IsMoved(err):
+		t.nextTag() // its slot leaves the node
 	}
 	return err
 }
 
-// mark notes that Redis has taken a canary. Both its answer and its report say so, whichever comes first.
-func (t *tracking) mark(at int64) {
+// noteMark notes that Redis has taken a canary. Both its answer and its report say so, whichever comes first.
+func (t *tracking) noteMark(at int64) {
 	for {
-		newest := t.marked.Load()
-		if at <= newest || t.marked.CompareAndSwap(newest, at) {
+		newest := t.markedAt.Load()
+		if at <= newest || t.markedAt.CompareAndSwap(newest, at) {
 			return
 		}
 	}
 }
 
-// move gives the canaries and the mark other keys.
-func (t *tracking) move() {
+// nextTag gives the canaries and the mark other keys.
+func (t *tracking) nextTag() {
 	t.tag++
-	t.marked.Store(0)
+	t.markedAt.Store(0)
 }
 
 // canaryKey returns the client that the caches use for the server, and what begins the name of a key that is the server's. In
 // a Cluster it isn't left to the client to follow a key that is elsewhere: there the stream wouldn't hear of it.
 func (t *tracking) canaryKey(ctx context.Context) (client *redis.Client, name string, err error) {
 	if t.client != nil {
-		return t.client, t.redis.canaries() + "{0}:", nil // in one slot, should the server have them
+		return t.client, t.streams.canaryPrefix() + "{0}:", nil // in one slot, should the server have them
 	}
 	const tries = 1 << 17 // a node may have one slot only, of 16384
 	for range tries {
-		name := t.redis.canaries() + "{" + strconv.FormatUint(t.tag, 36) + "}:"
+		name := t.streams.canaryPrefix() + "{" + strconv.FormatUint(t.tag, 36) + "}:"
 		node, err := t.cluster.MasterForKey(ctx, name)
 		if err != nil {
 			return nil, "", err
@@ -121,13 +121,13 @@ func (t *tracking) canaryKey(ctx context.Context) (client *redis.Client, name st
 		if node.Options().Addr == t.options.Addr {
 			return node, name, nil
 		}
-		t.move()
+		t.nextTag()
 	}
 	return nil, "", redisconn.ErrNoSlots
 }
 
-// briefly is the client with a timeout that may be shorter than its own, which it heeds whatever the context says.
-func briefly(client *redis.Client, timeout time.Duration) *redis.Client {
+// withTimeout is the client with a timeout that may be shorter than its own, which it heeds whatever the context says.
+func withTimeout(client *redis.Client, timeout time.Duration) *redis.Client {
 	if d := client.Options().ReadTimeout; d > 0 {
 		timeout = min(timeout, d)
 	}
@@ -147,11 +147,11 @@ func (t *tracking) handle(s *stream, message any) {
 	}
 	for _, k := range keys {
 		key, _ := k.(string)
-		if canary, ok := strings.CutPrefix(key, t.redis.canaries()); ok {
+		if canary, ok := strings.CutPrefix(key, t.streams.canaryPrefix()); ok {
 			t.handleCanary(s, canary[strings.LastIndexByte(canary, ':')+1:])
 			continue
 		}
-		t.redis.hooks.Changed(key)
+		t.streams.hooks.Changed(key)
 	}
 }
 
@@ -163,9 +163,9 @@ func (t *tracking) handleCanary(s *stream, name string) {
 	if err != nil || mono.Instant(at) > s.canary.last() {
 		return // it is the mark, or none of ours
 	}
-	if at > t.heard {
-		t.heard = at
-		t.mark(at)
+	if at > t.reported {
+		t.reported = at
+		t.noteMark(at)
 		if lost {
 			s.flushed()
 		}

@@ -19,15 +19,15 @@ var (
 // watchdog decides whether a connection is still good. It counts beats instead of reading a clock, so that a
 // process that was frozen doesn't take what it hasn't read yet for what didn't come.
 type watchdog struct {
-	quiet atomic.Int64 // beats since the last sign of life
-	pings atomic.Int64 // the number of the last PING
-	pong  atomic.Int64 // the number of the last one that was answered
+	silent atomic.Int64 // beats since the last sign of life
+	pings  atomic.Int64 // the number of the last PING
+	pong   atomic.Int64 // the number of the last one that was answered
 
-	mu      sync.Mutex
-	newest  mono.Instant // the newest canary that was reported
-	missing mono.Instant // the oldest that Redis has taken and not reported; 0: none
-	missed  int64        // beats since then
-	pinged  int64        // the last PING before then
+	mu       sync.Mutex
+	newest   mono.Instant // the newest canary that was reported
+	missing  mono.Instant // the oldest that Redis has taken and not reported; 0: none
+	beats    int64        // beats since then
+	lastPing int64        // the last PING before then
 }
 
 func (w *watchdog) nextPing() string { return strconv.FormatInt(w.pings.Add(1), 10) }
@@ -38,12 +38,12 @@ func (w *watchdog) answered(payload string) {
 	}
 }
 
-// taken tells of a canary that Redis has taken.
-func (w *watchdog) taken(at mono.Instant) {
+// executed tells of a canary that Redis has taken.
+func (w *watchdog) executed(at mono.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.missing == 0 && at > w.newest {
-		w.missing, w.missed, w.pinged = at, 0, w.pings.Load()
+		w.missing, w.beats, w.lastPing = at, 0, w.pings.Load()
 	}
 }
 
@@ -60,7 +60,7 @@ func (w *watchdog) reported(at mono.Instant) {
 // tick counts a beat, and returns why the connection is to be given up, if it is. A canary that is merely late, because
 // there is so much to hear, is no reason: the answer to a later PING must have come before it.
 func (w *watchdog) tick(beat, maxAge time.Duration) error {
-	if mono.Times(w.quiet.Add(1), beat) > mono.Times(2, maxAge) {
+	if mono.Times(w.silent.Add(1), beat) > mono.Times(2, maxAge) {
 		return errUnanswered
 	}
 	w.mu.Lock()
@@ -68,8 +68,8 @@ func (w *watchdog) tick(beat, maxAge time.Duration) error {
 	if w.missing == 0 {
 		return nil
 	}
-	w.missed++
-	if mono.Times(w.missed, beat) > maxAge && w.pong.Load() > w.pinged {
+	w.beats++
+	if mono.Times(w.beats, beat) > maxAge && w.pong.Load() > w.lastPing {
 		return errLeftBehind
 	}
 	return nil

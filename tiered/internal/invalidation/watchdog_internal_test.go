@@ -7,7 +7,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-func TestWatch(t *testing.T) {
+func TestWatchdog(t *testing.T) {
 	const beat, maxAge = time.Second, 3 * time.Second
 	for name, test := range map[string]struct {
 		each  func(w *watchdog, i int) // before each tick
@@ -16,40 +16,40 @@ func TestWatch(t *testing.T) {
 	}{
 		"nothing comes": {func(w *watchdog, _ int) { w.nextPing() }, 7, errUnanswered},
 		"all is well": {func(w *watchdog, i int) {
-			w.quiet.Store(0)
+			w.silent.Store(0)
 			w.answered(w.nextPing())
-			w.taken(mono.Instant(i))
+			w.executed(mono.Instant(i))
 			w.reported(mono.Instant(i))
 		}, 0, nil},
 		"canaries are reported before Redis says it has taken them": {func(w *watchdog, i int) {
-			w.quiet.Store(0)
+			w.silent.Store(0)
 			w.answered(w.nextPing())
 			w.reported(mono.Instant(i))
-			w.taken(mono.Instant(i))
+			w.executed(mono.Instant(i))
 		}, 0, nil},
 		"no canary is reported": {func(w *watchdog, i int) {
-			w.quiet.Store(0)
+			w.silent.Store(0)
 			w.answered(w.nextPing())
-			w.taken(mono.Instant(i))
+			w.executed(mono.Instant(i))
 		}, 4, errLeftBehind},
 		"canaries aren't taken": {func(w *watchdog, _ int) {
-			w.quiet.Store(0)
+			w.silent.Store(0)
 			w.answered(w.nextPing())
 		}, 0, nil},
 		"so much comes that canaries and answers are late": {func(w *watchdog, i int) {
-			w.quiet.Store(0)
+			w.silent.Store(0)
 			w.nextPing()
-			w.taken(mono.Instant(i))
+			w.executed(mono.Instant(i))
 		}, 0, nil},
 		"a garbled answer": {func(w *watchdog, i int) {
-			w.quiet.Store(0)
+			w.silent.Store(0)
 			w.answered("x")
-			w.taken(mono.Instant(i))
+			w.executed(mono.Instant(i))
 		}, 0, nil},
 		"every other canary is lost": {func(w *watchdog, i int) {
-			w.quiet.Store(0)
+			w.silent.Store(0)
 			w.answered(w.nextPing())
-			w.taken(mono.Instant(i))
+			w.executed(mono.Instant(i))
 			if i%2 == 0 {
 				w.reported(mono.Instant(i))
 			}

@@ -28,139 +28,139 @@ const (
 // pipelining isn't used since it is experimental, ends no call with its context, has one command for each key instead of one
 // for all, and costs a single caller more than a plain GET.
 type batcher struct {
-	redis   *Conn
+	conn    *Conn
 	breaker *Breaker
 
-	mu       sync.Mutex
-	closed   bool
-	senders  []*sender // all but those that were given up
-	idle     []*sender
-	waiting  []*Read
-	keys     int // of the waiting reads
-	sweeping oneShot
-	sending  oneShot       // of what gathers
-	sentAt   mono.Instant  // when the last batch was sent
-	takes    time.Duration // a batch, on average
-	callers  int           // how many callers recent batches had
-	slow     slowKeys
+	mu          sync.Mutex
+	closed      bool
+	senders     []*sender // all but those that were given up
+	idle        []*sender
+	waiting     []*Read
+	keys        int // of the waiting reads
+	sweepTimer  oneShot
+	gatherTimer oneShot       // of what gathers
+	sentAt      mono.Instant  // when the last batch was sent
+	batchTime   time.Duration // a batch, on average
+	callers     int           // how many callers recent batches had
+	slow        slowKeys
 }
 
 // batchers are those of one Conn.
 type batchers struct {
 	mu     sync.Mutex
 	closed bool
-	all    []*batcher
+	list   []*batcher
 	// doneChans are reused once their element was received. A Read isn't: a sender that is late may still finish it.
 	doneChans sync.Pool
 }
 
 // batcherOf returns the batcher of the breaker's server. It may be closed.
-func (r *Conn) batcherOf(b *Breaker) *batcher {
+func (c *Conn) batcherOf(b *Breaker) *batcher {
 	if p := b.batcher.Load(); p != nil {
 		return p
 	}
-	all := &r.batchers
+	all := &c.batchers
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if p := b.batcher.Load(); p != nil {
 		return p
 	}
-	p := &batcher{redis: r, breaker: b, closed: all.closed}
-	p.sweeping.do, p.sending.do = p.sweep, p.sendGathered
+	p := &batcher{conn: c, breaker: b, closed: all.closed}
+	p.sweepTimer.call, p.gatherTimer.call = p.sweep, p.sendGathered
 	b.batcher.Store(p)
 	if !p.closed {
-		all.all = append(all.all, p)
+		all.list = append(all.list, p)
 	}
 	return p
 }
 
 // CloseBatchers ends the reads that wait. Those under way end by themselves.
-func (r *Conn) CloseBatchers() {
-	r.batchers.mu.Lock()
-	r.batchers.closed = true
-	all := r.batchers.all
-	r.batchers.all = nil
-	r.batchers.mu.Unlock()
-	for _, p := range all {
-		p.close()
+func (c *Conn) CloseBatchers() {
+	c.batchers.mu.Lock()
+	c.batchers.closed = true
+	all := c.batchers.list
+	c.batchers.list = nil
+	c.batchers.mu.Unlock()
+	for _, b := range all {
+		b.close()
 	}
 }
 
-// dropBatcher closes the batcher of a server that was removed.
-func (r *Conn) dropBatcher(b *Breaker) {
-	p := r.batcherOf(b)
-	r.batchers.mu.Lock()
-	r.batchers.all = slices.DeleteFunc(r.batchers.all, func(other *batcher) bool { return other == p })
-	r.batchers.mu.Unlock()
+// removeBatcher closes the batcher of a server that was removed.
+func (c *Conn) removeBatcher(b *Breaker) {
+	p := c.batcherOf(b)
+	c.batchers.mu.Lock()
+	c.batchers.list = slices.DeleteFunc(c.batchers.list, func(other *batcher) bool { return other == p })
+	c.batchers.mu.Unlock()
 	p.close()
 }
 
 // enqueue has the read sent, now or with others; false: it takes a call of its own.
-func (p *batcher) enqueue(rd *Read) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || slices.ContainsFunc(rd.Keys, func(key string) bool { return p.slow.has(key, rd.at) }) {
+func (b *batcher) enqueue(rd *Read) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || slices.ContainsFunc(rd.Keys, func(key string) bool { return b.slow.has(key, rd.at) }) {
 		return false
 	}
-	p.waiting = append(p.waiting, rd)
-	p.keys += len(rd.Keys)
-	p.dispatch(rd.at)
-	p.sweepAt(rd.at.Add(p.redis.Timeout), rd.at)
+	b.waiting = append(b.waiting, rd)
+	b.keys += len(rd.Keys)
+	b.dispatch(rd.at)
+	b.sweepAt(rd.at.Add(b.conn.Timeout), rd.at)
 	return true
 }
 
 // dispatch has the waiting reads sent, if there is a sender for them. It is called with the lock.
-func (p *batcher) dispatch(at mono.Instant) {
-	if p.gathers(at) {
-		p.sending.after(p.sentAt.Add(max(p.takes, minGatherLimit)).Since(at))
+func (b *batcher) dispatch(at mono.Instant) {
+	if b.gathering(at) {
+		b.gatherTimer.start(b.sentAt.Add(max(b.batchTime, minGatherLimit)).Since(at))
 		return
 	}
 	var s *sender
-	if n := len(p.idle); n > 0 {
-		s, p.idle = p.idle[n-1], p.idle[:n-1]
-	} else if len(p.senders) < maxSenders && p.redis.Calls.Begin() {
-		s = &sender{batcher: p, work: make(chan struct{}, 1)}
-		p.senders = append(p.senders, s)
+	if n := len(b.idle); n > 0 {
+		s, b.idle = b.idle[n-1], b.idle[:n-1]
+	} else if len(b.senders) < maxSenders && b.conn.Calls.Begin() {
+		s = &sender{batcher: b, work: make(chan struct{}, 1)}
+		b.senders = append(b.senders, s)
 		go s.run()
 	} else {
 		return
 	}
-	p.sentAt = at
+	b.sentAt = at
 	s.work <- struct{}{}
 }
 
-// gathers reports whether the waiting reads wait for more: while there are many callers, a batch is sent when another is back,
+// gathering reports whether the waiting reads wait for more: while there are many callers, a batch is sent when another is back,
 // or should be half way. It is called with the lock.
-func (p *batcher) gathers(at mono.Instant) bool {
-	return p.callers >= minCallers && len(p.idle) < len(p.senders) && p.keys < MaxBatch && at.Since(p.sentAt) < p.takes/2
+func (b *batcher) gathering(at mono.Instant) bool {
+	return b.callers >= minCallers && len(b.idle) < len(b.senders) && b.keys < MaxBatch && at.Since(b.sentAt) < b.batchTime/2
 }
 
 // sendGathered sends what gathers if no further read came, and the batch before isn't back.
-func (p *batcher) sendGathered() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sending.set = false; len(p.waiting) > 0 {
-		p.dispatch(mono.Now())
+func (b *batcher) sendGathered() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.gatherTimer.set = false; len(b.waiting) > 0 {
+		b.dispatch(mono.Now())
 	}
 }
 
 // sweepAt has sweep called then, or earlier. It is called with the lock.
-func (p *batcher) sweepAt(then, at mono.Instant) { p.sweeping.after(then.Since(at)) }
+func (b *batcher) sweepAt(then, at mono.Instant) { b.sweepTimer.start(then.Since(at)) }
 
 // oneShot is a timer for one call at a time. It is used under the batcher's lock, and do sets set to false.
 type oneShot struct {
-	do    func()
+	call  func()
 	set   bool
 	timer *time.Timer // nil: it was never set
 }
 
-// after sets the timer, unless it is set.
-func (o *oneShot) after(wait time.Duration) {
+// start sets the timer, unless it is set.
+func (o *oneShot) start(wait time.Duration) {
 	switch {
 	case o.set:
 		return
 	case o.timer == nil:
-		o.timer = time.AfterFunc(wait, o.do)
+		o.timer = time.AfterFunc(wait, o.call)
 	default:
 		o.timer.Reset(wait)
 	}
@@ -169,8 +169,8 @@ func (o *oneShot) after(wait time.Duration) {
 
 // sweep ends the reads whose Timeout is over, and gives up the senders that have them: nobody waits for those any more. If no
 // batch is under way it ends the idle senders: the next read makes others.
-func (p *batcher) sweep() {
-	reports, late := p.collectLate(mono.Now())
+func (b *batcher) sweep() {
+	reports, late := b.collectLate(mono.Now())
 	for _, report := range reports {
 		report()
 	}
@@ -180,8 +180,8 @@ func (p *batcher) sweep() {
 }
 
 // collectLate returns the reads that are late, and what the breaker is to be told.
-func (p *batcher) collectLate(at mono.Instant) (reports []func(), late []*Read) {
-	timeout := p.redis.Timeout
+func (b *batcher) collectLate(at mono.Instant) (reports []func(), late []*Read) {
+	timeout := b.conn.Timeout
 	var next mono.Instant = math.MaxInt64 // when the next was asked
 	collect := func(reads []*Read) {
 		for _, rd := range reads {
@@ -194,33 +194,33 @@ func (p *batcher) collectLate(at mono.Instant) (reports []func(), late []*Read) 
 			}
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sweeping.set = false
-	p.senders = slices.DeleteFunc(p.senders, func(s *sender) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sweepTimer.set = false
+	b.senders = slices.DeleteFunc(b.senders, func(s *sender) bool {
 		if len(s.batch) == 0 || at.Since(s.sentAt) < timeout-timeout/10 { // a bit less isn't worth another wait
 			collect(s.batch)
 			return false
 		}
 		late = append(late, s.batch...)
-		if s.lost = true; !s.reported {
+		if s.abandoned = true; !s.reported {
 			s.reported = true
-			to, sentAt := s.batch[0].to, s.sentAt
+			to, sentAt := s.batch[0].target, s.sentAt
 			reports = append(reports, func() { to.Report(context.Background(), sentAt, errLate) })
 		}
 		return true
 	})
-	collect(p.waiting)
-	if len(p.waiting) > 0 {
-		p.dispatch(at)
+	collect(b.waiting)
+	if len(b.waiting) > 0 {
+		b.dispatch(at)
 	}
 	switch {
 	case next < math.MaxInt64:
-		p.sweepAt(next.Add(timeout), at)
-	case len(p.idle) < len(p.senders):
-		p.sweepAt(at.Add(timeout), at)
+		b.sweepAt(next.Add(timeout), at)
+	case len(b.idle) < len(b.senders):
+		b.sweepAt(at.Add(timeout), at)
 	default:
-		p.endIdle()
+		b.endIdle()
 	}
 	return reports, late
 }
@@ -228,24 +228,24 @@ func (p *batcher) collectLate(at mono.Instant) (reports []func(), late []*Read) 
 var errLate = callError("get", context.DeadlineExceeded)
 
 // close ends the waiting reads, and the senders as they are back.
-func (p *batcher) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
+func (b *batcher) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
 		return
 	}
-	p.closed = true
-	p.endIdle()
-	for _, rd := range p.waiting {
+	b.closed = true
+	b.endIdle()
+	for _, rd := range b.waiting {
 		rd.finishClosed()
 	}
-	p.waiting, p.keys = nil, 0
+	b.waiting, b.keys = nil, 0
 }
 
-// end ends the reads of a session.
-func (p *batcher) end(session *Session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// endSession ends the reads of a session.
+func (b *batcher) endSession(session *Session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	finish := func(reads []*Read) {
 		for _, rd := range reads {
 			if rd.session == session {
@@ -253,17 +253,17 @@ func (p *batcher) end(session *Session) {
 			}
 		}
 	}
-	finish(p.waiting)
-	for _, s := range p.senders {
+	finish(b.waiting)
+	for _, s := range b.senders {
 		finish(s.batch)
 	}
 }
 
 // endIdle ends the idle senders. It is called with the lock.
-func (p *batcher) endIdle() {
-	for _, s := range p.idle {
+func (b *batcher) endIdle() {
+	for _, s := range b.idle {
 		close(s.work)
 	}
-	p.senders = slices.DeleteFunc(p.senders, func(s *sender) bool { return slices.Contains(p.idle, s) })
-	p.idle = nil
+	b.senders = slices.DeleteFunc(b.senders, func(s *sender) bool { return slices.Contains(b.idle, s) })
+	b.idle = nil
 }

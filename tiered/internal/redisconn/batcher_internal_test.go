@@ -17,17 +17,17 @@ import (
 
 // No sender is left when the reads are over.
 func TestIdleSendersEnd(t *testing.T) {
-	r := open(t, redistest.Start(t).Client(t))
-	r.Timeout = 200 * time.Millisecond
-	p := r.batcherOf(r.Nodes.Only.Breaker)
+	c := open(t, redistest.Start(t).Client(t))
+	c.Timeout = 200 * time.Millisecond
+	b := c.batcherOf(c.Nodes.Only.Breaker)
 	senders := func() int {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return len(p.senders) + len(p.idle)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.senders) + len(b.idle)
 	}
 	seen := 0
 	for range 3 {
-		get(t, r, "k")
+		get(t, c, "k")
 		seen += senders()
 		waitFor(t, "the senders' end", func() bool { return senders() == 0 })
 	}
@@ -37,62 +37,62 @@ func TestIdleSendersEnd(t *testing.T) {
 }
 
 // Nor if the batcher was closed while a read was under way.
-func TestClosedBatcherRests(t *testing.T) {
-	h, r, p := openStuck(t)
+func TestClosedBatcherSendsNothing(t *testing.T) {
+	hook, c, b := openStuck(t)
 	var calls sync.WaitGroup
-	calls.Go(func() { get(t, r, "stuck") })
-	<-h.there
-	p.close()
-	close(h.release)
+	calls.Go(func() { get(t, c, "stuck") })
+	<-hook.there
+	b.close()
+	close(hook.release)
 	calls.Wait()
 	waitFor(t, "the sender's end", func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return len(p.senders) == 0
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.senders) == 0
 	})
-	p.sweep()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sweeping.set {
+	b.sweep()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sweepTimer.set {
 		t.Error("another sweep is due")
 	}
 }
 
 // A waiting read is sent as soon as a sender is free, whatever becomes of the reads before it.
 func TestEveryFreeSenderIsUsed(t *testing.T) {
-	h, r, p := openStuck(t)
+	hook, c, b := openStuck(t)
 	var all []Pending
 	for range maxSenders {
-		all = append(all, r.Read(t.Context(), h.key, nil, mono.Now()))
-		<-h.there
+		all = append(all, c.Read(t.Context(), hook.key, nil, mono.Now()))
+		<-hook.there
 	}
 	long := make([]string, MaxBatch)
 	for i := range long {
 		long[i] = "k"
 	}
-	long[0] = h.key
-	all = append(all, r.ReadAll(t.Context(), long, nil, mono.Now())[0])
-	short := r.Read(t.Context(), "k", nil, mono.Now())
-	p.mu.Lock()
-	for _, s := range p.senders { // all take too long at the same time, which says nothing about the server
-		s.sentAt, s.reported = s.sentAt.Add(-r.Timeout), true
+	long[0] = hook.key
+	all = append(all, c.ReadAll(t.Context(), long, nil, mono.Now())[0])
+	short := c.Read(t.Context(), "k", nil, mono.Now())
+	b.mu.Lock()
+	for _, s := range b.senders { // all take too long at the same time, which says nothing about the server
+		s.sentAt, s.reported = s.sentAt.Add(-c.Timeout), true
 	}
-	p.mu.Unlock()
-	p.sweep()
-	<-h.there // the long one
-	late := time.NewTimer(r.Timeout / 2)
+	b.mu.Unlock()
+	b.sweep()
+	<-hook.there // the long one
+	late := time.NewTimer(c.Timeout / 2)
 	defer late.Stop()
 	if !short.Await(t.Context(), late.C) || short.Reply().Err != nil {
 		t.Error("a waiting read is sent after the one before it ended, though senders are free")
 	}
-	close(h.release)
-	for _, s := range all {
-		s.Wait(t.Context())
+	close(hook.release)
+	for _, p := range all {
+		p.Wait(t.Context())
 	}
 }
 
-// stuck is a go-redis hook that holds the reads of a key back.
-type stuck struct {
+// stuckHook is a go-redis hook that holds the reads of a key back.
+type stuckHook struct {
 	redis.Hook
 	key     string
 	there   chan struct{} // has one element for each that is held
@@ -100,26 +100,26 @@ type stuck struct {
 }
 
 // openStuck opens a conn whose reads of "stuck" are held back, with its batcher.
-func openStuck(t *testing.T) (*stuck, *Conn, *batcher) {
+func openStuck(t *testing.T) (*stuckHook, *Conn, *batcher) {
 	t.Helper()
 	client := redistest.Start(t).Client(t)
-	h := &stuck{key: "stuck", there: make(chan struct{}, 10), release: make(chan struct{})}
-	client.AddHook(h)
-	r := open(t, client)
-	return h, r, r.batcherOf(r.Nodes.Only.Breaker)
+	hook := &stuckHook{key: "stuck", there: make(chan struct{}, 10), release: make(chan struct{})}
+	client.AddHook(hook)
+	c := open(t, client)
+	return hook, c, c.batcherOf(c.Nodes.Only.Breaker)
 }
 
-func (h *stuck) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (hook *stuckHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (h *stuck) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (hook *stuckHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-func (h *stuck) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (hook *stuckHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if name := cmd.Name(); (name == "get" || name == "mget") && cmd.Args()[1] == h.key {
-			h.there <- struct{}{}
-			<-h.release
+		if name := cmd.Name(); (name == "get" || name == "mget") && cmd.Args()[1] == hook.key {
+			hook.there <- struct{}{}
+			<-hook.release
 		}
 		return next(ctx, cmd)
 	}
@@ -127,75 +127,75 @@ func (h *stuck) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // A read that waits for others is sent alone if none comes, and the batch before isn't back.
 func TestReadIsSentThoughNoOtherComes(t *testing.T) {
-	h, r, p := openStuck(t)
-	p.mu.Lock()
-	p.callers, p.takes = 100, 500*time.Millisecond
-	p.mu.Unlock()
+	hook, c, b := openStuck(t)
+	b.mu.Lock()
+	b.callers, b.batchTime = 100, 500*time.Millisecond
+	b.mu.Unlock()
 	var calls sync.WaitGroup
-	calls.Go(func() { get(t, r, "stuck") })
-	<-h.there
+	calls.Go(func() { get(t, c, "stuck") })
+	<-hook.there
 	other := make(chan struct{})
 	calls.Go(func() {
 		defer close(other)
-		get(t, r, "other")
+		get(t, c, "other")
 	})
 	select {
 	case <-other:
 	case <-time.After(5 * time.Second):
 		t.Error("a read waits for that of another key")
 	}
-	close(h.release)
+	close(hook.release)
 	calls.Wait()
 }
 
 // When one key of a Read is given up, so are the others.
 func TestReadIsGivenUpAsAWhole(t *testing.T) {
-	r := open(t, deadClient(t))
-	place, _ := r.readTarget(t.Context(), "a")
-	rd := r.newRead(t.Context(), place, nil, mono.Now())
+	c := open(t, deadClient(t))
+	place, _ := c.readTarget(t.Context(), "a")
+	rd := c.newRead(t.Context(), place, nil, mono.Now())
 	rd.Keys = []string{"a", "b"}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	for place := range rd.Keys {
-		if a := (Pending{rd, place}).Wait(over); !errors.Is(a.Err, context.Canceled) || a.Validity != coherence.Never {
-			t.Errorf("key %d: %+v", place, a)
+		if reply := (Pending{rd, place}).Wait(over); !errors.Is(reply.Err, context.Canceled) || reply.Validity != coherence.Never {
+			t.Errorf("key %d: %+v", place, reply)
 		}
 	}
 	rd.finish([]Reply{{Value: "late"}, {Value: "late"}}) // to nobody
-	if a := (Pending{rd, 0}).Wait(t.Context()); !errors.Is(a.Err, context.Canceled) || len(rd.done) > 0 {
-		t.Errorf("got %+v", a)
+	if reply := (Pending{rd, 0}).Wait(t.Context()); !errors.Is(reply.Err, context.Canceled) || len(rd.done) > 0 {
+		t.Errorf("got %+v", reply)
 	}
 }
 
 // get reads a key, as a caller of its own.
-func get(t *testing.T, r *Conn, key string) Reply {
-	s := r.Read(t.Context(), key, nil, mono.Now())
-	if s.Read == nil {
-		return r.Do(t.Context(), r.Gets([]string{key}))[0]
+func get(t *testing.T, c *Conn, key string) Reply {
+	p := c.Read(t.Context(), key, nil, mono.Now())
+	if p.Read == nil {
+		return c.Do(t.Context(), c.Gets([]string{key}))[0]
 	}
-	return s.Wait(t.Context())
+	return p.Wait(t.Context())
 }
 
 // open makes a Conn to one server whose values are always valid.
 func open(t *testing.T, client *redis.Client) *Conn {
 	t.Helper()
-	r := New(client, "tc:", 5*time.Second, time.Second, slog.New(slog.DiscardHandler))
+	c := New(client, "tc:", 5*time.Second, time.Second, slog.New(slog.DiscardHandler))
 	var stop context.CancelFunc
-	r.Life, stop = context.WithCancel(context.Background())
+	c.Context, stop = context.WithCancel(context.Background())
 	f := &coherence.Feed{NoEvents: true}
 	f.Current.Store(coherence.Always)
-	b := r.NewBreaker(func() string { return client.Options().Addr }, f)
-	b.ProbeWith = func(ctx context.Context) error { return r.Probe(ctx, client) }
-	r.Nodes.Only = &Node{f, b}
-	r.Switched = func(string, error) {}
-	r.Needs = func(context.Context, redis.Pipeliner) {}
+	b := c.NewBreaker(func() string { return client.Options().Addr }, f)
+	b.ProbeWith = func(ctx context.Context) error { return c.Probe(ctx, client) }
+	c.Nodes.Only = &Node{f, b}
+	c.BreakerChanged = func(string, error) {}
+	c.InvalidationCommands = func(context.Context, redis.Pipeliner) {}
 	t.Cleanup(func() {
 		stop()
-		r.Calls.Close()
-		r.CloseBatchers()
-		r.Calls.Wait()
+		c.Calls.Close()
+		c.CloseBatchers()
+		c.Calls.Wait()
 	})
-	return r
+	return c
 }
 
 func waitFor(t *testing.T, what string, happened func() bool) {

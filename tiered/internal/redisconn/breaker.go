@@ -14,31 +14,31 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// missesToOpen is how many calls in a row have to go unanswered for a breaker to open.
-const missesToOpen = 3
+// failuresToOpen is how many calls in a row have to go unanswered for a breaker to open.
+const failuresToOpen = 3
 
 // Breaker keeps calls from a server that doesn't answer: they fail at once instead of after Timeout. It opens when some calls
 // in a row weren't answered, nor a small one between them, or when a canary wasn't answered. It closes when a canary or a
 // probe was. Other breakers send a caller's request to find out whether the server is back; here the canaries show it
 // anyway, and sooner.
 type Breaker struct {
-	redis     *Conn
-	Addr      func() string
-	feed      *coherence.Feed                 // unreachable while the breaker is open; nil: none
-	ProbeWith func(ctx context.Context) error // asks the server whether it answers; nil: canaries do
-	Hasten    func()                          // sends a canary at once, where there is no ProbeWith
-	Logged    func(at mono.Instant) bool      // nil, or reports whether the log has the outage already
-	retired   func()                          // nil, or called by Retire
+	conn         *Conn
+	Addr         func() string
+	feed         *coherence.Feed                 // unreachable while the breaker is open; nil: none
+	ProbeWith    func(ctx context.Context) error // asks the server whether it answers; nil: canaries do
+	SendCanary   func()                          // sends a canary at once, where there is no ProbeWith
+	OutageLogged func(at mono.Instant) bool      // nil, or reports whether the log has the outage already
+	onRetire     func()                          // nil, or called by Retire
 
-	outage   atomic.Pointer[outage] // nil: closed
-	batcher  atomic.Pointer[batcher]
-	misses   atomic.Int32 // calls in a row that weren't answered
-	answered atomic.Int64 // the Instant at which the last call began that was answered
-	asking   atomic.Bool  // a small call is under way
-	doubted  atomic.Bool  // the last small call wasn't answered, nor any call since
+	outage      atomic.Pointer[outage] // nil: closed
+	batcher     atomic.Pointer[batcher]
+	failures    atomic.Int32 // calls in a row that weren't answered
+	answered    atomic.Int64 // the Instant at which the last call began that was answered
+	probing     atomic.Bool  // a small call is under way
+	probeFailed atomic.Bool  // the last small call wasn't answered, nor any call since
 
 	mu       sync.Mutex // of what changes the breaker
-	gone     bool       // the server was removed: the breaker stays closed
+	retired  bool       // the server was removed: the breaker stays closed
 	throttle LogThrottle
 	changes  changes
 }
@@ -47,20 +47,20 @@ type Breaker struct {
 type outage struct {
 	since  mono.Instant
 	err    *NotSentError
-	merged bool // the log has it as a loss of invalidations
+	logged bool // the log has it as a loss of invalidations
 }
 
-// errGone is the error of a probe of a server that isn't part of the Cluster any more.
-var errGone = errors.New("the node isn't a master any more")
+// errNotMaster is the error of a probe of a server that isn't part of the Cluster any more.
+var errNotMaster = errors.New("the node isn't a master any more")
 
 // NewBreaker returns the breaker of a server. The feed may be nil.
-func (r *Conn) NewBreaker(addr func() string, f *coherence.Feed) *Breaker {
-	return &Breaker{redis: r, Addr: addr, feed: f}
+func (c *Conn) NewBreaker(addr func() string, f *coherence.Feed) *Breaker {
+	return &Breaker{conn: c, Addr: addr, feed: f}
 }
 
 // Err returns the error of a call that must not be made; nil: it may.
 func (b *Breaker) Err(name string) error {
-	if o := b.outage.Load(); o != nil && !b.redis.Calls.Over() { // else it is closed for good
+	if o := b.outage.Load(); o != nil && !b.conn.Calls.Closed() { // else it is closed for good
 		return callError(name, o.err)
 	}
 	return nil
@@ -79,71 +79,71 @@ func (b *Breaker) Status() error {
 }
 
 // Report takes the result of a call to the server. See [Breaker.Report].
-func (s *Target) Report(ctx context.Context, began mono.Instant, err error) {
-	s.Breaker.Report(ctx, s.to, began, err)
+func (t *Target) Report(ctx context.Context, began mono.Instant, err error) {
+	t.Breaker.Report(ctx, t.client, began, err)
 }
 
 // Report takes the result of a call that began at the instant. A call that ended because its caller's ctx did says nothing. to
 // is the server, or nil if the breaker has a ProbeWith.
 func (b *Breaker) Report(ctx context.Context, to redis.Cmdable, began mono.Instant, err error) {
-	took, timeout := mono.Now().Since(began), b.redis.Timeout
+	took, timeout := mono.Now().Since(began), b.conn.Timeout
 	switch {
-	case !b.redis.Unanswered(err):
+	case !b.conn.Unanswered(err):
 		b.Answered(began)
 	case errors.Is(err, ErrClosed):
 	case took < timeout-timeout/10 && isOver(ctx): // a write's context is a bit shorter than Timeout
 	case began > mono.Instant(b.answered.Load()):
-		b.missed(to, began, err)
+		b.countFailure(to, began, err)
 	}
 }
 
-// missed counts a call that wasn't answered. Unless Redis refused it, the reason may be a value that is too large for its
+// countFailure counts a call that wasn't answered. Unless Redis refused it, the reason may be a value that is too large for its
 // time. So with the first such call in a row the server is asked something small, and the breaker opens only if that isn't
 // answered either.
-func (b *Breaker) missed(to redis.Cmdable, began mono.Instant, err error) {
-	misses := b.misses.Add(1)
+func (b *Breaker) countFailure(to redis.Cmdable, began mono.Instant, err error) {
+	misses := b.failures.Add(1)
 	if classify(err).isReply() {
-		b.doubted.Store(true)
-	} else if !b.doubted.Load() {
-		b.askSmallSoon(to)
+		b.probeFailed.Store(true)
+	} else if !b.probeFailed.Load() {
+		b.probeSoon(to)
 	}
-	if misses >= missesToOpen && b.doubted.Load() {
+	if misses >= failuresToOpen && b.probeFailed.Load() {
 		b.Open(began, err)
 	}
 }
 
-// askSmallSoon asks the server something small in the background, unless that is under way.
-func (b *Breaker) askSmallSoon(to redis.Cmdable) {
-	if !b.asking.CompareAndSwap(false, true) {
+// probeSoon asks the server something small in the background, unless that is under way.
+func (b *Breaker) probeSoon(to redis.Cmdable) {
+	if !b.probing.CompareAndSwap(false, true) {
 		return
 	}
-	begun := b.redis.Calls.Go(func() {
-		defer b.asking.Store(false)
+	begun := b.conn.Calls.Go(func() {
+		defer b.probing.Store(false)
 		asked := mono.Now()
-		err := b.askSmall(to)
+		err := b.probe(to)
 		switch {
 		case errors.Is(err, ErrClosed):
-		case errors.Is(err, errGone):
+		case errors.Is(err, errNotMaster):
 			b.Retire()
-		case !b.redis.Unanswered(err):
+		case !b.conn.Unanswered(err):
 			b.Answered(asked)
 		case !b.answeredSince(asked):
-			b.doubted.Store(true)
-			if b.misses.Load() >= missesToOpen {
+			b.probeFailed.Store(true)
+			if b.failures.Load() >= failuresToOpen {
 				b.Open(asked, err)
 			}
 		}
 	})
 	if !begun {
-		b.asking.Store(false)
+		b.probing.Store(false)
 	}
 }
 
-func (b *Breaker) askSmall(to redis.Cmdable) error {
+func (b *Breaker) probe(to redis.Cmdable) error {
 	if b.ProbeWith != nil {
-		return b.ProbeWith(b.redis.Life)
+		return b.ProbeWith(b.conn.Context)
 	}
-	return b.redis.Probe(b.redis.Life, to)
+	return b.conn.Probe(b.conn.Context, to)
 }
 
 // answeredSince reports whether the server has answered a call that began at the instant or later.
@@ -161,13 +161,13 @@ func (b *Breaker) Answered(began mono.Instant) {
 	if b.answered.Load() < int64(began) {
 		b.answered.Store(int64(began))
 	}
-	if b.misses.Load() > 0 {
-		b.misses.Store(0)
+	if b.failures.Load() > 0 {
+		b.failures.Store(0)
 	}
-	if b.doubted.Load() {
-		b.doubted.Store(false)
+	if b.probeFailed.Load() {
+		b.probeFailed.Store(false)
 	}
-	b.redis.recheckCapabilities(began)
+	b.conn.recheckIfDue(began)
 }
 
 // Open opens the breaker, unless the server has answered a call that began after the instant. It reports whether the breaker
@@ -178,9 +178,9 @@ func (b *Breaker) Open(asked mono.Instant, cause error) bool {
 	switch {
 	case !opened:
 	case b.ProbeWith == nil:
-		b.Hasten()
+		b.SendCanary()
 	default:
-		b.redis.Calls.Go(func() { b.probeLoop(b.redis.Life, o) })
+		b.conn.Calls.Go(func() { b.probeLoop(b.conn.Context, o) })
 	}
 	return o != nil
 }
@@ -189,27 +189,27 @@ func (b *Breaker) Open(asked mono.Instant, cause error) bool {
 func (b *Breaker) open(asked mono.Instant, cause error) (o *outage, opened bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.gone || int64(asked) < b.answered.Load() {
+	if b.retired || int64(asked) < b.answered.Load() {
 		return nil, false
 	}
 	at := mono.Now()
 	if o := b.outage.Load(); o != nil {
-		if !o.merged { // its log line may have been held back
-			if log, suppressed := b.throttle.Begins(at); log {
+		if !o.logged { // its log line may have been held back
+			if log, suppressed := b.throttle.Begin(at); log {
 				b.changes.add(change{cause: o.err.cause, reminder: true, log: true, suppressed: suppressed})
 			}
 		}
 		return o, false
 	}
-	o = &outage{since: at, err: &NotSentError{b.Addr(), bare(cause)}}
-	o.merged = b.Logged != nil && b.Logged(at)
+	o = &outage{since: at, err: &NotSentError{b.Addr(), unwrapOnce(cause)}}
+	o.logged = b.OutageLogged != nil && b.OutageLogged(at)
 	b.outage.Store(o)
 	if b.feed != nil {
 		b.feed.Unreachable.Store(true)
 	}
 	c := change{cause: o.err.cause}
-	if !o.merged {
-		c.log, c.suppressed = b.throttle.Begins(at)
+	if !o.logged {
+		c.log, c.suppressed = b.throttle.Begin(at)
 	}
 	b.changes.add(c)
 	return o, true
@@ -224,25 +224,25 @@ func (b *Breaker) Close() {
 func (b *Breaker) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.feed != nil && b.redis.Life.Err() == nil {
+	if b.feed != nil && b.conn.Context.Err() == nil {
 		b.feed.Unreachable.Store(false)
 	}
 	if o := b.outage.Swap(nil); o != nil {
 		at := mono.Now()
 		b.Answered(at) // a call that began before says nothing any more
-		b.changes.add(change{lasted: at.Since(o.since), log: b.throttle.Ends()})
+		b.changes.add(change{lasted: at.Since(o.since), log: b.throttle.End()})
 	}
 }
 
 // Retire closes the breaker of a server that was removed, for good.
 func (b *Breaker) Retire() {
 	b.mu.Lock()
-	b.gone = true
+	b.retired = true
 	b.mu.Unlock()
 	b.Close()
-	b.redis.dropBatcher(b)
-	if b.retired != nil {
-		b.retired()
+	b.conn.removeBatcher(b)
+	if b.onRetire != nil {
+		b.onRetire()
 	}
 }
 
@@ -251,7 +251,7 @@ func (b *Breaker) Retire() {
 func (b *Breaker) MarkUnreachable() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.gone {
+	if !b.retired {
 		b.feed.Unreachable.Store(true)
 	}
 }
@@ -265,16 +265,16 @@ func (b *Breaker) Mute() {
 
 // probeLoop asks the server until it answers, for as long as the outage lasts.
 func (b *Breaker) probeLoop(ctx context.Context, o *outage) {
-	longest := b.redis.Heartbeat
+	longest := b.conn.Heartbeat
 	for pause := longest / 10; b.outage.Load() == o && pauseFor(ctx, pause); {
 		pause = min(mono.Times(2, pause), longest)
 		asked := mono.Now()
-		switch err := b.redis.Guard(func() error { return b.ProbeWith(ctx) }); {
+		switch err := b.conn.CatchPanics(func() error { return b.ProbeWith(ctx) }); {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, errGone):
+		case errors.Is(err, errNotMaster):
 			b.Retire()
-		case b.redis.Unanswered(err):
+		case b.conn.Unanswered(err):
 			b.Open(asked, err)
 		default:
 			b.Close()

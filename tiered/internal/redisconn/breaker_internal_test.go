@@ -11,21 +11,21 @@ import (
 
 // Only calls that nobody gave up, and that began after the last answer, open a breaker, and only if the server doesn't answer
 // something small either: such a call may have been for a value that was too large.
-func TestMissesInARow(t *testing.T) {
-	r := open(t, deadClient(t))
+func TestFailuresInARow(t *testing.T) {
+	c := open(t, deadClient(t))
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	for name, c := range map[string]struct {
+	for name, test := range map[string]struct {
 		calls func(b *Breaker)
 		open  bool
 	}{
-		"three": {func(b *Breaker) { misses(t, b, 3) }, true},
-		"two":   {func(b *Breaker) { misses(t, b, 2) }, false},
+		"three": {func(b *Breaker) { failures(t, b, 3) }, true},
+		"two":   {func(b *Breaker) { failures(t, b, 2) }, false},
 		"something small is answered": {func(b *Breaker) {
 			b.ProbeWith = func(context.Context) error { return nil }
-			misses(t, b, 3)
+			failures(t, b, 3)
 		}, false},
-		"an answer": {func(b *Breaker) { misses(t, b, 2); b.Report(t.Context(), nil, mono.Now(), nil); misses(t, b, 2) }, false},
+		"an answer": {func(b *Breaker) { failures(t, b, 2); b.Report(t.Context(), nil, mono.Now(), nil); failures(t, b, 2) }, false},
 		"given up": {func(b *Breaker) {
 			for range 5 {
 				b.Report(over, nil, mono.Now(), context.Canceled)
@@ -43,22 +43,22 @@ func TestMissesInARow(t *testing.T) {
 				b.Report(t.Context(), nil, began, io.EOF)
 			}
 		}, false},
-		"gone": {func(b *Breaker) { b.Retire(); misses(t, b, 3) }, false},
+		"retired": {func(b *Breaker) { b.Retire(); failures(t, b, 3) }, false},
 	} {
-		b := r.NewBreaker(func() string { return "a" }, nil)
+		b := c.NewBreaker(func() string { return "a" }, nil)
 		b.ProbeWith = func(context.Context) error { return io.EOF }
-		c.calls(b)
-		for b.asking.Load() {
+		test.calls(b)
+		for b.probing.Load() {
 			runtime.Gosched()
 		}
-		if b.IsOpen() != c.open {
+		if b.IsOpen() != test.open {
 			t.Errorf("%s: %v", name, b.Status())
 		}
 		b.Retire()
 	}
 }
 
-func misses(t *testing.T, b *Breaker, n int) {
+func failures(t *testing.T, b *Breaker, n int) {
 	for range n {
 		b.Report(t.Context(), nil, mono.Now(), io.EOF)
 	}

@@ -21,19 +21,19 @@ var ErrClosed = errors.New("tiered: closed")
 
 // CallOptions is what a call is besides its function.
 type CallOptions struct {
-	Name   string  // for errors
-	Ended  func()  // called when the call has ended, which may be after it returned; nil: nothing is
-	Moving *Target // set for a call that moves much: it may take MaxTimeouts while this server answers others
+	Name  string  // for errors
+	Ended func()  // called when the call has ended, which may be after it returned; nil: nothing is
+	Large *Target // set for a call that moves much: it may take MaxTimeouts while this server answers others
 }
 
 // Call is Run with a name, and ended, which may be nil.
-func Call[R any](ctx context.Context, r *Conn, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
-	return Run(ctx, r, CallOptions{Name: name, Ended: ended}, f)
+func Call[R any](ctx context.Context, c *Conn, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
+	return CallWith(ctx, c, CallOptions{Name: name, Ended: ended}, f)
 }
 
-// Run runs f in a goroutine of its own, so that it can return when the time is over or ctx ends: go-redis regards neither
+// CallWith runs f in a goroutine of its own, so that it can return when the time is over or ctx ends: go-redis regards neither
 // unless its ContextTimeoutEnabled is set.
-func Run[R any](ctx context.Context, r *Conn, o CallOptions, f func(context.Context) (R, error)) (R, error) {
+func CallWith[R any](ctx context.Context, c *Conn, o CallOptions, f func(context.Context) (R, error)) (R, error) {
 	type result struct {
 		value R
 		err   error
@@ -42,20 +42,20 @@ func Run[R any](ctx context.Context, r *Conn, o CallOptions, f func(context.Cont
 	if o.Ended == nil {
 		o.Ended = func() {}
 	}
-	limit := r.Timeout
-	if o.Moving != nil {
+	limit := c.Timeout
+	if o.Large != nil {
 		limit = mono.Times(MaxTimeouts, limit)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	results := make(chan result, 1)
-	begun := r.Calls.Go(func() {
+	begun := c.Calls.Go(func() {
 		defer cancel()
 		got := result{err: errExited}
 		defer func() {
 			o.Ended() // before the caller, which may go on at once, has the result
 			results <- got
 		}()
-		got.err = r.Guard(func() (err error) {
+		got.err = c.CatchPanics(func() (err error) {
 			got.value, err = f(ctx)
 			return err
 		})
@@ -65,7 +65,7 @@ func Run[R any](ctx context.Context, r *Conn, o CallOptions, f func(context.Cont
 		o.Ended()
 		return none, ErrClosed
 	}
-	got, arrived := await(ctx, r, o.Moving, results)
+	got, arrived := await(ctx, c, o.Large, results)
 	if !arrived {
 		got.err = cmp.Or(ctx.Err(), context.DeadlineExceeded)
 		cancel()
@@ -80,9 +80,9 @@ func Run[R any](ctx context.Context, r *Conn, o CallOptions, f func(context.Cont
 func callError(name string, err error) error { return fmt.Errorf("tiered: redis: %s: %w", name, err) }
 
 // await returns a call's result, or false if ctx ends first or the server of a call that moves much answers nothing.
-func await[R any](ctx context.Context, r *Conn, moving *Target, results <-chan R) (got R, arrived bool) {
+func await[R any](ctx context.Context, c *Conn, moving *Target, results <-chan R) (got R, arrived bool) {
 	if moving != nil {
-		got, arrived = awaitLarge(ctx, r, moving, results)
+		got, arrived = awaitLarge(ctx, c, moving, results)
 	} else {
 		select {
 		case got = <-results:
@@ -102,8 +102,8 @@ func await[R any](ctx context.Context, r *Conn, moving *Target, results <-chan R
 
 // awaitLarge waits for longer than Timeout, as long as the server answers other calls: what is read or written may be large,
 // or Redis busy. It returns false if ctx ends, or nothing was answered.
-func awaitLarge[R any](ctx context.Context, r *Conn, s *Target, results <-chan R) (got R, arrived bool) {
-	early := r.Timeout / 4 // so that there is time to answer
+func awaitLarge[R any](ctx context.Context, c *Conn, t *Target, results <-chan R) (got R, arrived bool) {
+	early := c.Timeout / 4 // so that there is time to answer
 	timer := time.NewTimer(early)
 	defer timer.Stop()
 	began := mono.Now()
@@ -118,13 +118,13 @@ func awaitLarge[R any](ctx context.Context, r *Conn, s *Target, results <-chan R
 		}
 		switch {
 		case !asked:
-			s.Breaker.askSmallSoon(s.to)
+			t.Breaker.probeSoon(t.client)
 			asked = true
-			timer.Reset(r.Timeout - early)
-		case s.Breaker.answeredSince(began):
+			timer.Reset(c.Timeout - early)
+		case t.Breaker.answeredSince(began):
 			began, asked, waited = mono.Now(), false, false
 			timer.Reset(early)
-		case !waited && s.Breaker.asking.Load(): // the small call has its own Timeout
+		case !waited && t.Breaker.probing.Load(): // the small call has its own Timeout
 			waited = true
 			timer.Reset(early)
 		default:

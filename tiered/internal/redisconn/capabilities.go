@@ -20,13 +20,13 @@ import (
 // NewRedis; when one first answers, if it didn't then; and after a server refused a command, until none is refused any more.
 // Between these they are asked now and then: a server that became a replica may not refuse anything.
 type capabilities struct {
-	next atomic.Int64 // the Instant from which on an answer of a server is the occasion to ask
+	checkAt atomic.Int64 // the Instant from which on an answer of a server is the occasion to ask
 
-	mu       sync.Mutex
-	asking   bool
-	asked    mono.Instant        // the last time; 0: never in the background
-	missing  map[string]*missing // by address
-	unlogged []logLine
+	mu        sync.Mutex
+	checking  bool
+	checkedAt mono.Instant        // the last time; 0: never in the background
+	missing   map[string]*missing // by address
+	unlogged  []logLine
 }
 
 const ( // in heartbeats
@@ -34,26 +34,26 @@ const ( // in heartbeats
 	recheckSoon = 5 // where something is missing, or a server hasn't answered
 )
 
-// commands queues each command that the caches use. They change nothing: the key is no cache's, it doesn't exist, and the
+// queueAll queues each command that the caches use. They change nothing: the key is no cache's, it doesn't exist, and the
 // option of SET keeps it from being made. Redis checks the name of a command and the user's rights before it looks for the
 // key, so that each node of a Cluster can be asked with the same key.
-func (r *Conn) commands(ctx context.Context, p redis.Pipeliner) {
-	key := wire.ProbeKey(r.Prefix, r.ID)
-	p.Time(ctx)
-	p.Get(ctx, key)
-	p.SetXX(ctx, key, "", redis.KeepTTL)
-	p.Del(ctx, key)
-	p.Eval(ctx, "return 0", []string{key})
-	p.PTTL(ctx, key)
-	p.PExpire(ctx, key, time.Second)
-	p.GetRange(ctx, key, 0, -1)
-	p.SetRange(ctx, key, 0, "")
-	p.Do(ctx, "incrby", key, "not a number")
-	r.Needs(ctx, p)
+func (c *Conn) queueAll(ctx context.Context, pipe redis.Pipeliner) {
+	key := wire.ProbeKey(c.Prefix, c.ID)
+	pipe.Time(ctx)
+	pipe.Get(ctx, key)
+	pipe.SetXX(ctx, key, "", redis.KeepTTL)
+	pipe.Del(ctx, key)
+	pipe.Eval(ctx, "return 0", []string{key})
+	pipe.PTTL(ctx, key)
+	pipe.PExpire(ctx, key, time.Second)
+	pipe.GetRange(ctx, key, 0, -1)
+	pipe.SetRange(ctx, key, 0, "")
+	pipe.Do(ctx, "incrby", key, "not a number")
+	c.InvalidationCommands(ctx, pipe)
 }
 
-// missingAt asks one server, in one round trip. answered is false if it isn't known yet whether anything is missing.
-func (r *Conn) missingAt(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
+// checkServer asks one server, in one round trip. answered is false if it isn't known yet whether anything is missing.
+func (c *Conn) checkServer(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
 	node, known := server.(*redis.Client)
 	if known {
 		if err := checkOptions(node.Options()); err != nil { // ClusterOptions.NewClient has made it
@@ -61,25 +61,25 @@ func (r *Conn) missingAt(ctx context.Context, server redis.UniversalClient) (err
 		}
 	}
 	var hello *redis.Cmd
-	commands, _ := server.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+	commands, _ := server.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
 		if known { // else any node of a Cluster may answer
-			hello = p.Do(ctx, "hello")
+			hello = pipe.Do(ctx, "hello")
 		}
-		r.commands(ctx, p)
+		c.queueAll(ctx, pipe)
 		return nil
 	})
 	refusesWrites := false
 	for _, cmd := range commands {
 		err := cmd.Err()
-		c := classify(err)
+		cl := classify(err)
 		switch {
 		case cmd == hello:
-		case c.isLack(), redis.HasErrorPrefix(err, "syntax error"):
+		case cl.isMissing(), redis.HasErrorPrefix(err, "syntax error"):
 			errs = append(errs, fmt.Errorf("%s: %w", cmd.FullName(), err))
 		default:
 			refusesWrites = refusesWrites || redis.IsReadOnlyError(err)
 		}
-		answered = answered || c == success || c == nothing || c.isReply()
+		answered = answered || cl == success || cl == noValue || cl.isReply()
 	}
 	switch role := roleIn(hello); {
 	case role == "replica", role == "slave", role == "" && refusesWrites:
@@ -109,72 +109,72 @@ func roleIn(hello *redis.Cmd) string {
 	return ""
 }
 
-// verdict is what a server lacks.
-type verdict struct {
+// serverReport is what a server lacks.
+type serverReport struct {
 	addr string
 	errs []error // none: nothing
 }
 
-// verdicts are those of the servers that answered.
-type verdicts struct {
-	servers []verdict
-	all     bool // every server answered
+// reports are those of the servers that answered.
+type reports struct {
+	servers  []serverReport
+	complete bool // every server answered
 }
 
-// askCapabilities asks all masters.
-func (r *Conn) askCapabilities(ctx context.Context) verdicts {
-	got, err := Call(ctx, r, "rights", nil, func(ctx context.Context) (verdicts, error) {
-		cluster, ok := r.Client.(*redis.ClusterClient)
+// checkServers asks all masters.
+func (c *Conn) checkServers(ctx context.Context) reports {
+	got, err := Call(ctx, c, "rights", nil, func(ctx context.Context) (reports, error) {
+		cluster, ok := c.Client.(*redis.ClusterClient)
 		if ok {
-			return r.askMasters(ctx, cluster), nil
+			return c.checkMasters(ctx, cluster), nil
 		}
-		errs, answered := r.missingAt(ctx, r.Client)
+		errs, answered := c.checkServer(ctx, c.Client)
 		if !answered {
-			return verdicts{}, nil
+			return reports{}, nil
 		}
-		return verdicts{[]verdict{{r.Nodes.Only.Breaker.Addr(), errs}}, true}, nil
+		return reports{[]serverReport{{c.Nodes.Only.Breaker.Addr(), errs}}, true}, nil
 	})
-	got.all = got.all && err == nil
+	got.complete = got.complete && err == nil
 	return got
 }
 
-func (r *Conn) askMasters(ctx context.Context, cluster *redis.ClusterClient) verdicts {
+func (c *Conn) checkMasters(ctx context.Context, cluster *redis.ClusterClient) reports {
 	var mu sync.Mutex
-	got := verdicts{all: true}
+	got := reports{complete: true}
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 		var errs []error
 		var answered bool
-		err := r.Guard(func() error { // the goroutine is the client's
-			errs, answered = r.missingAt(ctx, node)
+		err := c.CatchPanics(func() error { // the goroutine is the client's
+			errs, answered = c.checkServer(ctx, node)
 			return nil
 		})
 		mu.Lock()
 		defer mu.Unlock()
 		if answered = answered && err == nil; answered {
-			got.servers = append(got.servers, verdict{node.Options().Addr, errs})
+			got.servers = append(got.servers, serverReport{node.Options().Addr, errs})
 		}
-		got.all = got.all && answered
+		got.complete = got.complete && answered
 		return nil
 	})
-	if classify(err).isLack() {
-		got.servers = append(got.servers, verdict{"cluster", []error{fmt.Errorf("cluster slots: %w", err)}})
-		got.all = true
+	if classify(err).isMissing() {
+		got.servers = append(got.servers, serverReport{"cluster", []error{fmt.Errorf("cluster slots: %w", err)}})
+		got.complete = true
 	} else {
-		got.all = got.all && err == nil
+		got.complete = got.complete && err == nil
 	}
-	slices.SortFunc(got.servers, func(a, b verdict) int { return cmp.Compare(a.addr, b.addr) })
+	slices.SortFunc(got.servers, func(a, b serverReport) int { return cmp.Compare(a.addr, b.addr) })
 	return got
 }
 
 // CheckCapabilities asks until it is known of all masters whether anything is missing, or ctx ends. A replica may be one
 // because a failover isn't over yet. The nodes of a real Cluster say themselves which of them are masters.
-func (r *Conn) CheckCapabilities(ctx context.Context) error {
-	cluster, is := r.Client.(*redis.ClusterClient)
+func (c *Conn) CheckCapabilities(ctx context.Context) error {
+	cluster, is := c.Client.(*redis.ClusterClient)
 	replicasSettle := is && cluster.Options().ClusterSlots == nil
 	var errs []error
 	for {
 		asked := mono.Now()
-		got := r.askCapabilities(ctx)
+		got := c.checkServers(ctx)
 		if len(got.servers) == 0 {
 			return Join(errs) // of the last servers that answered
 		}
@@ -192,81 +192,81 @@ func (r *Conn) CheckCapabilities(ctx context.Context) error {
 		if replica && pauseFor(ctx, 20*time.Millisecond) {
 			continue
 		}
-		if got.all && len(errs) == 0 {
-			r.learnCapabilities(asked, got)
+		if got.complete && len(errs) == 0 {
+			c.noteReports(asked, got)
 		}
 		return Join(errs)
 	}
 }
 
-// recheckCapabilities asks the servers in the background, if it is time.
-func (r *Conn) recheckCapabilities(at mono.Instant) {
-	cs := &r.Capabilities
-	if int64(at) < cs.next.Load() {
+// recheckIfDue asks the servers in the background, if it is time.
+func (c *Conn) recheckIfDue(at mono.Instant) {
+	cs := &c.Capabilities
+	if int64(at) < cs.checkAt.Load() {
 		return
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.asking || int64(at) < cs.next.Load() || !r.Started.Load() {
+	if cs.checking || int64(at) < cs.checkAt.Load() || !c.Started.Load() {
 		return
 	}
-	cs.asking = r.Calls.Go(func() {
+	cs.checking = c.Calls.Go(func() {
 		asked := mono.Now()
-		r.learnCapabilities(asked, r.askCapabilities(r.Life))
+		c.noteReports(asked, c.checkServers(c.Context))
 	})
-	if cs.asking {
-		cs.asked = mono.Now()
+	if cs.checking {
+		cs.checkedAt = mono.Now()
 	}
 }
 
 // checkSoon has the servers asked as soon as one answers, but not more than once in a heartbeat.
-func (cs *capabilities) checkSoon(r *Conn) {
+func (cs *capabilities) checkSoon(c *Conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.hasten(r)
+	cs.checkSoonLocked(c)
 }
 
-// hasten is checkSoon with the lock.
-func (cs *capabilities) hasten(r *Conn) {
+// checkSoonLocked is checkSoon with the lock.
+func (cs *capabilities) checkSoonLocked(c *Conn) {
 	next := mono.Instant(0)
-	if cs.asked > 0 {
-		next = cs.asked.Add(r.Heartbeat)
+	if cs.checkedAt > 0 {
+		next = cs.checkedAt.Add(c.Heartbeat)
 	}
-	if int64(next) < cs.next.Load() {
-		cs.next.Store(int64(next))
+	if int64(next) < cs.checkAt.Load() {
+		cs.checkAt.Store(int64(next))
 	}
 }
 
-// learnCapabilities takes the verdicts of the servers that were asked at the instant.
-func (r *Conn) learnCapabilities(asked mono.Instant, got verdicts) {
-	cs, beat := &r.Capabilities, min(r.Heartbeat, time.Hour)
+// noteReports takes the reports of the servers that were asked at the instant.
+func (c *Conn) noteReports(asked mono.Instant, got reports) {
+	cs, beat := &c.Capabilities, min(c.Heartbeat, time.Hour)
 	soon := recheckSoon * beat
-	defer cs.flushLog(r)
+	defer cs.flushLog(c)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.asking = false
+	cs.checking = false
 	wait := checkEvery * beat
-	if !got.all {
+	if !got.complete {
 		wait = min(wait, soon)
 	}
 	for _, v := range got.servers {
 		m := cs.missing[v.addr]
 		switch {
 		case len(v.errs) > 0:
-			cs.begins(v.addr, v.errs)
+			cs.markMissing(v.addr, v.errs)
 			wait = min(wait, soon)
 		case m == nil || m.err == nil:
-		case m.seen > 0 && m.seen.Add(soon) > asked: // commands doesn't have the one that was refused
+		case m.refusedAt > 0 && m.refusedAt.Add(soon) > asked: // queueAll doesn't have the one that was refused
 			wait = min(wait, soon)
 		default:
-			cs.ends(v.addr)
+			cs.markComplete(v.addr)
 		}
 	}
 	for addr := range cs.missing {
-		if got.all && !slices.ContainsFunc(got.servers, func(v verdict) bool { return v.addr == addr }) {
-			cs.ends(addr) // it isn't a master any more
+		if got.complete && !slices.ContainsFunc(got.servers, func(v serverReport) bool { return v.addr == addr }) {
+			cs.markComplete(addr) // it isn't a master any more
 			delete(cs.missing, addr)
 		}
 	}
-	cs.next.Store(int64(mono.Now().Add(wait)))
+	cs.checkAt.Store(int64(mono.Now().Add(wait)))
 }

@@ -15,9 +15,9 @@ type Expected struct {
 }
 
 // End is where the expected bytes end in the value, for GETRANGE.
-func (s Expected) End() int {
-	if s.Head {
-		return len(s.Bytes) - 1
+func (e Expected) End() int {
+	if e.Head {
+		return len(e.Bytes) - 1
 	}
 	return -1
 }
@@ -36,12 +36,12 @@ if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SET',KEYS[1],ARGV
 return 1`
 
 // Queue makes the write's command.
-func (s CompareAndSet) Queue(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
-	return to.Eval(ctx, casScript, []string{key}, s.Expected.Bytes, s.Expected.End(), s.To, s.TTL.Milliseconds())
+func (w CompareAndSet) Queue(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
+	return to.Eval(ctx, casScript, []string{key}, w.Expected.Bytes, w.Expected.End(), w.To, w.TTL.Milliseconds())
 }
 
 // Swapped reports whether the write of a CompareAndSet was made.
-func (a Reply) Swapped() bool {
-	cmd, ok := a.Value.(*redis.Cmd)
-	return ok && a.Err == nil && cmd.Val() == int64(1)
+func (r Reply) Swapped() bool {
+	cmd, ok := r.Value.(*redis.Cmd)
+	return ok && r.Err == nil && cmd.Val() == int64(1)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// change is a change of a breaker, for the log and for [Conn.Switched].
+// change is a change of a breaker, for the log and for [Conn.BreakerChanged].
 type change struct {
 	cause      error // nil: the server is asked again
 	lasted     time.Duration
@@ -56,12 +56,12 @@ func (b *Breaker) announce(c change) {
 	case !c.log:
 	case c.cause != nil:
 		attrs := withSuppressed(c.suppressed, slog.String("addr", addr), slog.Any("cause", c.cause))
-		logLine{slog.LevelWarn, "tiered: Redis doesn't answer, and isn't asked", attrs}.write(b.redis.Logger)
+		logLine{slog.LevelWarn, "tiered: Redis doesn't answer, and isn't asked", attrs}.write(b.conn.Logger)
 	default:
 		attrs := []slog.Attr{slog.String("addr", addr), slog.Duration("downtime", c.lasted)}
-		logLine{slog.LevelInfo, "tiered: Redis is asked again", attrs}.write(b.redis.Logger)
+		logLine{slog.LevelInfo, "tiered: Redis is asked again", attrs}.write(b.conn.Logger)
 	}
 	if !c.reminder {
-		b.redis.Switched(addr, c.cause)
+		b.conn.BreakerChanged(addr, c.cause)
 	}
 }

@@ -42,12 +42,12 @@ type unresponsiveError struct{ error }
 func (e *unresponsiveError) Unwrap() error { return e.error }
 
 // IsUnresponsive reports whether the error says that the server answers nothing.
-func IsUnresponsive(err error) bool { return is[*unresponsiveError](err) || NotSent(err) }
+func IsUnresponsive(err error) bool { return hasType[*unresponsiveError](err) || NotSent(err) }
 
 // UnresponsiveError returns the first error if all replies failed since the server answers nothing, and nil otherwise.
 func UnresponsiveError(replies []Reply) error {
-	for _, a := range replies {
-		if !IsUnresponsive(a.Err) {
+	for _, r := range replies {
+		if !IsUnresponsive(r.Err) {
 			return nil
 		}
 	}
@@ -83,20 +83,20 @@ func (q *Request) bytes(i int) int {
 	return n
 }
 
-// chunk returns how many of the places, which must not be none, are the next chunk.
-func (q *Request) chunk(places []int, most int) int {
+// chunkLen returns how many of the places, which must not be none, are the next chunk.
+func (q *Request) chunkLen(indexes []int, most int) int {
 	bytes := 0
-	for n, i := range places[:min(len(places), most)] {
+	for n, i := range indexes[:min(len(indexes), most)] {
 		if bytes += q.bytes(i); bytes > MaxChunkBytes && n > 0 {
 			return n
 		}
 	}
-	return min(len(places), most)
+	return min(len(indexes), most)
 }
 
 // chunks are the keys of a request for one server, on their way to it.
 type chunks struct {
-	redis   *Conn
+	conn    *Conn
 	request Request
 	batch   nodeBatch
 	calls   *callCount
@@ -104,124 +104,124 @@ type chunks struct {
 
 	mu           sync.Mutex
 	next         int    // the first key that no chunk has
-	again        []span // read once more, in smaller chunks
-	most         int    // keys of the next chunk
+	retries      []span // read once more, in smaller chunks
+	maxKeys      int    // keys of the next chunk
 	late         int    // chunks in a row that were late
 	unresponsive bool   // the server answered nothing during one of them
 	err          error  // why the rest isn't asked for; nil: it is
 }
 
 // span are keys of a batch that are read once more, in chunks of so many keys at most.
-type span struct{ from, to, most int }
+type span struct{ from, to, maxKeys int }
 
 // doBatch makes the part of a request that goes to one server, in chunks. When the server answered nothing during one of
 // them, nor during a smaller one, it isn't asked for the rest.
-func (r *Conn) doBatch(ctx context.Context, q Request, b nodeBatch, calls *callCount) []Reply {
-	c := chunks{redis: r, request: q, batch: b, calls: calls, most: MaxChunk}
+func (c *Conn) doBatch(ctx context.Context, q Request, nb nodeBatch, calls *callCount) []Reply {
+	cs := chunks{conn: c, request: q, batch: nb, calls: calls, maxKeys: MaxChunk}
 	if q.Values {
-		c.most = firstChunk
+		cs.maxKeys = firstChunk
 	}
-	if q.chunk(b.places, c.most) < len(b.places) {
-		c.replies = make([]Reply, len(b.places))
-		return c.run(ctx)
+	if q.chunkLen(nb.indexes, cs.maxKeys) < len(nb.indexes) {
+		cs.replies = make([]Reply, len(nb.indexes))
+		return cs.run(ctx)
 	}
 	calls.add()
-	replies, o := r.call(ctx, q, b, calls.done)
-	if o == wasAnswered || !q.Values || len(b.places) == 1 {
+	replies, o := c.call(ctx, q, nb, calls.done)
+	if o == wasAnswered || !q.Values || len(nb.indexes) == 1 {
 		return replies
 	}
-	c.replies, c.next = replies, len(replies)
-	c.note(span{to: len(replies)}, replies, o)
-	return c.run(ctx)
+	cs.replies, cs.next = replies, len(replies)
+	cs.note(span{to: len(replies)}, replies, o)
+	return cs.run(ctx)
 }
 
-func (c *chunks) run(ctx context.Context) []Reply {
+func (cs *chunks) run(ctx context.Context) []Reply {
 	var others sync.WaitGroup
 	for range ParallelChunks - 1 {
-		others.Go(func() { c.callAll(ctx) })
+		others.Go(func() { cs.callAll(ctx) })
 	}
-	c.callAll(ctx)
+	cs.callAll(ctx)
 	others.Wait()
-	if c.next < len(c.replies) {
-		copy(c.replies[c.next:], Failed(len(c.replies)-c.next, c.err, c.batch.Feed))
+	if cs.next < len(cs.replies) {
+		copy(cs.replies[cs.next:], Failed(len(cs.replies)-cs.next, cs.err, cs.batch.Feed))
 	}
-	return c.replies
+	return cs.replies
 }
 
-func (c *chunks) callAll(ctx context.Context) {
+func (cs *chunks) callAll(ctx context.Context) {
 	for {
-		s := c.take(ctx)
+		s := cs.nextSpan(ctx)
 		if s.from == s.to {
 			return
 		}
-		c.calls.add()
-		replies, o := c.redis.call(ctx, c.request, nodeBatch{c.batch.places[s.from:s.to], c.batch.Target}, c.calls.done)
-		c.note(s, replies, o)
+		cs.calls.add()
+		replies, o := cs.conn.call(ctx, cs.request, nodeBatch{cs.batch.indexes[s.from:s.to], cs.batch.Target}, cs.calls.done)
+		cs.note(s, replies, o)
 	}
 }
 
-// take returns the next chunk. An empty one says that there is none.
-func (c *chunks) take(ctx context.Context) span {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		c.err = c.batch.Breaker.Err(c.request.Name)
+// nextSpan returns the next chunk. An empty one says that there is none.
+func (cs *chunks) nextSpan(ctx context.Context) span {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.err == nil {
+		cs.err = cs.batch.Breaker.Err(cs.request.Name)
 	}
-	if err := ctx.Err(); c.err == nil && err != nil {
-		c.err = callError(c.request.Name, err)
+	if err := ctx.Err(); cs.err == nil && err != nil {
+		cs.err = callError(cs.request.Name, err)
 	}
-	switch n := len(c.again); {
-	case c.err != nil:
+	switch n := len(cs.retries); {
+	case cs.err != nil:
 		return span{}
 	case n > 0:
-		s := &c.again[n-1]
+		s := &cs.retries[n-1]
 		from := s.from
-		if s.from = min(s.from+s.most, s.to); s.from == s.to {
-			c.again = c.again[:n-1]
+		if s.from = min(s.from+s.maxKeys, s.to); s.from == s.to {
+			cs.retries = cs.retries[:n-1]
 		}
 		return span{from: from, to: s.from}
-	case c.next == len(c.replies):
+	case cs.next == len(cs.replies):
 		return span{}
 	}
-	from := c.next
-	c.next += c.request.chunk(c.batch.places[from:], c.most)
-	return span{from: from, to: c.next}
+	from := cs.next
+	cs.next += cs.request.chunkLen(cs.batch.indexes[from:], cs.maxKeys)
+	return span{from: from, to: cs.next}
 }
 
 // note takes the result of a chunk, and decides on the size of the next.
-func (c *chunks) note(s span, replies []Reply, o outcome) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	copy(c.replies[s.from:s.to], replies)
+func (cs *chunks) note(s span, replies []Reply, o outcome) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	copy(cs.replies[s.from:s.to], replies)
 	n := s.to - s.from
 	if o == wasAnswered {
-		c.late, c.unresponsive = 0, false
-		c.grow(n, replies)
+		cs.late, cs.unresponsive = 0, false
+		cs.grow(n, replies)
 		return
 	}
 	// Redis answers no other call while it puts many large values together, or is busy for a moment. So the rest is given up
 	// only if a smaller chunk finds it unresponsive, too.
-	if c.late++; c.late >= maxLate || o == wasUnresponsive && c.unresponsive && n <= c.most {
-		c.err = replies[0].Err
+	if cs.late++; cs.late >= maxLate || o == wasUnresponsive && cs.unresponsive && n <= cs.maxKeys {
+		cs.err = replies[0].Err
 		return
 	}
-	c.most = max(1, min(c.most, n/chunkShrinks))
-	c.unresponsive = c.unresponsive || o == wasUnresponsive
-	if c.request.Values && n > 1 {
-		c.again = append(c.again, span{s.from, s.to, max(1, n/chunkShrinks)})
+	cs.maxKeys = max(1, min(cs.maxKeys, n/chunkShrinks))
+	cs.unresponsive = cs.unresponsive || o == wasUnresponsive
+	if cs.request.Values && n > 1 {
+		cs.retries = append(cs.retries, span{s.from, s.to, max(1, n/chunkShrinks)})
 	}
 }
 
 // grow lets the next chunk be larger, as far as the values of one of n keys allow. It is called with the lock.
-func (c *chunks) grow(n int, replies []Reply) {
-	if !c.request.Values {
-		c.most = min(MaxChunk, c.most*chunkGrows)
+func (cs *chunks) grow(n int, replies []Reply) {
+	if !cs.request.Values {
+		cs.maxKeys = min(MaxChunk, cs.maxKeys*chunkGrows)
 		return
 	}
 	bytes := n // so that it isn't 0
-	for _, a := range replies {
-		b, _ := a.Bytes()
+	for _, r := range replies {
+		b, _ := r.Bytes()
 		bytes += len(b)
 	}
-	c.most = min(MaxChunk, max(c.most, n)*chunkGrows, max(1, MaxChunkBytes/max(1, bytes/n)))
+	cs.maxKeys = min(MaxChunk, max(cs.maxKeys, n)*chunkGrows, max(1, MaxChunkBytes/max(1, bytes/n)))
 }

@@ -14,7 +14,7 @@ type class uint8
 
 const (
 	success        class = iota
-	nothing              // the key isn't there
+	noValue              // the key isn't there
 	notSent              // see NotSentError
 	ownError             // an error of this module, which says nothing against the server
 	noReply              // no connection, no answer in time, or one that isn't Redis's protocol
@@ -36,28 +36,28 @@ const (
 
 // traits are what follows from a class.
 type traits struct {
-	unanswered bool // the server answers no read of this client, whatever the key
-	temporary  bool // the state ends by itself, or is to be changed elsewhere than in the client's configuration
-	elsewhere  bool // another node of a Cluster may do what this one didn't
-	refused    bool // the server doesn't carry out the command, for a reason that lies neither with its key nor with rights
+	unanswered  bool // the server answers no read of this client, whatever the key
+	temporary   bool // the state ends by itself, or is to be changed elsewhere than in the client's configuration
+	anotherNode bool // another node of a Cluster may do what this one didn't
+	refused     bool // the server doesn't carry out the command, for a reason that lies neither with its key nor with rights
 }
 
 var traitsOf = [...]traits{
 	notSent:        {unanswered: true},
-	noReply:        {unanswered: true, temporary: true, elsewhere: true},
+	noReply:        {unanswered: true, temporary: true, anotherNode: true},
 	ownError:       {temporary: true},
-	loading:        {unanswered: true, temporary: true, elsewhere: true},
-	clusterDown:    {unanswered: true, temporary: true, elsewhere: true},
+	loading:        {unanswered: true, temporary: true, anotherNode: true},
+	clusterDown:    {unanswered: true, temporary: true, anotherNode: true},
 	busy:           {unanswered: true, temporary: true},
 	noAccess:       {unanswered: true},
 	maxClients:     {unanswered: true, temporary: true},
-	wrongNode:      {temporary: true, elsewhere: true},
-	tryAgain:       {temporary: true, elsewhere: true},
-	readOnly:       {temporary: true, elsewhere: true, refused: true},
+	wrongNode:      {temporary: true, anotherNode: true},
+	tryAgain:       {temporary: true, anotherNode: true},
+	readOnly:       {temporary: true, anotherNode: true, refused: true},
 	noWrites:       {temporary: true, refused: true},
 	otherReply:     {refused: true},
 	success:        {},
-	nothing:        {},
+	noValue:        {},
 	noPermission:   {},
 	unknownCommand: {},
 	crossSlot:      {},
@@ -103,10 +103,10 @@ func classify(err error) class {
 	case NotSent(err):
 		return notSent
 	case errors.Is(err, redis.Nil):
-		return nothing
+		return noValue
 	case replied:
 		return classifyReply(reply)
-	case errors.Is(err, ErrReplica), is[*AnsweredError](err):
+	case errors.Is(err, ErrReplica), hasType[*AnsweredError](err):
 		return ownError
 	}
 	return noReply
@@ -122,13 +122,13 @@ func classifyReply(reply redis.Error) class {
 	return otherReply
 }
 
-func (c class) traits() traits { return traitsOf[c] }
+func (cl class) traits() traits { return traitsOf[cl] }
 
 // isReply reports whether Redis has answered with an error.
-func (c class) isReply() bool { return c > noReply }
+func (cl class) isReply() bool { return cl > noReply }
 
-// isLack reports whether the server doesn't have the command, or not for this user.
-func (c class) isLack() bool { return c == noPermission || c == unknownCommand }
+// isMissing reports whether the server doesn't have the command, or not for this user.
+func (cl class) isMissing() bool { return cl == noPermission || cl == unknownCommand }
 
 // Unanswered reports whether the error says that the server answers no reads either. A write that was refused (OOM,
 // READONLY, MISCONF, NOREPLICAS), for lack of a right or by the wrong node of a Cluster (MOVED) was answered, and so will be
@@ -137,8 +137,8 @@ func Unanswered(err error) bool { return classify(err).traits().unanswered }
 
 // Unanswered reports whether the error of a call says that the server answers no reads of this client, whatever the key. That
 // some slots of a Cluster aren't served doesn't say so.
-func (r *Conn) Unanswered(err error) bool {
-	if _, cluster := r.Client.(*redis.ClusterClient); cluster && redis.HasErrorPrefix(err, "CLUSTERDOWN Hash slot not served") {
+func (c *Conn) Unanswered(err error) bool {
+	if _, cluster := c.Client.(*redis.ClusterClient); cluster && redis.HasErrorPrefix(err, "CLUSTERDOWN Hash slot not served") {
 		return false
 	}
 	return Unanswered(err)
@@ -149,12 +149,12 @@ func (r *Conn) Unanswered(err error) bool {
 // process that went on with its own could be behind for as long as the value lives.
 func Unreadable(err error) bool { return Unanswered(err) }
 
-// Moved reports whether the canary's slot is another node's.
-func Moved(err error) bool { return errors.Is(err, ErrNoSlots) || classify(err) == wrongNode }
+// IsMoved reports whether the canary's slot is another node's.
+func IsMoved(err error) bool { return errors.Is(err, ErrNoSlots) || classify(err) == wrongNode }
 
-// elsewhere reports whether another node of a Cluster may do what this one failed to do. It may not where the time is over.
-func elsewhere(err error) bool {
-	return classify(err).traits().elsewhere && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+// mayRetryElsewhere reports whether another node of a Cluster may do what this one failed to do. It may not where the time is over.
+func mayRetryElsewhere(err error) bool {
+	return classify(err).traits().anotherNode && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // NotSentError is the error of a call that wasn't made, since the server's breaker is open.
@@ -170,7 +170,7 @@ func (e *NotSentError) Error() string {
 func (e *NotSentError) Unwrap() error { return e.cause }
 
 // NotSent reports whether Redis wasn't asked.
-func NotSent(err error) bool { return is[*NotSentError](err) }
+func NotSent(err error) bool { return hasType[*NotSentError](err) }
 
 // AnsweredError is an error of this module that says nothing against the server's answering.
 type AnsweredError struct{ text string }
@@ -183,8 +183,8 @@ func (e *AnsweredError) Error() string { return e.text }
 // ErrNoSlots is the error of a canary for a node of a Cluster that has no slots.
 var ErrNoSlots = NewAnsweredError("the node has no slots")
 
-// is reports whether an error of the type is in err's chain.
-func is[E error](err error) bool {
+// hasType reports whether an error of the type is in err's chain.
+func hasType[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
 }

@@ -27,7 +27,7 @@ func TestClassify(t *testing.T) {
 		elsewhere bool
 	}{
 		{nil, success, false, false},
-		{redis.Nil, nothing, false, false},
+		{redis.Nil, noValue, false, false},
 		{reply("WRONGTYPE Operation against a key holding the wrong kind of value"), keyError, false, false},
 		{reply(inScript + "WRONGTYPE Operation against a key"), keyError, false, false},
 		{reply("ERR string exceeds maximum allowed size (proto-max-bulk-len)"), keyError, false, false},
@@ -76,7 +76,7 @@ func TestClassify(t *testing.T) {
 		if got := cluster.Unanswered(err); got != c.inCluster {
 			t.Errorf("%v in a Cluster: unanswered %v", c.err, got)
 		}
-		if got := elsewhere(err); got != c.elsewhere {
+		if got := mayRetryElsewhere(err); got != c.elsewhere {
 			t.Errorf("%v: elsewhere %v", c.err, got)
 		}
 	}
@@ -87,20 +87,20 @@ func TestTraits(t *testing.T) {
 	if len(traitsOf) != int(otherReply)+1 {
 		t.Errorf("%d traits", len(traitsOf))
 	}
-	for _, c := range []class{wrongNode, tryAgain, noPermission, unknownCommand, crossSlot, keyError, loading, busy, noAccess} {
-		if c.traits().refused {
-			t.Errorf("class %d is told as a refusal", c)
+	for _, cl := range []class{wrongNode, tryAgain, noPermission, unknownCommand, crossSlot, keyError, loading, busy, noAccess} {
+		if cl.traits().refused {
+			t.Errorf("class %d is told as a refusal", cl)
 		}
 	}
-	for _, c := range []class{readOnly, noWrites, otherReply} {
-		if !c.traits().refused {
-			t.Errorf("class %d isn't told as a refusal", c)
+	for _, cl := range []class{readOnly, noWrites, otherReply} {
+		if !cl.traits().refused {
+			t.Errorf("class %d isn't told as a refusal", cl)
 		}
 	}
 }
 
 // A step that can't succeed until a configuration is changed has a PermanentError.
-func TestJudge(t *testing.T) {
+func TestStepError(t *testing.T) {
 	for _, c := range []struct {
 		step      string
 		err       error
@@ -119,7 +119,7 @@ func TestJudge(t *testing.T) {
 		{"subscribe", fmt.Errorf("x: %w", &PermanentError{step: "y", err: io.EOF, want: "z"}), true},
 	} {
 		var p *PermanentError
-		if got := errors.As(Judge(c.step, c.err), &p); got != c.permanent {
+		if got := errors.As(StepError(c.step, c.err), &p); got != c.permanent {
 			t.Errorf("%s: %v: permanent %v", c.step, c.err, got)
 		}
 	}
@@ -131,8 +131,8 @@ func FuzzClassify(f *testing.F) {
 		f.Add(r.text + "x")
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if c := classify(reply(text)); !c.isReply() || int(c) >= len(traitsOf) {
-			t.Errorf("class %d", c)
+		if cl := classify(reply(text)); !cl.isReply() || int(cl) >= len(traitsOf) {
+			t.Errorf("class %d", cl)
 		}
 		_ = codeOf(reply(text))
 	})

@@ -37,32 +37,32 @@ func (s *sample) timeAt(at mono.Instant) time.Time { return s.time.Add(at.Since(
 
 // Time returns Redis's time. If the last sample is too old, a new one is taken in the background. Time waits for it only if
 // there is no sample yet, and only until ctx ends.
-func (r *Conn) Time(ctx context.Context) time.Time {
-	if s := r.sampled(ctx, mono.Now()); s != nil {
+func (c *Conn) Time(ctx context.Context) time.Time {
+	if s := c.sampled(ctx, mono.Now()); s != nil {
 		return s.timeAt(mono.Now())
 	}
 	return time.Now()
 }
 
 // HasTime reports whether Time returns at once.
-func (r *Conn) HasTime() bool { return r.clock.last.Load() != nil }
+func (c *Conn) HasTime() bool { return c.clock.last.Load() != nil }
 
 // TimeAt returns the time that Time returned at an instant shortly before.
-func (r *Conn) TimeAt(ctx context.Context, at mono.Instant) time.Time {
-	if s := r.sampled(ctx, at); s != nil {
+func (c *Conn) TimeAt(ctx context.Context, at mono.Instant) time.Time {
+	if s := c.sampled(ctx, at); s != nil {
 		return s.timeAt(at)
 	}
 	return time.Now().Add(-mono.Now().Since(at))
 }
 
-func (r *Conn) sampled(ctx context.Context, at mono.Instant) *sample {
-	s := r.clock.last.Load()
+func (c *Conn) sampled(ctx context.Context, at mono.Instant) *sample {
+	s := c.clock.last.Load()
 	if s == nil || at >= s.until {
-		sampled := r.sampleClock()
+		sampled := c.sampleClock()
 		if s == nil {
 			select {
 			case <-sampled:
-				s = r.clock.last.Load()
+				s = c.clock.last.Load()
 			case <-ctx.Done():
 			}
 		}
@@ -73,52 +73,52 @@ func (r *Conn) sampled(ctx context.Context, at mono.Instant) *sample {
 // LatestTime returns a time that Redis's clock hasn't reached, whichever process reads it: each process is off by half a
 // round trip, which is half the Timeout at most, and by the drift of two clocks since its last sample, which is less than a
 // thousandth; the sample of another process is a minute old. It sends nothing. It returns false if Redis was never asked.
-func (r *Conn) LatestTime() (time.Time, bool) {
-	s := r.clock.last.Load()
+func (c *Conn) LatestTime() (time.Time, bool) {
+	s := c.clock.last.Load()
 	if s == nil || !s.asked {
 		return time.Time{}, false
 	}
 	drift := mono.Sum(mono.Now().Since(s.at), clockSampleEvery) / 1000
-	return s.timeAt(mono.Now()).Add(mono.Sum(r.Timeout, drift+clockSlack)), true
+	return s.timeAt(mono.Now()).Add(mono.Sum(c.Timeout, drift+clockSlack)), true
 }
 
 // sampleClock takes a sample in the background, unless that is under way. It returns a channel that is closed when the sample
 // is there.
-func (r *Conn) sampleClock() <-chan struct{} {
-	c := &r.clock
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sampling != nil {
-		return c.sampling
+func (c *Conn) sampleClock() <-chan struct{} {
+	clk := &c.clock
+	clk.mu.Lock()
+	defer clk.mu.Unlock()
+	if clk.sampling != nil {
+		return clk.sampling
 	}
 	done := make(chan struct{})
-	begun := r.Calls.Go(func() {
-		c.last.Store(r.takeSample(c.last.Load()))
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.sampling = nil
+	begun := c.Calls.Go(func() {
+		clk.last.Store(c.takeSample(clk.last.Load()))
+		clk.mu.Lock()
+		defer clk.mu.Unlock()
+		clk.sampling = nil
 		close(done)
 	})
 	if !begun {
 		close(done)
 		return done
 	}
-	c.sampling = done
+	clk.sampling = done
 	return done
 }
 
 // takeSample asks Redis for its time. If Redis doesn't answer, it keeps the previous sample for a moment, or takes one of this
 // machine's clock if there is none.
-func (r *Conn) takeSample(previous *sample) *sample {
-	if !r.isolated() {
+func (c *Conn) takeSample(previous *sample) *sample {
+	if !c.allOpen() {
 		asked := mono.Now()
-		t, err := Call(context.Background(), r, "time", nil, func(ctx context.Context) (time.Time, error) {
-			return r.Client.Time(ctx).Result()
+		t, err := Call(context.Background(), c, "time", nil, func(ctx context.Context) (time.Time, error) {
+			return c.Client.Time(ctx).Result()
 		})
-		if classify(err).isLack() {
-			r.Capabilities.checkSoon(r)
+		if classify(err).isMissing() {
+			c.Capabilities.checkSoon(c)
 		}
-		r.Refusals.Note(func() string { return AddrOf(r.Client) }, "time", []Reply{{Err: err}})
+		c.Refusals.Note(func() string { return AddrOf(c.Client) }, "time", []Reply{{Err: err}})
 		if err == nil {
 			answered := mono.Now()
 			return &sample{time: t, at: asked.Add(answered.Since(asked) / 2), until: answered.Add(clockSampleEvery), asked: true}

@@ -25,7 +25,7 @@ type Conn struct {
 	Logger    *slog.Logger
 	ID        string // tells this Conn from all others
 
-	Life    context.Context // ends with the Conn
+	Context context.Context // ends with the Conn
 	Started atomic.Bool     // NewRedis has returned, or is about to
 	Calls   Lifecycle
 	Nodes   Nodes
@@ -38,34 +38,34 @@ type Conn struct {
 	batchers batchers
 	panics   EventThrottle
 
-	// Needs queues the commands that the invalidations need.
-	Needs func(ctx context.Context, p redis.Pipeliner)
+	// InvalidationCommands queues the commands that the invalidations need.
+	InvalidationCommands func(ctx context.Context, pipe redis.Pipeliner)
 	// Publish reports changed keys to the other processes; nil: Redis does.
 	Publish func(ctx context.Context, keys []string) error
-	// Switched is called when a server isn't asked any more, and with a nil cause when it is again.
-	Switched func(addr string, cause error)
+	// BreakerChanged is called when a server isn't asked any more, and with a nil cause when it is again.
+	BreakerChanged func(addr string, cause error)
 }
 
 // New returns a Conn. Its exported fields have to be set before it is used.
 func New(client redis.UniversalClient, prefix string, timeout, heartbeat time.Duration, logger *slog.Logger) *Conn {
-	r := &Conn{Client: client, Prefix: prefix, Timeout: timeout, Heartbeat: heartbeat, Logger: logger, ID: randomID()}
-	r.Refusals.logger, r.Refusals.lasts = logger, mono.Times(2, r.MaxAge())
-	return r
+	c := &Conn{Client: client, Prefix: prefix, Timeout: timeout, Heartbeat: heartbeat, Logger: logger, ID: randomID()}
+	c.Refusals.logger, c.Refusals.maxAge = logger, mono.Times(2, c.MaxAge())
+	return c
 }
 
 // PublishChanges reports changed keys to the other processes, unless Redis does.
-func (r *Conn) PublishChanges(ctx context.Context, keys []string) error {
-	if r.Publish == nil {
+func (c *Conn) PublishChanges(ctx context.Context, keys []string) error {
+	if c.Publish == nil {
 		return nil
 	}
-	return r.Publish(ctx, keys)
+	return c.Publish(ctx, keys)
 }
 
 // MaxAge is how long a validity holds after the canary that extended it was sent.
-func (r *Conn) MaxAge() time.Duration { return mono.Sum(r.Heartbeat, r.Timeout) }
+func (c *Conn) MaxAge() time.Duration { return mono.Sum(c.Heartbeat, c.Timeout) }
 
 // ControlPrefix is what begins the keys and channels that belong to no cache. No key of a cache begins with it.
-func (r *Conn) ControlPrefix() string { return wire.ControlPrefix(r.Prefix) }
+func (c *Conn) ControlPrefix() string { return wire.ControlPrefix(c.Prefix) }
 
 // AddrOf returns a name for the client's server: its address, if the client has one.
 func AddrOf(client redis.UniversalClient) string {

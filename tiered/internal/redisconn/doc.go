@@ -36,5 +36,5 @@
 //   - Code of the user that the client calls (hooks, dialers) may panic or exit its goroutine; it ends the call, and nothing
 //     else.
 //   - Every goroutine that may outlive the call that started it is counted by Conn.Calls.
-//   - Logger and Switched are called without a lock.
+//   - Logger and BreakerChanged are called without a lock.
 package redisconn

@@ -8,7 +8,7 @@ import (
 // Lifecycle counts goroutines. After Close it refuses new ones, and Wait returns when the last has ended.
 type Lifecycle struct {
 	mu      sync.Mutex
-	over    atomic.Bool // set under mu
+	closed  atomic.Bool // set under mu
 	running sync.WaitGroup
 }
 
@@ -16,7 +16,7 @@ type Lifecycle struct {
 func (l *Lifecycle) Begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over.Load() {
+	if l.closed.Load() {
 		return false
 	}
 	l.running.Add(1)
@@ -38,14 +38,14 @@ func (l *Lifecycle) Go(f func()) bool {
 	return true
 }
 
-// Over reports whether Close was called.
-func (l *Lifecycle) Over() bool { return l.over.Load() }
+// Closed reports whether Close was called.
+func (l *Lifecycle) Closed() bool { return l.closed.Load() }
 
 // Close refuses new goroutines. It returns false if it was called before.
 func (l *Lifecycle) Close() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.over.Swap(true)
+	return !l.closed.Swap(true)
 }
 
 // Wait returns when no goroutine is left.

@@ -15,10 +15,10 @@ import (
 
 // missing is what one server doesn't do.
 type missing struct {
-	since    mono.Instant
-	err      *missingError // nil: nothing is missing any more
-	seen     mono.Instant  // when it last refused a cache's own command; 0: not known
-	throttle LogThrottle
+	since     mono.Instant
+	err       *missingError // nil: nothing is missing any more
+	refusedAt mono.Instant  // when it last refused a cache's own command; 0: not known
+	throttle  LogThrottle
 }
 
 // missingError names everything that a server doesn't do.
@@ -34,18 +34,18 @@ func (e *missingError) Error() string {
 func (e *missingError) Unwrap() []error { return e.errs }
 
 // NoteError takes the error of a cache's own command.
-func (r *Conn) NoteError(s Target, name string, err error) {
+func (c *Conn) NoteError(t Target, name string, err error) {
 	switch {
-	case classify(err).isLack():
-		r.Capabilities.noteLack(r, s.Breaker.Addr(), name, err)
+	case classify(err).isMissing():
+		c.Capabilities.noteMissing(c, t.Breaker.Addr(), name, err)
 	case redis.IsReadOnlyError(err):
-		r.Capabilities.checkSoon(r) // it may be a replica
+		c.Capabilities.checkSoon(c) // it may be a replica
 	}
 }
 
-// noteLack notes that a server doesn't have a cache's command, or not for this user.
-func (cs *capabilities) noteLack(r *Conn, addr, name string, err error) {
-	defer cs.flushLog(r)
+// noteMissing notes that a server doesn't have a cache's command, or not for this user.
+func (cs *capabilities) noteMissing(c *Conn, addr, name string, err error) {
+	defer cs.flushLog(c)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	m := cs.missing[addr]
@@ -53,14 +53,14 @@ func (cs *capabilities) noteLack(r *Conn, addr, name string, err error) {
 		if reply, ok := errors.AsType[redis.Error](err); ok {
 			err = reply // without the text that this package has put before it
 		}
-		m = cs.begins(addr, []error{fmt.Errorf("%s: %w", name, err)})
-		cs.hasten(r)
+		m = cs.markMissing(addr, []error{fmt.Errorf("%s: %w", name, err)})
+		cs.checkSoonLocked(c)
 	}
-	m.seen = mono.Now()
+	m.refusedAt = mono.Now()
 }
 
-// begins notes what a server lacks. It is called with the lock.
-func (cs *capabilities) begins(addr string, errs []error) *missing {
+// markMissing notes what a server lacks. It is called with the lock.
+func (cs *capabilities) markMissing(addr string, errs []error) *missing {
 	m := cs.missing[addr]
 	if m == nil {
 		if cs.missing == nil {
@@ -73,34 +73,34 @@ func (cs *capabilities) begins(addr string, errs []error) *missing {
 		m.since = mono.Now()
 	}
 	m.err = &missingError{addr, errs}
-	if log, suppressed := m.throttle.Begins(mono.Now()); log {
+	if log, suppressed := m.throttle.Begin(mono.Now()); log {
 		attrs := withSuppressed(suppressed, slog.String("addr", addr), slog.Any("cause", m.err))
 		cs.unlogged = append(cs.unlogged, logLine{slog.LevelError, "tiered: Redis lacks what the caches need", attrs})
 	}
 	return m
 }
 
-// ends notes that a server lacks nothing any more. It is called with the lock.
-func (cs *capabilities) ends(addr string) {
+// markComplete notes that a server lacks nothing any more. It is called with the lock.
+func (cs *capabilities) markComplete(addr string) {
 	m := cs.missing[addr]
 	if m.err == nil {
 		return
 	}
 	m.err = nil
-	if m.throttle.Ends() {
+	if m.throttle.End() {
 		cs.unlogged = append(cs.unlogged, logLine{slog.LevelInfo, "tiered: Redis lacks nothing any more",
 			[]slog.Attr{slog.String("addr", addr), slog.Duration("downtime", mono.Now().Since(m.since))}})
 	}
 }
 
 // flushLog writes the lines that were made with the lock. It is called without.
-func (cs *capabilities) flushLog(r *Conn) {
+func (cs *capabilities) flushLog(c *Conn) {
 	cs.mu.Lock()
 	lines := cs.unlogged
 	cs.unlogged = nil
 	cs.mu.Unlock()
 	for _, l := range lines {
-		l.write(r.Logger)
+		l.write(c.Logger)
 	}
 }
 

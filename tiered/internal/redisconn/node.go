@@ -21,18 +21,18 @@ type Node struct {
 
 // Nodes are the servers of one Redis.
 type Nodes struct {
-	Only    *Node                   // the only server; nil: a Cluster
-	Shared  *coherence.Feed         // of a Cluster with one stream for all its nodes; nil: each master has its own
-	Find    func(addr string) *Node // where each master has its own stream: the master at the address, or Unknown
-	Each    func() []*Node          // all masters that Find knows
-	Unknown *Node                   // stands for the nodes of a Cluster that aren't known as masters
-	Lost    *Breaker                // of a Cluster as a whole, open when its nodes can't be found; nil: no Cluster
-	Located atomic.Bool             // the client has found the Cluster's nodes, and answers without asking for them
-	masters sync.Map                // address to *Node: of a Cluster with one stream for all its nodes
+	Only           *Node                   // the only server; nil: a Cluster
+	Shared         *coherence.Feed         // of a Cluster with one stream for all its nodes; nil: each master has its own
+	Find           func(addr string) *Node // where each master has its own stream: the master at the address, or Unknown
+	All            func() []*Node          // all masters that Find knows
+	Unknown        *Node                   // stands for the nodes of a Cluster that aren't known as masters
+	ClusterBreaker *Breaker                // of a Cluster as a whole, open when its nodes can't be found; nil: no Cluster
+	Located        atomic.Bool             // the client has found the Cluster's nodes, and answers without asking for them
+	masters        sync.Map                // address to *Node: of a Cluster with one stream for all its nodes
 }
 
-// Any returns the feed of a server that isn't known.
-func (ns *Nodes) Any() *coherence.Feed {
+// AnyFeed returns the feed of a server that isn't known.
+func (ns *Nodes) AnyFeed() *coherence.Feed {
 	switch {
 	case ns.Only != nil:
 		return ns.Only.Feed
@@ -42,29 +42,29 @@ func (ns *Nodes) Any() *coherence.Feed {
 	return ns.Unknown.Feed
 }
 
-// NewClusterBreaker makes Nodes.Lost. The feed may be nil.
-func (r *Conn) NewClusterBreaker(cluster *redis.ClusterClient, f *coherence.Feed) {
-	b := r.NewBreaker(func() string { return "cluster" }, f)
+// NewClusterBreaker makes Nodes.ClusterBreaker. The feed may be nil.
+func (c *Conn) NewClusterBreaker(cluster *redis.ClusterClient, f *coherence.Feed) {
+	b := c.NewBreaker(func() string { return "cluster" }, f)
 	b.ProbeWith = func(ctx context.Context) error {
-		_, err := Call(ctx, r, "cluster", nil, func(ctx context.Context) (struct{}, error) {
+		_, err := Call(ctx, c, "cluster", nil, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, cluster.ForEachMaster(ctx, func(context.Context, *redis.Client) error { return nil })
 		})
 		return err
 	}
-	r.Nodes.Lost = b
+	c.Nodes.ClusterBreaker = b
 }
 
 // NodeOf returns the Cluster's node that has the key, which the client finds at an address.
-func (r *Conn) NodeOf(cluster *redis.ClusterClient, addr, key string) *Node {
-	if r.Nodes.Find != nil {
-		return r.Nodes.Find(addr)
+func (c *Conn) NodeOf(cluster *redis.ClusterClient, addr, key string) *Node {
+	if c.Nodes.Find != nil {
+		return c.Nodes.Find(addr)
 	}
-	masters := &r.Nodes.masters
+	masters := &c.Nodes.masters
 	if n, ok := masters.Load(addr); ok {
 		return n.(*Node)
 	}
-	b := r.NewBreaker(func() string { return addr }, nil)
-	b.retired = func() { masters.Delete(addr) }
+	b := c.NewBreaker(func() string { return addr }, nil)
+	b.onRetire = func() { masters.Delete(addr) }
 	b.ProbeWith = func(ctx context.Context) error {
 		cluster.ReloadState(ctx) // by itself the client would look late for the node that took over
 		// Not the client's present node: the client closes that if it is out of the Cluster for a while, and makes another
@@ -74,18 +74,18 @@ func (r *Conn) NodeOf(cluster *redis.ClusterClient, addr, key string) *Node {
 		case err != nil:
 			return err
 		case current.Options().Addr != addr:
-			return errGone
+			return errNotMaster
 		}
-		return r.Probe(ctx, current)
+		return c.Probe(ctx, current)
 	}
-	n, _ := masters.LoadOrStore(addr, &Node{r.Nodes.Shared, b})
+	n, _ := masters.LoadOrStore(addr, &Node{c.Nodes.Shared, b})
 	return n.(*Node)
 }
 
 // Probe asks the server for a key that isn't there. Unlike a PING, that is answered only if reads are.
-func (r *Conn) Probe(ctx context.Context, server redis.Cmdable) error {
-	_, err := Call(ctx, r, "probe", nil, func(ctx context.Context) (string, error) {
-		return server.Get(ctx, wire.ProbeKey(r.Prefix, r.ID)).Result()
+func (c *Conn) Probe(ctx context.Context, server redis.Cmdable) error {
+	_, err := Call(ctx, c, "probe", nil, func(ctx context.Context) (string, error) {
+		return server.Get(ctx, wire.ProbeKey(c.Prefix, c.ID)).Result()
 	})
 	if errors.Is(err, redis.Nil) {
 		return nil
@@ -94,36 +94,36 @@ func (r *Conn) Probe(ctx context.Context, server redis.Cmdable) error {
 }
 
 // Breakers returns all breakers.
-func (r *Conn) Breakers() (all []*Breaker) {
-	if r.Nodes.Only != nil {
-		return []*Breaker{r.Nodes.Only.Breaker}
+func (c *Conn) Breakers() (all []*Breaker) {
+	if c.Nodes.Only != nil {
+		return []*Breaker{c.Nodes.Only.Breaker}
 	}
-	if r.Nodes.Each != nil {
-		for _, n := range r.Nodes.Each() {
+	if c.Nodes.All != nil {
+		for _, n := range c.Nodes.All() {
 			all = append(all, n.Breaker)
 		}
 	}
-	r.Nodes.masters.Range(func(_, n any) bool {
+	c.Nodes.masters.Range(func(_, n any) bool {
 		all = append(all, n.(*Node).Breaker)
 		return true
 	})
-	if lost := r.Nodes.Lost; lost != nil {
+	if lost := c.Nodes.ClusterBreaker; lost != nil {
 		all = append(all, lost)
 	}
 	return all
 }
 
 // AnyOpen reports whether there is a server that isn't asked.
-func (r *Conn) AnyOpen() bool { return slices.ContainsFunc(r.Breakers(), (*Breaker).IsOpen) }
+func (c *Conn) AnyOpen() bool { return slices.ContainsFunc(c.Breakers(), (*Breaker).IsOpen) }
 
-// isolated reports whether no server is asked.
-func (r *Conn) isolated() bool {
+// allOpen reports whether no server is asked.
+func (c *Conn) allOpen() bool {
 	open, closed := 0, 0
-	for _, b := range r.Breakers() {
+	for _, b := range c.Breakers() {
 		switch {
 		case b.IsOpen():
 			open++
-		case b != r.Nodes.Lost:
+		case b != c.Nodes.ClusterBreaker:
 			closed++
 		}
 	}

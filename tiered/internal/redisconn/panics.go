@@ -18,10 +18,10 @@ type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("the client panicked: %v", e.value) }
 
-// Guard returns f's error, or that of a panic in f. Every call of the client in a goroutine of this package goes through it:
+// CatchPanics returns f's error, or that of a panic in f. Every call of the client in a goroutine of this package goes through it:
 // the client's hooks, its dialer and its other callbacks are code of the user, who could recover a panic in a goroutine of
 // their own, but not in this one.
-func (r *Conn) Guard(f func() error) (err error) {
+func (c *Conn) CatchPanics(f func() error) (err error) {
 	returned := false
 	defer func() {
 		if returned {
@@ -29,7 +29,7 @@ func (r *Conn) Guard(f func() error) (err error) {
 		}
 		if value := recover(); value != nil { // else the goroutine exits
 			err = &panicError{value}
-			r.logPanic(err)
+			c.logPanic(err)
 		}
 	}()
 	err = f()
@@ -37,9 +37,9 @@ func (r *Conn) Guard(f func() error) (err error) {
 	return err
 }
 
-func (r *Conn) logPanic(err error) {
-	if log, suppressed := r.panics.Event(mono.Now()); log {
+func (c *Conn) logPanic(err error) {
+	if log, suppressed := c.panics.Allow(mono.Now()); log {
 		attrs := withSuppressed(suppressed, slog.Any("cause", err), slog.String("stack", string(debug.Stack())))
-		logLine{slog.LevelError, "tiered: the client panicked", attrs}.write(r.Logger)
+		logLine{slog.LevelError, "tiered: the client panicked", attrs}.write(c.Logger)
 	}
 }

@@ -23,26 +23,26 @@ func (e *PermanentError) Error() string {
 
 func (e *PermanentError) Unwrap() error { return e.err }
 
-// The steps of a connection to which Judge has a rule of their own.
+// The steps of a connection for which StepError has a rule of its own.
 const (
 	StepHello    = "HELLO 3"
 	StepTracking = "CLIENT TRACKING"
 	StepCanary   = "canary"
 )
 
-// Judge returns the error of a step of a stream's connection: a PermanentError if it won't end by itself.
-func Judge(step string, err error) error {
-	if is[*PermanentError](err) { // of a step within this one
+// StepError returns the error of a step of a stream's connection: a PermanentError if it won't end by itself.
+func StepError(step string, err error) error {
+	if hasType[*PermanentError](err) { // of a step within this one
 		return err
 	}
-	c := classify(err)
+	cl := classify(err)
 	want := "client options that the server accepts, or another RedisOptions.Invalidation"
 	switch {
-	case c == noPermission:
+	case cl == noPermission:
 		want = "a user with the rights that NewRedis's documentation lists"
-	case c == noAccess:
+	case cl == noAccess:
 		want = "the right Username and Password in the client's options"
-	case !c.isReply(), c.traits().temporary, step == StepCanary:
+	case !cl.isReply(), cl.traits().temporary, step == StepCanary:
 		return fmt.Errorf("%s: %w", step, err)
 	case step == StepHello, step == StepTracking:
 		want = "Redis 6 or newer, which has RESP3 and CLIENT TRACKING, or RedisOptions.Invalidation: PubSub"
@@ -77,8 +77,8 @@ func Join(errs []error) error {
 	return manyErrors(errs)
 }
 
-// bare is the error without the text that this package has put before it.
-func bare(err error) error {
+// unwrapOnce is the error without the text that this package has put before it.
+func unwrapOnce(err error) error {
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner
 	}

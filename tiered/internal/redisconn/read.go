@@ -19,8 +19,8 @@ type Read struct {
 	session  *Session
 	Keys     []string
 	only     [1]string // the memory of Keys, if there is one key
-	to       Target
-	caller   context.Context // its values are for the client's hooks
+	target   Target
+	ctx      context.Context // its values are for the client's hooks
 	at       mono.Instant
 	state    atomic.Uint32 // readAsked, readReplied or readGivenUp
 	Received bool          // the caller has the replies
@@ -38,40 +38,40 @@ const (
 // Pending is one key of a Read. A Pending without a Read is of a key that takes a call of its own.
 type Pending struct {
 	*Read
-	place int // of the key in Keys
+	index int // of the key in Keys
 }
 
 // Read begins to read a key. The Pending has no Read if that takes a call of its own.
-func (r *Conn) Read(caller context.Context, key string, session *Session, at mono.Instant) Pending {
-	to, ok := r.readTarget(caller, key)
+func (c *Conn) Read(caller context.Context, key string, session *Session, at mono.Instant) Pending {
+	to, ok := c.readTarget(caller, key)
 	if !ok {
 		return Pending{}
 	}
-	rd := r.newRead(caller, to, session, at)
+	rd := c.newRead(caller, to, session, at)
 	rd.Keys = append(rd.Keys, key)
-	if !r.batcherOf(to.Breaker).enqueue(rd) {
+	if !c.batcherOf(to.Breaker).enqueue(rd) {
 		return Pending{}
 	}
 	return Pending{rd, 0}
 }
 
 // ReadAll begins to read some keys, those of one server together. It returns nil if that takes calls of their own.
-func (r *Conn) ReadAll(caller context.Context, keys []string, session *Session, at mono.Instant) []Pending {
+func (c *Conn) ReadAll(caller context.Context, keys []string, session *Session, at mono.Instant) []Pending {
 	pending := make([]Pending, len(keys))
 	var all []*Read
-	_, cluster := r.Client.(*redis.ClusterClient)
+	_, cluster := c.Client.(*redis.ClusterClient)
 	for i, key := range keys {
 		if i > 0 && !cluster {
 			pending[i] = Pending{all[0], i}
 			continue
 		}
-		to, ok := r.readTarget(caller, key)
+		to, ok := c.readTarget(caller, key)
 		if !ok {
 			return nil
 		}
-		n := slices.IndexFunc(all, func(rd *Read) bool { return rd.to.sameAs(to) })
+		n := slices.IndexFunc(all, func(rd *Read) bool { return rd.target.equal(to) })
 		if n < 0 {
-			n, all = len(all), append(all, r.newRead(caller, to, session, at))
+			n, all = len(all), append(all, c.newRead(caller, to, session, at))
 		}
 		rd := all[n]
 		pending[i] = Pending{rd, len(rd.Keys)}
@@ -81,7 +81,7 @@ func (r *Conn) ReadAll(caller context.Context, keys []string, session *Session, 
 		all[0].Keys = keys
 	}
 	for _, rd := range all {
-		if !r.batcherOf(rd.to.Breaker).enqueue(rd) {
+		if !c.batcherOf(rd.target.Breaker).enqueue(rd) {
 			return nil
 		}
 	}
@@ -89,28 +89,28 @@ func (r *Conn) ReadAll(caller context.Context, keys []string, session *Session, 
 }
 
 // EndSession ends the reads of a session with ErrClosed.
-func (r *Conn) EndSession(session *Session) {
-	r.batchers.mu.Lock()
-	all := slices.Clone(r.batchers.all)
-	r.batchers.mu.Unlock()
+func (c *Conn) EndSession(session *Session) {
+	c.batchers.mu.Lock()
+	all := slices.Clone(c.batchers.list)
+	c.batchers.mu.Unlock()
 	for _, b := range all {
-		b.end(session)
+		b.endSession(session)
 	}
 }
 
 // readTarget returns the server of a key; false: reading it takes a call of its own.
-func (r *Conn) readTarget(caller context.Context, key string) (Target, bool) {
-	t, ok := r.target(caller, key)
+func (c *Conn) readTarget(caller context.Context, key string) (Target, bool) {
+	t, ok := c.target(caller, key)
 	return t, ok && !t.Breaker.IsOpen()
 }
 
 // newRead returns a Read without its keys.
-func (r *Conn) newRead(caller context.Context, to Target, session *Session, at mono.Instant) *Read {
-	done, ok := r.batchers.doneChans.Get().(chan struct{})
+func (c *Conn) newRead(caller context.Context, to Target, session *Session, at mono.Instant) *Read {
+	done, ok := c.batchers.doneChans.Get().(chan struct{})
 	if !ok {
 		done = make(chan struct{}, 1)
 	}
-	rd := &Read{session: session, to: to, caller: caller, at: at, done: done}
+	rd := &Read{session: session, target: to, ctx: caller, at: at, done: done}
 	rd.Keys = rd.only[:0]
 	return rd
 }
@@ -123,10 +123,10 @@ func (rd *Read) finish(replies []Reply) {
 	}
 }
 
-func (rd *Read) finishClosed() { rd.finish(Failed(len(rd.Keys), ErrClosed, rd.to.Feed)) }
+func (rd *Read) finishClosed() { rd.finish(Failed(len(rd.Keys), ErrClosed, rd.target.Feed)) }
 
 func (rd *Read) failed(err error) []Reply {
-	return Failed(len(rd.Keys), callError("get", err), rd.to.Feed)
+	return Failed(len(rd.Keys), callError("get", err), rd.target.Feed)
 }
 
 // Wait returns the key's reply, or an error when ctx ends.
@@ -142,7 +142,7 @@ func (p Pending) Wait(ctx context.Context) Reply {
 }
 
 // Reply returns the key's reply, once it is received.
-func (p Pending) Reply() Reply { return p.replies[p.place] }
+func (p Pending) Reply() Reply { return p.replies[p.index] }
 
 // Await waits for the replies until ctx ends or late has an element. It reports whether they were received. One goroutine
 // at a time may wait.
@@ -153,7 +153,7 @@ func (rd *Read) Await(ctx context.Context, late <-chan time.Time) bool {
 	select {
 	case <-rd.done:
 		rd.Received = true
-		rd.to.Breaker.redis.batchers.doneChans.Put(rd.done)
+		rd.target.Breaker.conn.batchers.doneChans.Put(rd.done)
 	case <-ctx.Done():
 	case <-late:
 	}

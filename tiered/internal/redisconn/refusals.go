@@ -23,8 +23,8 @@ import (
 // is in Status and in the log.
 type refusals struct {
 	logger *slog.Logger
-	lasts  time.Duration // how long a refusal counts
-	some   atomic.Bool   // there is a kind: successes matter
+	maxAge time.Duration // how long a refusal counts
+	any    atomic.Bool   // there is a kind: successes matter
 
 	mu    sync.Mutex
 	kinds map[refusalKind]*refusedSteps
@@ -60,13 +60,13 @@ func (rs *refusals) Note(addr func() string, step string, replies []Reply) {
 	switch {
 	case err != nil:
 		rs.add(addr(), step, err)
-	case accepted && rs.some.Load():
+	case accepted && rs.any.Load():
 		rs.accepted(addr(), func(s string, byState bool) bool { return s == step && (!byState || step != StepWrite) })
 	}
 }
 
-// Writable notes that the server carried out a write: it has left the states in which it refuses writes.
-func (rs *refusals) Writable(addr string) {
+// NoteWritable notes that the server carried out a write: it has left the states in which it refuses writes.
+func (rs *refusals) NoteWritable(addr string) {
 	rs.accepted(addr, func(_ string, byState bool) bool { return byState })
 }
 
@@ -87,7 +87,7 @@ func codeOf(err error) string {
 }
 
 func (rs *refusals) add(addr, step string, err error) {
-	cause := bare(err)
+	cause := unwrapOnce(err)
 	if log, suppressed := rs.addStep(refusalKind{addr, codeOf(err)}, step, cause); log {
 		attrs := withSuppressed(suppressed, slog.String("addr", addr), slog.String("step", step), slog.Any("cause", cause))
 		logLine{slog.LevelWarn, "tiered: Redis refuses commands", attrs}.write(rs.logger)
@@ -112,13 +112,13 @@ func (rs *refusals) addStep(kind refusalKind, step string, cause error) (log boo
 		k.since, k.steps = at, make(map[string]mono.Instant)
 	}
 	k.steps[step], k.err = at, cause
-	rs.some.Store(true)
-	return k.throttle.Begins(at)
+	rs.any.Store(true)
+	return k.throttle.Begin(at)
 }
 
 // accepted removes the steps that a server has accepted. byState: the step was refused for the server's state.
 func (rs *refusals) accepted(addr string, which func(step string, byState bool) bool) {
-	if !rs.some.Load() {
+	if !rs.any.Load() {
 		return
 	}
 	for _, lasted := range rs.removeSteps(addr, which) {
@@ -138,7 +138,7 @@ func (rs *refusals) removeSteps(addr string, which func(step string, byState boo
 		}
 		byState := slices.Contains(stateCodes, kind.code)
 		maps.DeleteFunc(k.steps, func(step string, _ mono.Instant) bool { return which(step, byState) })
-		if len(k.steps) == 0 && k.throttle.Ends() {
+		if len(k.steps) == 0 && k.throttle.End() {
 			lasted = append(lasted, at.Since(k.since))
 		}
 	}
@@ -150,21 +150,21 @@ func (rs *refusals) removeSteps(addr string, which func(step string, byState boo
 func (rs *refusals) expire(at mono.Instant) {
 	lasting := false
 	for kind, k := range rs.kinds {
-		maps.DeleteFunc(k.steps, func(_ string, last mono.Instant) bool { return at.Since(last) > rs.lasts })
+		maps.DeleteFunc(k.steps, func(_ string, last mono.Instant) bool { return at.Since(last) > rs.maxAge })
 		if len(k.steps) > 0 {
 			lasting = true
 			continue
 		}
-		if k.throttle.Ends(); at >= k.throttle.next { // an end that nobody saw isn't logged
+		if k.throttle.End(); at >= k.throttle.next { // an end that nobody saw isn't logged
 			delete(rs.kinds, kind)
 		}
 	}
-	rs.some.Store(lasting)
+	rs.any.Store(lasting)
 }
 
 // Status returns an error that says what is refused, and since when.
 func (rs *refusals) Status() error {
-	if !rs.some.Load() {
+	if !rs.any.Load() {
 		return nil
 	}
 	at := mono.Now()

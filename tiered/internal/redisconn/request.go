@@ -32,12 +32,12 @@ type Reply struct {
 }
 
 // Bytes returns the value that was read; false: there is none. The bytes are the caller's own.
-func (a *Reply) Bytes() ([]byte, bool) {
-	if cmd, ok := a.Value.(*redis.StringCmd); ok {
+func (r *Reply) Bytes() ([]byte, bool) {
+	if cmd, ok := r.Value.(*redis.StringCmd); ok {
 		b, err := cmd.Bytes()
 		return b, err == nil // else it is redis.Nil
 	}
-	s, ok := a.Value.(string)
+	s, ok := r.Value.(string)
 	return unsafe.Slice(unsafe.StringData(s), len(s)), ok // go-redis makes the string of a buffer that it doesn't keep
 }
 
@@ -48,75 +48,75 @@ func Failed(n int, err error, f *coherence.Feed) []Reply {
 
 // FirstError returns the first error of a request.
 func FirstError(replies []Reply) error {
-	for _, a := range replies {
-		if a.Err != nil {
-			return a.Err
+	for _, r := range replies {
+		if r.Err != nil {
+			return r.Err
 		}
 	}
 	return nil
 }
 
 // Gets is the request for the values of the keys.
-func (r *Conn) Gets(keys []string) Request {
+func (c *Conn) Gets(keys []string) Request {
 	return Request{Name: "get", Keys: keys, Bulk: true, Values: true, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return to.Get(ctx, keys[i])
 	}}
 }
 
 // Do makes a request, with one round trip for each node of a Cluster and each chunk. It returns a reply for each key.
-func (r *Conn) Do(ctx context.Context, q Request) []Reply {
+func (c *Conn) Do(ctx context.Context, q Request) []Reply {
 	replies := make([]Reply, len(q.Keys))
 	calls := newCallCount(q.Ended)
 	defer calls.done()
 	var batches []nodeBatch
 	var err error
 	if len(q.Keys) > 0 {
-		if batches, err = r.ByNode(ctx, q.Keys); err != nil {
-			copy(replies, Failed(len(q.Keys), err, r.Nodes.Any()))
+		if batches, err = c.ByNode(ctx, q.Keys); err != nil {
+			copy(replies, Failed(len(q.Keys), err, c.Nodes.AnyFeed()))
 		}
 	}
-	fill := func(b nodeBatch, got []Reply) {
-		for n, i := range b.places {
+	fill := func(nb nodeBatch, got []Reply) {
+		for n, i := range nb.indexes {
 			replies[i] = got[n]
 		}
 	}
-	batches = slices.DeleteFunc(batches, func(b nodeBatch) bool {
-		err := b.Breaker.Err(q.Name)
+	batches = slices.DeleteFunc(batches, func(nb nodeBatch) bool {
+		err := nb.Breaker.Err(q.Name)
 		if err != nil {
-			fill(b, Failed(len(b.places), err, b.Feed))
+			fill(nb, Failed(len(nb.indexes), err, nb.Feed))
 		}
 		return err != nil
 	})
 	if len(batches) > 0 {
-		eachBatch(batches, func(b nodeBatch) { fill(b, r.doBatch(ctx, q, b, calls)) })
+		eachBatch(batches, func(nb nodeBatch) { fill(nb, c.doBatch(ctx, q, nb, calls)) })
 	}
 	return replies
 }
 
 // call makes the part of a request that goes to one server as one call.
-func (r *Conn) call(ctx context.Context, q Request, b nodeBatch, ended func()) ([]Reply, outcome) {
+func (c *Conn) call(ctx context.Context, q Request, nb nodeBatch, ended func()) ([]Reply, outcome) {
 	type result struct {
 		replies []Reply
 		err     error // the server's
 	}
 	began := mono.Now()
 	o := CallOptions{Name: q.Name, Ended: ended}
-	if len(b.places) > 1 || q.bytes(b.places[0]) >= largeValue {
-		o.Moving = &b.Target
+	if len(nb.indexes) > 1 || q.bytes(nb.indexes[0]) >= largeValue {
+		o.Large = &nb.Target
 	}
-	got, err := Run(ctx, r, o, func(ctx context.Context) (result, error) {
-		replies, err := r.send(ctx, q, b)
+	got, err := CallWith(ctx, c, o, func(ctx context.Context) (result, error) {
+		replies, err := c.send(ctx, q, nb)
 		return result{replies, err}, nil
 	})
 	if err != nil {
-		got = result{Failed(len(b.places), err, b.Feed), err}
+		got = result{Failed(len(nb.indexes), err, nb.Feed), err}
 	}
-	b.Report(ctx, began, got.err)
-	r.Refusals.Note(b.Breaker.Addr, q.Name, got.replies)
+	nb.Report(ctx, began, got.err)
+	c.Refusals.Note(nb.Breaker.Addr, q.Name, got.replies)
 	switch {
-	case !r.Unanswered(got.err):
+	case !c.Unanswered(got.err):
 		return got.replies, wasAnswered
-	case b.Breaker.answeredSince(began), len(b.places) == 1: // a single value may be too large, and the breaker notices an outage
+	case nb.Breaker.answeredSince(began), len(nb.indexes) == 1: // a single value may be too large, and the breaker notices an outage
 		return got.replies, wasLate
 	}
 	for i := range got.replies {
@@ -129,26 +129,26 @@ func (r *Conn) call(ctx context.Context, q Request, b nodeBatch, ended func()) (
 
 // send makes a request's commands for the keys of one server. The error is that of a server that didn't answer, though
 // another may have.
-func (r *Conn) send(ctx context.Context, q Request, b nodeBatch) (replies []Reply, err error) {
+func (c *Conn) send(ctx context.Context, q Request, nb nodeBatch) (replies []Reply, err error) {
 	// Taken before anything is read. If it doesn't hold now, this client may talk to another server than the stream does.
-	v := b.Feed.Validity()
+	v := nb.Feed.Validity()
 	if !v.Holds(mono.Now()) {
 		v = coherence.Never
 	}
-	replies = r.sendTo(ctx, b.to, q, b.places)
+	replies = c.sendTo(ctx, nb.client, q, nb.indexes)
 	var moved []int // indexes of replies
 	unanswered := 0
 	for n := range replies {
-		replies[n].Feed, replies[n].Validity = b.Feed, v
+		replies[n].Feed, replies[n].Validity = nb.Feed, v
 		err := replies[n].Err
 		if err == nil {
 			continue
 		}
-		if r.Unanswered(err) {
+		if c.Unanswered(err) {
 			unanswered++
 		}
-		r.NoteError(b.Target, q.Name, err)
-		if r.Nodes.Find != nil && elsewhere(err) {
+		c.NoteError(nb.Target, q.Name, err)
+		if c.Nodes.Find != nil && mayRetryElsewhere(err) {
 			moved = append(moved, n)
 		}
 	}
@@ -158,43 +158,43 @@ func (r *Conn) send(ctx context.Context, q Request, b nodeBatch) (replies []Repl
 	if len(moved) > 0 {
 		again := make([]int, len(moved))
 		for at, n := range moved {
-			again[at] = b.places[n]
+			again[at] = nb.indexes[n]
 		}
-		for at, a := range r.sendAnywhere(ctx, q, again) {
-			replies[moved[at]] = a
+		for at, reply := range c.sendAnywhere(ctx, q, again) {
+			replies[moved[at]] = reply
 		}
 	}
 	return replies, err
 }
 
 // sendAnywhere lets the client find the node. What is read there has no validity.
-func (r *Conn) sendAnywhere(ctx context.Context, q Request, places []int) []Reply {
-	replies := r.sendTo(ctx, r.Client, q, places)
+func (c *Conn) sendAnywhere(ctx context.Context, q Request, indexes []int) []Reply {
+	replies := c.sendTo(ctx, c.Client, q, indexes)
 	for i := range replies {
-		replies[i].Feed, replies[i].Validity = r.Nodes.Any(), coherence.Never
+		replies[i].Feed, replies[i].Validity = c.Nodes.AnyFeed(), coherence.Never
 	}
 	return replies
 }
 
 // sendTo sends one command, a pipeline, or an MGET.
-func (r *Conn) sendTo(ctx context.Context, to redis.Cmdable, q Request, places []int) []Reply {
-	if q.Bulk && len(places) > 1 && r.canMGet() {
-		if replies, ok := r.mget(ctx, to, q, places); ok {
+func (c *Conn) sendTo(ctx context.Context, to redis.Cmdable, q Request, indexes []int) []Reply {
+	if q.Bulk && len(indexes) > 1 && c.canMGet() {
+		if replies, ok := c.mget(ctx, to, q, indexes); ok {
 			return replies
 		}
 	}
 	var cmds []redis.Cmder
-	if len(places) == 1 {
-		cmds = []redis.Cmder{q.Command(ctx, to, places[0])}
+	if len(indexes) == 1 {
+		cmds = []redis.Cmder{q.Command(ctx, to, indexes[0])}
 	} else {
 		cmds, _ = to.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
-			for _, i := range places {
+			for _, i := range indexes {
 				q.Command(ctx, pipe, i)
 			}
 			return nil
 		})
 	}
-	replies := make([]Reply, len(places))
+	replies := make([]Reply, len(indexes))
 	for n, cmd := range cmds {
 		replies[n].Value = cmd
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
@@ -205,28 +205,28 @@ func (r *Conn) sendTo(ctx context.Context, to redis.Cmdable, q Request, places [
 }
 
 // canMGet reports whether one server has all keys, and hasn't refused MGET.
-func (r *Conn) canMGet() bool {
-	_, single := r.Client.(*redis.Client)
-	return single && !r.noMGet.Load()
+func (c *Conn) canMGet() bool {
+	_, single := c.Client.(*redis.Client)
+	return single && !c.noMGet.Load()
 }
 
 // mget reads the keys with one command; false: they have to be read one by one. A server that is a whole Cluster behind one
 // address has all keys, but lets no command have those of two slots.
-func (r *Conn) mget(ctx context.Context, to redis.Cmdable, q Request, places []int) ([]Reply, bool) {
+func (c *Conn) mget(ctx context.Context, to redis.Cmdable, q Request, indexes []int) ([]Reply, bool) {
 	keys := q.Keys
-	if len(keys) != len(places) {
-		keys = make([]string, len(places))
-		for n, i := range places {
+	if len(keys) != len(indexes) {
+		keys = make([]string, len(indexes))
+		for n, i := range indexes {
 			keys[n] = q.Keys[i]
 		}
 	}
 	cmd := to.MGet(ctx, keys...)
 	err := cmd.Err()
-	if c := classify(err); c.isLack() || c == crossSlot {
-		r.noMGet.Store(true)
+	if cl := classify(err); cl.isMissing() || cl == crossSlot {
+		c.noMGet.Store(true)
 		return nil, false
 	}
-	replies := make([]Reply, len(places))
+	replies := make([]Reply, len(indexes))
 	for n := range replies {
 		if err == nil {
 			replies[n].Value = cmd.Val()[n]

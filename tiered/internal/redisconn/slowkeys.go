@@ -9,11 +9,11 @@ import (
 const (
 	// largeValue is the length from which on a value is read alone: others would wait longer for it than sharing a command
 	// saves.
-	largeValue  = 64 << 10
-	slowIfLarge = time.Minute
-	// slowIfLate is how long the keys of a batch that was late are read alone: one of them may be the cause each time.
-	slowIfLate  = 10 * time.Second
-	maxSlowKeys = 4096
+	largeValue    = 64 << 10
+	slowWhenLarge = time.Minute
+	// slowWhenLate is how long the keys of a batch that was late are read alone: one of them may be the cause each time.
+	slowWhenLate = 10 * time.Second
+	maxSlowKeys  = 4096
 )
 
 // slowKeys are the keys that are read alone for a while.

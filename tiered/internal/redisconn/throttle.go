@@ -17,18 +17,18 @@ const LogEvery = 10 * time.Second
 // guards it.
 type LogThrottle struct {
 	logged     bool         // the beginning of the present outage
-	held       bool         // the present outage was held back
+	heldBack   bool         // the present outage was held back
 	next       mono.Instant // when the next may be logged; 0: now
 	suppressed int          // outages since the last one that was logged
 }
 
-// Begins reports whether to log the outage, and how many before it weren't. It may be called again while the outage lasts.
-func (t *LogThrottle) Begins(at mono.Instant) (log bool, suppressed int) {
+// Begin reports whether to log the outage, and how many before it weren't. It may be called again while the outage lasts.
+func (t *LogThrottle) Begin(at mono.Instant) (log bool, suppressed int) {
 	if t.logged {
 		return false, 0
 	}
 	if t.next != 0 && at < t.next {
-		t.held = true
+		t.heldBack = true
 		return false, 0
 	}
 	suppressed = t.suppressed
@@ -36,13 +36,13 @@ func (t *LogThrottle) Begins(at mono.Instant) (log bool, suppressed int) {
 	return true, suppressed
 }
 
-// Ends reports whether to log that the outage is over.
-func (t *LogThrottle) Ends() (log bool) {
+// End reports whether to log that the outage is over.
+func (t *LogThrottle) End() (log bool) {
 	log = t.logged
-	if t.held {
+	if t.heldBack {
 		t.suppressed++
 	}
-	t.logged, t.held = false, false
+	t.logged, t.heldBack = false, false
 	return log
 }
 
@@ -52,12 +52,12 @@ type EventThrottle struct {
 	outages LogThrottle
 }
 
-// Event reports whether to log an event, and how many before it weren't.
-func (t *EventThrottle) Event(at mono.Instant) (log bool, suppressed int) {
+// Allow reports whether to log an event, and how many before it weren't.
+func (t *EventThrottle) Allow(at mono.Instant) (log bool, suppressed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	defer t.outages.Ends()
-	return t.outages.Begins(at)
+	defer t.outages.End()
+	return t.outages.Begin(at)
 }
 
 // logLine is a line of the log, which is written after the lock was released under which it was made: a Logger may call

@@ -8,18 +8,18 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-func TestLimit(t *testing.T) {
+func TestLogThrottle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l LogThrottle
 		begins := func(want bool, suppressed int) {
 			t.Helper()
-			if tell, n := l.Begins(mono.Now()); tell != want || n != suppressed {
+			if tell, n := l.Begin(mono.Now()); tell != want || n != suppressed {
 				t.Errorf("begins: %v, %d suppressed; want %v, %d", tell, n, want, suppressed)
 			}
 		}
 		ends := func(want bool) {
 			t.Helper()
-			if tell := l.Ends(); tell != want {
+			if tell := l.End(); tell != want {
 				t.Errorf("ends: %v", tell)
 			}
 		}

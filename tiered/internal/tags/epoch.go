@@ -43,7 +43,7 @@ func (t *Index) open(ctx context.Context) (s coherence.Position, err error) {
 	}
 	r := t.Store.redis
 	_, cluster := r.Client.(*redis.ClusterClient)
-	if (cluster || r.Nodes.Any().NoEvents) && !t.strict && redisconn.Unanswered(err) && t.prolong(last) {
+	if (cluster || r.Nodes.AnyFeed().NoEvents) && !t.strict && redisconn.Unanswered(err) && t.prolong(last) {
 		err = nil
 	}
 	return *last, err
