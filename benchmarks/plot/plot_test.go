@@ -102,7 +102,7 @@ func TestSVG(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	const want = `| tiercache, and how many times the floor that is |  |  |  |
+	const want = `| tiercache, and its ratio to the floor |  |  |  |
 |---|---|---|---|
 | **keys in the local tier: time per operation** | **10k** | **100k** | **last ÷ first** |
 | local hit ÷ ristretto | 100 ns (0.83) | 250 ns (1.1) | 2.5 |

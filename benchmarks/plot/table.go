@@ -19,7 +19,7 @@ func drawTable(all []chart) string {
 		}
 		b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 	}
-	row("tiercache, and how many times the floor that is")
+	row("tiercache, and its ratio to the floor")
 	b.WriteString(strings.Repeat("|---", columns+2) + "|\n")
 	for _, c := range all {
 		head := []string{"**" + c.title() + ": " + c.measure() + "**"}

@@ -11,7 +11,7 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// ginCache is a cache as gin's middleware: the handlers after it run in its next.
+// ginCache returns a cache as gin middleware.
 func ginCache(cache *httpcache.Cache) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		outer, request, ran := c.Writer, c.Request, false
@@ -30,7 +30,7 @@ func ginCache(cache *httpcache.Cache) gin.HandlerFunc {
 	}
 }
 
-// ginWriter is gin's writer over the cache's.
+// ginWriter is a gin.ResponseWriter that wraps the cache's writer.
 type ginWriter struct {
 	gin.ResponseWriter // the outer one, for Hijack, CloseNotify and Pusher
 	w                  http.ResponseWriter
@@ -45,7 +45,7 @@ func (w *ginWriter) WriteHeader(status int) {
 	case status <= 0:
 	case !w.Written():
 		w.status, w.set = status, true
-	case status != w.status: // gin.Recovery, after half a body: the cache doesn't store that
+	case status != w.status: // gin.Recovery, after a part of the body: the cache doesn't store that
 		w.w.WriteHeader(status)
 	}
 }

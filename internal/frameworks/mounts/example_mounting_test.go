@@ -55,12 +55,12 @@ func mountInEcho4(cache *httpcache.Cache, user echo4.HandlerFunc) http.Handler {
 	return e
 }
 
-// echo4Answers has echo answer for an error before the cache returns, and not after it.
+// echo4Answers lets echo write the response for an error before the cache returns, not after it.
 func echo4Answers(next echo4.HandlerFunc) echo4.HandlerFunc {
 	return func(c echo4.Context) error {
 		switch err := next(c); {
 		case err == nil:
-		case c.Response().Committed: // half of a body may be all there is
+		case c.Response().Committed: // the body may be incomplete
 			panic(http.ErrAbortHandler)
 		default:
 			c.Error(err)
@@ -77,14 +77,14 @@ func mountInEcho5(cache *httpcache.Cache, user echo5.HandlerFunc) http.Handler {
 	return e
 }
 
-// echo5Answers has echo answer for an error before the cache returns, and not after it.
+// echo5Answers lets echo write the response for an error before the cache returns, not after it.
 func echo5Answers(next echo5.HandlerFunc) echo5.HandlerFunc {
 	return func(c *echo5.Context) error {
 		err := next(c)
 		if err == nil {
 			return nil
 		}
-		if res, _ := echo5.UnwrapResponse(c.Response()); res != nil && res.Committed { // half of a body may be all there is
+		if res, _ := echo5.UnwrapResponse(c.Response()); res != nil && res.Committed { // the body may be incomplete
 			panic(http.ErrAbortHandler)
 		}
 		c.Echo().HTTPErrorHandler(c, err)
@@ -114,7 +114,7 @@ func mountInFiber(cache *httpcache.Cache, user fiber.Handler) *fiber.App {
 }
 
 func mountWithSessions(cache *httpcache.Cache, sessions *scs.SessionManager, pages http.Handler) http.Handler {
-	return sessions.LoadAndSave(cache.Handler(pages)) // says Vary: Cookie before the cache is asked
+	return sessions.LoadAndSave(cache.Handler(pages)) // sets Vary: Cookie before the cache runs
 }
 
 func mountWithBaseContext(ctx context.Context, pages http.Handler) (*http.Server, *httpcache.Cache, error) {
