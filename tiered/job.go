@@ -266,7 +266,7 @@ func (t *job[T]) consult(due []*flight[T], err error) []readResult[T] {
 // can't finish the flight becomes its fallback.
 func (t *job[T]) landFallback(f *flight[T], err error) bool {
 	c := t.cache
-	if f.why == forRefresh || !redisconn.Unreadable(err) {
+	if f.why == forRefresh || !redisconn.Unanswered(err) {
 		return false
 	}
 	if f.why == forRead {

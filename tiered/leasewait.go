@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
@@ -97,7 +96,7 @@ func (w *leaseWaiter[T]) wait(ctx context.Context) {
 		}
 		if poll || pause <= 0 {
 			w.pause = min(max(pollFirst, 2*w.pause), pollMost)
-			pause, poll = w.pause/2+rand.N(w.pause/2), true
+			pause, poll = mono.Jitter(w.pause), true
 		}
 		timer := time.NewTimer(pause)
 		select {

@@ -246,7 +246,7 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []keyRef[T], least record.Us
 	got := make([]hit[T], len(holds))
 	for i, f := range c.consult(ctx, holds, readOptions{}) {
 		switch {
-		case redisconn.Unreadable(f.Err) && ctx.Err() == nil:
+		case redisconn.Unanswered(f.Err) && ctx.Err() == nil:
 			if got[i] = c.unread(holds[i], least, f.Err); got[i].record != nil {
 				continue
 			}

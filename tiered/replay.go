@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -52,13 +51,7 @@ func (t *core[T]) startReplayer() bool {
 func (t *core[T]) replayAll(ctx context.Context) {
 	longest := max(t.remote.redis.Heartbeat, replaySoon)
 	for pause := replaySoon; !t.queue.stopsIfEmpty(); pause = min(mono.Times(2, pause), longest) {
-		wait := time.NewTimer(pause/2 + rand.N(pause/2+1))
-		select {
-		case <-wait.C:
-		case <-t.queue.hurry:
-			wait.Stop()
-		case <-ctx.Done():
-			wait.Stop()
+		if !mono.Sleep(ctx, mono.Jitter(pause), t.queue.hurry) {
 			t.queue.stopped()
 			return
 		}

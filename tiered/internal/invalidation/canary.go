@@ -154,12 +154,3 @@ func (s *stream) markUnreachable() {
 	}
 	s.Unreachable.Store(true)
 }
-
-// markClosed marks the server as unreachable for good: its Redis is closed, so the breaker can't end that.
-func (s *stream) markClosed() {
-	if s.breaker != nil {
-		s.breaker.Mute()
-		return
-	}
-	s.Unreachable.Store(true)
-}

@@ -101,22 +101,10 @@ func (p *pubsub) publish(ctx context.Context, keys []string) error {
 }
 
 func (p *pubsub) publishChunk(ctx context.Context, keys []string) error {
-	groups, err := p.streams.ByNode(ctx, []string{p.changesChannel()})
-	if err != nil {
-		return err
-	}
-	target := groups[0].Target
-	if err := target.Breaker.Err("publish"); err != nil {
-		return err
-	}
-	began, o := mono.Now(), redisconn.CallOptions{Name: "publish"}
-	if len(keys) > 1 {
-		o.Large = &target
-	}
-	_, err = redisconn.CallWith(ctx, p.streams.Conn, o, func(ctx context.Context) (struct{}, error) {
+	return p.streams.CallServer(ctx, "publish", p.changesChannel(), len(keys) > 1, func(ctx context.Context) error {
 		node, err := p.node(ctx)
 		if err != nil {
-			return struct{}{}, err
+			return err
 		}
 		_, err = node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for _, message := range wire.Messages(p.streams.ID, keys) {
@@ -124,12 +112,6 @@ func (p *pubsub) publishChunk(ctx context.Context, keys []string) error {
 			}
 			return nil
 		})
-		return struct{}{}, err
+		return err
 	})
-	target.Report(ctx, began, err)
-	if err != nil {
-		p.streams.NoteError(groups[0].Target, "publish", err)
-	}
-	p.streams.Refusals.Note(target.Breaker.Addr, "publish", []redisconn.Reply{{Err: err}})
-	return err
 }

@@ -3,7 +3,6 @@ package invalidation
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,13 +78,8 @@ func (s *stream) connectLoop(ctx context.Context) {
 		if c.established {
 			failures = 0
 		}
-		wait := time.NewTimer(s.pause(failures, err))
+		mono.Sleep(ctx, s.pause(failures, err), nil)
 		failures++
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-		}
 	}
 }
 
@@ -102,7 +96,7 @@ func (s *stream) pause(failures int, err error) time.Duration {
 	default:
 		longest = min(longest, shortest<<min(failures, 10))
 	}
-	return longest/2 + rand.N(longest/2+1)
+	return mono.Jitter(longest)
 }
 
 // connected makes the connection the current one. Only what is read from now on, with changes being heard, gets the new validity: a

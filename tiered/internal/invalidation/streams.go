@@ -206,10 +206,10 @@ func (ss *Streams) Close(patience context.Context) {
 	ss.stop()
 	redisconn.WaitUntil(patience, ss.running.Wait)
 	for _, s := range ss.all() {
-		s.markClosed()
+		s.markUnreachable()
 	}
 	if ss.topology != nil {
-		ss.Nodes.ClusterBreaker.Mute()
+		ss.Nodes.ClusterBreaker.MarkUnreachable()
 	}
 }
 

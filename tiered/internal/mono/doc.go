@@ -1,5 +1,5 @@
 // Package mono is the clock that the cache measures ages and deadlines with, and arithmetic on durations that can't
-// overflow.
+// overflow, and waits.
 //
 // An [Instant] comes from the monotonic clock. The freshness of a value doesn't change when the wall clock is set.
 //

@@ -206,7 +206,7 @@ func (b *batcher) collectLate(at mono.Instant) (reports []func(), late []*Read) 
 		if s.abandoned = true; !s.reported {
 			s.reported = true
 			to, sentAt := s.batch[0].target, s.sentAt
-			reports = append(reports, func() { to.Report(context.Background(), sentAt, errLate) })
+			reports = append(reports, func() { to.report(context.Background(), sentAt, errLate) })
 		}
 		return true
 	})

@@ -78,8 +78,8 @@ func (b *Breaker) Status() error {
 	return fmt.Errorf("tiered: redis %s: not asked for %v: %w", o.err.addr, mono.Now().Since(o.since).Round(time.Millisecond), o.err.cause)
 }
 
-// Report takes the result of a call to the server. See [Breaker.Report].
-func (t *Target) Report(ctx context.Context, began mono.Instant, err error) {
+// report takes the result of a call to the server. See [Breaker.Report].
+func (t *target) report(ctx context.Context, began mono.Instant, err error) {
 	t.Breaker.Report(ctx, t.client, began, err)
 }
 
@@ -247,26 +247,19 @@ func (b *Breaker) Retire() {
 }
 
 // MarkUnreachable lets values be served whose validity has run out, since the server doesn't answer. It does nothing if the
-// server was removed: another one has its keys.
+// server was removed: another one has its keys. Once the Conn is closed no server has them, and Close doesn't undo it.
 func (b *Breaker) MarkUnreachable() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.retired {
+	if !b.retired || b.conn.Context.Err() != nil {
 		b.feed.Unreachable.Store(true)
 	}
-}
-
-// Mute is MarkUnreachable for good: the Redis object is closed, and Close won't undo it.
-func (b *Breaker) Mute() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.feed.Unreachable.Store(true)
 }
 
 // probeLoop asks the server until it answers, for as long as the outage lasts.
 func (b *Breaker) probeLoop(ctx context.Context, o *outage) {
 	longest := b.conn.Heartbeat
-	for pause := longest / 10; b.outage.Load() == o && pauseFor(ctx, pause); {
+	for pause := longest / 10; b.outage.Load() == o && mono.Sleep(ctx, pause, nil); {
 		pause = min(mono.Times(2, pause), longest)
 		asked := mono.Now()
 		switch err := b.conn.CatchPanics(func() error { return b.ProbeWith(ctx) }); {
@@ -279,17 +272,5 @@ func (b *Breaker) probeLoop(ctx context.Context, o *outage) {
 		default:
 			b.Close()
 		}
-	}
-}
-
-// pauseFor waits. It returns false if ctx ends first.
-func pauseFor(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

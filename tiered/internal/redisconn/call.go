@@ -19,68 +19,93 @@ const MaxTimeouts = 8
 // ErrClosed is the error of a call after Close.
 var ErrClosed = errors.New("tiered: closed")
 
-// CallOptions is what a call is besides its function.
-type CallOptions struct {
-	Name  string  // for errors
-	Ended func()  // called when the call has ended, which may be after it returned; nil: nothing is
-	Large *Target // set for a call that moves much: it may take MaxTimeouts while this server answers others
+// callOptions is what a call is besides its function.
+type callOptions struct {
+	name  string  // for errors
+	ended func()  // called when the call has ended, which may be after it returned; nil: nothing is
+	large *target // set for a call that sends or receives much: it may take MaxTimeouts while this server answers others
 }
 
-// Call is Run with a name, and ended, which may be nil.
-func Call[R any](ctx context.Context, c *Conn, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
-	return CallWith(ctx, c, CallOptions{Name: name, Ended: ended}, f)
-}
-
-// CallWith runs f in a goroutine of its own, so that it can return when the time is over or ctx ends: go-redis regards neither
-// unless its ContextTimeoutEnabled is set.
-func CallWith[R any](ctx context.Context, c *Conn, o CallOptions, f func(context.Context) (R, error)) (R, error) {
-	type result struct {
-		value R
-		err   error
+// CallServer calls f, which sends commands to the server of the key. A large call sends much.
+func (c *Conn) CallServer(ctx context.Context, name, key string, large bool, f func(context.Context) error) error {
+	batches, err := c.batches(ctx, []string{key})
+	if err != nil {
+		return err
 	}
-	var none R
-	if o.Ended == nil {
-		o.Ended = func() {}
+	t := batches[0].target
+	if err := t.Breaker.Err(name); err != nil {
+		return err
+	}
+	o := callOptions{name: name}
+	if large {
+		o.large = &t
+	}
+	began := mono.Now()
+	_, err = call(ctx, c, o, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
+	t.report(ctx, began, err)
+	if err != nil {
+		c.noteError(t, name, err)
+	}
+	c.Refusals.note(t.Breaker.Addr, name, []Reply{{Err: err}})
+	return err
+}
+
+// Call calls f in a goroutine of its own, so that Call can return when Timeout is over or ctx ends: go-redis regards neither
+// unless its ContextTimeoutEnabled is set. The name is for errors. The function ended is called when f has returned, which may
+// be after Call has; it may be nil.
+func Call[R any](ctx context.Context, c *Conn, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
+	return call(ctx, c, callOptions{name: name, ended: ended}, f)
+}
+
+type result[R any] struct {
+	value R
+	err   error
+}
+
+func call[R any](ctx context.Context, c *Conn, o callOptions, f func(context.Context) (R, error)) (R, error) {
+	if o.ended == nil {
+		o.ended = func() {}
 	}
 	limit := c.Timeout
-	if o.Large != nil {
+	if o.large != nil {
 		limit = mono.Times(MaxTimeouts, limit)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
-	results := make(chan result, 1)
-	begun := c.Calls.Go(func() {
-		defer cancel()
-		got := result{err: errExited}
-		defer func() {
-			o.Ended() // before the caller, which may go on at once, has the result
-			results <- got
-		}()
-		got.err = c.CatchPanics(func() (err error) {
-			got.value, err = f(ctx)
-			return err
-		})
-	})
-	if !begun {
-		cancel()
-		o.Ended()
+	defer cancel()
+	var none R
+	results := make(chan result[R], 1)
+	if !c.Calls.Go(func() { run(ctx, c, o.ended, f, results) }) {
+		o.ended()
 		return none, ErrClosed
 	}
-	got, arrived := await(ctx, c, o.Large, results)
+	got, arrived := await(ctx, c, o.large, results)
 	if !arrived {
 		got.err = cmp.Or(ctx.Err(), context.DeadlineExceeded)
-		cancel()
 	}
 	if got.err != nil && !errors.Is(got.err, redis.Nil) {
-		return none, callError(o.Name, got.err)
+		return none, callError(o.name, got.err)
 	}
 	return got.value, got.err
+}
+
+// run sends the result of f, also if f panics or ends its goroutine.
+func run[R any](ctx context.Context, c *Conn, ended func(), f func(context.Context) (R, error), results chan<- result[R]) {
+	got := result[R]{err: errExited}
+	defer func() {
+		ended() // before the caller, which may go on at once, has the result
+		results <- got
+	}()
+	got.err = c.CatchPanics(func() (err error) {
+		got.value, err = f(ctx)
+		return err
+	})
 }
 
 // callError is the error of a call, or of one that wasn't made.
 func callError(name string, err error) error { return fmt.Errorf("tiered: redis: %s: %w", name, err) }
 
 // await returns a call's result, or false if ctx ends first or the server of a call that moves much answers nothing.
-func await[R any](ctx context.Context, c *Conn, moving *Target, results <-chan R) (got R, arrived bool) {
+func await[R any](ctx context.Context, c *Conn, moving *target, results <-chan R) (got R, arrived bool) {
 	if moving != nil {
 		got, arrived = awaitLarge(ctx, c, moving, results)
 	} else {
@@ -102,7 +127,7 @@ func await[R any](ctx context.Context, c *Conn, moving *Target, results <-chan R
 
 // awaitLarge waits for longer than Timeout, as long as the server answers other calls: what is read or written may be large,
 // or Redis busy. It returns false if ctx ends, or nothing was answered.
-func awaitLarge[R any](ctx context.Context, c *Conn, t *Target, results <-chan R) (got R, arrived bool) {
+func awaitLarge[R any](ctx context.Context, c *Conn, t *target, results <-chan R) (got R, arrived bool) {
 	early := c.Timeout / 4 // so that there is time to answer
 	timer := time.NewTimer(early)
 	defer timer.Stop()

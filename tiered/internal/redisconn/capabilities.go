@@ -189,7 +189,7 @@ func (c *Conn) CheckCapabilities(ctx context.Context) error {
 				replica = replica || slices.Contains(v.errs, ErrReplica)
 			}
 		}
-		if replica && pauseFor(ctx, 20*time.Millisecond) {
+		if replica && mono.Sleep(ctx, 20*time.Millisecond, nil) {
 			continue
 		}
 		if got.complete && len(errs) == 0 {

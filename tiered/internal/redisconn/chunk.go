@@ -126,7 +126,7 @@ func (c *Conn) doBatch(ctx context.Context, q Request, nb nodeBatch, calls *call
 		return cs.run(ctx)
 	}
 	calls.add()
-	replies, o := c.call(ctx, q, nb, calls.done)
+	replies, o := c.callBatch(ctx, q, nb, calls.done)
 	if o == wasAnswered || !q.Values || len(nb.indexes) == 1 {
 		return replies
 	}
@@ -155,7 +155,7 @@ func (cs *chunks) callAll(ctx context.Context) {
 			return
 		}
 		cs.calls.add()
-		replies, o := cs.conn.call(ctx, cs.request, nodeBatch{cs.batch.indexes[s.from:s.to], cs.batch.Target}, cs.calls.done)
+		replies, o := cs.conn.callBatch(ctx, cs.request, nodeBatch{cs.batch.indexes[s.from:s.to], cs.batch.target}, cs.calls.done)
 		cs.note(s, replies, o)
 	}
 }

@@ -106,7 +106,7 @@ func classify(err error) class {
 		return noValue
 	case replied:
 		return classifyReply(reply)
-	case errors.Is(err, ErrReplica), hasType[*AnsweredError](err):
+	case hasType[*AnsweredError](err):
 		return ownError
 	}
 	return noReply
@@ -130,9 +130,11 @@ func (cl class) isReply() bool { return cl > noReply }
 // isMissing reports whether the server doesn't have the command, or not for this user.
 func (cl class) isMissing() bool { return cl == noPermission || cl == unknownCommand }
 
-// Unanswered reports whether the error says that the server answers no reads either. A write that was refused (OOM,
-// READONLY, MISCONF, NOREPLICAS), for lack of a right or by the wrong node of a Cluster (MOVED) was answered, and so will be
-// a read. A client that isn't let in, because of a wrong password or too many clients, isn't answered.
+// Unanswered reports whether the error says that the server answers no reads. Only then may the local tier serve values whose
+// validity has run out. A command that was refused (OOM, READONLY, MISCONF, NOREPLICAS), for lack of a right or by the wrong
+// node of a Cluster (MOVED) was answered: that server may serve other clients, which may have changed the value, and a process
+// that went on with its own could be behind for as long as the value lives. A client that isn't let in, because of a wrong
+// password or too many clients, isn't answered.
 func Unanswered(err error) bool { return classify(err).traits().unanswered }
 
 // Unanswered reports whether the error of a call says that the server answers no reads of this client, whatever the key. That
@@ -143,11 +145,6 @@ func (c *Conn) Unanswered(err error) bool {
 	}
 	return Unanswered(err)
 }
-
-// Unreadable reports whether the error of a read lets the local tier serve values whose validity has run out: Redis didn't
-// answer. An error reply is an answer. The server that gave it may serve other clients, which may have changed the value; a
-// process that went on with its own could be behind for as long as the value lives.
-func Unreadable(err error) bool { return Unanswered(err) }
 
 // IsMoved reports whether the canary's slot is another node's.
 func IsMoved(err error) bool { return errors.Is(err, ErrNoSlots) || classify(err) == wrongNode }

@@ -118,7 +118,7 @@ func (c *Conn) takeSample(previous *sample) *sample {
 		if classify(err).isMissing() {
 			c.Capabilities.checkSoon(c)
 		}
-		c.Refusals.Note(func() string { return AddrOf(c.Client) }, "time", []Reply{{Err: err}})
+		c.Refusals.note(func() string { return AddrOf(c.Client) }, "time", []Reply{{Err: err}})
 		if err == nil {
 			answered := mono.Now()
 			return &sample{time: t, at: asked.Add(answered.Since(asked) / 2), until: answered.Add(clockSampleEvery), asked: true}

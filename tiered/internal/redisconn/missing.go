@@ -33,8 +33,8 @@ func (e *missingError) Error() string {
 
 func (e *missingError) Unwrap() []error { return e.errs }
 
-// NoteError takes the error of a cache's own command.
-func (c *Conn) NoteError(t Target, name string, err error) {
+// noteError takes the error of a cache's own command.
+func (c *Conn) noteError(t target, name string, err error) {
 	switch {
 	case classify(err).isMissing():
 		c.Capabilities.noteMissing(c, t.Breaker.Addr(), name, err)

@@ -51,7 +51,7 @@ func StepError(step string, err error) error {
 }
 
 // ErrReplica says that a server isn't the one that the caches have to read and write.
-var ErrReplica = errors.New("it is a replica, which may still have what was deleted: want its master")
+var ErrReplica = NewAnsweredError("it is a replica, which may still have what was deleted: want its master")
 
 // manyErrors are the errors of one call, in one line.
 type manyErrors []error

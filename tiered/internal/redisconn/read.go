@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -19,7 +17,7 @@ type Read struct {
 	session  *Session
 	Keys     []string
 	only     [1]string // the memory of Keys, if there is one key
-	target   Target
+	target   target
 	ctx      context.Context // its values are for the client's hooks
 	at       mono.Instant
 	state    atomic.Uint32 // readAsked, readReplied or readGivenUp
@@ -57,31 +55,21 @@ func (c *Conn) Read(caller context.Context, key string, session *Session, at mon
 
 // ReadAll begins to read some keys, those of one server together. It returns nil if that takes calls of their own.
 func (c *Conn) ReadAll(caller context.Context, keys []string, session *Session, at mono.Instant) []Pending {
+	if !c.located() {
+		return nil
+	}
+	batches, err := c.group(caller, keys)
+	if err != nil || slices.ContainsFunc(batches, func(nb nodeBatch) bool { return nb.Breaker.IsOpen() }) {
+		return nil
+	}
 	pending := make([]Pending, len(keys))
-	var all []*Read
-	_, cluster := c.Client.(*redis.ClusterClient)
-	for i, key := range keys {
-		if i > 0 && !cluster {
-			pending[i] = Pending{all[0], i}
-			continue
+	for _, nb := range batches {
+		rd := c.newRead(caller, nb.target, session, at)
+		rd.Keys = nb.keys(keys)
+		for n, i := range nb.indexes {
+			pending[i] = Pending{rd, n}
 		}
-		to, ok := c.readTarget(caller, key)
-		if !ok {
-			return nil
-		}
-		n := slices.IndexFunc(all, func(rd *Read) bool { return rd.target.equal(to) })
-		if n < 0 {
-			n, all = len(all), append(all, c.newRead(caller, to, session, at))
-		}
-		rd := all[n]
-		pending[i] = Pending{rd, len(rd.Keys)}
-		rd.Keys = append(rd.Keys, key)
-	}
-	if !cluster && len(all) > 0 {
-		all[0].Keys = keys
-	}
-	for _, rd := range all {
-		if !c.batcherOf(rd.target.Breaker).enqueue(rd) {
+		if !c.batcherOf(nb.Breaker).enqueue(rd) {
 			return nil
 		}
 	}
@@ -99,13 +87,16 @@ func (c *Conn) EndSession(session *Session) {
 }
 
 // readTarget returns the server of a key; false: reading it takes a call of its own.
-func (c *Conn) readTarget(caller context.Context, key string) (Target, bool) {
-	t, ok := c.target(caller, key)
-	return t, ok && !t.Breaker.IsOpen()
+func (c *Conn) readTarget(caller context.Context, key string) (target, bool) {
+	if !c.located() {
+		return target{}, false
+	}
+	t, err := c.targetOf(caller, key)
+	return t, err == nil && !t.Breaker.IsOpen()
 }
 
 // newRead returns a Read without its keys.
-func (c *Conn) newRead(caller context.Context, to Target, session *Session, at mono.Instant) *Read {
+func (c *Conn) newRead(caller context.Context, to target, session *Session, at mono.Instant) *Read {
 	done, ok := c.batchers.doneChans.Get().(chan struct{})
 	if !ok {
 		done = make(chan struct{}, 1)

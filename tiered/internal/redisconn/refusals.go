@@ -45,8 +45,8 @@ type refusedSteps struct {
 // StepWrite is the name of Set and Delete. Redis carries out a Delete even without the memory for a Set.
 const StepWrite = "write"
 
-// Note takes the replies of a server to one step for some keys.
-func (rs *refusals) Note(addr func() string, step string, replies []Reply) {
+// note takes the replies of a server to one step for some keys.
+func (rs *refusals) note(addr func() string, step string, replies []Reply) {
 	var err error
 	accepted := false
 	for i := range replies {

@@ -71,7 +71,7 @@ func (c *Conn) Do(ctx context.Context, q Request) []Reply {
 	var batches []nodeBatch
 	var err error
 	if len(q.Keys) > 0 {
-		if batches, err = c.ByNode(ctx, q.Keys); err != nil {
+		if batches, err = c.batches(ctx, q.Keys); err != nil {
 			copy(replies, Failed(len(q.Keys), err, c.Nodes.AnyFeed()))
 		}
 	}
@@ -93,26 +93,26 @@ func (c *Conn) Do(ctx context.Context, q Request) []Reply {
 	return replies
 }
 
-// call makes the part of a request that goes to one server as one call.
-func (c *Conn) call(ctx context.Context, q Request, nb nodeBatch, ended func()) ([]Reply, outcome) {
+// callBatch makes the part of a request that goes to one server as one call.
+func (c *Conn) callBatch(ctx context.Context, q Request, nb nodeBatch, ended func()) ([]Reply, outcome) {
 	type result struct {
 		replies []Reply
 		err     error // the server's
 	}
 	began := mono.Now()
-	o := CallOptions{Name: q.Name, Ended: ended}
+	o := callOptions{name: q.Name, ended: ended}
 	if len(nb.indexes) > 1 || q.bytes(nb.indexes[0]) >= largeValue {
-		o.Large = &nb.Target
+		o.large = &nb.target
 	}
-	got, err := CallWith(ctx, c, o, func(ctx context.Context) (result, error) {
+	got, err := call(ctx, c, o, func(ctx context.Context) (result, error) {
 		replies, err := c.send(ctx, q, nb)
 		return result{replies, err}, nil
 	})
 	if err != nil {
 		got = result{Failed(len(nb.indexes), err, nb.Feed), err}
 	}
-	nb.Report(ctx, began, got.err)
-	c.Refusals.Note(nb.Breaker.Addr, q.Name, got.replies)
+	nb.report(ctx, began, got.err)
+	c.Refusals.note(nb.Breaker.Addr, q.Name, got.replies)
 	switch {
 	case !c.Unanswered(got.err):
 		return got.replies, wasAnswered
@@ -147,7 +147,7 @@ func (c *Conn) send(ctx context.Context, q Request, nb nodeBatch) (replies []Rep
 		if c.Unanswered(err) {
 			unanswered++
 		}
-		c.NoteError(nb.Target, q.Name, err)
+		c.noteError(nb.target, q.Name, err)
 		if c.Nodes.Find != nil && mayRetryElsewhere(err) {
 			moved = append(moved, n)
 		}
@@ -213,14 +213,8 @@ func (c *Conn) canMGet() bool {
 // mget reads the keys with one command; false: they have to be read one by one. A server that is a whole Cluster behind one
 // address has all keys, but lets no command have those of two slots.
 func (c *Conn) mget(ctx context.Context, to redis.Cmdable, q Request, indexes []int) ([]Reply, bool) {
-	keys := q.Keys
-	if len(keys) != len(indexes) {
-		keys = make([]string, len(indexes))
-		for n, i := range indexes {
-			keys[n] = q.Keys[i]
-		}
-	}
-	cmd := to.MGet(ctx, keys...)
+	batch := nodeBatch{indexes: indexes}
+	cmd := to.MGet(ctx, batch.keys(q.Keys)...)
 	err := cmd.Err()
 	if cl := classify(err); cl.isMissing() || cl == crossSlot {
 		c.noMGet.Store(true)

@@ -100,12 +100,12 @@ func (s *sender) send() {
 		err = callError("get", err)
 		replies = Failed(len(s.keys), err, nb.Feed)
 	}
-	c.Refusals.Note(nb.Breaker.Addr, q.Name, replies)
+	c.Refusals.note(nb.Breaker.Addr, q.Name, replies)
 	if s.mayReport() {
 		if err == nil && mono.Now().Since(sentAt) >= c.Timeout {
 			err = errLate
 		}
-		nb.Report(context.Background(), sentAt, err)
+		nb.report(context.Background(), sentAt, err)
 	}
 	s.noteSlow(replies, mono.Now())
 	for _, rd := range s.batch {

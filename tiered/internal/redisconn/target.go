@@ -2,7 +2,7 @@ package redisconn
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -10,89 +10,97 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// Target is the server of some keys, and the client that reaches it.
-type Target struct {
+// target is the server of some keys, and the client that reaches it.
+type target struct {
 	client redis.Cmdable
 	*Node
 }
 
 // equal reports whether both have the same client of the same server. Where one stream serves all nodes there is one client,
 // which may be of a type that can't be compared.
-func (t *Target) equal(other Target) bool {
+func (t *target) equal(other target) bool {
 	return t.Node == other.Node && (t.Breaker.conn.Nodes.Find == nil || t.client == other.client)
 }
 
 // nodeBatch are those keys of a request that go to one server.
 type nodeBatch struct {
 	indexes []int // of the keys in the request
-	Target
+	target
 }
 
-// ByNode groups keys by their node. One pipeline per node can't be held up by another node that doesn't answer.
-func (c *Conn) ByNode(ctx context.Context, keys []string) ([]nodeBatch, error) {
-	cluster, ok := c.Client.(*redis.ClusterClient)
-	if !ok {
-		return []nodeBatch{{upTo(len(keys)), Target{c.Client, c.Nodes.Only}}}, nil
+// keys returns the batch's keys, of those of the request.
+func (nb *nodeBatch) keys(all []string) []string {
+	if len(nb.indexes) == len(all) {
+		return all
 	}
-	nodes := &c.Nodes
-	if nodes.Located.Load() {
-		return c.groupByNode(ctx, cluster, keys) // which sends nothing
+	keys := make([]string, len(nb.indexes))
+	for n, i := range nb.indexes {
+		keys[n] = all[i]
 	}
-	if err := nodes.ClusterBreaker.Err("cluster"); err != nil {
+	return keys
+}
+
+// batches groups the keys of a request by their server. One pipeline for each can't be held up by another server that doesn't
+// answer. If the client hasn't found a Cluster's nodes yet, it asks for them.
+func (c *Conn) batches(ctx context.Context, keys []string) ([]nodeBatch, error) {
+	if c.located() {
+		batches, err := c.group(ctx, keys)
+		if err != nil {
+			err = callError("cluster", err)
+		}
+		return batches, err
+	}
+	cluster := c.Nodes.ClusterBreaker
+	if err := cluster.Err("cluster"); err != nil {
 		return nil, err
 	}
 	began := mono.Now()
 	batches, err := Call(ctx, c, "cluster", nil, func(ctx context.Context) ([]nodeBatch, error) {
-		batches, err := c.groupByNode(ctx, cluster, keys)
-		return batches, unwrapOnce(err)
+		return c.group(ctx, keys)
 	})
-	nodes.ClusterBreaker.Report(ctx, nil, began, err)
+	cluster.Report(ctx, nil, began, err)
 	if err == nil {
-		nodes.Located.Store(true)
+		c.Nodes.Located.Store(true)
 	}
 	return batches, err
 }
 
-func (c *Conn) groupByNode(ctx context.Context, cluster *redis.ClusterClient, keys []string) (batches []nodeBatch, err error) {
-	index := make(map[*redis.Client]int) // of the nodes in batches
+// located reports whether group and targetOf send nothing.
+func (c *Conn) located() bool { return c.Nodes.Only != nil || c.Nodes.Located.Load() }
+
+func (c *Conn) group(ctx context.Context, keys []string) (batches []nodeBatch, err error) {
+	if only := c.Nodes.Only; only != nil {
+		return []nodeBatch{{upTo(len(keys)), target{c.Client, only}}}, nil
+	}
 	for i, key := range keys {
-		node, err := cluster.MasterForKey(ctx, key)
+		t, err := c.targetOf(ctx, key)
 		if err != nil {
-			return nil, fmt.Errorf("tiered: redis: cluster: %w", err)
+			return nil, err
 		}
-		at, ok := index[node]
-		if !ok {
-			at = len(batches)
-			index[node] = at
-			batches = append(batches, nodeBatch{Target: c.targetOf(cluster, node, key)})
+		at := slices.IndexFunc(batches, func(nb nodeBatch) bool { return nb.equal(t) })
+		if at < 0 {
+			at, batches = len(batches), append(batches, nodeBatch{target: t})
 		}
 		batches[at].indexes = append(batches[at].indexes, i)
 	}
 	return batches, nil
 }
 
-// target returns the server of one key; false: to find it, something has to be sent.
-func (c *Conn) target(ctx context.Context, key string) (Target, bool) {
+// targetOf returns the server of a key.
+func (c *Conn) targetOf(ctx context.Context, key string) (target, error) {
 	cluster, ok := c.Client.(*redis.ClusterClient)
 	if !ok {
-		return Target{c.Client, c.Nodes.Only}, true
-	}
-	if !c.Nodes.Located.Load() {
-		return Target{}, false
+		return target{c.Client, c.Nodes.Only}, nil
 	}
 	node, err := cluster.MasterForKey(ctx, key)
 	if err != nil {
-		return Target{}, false
+		return target{}, err
 	}
-	return c.targetOf(cluster, node, key), true
-}
-
-func (c *Conn) targetOf(cluster *redis.ClusterClient, node *redis.Client, key string) Target {
 	n := c.NodeOf(cluster, node.Options().Addr, key)
 	if c.Nodes.Find == nil {
-		return Target{cluster, n} // one stream serves all nodes: any of them may answer
+		return target{cluster, n}, nil // one stream serves all nodes: any of them may answer
 	}
-	return Target{node, n}
+	return target{node, n}, nil
 }
 
 // upTo returns the numbers from 0 to n-1.
