@@ -69,7 +69,7 @@ func (s *stream) sendCanary(ctx context.Context, c *connection) {
 	}
 	s.streams.running.Go(func() {
 		_, err := redisconn.Call(ctx, s.streams.Conn, "canary", ended, func(ctx context.Context) (struct{}, error) {
-			if err := s.streams.Capabilities.Replica(s.health.where()); err != nil {
+			if err := s.streams.Capabilities.Replica(s.status.where()); err != nil {
 				return struct{}{}, err // it may be one that takes writes, and reports them
 			}
 			return struct{}{}, s.transport.sendCanary(ctx, at)
@@ -105,7 +105,7 @@ func (s *stream) canarySent(c *connection, at mono.Instant, err error) {
 	case errors.As(err, &refused):
 		s.down(mono.Now(), err)
 	default:
-		s.health.noteCause(at, err)
+		s.status.noteCause(at, err)
 		s.firstOutcome(err)
 		if redisconn.IsMoved(err) && s.rescan != nil {
 			s.rescan()

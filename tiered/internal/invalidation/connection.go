@@ -161,7 +161,7 @@ func (c *connection) setConn(conn net.Conn) (net.Conn, error) {
 		return nil, c.ended
 	}
 	c.conn = &stickyConn{Conn: conn}
-	c.stream.health.connected(conn.RemoteAddr().String())
+	c.stream.status.connected(conn.RemoteAddr().String())
 	return c.conn, nil
 }
 

@@ -1,6 +1,7 @@
 package invalidation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,68 +85,69 @@ func (st *status) downSince(at mono.Instant) mono.Instant {
 	return st.since
 }
 
-// up tells that invalidations arrive.
+// up notes that invalidations arrive.
 func (s *stream) up() {
-	st := &s.health
+	st := &s.status
 	st.mu.Lock()
 	var lasted time.Duration
 	if !st.up {
 		lasted = mono.Now().Since(st.since)
-	}
-	if !st.up {
-		st.cause = nil // else it may be that of a canary which a PONG doesn't speak for
+		st.cause = nil // else it may be that of a canary, which a PONG doesn't disprove
 	}
 	st.up, st.logged = true, loggedNothing
-	told := st.throttle.End()
+	log := st.throttle.End()
 	st.mu.Unlock()
-	if told {
+	if log {
 		s.log(slog.LevelInfo, "tiered: invalidations arrive again", slog.Duration("downtime", lasted))
 	}
 	s.firstOutcome(nil)
 }
 
-// down tells that since the instant no invalidations arrive. The log says so once, and once more if it turns out to be
-// for good; not if it says already that Redis doesn't answer.
+// down notes that since the instant no invalidations arrive. The cause may be nil.
 func (s *stream) down(since mono.Instant, cause error) {
-	st := &s.health
+	st := &s.status
 	st.mu.Lock()
 	if st.up {
 		st.up, st.since = false, since
 	}
-	if cause != nil {
-		st.cause = cause
-	}
-	if st.cause == nil {
-		st.cause = errLapsed
-	}
-	var refused *redisconn.PermanentError
-	now, news := mono.Now(), loggedDown
-	if errors.As(st.cause, &refused) {
-		news = loggedForGood
-	}
+	st.cause = cmp.Or(cause, st.cause, errLapsed)
 	cause = st.cause
-	returned := s.firstOutcome(cause) && news == loggedForGood // NewRedis says it
-	tell, suppressed := !returned && news > st.logged, 0
-	if tell && st.logged == loggedNothing {
-		if tell = news == loggedForGood || !s.breaker.IsOpen(); tell {
-			tell, suppressed = st.throttle.Begin(now)
-		}
+	var refused *redisconn.PermanentError
+	state := loggedDown
+	if errors.As(cause, &refused) {
+		state = loggedForGood
 	}
-	if tell {
-		st.logged, st.loggedAt = news, now
+	log, suppressed := false, 0
+	if first := s.firstOutcome(cause); !first || state != loggedForGood { // else NewRedis returns it
+		log, suppressed = st.toLog(state, s.breaker.IsOpen())
 	}
 	st.mu.Unlock()
 	level, message := slog.LevelWarn, "tiered: no invalidations"
-	if news == loggedForGood {
+	if state == loggedForGood {
 		level, message = slog.LevelError, "tiered: invalidations can't arrive"
 	}
-	if tell {
-		attrs := []slog.Attr{slog.Any("cause", cause)}
-		if suppressed > 0 {
-			attrs = append(attrs, slog.Int("suppressed", suppressed))
-		}
-		s.log(level, message, attrs...)
+	if log {
+		s.log(level, message, redisconn.WithSuppressed(suppressed, slog.Any("cause", cause))...)
 	}
+}
+
+// toLog reports whether to log the state, and how many outages before it weren't logged: once, and once more if it turns out to
+// be for good; not if the log says already that Redis doesn't answer. It is called with the lock.
+func (st *status) toLog(state logState, breakerOpen bool) (log bool, suppressed int) {
+	at := mono.Now()
+	switch {
+	case state <= st.logged:
+		return false, 0
+	case st.logged > loggedNothing:
+	case breakerOpen && state == loggedDown:
+		return false, 0
+	default:
+		if log, suppressed = st.throttle.Begin(at); !log {
+			return false, 0
+		}
+	}
+	st.logged, st.loggedAt = state, at
+	return true, suppressed
 }
 
 // loggedRecently reports whether the log has said, in the present outage and no longer ago than that, that the stream is down.
@@ -161,7 +163,7 @@ func (s *stream) checkLapsed() {
 	if v.Holds(mono.Now()) {
 		return
 	}
-	st := &s.health
+	st := &s.status
 	st.mu.Lock()
 	well, since := st.up, st.since
 	st.mu.Unlock()
@@ -182,13 +184,13 @@ func (s *stream) firstOutcome(err error) (first bool) {
 	return first
 }
 
-func (s *stream) status() error {
+func (s *stream) statusError() error {
 	v := s.Validity()
 	at := mono.Now()
 	if s.NoEvents || v.Holds(at) {
 		return nil
 	}
-	st := &s.health
+	st := &s.status
 	st.mu.Lock()
 	since, cause := st.since, st.cause
 	if st.up { // nobody has noticed yet
@@ -201,10 +203,10 @@ func (s *stream) status() error {
 			cause = errStarting
 		}
 	}
-	return fmt.Errorf("tiered: redis %s: no invalidations for %v: %w", s.health.where(), at.Since(since).Round(time.Millisecond), cause)
+	return fmt.Errorf("tiered: redis %s: no invalidations for %v: %w", s.status.where(), at.Since(since).Round(time.Millisecond), cause)
 }
 
 func (s *stream) log(level slog.Level, message string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("addr", s.health.where())}, attrs...)
+	attrs = append([]slog.Attr{slog.String("addr", s.status.where())}, attrs...)
 	s.streams.Logger.LogAttrs(context.Background(), level, message, attrs...)
 }

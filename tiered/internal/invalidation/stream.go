@@ -30,7 +30,7 @@ type stream struct {
 	once         sync.Once
 
 	canary  canaryState // what was last sent
-	health  status
+	status  status
 	breaker *redisconn.Breaker         // nil: the stream is that of many servers
 	node    *redisconn.Node            // with the breaker
 	conn    atomic.Pointer[connection] // nil: no connection that hears
@@ -56,7 +56,7 @@ var (
 
 func newStream(ss *Streams, from transport, name string) *stream {
 	s := &stream{streams: ss, transport: from, wake: make(chan struct{}, 1), outcomeKnown: make(chan struct{})}
-	s.health.name, s.health.since = name, mono.Now()
+	s.status.name, s.status.since = name, mono.Now()
 	s.Current.Store(coherence.Never)
 	return s
 }
@@ -122,7 +122,7 @@ func (s *stream) disconnected(ctx context.Context, c *connection, err error) {
 		return
 	}
 	// A server that can't be reached answers nobody, unless it has answered the caches' client since.
-	if !c.reached() && s.canary.answered.Load() < int64(s.health.downSince(at)) {
+	if !c.reached() && s.canary.answered.Load() < int64(s.status.downSince(at)) {
 		s.markUnreachable()
 	}
 	s.down(at, err)
@@ -151,7 +151,7 @@ func (s *stream) canaryReported(at mono.Instant) {
 	}
 	s.Validity().Extend(at.Add(s.streams.MaxAge()))
 	s.answeredByReport(at)
-	s.health.forgetCause(at)
+	s.status.forgetCause(at)
 	if c := s.conn.Load(); c != nil {
 		c.watchdog.reported(at)
 		s.recovered(c)
@@ -166,9 +166,12 @@ func (s *stream) recovered(c *connection) {
 }
 
 // sendCanarySoon has a canary sent now.
-func (s *stream) sendCanarySoon() {
+func (s *stream) sendCanarySoon() { wake(s.wake) }
+
+// wake puts an element into a channel that has room for one, unless it has one.
+func wake(c chan<- struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -110,52 +110,35 @@ func (ss *Streams) startBreakers() {
 
 // newNode makes the node of the stream's server.
 func (s *stream) newNode() *redisconn.Node {
-	s.breaker = s.streams.NewBreaker(s.health.where, &s.Feed)
+	s.breaker = s.streams.NewBreaker(s.status.where, &s.Feed)
 	s.breaker.SendCanary = s.sendCanarySoon
-	s.breaker.OutageLogged = func(at mono.Instant) bool { return s.health.loggedRecently(at, mono.Times(2, s.streams.MaxAge())) }
+	s.breaker.OutageLogged = func(at mono.Instant) bool { return s.status.loggedRecently(at, mono.Times(2, s.streams.MaxAge())) }
 	if s.NoEvents {
 		s.breaker.ProbeWith = func(ctx context.Context) error { return s.streams.Probe(ctx, s.streams.Client) }
 	}
 	return &redisconn.Node{Feed: &s.Feed, Breaker: s.breaker}
 }
 
-// firstOutcomes waits until it is known of every master whether its invalidations arrive, but not for long. It returns an
-// error only where they won't ever.
+// firstOutcomes starts the streams, and waits until it is known of every master whether its invalidations arrive, but not for
+// long. It returns an error only where they won't ever.
 func (ss *Streams) firstOutcomes() error {
 	defer ss.stopWaiting()
 	late, stop := context.WithTimeout(ss.Context, max(mono.Times(2, ss.Timeout), minFirstOutcome))
 	defer stop()
-	switch {
-	case ss.topology != nil:
-		ss.running.Go(func() { ss.topology.run(ss.Context) })
+	switch t := ss.topology; {
+	case t != nil:
+		ss.running.Go(func() { t.run(ss.Context) })
 		select {
-		case <-ss.topology.scanned:
+		case <-t.scanned:
 		case <-late.Done():
+		}
+		if err := t.refused(); err != nil {
+			return fmt.Errorf("tiered: NewRedis: %w", err)
 		}
 	case !ss.only.NoEvents:
 		ss.only.start(ss.Context)
 	}
-	var refused []error
-	if ss.topology != nil {
-		if err := ss.topology.refused(); err != nil {
-			return fmt.Errorf("tiered: NewRedis: %w", err)
-		}
-	}
-	answers := false
-	for _, s := range ss.all() {
-		if s.NoEvents {
-			answers = true // nobody has found out
-			break
-		}
-		select {
-		case <-s.outcomeKnown:
-			if s.refused != nil {
-				refused = append(refused, fmt.Errorf("redis %s: %w", s.health.where(), s.refused))
-			}
-			answers = answers || s.refused != nil || s.canary.answered.Load() > 0 || s.Validity().Holds(mono.Now())
-		case <-late.Done():
-		}
-	}
+	refused, answers := ss.awaitOutcomes(late)
 	if answers { // else this would only wait for it
 		if err := ss.CheckCapabilities(late); err != nil {
 			refused = append(refused, err)
@@ -165,6 +148,25 @@ func (ss *Streams) firstOutcomes() error {
 		return fmt.Errorf("tiered: NewRedis: %w", redisconn.Join(refused))
 	}
 	return nil
+}
+
+// awaitOutcomes waits until the first outcome of each stream is known, or ctx ends. It returns the errors of those that Redis
+// refuses, and reports whether a server answers, as far as is known.
+func (ss *Streams) awaitOutcomes(ctx context.Context) (refused []error, answers bool) {
+	for _, s := range ss.all() {
+		if s.NoEvents {
+			return nil, true // nobody has found out
+		}
+		select {
+		case <-s.outcomeKnown:
+			if s.refused != nil {
+				refused = append(refused, fmt.Errorf("redis %s: %w", s.status.where(), s.refused))
+			}
+			answers = answers || s.refused != nil || s.canary.answered.Load() > 0 || s.Validity().Holds(mono.Now())
+		case <-ctx.Done():
+		}
+	}
+	return refused, answers
 }
 
 // stopWaiting has the streams log what NewRedis doesn't return any more.
@@ -196,7 +198,7 @@ func (ss *Streams) all() []*stream {
 	for _, s := range *ss.topology.byAddr.Load() {
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b *stream) int { return cmp.Compare(a.health.name, b.health.name) })
+	slices.SortFunc(all, func(a, b *stream) int { return cmp.Compare(a.status.name, b.status.name) })
 	return all
 }
 
@@ -216,13 +218,13 @@ func (ss *Streams) Close(patience context.Context) {
 // Status returns since when what doesn't arrive, or isn't asked, and why.
 func (ss *Streams) Status() error {
 	if t := ss.topology; t != nil {
-		if err := t.status(); err != nil {
+		if err := t.statusError(); err != nil {
 			return err
 		}
 	}
 	var errs []error
 	for _, s := range ss.all() {
-		errs = append(errs, s.status())
+		errs = append(errs, s.statusError())
 	}
 	for _, b := range ss.Breakers() {
 		errs = append(errs, b.Status())

@@ -57,56 +57,49 @@ func (t *topology) nodes() (all []*redisconn.Node) {
 	return all
 }
 
-// scanSoon has the Cluster looked at soon.
-func (t *topology) scanSoon() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
-}
+// scanSoon has the Cluster scanned soon.
+func (t *topology) scanSoon() { wake(t.wake) }
 
-// run looks at the Cluster now and then, one look at a time.
+// run scans the Cluster now and then, and soon after it is woken.
 func (t *topology) run(ctx context.Context) {
 	every := mono.Times(5, t.streams.Heartbeat)
 	soon := min(t.streams.Heartbeat, time.Second) / 4
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	found := make(chan nodeList, 1)
-	var looking, again bool
-	var last mono.Instant
-	for {
+	last, pause := mono.Now().Add(-soon), time.Duration(0)
+	for mono.Sleep(ctx, pause, t.wake) && mono.Sleep(ctx, soon-mono.Now().Since(last), nil) {
 		select {
-		case <-ctx.Done():
-			return
-		case <-t.wake:
-			if looking {
-				again = true
-			} else {
-				timer.Reset(max(soon-mono.Now().Since(last), 0))
-			}
-			continue
-		case <-timer.C:
-			if !t.streams.Calls.Begin() {
-				return
-			}
-			looking = true
-			go func() {
-				defer t.streams.Calls.End()
-				var list nodeList
-				if err := t.streams.CatchPanics(func() error { list = t.scan(ctx); return nil }); err != nil {
-					list.err = err
-				}
-				found <- list
-			}()
-		case list := <-found:
-			t.apply(ctx, list)
-			looking, last = false, mono.Now()
-			pause := every
-			if again || list.err != nil {
-				again, pause = false, soon
-			}
-			timer.Reset(pause)
+		case <-t.wake: // this scan is the one
+		default:
 		}
+		list, ok := t.scanInBackground(ctx)
+		if !ok {
+			return
+		}
+		t.apply(ctx, list)
+		last, pause = mono.Now(), every
+		if list.err != nil {
+			pause = soon
+		}
+	}
+}
+
+// scanInBackground is scan in a goroutine of its own, so that it can return when ctx ends. It then returns false.
+func (t *topology) scanInBackground(ctx context.Context) (list nodeList, ok bool) {
+	found := make(chan nodeList, 1)
+	begun := t.streams.Calls.Go(func() {
+		list := nodeList{err: errStarting} // if the client ends the goroutine
+		defer func() { found <- list }()
+		if err := t.streams.CatchPanics(func() error { list = t.scan(ctx); return nil }); err != nil {
+			list.err = err
+		}
+	})
+	if !begun {
+		return nodeList{}, false
+	}
+	select {
+	case list = <-found:
+		return list, true
+	case <-ctx.Done():
+		return nodeList{}, false
 	}
 }
 
@@ -125,43 +118,47 @@ func (t *topology) scan(ctx context.Context) nodeList {
 	return list
 }
 
-// apply gives new masters a stream and ends those of nodes that are masters no more.
+// apply takes the result of a scan.
 func (t *topology) apply(ctx context.Context, list nodeList) {
 	if list.err != nil {
 		t.lastErr.Store(&list.err)
 	} else {
 		t.lastErr.Store(nil)
 		t.streams.Nodes.Located.Store(true)
-		next := make(map[string]*stream, len(list.options))
-		maps.Copy(next, *t.byAddr.Load())
-		var news []*stream
-		for addr, options := range list.options {
-			if next[addr] == nil {
-				s := newStream(t.streams, &tracking{streams: t.streams, options: options, cluster: t.cluster}, addr)
-				s.rescan = t.scanSoon
-				s.node = s.newNode()
-				next[addr] = s
-				news = append(news, s)
-			}
-		}
-		maps.DeleteFunc(next, func(addr string, s *stream) bool {
-			gone := list.options[addr] == nil
-			if gone {
-				s.stop() // it was started: it comes from an earlier look
-				s.breaker.Retire()
-			}
-			return gone
-		})
-		t.byAddr.Store(&next)
-		for _, s := range news {
-			s.start(ctx)
-		}
+		t.setMasters(ctx, list.options)
 		t.streams.endFirstOutcomes()
 	}
 	select {
 	case <-t.scanned:
 	default:
 		close(t.scanned)
+	}
+}
+
+// setMasters starts the streams of new masters, and ends those of nodes that are masters no longer.
+func (t *topology) setMasters(ctx context.Context, options map[string]*redis.Options) {
+	streams := maps.Clone(*t.byAddr.Load())
+	maps.DeleteFunc(streams, func(addr string, s *stream) bool {
+		gone := options[addr] == nil
+		if gone {
+			s.stop()
+			s.breaker.Retire()
+		}
+		return gone
+	})
+	var added []*stream
+	for addr, o := range options {
+		if streams[addr] == nil {
+			s := newStream(t.streams, &tracking{streams: t.streams, options: o, cluster: t.cluster}, addr)
+			s.rescan = t.scanSoon
+			s.node = s.newNode()
+			streams[addr] = s
+			added = append(added, s)
+		}
+	}
+	t.byAddr.Store(&streams)
+	for _, s := range added {
+		s.start(ctx)
 	}
 }
 
@@ -176,8 +173,8 @@ func (t *topology) refused() error {
 	return nil
 }
 
-// status returns why no masters are known, if none are.
-func (t *topology) status() error {
+// statusError returns why no masters are known, if none are.
+func (t *topology) statusError() error {
 	if len(*t.byAddr.Load()) > 0 {
 		return nil
 	}

@@ -25,7 +25,7 @@ func TestSentinelFailover(t *testing.T) {
 		eventually(t, "the old proof ends", func() bool { return before.Ended() })
 		f.waitValid(t)
 		eventually(t, "a stream from the new master", func() bool {
-			return f.waitValid(t) != before && f.only.health.where() == s.Master().Addr()
+			return f.waitValid(t) != before && f.only.status.where() == s.Master().Addr()
 		})
 		if old.Addr() == s.Master().Addr() {
 			t.Error("no failover")
@@ -45,7 +45,7 @@ func (f fixture) waitAllValid(t *testing.T, c *redistest.Cluster) {
 			want = append(want, m.Addr())
 		}
 		for _, s := range f.all() {
-			got = append(got, s.health.where())
+			got = append(got, s.status.where())
 		}
 		slices.Sort(want)
 		return slices.Equal(got, want) && f.Status() == nil
@@ -104,8 +104,8 @@ func TestClusterFrozenMaster(t *testing.T) {
 	defer frozen.Thaw()
 	eventually(t, "the proof lapses", func() bool { return !v.Holds(mono.Now()) })
 	for _, s := range f.all() {
-		if s != of() && s.health.where() != frozen.Addr() && !s.Validity().Holds(mono.Now()) {
-			t.Errorf("%s isn't proven either: %v", s.health.where(), s.status())
+		if s != of() && s.status.where() != frozen.Addr() && !s.Validity().Holds(mono.Now()) {
+			t.Errorf("%s isn't proven either: %v", s.status.where(), s.statusError())
 		}
 	}
 	eventually(t, "another master in its place", func() bool { return of() == nil })

@@ -167,62 +167,74 @@ func (o *oneShot) start(wait time.Duration) {
 	o.set = true
 }
 
-// sweep ends the reads whose Timeout is over, and gives up the senders that have them: nobody waits for those any more. If no
-// batch is under way it ends the idle senders: the next read makes others.
+// sweep ends the reads whose Timeout is over, and abandons the senders that have them. If no batch is under way it ends the idle
+// senders: the next read makes others.
 func (b *batcher) sweep() {
-	reports, late := b.collectLate(mono.Now())
-	for _, report := range reports {
-		report()
+	failed, late := b.collectLate(mono.Now())
+	for _, f := range failed {
+		f.target.report(context.Background(), f.sentAt, errLate)
 	}
 	for _, rd := range late {
 		rd.finish(rd.failed(context.DeadlineExceeded))
 	}
 }
 
-// collectLate returns the reads that are late, and what the breaker is to be told.
-func (b *batcher) collectLate(at mono.Instant) (reports []func(), late []*Read) {
+// failedBatch is a batch that took too long, which its breaker must be told.
+type failedBatch struct {
+	target target
+	sentAt mono.Instant
+}
+
+// collectLate returns the reads that are late, and sets the timer for the next.
+func (b *batcher) collectLate(at mono.Instant) (failed []failedBatch, late []*Read) {
 	timeout := b.conn.Timeout
-	var next mono.Instant = math.MaxInt64 // when the next was asked
-	collect := func(reads []*Read) {
-		for _, rd := range reads {
-			switch {
-			case rd.state.Load() != readAsked:
-			case rd.at <= at.Add(-timeout):
-				late = append(late, rd)
-			default:
-				next = min(next, rd.at)
-			}
-		}
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sweepTimer.set = false
-	b.senders = slices.DeleteFunc(b.senders, func(s *sender) bool {
-		if len(s.batch) == 0 || at.Since(s.sentAt) < timeout-timeout/10 { // a bit less isn't worth another wait
-			collect(s.batch)
-			return false
+	failed, late = b.abandonLate(at)
+	underWay := slices.Clone(b.waiting)
+	for _, s := range b.senders {
+		underWay = append(underWay, s.batch...)
+	}
+	var oldest mono.Instant = math.MaxInt64 // when the first of the others was asked
+	for _, rd := range underWay {
+		switch {
+		case rd.state.Load() != readAsked:
+		case rd.at <= at.Add(-timeout):
+			late = append(late, rd)
+		default:
+			oldest = min(oldest, rd.at)
 		}
-		late = append(late, s.batch...)
-		if s.abandoned = true; !s.reported {
-			s.reported = true
-			to, sentAt := s.batch[0].target, s.sentAt
-			reports = append(reports, func() { to.report(context.Background(), sentAt, errLate) })
-		}
-		return true
-	})
-	collect(b.waiting)
+	}
 	if len(b.waiting) > 0 {
 		b.dispatch(at)
 	}
 	switch {
-	case next < math.MaxInt64:
-		b.sweepAt(next.Add(timeout), at)
+	case oldest < math.MaxInt64:
+		b.sweepAt(oldest.Add(timeout), at)
 	case len(b.idle) < len(b.senders):
 		b.sweepAt(at.Add(timeout), at)
 	default:
 		b.endIdle()
 	}
-	return reports, late
+	return failed, late
+}
+
+// abandonLate removes the senders whose batch takes too long. Nobody waits for them any more. It is called with the lock.
+func (b *batcher) abandonLate(at mono.Instant) (failed []failedBatch, late []*Read) {
+	timeout := b.conn.Timeout
+	b.senders = slices.DeleteFunc(b.senders, func(s *sender) bool {
+		if len(s.batch) == 0 || at.Since(s.sentAt) < timeout-timeout/10 { // a bit less isn't worth another wait
+			return false
+		}
+		late = append(late, s.batch...)
+		if s.abandoned = true; !s.reported {
+			s.reported = true
+			failed = append(failed, failedBatch{s.batch[0].target, s.sentAt})
+		}
+		return true
+	})
+	return failed, late
 }
 
 var errLate = callError("get", context.DeadlineExceeded)

@@ -55,7 +55,7 @@ func (b *Breaker) announce(c change) {
 	switch {
 	case !c.log:
 	case c.cause != nil:
-		attrs := withSuppressed(c.suppressed, slog.String("addr", addr), slog.Any("cause", c.cause))
+		attrs := WithSuppressed(c.suppressed, slog.String("addr", addr), slog.Any("cause", c.cause))
 		logLine{slog.LevelWarn, "tiered: Redis doesn't answer, and isn't asked", attrs}.write(b.conn.Logger)
 	default:
 		attrs := []slog.Attr{slog.String("addr", addr), slog.Duration("downtime", c.lasted)}

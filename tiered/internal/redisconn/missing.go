@@ -74,7 +74,7 @@ func (cs *capabilities) markMissing(addr string, errs []error) *missing {
 	}
 	m.err = &missingError{addr, errs}
 	if log, suppressed := m.throttle.Begin(mono.Now()); log {
-		attrs := withSuppressed(suppressed, slog.String("addr", addr), slog.Any("cause", m.err))
+		attrs := WithSuppressed(suppressed, slog.String("addr", addr), slog.Any("cause", m.err))
 		cs.unlogged = append(cs.unlogged, logLine{slog.LevelError, "tiered: Redis lacks what the caches need", attrs})
 	}
 	return m

@@ -39,7 +39,7 @@ func (c *Conn) CatchPanics(f func() error) (err error) {
 
 func (c *Conn) logPanic(err error) {
 	if log, suppressed := c.panics.Allow(mono.Now()); log {
-		attrs := withSuppressed(suppressed, slog.Any("cause", err), slog.String("stack", string(debug.Stack())))
+		attrs := WithSuppressed(suppressed, slog.Any("cause", err), slog.String("stack", string(debug.Stack())))
 		logLine{slog.LevelError, "tiered: the client panicked", attrs}.write(c.Logger)
 	}
 }

@@ -89,7 +89,7 @@ func codeOf(err error) string {
 func (rs *refusals) add(addr, step string, err error) {
 	cause := unwrapOnce(err)
 	if log, suppressed := rs.addStep(refusalKind{addr, codeOf(err)}, step, cause); log {
-		attrs := withSuppressed(suppressed, slog.String("addr", addr), slog.String("step", step), slog.Any("cause", cause))
+		attrs := WithSuppressed(suppressed, slog.String("addr", addr), slog.String("step", step), slog.Any("cause", cause))
 		logLine{slog.LevelWarn, "tiered: Redis refuses commands", attrs}.write(rs.logger)
 	}
 }

@@ -156,24 +156,21 @@ func (c *Conn) send(ctx context.Context, q Request, nb nodeBatch) (replies []Rep
 		err = replies[0].Err
 	}
 	if len(moved) > 0 {
-		again := make([]int, len(moved))
-		for at, n := range moved {
-			again[at] = nb.indexes[n]
-		}
-		for at, reply := range c.sendAnywhere(ctx, q, again) {
-			replies[moved[at]] = reply
-		}
+		c.retryElsewhere(ctx, q, nb, replies, moved)
 	}
 	return replies, err
 }
 
-// sendAnywhere lets the client find the node. What is read there has no validity.
-func (c *Conn) sendAnywhere(ctx context.Context, q Request, indexes []int) []Reply {
-	replies := c.sendTo(ctx, c.Client, q, indexes)
-	for i := range replies {
-		replies[i].Feed, replies[i].Validity = c.Nodes.AnyFeed(), coherence.Never
+// retryElsewhere replaces some replies of a batch: the client finds the node. What is read there has no validity.
+func (c *Conn) retryElsewhere(ctx context.Context, q Request, nb nodeBatch, replies []Reply, moved []int) {
+	indexes := make([]int, len(moved))
+	for at, n := range moved {
+		indexes[at] = nb.indexes[n]
 	}
-	return replies
+	for at, reply := range c.sendTo(ctx, c.Client, q, indexes) {
+		reply.Feed, reply.Validity = c.Nodes.AnyFeed(), coherence.Never
+		replies[moved[at]] = reply
+	}
 }
 
 // sendTo sends one command, a pipeline, or an MGET.

@@ -68,8 +68,8 @@ type logLine struct {
 	attrs   []slog.Attr
 }
 
-// withSuppressed appends how many events weren't logged, if there were any.
-func withSuppressed(n int, attrs ...slog.Attr) []slog.Attr {
+// WithSuppressed appends how many events weren't logged, if there were any.
+func WithSuppressed(n int, attrs ...slog.Attr) []slog.Attr {
 	if n > 0 {
 		attrs = append(attrs, slog.Int("suppressed", n))
 	}
