@@ -11,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/tags"
 	"github.com/tiercache/tiercache/tiered/internal/values"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
@@ -19,9 +20,9 @@ import (
 // Cache is a cache of T in two tiers. Its methods may be called from any number of goroutines.
 type Cache[T any] struct {
 	*core[T]
-	policy  Policy
-	windows wire.Windows // of the policy
-	wrong   error        // why the policy is invalid after With's edit
+	policy Policy
+	view   remote.View // what the policy says about values that are read
+	wrong  error       // why the policy is invalid after With's edit
 }
 
 // core is the state that all views of a cache share.
@@ -30,7 +31,7 @@ type core[T any] struct {
 	redis     *Redis // nil: in-process only
 	seed      maphash.Seed
 	local     *local.Tier[T]
-	remote    *remote[T] // nil: in-process only
+	remote    *remote.Tier[T] // nil: in-process only
 	keys      *keyTable[T]
 	tags      *tags.Index
 	retention *record.Retention // from the windows of all views
@@ -66,8 +67,8 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	}
 	seed := maphash.MakeSeed()
 	retention := new(record.Retention)
-	windows := o.Policy.windows()
-	retention.Add(&windows)
+	view := o.Policy.view()
+	retention.Add(&view.Windows)
 	l, err := local.New[T](local.Options{
 		MaxCost:   o.MaxCost,
 		Costed:    o.Cost != nil,
@@ -102,8 +103,8 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 			l.Close()
 			return nil, err
 		}
-		t.remote = newRemote(o.Redis.conn, o.Name, &t.values, t.stats.countErrors, t.reportValue)
-		t.maxKey -= len(t.remote.keys.Values)
+		t.remote = remote.New(remote.Options[T]{Conn: o.Redis.conn, Name: o.Name, Values: &t.values, CountErrors: t.stats.countErrors, Report: t.reportValue})
+		t.maxKey -= len(t.remote.Keys.Values)
 		t.tags = tags.New(tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors), o.Redis.options.Strict)
 		t.queue = newWriteQueue(o.Redis.conn, t.startReplayer, o.Trace)
 		t.keys.echoes = o.Redis.options.Invalidation == Tracking
@@ -113,7 +114,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		}
 	}
 	t.base, t.stop = context.WithCancel(context.Background())
-	return &Cache[T]{core: t, policy: o.Policy, windows: windows}, nil
+	return &Cache[T]{core: t, policy: o.Policy, view: view}, nil
 }
 
 // With returns a view of the cache: the same tiers with another policy. edit changes a copy of the cache's policy; a field that it
@@ -128,8 +129,8 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	edit(&view.policy)
 	if view.wrong == nil {
 		view.policy, view.wrong = view.policy.validated()
-		view.windows = view.policy.windows()
-		view.retention.Add(&view.windows)
+		view.view = view.policy.view()
+		view.retention.Add(&view.view.Windows)
 	}
 	return &view
 }
@@ -148,7 +149,7 @@ func (c *Cache[T]) Close() error {
 	c.stop()
 	c.loads.close()
 	if c.remote != nil {
-		c.remote.abandon()
+		c.remote.Abandon()
 	}
 	c.life.Wait()
 	if c.remote != nil {
@@ -264,6 +265,9 @@ func (t *core[T]) heard(rest string) {
 		t.tags.SeqChanged()
 	}
 }
+
+// released handles the release of a key's lease by this process.
+func (t *core[T]) released(key string) { t.keys.released(key, t.hash(key)) }
 
 // interrupted handles a gap in Redis's reports of changes. It wakes the jobs that wait for a change, and drops the results of reads
 // in progress. Cached records need no action: their validities have ended.

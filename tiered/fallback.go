@@ -57,7 +57,7 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] 
 		}
 		f.fallback.last.CompareAndSwap(older, o)
 	}
-	if !o.Intact() || o.Use(&c.windows, at) < least {
+	if !o.Intact() || o.Use(&c.view.Windows, at) < least {
 		return nil
 	}
 	if o.Valid(at) {

@@ -11,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
 
 // job brings the flight of one key, or the flights of a batch, to their results. It reads both tiers, loads the values for
@@ -22,7 +23,7 @@ type job[T any] struct {
 	flights []*flight[T] // those that haven't finished
 	load    func(ctx context.Context, claims []*task[T]) error
 	timed   context.Context
-	leases  *heldLeases[T]
+	leases  *remote.HeldLeases[T]
 	waits   leaseWaiter[T]
 	loading bool        // the loader was called
 	looked  bool        // Redis was asked
@@ -92,7 +93,7 @@ func (t *job[T]) interrupt() {
 	if t.finishing() {
 		defer t.cache.life.End()
 		t.overdue()
-		t.leases.release()
+		t.leases.Release()
 	}
 }
 
@@ -133,7 +134,7 @@ func (t *job[T]) end() {
 		t.cache.stats.loadErrors.Add(1)
 		t.crash(panicError(thrown))
 	}
-	t.leases.release()
+	t.leases.Release()
 }
 
 // look finishes the flights whose values the tiers have. It returns the tasks that this job must load, and the flights that wait
@@ -145,7 +146,7 @@ func (t *job[T]) look() (claims []*task[T], waiting []*flight[T]) {
 	t.lookInside()
 	if c.remote == nil {
 		for _, f := range t.flights {
-			cl := t.claim(f, readResult[T]{})
+			cl := t.claim(f, remote.Result[T]{})
 			cl.began = began
 			claims = append(claims, cl)
 		}
@@ -155,10 +156,10 @@ func (t *job[T]) look() (claims []*task[T], waiting []*flight[T]) {
 	awaited := slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return !t.waits.due(f, c.keys) })
 	for i, fd := range t.consult(awaited, err) {
 		f := awaited[i]
-		fd.runOut()
+		fd.DropExpiring()
 		cl := t.claim(f, fd)
 		cl.began = began
-		switch use := fd.use(&c.windows); {
+		switch use := fd.Use(&c.view.Windows); {
 		case fd.Err != nil:
 			if !t.landFallback(f, fd.Err) {
 				claims = append(claims, cl) // without a lease
@@ -166,15 +167,15 @@ func (t *job[T]) look() (claims []*task[T], waiting []*flight[T]) {
 		case f.why == forRead && use >= record.WhileRevalidate, f.why == forBackground && use == record.Good:
 			c.stats.remoteHits.Add(1)
 			c.fill(f.keyRef, fd)
-			t.serve(f, fd.record)
-		case fd.lease != nil && t.leases.owns(fd.seen):
+			t.serve(f, fd.Record)
+		case fd.Lease != nil && t.leases.Owns(fd.Seen):
 			cl.leased = primaryLease
 			claims = append(claims, cl)
-			t.leases.add(f.keyRef, c.remote.key(f.keyRef))
-		case f.why != forRefresh && fd.lease != nil && t.waits.add(f, fd):
-		case fd.leasable():
+			t.leases.Add(f.key)
+		case f.why != forRefresh && fd.Lease != nil && t.waits.add(f, fd):
+		case fd.Leasable():
 			vacant = append(vacant, cl)
-		case f.why != forRefresh && fd.framed():
+		case f.why != forRefresh && fd.Framed():
 			f.fallback.make(c.fill(f.keyRef, fd), fromRemote)
 			standing = append(standing, cl)
 		default:
@@ -218,7 +219,7 @@ func (t *job[T]) lookInside() {
 // serve finishes a flight with a record from one of the tiers.
 func (t *job[T]) serve(f *flight[T], r *record.Record[T]) {
 	c, at := t.cache, mono.Now()
-	if r.Use(&c.windows, at) < record.Good {
+	if r.Use(&c.view.Windows, at) < record.Good {
 		t.renews = append(t.renews, keyRef[T]{key: f.key, hash: f.hash})
 	}
 	f.stale = r.Stale(at)
@@ -234,17 +235,17 @@ func (t *job[T]) renew() {
 }
 
 // consult reads the flights' keys from Redis. If err isn't nil it doesn't, and all replies fail with err.
-func (t *job[T]) consult(due []*flight[T], err error) []readResult[T] {
+func (t *job[T]) consult(due []*flight[T], err error) []remote.Result[T] {
 	c := t.cache
 	holds := make([]keyRef[T], len(due))
-	how := readOptions{exact: t.looked, given: make([]redisconn.Pending, len(due))}
+	how := remote.ReadOptions{Exact: t.looked, Started: make([]redisconn.Pending, len(due))}
 	for i, f := range due {
 		f.wake = t.waits.wake()
 		heard := c.keys.listen(f.keyRef, f.wake).heard
 		if heard != f.heard {
 			f.given = redisconn.Pending{} // it may be older than the change that was reported
 		}
-		how.given[i], f.given = f.given, redisconn.Pending{}
+		how.Started[i], f.given = f.given, redisconn.Pending{}
 		f.heard = heard
 		holds[i] = f.keyRef
 	}
@@ -255,9 +256,9 @@ func (t *job[T]) consult(due []*flight[T], err error) []readResult[T] {
 	if redisconn.NotSent(err) {
 		c.stats.spared.Add(uint64(len(holds)))
 	}
-	findings := make([]readResult[T], len(holds))
+	findings := make([]remote.Result[T], len(holds))
 	for i := range findings {
-		findings[i].Reply = redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.AnyFeed(), Validity: coherence.Never}
+		findings[i].Reply = redisconn.Reply{Err: err, Feed: c.remote.Conn.Nodes.AnyFeed(), Validity: coherence.Never}
 	}
 	return findings
 }
@@ -270,7 +271,7 @@ func (t *job[T]) landFallback(f *flight[T], err error) bool {
 		return false
 	}
 	if f.why == forRead {
-		if it := c.local.GetUnverified(f.key, f.hash, &c.windows); it != nil {
+		if it := c.local.GetUnverified(f.key, f.hash, &c.view.Windows); it != nil {
 			t.serve(f, &it.Record)
 			return true
 		}

@@ -270,19 +270,10 @@ func (g *keyTable[T]) interrupted() {
 	}
 }
 
-// wakeAll wakes the flights that wait for leases this process has released, unless Redis reports its own changes to it.
-func (g *keyTable[T]) wakeAll(held []keyRef[T]) {
-	if g.echoes {
-		return
-	}
-	for _, h := range held {
-		s := g.shard(h.hash)
-		s.mu.Lock()
-		if current := s.keys[h.key]; current != nil {
-			current.heard++
-			current.wake()
-		}
-		s.mu.Unlock()
+// released wakes the flights that wait for a lease this process has released, unless Redis reports its own changes to it.
+func (g *keyTable[T]) released(key string, hash uint64) {
+	if !g.echoes {
+		g.wake(key, hash)
 	}
 }
 

@@ -94,7 +94,7 @@ func TestPanicsLeaveNothing(t *testing.T) {
 	for _, where := range []string{"marshal", "unmarshal", "clone", "cost"} {
 		never := "nowhere"
 		exploding.Store(&never)
-		if err := c.remote.redis.Client.Set(ctx, c.remote.keys.Values+"there", "5", 0).Err(); err != nil {
+		if err := c.remote.Conn.Client.Set(ctx, c.remote.Keys.Values+"there", "5", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
 		exploding.Store(&where)

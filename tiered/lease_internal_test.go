@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -80,8 +81,9 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	}
 	trip := &job[string]{cache: c, owner: p, caller: t.Context(), flights: []*flight[string]{f}}
 	trip.holding = trip.finishing()
-	trip.leases = newHeldLeases(c)
-	trip.leases.lease.TTL = ttl
+	lease := wire.NewLease(c.policy.LoadTimeout)
+	lease.TTL = ttl
+	trip.leases = c.remote.NewHeldLeases(lease, remote.Holding{Base: c.base, Life: &c.life, Released: c.released})
 	trip.load = c.loading(func(context.Context, *Entry[string]) (string, error) {
 		close(l.began)
 		<-l.end

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -45,12 +46,12 @@ func (w *leaseWaiter[T]) wake() chan struct{} {
 
 // add records the lease that a flight waits for. It returns false if the lease should have ended more than leaseGrace ago:
 // a lease without an expiry might never be released.
-func (w *leaseWaiter[T]) add(f *flight[T], found readResult[T]) bool {
+func (w *leaseWaiter[T]) add(f *flight[T], found remote.Result[T]) bool {
 	at := mono.Now()
-	l := string(found.lease)
+	l := string(found.Lease)
 	was, again := w.waits[f]
 	if !again || was.lease != l {
-		parsed, _ := wire.ParseLease(found.lease)
+		parsed, _ := wire.ParseLease(found.Lease)
 		was = leaseWait{lease: l, until: at.Add(parsed.TTL)}
 	}
 	was.proof, was.silent = found.Validity, found.Feed.NoEvents

@@ -11,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -31,9 +32,9 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
 	hash, at := c.hash(key), mono.Now()
-	it, sets := c.local.Get(key, hash, at, &c.windows)
+	it, sets := c.local.Get(key, hash, at, &c.view.Windows)
 	if it != nil {
-		if it.NeedsRefresh(&c.windows, at) {
+		if it.NeedsRefresh(&c.view.Windows, at) {
 			c.serves(ctx, it.Key, &it.Record, nil)
 			c.refreshBehind(ctx, []keyRef[T]{{key: it.Key, hash: hash}}, c.loading(load))
 		}
@@ -112,7 +113,7 @@ func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*task[T]) err
 // the tags, so that the new value keeps them.
 func (c *Cache[T]) entry(cl *task[T]) Entry[T] {
 	none := Entry[T]{Key: cl.flight.key, Policy: c.policy}
-	r := cl.found.record
+	r := cl.found.Record
 	if r == nil {
 		return none
 	}
@@ -153,7 +154,7 @@ func (c *Cache[T]) newResult(cl *task[T], value T, absent bool, tags []string) *
 	r := record.New(value, absent, cl.policy.freshFor(absent), cl.stamp.Stamp(tags))
 	r.Took = r.Created.Since(cl.began)
 	own := cl.policy.windows()
-	if own != c.windows {
+	if own != c.view.Windows {
 		r.Windows = &own
 	}
 	r.DrawEarly(&own, cl.policy.Jitter)
@@ -165,7 +166,7 @@ func (c *Cache[T]) newResult(cl *task[T], value T, absent bool, tags []string) *
 
 // consult reads the keys from Redis and checks the validity of the records. A key with a queued write isn't read: Redis may
 // still hold the value that the write replaces or removes.
-func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how readOptions) []readResult[T] {
+func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
 	var hidden []bool
 	asked := holds
 	if c.queue.waiting() > 0 {
@@ -176,7 +177,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how readOptio
 			}
 		}
 		if len(asked) < len(holds) {
-			how.given = nil // its elements correspond to all the keys
+			how.Started = nil // its elements correspond to all the keys
 		}
 	}
 	findings := c.ask(ctx, asked, how)
@@ -184,31 +185,31 @@ func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how readOptio
 	if hidden == nil && !all {
 		return findings
 	}
-	merged := make([]readResult[T], len(holds))
+	merged := make([]remote.Result[T], len(holds))
 	for i := range holds {
 		if hidden == nil || !hidden[i] {
 			merged[i], findings = findings[0], findings[1:]
 		}
 		if all || hidden != nil && hidden[i] {
 			err := c.queue.withheld(holds[i].key, all)
-			merged[i] = readResult[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.redis.Nodes.AnyFeed(), Validity: coherence.Never}}
+			merged[i] = remote.Result[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.Conn.Nodes.AnyFeed(), Validity: coherence.Never}}
 		}
 	}
 	return merged
 }
 
 // ask reads the keys from Redis and checks the validity of the records against their tags and the epoch.
-func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how readOptions) []readResult[T] {
-	findings := c.remote.read(ctx, holds, c.policy, how)
+func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
+	findings := c.remote.Read(ctx, keysOfRefs(holds), &c.view, how)
 	all, framed := make([]*record.Meta, len(holds)), false
 	for i := range findings {
 		f := &findings[i]
 		switch {
-		case f.record == nil:
-		case f.framed():
-			all[i], framed = f.record.Meta, true
+		case f.Record == nil:
+		case f.Framed():
+			all[i], framed = f.Record.Meta, true
 		default:
-			f.bonds = &coherence.Deps{Validity: f.Validity, Feed: f.Feed}
+			f.Deps = &coherence.Deps{Validity: f.Validity, Feed: f.Feed}
 		}
 	}
 	if !framed {
@@ -222,13 +223,22 @@ func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how readOptions) 
 		case errs[i] != nil:
 			f.Err = errs[i]
 		case bound[i] == nil:
-			f.record, f.vacant = nil, true
+			f.Record, f.Vacant = nil, true
 		default:
-			f.bonds = bound[i]
-			f.bonds.Validity, f.bonds.Feed = f.Validity, f.Feed
+			f.Deps = bound[i]
+			f.Deps.Validity, f.Deps.Feed = f.Validity, f.Feed
 		}
 	}
 	return findings
+}
+
+// keysOfRefs returns the keys of the references.
+func keysOfRefs[T any](refs []keyRef[T]) []string {
+	keys := make([]string, len(refs))
+	for i, h := range refs {
+		keys[i] = h.key
+	}
+	return keys
 }
 
 // hit is the result of reading a key: the record and its tier. The record is nil if there is none, or none of use.
@@ -244,14 +254,14 @@ type hit[T any] struct {
 // can't be read, fetch returns what the local tier has. The caller holds references to the keys.
 func (c *Cache[T]) fetch(ctx context.Context, holds []keyRef[T], least record.Use) []hit[T] {
 	got := make([]hit[T], len(holds))
-	for i, f := range c.consult(ctx, holds, readOptions{}) {
+	for i, f := range c.consult(ctx, holds, remote.ReadOptions{}) {
 		switch {
 		case redisconn.Unanswered(f.Err) && ctx.Err() == nil:
 			if got[i] = c.unread(holds[i], least, f.Err); got[i].record != nil {
 				continue
 			}
-		case f.use(&c.windows) >= least:
-			got[i] = hit[T]{record: f.record, tier: Remote, key: holds[i].key}
+		case f.Use(&c.view.Windows) >= least:
+			got[i] = hit[T]{record: f.Record, tier: Remote, key: holds[i].key}
 			c.stats.remoteHits.Add(1)
 			c.fill(holds[i], f)
 			continue
@@ -271,7 +281,7 @@ func (c *Cache[T]) unread(h keyRef[T], least record.Use, why error) hit[T] {
 	} else {
 		it = c.local.GetUnverified(h.key, h.hash, nil)
 	}
-	if it != nil && it.Use(&c.windows, mono.Now()) >= least {
+	if it != nil && it.Use(&c.view.Windows, mono.Now()) >= least {
 		return hit[T]{record: &it.Record, tier: Local, key: it.Key}
 	}
 	if errors.Is(why, errNotReplayed) { // a key with a queued write counts as missing
@@ -280,17 +290,9 @@ func (c *Cache[T]) unread(h keyRef[T], least record.Use, why error) hit[T] {
 	return hit[T]{err: why}
 }
 
-// use reports how the record that was read may be served.
-func (f *readResult[T]) use(w *wire.Windows) record.Use {
-	if f.Err != nil || f.record == nil {
-		return record.Unusable
-	}
-	return f.record.Use(w, mono.Now())
-}
-
 // fill puts a record read from Redis into the local tier.
-func (c *Cache[T]) fill(h keyRef[T], f readResult[T]) *local.Item[T] {
-	it := c.local.NewItem(h.key, h.hash, f.record, *f.bonds, c.policy.localUntil(mono.Now(), f.record.FreshUntil))
+func (c *Cache[T]) fill(h keyRef[T], f remote.Result[T]) *local.Item[T] {
+	it := c.local.NewItem(h.key, h.hash, f.Record, *f.Deps, c.policy.localUntil(mono.Now(), f.Record.FreshUntil))
 	c.keys.putRead(h, it)
 	return it
 }
@@ -302,7 +304,7 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 	}
 	if c.remote == nil {
 		if least == record.IfError {
-			if it := c.local.GetStale(key, hash, mono.Now()); it != nil && it.Use(&c.windows, mono.Now()) >= least {
+			if it := c.local.GetStale(key, hash, mono.Now()); it != nil && it.Use(&c.view.Windows, mono.Now()) >= least {
 				return hit[T]{record: &it.Record, tier: Local, key: it.Key}, nil
 			}
 		}

@@ -56,14 +56,30 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 		}
 	}()
 	outside := g.lookInside(flights)
-	c.remote.begin(ctx, outside)
+	g.begin(outside)
 	if c.life.Closed() {
-		c.remote.abandon() // Close may have done so just before
+		c.remote.Abandon() // Close may have done so just before
 	}
 	g.lookOutside(outside)
 	g.land()
 	over = true
 	return g.rest, g.renews
+}
+
+// begin begins to read the flights' keys.
+func (g *lookup[T]) begin(flights []*flight[T]) {
+	m, at := g.cache.remote, flights[0].start // a moment ago
+	if len(flights) == 1 {
+		flights[0].given = m.StartOne(g.ctx, flights[0].key, at)
+		return
+	}
+	keys := make([]string, len(flights))
+	for i, f := range flights {
+		keys[i] = f.key
+	}
+	for i, s := range m.Start(g.ctx, keys, at) {
+		flights[i].given = s
+	}
 }
 
 // lookInside finishes the flights whose values the local tier has, and returns the others.
@@ -157,7 +173,7 @@ func (g *lookup[T]) bring(f *flight[T], it *local.Item[T], at mono.Instant) {
 
 // serve adds the flight's key to those to refresh, if the record is due for it.
 func (g *lookup[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
-	if r.Use(&g.cache.windows, at) < record.Good {
+	if r.Use(&g.cache.view.Windows, at) < record.Good {
 		g.renews = append(g.renews, keyRef[T]{key: f.key, hash: f.hash})
 		f.stale = r.Stale(at)
 	}
@@ -170,7 +186,7 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 		return false
 	}
 	e := c.tags.KnownEpoch()
-	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.queue.waiting() == 0 && c.remote.redis.HasTime()
+	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.queue.waiting() == 0 && c.remote.Conn.HasTime()
 }
 
 // inside returns the local tier's record if it can finish the flight. If the record can't, it becomes the flight's fallback.
@@ -178,8 +194,8 @@ func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
 	it := c.local.GetStale(f.key, f.hash, at)
 	switch {
 	case it == nil:
-	case f.why == forRead && c.local.InTime(it, at, &c.windows),
-		f.why == forBackground && at < it.LocalUntil() && !it.NeedsRefresh(&c.windows, at):
+	case f.why == forRead && c.local.InTime(it, at, &c.view.Windows),
+		f.why == forBackground && at < it.LocalUntil() && !it.NeedsRefresh(&c.view.Windows, at):
 		if !it.Valid(at) {
 			c.local.CountUnverified() // Redis no longer answers
 		}
@@ -198,21 +214,14 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	if a.Err != nil || !wire.IsFrame(data) {
 		return nil
 	}
-	fr, err := c.remote.parse(data)
-	if err != nil {
-		return nil
-	}
 	it := &local.Item[T]{Key: f.key}
-	it.Created, it.FreshUntil = frameTimes(&fr, at, c.remote.redis.TimeAt(ctx, at))
-	t := frameTraits(&fr, &c.windows, c.policy.Jitter)
-	if !fr.NotFound {
-		if t.Cost, err = c.values.Decode(fr.Payload, &it.Value); err != nil {
-			return nil // the job reports it
-		}
+	t, _, err := c.remote.DecodeFrame(ctx, data, at, &c.view, &it.Record)
+	if err != nil {
+		return nil // the job reports it
 	}
 	c.local.SetMeta(it, t, c.policy.localUntil(at, it.FreshUntil))
 	b, ok := c.tags.BindKnown(&it.Stamp, at)
-	if !ok || it.Use(&c.windows, at) < record.WhileRevalidate || c.queue.hidesAll() { // in this order: see invalidate.go
+	if !ok || it.Use(&c.view.Windows, at) < record.WhileRevalidate || c.queue.hidesAll() { // in this order: see invalidate.go
 		return nil
 	}
 	b.Validity, b.Feed = a.Validity, a.Feed

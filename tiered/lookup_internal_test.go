@@ -41,7 +41,7 @@ func caughtUp(t *testing.T, c *Cache[string]) {
 	if err := c.Set(t.Context(), key, ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.remote.redis.Client.Del(t.Context(), c.remote.keys.Values+key).Err(); err != nil {
+	if err := c.remote.Conn.Client.Del(t.Context(), c.remote.Keys.Values+key).Err(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "its own writes are reported", func() bool {
@@ -73,7 +73,7 @@ func TestLateServerInABatch(t *testing.T) {
 		flights[i], _ = c.keys.join(t.Context(), key, c.hash(key), forRead, &fl)
 	}
 	for i, f := range flights {
-		f.given = c.remote.redis.Read(t.Context(), c.remote.key(f.keyRef), nil, mono.Now())
+		f.given = c.remote.Conn.Read(t.Context(), c.remote.Keys.Value(f.key), nil, mono.Now())
 		if i == 1 {
 			<-h.there // otherwise the next would be read with it in one batch
 		} else {
@@ -134,14 +134,14 @@ func TestSlowDecodingInABatch(t *testing.T) {
 		if err := c.Set(t.Context(), key, key); err != nil {
 			t.Fatal(err)
 		}
-		redisKeys[i] = c.remote.keys.Values + key
+		redisKeys[i] = c.remote.Keys.Values + key
 	}
 	caughtUp(t, c)
 	for _, key := range keys {
 		f, _ := c.keys.join(t.Context(), key, c.hash(key), forRead, &fl)
 		flights = append(flights, f)
 	}
-	for i, s := range c.remote.redis.ReadAll(t.Context(), redisKeys, nil, mono.Now()) {
+	for i, s := range c.remote.Conn.ReadAll(t.Context(), redisKeys, nil, mono.Now()) {
 		s.Await(t.Context(), nil)
 		flights[i].given = s
 	}

@@ -230,9 +230,9 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 	for i, id := range ids {
 		k := key(id)
 		hash := c.hash(k)
-		it, sets := c.local.Get(k, hash, at, &c.windows)
+		it, sets := c.local.Get(k, hash, at, &c.view.Windows)
 		if it != nil {
-			if it.NeedsRefresh(&c.windows, at) {
+			if it.NeedsRefresh(&c.view.Windows, at) {
 				c.serves(ctx, it.Key, &it.Record, nil)
 				b.due = append(b.due, ownID(id, b.strings))
 				b.renewing = append(b.renewing, keyRef[T]{key: it.Key, hash: hash})

@@ -11,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -208,6 +209,11 @@ func (p Policy) localUntil(at, freshUntil mono.Instant) mono.Instant {
 
 // jittered returns d less a random part, as Jitter says.
 func (p Policy) jittered(d time.Duration) time.Duration { return record.Jittered(d, p.Jitter) }
+
+// view returns what the policy says about values that are read.
+func (p *Policy) view() remote.View {
+	return remote.View{TTL: p.localTTL(), Windows: p.windows(), Jitter: p.Jitter}
+}
 
 // windows returns the policy's times for refreshing a value and for serving a stale one, with no negative ones.
 func (p *Policy) windows() wire.Windows {

@@ -1,7 +1,6 @@
 package tiered
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -9,26 +8,21 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
-	"github.com/tiercache/tiercache/tiered/internal/wire"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
 
 const (
 	replaySoon  = 10 * time.Millisecond // the first pause: a write may have failed by chance
 	replayBatch = 500                   // keys in one pipeline
 	replayLooks = 3                     // attempts at a key that others keep changing
-	// replayReads is how many bytes of a value are read: more than a frame's head, and all of most values. Reading a large
-	// value whole could exceed the timeout each time.
-	replayReads = 4 << 10
 )
 
 // startReplayer starts the goroutine that replays the write queue until it is empty, or the cache or its Redis is closed. It
 // reports false if one of them is already closed.
 func (t *core[T]) startReplayer() bool {
-	r := t.remote.redis
+	r := t.remote.Conn
 	if !t.life.Begin() {
 		return false
 	}
@@ -49,7 +43,7 @@ func (t *core[T]) startReplayer() bool {
 
 // replayAll replays the queue until it is empty or ctx is done, with growing pauses between attempts.
 func (t *core[T]) replayAll(ctx context.Context) {
-	longest := max(t.remote.redis.Heartbeat, replaySoon)
+	longest := max(t.remote.Conn.Heartbeat, replaySoon)
 	for pause := replaySoon; !t.queue.stopsIfEmpty(); pause = min(mono.Times(2, pause), longest) {
 		if !mono.Sleep(ctx, mono.Jitter(pause), t.queue.hurry) {
 			t.queue.stopped()
@@ -67,7 +61,7 @@ func (t *core[T]) lastReplay() {
 	b := t.queue
 	if b.waiting() > 0 {
 		// This is time enough for a full queue if Redis answers: that takes twenty requests of a few milliseconds.
-		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(redisconn.MaxTimeouts, t.remote.redis.Timeout))
+		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(redisconn.MaxTimeouts, t.remote.Conn.Timeout))
 		defer cancel()
 		t.replay(ctx, true)
 	}
@@ -98,14 +92,10 @@ func (t *core[T]) replay(ctx context.Context, last bool) {
 // breaker opens before many such waits.
 func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 	var changes []keyWrite[T]
-	holds := make([]keyRef[T], len(keys))
-	for i, key := range keys {
-		holds[i] = keyRef[T]{key: key, hash: t.hash(key)}
-	}
 	// A server that was frozen and answers this has executed the commands of all calls that ended before.
-	for i, a := range t.remote.probe(ctx, holds) {
+	for i, a := range t.remote.Probe(ctx, keys) {
 		if a.Err == nil {
-			changes = append(changes, keyWrite[T]{hold: holds[i]})
+			changes = append(changes, keyWrite[T]{hold: keyRef[T]{key: keys[i], hash: t.hash(keys[i])}})
 		} else {
 			t.queue.blame(keys[i], a.Err)
 		}
@@ -125,36 +115,36 @@ func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 // makeUp replays the invalidations of locked keys, so that Redis holds nothing older than them.
 func (t *core[T]) makeUp(ctx context.Context, inTurn []keyWrite[T]) {
 	b := t.queue
-	var holds []keyRef[T]
-	var debts []queuedInvalidation
+	var keys []string
+	var invalidations []remote.Invalidation
+	queued := make(map[string]uint64) // their numbers, by key
 	b.mu.Lock()
 	for _, ch := range inTurn {
 		if d, ok := b.keys[ch.hold.key]; ok { // otherwise the key was written meanwhile
-			holds, debts = append(holds, ch.hold), append(debts, d)
+			keys, invalidations = append(keys, ch.hold.key), append(invalidations, d.Invalidation)
+			queued[ch.hold.key] = d.number
 		}
 	}
 	b.mu.Unlock()
-	var paid []string
+	var changed []string // Redis's keys
 	settled := make(map[string]uint64)
-	for range replayLooks {
-		if len(holds) == 0 {
-			break
-		}
-		var again []int
-		for i, err := range t.remote.retract(ctx, holds, debts) {
+	for attempt := 0; attempt < replayLooks && len(keys) > 0; attempt++ {
+		var again []string
+		var rest []remote.Invalidation
+		for i, err := range t.remote.Retract(ctx, keys, invalidations) {
 			if err == nil {
-				settled[holds[i].key] = debts[i].number
-				paid = append(paid, t.remote.keys.Values+holds[i].key)
+				settled[keys[i]] = queued[keys[i]]
+				changed = append(changed, t.remote.Keys.Value(keys[i]))
 				continue
 			}
-			again = append(again, i)
-			if !errors.Is(err, errChanged) {
-				b.blame(holds[i].key, err)
+			again, rest = append(again, keys[i]), append(rest, invalidations[i])
+			if !errors.Is(err, remote.ErrChanged) {
+				b.blame(keys[i], err)
 			}
 		}
-		holds, debts = pick(holds, again), pick(debts, again)
+		keys, invalidations = again, rest
 	}
-	if err := t.remote.redis.PublishChanges(ctx, paid); err != nil {
+	if err := t.remote.Conn.PublishChanges(ctx, changed); err != nil {
 		for key := range settled {
 			b.blame(key, err)
 		}
@@ -169,89 +159,3 @@ func (t *core[T]) makeUp(ctx context.Context, inTurn []keyWrite[T]) {
 	})
 	b.done.Add(uint64(len(settled)))
 }
-
-// pick returns the elements at the places.
-func pick[E any](all []E, places []int) []E {
-	picked := make([]E, len(places))
-	for n, i := range places {
-		picked[n] = all[i]
-	}
-	return picked
-}
-
-// probe sends a command for each key, to learn whether its server answers.
-func (m *remote[T]) probe(ctx context.Context, holds []keyRef[T]) []redisconn.Reply {
-	return m.redis.Do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
-		return to.PTTL(ctx, key)
-	}))
-}
-
-var errChanged = errors.New("tiered: redis: the key was changed at the same time")
-
-// retract reads the keys, and deletes their content or makes it stale if the queued invalidation applies to it. It returns an
-// error for each key that must be tried again: errChanged if its content changed at the same time.
-func (m *remote[T]) retract(ctx context.Context, holds []keyRef[T], debts []queuedInvalidation) (errs []error) {
-	errs = make([]error, len(holds))
-	var places []int
-	var were []redisconn.Expected
-	for i, a := range m.redis.Do(ctx, m.request("replay", holds, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
-		return to.GetRange(ctx, key, 0, replayReads-1)
-	})) {
-		var was redisconn.Expected
-		switch {
-		case redis.HasErrorPrefix(a.Err, "WRONGTYPE "): // another program's value, which a Delete deletes too
-			was.Exists = true
-		case a.Err != nil:
-			errs[i] = a.Err
-			continue
-		default:
-			// A missing key is deleted too: a demoted server refuses that, and its master may have the key.
-			b, _ := a.Value.(*redis.StringCmd).Bytes()
-			was = debts[i].outdates(b)
-		}
-		if was.Exists {
-			places, were = append(places, i), append(were, was)
-		}
-	}
-	answers := m.redis.Do(ctx, m.request("replay", pick(holds, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
-		was, mark := were[n], ""
-		if debts[places[n]].expire && was.Head && len(was.Bytes) == wire.FrameHead && wire.IsFrame([]byte(was.Bytes)) {
-			mark = string([]byte{was.Bytes[wire.ExpiredAt]%255 + 1})
-		}
-		return to.Eval(ctx, retracting, []string{key}, was.Bytes, was.End(), mark, wire.ExpiredAt)
-	}))
-	for n, a := range answers {
-		if !a.Swapped() {
-			errs[places[n]] = cmp.Or(a.Err, errChanged)
-		}
-	}
-	return errs
-}
-
-// outdates returns the content to be removed from a key that holds b, or begins with b if that is replayReads long. Exists is
-// false if the content is newer than the invalidation. A lease may be of a load that began before the invalidation, and another
-// program's value has no time, so these are always removed.
-func (d queuedInvalidation) outdates(b []byte) redisconn.Expected {
-	if l, ok := wire.ParseLease(b); ok {
-		return seenLease(l)
-	}
-	part := len(b) >= replayReads // readers check the rest of the frame, and its checksum
-	f, err := wire.ParseFrame(b)
-	if part {
-		f, err = wire.ParseFrameTimes(b)
-	}
-	switch {
-	case err != nil:
-		return redisconn.Expected{Exists: true, Bytes: string(b), Head: part}
-	case !d.until.IsZero() && f.Began().After(d.until):
-		return redisconn.Expected{}
-	}
-	return redisconn.Expected{Exists: true, Bytes: string(b[:wire.FrameHead]), Head: true}
-}
-
-// retracting deletes the key if it still holds the content seen, or marks it as expired with ARGV[3]. A value of another type is
-// another program's, and always deleted.
-const retracting = `local v=redis.pcall('GETRANGE',KEYS[1],0,ARGV[2])
-if type(v)=='string' and v~=ARGV[1] then return 0 end
-if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SETRANGE',KEYS[1],ARGV[4],ARGV[3]) end
-return 1`

@@ -91,12 +91,12 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 	if _, err := c.tags.Epoch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r, b := c.remote.redis, c.queue
+	r, b := c.remote.Conn, c.queue
 	dead := cluster.Masters()[0]
 	debts, theirs, others := make(map[string]queuedInvalidation), 0, 0
 	for i := 0; theirs < maxQueuedKeys-1 || others == 0; i++ {
 		key := fmt.Sprint("k", i)
-		node, err := client.MasterForKey(t.Context(), c.remote.keys.Values+key)
+		node, err := client.MasterForKey(t.Context(), c.remote.Keys.Values+key)
 		switch {
 		case err != nil:
 			t.Fatal(err)

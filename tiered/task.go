@@ -7,13 +7,14 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // task is a flight whose value the job must load.
 type task[T any] struct {
 	flight *flight[T]
-	found  readResult[T] // the read that made the load necessary
+	found  remote.Result[T] // the read that made the load necessary
 	tier   Tier
 	began  mono.Instant
 	stamp  coherence.Position
@@ -35,30 +36,14 @@ const (
 	refreshLease           // under a second key, while the old value stays until it is replaced
 )
 
-// runOut treats a stale value that another program wrote as missing: Redis is about to expire it, so it isn't kept during the
-// load. The load can take its lease only once the value is gone.
-func (f *readResult[T]) runOut() {
-	if f.Err == nil && f.record != nil && !f.framed() && f.record.Stale(mono.Now()) {
-		f.record, f.seen, f.vacant = nil, redisconn.Expected{}, true
-	}
-}
-
-// leasable reports whether a load's lease may replace what was found under the key.
-func (f *readResult[T]) leasable() bool {
-	if f.lease != nil || f.seen.Exists && f.seen.Bytes == "" { // an earlier load's lease, or bytes like those of a missing key
-		return true
-	}
-	return f.record == nil && f.vacant
-}
-
 // claim returns a task for the flight. If the read found no record, the loader gets the one of the local tier.
-func (t *job[T]) claim(f *flight[T], fd readResult[T]) *task[T] {
+func (t *job[T]) claim(f *flight[T], fd remote.Result[T]) *task[T] {
 	cl := &task[T]{flight: f, found: fd, tier: Remote}
-	if o := f.fallback.last.Load(); fd.record == nil && o != nil && !o.Deleted() {
-		cl.found.record, cl.tier = &o.Record, Local
-	} else if f.why == forRefresh && fd.record == nil {
+	if o := f.fallback.last.Load(); fd.Record == nil && o != nil && !o.Deleted() {
+		cl.found.Record, cl.tier = &o.Record, Local
+	} else if f.why == forRefresh && fd.Record == nil {
 		if it := t.cache.local.GetUnverifiedStale(f.key, f.hash); it != nil {
-			cl.found.record, cl.tier = &it.Record, Local
+			cl.found.Record, cl.tier = &it.Record, Local
 		}
 	}
 	return cl
@@ -103,16 +88,16 @@ func (t *job[T]) lease(vacant []*task[T]) (claims []*task[T]) {
 		return nil
 	}
 	c := t.cache
-	t.takeOffice()
-	holds, was := make([]keyRef[T], len(vacant)), make([]redisconn.Expected, len(vacant))
+	t.holdLeases()
+	keys, seen := make([]string, len(vacant)), make([]redisconn.Expected, len(vacant))
 	for i, cl := range vacant {
-		holds[i], was[i] = cl.flight.keyRef, cl.found.seen
+		keys[i], seen[i] = cl.flight.key, cl.found.Seen
 		c.keys.load(cl.flight, true)
 	}
-	answers := c.remote.lease(t.timed, c.remote.redisKeys(holds), was, t.leases.current())
+	answers := c.remote.Lease(t.timed, keys, seen, t.leases.Current())
 	for i, a := range answers {
 		cl := vacant[i]
-		if a.Err == nil && !leased(a) {
+		if a.Err == nil && !remote.Leased(a) {
 			c.keys.unload(cl.flight)
 			t.waits.remove(cl.flight) // read it again at once
 			continue
@@ -121,7 +106,7 @@ func (t *job[T]) lease(vacant []*task[T]) (claims []*task[T]) {
 			cl.leased = primaryLease
 		}
 		claims = append(claims, cl)
-		t.leases.add(holds[i], c.remote.key(holds[i])) // after an error too: Redis may have it
+		t.leases.Add(keys[i]) // after an error too: Redis may have it
 	}
 	return claims
 }
@@ -136,19 +121,19 @@ func (t *job[T]) leaseBeside(standing []*task[T]) (claims []*task[T]) {
 		return nil
 	}
 	c := t.cache
-	t.takeOffice()
+	t.holdLeases()
 	keys := make([]string, len(standing))
 	for i, cl := range standing {
-		keys[i] = c.remote.besideKey(cl.flight.keyRef)
+		keys[i] = cl.flight.key
 	}
 	var taken []*task[T]
-	for i, a := range c.remote.leaseBeside(t.timed, keys, t.leases.current()) {
+	for i, a := range c.remote.LeaseForRefresh(t.timed, keys, t.leases.Current()) {
 		cl := standing[i]
-		theirs := readResult[T]{lease: theirs(a), Reply: a}
-		if l, ok := wire.ParseLease(theirs.lease); ok && !t.leases.owns(seenLease(l)) && t.waits.add(cl.flight, theirs) {
+		theirs := remote.Result[T]{Lease: remote.Holder(a), Reply: a}
+		if l, ok := wire.ParseLease(theirs.Lease); ok && !t.leases.Owns(remote.SeenLease(l)) && t.waits.add(cl.flight, theirs) {
 			continue
 		}
-		t.leases.add(cl.flight.keyRef, keys[i])
+		t.leases.AddForRefresh(keys[i])
 		if a.Err == nil {
 			cl.leased = refreshLease
 			taken = append(taken, cl)
@@ -166,28 +151,28 @@ func (t *job[T]) unreplaced(taken []*task[T]) (claims []*task[T]) {
 		return nil
 	}
 	m := t.cache.remote
-	holds, was := make([]keyRef[T], len(taken)), make([]redisconn.Expected, len(taken))
+	keys, seen := make([]string, len(taken)), make([]redisconn.Expected, len(taken))
 	for i, cl := range taken {
-		holds[i], was[i] = cl.flight.keyRef, cl.found.seen
+		keys[i], seen[i] = cl.flight.key, cl.found.Seen
 	}
 	var free []string
-	for i, same := range m.unchanged(t.timed, holds, was) {
+	for i, same := range m.Unchanged(t.timed, keys, seen) {
 		if same {
 			claims = append(claims, taken[i])
 			continue
 		}
 		t.waits.remove(taken[i].flight)
-		free = append(free, m.besideKey(holds[i]))
+		free = append(free, keys[i])
 	}
-	t.leases.giveBack(t.timed, free)
+	t.leases.ReleaseForRefresh(t.timed, free)
 	return claims
 }
 
-// takeOffice creates the job's held leases before the first lease is taken.
-func (t *job[T]) takeOffice() {
-	if t.leases == nil {
-		t.leases = newHeldLeases(t.cache)
-		t.leases.lease = t.leases.lease.ForBatch(len(t.flights) - redisconn.MaxChunk)
+// holdLeases creates the job's held leases before the first lease is taken.
+func (t *job[T]) holdLeases() {
+	if c := t.cache; t.leases == nil {
+		l := wire.NewLease(c.policy.LoadTimeout).ForBatch(len(t.flights) - redisconn.MaxChunk)
+		t.leases = c.remote.NewHeldLeases(l, remote.Holding{Base: c.base, Life: &c.life, Released: c.released})
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -122,7 +123,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 		return
 	}
 	f := wire.Frame{
-		Codec: "raw", Created: c.remote.redis.Time(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,
+		Codec: "raw", Created: c.remote.Conn.Time(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,
 		Epoch: s.Epoch.ID, Seq: s.Seq, Payload: []byte("old"),
 	}
 	marker := c.keys.ref("marker", c.hash("marker"))
@@ -142,7 +143,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 			t.Fatal("it isn't kept")
 		}
 		h := c.keys.ref(key, hash)
-		if found := c.consult(t.Context(), []keyRef[string]{h}, readOptions{})[0]; found.record != nil {
+		if found := c.consult(t.Context(), []keyRef[string]{h}, remote.ReadOptions{})[0]; found.Record != nil {
 			c.fill(h, found)
 		}
 		c.keys.release(h)
@@ -180,7 +181,7 @@ func (w *when) check(t *testing.T, r row) {
 	w.put(t, key, ages[r.value])
 	if w.place == "local, redis dead" {
 		w.server.Kill()
-		for s := c.remote.redis.Nodes.Only; !s.Breaker.IsOpen(); {
+		for s := c.remote.Conn.Nodes.Only; !s.Breaker.IsOpen(); {
 			runtime.Gosched()
 		}
 	}

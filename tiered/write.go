@@ -8,25 +8,22 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // keyWrite is the new content of a key after a write or a load.
 type keyWrite[T any] struct {
-	hold   keyRef[T]
-	item   *local.Item[T]     // for the local tier; nil: delete
-	frame  []byte             // for Redis; nil: delete
-	ttl    time.Duration      // of the frame
-	seen   redisconn.Expected // of a load: the content that the frame replaces
-	expire bool               // keep the frame in Redis, but make it stale
-	began  mono.Instant       // the earliest time at which the value can have been made
+	hold  keyRef[T]
+	item  *local.Item[T] // for the local tier; nil: delete
+	redis remote.Write   // for Redis; its key is hold's
+	began mono.Instant   // the earliest time at which the value can have been made
 }
 
 // Set stores the value in both tiers. InvalidateTags of one of its tags makes it invalid. When Set returns nil, no read of
@@ -155,7 +152,7 @@ func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence
 // before or after it, but if one hits a tag that is registered at the same time, enroll tries again.
 func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
-	if c.remote != nil && c.remote.redis.Nodes.AnyFeed().NoEvents {
+	if c.remote != nil && c.remote.Conn.Nodes.AnyFeed().NoEvents {
 		c.tags.SeqChanged() // under an epoch that ended unnoticed the values would be invalid
 	}
 	for range 3 {
@@ -176,7 +173,7 @@ func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Posi
 // temporary returns the validity of a value that Redis doesn't have. A change that makes it invalid can't have been made before
 // the value was, so it may be served for as long as a local hit may be behind Redis.
 func (c *Cache[T]) temporary(began mono.Instant) *coherence.Validity {
-	return coherence.NewValidity(began.Add(c.remote.redis.MaxAge()))
+	return coherence.NewValidity(began.Add(c.remote.Conn.MaxAge()))
 }
 
 // Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts afterwards
@@ -204,7 +201,7 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 	}
 	w := c.newWrites(ctx, len(keys))
 	for _, key := range keys {
-		w.add(keyWrite[T]{hold: keyRef[T]{key: key, hash: c.hash(key)}, expire: expire})
+		w.add(keyWrite[T]{hold: keyRef[T]{key: key, hash: c.hash(key)}, redis: remote.Write{Expire: expire}})
 	}
 	return w.end()
 }
@@ -266,13 +263,13 @@ func (c *Cache[T]) change(ctx context.Context, h keyRef[T], r *record.Record[T],
 	if !r.Storable() {
 		return keyWrite[T]{hold: h}, nil
 	}
-	ch := keyWrite[T]{hold: h, ttl: mono.WholeMillis(r.RedisTTL(c.retention)), began: r.Created}
+	ch := keyWrite[T]{hold: h, redis: remote.Write{TTL: mono.WholeMillis(r.RedisTTL(c.retention))}, began: r.Created}
 	if b != nil {
 		ch.item = c.local.NewItem(h.key, h.hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
 	}
 	if c.remote != nil {
 		var err error
-		if ch.frame, err = c.remote.encode(ctx, r); err != nil {
+		if ch.redis.Frame, err = c.remote.Encode(ctx, r); err != nil {
 			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", h.key, err)
 		}
 	}
@@ -297,7 +294,7 @@ func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono
 
 // store puts loaded values into the tiers: into Redis only if they replace the load's lease, or the value that a refresh was
 // to replace. Errors of Redis are only counted, because the callers have their values.
-func (c *Cache[T]) store(ctx context.Context, claims []*task[T], held *heldLeases[T]) {
+func (c *Cache[T]) store(ctx context.Context, claims []*task[T], held *remote.HeldLeases[T]) {
 	w := newWindow(len(claims), func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
 	defer w.wait() // a codec or Cost may panic
 	for _, cl := range claims {
@@ -315,36 +312,38 @@ func (c *Cache[T]) store(ctx context.Context, claims []*task[T], held *heldLease
 
 // replace makes the key writes of a load in both tiers, or only in the local tier if silence is set. It returns an error if
 // Redis didn't answer at all.
-func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *heldLeases[T], silence error) error {
+func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *remote.HeldLeases[T], silence error) error {
 	var answers []redisconn.Reply
 	if silence == nil {
-		answers = c.remote.replace(ctx, changes)
+		answers = c.remote.Replace(ctx, redisWrites(changes))
 	} else {
-		answers = redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.AnyFeed())
+		answers = redisconn.Failed(len(changes), silence, c.remote.Conn.Nodes.AnyFeed())
 	}
-	var over []keyRef[T]
+	var over []string
 	for i, a := range answers {
 		ch := changes[i]
-		if a.Swapped() || a.Err == nil && held.owns(ch.seen) { // otherwise another lease may be in its place
-			over = append(over, ch.hold)
+		if a.Swapped() || a.Err == nil && held.Owns(ch.redis.Seen) { // otherwise another lease may be in its place
+			over = append(over, ch.hold.key)
 		}
 		if a.Err != nil && ch.item != nil || a.Swapped() {
 			c.bindToServer(ch.item, a, ch.began)
 			c.keys.putLoaded(ch.hold, ch.item)
 		}
 	}
-	held.drop(c.remote.redisKeys(over))
-	c.keys.wakeAll(over)
+	held.Drop(over)
+	for _, key := range over {
+		c.released(key)
+	}
 	return redisconn.UnresponsiveError(answers)
 }
 
 // arrival returns the key write for a task's result, or false if there is nothing to write.
-func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *heldLeases[T]) (keyWrite[T], bool) {
+func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *remote.HeldLeases[T]) (keyWrite[T], bool) {
 	h := c.keys.listen(cl.flight.keyRef, nil)
-	none := keyWrite[T]{hold: h, seen: cl.found.seen}
+	none := keyWrite[T]{hold: h, redis: remote.Write{Seen: cl.found.Seen}}
 	leased := cl.leased == primaryLease
 	if leased {
-		none.seen = held.seen
+		none.redis.Seen = held.Seen()
 	}
 	standing := cl.leased == refreshLease || cl.flight.why == forRefresh
 	r := cl.result
@@ -368,7 +367,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *heldLeases[T]
 		c.reportValue("tiered: a loaded value can't be stored", h.key, err)
 		return none, leased || standing // remove the value to be replaced: it isn't the one that the callers got
 	}
-	ch.seen, ch.began = none.seen, cl.began
+	ch.redis.Seen, ch.began = none.redis.Seen, cl.began
 	return ch, true
 }
 

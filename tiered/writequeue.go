@@ -7,9 +7,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
 
 // writeQueue holds invalidations in place of the writes that Redis didn't take, or may not have taken, until they are replayed.
@@ -38,10 +38,9 @@ type writeQueue struct {
 
 // queuedInvalidation is an invalidation of a key that is to be replayed.
 type queuedInvalidation struct {
+	remote.Invalidation
 	number uint64
-	expire bool
-	until  time.Time // on Redis's clock: values whose making began later stay; zero: none does
-	cause  error     // why the last attempt failed
+	cause  error // why the last attempt failed
 }
 
 // queuedTag is an invalidation of a tag that is to be replayed.
@@ -142,7 +141,7 @@ func (b *writeQueue) failed(keys []string, expire bool, cause error) error {
 	return b.queue(cause, func(number uint64) {
 		for _, key := range keys {
 			older, ok := b.keys[key]
-			b.keys[key] = queuedInvalidation{number, expire && (!ok || older.expire), until, cause}
+			b.keys[key] = queuedInvalidation{remote.Invalidation{Expire: expire && (!ok || older.Expire), Until: until}, number, cause}
 		}
 	})
 }
@@ -155,7 +154,7 @@ func (b *writeQueue) written(keys []string, expire bool, mark uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, key := range keys {
-		if d, ok := b.keys[key]; ok && d.number <= mark && (d.expire || !expire) {
+		if d, ok := b.keys[key]; ok && d.number <= mark && (d.Expire || !expire) {
 			delete(b.keys, key)
 		}
 	}

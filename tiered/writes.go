@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
 
 // writes makes the key writes of one call. The keys must differ. It sends them to Redis in chunks, so that only the chunks on
@@ -51,11 +52,11 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 		c.finish(changes, nil)
 		return nil
 	case silence != nil:
-		w.finish(changes, 0, redisconn.Failed(len(changes), silence, c.remote.redis.Nodes.AnyFeed()))
+		w.finish(changes, 0, redisconn.Failed(len(changes), silence, c.remote.Conn.Nodes.AnyFeed()))
 		return silence
 	}
 	// The timeout bounds the wait for the write lock, whose holder may hang.
-	ctx, cancel := context.WithTimeout(w.ctx, c.remote.redis.Timeout)
+	ctx, cancel := context.WithTimeout(w.ctx, c.remote.Conn.Timeout)
 	defer cancel()
 	busy, silence := w.writeInTurn(ctx, changes, false)
 	if len(busy) > 0 {
@@ -64,7 +65,7 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 		silence = cmp.Or(silence, later)
 	}
 	if len(busy) > 0 {
-		w.finish(busy, 0, redisconn.Failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.redis.Nodes.AnyFeed()))
+		w.finish(busy, 0, redisconn.Failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.Conn.Nodes.AnyFeed()))
 	}
 	return silence
 }
@@ -78,7 +79,7 @@ func (w *writes[T]) writeInTurn(ctx context.Context, changes []keyWrite[T], wait
 		inTurn[i].hold = c.keys.listen(ch.hold, nil)
 	}
 	mark := c.queue.mark()
-	answers := c.remote.write(w.ctx, inTurn, turns.done)
+	answers := c.remote.Write(w.ctx, redisWrites(inTurn), turns.done)
 	w.finish(inTurn, mark, answers)
 	return busy, redisconn.UnresponsiveError(answers)
 }
@@ -89,11 +90,21 @@ func (w *writes[T]) finish(changes []keyWrite[T], mark uint64, answers []redisco
 	if len(changes) == 0 {
 		return
 	}
-	failed, err := w.cache.queue.changed(keysOf(changes), changes[0].expire, mark, answers)
+	failed, err := w.cache.queue.changed(keysOf(changes), changes[0].redis.Expire, mark, answers)
 	w.cache.finish(changes, answers)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failed, w.err = append(w.failed, failed...), cmp.Or(w.err, err)
+}
+
+// redisWrites returns the key writes as they are made in Redis.
+func redisWrites[T any](changes []keyWrite[T]) []remote.Write {
+	writes := make([]remote.Write, len(changes))
+	for i, ch := range changes {
+		writes[i] = ch.redis
+		writes[i].Key = ch.hold.key
+	}
+	return writes
 }
 
 func keysOf[T any](changes []keyWrite[T]) []string {
@@ -110,7 +121,7 @@ func (c *Cache[T]) finish(changes []keyWrite[T], answers []redisconn.Reply) {
 		if answers != nil {
 			c.bindToServer(ch.item, answers[i], ch.began)
 		}
-		c.keys.endWrite(ch.hold, ch.item, ch.expire)
+		c.keys.endWrite(ch.hold, ch.item, ch.redis.Expire)
 	}
 }
 
@@ -136,7 +147,7 @@ func newWindow[T any](size int, send func(changes []keyWrite[T], silence error) 
 
 // add adds a key write to the chunk. It first sends the chunk if that is full.
 func (w *window[T]) add(ch keyWrite[T]) {
-	bytes := redisconn.CommandBytes + len(ch.hold.key) + len(ch.frame) + len(ch.seen.Bytes)
+	bytes := redisconn.CommandBytes + len(ch.hold.key) + len(ch.redis.Frame) + len(ch.redis.Seen.Bytes)
 	if n := len(w.chunk); n == redisconn.MaxChunk || n > 0 && w.bytes+bytes > redisconn.MaxChunkBytes {
 		full := w.chunk
 		w.chunk, w.bytes = make([]keyWrite[T], 0, redisconn.MaxChunk), 0

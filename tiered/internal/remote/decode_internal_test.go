@@ -1,0 +1,36 @@
+package remote
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
+)
+
+const year = 365 * 24 * time.Hour
+
+// The times of a value that is kept forever don't overflow.
+func TestTimesForEver(t *testing.T) {
+	created := time.UnixMilli(1_700_000_000_000)
+	for _, freshFor := range []time.Duration{math.MaxInt64, math.MaxInt64 - 1, 292 * year, 250 * year} {
+		for _, jitter := range []float64{-1, 0.05, 0.999} {
+			name := fmt.Sprint(freshFor, " ", jitter)
+			f := wire.Frame{Codec: "json", Created: created, FreshFor: freshFor, Took: math.MaxInt64}
+			v := View{TTL: freshFor, Jitter: jitter, Windows: wire.Windows{RefreshAfter: freshFor - 1, WhileRevalidate: freshFor, IfError: freshFor}}
+			for _, start := range []mono.Instant{0, mono.Instant(-26 * year), mono.Instant(26 * year)} {
+				for _, d := range []time.Duration{-100 * year, 0, 24 * time.Hour, 30 * 24 * time.Hour} {
+					made, until := times(&f, start, created.Add(d))
+					if age := max(0, d); start.Since(made) != age || until < start.Add(190*year) || until < made {
+						t.Errorf("%s: at %v, after %v: made %v, fresh until %v", name, time.Duration(start), d, time.Duration(made), time.Duration(until))
+					}
+				}
+			}
+			if m := meta(&f, &v); m.Early < 0 {
+				t.Errorf("%s: refreshed %v earlier", name, m.Early)
+			}
+		}
+	}
+}

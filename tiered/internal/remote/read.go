@@ -1,0 +1,177 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
+)
+
+// Result is what was read of a key.
+type Result[T any] struct {
+	Record          *record.Record[T]  // fresh or stale; nil: none that can be decoded
+	Seen            redisconn.Expected // the content that a store of a newer value replaces
+	Lease           []byte             // the lease under the key; nil: none
+	Vacant          bool               // the key holds nothing worth keeping, so a lease may replace it
+	redisconn.Reply                    // with an Err the content is unknown
+	Deps            *coherence.Deps    // the dependencies of a record that the local tier may keep; not set by the Tier
+}
+
+// Use reports how the record that was read may be served.
+func (f *Result[T]) Use(w *wire.Windows) record.Use {
+	if f.Err != nil || f.Record == nil {
+		return record.Unusable
+	}
+	return f.Record.Use(w, mono.Now())
+}
+
+// Framed reports whether the record came out of a frame. If not, another program wrote it.
+func (f *Result[T]) Framed() bool { return f.Seen.Head }
+
+// DropExpiring treats a stale value that another program wrote as missing: Redis is about to expire it, so it isn't kept during a
+// load. The load can take its lease only once the value is gone.
+func (f *Result[T]) DropExpiring() {
+	if f.Err == nil && f.Record != nil && !f.Framed() && f.Record.Stale(mono.Now()) {
+		f.Record, f.Seen, f.Vacant = nil, redisconn.Expected{}, true
+	}
+}
+
+// Leasable reports whether a load's lease may replace what was found under the key.
+func (f *Result[T]) Leasable() bool {
+	if f.Lease != nil || f.Seen.Exists && f.Seen.Bytes == "" { // an earlier load's lease, or bytes like those of a missing key
+		return true
+	}
+	return f.Record == nil && f.Vacant
+}
+
+// ReadOptions says how to read keys.
+type ReadOptions struct {
+	Started []redisconn.Pending // reads already begun, one per key; unused if nil or if one has no Read
+	Exact   bool                // tell a value of another type from no value; otherwise only replacing it shows the difference
+}
+
+// Read reads the keys. It decodes the values as the view says.
+func (m *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOptions) []Result[T] {
+	replies := m.replies(ctx, keys, o)
+	m.countErrors(replies)
+	results := make([]Result[T], len(keys))
+	var foreign []int
+	for i, a := range replies {
+		f := &results[i]
+		f.Reply = a
+		if a.Err != nil {
+			continue
+		}
+		b, exists := a.Bytes()
+		if !exists {
+			f.Vacant = true
+			continue
+		}
+		if err := m.decode(ctx, f, b, v); err != nil {
+			m.report("tiered: a value in Redis can't be decoded", keys[i], err)
+		}
+		if f.Record != nil && !f.Framed() {
+			foreign = append(foreign, i)
+		}
+	}
+	m.limitForeign(ctx, keys, results, foreign)
+	return results
+}
+
+// replies returns Redis's replies for the keys, from reads already begun where it can.
+func (m *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []redisconn.Reply {
+	if len(keys) == 1 && (o.Started == nil || o.Started[0].Read == nil) && !o.Exact {
+		if s := m.Conn.Read(ctx, m.Keys.Value(keys[0]), nil, mono.Now()); s.Read != nil {
+			o.Started = []redisconn.Pending{s}
+		}
+	}
+	if o.Started == nil || slices.ContainsFunc(o.Started, func(s redisconn.Pending) bool { return s.Read == nil }) {
+		q := m.Conn.Gets(m.redisKeys(keys))
+		q.Bulk = !o.Exact
+		return m.Conn.Do(ctx, q)
+	}
+	replies := make([]redisconn.Reply, len(keys))
+	var late []int
+	for i, s := range o.Started {
+		replies[i] = s.Wait(ctx)
+		if len(s.Keys) > 1 && errors.Is(replies[i].Err, context.DeadlineExceeded) && ctx.Err() == nil {
+			late = append(late, i)
+		}
+	}
+	// A command for many keys may have timed out because their values are large. A request is given more time.
+	for n, a := range m.Conn.Do(ctx, m.Conn.Gets(m.redisKeys(pick(keys, late)))) {
+		replies[late[n]] = a
+	}
+	return replies
+}
+
+// Start begins to read the keys at the instant at, with the values of ctx. A key that needs a call of its own gets no Read.
+func (m *Tier[T]) Start(ctx context.Context, keys []string, at mono.Instant) []redisconn.Pending {
+	if len(keys) == 1 {
+		return []redisconn.Pending{m.StartOne(ctx, keys[0], at)}
+	}
+	n := 0
+	for _, key := range keys {
+		n += len(m.Keys.Values) + len(key)
+	}
+	var all strings.Builder // each of Redis's keys is a substring of it
+	all.Grow(n)
+	redisKeys := make([]string, len(keys))
+	for i, key := range keys {
+		from := all.Len()
+		all.WriteString(m.Keys.Values)
+		all.WriteString(key)
+		redisKeys[i] = all.String()[from:]
+	}
+	return m.Conn.ReadAll(ctx, redisKeys, m.reads, at)
+}
+
+// StartOne is Start for one key.
+func (m *Tier[T]) StartOne(ctx context.Context, key string, at mono.Instant) redisconn.Pending {
+	return m.Conn.Read(ctx, m.Keys.Value(key), m.reads, at)
+}
+
+// Abandon ends the reads that were begun by Start, because the cache is closed.
+func (m *Tier[T]) Abandon() { m.Conn.EndSession(m.reads) }
+
+// limitForeign makes records that other programs wrote expire with their keys, which Redis may report up to a second late.
+func (m *Tier[T]) limitForeign(ctx context.Context, keys []string, results []Result[T], foreign []int) {
+	replies := m.Conn.Do(ctx, m.request("pttl", pick(keys, foreign), func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+		return pttl(ctx, to, key)
+	}))
+	m.countErrors(replies)
+	for n, i := range foreign {
+		r := results[i].Record
+		if replies[n].Err != nil {
+			results[i].Err = replies[n].Err
+		} else if left := replies[n].Value.(*redis.IntCmd).Val(); left != -1 { // -1: no expiry
+			r.FreshUntil = min(r.FreshUntil, mono.Now().Add(mono.Millis(max(0, left))))
+		}
+	}
+}
+
+// pttl asks for a key's TTL in milliseconds. The client's own PTTL returns a Duration, which another program's TTL may overflow.
+func pttl(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
+	cmd := redis.NewIntCmd(ctx, "pttl", key)
+	_ = to.(interface { // implemented by all clients and pipelines
+		Process(context.Context, redis.Cmder) error
+	}).Process(ctx, cmd) // the command has the error
+	return cmd
+}
+
+// pick returns the elements at the places.
+func pick[E any](all []E, places []int) []E {
+	picked := make([]E, len(places))
+	for n, i := range places {
+		picked[n] = all[i]
+	}
+	return picked
+}

@@ -1,0 +1,65 @@
+package remote
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
+)
+
+// Write is a change of one key.
+type Write struct {
+	Key    string
+	Frame  []byte             // nil: the key is deleted
+	TTL    time.Duration      // of the frame
+	Seen   redisconn.Expected // the content that Replace replaces
+	Expire bool               // the key's frame is kept but made stale; for Tier.Write alone
+}
+
+// expireScript marks a frame as expired, with a new mark each time so that no refresh replaces it, and deletes anything else.
+const expireScript = `if redis.pcall('GETRANGE',KEYS[1],0,#ARGV[1]-1)==ARGV[1] then
+local n=string.byte(redis.call('GETRANGE',KEYS[1],ARGV[2],ARGV[2])) or 0
+redis.call('SETRANGE',KEYS[1],ARGV[2],string.char(n%255+1))
+else redis.call('DEL',KEYS[1]) end`
+
+// Write makes the writes, whatever the keys hold. It calls ended once no command of it can reach Redis any more.
+func (m *Tier[T]) Write(ctx context.Context, writes []Write, ended func()) []redisconn.Reply {
+	q := m.request(redisconn.StepWrite, keysOf(writes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+		switch w := &writes[i]; {
+		case w.Expire:
+			return to.Eval(ctx, expireScript, []string{key}, wire.FrameMagic+string(rune(wire.FrameVersion)), wire.ExpiredAt)
+		case w.Frame == nil:
+			return to.Del(ctx, key)
+		default:
+			return to.Set(ctx, key, w.Frame, w.TTL)
+		}
+	})
+	q.Ended, q.Size = ended, sizesOf(writes)
+	return m.change(ctx, q)
+}
+
+// Replace makes the writes of the keys that still hold the content seen there. [redisconn.Reply.Swapped] reports which.
+func (m *Tier[T]) Replace(ctx context.Context, writes []Write) []redisconn.Reply {
+	q := m.request("store", keysOf(writes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+		w := &writes[i]
+		return redisconn.CompareAndSet{Expected: w.Seen, To: w.Frame, TTL: w.TTL}.Queue(ctx, to, key)
+	})
+	q.Size = sizesOf(writes)
+	return m.change(ctx, q)
+}
+
+func keysOf(writes []Write) []string {
+	keys := make([]string, len(writes))
+	for i := range writes {
+		keys[i] = writes[i].Key
+	}
+	return keys
+}
+
+// sizesOf returns a function that returns the size of a request's i-th write in bytes.
+func sizesOf(writes []Write) func(i int) int {
+	return func(i int) int { return len(writes[i].Frame) + len(writes[i].Seen.Bytes) }
+}
