@@ -47,7 +47,6 @@ type core[T any] struct {
 	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
 	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
 
-	loads  loads               // the running loads
 	life   redisconn.Lifecycle // of the goroutines that load
 	base   context.Context     // ends with the cache
 	stop   context.CancelFunc
@@ -147,7 +146,6 @@ func (c *Cache[T]) Close() error {
 	}
 	defer close(c.closed)
 	c.stop()
-	c.loads.close()
 	if c.remote != nil {
 		c.remote.Abandon()
 	}

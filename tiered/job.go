@@ -45,7 +45,15 @@ func (c *Cache[T]) startJob(caller context.Context, p *owner, flights []*flight[
 		t.vacate()
 		return
 	}
-	go t.run()
+	t.start()
+}
+
+// start runs the job in a goroutine of its own. Its context is made here, because that would make the goroutine's stack grow. If
+// the context ends while the job is in the loader or waiting, interrupt finishes the flights.
+func (t *job[T]) start() {
+	timed, done := t.cache.loadContext(t.caller, t.owner, t.cache.policy.LoadTimeout, t.interrupt)
+	t.timed = timed
+	go t.run(done)
 }
 
 // vacate frees the job's slot among the background loads, if it has one.
@@ -58,11 +66,11 @@ func (t *job[T]) vacate() {
 // finishing acquires the right to finish the flights, and reports whether it did.
 func (t *job[T]) finishing() bool { return t.landing.CompareAndSwap(false, true) }
 
-// run finishes every flight of the job, unless the job's time is over first.
-func (t *job[T]) run() {
+// run finishes every flight of the job, unless the job's time is over first. It calls done before it returns.
+func (t *job[T]) run(done func()) {
 	defer t.vacate() // a loader that doesn't return keeps the slot
 	defer t.end()
-	defer t.begin()()
+	defer done()
 	for len(t.flights) > 0 {
 		if t.timed.Err() != nil {
 			t.overdue()
@@ -78,14 +86,6 @@ func (t *job[T]) run() {
 			return
 		}
 	}
-}
-
-// begin makes the job's context, which ends after LoadTimeout or when the cache closes. If the job is in the loader or waiting
-// at that time, the end of the context finishes the flights.
-func (t *job[T]) begin() (done func()) {
-	timed := t.cache.loads.begin(t.caller, t.owner, t.cache.policy.LoadTimeout, t.interrupt)
-	t.timed = timed
-	return timed.done
 }
 
 // interrupt finishes the remaining flights when the job's context ends while the job is in the loader or waiting.
@@ -120,7 +120,7 @@ func (t *job[T]) leave(waiting []*flight[T]) {
 	t.flights = t.others(waiting)
 	other := &job[T]{cache: t.cache, caller: t.caller, owner: t.owner, flights: waiting, load: t.load, looked: t.looked}
 	other.holding = other.finishing()
-	go other.run()
+	other.start()
 }
 
 // end finishes the remaining flights after a panic or a Goexit in the loader or in the value's methods.

@@ -92,7 +92,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	if !c.life.Begin() {
 		t.Fatal("closed")
 	}
-	go trip.run()
+	trip.start()
 	go func() {
 		defer close(l.done)
 		r, _, err := c.await(context.Background(), f, forRead, true)

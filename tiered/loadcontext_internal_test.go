@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,61 +13,111 @@ import (
 	"time"
 )
 
-// A load's context behaves like one of the standard library.
+// newCore returns the part of a cache that load contexts need.
+func newCore() *core[int] {
+	t := new(core[int])
+	t.base, t.stop = context.WithCancel(context.Background())
+	return t
+}
+
+// A load's context has its caller's values, isn't cancelled with the caller, and ends after its time, when its load ends or when
+// the cache closes. Only in the first and the last case is overdue called.
 func TestLoadContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
 		caller, leave := context.WithCancelCause(context.WithValue(t.Context(), key{}, "v"))
-		var ls loads
+		c := newCore()
 		var overdue atomic.Int32
-		begin := func() *loadContext { return ls.begin(caller, new(owner), time.Second, func() { overdue.Add(1) }) }
-		timed, done, closed := begin(), begin(), begin()
+		begin := func(timeout time.Duration) (context.Context, func()) {
+			return c.loadContext(caller, new(owner), timeout, func() { overdue.Add(1) })
+		}
+		timed, timedDone := begin(time.Second)
+		ended, endedDone := begin(time.Second)
+		closed, closedDone := begin(time.Hour)
 		leave(errors.New("the caller left"))
-		for _, c := range []*loadContext{timed, done, closed} {
-			if c.Err() != nil || context.Cause(c) != nil || c.Value(key{}) != "v" {
-				t.Errorf("%v, %v, %v", c.Err(), context.Cause(c), c.Value(key{}))
+		for _, ctx := range []context.Context{timed, ended, closed} {
+			if ctx.Err() != nil || context.Cause(ctx) != nil || ctx.Value(key{}) != "v" {
+				t.Errorf("%v, %v, %v", ctx.Err(), context.Cause(ctx), ctx.Value(key{}))
 			}
 		}
-		child, cancel := context.WithCancel(done)
+		if at, ok := timed.Deadline(); !ok || time.Until(at) != time.Second {
+			t.Errorf("it ends at %v, %v", at, ok)
+		}
+		child, cancel := context.WithCancel(ended)
 		defer cancel()
-		ran := 0
-		stopped := context.AfterFunc(done, func() { ran++ })
-		context.AfterFunc(done, func() { ran++ })
-		if !stopped() || stopped() {
-			t.Error("it can't be stopped once")
-		}
-		done.done()
+		endedDone()
 		synctest.Wait()
-		if ran != 1 || !errors.Is(child.Err(), context.Canceled) || overdue.Load() != 0 {
-			t.Errorf("%d functions ran, %v, %d overdue", ran, child.Err(), overdue.Load())
+		if !errors.Is(ended.Err(), context.Canceled) || !errors.Is(child.Err(), context.Canceled) || overdue.Load() != 0 {
+			t.Errorf("%v, %v, %d overdue", ended.Err(), child.Err(), overdue.Load())
 		}
-		closed.timer.Stop()
 		<-timed.Done()
 		synctest.Wait()
-		if !errors.Is(timed.Err(), context.DeadlineExceeded) || overdue.Load() != 1 {
-			t.Errorf("%v, %d overdue", timed.Err(), overdue.Load())
+		if !errors.Is(timed.Err(), context.DeadlineExceeded) || closed.Err() != nil || overdue.Load() != 1 {
+			t.Errorf("%v, %v, %d overdue", timed.Err(), closed.Err(), overdue.Load())
 		}
-		timed.done()
-		ls.close()
-		late := begin()
+		timedDone()
+		c.stop()
+		late, lateDone := begin(time.Hour)
 		synctest.Wait()
-		for _, c := range []*loadContext{closed, late} {
-			if !errors.Is(c.Err(), context.Canceled) {
-				t.Error(c.Err())
+		for _, ctx := range []context.Context{closed, late} {
+			if !errors.Is(ctx.Err(), context.Canceled) {
+				t.Error(ctx.Err())
 			}
-			c.done()
 		}
-		if overdue.Load() != 3 || ls.first != nil {
-			t.Errorf("%d overdue, %v", overdue.Load(), ls.first)
+		closedDone()
+		lateDone()
+		if overdue.Load() != 3 {
+			t.Errorf("%d overdue", overdue.Load())
 		}
 	})
 }
 
+// A load belongs to its owner, and to the owners of the loads whose loaders began it.
+func TestLoadIsWithin(t *testing.T) {
+	c := newCore()
+	outer, inner, other := new(owner), new(owner), new(owner)
+	first, done := c.loadContext(t.Context(), outer, time.Hour, func() {})
+	defer done()
+	caller, cancel := context.WithCancel(first)
+	defer cancel()
+	second, done := newCore().loadContext(caller, inner, time.Hour, func() {})
+	defer done()
+	for ctx, want := range map[context.Context][3]bool{
+		t.Context(): {false, false, false},
+		caller:      {true, false, false},
+		second:      {true, true, false},
+	} {
+		if got := [3]bool{outer.within(ctx), inner.within(ctx), other.within(ctx)}; got != want {
+			t.Errorf("%v: %v, want %v", ctx, got, want)
+		}
+	}
+}
+
+// Neither a load's context nor one derived from it costs a goroutine.
+func TestLoadContextsTakeNoGoroutines(t *testing.T) {
+	c := newCore()
+	type key struct{}
+	caller, leave := context.WithCancel(context.WithValue(t.Context(), key{}, "v"))
+	defer leave()
+	before := runtime.NumGoroutine()
+	const loads = 1000
+	for range loads {
+		ctx, done := c.loadContext(caller, new(owner), time.Hour, func() {})
+		defer done()
+		_, cancel := context.WithCancel(context.WithValue(ctx, key{}, "w"))
+		defer cancel()
+		_, done = c.loadContext(ctx, new(owner), time.Hour, func() {})
+		defer done()
+	}
+	if n := runtime.NumGoroutine() - before; n >= loads {
+		t.Errorf("%d goroutines", n)
+	}
+}
+
 // A load's context can be printed, as by a log or a mock, while other contexts are derived from it.
 func TestLoadContextIsPrinted(t *testing.T) {
-	var ls loads
-	c := ls.begin(t.Context(), new(owner), time.Minute, func() {})
-	defer c.done()
+	c, done := newCore().loadContext(t.Context(), new(owner), time.Minute, func() {})
+	defer done()
 	var others sync.WaitGroup
 	others.Go(func() {
 		for range 1000 {
