@@ -47,10 +47,11 @@ type core[T any] struct {
 	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
 	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
 
-	life   redisconn.Lifecycle // of the goroutines that load
-	base   context.Context     // ends with the cache
-	stop   context.CancelFunc
-	closed chan struct{} // closed when Close is done
+	retries retries[T]
+	life    redisconn.Lifecycle // of the goroutines that load, and of the timers of retries
+	base    context.Context     // ends with the cache
+	stop    context.CancelFunc
+	closed  chan struct{} // closed when Close is done
 }
 
 // New returns a new cache, which must be closed after use. It returns an error if an option is invalid, or if the Redis already has
@@ -93,6 +94,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 
 		renewals: make(chan struct{}, maxRenewals),
 	}
+	t.retries = retries[T]{keys: t.keys, life: &t.life}
 	t.values = values.Funcs[T]{Codec: o.Codec, Name: name, Cost: o.Cost, Clone: o.Clone, Exited: func(err error) {
 		t.stats.codecErrors.Add(1)
 		t.logUncaught(&t.badValues, "tiered: a goroutine was ended", "", err)
@@ -146,6 +148,7 @@ func (c *Cache[T]) Close() error {
 	}
 	defer close(c.closed)
 	c.stop()
+	c.retries.close()
 	if c.remote != nil {
 		c.remote.Abandon()
 	}

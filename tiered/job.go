@@ -345,12 +345,10 @@ func (t *job[T]) part(f *flight[T], failure error) {
 		c.logUncaught(&c.background, "tiered: a load in the background failed", f.key, failure)
 	}
 	failed := failure != nil || f.unfit && f.why == forBackground // nobody receives the latter's value
-	if !failed || f.why == forRefresh || c.life.Closed() || c.fallbackOf(f, record.IfError) == nil {
+	serves := failed && f.why != forRefresh && !c.life.Closed() && c.fallbackOf(f, record.IfError) != nil
+	if !serves || !c.retries.delay(f, c.policy.RetryAfter) {
 		c.keys.leave(f)
-		return
 	}
-	c.keys.linger(f)
-	time.AfterFunc(c.policy.RetryAfter, func() { c.keys.leave(f) })
 }
 
 // fail finishes all flights that have not finished.
