@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// maxPooled is the size from which buffers are left to the garbage collector, so that one large value doesn't pin its size.
+// maxPooled is the size from which buffers aren't pooled, so that one large value doesn't occupy memory for good.
 const maxPooled = 256 << 10
 
-// buffer is scratch space, which is used again: nothing that a caller is handed may lie in it.
+// buffer is a pooled buffer. Callers must not get parts of it.
 type buffer struct{ b []byte }
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
@@ -25,24 +25,24 @@ func (buf *buffer) free() {
 	}
 }
 
-// take returns the buffer's bytes for good.
+// take returns the buffer's bytes, which the caller owns.
 func (buf *buffer) take() []byte {
 	if cap(buf.b) <= maxPooled {
 		return bytes.Clone(buf.b)
 	}
-	b := buf.b // which wouldn't be used again anyway
+	b := buf.b // a buffer of this size isn't pooled anyway
 	buf.b = nil
 	return b
 }
 
-// grow makes room for n bytes. The old ones are of no use.
+// grow makes room for n bytes, and drops the old ones.
 func (buf *buffer) grow(n int) {
 	if cap(buf.b) < n {
 		buf.b = make([]byte, 0, n)
 	}
 }
 
-// appended is what a stream encoder wrote to the end of a slice.
+// appended is an io.Writer that appends to a slice.
 type appended struct{ b []byte }
 
 func (a *appended) Write(p []byte) (int, error) {
@@ -55,14 +55,14 @@ func (a *appended) WriteByte(c byte) error {
 	return nil
 }
 
-// release gives the slice away.
+// release returns the slice and forgets it.
 func (a *appended) release() []byte {
 	b := a.b
 	a.b = nil
 	return b
 }
 
-// marshalAppended makes a Marshal of an Append.
+// marshalAppended implements Marshal with an Append.
 func marshalAppended(a Appender, v any) ([]byte, error) {
 	buf := newBuffer()
 	defer buf.free()

@@ -1,28 +1,29 @@
 package codec
 
-// Codec encodes values and decodes them. What is decoded is to be equal to what was encoded, for Unmarshal gets the bytes that
-// Marshal returned in this process or another. Implementations are safe for concurrent use.
+// Codec encodes and decodes values. A decoded value must be equal to the encoded one: Unmarshal gets the bytes that
+// Marshal returned in this process or another. Implementations must be safe for concurrent use.
 type Codec interface {
 	// Name identifies the format. It is stored with each value: it must not change, and two formats must not share it.
 	Name() string
 
-	// Marshal encodes v. A cache gives it a non-nil pointer to the value, as it does Unmarshal, so that methods with pointer
-	// receivers are called: a *T is encoded as the T that it points to. Marshal doesn't change the value, which others may be
-	// reading. A type that can't be encoded is a [*TypeError]. The caller owns the bytes: the codec keeps no reference to them.
+	// Marshal encodes v. A cache passes a non-nil pointer to the value, as it does to Unmarshal, so that methods with pointer
+	// receivers are called: a *T is encoded as the T that it points to. Marshal must not change the value, which other goroutines may be
+	// reading. It returns a [*TypeError] for a type that can't be encoded. The caller owns the bytes: the codec must keep no
+	// reference to them.
 	Marshal(v any) ([]byte, error)
 
-	// Unmarshal decodes data into v, a non-nil pointer to a zero value. It takes any bytes, for what it is given may come
-	// from another program: what isn't exactly one value of v's type is an error, never a panic, and never costs more memory
-	// than data warrants. (A cache takes a panic for an error of that one value.) It neither changes data nor keeps a reference into it, because callers reuse the buffer.
-	// After an error v holds nothing of use.
+	// Unmarshal decodes data into v, a non-nil pointer to a zero value. It must accept any bytes, since they may come
+	// from another program: anything but exactly one value of v's type is an error, never a panic, and never takes much more memory
+	// than data itself. (A cache treats a panic as an error of that one value.) It must neither change data nor keep a reference into
+	// it, because callers reuse the buffer. After an error v is undefined.
 	Unmarshal(data []byte, v any) error
 }
 
-// Appender is a [Codec] that can encode to the end of a slice, so that its caller needs no copy. Those of this package can;
-// yours needn't.
+// Appender is a [Codec] that can append to a slice, so that its caller needs no copy. The codecs of this package implement it;
+// others needn't.
 type Appender interface {
-	// Append appends what Marshal returns to dst, in place if there is room, and returns the longer slice. It neither
-	// reads nor changes what is in dst, and keeps no reference to it. After an error it returns nothing of use.
+	// Append appends the result of Marshal to dst, in place if dst has the capacity, and returns the longer slice. It must neither
+	// read nor change the bytes in dst, and keep no reference to it. After an error the result is undefined.
 	Append(dst []byte, v any) ([]byte, error)
 }
 

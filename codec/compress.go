@@ -5,28 +5,28 @@ import (
 	"fmt"
 )
 
-// Zstd returns a codec that compresses what inner encodes, with Zstandard at its fastest level, for a slow or crowded
-// network or a Redis short of memory: lists of users took 0.31 to 0.37 of their size as JSON, and 0.38 to 0.42 of that as
+// Zstd returns a codec that compresses the output of inner with Zstandard at its fastest level, for a slow or busy
+// network or a Redis with little memory: lists of users took 0.31 to 0.37 of their size as JSON, and 0.38 to 0.42 of that as
 // MessagePack. Its name is zstd(inner's name).
 //
-// Values that inner encodes in fewer than minSize bytes are stored as they are, for they gain little; 0 or less means
-// 1 KiB. So is what doesn't get smaller. minSize is no part of the format: values written with another one are read alike.
+// Values that inner encodes in fewer than minSize bytes are stored uncompressed, since they gain little; 0 or less means
+// 1 KiB. So are values that don't get smaller. minSize isn't part of the format: values written with another one can be read.
 // A nil inner is [JSON].
 //
-// A stored value is one byte, 0 for as it is and 1 for compressed, then inner's bytes or one whole frame of Zstandard that
-// says its size. It may decompress to 1 MiB plus 1,000 times its bytes in Redis, and never to more than 512 MiB: what claims more
-// is an error before any memory is taken, and what compresses better than that is stored as it is. Encoders and decoders
-// are pooled, and none starts a goroutine.
+// A stored value is one byte, 0 for uncompressed and 1 for compressed, followed by inner's bytes or one whole Zstandard frame that
+// has its size. It may decompress to 1 MiB plus 1,000 times its bytes in Redis, and never to more than 512 MiB: a larger claimed size
+// is an error before any memory is allocated, and a value that compresses better than that is stored uncompressed. Encoders and decoders
+// are pooled, and don't start goroutines.
 func Zstd(inner Codec, minSize int) Codec { return newCompressed("zstd", zstdBlocks{}, inner, minSize) }
 
-// S2 returns a codec that compresses what inner encodes, with S2, an extension of Snappy: it compresses several times as fast
+// S2 returns a codec that compresses the output of inner with S2, an extension of Snappy. It compresses several times as fast
 // as [Zstd], and the same lists took half of their size as JSON, and 0.6 of that as MessagePack. Its name is
-// s2(inner's name). All else is as with Zstd, with one block of S2 in the frame's place.
+// s2(inner's name). Everything else is as with Zstd, with one S2 block instead of the frame.
 func S2(inner Codec, minSize int) Codec { return newCompressed("s2", s2Blocks{}, inner, minSize) }
 
 const defaultMinSize = 1 << 10
 
-// What a compressed value may grow to.
+// The limits of a decompressed value.
 const (
 	inflateBase  = 1 << 20
 	inflateRatio = 1000
@@ -41,19 +41,19 @@ const (
 
 var (
 	errNoTag    = errors.New("neither stored nor compressed")
-	errInflate  = errors.New("it claims to decompress to more than its size warrants")
-	errInflated = errors.New("it isn't of the size that it claims")
+	errInflate  = errors.New("its claimed size is too large for its compressed size")
+	errInflated = errors.New("its size isn't the claimed one")
 )
 
-// compressor is a format of compressed blocks that say their size.
+// compressor is a format of compressed blocks that contain their decompressed size.
 type compressor interface {
 	// compress appends src, compressed, to dst.
 	compress(dst, src []byte) []byte
 
-	// size is what src claims to decompress to.
+	// size returns the decompressed size that src claims.
 	size(src []byte) (uint64, error)
 
-	// decompress appends src, decompressed, to dst, which has room for the claimed size.
+	// decompress appends src, decompressed, to dst, which has capacity for the claimed size.
 	decompress(dst, src []byte) ([]byte, error)
 }
 
@@ -110,7 +110,7 @@ func (c *compressed) Unmarshal(data []byte, v any) error {
 	return c.failed(errNoTag)
 }
 
-// inflate decodes what data decompresses to.
+// inflate decompresses data and decodes the result.
 func (c *compressed) inflate(data []byte, v any) error {
 	size, err := c.blocks.size(data)
 	if err != nil {
@@ -136,7 +136,7 @@ func (c *compressed) failed(err error) error {
 	return fmt.Errorf("codec: decode %s: %w", c.format, err)
 }
 
-// inflateLimit is the most that n bytes may decompress to.
+// inflateLimit returns the largest size to which n bytes may decompress.
 func inflateLimit(n int) int {
 	return int(min(inflateBase+inflateRatio*uint64(n), inflateMost))
 }

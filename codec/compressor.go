@@ -9,18 +9,18 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// inflateSpare is room after the decompressed bytes that lets the decoder of Zstandard copy in whole words.
+// inflateSpare is extra capacity that lets the Zstandard decoder copy whole words.
 const inflateSpare = 32
 
 const zstdWindow = 512 << 10
 
-var errZstdFrame = errors.New("not a frame that says its size")
+var errZstdFrame = errors.New("not a frame with its size")
 
 type zstdBlocks struct{}
 
-// Encoders and decoders of concurrency one: a shared one with more would keep that many sets of tables for good.
-// Neither starts a goroutine as long as only whole blocks go through it. An encoder keeps a window after the first value
-// over 128 KiB: a small one gives lists of users the same ratio.
+// Encoders and decoders with a concurrency of one: a shared one with more would keep as many sets of tables for good.
+// Neither starts a goroutine if it only gets whole blocks. An encoder keeps a window after the first value
+// over 128 KiB: a small window gives lists of users the same ratio.
 var (
 	zstdEncoders = sync.Pool{New: func() any {
 		enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(zstdWindow),
@@ -34,7 +34,7 @@ var (
 	}}
 )
 
-// must is for constructors that fail only if their options, which are constants, are wrong.
+// must panics on an error of a constructor that can only fail if its options, which are constants, are wrong.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)

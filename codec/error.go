@@ -5,15 +5,15 @@ import (
 	"reflect"
 )
 
-// TypeError says that a codec can't encode, or decode into, values of a type, whatever the value. A cache that finds it with the
-// zero value refuses the codec.
+// TypeError says that a codec can't encode any value of a type, or decode into it. A cache tries its codec with the zero value,
+// and can't be made if that returns this error.
 type TypeError struct {
 	Codec string       // the codec's name
 	Type  reflect.Type // the type it was given; nil if the value was a nil interface
-	Err   error        // what it can't hold of it; nil: the type itself
+	Err   error        // the cause; nil: the type itself isn't supported
 }
 
-// Error names the type and says what is accepted.
+// Error names the type and the accepted types.
 func (e *TypeError) Error() string {
 	if e.Err != nil {
 		return fmt.Sprintf("codec: %s can't hold %v: %v", e.Codec, e.Type, e.Err)

@@ -8,33 +8,33 @@ import (
 	"sync"
 )
 
-// JSON is encoding/json: its struct tags, its rules, its limits. Its name is "json".
+// JSON is encoding/json, with its struct tags, rules and limits. Its name is "json".
 //
-//   - Unexported fields are not stored, nor what `json:"-"` leaves out.
-//   - In an interface, numbers come back as float64, objects as map[string]any and times as strings.
+//   - Unexported fields and fields with `json:"-"` are not stored.
+//   - In an interface, numbers are decoded as float64, objects as map[string]any and times as strings.
 //   - Times keep their instant and their offset, and lose their location's name and the monotonic clock.
 //   - NaN, the infinities, channels, functions and cyclic values are errors.
-//   - Elements of a map are not addressable: methods with pointer receivers aren't called on those of a map[string]big.Int.
+//   - Elements of a map are not addressable: methods with pointer receivers aren't called on the elements of a map[string]big.Int.
 //
-// It differs in three points: null is an error unless it decodes to a value that is encoded as null, such as a nil pointer; and
-// a panic of a value's method is a [*PanicError]. A type that it can't encode is a [*TypeError].
+// There are three differences: null is an error unless it decodes to a value that is encoded as null, such as a nil pointer;
+// a panic of a value's method is a [*PanicError]; and a type that it can't encode is a [*TypeError].
 var JSON Codec = jsonCodec{}
 
-// What takes encoding/json's place was held against it on Go 1.26. Each gets some value wrong:
+// Replacements for encoding/json were compared with it on Go 1.26. Each gets some values wrong:
 //   - goccy/go-json 0.12.0 calls MarshalText of a **T on a wild pointer (foreign bytes, or out of memory), and encodes [1]T
 //     with the methods of *T, which encoding/json doesn't.
-//   - segmentio/encoding 0.5.4 ignores omitzero, drops fields of an embedded pointer with omitempty, and dies of a stack
-//     overflow on 5 MB of "[".
-//   - bytedance/sonic 1.15.5 ConfigStd writes "" in other bytes, decodes nothing nested over 4,096 deep, and accepts fields
-//     that encoding/json refuses.
-//   - go-json-experiment/json 1.27.2, its v1 package, takes encoding/json's own Number for a string: 1.5 is written as
-//     "1.5", and what another program wrote as 1.5 isn't read. On Go 1.27 it is another name for encoding/json, which is
-//     then made of the same code.
+//   - segmentio/encoding 0.5.4 ignores omitzero, drops fields of an embedded pointer with omitempty, and overflows the
+//     stack on 5 MB of "[".
+//   - bytedance/sonic 1.15.5 ConfigStd encodes "" differently, doesn't decode values nested over 4,096 deep, and accepts fields
+//     that encoding/json rejects.
+//   - go-json-experiment/json 1.27.2, its v1 package, treats encoding/json's own Number as a string: 1.5 is written as
+//     "1.5", and 1.5 that another program wrote can't be read. On Go 1.27 it is another name for encoding/json, which then
+//     has the same code.
 //
 // docs/performance.md has the numbers.
 type jsonCodec struct{}
 
-// jsonEncoder is an encoder with what it writes to.
+// jsonEncoder is an encoder with its writer.
 type jsonEncoder struct {
 	enc *json.Encoder
 	out appended
@@ -65,7 +65,7 @@ func (jsonCodec) Append(dst []byte, v any) (b []byte, err error) {
 	}
 	dst = e.out.release()
 	jsonEncoders.Put(e)
-	return dst[:len(dst)-1], nil // without Encode's line end
+	return dst[:len(dst)-1], nil // without the line end that Encode writes
 }
 
 func (c jsonCodec) Unmarshal(data []byte, v any) (err error) {
@@ -79,7 +79,7 @@ func (c jsonCodec) Unmarshal(data []byte, v any) (err error) {
 	return nil
 }
 
-// jsonError is the error of encoding v. What a method of the value's returned says nothing of its type.
+// jsonError returns the error of encoding v. An error of a value's method doesn't mean that the type can't be encoded.
 func jsonError(v any, err error) error {
 	if _, own := errors.AsType[*json.MarshalerError](err); !own {
 		if _, ok := errors.AsType[*json.UnsupportedTypeError](err); ok {

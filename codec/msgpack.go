@@ -10,20 +10,20 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// Msgpack is MessagePack, through github.com/vmihailenco/msgpack: its struct tags (`msgpack:"name,omitempty"`; json tags are
-// not looked at) and its rules. Its name is "msgpack".
+// Msgpack is MessagePack by github.com/vmihailenco/msgpack, with its struct tags (`msgpack:"name,omitempty"`; json tags are
+// ignored) and rules. Its name is "msgpack".
 //
 //   - Struct fields are stored by name, so that fields can be added, removed and reordered; an unknown one is skipped.
-//   - Times keep their instant and lose their location: they come back in time.Local, the zero time in UTC.
+//   - Times keep their instant and lose their location: they are decoded in time.Local, the zero time in UTC.
 //   - Maps are written in any order: equal values may have different bytes.
-//   - In an interface, numbers come back as the narrowest type that was written, and maps as map[string]any.
-//   - Strings may hold any bytes.
+//   - In an interface, numbers are decoded as the narrowest type that was written, and maps as map[string]any.
+//   - Strings may contain any bytes.
 //   - Unexported fields are not stored.
 //   - A method with a pointer receiver that encodes the elements of a map is an error: they are not addressable.
 //   - Values must not be cyclic: encoding one overflows the stack.
 //
-// What it decodes is checked first: one value, nothing after it, no more than 10,000 deep, and no length that the input
-// doesn't have. nil is an error unless it decodes to a value that is encoded as nil, such as a nil pointer. A panic of a value's
+// The input is checked before it is decoded: it must be one value, with nothing after it, at most 10,000 deep, and with no length
+// beyond its end. nil is an error unless it decodes to a value that is encoded as nil, such as a nil pointer. A panic of a value's
 // method is a [*PanicError]. A type that it can't encode is a [*TypeError].
 var Msgpack Codec = msgpackCodec{}
 
@@ -33,20 +33,20 @@ type msgpackCodec struct{}
 
 func (msgpackCodec) Name() string { return "msgpack" }
 
-// msgpackEncoder is an encoder with what it writes to.
+// msgpackEncoder is an encoder with its writer.
 type msgpackEncoder struct {
 	enc *msgpack.Encoder
 	out appended
 }
 
-// msgpackDecoder is a decoder with the reader it reads from.
+// msgpackDecoder is a decoder with its reader.
 type msgpackDecoder struct {
 	dec *msgpack.Decoder
 	in  msgpackReader
 }
 
-// The library's own pools are shared with the rest of the program, and a decoder that failed midway goes back into them
-// still recording. These take back only what ended well.
+// The library's own pools are shared with the rest of the program, and a decoder that failed midway is returned to them
+// while it is still recording. These pools only get encoders and decoders that succeeded.
 var (
 	msgpackEncoders = sync.Pool{New: func() any { return &msgpackEncoder{enc: msgpack.NewEncoder(nil)} }}
 	msgpackDecoders = sync.Pool{New: func() any { return &msgpackDecoder{dec: msgpack.NewDecoder(nil)} }}
@@ -97,7 +97,7 @@ func (d *msgpackDecoder) decode(v any) error {
 	return d.dec.Decode(v)
 }
 
-// msgpackError is the error of encoding v. The library has no type for this one.
+// msgpackError returns the error of encoding v. The library has no error type for an unsupported type.
 func msgpackError(v any, err error) error {
 	if strings.HasPrefix(err.Error(), "msgpack: Encode(unsupported ") {
 		return &TypeError{Codec: "msgpack", Type: reflect.TypeOf(v), Err: err}

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-var errMsgpackOpaque = errors.New("an extension where a map belongs")
+var errMsgpackOpaque = errors.New("an extension instead of a map")
 
-// msgpackReader reads the input of a decoder, in the way the decoder wants it (unbuffered, a byte or a run at a time).
+// msgpackReader reads the input of a decoder, unbuffered, a byte or several bytes at a time, as the decoder requires.
 //
-// The library takes an extension in a map's place for a header before the map, and reads on inside the extension's body,
-// which the scanner didn't check. It does so byte by byte, where real extensions are read as a run: so the first byte of an
-// unchecked body is refused.
+// If there is an extension instead of a map, the library treats it as a header of the map, and continues inside the extension's body,
+// which the scanner didn't check. It reads that byte by byte, whereas it reads real extensions at once: so reading the first byte
+// of an unchecked body alone is an error.
 type msgpackReader struct {
 	data   []byte
 	pos    int

@@ -15,14 +15,14 @@ var (
 // maxMsgpackDepth is encoding/json's limit.
 const maxMsgpackDepth = 10_000
 
-// msgpackScanner checks that data is one whole MessagePack value, without decoding it. The library believes lengths (five bytes
+// msgpackScanner checks that data is one whole MessagePack value, without decoding it. The library trusts lengths (five bytes
 // make it allocate 4 GB for a byte string and more for an array; its own limit on slices is broken in 5.4.1) and recurses as
-// deep as the input says, which no recover survives.
+// deep as the input is nested, and a stack overflow can't be recovered.
 type msgpackScanner struct {
 	data []byte
 	pos  int
 
-	// opaque has, in order, where bodies of extensions begin that look like a map's header and aren't a checked value.
+	// opaque has, in order, the beginnings of the bodies of extensions that look like a map's header and weren't checked.
 	opaque []int
 }
 
@@ -38,7 +38,7 @@ func (s *msgpackScanner) scan() error {
 	return nil
 }
 
-// value passes over one value.
+// value skips one value.
 func (s *msgpackScanner) value(depth int) error {
 	if s.pos >= len(s.data) {
 		return io.ErrUnexpectedEOF
@@ -61,7 +61,7 @@ func (s *msgpackScanner) value(depth int) error {
 	return s.coded(c, depth)
 }
 
-// coded passes over the rest of a value whose code says how it goes on.
+// coded skips the rest of a value after its code.
 func (s *msgpackScanner) coded(c byte, depth int) error {
 	switch c {
 	case 0xc0, 0xc2, 0xc3: // nil, false, true
@@ -98,7 +98,7 @@ func (s *msgpackScanner) coded(c byte, depth int) error {
 	return s.skip(uint64(sizeOf[c])) // numbers
 }
 
-// sizeOf is how many bytes of length, or of number, follow a code.
+// sizeOf has the number of bytes of the length, or of the number, that follow a code.
 var sizeOf = [256]uint8{
 	0xc4: 1, 0xc5: 2, 0xc6: 4,
 	0xc7: 1, 0xc8: 2, 0xc9: 4,
@@ -110,7 +110,7 @@ var sizeOf = [256]uint8{
 	0xde: 2, 0xdf: 4,
 }
 
-// values passes over n values. Each has a byte at least, so that n can't exceed what is left.
+// values skips n values. Each has at least a byte, so that n can't exceed the remaining input.
 func (s *msgpackScanner) values(n uint64, depth int) error {
 	if n > uint64(len(s.data)-s.pos) {
 		return io.ErrUnexpectedEOF
@@ -144,7 +144,7 @@ func (s *msgpackScanner) skip(n uint64) error {
 	return nil
 }
 
-// ext passes over an extension's type and its body of n bytes.
+// ext skips an extension's type and its body of n bytes.
 func (s *msgpackScanner) ext(n uint64, depth int) error {
 	if err := s.skip(1); err != nil {
 		return err

@@ -5,11 +5,11 @@ import (
 	"errors"
 )
 
-var errNull = errors.New("null is no value of the type")
+var errNull = errors.New("null is not a value of the type")
 
-// checkNull returns an error if v, which was decoded from null, isn't encoded as null. The decoders leave whatever v points
-// to as it is, the zero value as a rule. That is right for a nil pointer, and for a type whose own methods write null; of a
-// struct, a string or a number, null is no value.
+// checkNull returns an error if v, which was decoded from null, isn't encoded as null. The decoders don't change the value to
+// which v points, which usually is the zero value. That is right for a nil pointer, and for a type whose own methods write null, but
+// null isn't a value of a struct, a string or a number.
 func checkNull(c Appender, null string, v any) error {
 	buf := newBuffer()
 	defer buf.free()

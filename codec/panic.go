@@ -5,8 +5,8 @@ import (
 	"runtime/debug"
 )
 
-// PanicError is a panic of a method of a value, or of a codec, as an error. [JSON] and [Msgpack] return it, and caches
-// make one of a panic of any codec.
+// PanicError is the error for a panic of a value's method or of a codec. [JSON] and [Msgpack] return it, and caches
+// turn a panic of any codec into it.
 type PanicError struct {
 	Value any    // the argument of panic
 	Stack []byte // of the goroutine that panicked
@@ -21,7 +21,7 @@ func (p *PanicError) Unwrap() error {
 	return err
 }
 
-// catch is deferred. It makes an error of a panic, which says what was being done.
+// catch must be deferred. It turns a panic into an error that says what was being done.
 func catch(doing string, err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("codec: %s: %w", doing, &PanicError{Value: p, Stack: debug.Stack()})

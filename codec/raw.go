@@ -2,9 +2,9 @@ package codec
 
 import "reflect"
 
-// Raw stores bytes as they are: values are []byte, string, or a type made of one (type HTML string, json.RawMessage), or
-// pointers to one.
-// Bytes are copied in and out. A nil []byte is stored as an empty value, and an empty value decodes to an empty, non-nil
+// Raw stores bytes unchanged: values are []byte, string, types based on them (type HTML string, json.RawMessage), or
+// pointers to these.
+// Encoding and decoding copy the bytes. A nil []byte is stored as an empty value, and an empty value decodes to an empty, non-nil
 // []byte or to "". Any other type is a [*TypeError]. Its name is "raw".
 var Raw Codec = rawCodec{}
 

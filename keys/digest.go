@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// Digest returns a digest of v: 32 hexadecimal digits, the first 128 bits of a SHA-256. Values that differ have different
-// digests, and a value has the same one in every process and version of Go. It suits keys made of many fields:
+// Digest returns a digest of v: 32 hexadecimal digits, the first 128 bits of a SHA-256. Different values have different
+// digests, and a value has the same digest in every process and version of Go. Use it for keys made of many fields:
 // Join("search", Digest(options)).
 //
-// What counts is the content:
+// The digest depends on the content:
 //
-//   - Kinds count, names of types don't: int(1), int64(1) and "1" differ, and a Celsius of 1.5 is a float64 of 1.5.
-//   - Struct fields count by name, in any order, exported or not (fields named _ don't). So adding or renaming a field
-//     changes the digest, and a type of another package may digest differently once it changes inside.
-//   - Pointers and interfaces count as what they hold. The nil ones are all alike.
-//   - Nil slices and maps differ from empty ones, but not by the type of what isn't in them. Arrays differ from slices, and a
+//   - It depends on kinds, not on names of types: int(1), int64(1) and "1" differ, and a Celsius of 1.5 equals a float64 of 1.5.
+//   - It depends on the names of struct fields, not on their order; unexported ones are included, fields named _ aren't. So adding or
+//     renaming a field changes the digest, and a change inside a type of another package may change it, too.
+//   - A pointer or an interface is digested as the value that it holds. All nil ones are equal.
+//   - Nil slices and maps differ from empty ones, but don't depend on their element types. Arrays differ from slices, and a
 //     []byte that isn't nil from other slices.
-//   - Maps have no order.
-//   - Times count as instants: location and monotonic clock don't matter.
-//   - Floats count by their bits: 0 and -0 differ. All NaNs are alike.
+//   - The order of a map doesn't matter.
+//   - A time is digested as its instant: location and monotonic clock don't matter.
+//   - Floats are digested as their bits: 0 and -0 differ. All NaNs are equal.
 //
-// Digest panics on what can't be a key, which is a mistake in the program: channels, functions and unsafe pointers, even nil
-// ones, and values nested over 10,000 deep, as a pointer to itself is.
+// Digest panics on values that can't be a key, which is a mistake in the program: channels, functions and unsafe pointers, even nil
+// ones, and values nested over 10,000 deep, such as a pointer to itself.
 func Digest(v any) string {
 	var space [512]byte
 	d := digester{buf: append(space[:0], digestVersion)}
@@ -40,7 +40,7 @@ const (
 	maxDigestDepth = 10_000
 )
 
-// Each value is encoded as a tag, and a length where the tag doesn't tell it. No encoding is the start of another.
+// Each value is encoded as a tag, its length unless the tag implies it, and its content. No encoding is a prefix of another.
 const (
 	tagNil     = 'n'
 	tagBool    = 'b'
@@ -70,7 +70,7 @@ type digester struct {
 }
 
 func (d *digester) value(v reflect.Value, depth int) {
-	if !v.IsValid() { // nil, or what a nil pointer holds
+	if !v.IsValid() { // nil, or the element of a nil pointer
 		d.tag(tagNil)
 		return
 	}
@@ -117,7 +117,7 @@ func (d *digester) number(v reflect.Value) {
 	}
 }
 
-// float makes one NaN of all, because a processor's own has another sign on another machine.
+// float replaces all NaNs by one, because the sign of a computed NaN depends on the processor.
 func (d *digester) float(f float64) {
 	if f != f {
 		d.uint64(math.Float64bits(math.NaN()))

@@ -72,7 +72,7 @@ func (d *digester) structure(v reflect.Value, depth int) {
 	}
 }
 
-// structFields are the fields of a struct that count, sorted by name.
+// structFields are the digested fields of a struct, sorted by name.
 type structFields struct {
 	list   []structField
 	hidden bool // some are unexported
@@ -84,8 +84,8 @@ type structField struct {
 	hidden bool
 }
 
-// of returns the field of v. An unexported one is read through its address: reflect lets one look at it and not use it, so
-// that the instant of a time in it would be out of reach.
+// of returns the field of v. An unexported one is read through its address: reflect doesn't allow to call methods on it, which
+// the instant of a time needs.
 func (f structField) of(v reflect.Value) reflect.Value {
 	field := v.Field(f.index)
 	if f.hidden {
@@ -94,7 +94,7 @@ func (f structField) of(v reflect.Value) reflect.Value {
 	return field
 }
 
-// fieldCache has the structFields of each reflect.Type, which are costly to find.
+// fieldCache has the structFields of each reflect.Type, which are expensive to compute.
 var fieldCache sync.Map
 
 func fieldsOf(t reflect.Type) *structFields {

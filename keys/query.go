@@ -9,15 +9,15 @@ import (
 // param is a part of a query, between two '&'.
 type param struct {
 	name string // decoded
-	text string // as the client sent it
+	text string // not decoded
 }
 
 // appendQuery appends the query with its parts sorted by name. It has no ':'.
 //
-// Only the order changes: escapes stay as they are, for a handler that repeats the raw query in a page must not find one
-// client's bare '"' or '<' where another client sent it escaped. url.ParseQuery isn't used because it drops what it can't
-// parse: a handler that parses differently would see parameters that aren't in the key. Where a part has an ';' or a broken
-// escape, parsers disagree on what the names are, and the order stays, too. Empty parts ("a&&b") do go, as everywhere.
+// Only the order changes. Escapes are kept, since a handler may repeat the raw query in a page: one client's bare '"' or '<' must
+// not be served to another client that sent it escaped. url.ParseQuery isn't used because it drops parts that it can't
+// parse: a handler that parses differently would see parameters that aren't in the key. If a part has a ';' or an invalid
+// escape, parsers disagree on the names, and the order is kept, too. Empty parts ("a&&b") are dropped, as by all parsers.
 func appendQuery(b []byte, raw string) []byte {
 	var space [8]param
 	params := space[:0]
@@ -38,7 +38,7 @@ func appendQuery(b []byte, raw string) []byte {
 		sorted = sorted && (len(params) == 0 || params[len(params)-1].name <= p.name)
 		params = append(params, p)
 	}
-	if !sorted && sortable { // stable, for the order of a name's values has a meaning
+	if !sorted && sortable { // stable, since the order of a name's values matters
 		slices.SortStableFunc(params, func(p, q param) int { return strings.Compare(p.name, q.name) })
 	}
 	for i, p := range params {
@@ -50,8 +50,8 @@ func appendQuery(b []byte, raw string) []byte {
 	return b
 }
 
-// scanParam returns the lengths of the query's first part and of the name in it. simple: nothing in it is escaped, nor needs
-// to be.
+// scanParam returns the lengths of the query's first part and of the name in it. simple means that the part has no escapes and
+// needs none.
 func scanParam(raw string) (length, name int, simple bool) {
 	name, simple = -1, true
 	for length < len(raw) && raw[length] != '&' {
@@ -70,7 +70,7 @@ func scanParam(raw string) (length, name int, simple bool) {
 	return length, name, simple
 }
 
-// paramName returns the decoded name of a part; false: parsers disagree on it.
+// paramName returns the decoded name of a part, or false if parsers disagree on it.
 func paramName(part string) (name string, ok bool) {
 	rawName, rawValue, _ := strings.Cut(part, "=")
 	if strings.IndexByte(part, ';') >= 0 {
@@ -84,8 +84,8 @@ func paramName(part string) (name string, ok bool) {
 	return name, err == nil
 }
 
-// appendPart leaves what may be in a query, and writes '!' and two digits for any other byte: a ':' would look like the one
-// before the query.
+// appendPart keeps the bytes that are allowed in a query, and writes '!' and two digits for any other: a ':' would look like the
+// separator before the query.
 func appendPart(b []byte, part string) []byte {
 	for i := range len(part) {
 		if c := part[i]; inQuery[c] {
@@ -103,10 +103,10 @@ const (
 	digits = "0123456789"
 )
 
-// plain are the bytes that stand for themselves in a path and a query: RFC 3986's unreserved ones.
+// plain has the bytes that need no escape in a path and a query: RFC 3986's unreserved ones.
 var plain = bytesOf(lower + upper + digits + "-._~")
 
-// inQuery are the bytes that stand for themselves in a key's query: RFC 3986's, but for ':' and '!'.
+// inQuery has the bytes that need no escape in a key's query: RFC 3986's, except ':' and '!'.
 var inQuery = bytesOf(lower + upper + digits + "-._~" + "=%+$'()*,;/?@")
 
 const upperHex = "0123456789ABCDEF"

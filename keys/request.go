@@ -10,15 +10,15 @@ import (
 //	GET /api/v1/users?skip=0&limit=20    get:/api/v1/users:limit=20&skip=0
 //	GET /                                get:/:
 //
-// The method is in lower case (none means GET). The path is r.URL.EscapedPath, "/" if empty; one that the client sent with
-// bytes that have to be escaped there differs from the escaped one. The query is sorted by name, unless it has a ';' or a broken
-// escape, of which parsers make different things. Values of one name all count, in their order, and "a" differs from "a=".
-// Escapes count as they were sent: "%41" differs from "A", and %22 from a bare '"', for handlers can tell them apart. Nothing but
-// empty parts is dropped. The query has no ':', so that the last one in a key always comes before it: '!' and two
-// hexadecimal digits stand for it, and for what else has no place in a query.
+// The method is in lower case (an empty one means GET). The path is r.URL.EscapedPath, "/" if empty; a path that the client sent with
+// unescaped bytes that need escaping differs from the escaped one. The query is sorted by name, unless it has a ';' or an invalid
+// escape, which parsers treat differently. All values of a name are kept, in their order, and "a" differs from "a=".
+// Escapes are kept: "%41" differs from "A", and %22 from a bare '"', since handlers can tell them apart. Only
+// empty parts are dropped. The query has no ':', so that the last one in a key is always the one before it: ':' and other bytes that
+// aren't allowed in a query become '!' and two hexadecimal digits.
 //
-// The scheme, user, fragment, header and body don't count. Nor does the host: behind several hosts, use [HostRequest].
-// Keys of the two functions don't belong in one cache. r is not modified; r.URL must not be nil.
+// The key doesn't depend on the scheme, user, fragment, header and body, nor on the host: with several hosts, use [HostRequest].
+// Don't use keys of both functions in one cache. r is not modified; r.URL must not be nil.
 func Request(r *http.Request) string {
 	var space [256]byte
 	b := appendMethod(space[:0], r.Method)
@@ -42,15 +42,15 @@ func HostRequest(r *http.Request) string {
 	b = appendHost(b, host)
 	p := path(r.URL)
 	if p[0] != '/' {
-		b = append(b, '|') // a path like "*" must not run into the host
+		b = append(b, '|') // separates a path like "*" from the host
 	}
 	b = append(b, p...)
 	b = append(b, ':')
 	return string(appendQuery(b, r.URL.RawQuery))
 }
 
-// path is never empty. An opaque URL ("GET mailto:x HTTP/1.1") has no path; a '|' is in no escaped path. What follows it
-// begins with an escaped '/' only for a path.
+// path returns the path, which is never empty. For an opaque URL ("GET mailto:x HTTP/1.1"), and for a path with unescaped bytes, it
+// begins with '|', which no escaped path has. Of the two only the latter continues with an escaped '/'.
 func path(u *url.URL) string {
 	if u.Opaque != "" {
 		return "|" + url.QueryEscape(u.Opaque)
@@ -63,14 +63,14 @@ func path(u *url.URL) string {
 		return "/"
 	}
 	if u.RawPath != "" && p != u.RawPath {
-		if decoded, err := url.PathUnescape(u.RawPath); err == nil && decoded == u.Path { // as the client sent it
+		if decoded, err := url.PathUnescape(u.RawPath); err == nil && decoded == u.Path { // the client's spelling
 			return "|" + url.QueryEscape(u.RawPath)
 		}
 	}
 	return p
 }
 
-// isPlainPath reports whether a path is its own escaped form. Most are, and this is done for each request.
+// isPlainPath reports whether a path is its own escaped form. Most paths are, and it is called for each request.
 func isPlainPath(s string) bool {
 	for i := range len(s) {
 		if !plain[s[i]] && s[i] != '/' {
@@ -80,7 +80,7 @@ func isPlainPath(s string) bool {
 	return s != ""
 }
 
-// appendMethod puts a method in lower case. Methods are case-sensitive: the letters of "get" are escaped, for it isn't "GET".
+// appendMethod appends a method in lower case. Methods are case-sensitive: the letters of "get" are escaped, since it isn't "GET".
 func appendMethod(b []byte, method string) []byte {
 	if method == "" || method == http.MethodGet {
 		return append(b, "get"...)
@@ -98,13 +98,13 @@ func appendMethod(b []byte, method string) []byte {
 	return b
 }
 
-// appendHost leaves what hosts and ports are made of, and escapes the rest: a '/' or '|' always ends the host.
+// appendHost keeps the bytes of usual hosts and ports, and escapes others: a '/' or '|' always ends the host.
 func appendHost(b []byte, host string) []byte {
 	n := 0
 	for n < len(host) && isHost[host[n]] {
 		n++
 	}
-	b = append(b, host[:n]...) // mostly that is all
+	b = append(b, host[:n]...) // usually all of it
 	for i := n; i < len(host); i++ {
 		switch c := host[i]; {
 		case 'A' <= c && c <= 'Z':
@@ -118,7 +118,7 @@ func appendHost(b []byte, host string) []byte {
 	return b
 }
 
-// isHost are the bytes that stand for themselves in a host.
+// isHost has the bytes that need no escape in a host.
 var isHost = bytesOf(lower + digits + "-._:[]")
 
 func appendEscaped(b []byte, c byte) []byte {
