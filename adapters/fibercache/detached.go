@@ -12,16 +12,16 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// detached is the httpcache.Exchange of a run that no client waits for. Fiber's Ctx is reused as soon as a request is answered,
-// and handlers can't be run without one: so a copy of the request goes through the whole app once more.
+// detached is the httpcache.Exchange of a background run. Fiber's Ctx is reused after the request,
+// and handlers can't run without one: so a copy of the request passes through the whole app once more.
 type detached struct {
 	r   *http.Request
 	ctx *fasthttp.RequestCtx
 	app fasthttp.RequestHandler
-	run context.Context // tells the caches that it comes to what it is for
+	run context.Context // tells the caches which of them records the run, and for which key
 }
 
-// detachedKey is a behind's key among the values of its request.
+// detachedKey is the key of a detached in its request's user values.
 type detachedKey struct{}
 
 func (x *exchange) Detach() httpcache.Exchange {
@@ -31,12 +31,12 @@ func (x *exchange) Detach() httpcache.Exchange {
 	ctx := new(fasthttp.RequestCtx)
 	ctx.Init2(newConn(in), nil, true)
 	in.Request.CopyTo(&ctx.Request)
-	ctx.Request.SetRequestURIBytes(in.Request.Header.RequestURI()) // with the path that handlers around the cache may have changed
+	ctx.Request.SetRequestURIBytes(in.Request.Header.RequestURI()) // handlers around the cache may have changed the path
 	ctx.Response.Header.SetNoDefaultContentType(config.DisableDefaultContentType)
 	if config.DisableHeaderNormalizing {
 		ctx.Response.Header.DisableNormalizing()
 	}
-	// Its own context: values in this request's may refer to its Ctx. The handlers around the cache make them anew.
+	// A context of its own: values in this request's may refer to its Ctx. The handlers around the cache set them again.
 	r := x.Request().WithContext(context.Background())
 	return &detached{r: r, ctx: ctx, app: app.Server().Handler}
 }
@@ -53,7 +53,7 @@ func (d *detached) Run(rec *httpcache.Recording) {
 	d.run = rec.Context(d.r.Context())
 	d.ctx.SetUserValue(detachedKey{}, d)
 	defer func() {
-		if d.ctx.LastTimeoutErrorResponse() == nil { // else the handler may still be at work
+		if d.ctx.LastTimeoutErrorResponse() == nil { // otherwise the handler may still be running
 			d.ctx.ResetUserValues()
 			d.ctx.Response.ResetBody() // closes a stream
 		}
@@ -64,19 +64,19 @@ func (d *detached) Run(rec *httpcache.Recording) {
 // Detach isn't called.
 func (d *detached) Detach() httpcache.Exchange { return nil }
 
-// adoptContext has the request's context say what the run is for. The first middleware that the run comes to calls it.
+// adoptContext adds the run to the request's context. The first cache middleware on the way calls it.
 func (d *detached) adoptContext(c fiber.Ctx) {
 	c.RequestCtx().RemoveUserValue(detachedKey{})
 	c.SetContext(joinedContext{d.run, c.Context()})
 }
 
-// conn is a closed connection that has a real one's addresses.
+// conn is a closed connection with the addresses of a real one.
 type conn struct {
 	net.Conn
 	local, remote net.Addr
 }
 
-// tlsConn is what fasthttp takes for a TLS connection.
+// tlsConn is a conn that fasthttp considers a TLS connection.
 type tlsConn struct {
 	conn
 	state tls.ConnectionState

@@ -19,11 +19,11 @@ import (
 type exchange struct {
 	*middleware
 	c    fiber.Ctx
-	r    *http.Request // nil: not yet
-	err  error         // of the handlers after the cache
-	seen bool          // others than Answer have seen the request
+	r    *http.Request // nil: not made yet
+	err  error         // of the handlers inside the cache
+	seen bool          // code outside Answer has seen the request
 
-	// What r or a preview of it is made of:
+	// The parts of r, or of a preview of it:
 	request http.Request
 	url     url.URL
 	fields  http.Header
@@ -32,9 +32,9 @@ type exchange struct {
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
-// release has the exchange be used again. After a hit nobody has its request any more; strings out of it stay as they are.
+// release returns the exchange to the pool. After a hit its request isn't used any more; its strings don't change.
 func (x *exchange) release() {
-	const most = 64 // fields: a request with more leaves nothing behind
+	const most = 64 // fields: larger maps aren't reused
 	if x.seen || len(x.fields) > most {
 		return
 	}
@@ -44,7 +44,7 @@ func (x *exchange) release() {
 	exchanges.Put(x)
 }
 
-// Request returns what read made, which fails only where there is no preview.
+// Request returns the parsed request. Parsing only fails if there is no preview.
 func (x *exchange) Request() *http.Request {
 	if x.r == nil {
 		_ = x.parse()
@@ -52,7 +52,7 @@ func (x *exchange) Request() *http.Request {
 	return x.r
 }
 
-// Preview returns a request that refers to Fiber's own memory.
+// Preview returns a request whose strings are in Fiber's own memory.
 func (x *exchange) Preview() (*http.Request, context.Context) {
 	if x.r != nil {
 		return nil, nil
@@ -67,7 +67,7 @@ func (x *exchange) Around(name string) []string {
 	}
 	var lines []string
 	for _, line := range h.PeekAll(name) {
-		if len(line) > 0 { // fasthttp has a Set-Cookie where there are no cookies
+		if len(line) > 0 { // fasthttp yields an empty Set-Cookie if there are no cookies
 			lines = append(lines, string(line))
 		}
 	}
@@ -77,9 +77,9 @@ func (x *exchange) Around(name string) []string {
 func (x *exchange) Serve(reply *httpcache.Reply) {
 	out := x.c.Response()
 	out.SetStatusCode(reply.Status)
-	out.Header.SetNoDefaultContentType(true) // a response that was stored without one had none
+	out.Header.SetNoDefaultContentType(true) // the stored response may have none
 	setFields(&out.Header, reply, x.c.App().Server().NoDefaultDate)
-	// Not SetBodyRaw: the stored bytes are everybody's.
+	// Not SetBodyRaw: the stored bytes are shared.
 	out.SetBody(reply.Body)
 }
 
@@ -89,7 +89,7 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 	var before, after http.Header
 	if rec.Active() {
 		before = responseHeader(out)
-		delete(before, "Content-Type") // fasthttp's default looks as if somebody had set it
+		delete(before, "Content-Type") // fasthttp's default looks as if a handler had set it
 	}
 	var own *fasthttp.ResponseHeader
 	if rec.MayHold() {
@@ -99,7 +99,7 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 	thrown := x.next(rec)
 	if x.abandoned() {
 		rec.Drop()
-		return // the handler may still be at work on out
+		return // the handler may still be writing to out
 	}
 	status := x.status(rec)
 	if thrown != nil {
@@ -107,7 +107,7 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 	} else if x.err == nil && rec.Active() {
 		after = x.header()
 		if status == http.StatusOK && x.empty() && sameLines(before, after) {
-			rec.Drop() // as on net/http, where a handler that wrote nothing is answered by somebody else
+			rec.Drop() // as on net/http, where a handler that wrote nothing hasn't answered
 		}
 	}
 	s := rec.Head(status, before, after)
@@ -121,14 +121,14 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 		rec.Drop()
 	case rec.Active() && !x.hasStream():
 		if rec.Body(out.Body()); s != "" {
-			s = rec.CacheStatus() // by now it is known whether the body is too long
+			s = rec.CacheStatus() // now it is known whether the body is too long
 		}
 		if !rec.Delays() {
 			break
 		}
 		made, _ := rec.Complete()
 		for _, field := range made {
-			out.Header.Set(field.Name, field.Value) // if it is held, it is made anew
+			out.Header.Set(field.Name, field.Value) // if it is held, the response is replaced
 		}
 	}
 	switch {
@@ -142,8 +142,8 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 	}
 }
 
-// next runs the handlers after the cache. Those around it find the request as it was. If they panic where something stored may
-// stand in for their answer, it returns what they threw.
+// next runs the handlers inside the cache, and restores the request for those around it. If they panic, and a stored response may be
+// served instead, it returns the panic's argument.
 func (x *exchange) next(rec *httpcache.Recording) (thrown any) {
 	if !rec.Active() {
 		x.err = x.c.Next()
@@ -156,7 +156,7 @@ func (x *exchange) next(rec *httpcache.Recording) (thrown any) {
 	x.c.SetContext(rec.Context(ctx))
 	restore := applyEdits(&x.c.Request().Header, rec.Edits())
 	defer func() {
-		if !x.abandoned() { // else a handler may still be reading both
+		if !x.abandoned() { // otherwise a handler may still be reading both
 			restore()
 			x.c.SetContext(ctx)
 		}
@@ -165,8 +165,8 @@ func (x *exchange) next(rec *httpcache.Recording) (thrown any) {
 	return nil
 }
 
-// status is that of the answer; 0: it isn't known yet, for Fiber's error handler may make any answer of an error. Where the
-// cache may have a better one, a *fiber.Error is taken at its word if it says that the server failed.
+// status returns the status of the response, or 0 if it isn't known yet, because Fiber's error handler will write it. If the
+// cache may serve a stale response, a *fiber.Error with the code of a server error counts as that status.
 func (x *exchange) status(rec *httpcache.Recording) int {
 	if x.err == nil {
 		return x.c.Response().StatusCode()
@@ -179,7 +179,7 @@ func (x *exchange) status(rec *httpcache.Recording) int {
 	return 0
 }
 
-// header is the answer's, as the cache is to judge it.
+// header returns the response's header for the cache.
 func (x *exchange) header() http.Header {
 	out := x.c.Response()
 	h := responseHeader(out)
@@ -194,13 +194,13 @@ func (x *exchange) header() http.Header {
 		}
 	}
 	if _, ok := h["Content-Type"]; !ok {
-		h["Content-Type"] = nil // fasthttp doesn't guess: nor may the cache
+		h["Content-Type"] = nil // fasthttp doesn't guess it, and so the cache must not
 	}
 	return h
 }
 
-// whole reports whether the body has the length that somebody has said it has: before it was compressed, if it was. fasthttp
-// says the length that it has, and so a net/http handler's body that broke off looks whole.
+// whole reports whether the body has the length that a handler set, before it was compressed. fasthttp itself
+// sets the actual length, so that an incomplete body of a net/http handler looks complete.
 func whole(out *fasthttp.Response, length int) bool {
 	body := out.Body()
 	if len(body) == length {
@@ -213,13 +213,13 @@ func whole(out *fasthttp.Response, length int) bool {
 	return err == nil && len(plain) == length
 }
 
-// empty reports whether the answer has no body.
+// empty reports whether the response has no body.
 func (x *exchange) empty() bool { return !x.hasStream() && len(x.c.Response().Body()) == 0 }
 
-// abandoned reports whether Fiber's timeout gave the handler up.
+// abandoned reports whether Fiber's timeout has abandoned the handler.
 func (x *exchange) abandoned() bool { return x.c.RequestCtx().LastTimeoutErrorResponse() != nil }
 
-// hasStream reports whether the body comes from elsewhere than the response: Body would drain a stream.
+// hasStream reports whether the body is a stream, which Body would drain.
 func (x *exchange) hasStream() bool {
 	return x.c.Response().IsBodyStream() || x.c.RequestCtx().Hijacked()
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// New returns a handler that answers for the handlers after it as far as the cache can. It may share the cache with
+// New returns middleware that serves the responses of the handlers inside it, from the cache if possible. It may share the cache with
 // net/http handlers and other processes: the same URL has the same key.
 func New(cache *httpcache.Cache) fiber.Handler { return (&middleware{cache}).handle }
 
@@ -24,7 +24,7 @@ func (m *middleware) handle(c fiber.Ctx) error {
 	x.middleware, x.c = m, c
 	if !x.preview() {
 		if err := x.parse(); err != nil {
-			return c.Next() // net/http would have refused it, or taken it for another
+			return c.Next() // net/http would have rejected it, or parsed it differently
 		}
 	}
 	m.cache.Answer(x)

@@ -41,7 +41,7 @@ func (x *exchange) add(key, value string) {
 	x.fields[key] = x.lines[n-1 : n : n]
 }
 
-// responseHeader copies a response's header fields, without a length, which fasthttp sets by the body.
+// responseHeader copies a response's header fields without Content-Length, which fasthttp sets from the body.
 func responseHeader(out *fasthttp.Response) http.Header {
 	h := make(http.Header)
 	for name, value := range out.Header.All() {
@@ -51,7 +51,7 @@ func responseHeader(out *fasthttp.Response) http.Header {
 	return h
 }
 
-// sameLines reports whether two headers have the same lines. A name without lines counts for nothing.
+// sameLines reports whether two headers have the same lines. It ignores names without lines.
 func sameLines(a, b http.Header) bool { return covers(a, b) && covers(b, a) }
 
 func covers(a, b http.Header) bool {
@@ -63,9 +63,9 @@ func covers(a, b http.Header) bool {
 	return true
 }
 
-// setFields puts the reply's fields into an answer, in the place of those that are there. Most of the time none is: then
-// nothing has to be looked for, and the names are canonical as they are. dated: the Date too, which the server would replace
-// by its own else.
+// setFields writes the reply's fields to a response, and replaces those that are set. Usually none is: then
+// no lookup is needed, and the names are already canonical. dated: also the Date, which the server would otherwise replace
+// by its own.
 func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool) {
 	none := out.Len() == 0
 	last := ""
@@ -89,10 +89,10 @@ func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool)
 	}
 }
 
-// viewBytes is s as bytes, for who only reads them.
+// viewBytes returns s as bytes that must not be changed.
 func viewBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
-// hasContentType reports whether somebody has set a response's Content-Type.
+// hasContentType reports whether a handler has set a response's Content-Type.
 func hasContentType(out *fasthttp.Response) bool {
 	var h fasthttp.ResponseHeader
 	out.Header.CopyTo(&h)
@@ -100,8 +100,8 @@ func hasContentType(out *fasthttp.Response) bool {
 	return len(h.ContentType()) > 0
 }
 
-// setDate sets the one field that fasthttp's setters ignore: it takes it when it reads it, in a trailer as well. Where
-// fiber.Config.DisableDefaultDate isn't set, it still writes its own instead.
+// setDate sets the one field that fasthttp's setters ignore. fasthttp accepts it when it parses a header, or a trailer. Without
+// fiber.Config.DisableDefaultDate it still sends its own instead.
 func setDate(h *fasthttp.ResponseHeader, value string) {
 	if strings.ContainsAny(value, "\r\n") {
 		return
@@ -114,7 +114,7 @@ func setDate(h *fasthttp.ResponseHeader, value string) {
 	trailers.Put(r)
 }
 
-// trailer reads from a text.
+// trailer is a reader of a text.
 type trailer struct {
 	bufio.Reader
 	text strings.Reader
@@ -122,10 +122,10 @@ type trailer struct {
 
 var trailers = sync.Pool{New: func() any { return new(trailer) }}
 
-// fieldLine is one of a request's header.
+// fieldLine is a line of a request's header.
 type fieldLine struct{ name, value string }
 
-// applyEdits changes a request's header, and returns what undoes that.
+// applyEdits changes a request's header, and returns a function that undoes the changes.
 func applyEdits(h *fasthttp.RequestHeader, edits []httpcache.Edit) (undo func()) {
 	before := make([][]fieldLine, len(edits))
 	for i, e := range edits {
@@ -142,7 +142,7 @@ func applyEdits(h *fasthttp.RequestHeader, edits []httpcache.Edit) (undo func())
 	}
 }
 
-// replace puts lines in the place of those with the name, and returns these. Names are as the client wrote them, if the app
+// replace replaces the lines with the name, and returns the old ones. Names are spelled as by the client if the app
 // is configured so.
 func replace(h *fasthttp.RequestHeader, name string, lines []fieldLine) (old []fieldLine) {
 	for n, value := range h.All() {

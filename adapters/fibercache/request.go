@@ -16,20 +16,20 @@ import (
 
 var (
 	errPath   = errors.New("fibercache: the path has several spellings")
-	errTarget = errors.New("fibercache: the target or the host has more than handlers see of it")
+	errTarget = errors.New("fibercache: handlers don't see the whole target or host")
 )
 
-// preview makes of the Ctx's request what most hits need of it, without a copy of anything. If the target needs a closer look it
-// answers false.
+// preview makes a request with the parts of the Ctx's request that most hits need, without copies. It returns false if the target needs
+// parsing.
 func (x *exchange) preview() bool {
 	in := x.c.Request()
-	uri := in.URI() // with what middleware made of the path
+	uri := in.URI() // with the path as middleware may have rewritten it
 	path, query := viewString(uri.PathOriginal()), viewString(uri.QueryString())
 	if !unescaped(path) || hasControl(query) || !isTarget(viewString(in.Header.RequestURI()), path, query) || !sameHost(in) {
 		return false
 	}
 	x.url = url.URL{Path: path, RawQuery: query}
-	if x.c.Scheme() == "https" { // of the connection, or as a trusted proxy says
+	if x.c.Scheme() == "https" { // the connection's, or that of a trusted proxy
 		x.url.Scheme = "https"
 	}
 	x.request.Method, x.request.URL, x.request.Host = x.c.Method(), &x.url, x.c.Host()
@@ -43,8 +43,8 @@ func (x *exchange) preview() bool {
 	return true
 }
 
-// isTarget reports whether a path and a query are all of a request's target. Else middleware has rewritten the path, or there
-// is more in the target: a fragment, or a host.
+// isTarget reports whether a request's target consists of the path and the query. Otherwise middleware has rewritten the path, or the
+// target also has a fragment or a host.
 func isTarget(target, path, query string) bool {
 	rest, ok := strings.CutPrefix(target, path)
 	if !ok || rest == "" {
@@ -53,19 +53,19 @@ func isTarget(target, path, query string) bool {
 	return rest[0] == '?' && rest[1:] == query
 }
 
-// sameHost reports whether the request is for the host that its Host field names. Fiber takes user information off.
+// sameHost reports whether the request is for the host in its Host field. Fiber removes user information.
 func sameHost(in *fasthttp.Request) bool {
 	return strings.EqualFold(viewString(in.Header.Host()), viewString(in.URI().Host()))
 }
 
-// viewString is b as a string, until somebody changes b.
+// viewString returns b as a string, which is valid until b changes.
 func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// parse makes of the Ctx's request what net/http would have made of it, without the body. All strings are copies, into
-// few pieces of memory: this is done for each hit.
+// parse makes the request that net/http would have made of the Ctx's, without the body. All strings are copies, in
+// few allocations, since this is done for hits, too.
 func (x *exchange) parse() error {
 	in := x.c.Request()
-	uri := in.URI() // with what middleware made of the path
+	uri := in.URI() // with the path as middleware may have rewritten it
 	path, query, host := uri.PathOriginal(), uri.QueryString(), x.c.Host()
 	asked, _, fragment := bytes.Cut(in.Header.RequestURI(), []byte{'#'})
 	if stores := x.c.Method() == http.MethodGet || x.c.Method() == http.MethodHead; stores && (fragment || !sameHost(in)) {
@@ -81,7 +81,7 @@ func (x *exchange) parse() error {
 	}
 	target := text.String()
 	text.WriteString(host)
-	host = text.String()[len(target):] // behind a trusted proxy, what it was asked for
+	host = text.String()[len(target):] // behind a trusted proxy, the host that it received
 	uriAsked := target
 	if !isTarget(viewString(asked), viewString(path), viewString(query)) { // middleware has rewritten it, or it is in the absolute form
 		text.Write(asked)
@@ -108,7 +108,7 @@ func (x *exchange) parse() error {
 		TLS:           x.c.RequestCtx().TLSConnectionState(),
 	}
 	if x.request.TLS == nil && x.c.Scheme() == "https" {
-		x.url.Scheme = "https" // a trusted proxy says so
+		x.url.Scheme = "https" // according to a trusted proxy
 	}
 	x.r = &x.request
 	if ctx := x.c.Context(); ctx != context.Background() {
@@ -117,7 +117,7 @@ func (x *exchange) parse() error {
 	return nil
 }
 
-// parseTarget is url.ParseRequestURI, which most targets don't need: they are a path and a query with nothing to unescape.
+// parseTarget is url.ParseRequestURI with a shortcut for most targets: a path and a query without escapes.
 func parseTarget(u *url.URL, target string, path int) error {
 	if unescaped(target[:path]) && !hasControl(target) {
 		*u = url.URL{Path: target[:path]}
@@ -165,7 +165,7 @@ func hasControl(s string) bool {
 	return false
 }
 
-// contentLength is 0 where there is no body, and -1 where its length isn't known.
+// contentLength returns 0 if there is no body, and -1 if its length isn't known.
 func contentLength(in *fasthttp.Request) int64 {
 	if n := in.Header.ContentLength(); n >= -1 {
 		return int64(n)

@@ -8,7 +8,7 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// Answer answers one exchange: from the store, or by running the handler. It returns when the answer is complete, and
+// Answer answers one exchange from the store, or by running the handler. It returns when the response is complete, and
 // panics if the handler does.
 func (c *Cache) Answer(x Exchange) {
 	view := c.view(x)
@@ -22,7 +22,7 @@ func (c *Cache) Answer(x Exchange) {
 		d = rfc9111.ParseDirectives(view.r.Header)
 	}
 	// A body has no meaning in a GET (RFC 9110 §9.3.1), but handlers may read it all the same.
-	// A handler around the cache that codes the answer would code a part of the uncoded body, which is no part of the coded one.
+	// A handler around the cache that encodes the response would encode a part of the body, which isn't a part of the encoded body.
 	coded := view.has(rfc9111.RelevantRange) && len(x.Around("Content-Encoding")) > 0
 	if view.r.ContentLength != 0 || view.has(rfc9111.RelevantOrigin) || coded {
 		c.bypass(x, rfc9111.ForBypass)
@@ -63,7 +63,7 @@ func (c *Cache) Answer(x Exchange) {
 	}
 }
 
-// hit answers with what was found.
+// hit answers with the stored response.
 func (c *Cache) hit(view *requestView, cand *candidate) {
 	c.stats.hits.Add(1)
 	reply := replies.Get().(*Reply)
@@ -75,12 +75,13 @@ func (c *Cache) hit(view *requestView, cand *candidate) {
 	c.shape(reply, view.r, view.relevant)
 	view.x.Serve(reply)
 	*reply = Reply{}
-	replies.Put(reply) // where Serve panics it may still be of use
+	replies.Put(reply) // not after a panic of Serve, when it may still be in use
 }
 
 var replies = sync.Pool{New: func() any { return new(Reply) }}
 
-// forward has the handler answer, for what is stored isn't there or can't be used as it is. stale: if the handler fails, it can.
+// forward runs the handler, because there is no stored response or it can't be served as it is. stale: it may be served if the handler
+// fails.
 func (c *Cache) forward(view *requestView, cand *candidate, d rfc9111.Directives, stale bool) {
 	x, r := view.x, view.request()
 	if d.OnlyIfCached { // RFC 9111 §5.2.1.7
@@ -92,7 +93,7 @@ func (c *Cache) forward(view *requestView, cand *candidate, d rfc9111.Directives
 	switch left := cand.freshFor(); {
 	case cand.found != nil && left > 0:
 		m.forward, m.reload = rfc9111.ForRequest, true
-	case cand.found != nil: // while the store has a use for it, only Refresh loads a new one
+	case cand.found != nil: // while the store has it, only Refresh loads a new one
 		m.forward = rfc9111.ForStale
 		m.reload = !cand.softPurged && (cand.freshInStore || -left < cand.found.StaleWhileRevalidate) || d.NoCache || d.MaxAge == 0
 	case d.NoCache || d.MaxAge == 0:
@@ -101,7 +102,7 @@ func (c *Cache) forward(view *requestView, cand *candidate, d rfc9111.Directives
 		m.forward = rfc9111.ForVaryMiss
 	}
 	c.stats.misses.Add(1)
-	m.reload = m.reload || cand.found == nil && cand.rejected // or the store would find that
+	m.reload = m.reload || cand.found == nil && cand.rejected // otherwise the store would return that
 	switch {
 	case cand.found == nil && cand.forbidden:
 		x.Run(&Recording{status: rfc9111.Status{Cache: c.options.Name, Forward: rfc9111.ForBypass, Detail: "around"}})
@@ -113,26 +114,26 @@ func (c *Cache) forward(view *requestView, cand *candidate, d rfc9111.Directives
 	case r.Method == http.MethodHead, cand.needsShared(r) && cand.found == nil && c.hitForMiss.has(cand.key):
 		c.pass(x, m.forward)
 	case ranged(r) && cand.found == nil:
-		m.reload, m.flightKey = true, partKey(cand.key) // nobody waits for a part
+		m.reload, m.flightKey = true, partKey(cand.key) // requests don't wait for a part
 		c.miss(x, m)
 	default:
-		m.reload = m.reload || cand.hitForMiss // nobody waits for a response that will hardly be stored
+		m.reload = m.reload || cand.hitForMiss // requests don't wait for a response that probably isn't stored
 		c.miss(x, m)
 	}
 }
 
-// bypass runs the handler for a request that the cache has no part in.
+// bypass runs the handler for a request that the cache doesn't handle.
 func (c *Cache) bypass(x Exchange, why rfc9111.Forward) {
 	c.stats.bypassed.Add(1)
 	c.pass(x, why)
 }
 
-// pass runs the handler without recording what it answers.
+// pass runs the handler without recording its response.
 func (c *Cache) pass(x Exchange, why rfc9111.Forward) {
 	x.Run(&Recording{status: rfc9111.Status{Cache: c.options.Name, Forward: why}})
 }
 
-// normalised returns the request with its Accept-Encoding reduced to what counts.
+// normalised returns the request with its Accept-Encoding reduced as Options.Encodings says.
 func (c *Cache) normalised(r *http.Request) *http.Request {
 	if len(c.options.Encodings) == 0 {
 		return r

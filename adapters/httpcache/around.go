@@ -8,15 +8,15 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// around is what handlers around the cache said of an answer before the cache was asked for it. docs/http.md has the rules.
+// around has the fields that handlers around the cache set before it. docs/http.md has the rules.
 type around struct {
-	vary    []string // what they say that it varies by
-	any     bool     // by anything
-	control string   // their Cache-Control and CDN-Cache-Control, as they are; "": none
-	forbids bool     // these forbid that another request's response is the answer
+	vary    []string // the names in their Vary
+	any     bool     // their Vary has a *
+	control string   // their Cache-Control and CDN-Cache-Control, unchanged; "": none
+	forbids bool     // these forbid to answer with another request's response
 }
 
-// aroundOf returns it, of the lines that they set of each field.
+// aroundOf returns the around of the lines that they set for each field.
 func aroundOf(lines func(name string) []string, private bool) (a around) {
 	if vary := lines("Vary"); len(vary) > 0 {
 		a.vary, a.any = rfc9111.Vary(http.Header{"Vary": vary})
@@ -29,7 +29,7 @@ func aroundOf(lines func(name string) []string, private bool) (a around) {
 	return a
 }
 
-// around returns what handlers around the cache have said of the answer.
+// around returns what handlers around the cache have set.
 func (view *requestView) around(private bool) *around {
 	if !view.aroundKnown {
 		view.aroundKnown, view.aroundFields = true, aroundOf(view.x.Around, private)
@@ -37,10 +37,10 @@ func (view *requestView) around(private bool) *around {
 	return &view.aroundFields
 }
 
-// allows reports whether a stored response may be an answer of which handlers around the cache say this; and if not, whether they
-// forbid any but the handler's own.
+// allows reports whether a stored response may be served with these fields; and if not, whether they
+// forbid every stored response.
 //
-// Where they say the same as when it was recorded, that has been counted: the handler may have replaced their Cache-Control.
+// If they are the same as when it was stored, they were taken into account then: the handler may have replaced their Cache-Control.
 func (a *around) allows(r *response) (ok, forbidden bool) {
 	switch {
 	case a.any, a.forbids && a.control != r.Around:
@@ -56,9 +56,9 @@ func containsAll(set, list []string) bool {
 	return !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(set, s) })
 }
 
-// noteAround remembers with a response to w what handlers around the cache said of it, and what it varies by without saying so:
-// where Options.Encodings says that the handler compresses, a response that isn't compressed because the request took no coding
-// is for no request that takes one. Some compressors say so only when they compress.
+// noteAround stores with a response to w the fields that handlers around the cache set, and a name that may be missing in its Vary:
+// if Options.Encodings says that the handler compresses, a response that isn't compressed because the request accepts no coding
+// must not be served to a request that accepts one. Some compressors set Vary only when they compress.
 func (c *Cache) noteAround(m *missRequest, r *response, before http.Header) {
 	a := aroundOf(func(name string) []string { return before[name] }, m.private)
 	r.Varies, r.Around = a.vary, a.control
@@ -67,7 +67,7 @@ func (c *Cache) noteAround(m *missRequest, r *response, before http.Header) {
 	}
 }
 
-// vary returns the names of the fields that a response varies by, with those that handlers around the cache named.
+// vary returns the names in a response's Vary, with those of handlers around the cache.
 func (r *response) vary() []string {
 	names, _ := rfc9111.Vary(r.header())
 	if len(r.Varies) == 0 {
@@ -78,8 +78,8 @@ func (r *response) vary() []string {
 	return slices.Compact(names)
 }
 
-// termsHeader is the header by which a freshened response is judged: with the fields about freshness that the handler leaves to those
-// around the cache.
+// termsHeader returns the header that determines a freshened response's terms: with the fields about freshness that the handler leaves to
+// those around the cache.
 func (r *response) termsHeader(before http.Header) http.Header {
 	h := r.header()
 	for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Expires"} {
@@ -90,7 +90,7 @@ func (r *response) termsHeader(before http.Header) http.Header {
 	return h
 }
 
-// mergedWith returns the response as it is to be sent in an answer that has fields already: those that are lists have the
+// mergedWith returns the response for sending it with the fields that are already set: lists have the
 // members of both.
 func (r *response) mergedWith(lines func(name string) []string) *response {
 	if r.precomputed != nil && !r.precomputed.hasLists {

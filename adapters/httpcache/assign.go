@@ -10,22 +10,22 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// errNotStored says to a load that what is stored stays.
+// errNotStored tells a load to keep the stored response.
 var errNotStored = errors.New("httpcache: the response is not stored")
 
 const (
-	// hitForMissTTL is how long it is remembered that a key's response can't be stored.
+	// hitForMissTTL is how long the cache remembers that a key's response can't be stored.
 	hitForMissTTL = 5 * time.Second
-	// indexTTL is how long an index is kept after the variant that it was last made for. When half of that is all that is left
-	// after a variant, the index is renewed.
+	// indexTTL is how long an index is kept after the variant for which it was last written. If a variant leaves less than half of
+	// that, the index is written again.
 	indexTTL = 24 * time.Hour
-	// longest is a time that need not be told from a longer one.
+	// longest is a time that need not be distinguished from longer ones.
 	longest = 100 * 365 * 24 * time.Hour
-	// least is the TTL of a response that is stale from the start, in the store, where 0 means not to store it.
+	// least is the TTL in the store of a response that is stale from the start: 0 would mean not to store it.
 	least = time.Millisecond
 )
 
-// loadResult is what a load for w ends with when the handler's run came to o.
+// loadResult returns the result of a load for w, when the handler's run had the outcome o.
 func (c *Cache) loadResult(ctx context.Context, m *missRequest, e *tiered.Entry[*response], o outcome) (*response, error) {
 	c.dropFormer(ctx, m, o)
 	switch {
@@ -33,7 +33,7 @@ func (c *Cache) loadResult(ctx context.Context, m *missRequest, e *tiered.Entry[
 		return c.assignKey(ctx, m, e, o.response)
 	case o.failed, e.State == tiered.Fresh, e.State == tiered.NotFound, e.Found && e.Value.Index != nil:
 		return nil, errNotStored
-	case !o.unstorable && e.Found && e.Value.usableStale(rfc9111.Older(e.Value.Age, e.Age)): // for what comes of accidents, too
+	case !o.unstorable && e.Found && e.Value.usableStale(rfc9111.Older(e.Value.Age, e.Age)): // also if the outcome is temporary
 		return nil, errNotStored
 	case o.unstorable:
 		e.Policy.NotFoundTTL = hitForMissTTL
@@ -43,8 +43,8 @@ func (c *Cache) loadResult(ctx context.Context, m *missRequest, e *tiered.Entry[
 	return nil, nil
 }
 
-// dropFormer removes what was purged softly with an index if it would be found again: where the new response isn't stored, or is kept
-// for a shorter time. Else it stays, for a further purge may void the new one.
+// dropFormer removes responses that were purged softly with an index if they would be found again: if the new response isn't stored, or is kept
+// for a shorter time. Otherwise they stay, since another purge may remove the new one.
 func (c *Cache) dropFormer(ctx context.Context, m *missRequest, o outcome) {
 	if m.found == nil || m.forPart() || !o.unstorable && (o.response == nil || c.retention(o.response) >= c.retention(m.found)-m.residentTime) {
 		return
@@ -54,8 +54,8 @@ func (c *Cache) dropFormer(ctx context.Context, m *missRequest, o outcome) {
 	}
 }
 
-// assignKey chooses the response's key: that of the load, whose result it is then; or, for the first one that varies, one in
-// an index, which is the result.
+// assignKey chooses the response's key: that of the load, which then returns the response; or, for the first variant, a key in
+// an index, which the load returns.
 func (c *Cache) assignKey(ctx context.Context, m *missRequest, e *tiered.Entry[*response], r *response) (*response, error) {
 	names := r.vary()
 	varies := len(names) > 0
@@ -63,7 +63,7 @@ func (c *Cache) assignKey(ctx context.Context, m *missRequest, e *tiered.Entry[*
 	switch {
 	case m.forPart() && (varies != (m.index != nil) || varies && !slices.Equal(names, m.names)):
 		return nil, errNotStored
-	case m.forPart(), m.index == nil && !varies: // where a part was asked for, the whole will do for the next such request
+	case m.forPart(), m.index == nil && !varies: // for a part, the whole can answer the next such request
 	case m.index == nil:
 		i := newIndex(names)
 		if e.Found && e.Value.Index != nil && e.State == tiered.Stale {
@@ -72,15 +72,15 @@ func (c *Cache) assignKey(ctx context.Context, m *missRequest, e *tiered.Entry[*
 		c.storeUnder(ctx, m, i.variant(m.primary, names, m.request.Header), r)
 		c.storeAlias(ctx, i, m, names, r)
 		c.setIndexPolicy(e, r)
-		e.Tags = c.tagsOf(m, r) // only the load's result is void if they were purged meanwhile
+		e.Tags = c.tagsOf(m, r) // if they were purged meanwhile, only the load's result is invalid
 		return &response{Index: i, Lifetime: e.Policy.TTL}, nil
 	case slices.Equal(names, m.names):
 		c.storeAlias(ctx, m.index, m, names, r)
 	case containsAll(m.names, names):
-		// A handler may say what it answers by only where that counts: some compressors name Accept-Encoding only when they
-		// compress. For other requests there is a better response, or will be (RFC 9111 §4.1): this one is for those like its own.
+		// A handler may set Vary only for some responses: some compressors name Accept-Encoding only when they
+		// compress. Other requests have a better response, or will have (RFC 9111 §4.1): this one is for requests like its own.
 		c.storeAlias(ctx, m.index, m, m.names, r)
-	default: // it stays at the load's key, or a purge meanwhile would miss it
+	default: // it keeps the load's key: otherwise a purge meanwhile would miss it
 		r.Select = m.index.variant(m.primary, names, m.request.Header)
 		spec, renew = names, true
 	}
@@ -91,8 +91,8 @@ func (c *Cache) assignKey(ctx context.Context, m *missRequest, e *tiered.Entry[*
 	return r, nil
 }
 
-// setIndexPolicy has the store keep an index for longer than the variant, and than that which it replaces, also once it is purged
-// softly.
+// setIndexPolicy makes the store keep an index for longer than the variant, and than the index which it replaces, also after a soft
+// purge.
 func (c *Cache) setIndexPolicy(e *tiered.Entry[*response], variant *response) {
 	e.Policy.TTL, e.Policy.StaleIfError = c.retention(variant)+indexTTL, least
 	if e.Found && e.Value.Index != nil {
@@ -100,14 +100,14 @@ func (c *Cache) setIndexPolicy(e *tiered.Entry[*response], variant *response) {
 	}
 }
 
-// setPolicy has the store keep the response as its terms say.
+// setPolicy makes the store keep the response according to its terms.
 func (c *Cache) setPolicy(e *tiered.Entry[*response], m *missRequest, r *response) {
 	e.Policy.TTL, e.Policy.StaleWhileRevalidate, e.Policy.StaleIfError = c.storeTimes(r)
 	e.Tags = c.tagsOf(m, r)
 }
 
-// storeTimes is for how long a response is fresh for the store, and for how long after that it may be served, or is kept to be
-// validated.
+// storeTimes returns how long a response is fresh for the store, and how long after that it may be served, or is kept for
+// validation.
 func (c *Cache) storeTimes(r *response) (ttl, behind, keep time.Duration) {
 	keep = max(r.StaleWhileRevalidate, r.StaleIfError)
 	if r.origin() != (rfc9111.Validators{Date: r.get("Date")}) {
@@ -116,13 +116,13 @@ func (c *Cache) storeTimes(r *response) (ttl, behind, keep time.Duration) {
 	return max(r.freshFor(r.Age), least), r.StaleWhileRevalidate, keep
 }
 
-// retention is for how long the store keeps a response: its index must last as long.
+// retention returns how long the store keeps a response: its index must last as long.
 func (c *Cache) retention(r *response) time.Duration {
 	ttl, behind, keep := c.storeTimes(r)
 	return min(ttl, longest) + min(max(behind, keep), longest)
 }
 
-// tagsOf are those that the response says it has, its groups, and that of its URL.
+// tagsOf returns the tags in the response's header, its groups, and the tag of its URL.
 func (c *Cache) tagsOf(m *missRequest, r *response) []string {
 	header := r.header()
 	tags, _ := rfc9111.Tags(header)
@@ -147,7 +147,7 @@ func (c *Cache) storeUnder(ctx context.Context, m *missRequest, key string, r *r
 	})
 }
 
-// storeAlias says under the language's key where the response is, if it is in one language.
+// storeAlias stores the response's key under the language's key, if it is in one language.
 func (c *Cache) storeAlias(ctx context.Context, i *index, m *missRequest, names []string, r *response) {
 	key := i.languageKey(m.primary, names, m.request.Header, rfc9111.ContentLanguage(r.header()))
 	if key == "" {
@@ -160,7 +160,7 @@ func (c *Cache) storeAlias(ctx context.Context, i *index, m *missRequest, names 
 	})
 }
 
-// updateIndex makes the names the index's newest, and has it kept for longer than the variant, unless the index has been removed or is
+// updateIndex makes the names the index's newest spec, and keeps the index for longer than the variant, unless it has been removed or is
 // stale.
 func (c *Cache) updateIndex(ctx context.Context, m *missRequest, names []string, r *response) {
 	_, _ = c.store.Refresh(ctx, m.primary, func(_ context.Context, e *tiered.Entry[*response]) (*response, error) {

@@ -14,24 +14,24 @@ import (
 )
 
 const (
-	// unreachedTTL is how long the requests for a key are not renewed behind, after a run that didn't reach the cache.
+	// unreachedTTL is how long a key's responses aren't renewed in the background after a run that didn't reach the cache.
 	unreachedTTL = time.Minute
-	// failingTTL is how long a handler that failed in a request's foreground is left alone, where there is a stale response.
+	// failingTTL is how long a handler that failed in the foreground isn't called again if there is a stale response.
 	failingTTL = 2 * time.Second
 )
 
-// maxBackground is how many runs behind requests a cache has at a time. For one more, the next request tries again.
+// maxBackground limits the background runs of a cache. Beyond it the next request tries again.
 const maxBackground = 64
 
-var errBusy = errors.New("httpcache: too many runs behind requests")
+var errBusy = errors.New("httpcache: too many background runs")
 
-// errUnreached is the error of a run that a handler around the cache answered, or sent to another key.
-var errUnreached = errors.New("httpcache: a run behind a request didn't reach the cache")
+// errUnreached is the error of a run that a handler around the cache answered, or that arrived with another key.
+var errUnreached = errors.New("httpcache: a background run didn't reach the cache")
 
-// serveStale serves a stale response and has it renewed behind the request. If the server can't run the handler behind,
+// serveStale serves a stale response and renews it in the background. If the server can't run the handler in the background,
 // it is renewed first.
 func (c *Cache) serveStale(view *requestView, cand *candidate, d rfc9111.Directives) {
-	if view.r.Method == http.MethodHead { // its response has no body: the next GET renews what is stored
+	if view.r.Method == http.MethodHead { // its response has no body: the next GET renews the stored one
 		c.hit(view, cand)
 		return
 	}
@@ -46,8 +46,8 @@ func (c *Cache) serveStale(view *requestView, cand *candidate, d rfc9111.Directi
 	c.renewInForeground(view, cand, d)
 }
 
-// renewInForeground renews a stale response before it answers. If the handler fails, or is asked already, the stale response is
-// the answer.
+// renewInForeground renews a stale response before it answers. If the handler fails, or another request is renewing the response, it
+// serves the stale response.
 func (c *Cache) renewInForeground(view *requestView, cand *candidate, d rfc9111.Directives) {
 	p := newParticipant(&missRequest{
 		candidate: *cand, flightKey: cand.key, request: view.request(), directives: d, forward: rfc9111.ForStale, detail: "foreground", reload: true, mayServeStale: true,
@@ -63,11 +63,11 @@ func (c *Cache) renewInForeground(view *requestView, cand *candidate, d rfc9111.
 	}
 }
 
-// renewInBackground has the handler asked, behind the request, for a new response in place of a stale one. The store has one such load of a
+// renewInBackground renews a stale response in the background. The store has one such load of a
 // key at a time, and ends them on Close.
 func (c *Cache) renewInBackground(d Exchange, cand candidate) {
 	m := &missRequest{candidate: cand, flightKey: cand.key, request: c.normalised(d.Request()), forward: rfc9111.ForStale}
-	// The load goes on in the background: nobody waits for it, as the store would have the request do for what was purged softly.
+	// The request doesn't wait for the load, though after a soft purge the store would let it wait.
 	ctx, leave := context.WithCancel(m.request.Context())
 	leave()
 	_, _ = c.store.GetOrLoad(ctx, cand.key, func(ctx context.Context, e *tiered.Entry[*response]) (*response, error) {
@@ -85,9 +85,9 @@ func (c *Cache) renewInBackground(d Exchange, cand candidate) {
 	})
 }
 
-// backgroundRun is one run behind a request. It begins at the server's outermost handler, as if the client had sent its request
-// once more, so that the handlers around the cache make their state anew. It is recorded if it comes to the same key of
-// the same cache; other caches, and other keys, let it pass.
+// backgroundRun is one background run. It begins at the server's outermost handler, as if the client had sent its request
+// once more, so that the handlers around the cache make new state for it. It is recorded if it arrives at the same cache with the same
+// key; otherwise caches let it pass.
 type backgroundRun struct {
 	cache *Cache
 	miss  *missRequest
@@ -95,7 +95,7 @@ type backgroundRun struct {
 	ctx   context.Context // for the outermost handler
 
 	state atomic.Int32  // underway, arrived or over
-	done  chan struct{} // closed when it has arrived and the cache has returned
+	done  chan struct{} // closed when it has arrived, and the cache has returned
 }
 
 const (
@@ -104,7 +104,7 @@ const (
 	over
 )
 
-// runInBackground runs the server's outermost handler, and returns the outcome of the part of the run that was recorded.
+// runInBackground runs the server's outermost handler, and returns the outcome of the recorded part of the run.
 func (c *Cache) runInBackground(ctx context.Context, d Exchange, m *missRequest) (o outcome, err error) {
 	p := newParticipant(m)
 	v := &backgroundRun{cache: c, miss: m, rec: c.record(p), done: make(chan struct{})}
@@ -125,14 +125,14 @@ func (c *Cache) runInBackground(ctx context.Context, d Exchange, m *missRequest)
 	}
 	select {
 	case <-v.done: // a handler around the cache may have returned before, such as http.TimeoutHandler
-		return <-p.outcome, nil // every end delivers one
+		return <-p.outcome, nil // every recorded run delivers an outcome
 	case <-ctx.Done():
 		p.abandoned.Store(true)
 		return outcome{}, ctx.Err()
 	}
 }
 
-// attach records the rest of the run if it has come to the cache and to the key that it was begun for. It reports whether
+// attach records the rest of the run if it has arrived at the cache and with the key for which it was begun. It reports whether
 // it has.
 func (v *backgroundRun) attach(c *Cache, cand *candidate, view *requestView) bool {
 	m := v.miss
@@ -152,20 +152,20 @@ func (v *backgroundRun) attach(c *Cache, cand *candidate, view *requestView) boo
 	return true
 }
 
-// selectsSame reports whether a request has the same values as that of w of what the response varies by that was found.
+// selectsSame reports whether a request has the same values as that of w of the fields in the found response's Vary.
 func (m *missRequest) selectsSame(request http.Header) bool {
 	names := m.found.vary()
 	return len(names) == 0 || rfc9111.Selecting(names, m.request.Header) == rfc9111.Selecting(names, request)
 }
 
-// serveNested answers a request that is part of a run which a cache records, or is on its way to one. It reports whether it has.
+// serveNested answers a request of a run that a cache records, or of a background run. It reports whether it has.
 func (c *Cache) serveNested(r *run, cand *candidate, view *requestView) bool {
 	switch {
 	case r.background != nil:
 		if !r.background.attach(c, cand, view) {
 			view.x.Run(new(Recording))
 		}
-	case r.recorded(c, cand.primary): // the same cache, twice around one handler: the outer one records
+	case r.recorded(c, cand.primary): // the cache is twice around one handler: the outer one records
 		view.x.Run(new(Recording))
 	default:
 		return false
@@ -173,8 +173,8 @@ func (c *Cache) serveNested(r *run, cand *candidate, view *requestView) bool {
 	return true
 }
 
-// ownedCopy returns the request with a header and a URL of its own, which may be read after the request has been answered: the
-// handler, and those around the cache, may change theirs.
+// ownedCopy returns the request with copies of its header and URL, which may be read after the request has been answered: the
+// handler, and those around the cache, may change the originals.
 func ownedCopy(r *http.Request) *http.Request {
 	r = r.WithContext(r.Context())
 	u := *r.URL

@@ -8,30 +8,30 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// candidate is where the response to a request is stored, or will be, with what is there.
+// candidate is the key under which the response to a request is or will be stored, with the stored response.
 type candidate struct {
 	primary string
-	private bool // it is one user's
+	private bool // the response is for one user
 	key     string
 	index   *index   // nil: the responses aren't known to vary
-	names   []string // what those at key vary by
+	names   []string // the Vary of the responses at key
 
-	indexLeft  time.Duration // for how long the index is kept
+	indexLeft  time.Duration // how long the index is kept
 	staleIndex *index        // it was purged softly; nil: it wasn't, or there is none
 
-	found        *response // nil: none that the request may have
+	found        *response // nil: none that may be served
 	age          time.Duration
 	residentTime time.Duration // how long it has been stored
 	freshInStore bool          // for the store
 	// expired: it was purged softly, before its time.
 	softPurged bool
-	// What was found isn't for an answer of which handlers around the cache say what they do; forbidden: nor is any other.
+	// The found response may not be served with the fields of handlers around the cache; forbidden: nor may any other.
 	rejected, forbidden bool
 
-	hitForMiss bool // it is remembered that the response can't be stored
+	hitForMiss bool // the cache remembers that the response can't be stored
 }
 
-// lookup looks for what is stored for a request, by a candidate that has only its primary key so far.
+// lookup looks up the stored response for a request. The candidate has only its primary key before.
 func (c *Cache) lookup(cand *candidate, view *requestView) {
 	cand.key = cand.primary
 	e, err := c.store.Lookup(view.ctx, cand.primary)
@@ -40,7 +40,7 @@ func (c *Cache) lookup(cand *candidate, view *requestView) {
 		cand.hitForMiss = e.State == tiered.NotFound
 		return
 	case e.Value.Index == nil:
-		if e.Value.Size == 0 { // else somebody put it there
+		if e.Value.Size == 0 { // otherwise another program wrote it
 			cand.accept(&e, view)
 		}
 		return
@@ -72,7 +72,7 @@ func (c *Cache) lookup(cand *candidate, view *requestView) {
 	}
 }
 
-// lookupSoftPurged looks for a response that was purged softly with the index, which may be nil. The key of a new response stays the same.
+// lookupSoftPurged looks up a response that was purged softly with the index, which may be nil. The key for a new response doesn't change.
 func (c *Cache) lookupSoftPurged(cand *candidate, view *requestView, i *index) {
 	if i == nil {
 		return
@@ -87,7 +87,7 @@ func (c *Cache) lookupSoftPurged(cand *candidate, view *requestView, i *index) {
 	}
 }
 
-// formerKeys returns the keys of responses that were purged softly with an index and that a new one, to the same request, replaces.
+// formerKeys returns the keys of responses that were purged softly with an index, and that a new response to the same request replaces.
 func (cand *candidate) formerKeys(request http.Header) (list []string) {
 	old := []*index{cand.staleIndex, nil}
 	if cand.staleIndex != nil {
@@ -106,7 +106,7 @@ func (cand *candidate) formerKeys(request http.Header) (list []string) {
 	return list
 }
 
-// selects reports whether what is stored under a key of the index is a response for such a request.
+// selects reports whether the response under a key of the index may be served to such a request.
 func (i *index) selects(primary string, v *response, r *http.Request) bool {
 	if v.Index != nil || v.Size > 0 || v.Select == "" {
 		return v.Index == nil && v.Size == 0
@@ -114,7 +114,7 @@ func (i *index) selects(primary string, v *response, r *http.Request) bool {
 	return v.Select == i.variant(primary, v.vary(), r.Header)
 }
 
-// lookupLanguage looks for a response in the language that the request prefers to all others: no handler has a better one.
+// lookupLanguage looks up a response in the language that the request prefers to all others: no handler can have a better one.
 func (c *Cache) lookupLanguage(cand *candidate, view *requestView) {
 	r := view.request()
 	if len(r.Header[acceptLanguage]) == 0 {
@@ -135,12 +135,12 @@ func (c *Cache) lookupLanguage(cand *candidate, view *requestView) {
 		}
 		e, err := c.store.Lookup(view.ctx, alias.Value.Alias)
 		if err == nil && e.State == tiered.Fresh && e.Value.inLanguage(language) && e.Value.freshFor(rfc9111.Older(e.Value.Age, e.Age)) > 0 && cand.accept(&e, view) {
-			return // key and names stay those of the request: that is where a new response goes
+			return // key and names stay those of the request, for a new response
 		}
 	}
 }
 
-// accept takes what was found, if the request may have it. Who authenticates gets what is for all only if the response says so
+// accept accepts the found response if it may be served to the request. A request with Authorization gets a shared response only if that allows it
 // (RFC 9111 §3.5).
 func (cand *candidate) accept(e *tiered.Entry[*response], view *requestView) bool {
 	if e.Value.Alias != "" || view.has(rfc9111.RelevantUser) && cand.needsShared(view.r) && e.Value.Flags&shared == 0 {
@@ -155,18 +155,18 @@ func (cand *candidate) accept(e *tiered.Entry[*response], view *requestView) boo
 	return true
 }
 
-// needsShared reports whether the request may only have what says that it is for all.
+// needsShared reports whether only responses that are marked as shared may be served to the request.
 func (cand *candidate) needsShared(r *http.Request) bool {
 	return !cand.private && len(r.Header["Authorization"]) > 0
 }
 
-// inLanguage reports whether it is a whole response in the language, and varies by nothing that its key doesn't cover.
+// inLanguage reports whether it is a whole response in the language, and all names in its Vary are in its key.
 func (r *response) inLanguage(language string) bool {
 	return r.Index == nil && r.Size == 0 && r.Select == "" && rfc9111.ContentLanguage(r.header()) == language
 }
 
-// lookupPart looks for a part of the response that has all that a request asks for, or for the whole, which the handler gave
-// to a request for a part.
+// lookupPart looks up a part of the response that covers the requested one, or the whole, which the handler returned
+// for a range request.
 func (c *Cache) lookupPart(cand candidate, view *requestView) (candidate, bool) {
 	cand.key, cand.found, cand.hitForMiss = partKey(cand.key), nil, false
 	e, err := c.store.Lookup(view.ctx, cand.key)
@@ -176,7 +176,7 @@ func (c *Cache) lookupPart(cand candidate, view *requestView) (candidate, bool) 
 	return cand, cand.found.Size == 0 || cand.found.covers(view.r)
 }
 
-// freshFor is for how long what was found is fresh; less than 0: since when it is stale.
+// freshFor returns how long the found response is still fresh; if it is negative, how long it has been stale.
 func (cand *candidate) freshFor() time.Duration {
 	if cand.found == nil {
 		return 0
@@ -187,7 +187,7 @@ func (cand *candidate) freshFor() time.Duration {
 	return 0
 }
 
-// decide says what to do for a request with what was found.
+// decide returns what to do with the found response for a request.
 func (cand *candidate) decide(d rfc9111.Directives) rfc9111.Decision {
 	t := cand.found.terms()
 	if cand.softPurged {

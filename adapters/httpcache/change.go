@@ -8,14 +8,14 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// change is a run of the handler that may change what is stored: a request with an unsafe method (RFC 9111 §4.4).
+// change is a run of the handler that may invalidate stored responses: a request with an unsafe method (RFC 9111 §4.4).
 type change struct {
 	cache   *Cache
 	request *http.Request
-	stores  bool // its response becomes what is stored
+	stores  bool // its response is stored
 }
 
-// change runs the handler for a request that is no GET or HEAD.
+// change runs the handler for a request other than GET and HEAD.
 func (c *Cache) change(x Exchange, r *http.Request) {
 	rec := &Recording{status: rfc9111.Status{Cache: c.options.Name, Forward: rfc9111.ForMethod}}
 	if rfc9111.Safe(r.Method) {
@@ -28,8 +28,8 @@ func (c *Cache) change(x Exchange, r *http.Request) {
 	}
 }
 
-// changeAndStore is change for a request whose response may be one to later GETs, too. Its load begins before the handler
-// runs: what somebody changes meanwhile voids it. If another load is under way it does nothing, and answers false.
+// changeAndStore is change for a request whose response may answer later GETs, too. Its load begins before the handler
+// runs, so that another change meanwhile invalidates the result. If another load is running it does nothing, and returns false.
 func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 	primary, private := c.primary(ch.request)
 	if primary == "" {
@@ -53,7 +53,7 @@ func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 	defer func() {
 		<-landed
 		if ch.stores && !p.stored {
-			ch.invalidate(ch.request) // it broke off
+			ch.invalidate(ch.request) // the response is incomplete
 		}
 	}()
 	rec := c.record(p)
@@ -64,7 +64,7 @@ func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 	return true
 }
 
-// head is called before the head goes out, so that who has seen it doesn't get what was stored before.
+// head is called before the head is sent, so that a client that has seen it doesn't get what was stored before.
 func (ch *change) head(rec *Recording, status int, header http.Header) {
 	ch.stores = rec.participant != nil && ch.storable(status, header)
 	if !ch.stores {
@@ -78,7 +78,7 @@ func (ch *change) head(rec *Recording, status int, header http.Header) {
 		ch.invalidate(r)
 	}
 	for _, u := range rfc9111.Invalidated(askedURL(r), r.Host, status, header) {
-		u.Scheme = r.URL.Scheme // which is a part of the key
+		u.Scheme = r.URL.Scheme // it is part of the key
 		other := r.WithContext(r.Context())
 		other.URL, other.RequestURI = u, u.RequestURI()
 		ch.invalidate(other)
@@ -88,18 +88,19 @@ func (ch *change) head(rec *Recording, status int, header http.Header) {
 	}
 }
 
-// invalidate removes what is stored for the request's URL. It is queued if Redis doesn't answer.
+// invalidate removes the responses for the request's URL. That is queued if Redis doesn't answer.
 func (ch *change) invalidate(r *http.Request) {
 	_ = ch.cache.Purge(context.WithoutCancel(r.Context()), r)
 }
 
-// invalidateGroups removes what has one of the groups (RFC 9875 §3). Of more groups than a response may have, none is removed.
+// invalidateGroups removes the responses in one of the groups (RFC 9875 §3). If there are more groups than a response may have, it
+// removes none.
 func (ch *change) invalidateGroups(lines []string) {
 	groups, _ := rfc9111.Groups(lines)
 	_ = ch.cache.store.InvalidateTags(context.WithoutCancel(ch.request.Context()), groupTags(ch.request, groups)...)
 }
 
-// storable reports whether the response says that it is what a GET would bring, for how long, and for everybody.
+// storable reports whether the response says that it is the response to a GET, how long it is fresh, and that it is shared.
 func (ch *change) storable(status int, header http.Header) bool {
 	r := ch.request
 	if status != http.StatusOK || len(header["Vary"]) > 0 || !rfc9111.Represents(r.URL, r.Host, header) {

@@ -10,11 +10,11 @@ import (
 
 var errNoResponse = errors.New("httpcache: not a stored response")
 
-// responseCodec is codec.Msgpack for responses. What is in Redis may have been put there by anybody: what can't be
-// served is an error here, which makes it a miss.
+// responseCodec is codec.Msgpack for responses. Any program may have written the value in Redis: a response that can't be
+// served is an error here, and so a miss.
 type responseCodec struct{ codec.Codec }
 
-// Append lets a response be encoded without a copy of its body.
+// Append encodes a response without a copy of its body.
 func (c responseCodec) Append(dst []byte, v any) ([]byte, error) {
 	return codec.Append(c.Codec, dst, v)
 }
@@ -56,7 +56,7 @@ func (r *response) usable() bool {
 	return true
 }
 
-// validValue reports whether a field's value can't be taken for more than that.
+// validValue reports whether a field's value contains nothing that would end the field.
 func validValue(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {

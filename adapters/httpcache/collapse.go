@@ -2,23 +2,23 @@ package httpcache
 
 import "sync"
 
-// collapseGroups has, by key, the requests that missed and wait or lead.
+// collapseGroups has, by key, the requests that missed, and wait or lead.
 type collapseGroups struct {
 	mu    sync.Mutex
 	byKey map[string]*collapseGroup
 }
 
-// collapseGroup is what the requests for one key tell each other beside the response, which comes through the flight.
+// collapseGroup is the shared state of the requests for one key. They get the response itself through the flight.
 type collapseGroup struct {
 	participants int
 	reloading    bool          // one of them wants a new response
-	streams      chan struct{} // closed when a leader's answer goes out in parts
+	streams      chan struct{} // closed when a leader's response is sent in parts
 	streaming    bool          // streams is closed
 }
 
-// join lets a participant wait for another request's response, or lead. It reports false where there is nothing to wait for: a
-// response that goes out in parts may take any time, a new response is made for one request at a time, and a request that
-// mustn't share only leads.
+// join lets a participant wait for another request's response, or lead. It returns false if it can't wait: a
+// response that is sent in parts may take any time, only one request at a time requests a new response, and a request that
+// must not share can only lead.
 func (gs *collapseGroups) join(p *participant, shares bool) bool {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -56,7 +56,7 @@ func (gs *collapseGroups) leave(p *participant) {
 	}
 }
 
-// stream says that the participant's answer goes out in parts from now on.
+// stream records that the participant's response is sent in parts from now on.
 func (gs *collapseGroups) stream(p *participant) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

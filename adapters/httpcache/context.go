@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 )
 
-// runKey is the key, in the context that a handler runs on, of its run.
+// runKey is the context key of the run that a handler belongs to.
 type runKey struct{}
 
-// run tells the caches that a run of a handler comes to what the run is for.
+// run tells the caches inside a handler's run which cache records it, and for which key.
 type run struct {
 	cache      *Cache // it records the run
 	primary    string // under this key
@@ -34,9 +34,8 @@ func (r *run) recorded(c *Cache, primary string) bool {
 	return false
 }
 
-// requestContext is a request's context as a load may use it: without its values once the request has been answered. They
-// may refer to memory that the server uses again for the next request, and a load may take longer than the request whose
-// values it has.
+// requestContext is a request's context for use by a load. It has no values after the request has been answered, since they
+// may refer to memory that the server reuses for the next request, and the load may take longer than the request.
 type requestContext struct {
 	context.Context
 	mu       sync.RWMutex
@@ -52,8 +51,8 @@ func (b *requestContext) Value(key any) any {
 	return b.Context.Value(key)
 }
 
-// borrowContext returns a context for the loads of a request, which ends with the request's or when cancel is called. release is
-// called before the request's context may be used again; it cancels too.
+// borrowContext returns a context for the loads of a request, which ends with the request's or when cancel is called. release must be
+// called before the request's context may be reused; it cancels, too.
 func borrowContext(request context.Context) (ctx context.Context, cancel, release func()) {
 	b := &requestContext{Context: request}
 	ctx, cancel = context.WithCancel(b)
@@ -65,16 +64,16 @@ func borrowContext(request context.Context) (ctx context.Context, cancel, releas
 	}
 }
 
-// watchedContext is the context of a recorded run. When the body that httputil.ReverseProxy copies breaks off, it looks in its context
-// for a server, and at no other time. Under a server it then panics with http.ErrAbortHandler, which a handler around it may
-// recover (gin's Recovery does, and writes nothing); without one it returns as if the body were whole. So it is noted that
-// somebody looked. What is found is the same.
+// watchedContext is the context of a recorded run. If the body that httputil.ReverseProxy copies breaks off, it looks for a server in
+// its context, and at no other time. If there is one it panics with http.ErrAbortHandler, which a handler around it may
+// recover (gin's Recovery does, and writes nothing); without one it returns as if the body were complete. So the context notes that
+// the server was looked up. The result of the lookup is the same.
 type watchedContext struct {
 	context.Context
 	looked *atomic.Bool
 }
 
-// unnoticedKey is the key for what a watched context has for http.ServerContextKey, as a found.
+// unnoticedKey is the key for a watched context's http.ServerContextKey, as a found, without noting the lookup.
 type unnoticedKey struct{}
 
 type unnoticedServer struct{ server any }
@@ -89,7 +88,7 @@ func (w watchedContext) Value(key any) any {
 	return w.Context.Value(key)
 }
 
-// serverOf returns what a context has for http.ServerContextKey, unnoticed.
+// serverOf returns a context's http.ServerContextKey without noting the lookup.
 func serverOf(ctx context.Context) any {
 	if f, ok := ctx.Value(unnoticedKey{}).(unnoticedServer); ok {
 		return f.server

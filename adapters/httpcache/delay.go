@@ -8,15 +8,15 @@ import (
 	"sync"
 )
 
-// A response that is being stored goes to its own client in one of two ways. A short one waits until the handler has returned:
-// then it has the ETag, the Content-Length and the 304 that the same answer out of the store will have. A longer one is sent by
-// a goroutine of its own out of what is recorded, so that a slow client holds up neither the handler nor those who wait for
-// the response. A handler that flushes wants neither: what it writes goes straight to the client.
+// A response that is being stored is sent to its own client in one of two ways. A short one waits until the handler has returned:
+// then it has the same ETag and Content-Length as from the store, or is the same 304. A longer one is sent by
+// a goroutine of its own from the recorded bytes, so that a slow client delays neither the handler nor the requests that wait for
+// the response. If the handler flushes, its writes go directly to the client.
 
 // maxDelayed is the length up to which a body is sent as a whole.
 const maxDelayed = 32 << 10
 
-// bufferBody takes a part of a body whose head isn't sent yet.
+// bufferBody receives a part of a body whose head hasn't been sent.
 func (w *writer) bufferBody(p []byte) (int, error) {
 	if w.record(p) && len(w.body) <= maxDelayed {
 		return len(p), nil
@@ -32,11 +32,11 @@ func (w *writer) bufferBody(p []byte) (int, error) {
 	if recorded {
 		return len(p), nil
 	}
-	return w.ResponseWriter.Write(p) // it turned out that it isn't stored
+	return w.ResponseWriter.Write(p) // the response isn't stored after all
 }
 
-// startSender has a sender send the body. Until that has ended the ResponseWriter and its header are the sender's, and the handler has a
-// header of its own: handlers around the cache may change fields as they write.
+// startSender starts a sender for the body. Until it has ended only the sender uses the ResponseWriter and its header, and the handler has a
+// header of its own: handlers around the cache may change fields when the sender writes.
 func (w *writer) startSender() {
 	own := w.handlerHeader
 	w.sendHead(w.rec.CacheStatus())
@@ -45,7 +45,7 @@ func (w *writer) startSender() {
 	w.sender.add(w.body)
 }
 
-// record has a part of the body recorded, and reports whether the recording has the whole up to here.
+// record records a part of the body, and reports whether the recording has the whole body so far.
 func (w *writer) record(p []byte) bool {
 	w.rec.Body(p)
 	if !w.rec.Active() {
@@ -55,10 +55,10 @@ func (w *writer) record(p []byte) bool {
 	return true
 }
 
-// send takes a part of a body of which the sender has the first ones.
+// send passes a further part of the body to the sender.
 func (w *writer) send(p []byte) (int, error) {
 	if err := w.sender.failed(); err != nil {
-		w.rec.Drop() // the handler may stop where it should not
+		w.rec.Drop() // the handler may stop early because of the error
 		return 0, err
 	}
 	if w.record(p) {
@@ -71,7 +71,7 @@ func (w *writer) send(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// sendDelayed sends the head, and the body as far as there is one.
+// sendDelayed sends the head, and the body so far.
 func (w *writer) sendDelayed(cacheStatus string) error {
 	w.sendHead(cacheStatus)
 	if len(w.body) == 0 {
@@ -90,7 +90,7 @@ func (w *writer) sendHead(cacheStatus string) {
 	w.ResponseWriter.WriteHeader(w.status)
 }
 
-// passThrough has what the handler writes from now on go straight to the client.
+// passThrough makes the handler's further writes go directly to the client.
 func (w *writer) passThrough() (err error) {
 	switch {
 	case w.delayed:
@@ -105,13 +105,13 @@ func (w *writer) passThrough() (err error) {
 	return err
 }
 
-// complete sends what is left, when the handler has returned.
+// complete sends the rest when the handler has returned.
 func (w *writer) complete() {
 	switch {
 	case w.delayed:
 		w.completeShort()
 	case w.sender != nil:
-		w.rec.end() // it is stored whatever becomes of the client
+		w.rec.end() // it is stored even if the client disconnects
 		_ = w.passThrough()
 	}
 }
@@ -127,13 +127,13 @@ func (w *writer) completeShort() {
 		for _, field := range made {
 			w.delayedHeader[field.Name] = []string{field.Value}
 		}
-		if !w.hasTrailers() { // HTTP/1.1 has trailers only where it has no length
+		if !w.hasTrailers() { // HTTP/1.1 has trailers only without a length
 			w.delayedHeader["Content-Length"] = []string{strconv.Itoa(len(w.body))}
 		}
 	}
 	s := w.rec.CacheStatus()
-	w.rec.end()          // it is stored whatever becomes of the client
-	_ = w.sendDelayed(s) // if the client has gone, nobody is left to be told
+	w.rec.end()          // it is stored even if the client disconnects
+	_ = w.sendDelayed(s) // it fails if the client has disconnected
 }
 
 // hasTrailers reports whether the handler has set a trailer that it hasn't declared.
@@ -146,7 +146,7 @@ func (w *writer) hasTrailers() bool {
 	return false
 }
 
-// abandon is called when the handler may have panicked: nothing more is sent.
+// abandon is called when the handler may have panicked. Nothing more is sent.
 func (w *writer) abandon() {
 	if w.sender != nil {
 		w.sender.drop()
@@ -158,9 +158,9 @@ type sender struct {
 	w http.ResponseWriter
 
 	mu     sync.Mutex
-	change sync.Cond // of what follows
-	body   []byte    // a longer and longer beginning of it
-	ended  bool      // the body is all there is
+	change sync.Cond // signals changes of the following fields
+	body   []byte    // the body so far
+	ended  bool      // the body is complete
 	err    error
 
 	sent     int
@@ -195,7 +195,7 @@ func (s *sender) run() {
 	}
 }
 
-// next waits for a part that wasn't sent; none: all was.
+// next waits for a part that hasn't been sent. It returns none if all has been sent.
 func (s *sender) next() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,14 +211,14 @@ func (s *sender) fail(err error) {
 	s.err = err
 }
 
-// failed returns why the client gets no more.
+// failed returns why sending to the client failed.
 func (s *sender) failed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// add has the body sent, of which a beginning may have been sent before.
+// add makes the sender send the body, a beginning of which may have been sent before.
 func (s *sender) add(body []byte) {
 	s.mu.Lock()
 	s.body = body
@@ -226,7 +226,7 @@ func (s *sender) add(body []byte) {
 	s.change.Signal()
 }
 
-// end waits until all is sent, or can't be. What the ResponseWriter threw is thrown here.
+// end waits until everything has been sent or sending has failed. A panic of the ResponseWriter continues here.
 func (s *sender) end() error {
 	s.mu.Lock()
 	s.ended = true
@@ -239,7 +239,7 @@ func (s *sender) end() error {
 	return s.failed()
 }
 
-// drop waits for what is being sent, and sends no more.
+// drop waits for the current write, and sends no more.
 func (s *sender) drop() {
 	s.mu.Lock()
 	s.body, s.ended = nil, true

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Detach makes the request anew from what the client sent. What handlers around the cache keep in the request's context may be
-// used again for other requests as soon as this one is answered: chi and echo pool theirs. So the copy has none of it, and
-// goes through those handlers once more.
+// Detach makes a new request from what the client sent. Data of handlers around the cache in the request's context may be
+// reused for other requests as soon as this one is answered: chi and echo pool theirs. So the copy has none of it, and
+// passes through those handlers once more.
 func (x *exchange) Detach() Exchange {
 	outermost, ctx := x.outermost()
-	if outermost == nil || x.r.RequestURI == "" { // without a target it comes from no server
+	if outermost == nil || x.r.RequestURI == "" { // a request without a target isn't from a server
 		return nil
 	}
 	target, err := url.ParseRequestURI(x.r.RequestURI)
@@ -24,13 +24,13 @@ func (x *exchange) Detach() Exchange {
 		Proto: x.r.Proto, ProtoMajor: x.r.ProtoMajor, ProtoMinor: x.r.ProtoMinor,
 		Header: x.r.Header.Clone(), Body: http.NoBody, RemoteAddr: x.r.RemoteAddr, TLS: x.r.TLS,
 	}).WithContext(ctx)
-	for _, name := range []string{"Expect", "Http2-Settings", "Upgrade"} { // there is no connection to act on
+	for _, name := range []string{"Expect", "Http2-Settings", "Upgrade"} { // the copy has no connection
 		delete(r.Header, name)
 	}
 	return &detached{r: r, outermost: outermost}
 }
 
-// outermost returns the handler that the server calls first, with the context that it makes for a request; nil: it isn't
+// outermost returns the handler that the server calls first, with the context that the server makes for a request; nil if it isn't
 // known.
 func (x *exchange) outermost() (http.Handler, context.Context) {
 	ctx := x.r.Context()
@@ -46,7 +46,7 @@ func (x *exchange) outermost() (http.Handler, context.Context) {
 	switch {
 	case x.cache.options.Outermost != nil:
 		return x.cache.options.Outermost, ctx
-	case server == nil, server.BaseContext != nil, server.ConnContext != nil: // handlers may need what only these give
+	case server == nil, server.BaseContext != nil, server.ConnContext != nil: // handlers may need their values
 		return nil, nil
 	case server.Handler == nil:
 		return http.DefaultServeMux, ctx
@@ -54,7 +54,7 @@ func (x *exchange) outermost() (http.Handler, context.Context) {
 	return server.Handler, ctx
 }
 
-// detached is the Exchange of a run that no client waits for.
+// detached is the Exchange of a background run.
 type detached struct {
 	r         *http.Request
 	outermost http.Handler
@@ -81,8 +81,8 @@ func (d *detached) Run(rec *Recording) {
 // Detach isn't called.
 func (d *detached) Detach() Exchange { return nil }
 
-// discardWriter is the http.ResponseWriter of a run that no client waits for. It can do what the writers of a server on HTTP/1 can,
-// except for Hijack.
+// discardWriter is the http.ResponseWriter of a background run. It has all methods of an HTTP/1 server's writers
+// except Hijack.
 type discardWriter struct {
 	header http.Header
 	closed chan bool

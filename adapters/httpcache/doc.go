@@ -1,94 +1,94 @@
 // Package httpcache is a shared HTTP cache in front of net/http handlers, by RFC 9111, on top of a two-tier
-// [tiered.Cache]: answers come from this process's memory, else from Redis, else from the handler.
+// [tiered.Cache]: responses come from this process's memory, or else from Redis, or else from the handler.
 //
 //	cache, err := httpcache.New(httpcache.Options{TTL: time.Minute})
 //	mux.Handle("GET /api/", cache.Handler(api))
 //
-// docs/http.md in the repository has tables of what is cached when, and of every option. In short:
+// docs/http.md in the repository has tables of the cached responses, and of every option. In short:
 //
-// # What is stored
+// # Stored responses
 //
-// Responses to GETs that say how long they are fresh (CDN-Cache-Control, s-maxage, max-age, Expires), and 200s that say nothing,
-// if Options.TTL is set. Those that have to be validated before each use (no-cache, max-age=0) are stored if the handler gave
-// them an ETag or a Last-Modified. Not stored: private and no-store; Set-Cookie and answers to Authorization, unless they
-// say that they are for all; Vary: *; events; what is longer than Options.MaxBody or than its own Content-Length, or was
-// cut short: a handler that panicked, a copy that failed, a client that left.
+// Responses to GETs are stored if they say how long they are fresh (CDN-Cache-Control, s-maxage, max-age, Expires), and 200s that
+// don't if Options.TTL is set. Responses that have to be validated before each use (no-cache, max-age=0) are stored if the handler set
+// an ETag or a Last-Modified. Not stored are responses with private, no-store or Vary: *; with Set-Cookie, or to Authorization, unless they
+// are marked as shared; event streams; and bodies that are longer than Options.MaxBody or than their own Content-Length, or
+// incomplete, because the handler panicked, a copy failed or the client disconnected.
 //
-// Header fields that a handler around the cache set before, and that are still the same, are that handler's: they count
-// in the decision and in what the response varies by, but are not stored with it. Where the handler removed such a field, or
-// added to one that is no list, the response is not stored.
+// Header fields that a handler around the cache set before, and that are unchanged, belong to that handler: they are taken into account
+// for the decision and for Vary, but not stored. If the handler removed such a field, or
+// added to one that isn't a list, the response isn't stored.
 //
-// # What is answered from the store
+// # Responses from the store
 //
-// GET, HEAD and ranges, with Age and Cache-Status (RFC 9211), and with 304 where If-None-Match or If-Modified-Since allow it.
-// Responses that vary are told apart by what their Vary names. A response without an ETag gets a weak one, made of its body. The
-// first answer, which the handler makes, is that of the hits: a body of up to 32 KiB is sent when the handler has returned,
-// with its ETag and Content-Length, unless the handler flushes. A longer one goes out while it is made.
+// GET, HEAD and ranges are answered from the store, with Age and Cache-Status (RFC 9211), and with 304 if If-None-Match or If-Modified-Since
+// allow it. Variants are selected by the fields in Vary. A response without an ETag gets a weak one, computed from its body. The
+// first response, which the handler makes, is the same as that of the hits: a body of up to 32 KiB is sent when the handler has returned,
+// with its ETag and Content-Length, unless the handler flushes. A longer one is sent while it is being made.
 //
-// A stale response is served for as long as its stale-while-revalidate says, while the handler is asked behind the
-// request; or else validated: the handler is asked with If-None-Match or If-Modified-Since, and its 304 freshens what is
-// stored. If it fails, the stale response is served for as long as stale-if-error says.
+// Within its stale-while-revalidate a stale response is served while it is renewed in the background. After that it is
+// validated: the handler gets If-None-Match or If-Modified-Since, and its 304 freshens the stored
+// response. If the handler fails, the stale response is served within its stale-if-error.
 //
-// # What handlers around the cache say
+// # Handlers around the cache
 //
-// An answer from the store has the fields that handlers around the cache have set, too: Vary, Link, Server-Timing and Set-Cookie
-// have the members of both, Cache-Control the stricter ones, and any other field is the stored one. A request for which they
-// say Vary with a name that the stored response isn't selected by, or private, no-store or no-cache that they didn't say
-// when it was recorded, is not answered from the store. What they set after the cache has returned, or as the head is written, it
-// doesn't see. docs/http.md has the table.
+// A response from the store also has the fields that handlers around the cache have set: Vary, Link, Server-Timing and Set-Cookie
+// have the members of both, Cache-Control the stricter directives, and of any other field the stored lines are sent. A request isn't
+// answered from the store if they have set Vary with a name by which the stored response isn't selected, or private, no-store or no-cache that
+// they hadn't set when it was stored. The cache doesn't see fields that they set after it has returned, or when the head is
+// written. docs/http.md has the table.
 //
-// # What is removed
+// # Removal
 //
-// After a 2xx or 3xx to an unsafe method, all responses for its URL, and for those in Location and Content-Location, before
-// the answer goes out. And by [Cache.Purge], [Cache.PurgeTags] (Cache-Tag, Surrogate-Key) and [Cache.Clear]. With a Redis this
-// holds for all processes, also for a response that is being made meanwhile. [Cache.SoftPurge], [Cache.SoftPurgeTags] and
+// A 2xx or 3xx to an unsafe method removes all responses for its URL, and for those in Location and Content-Location, before
+// it is sent. So do [Cache.Purge], [Cache.PurgeTags] (Cache-Tag, Surrogate-Key) and [Cache.Clear]. With Redis this
+// applies to all processes, also to a response that is being made meanwhile. [Cache.SoftPurge], [Cache.SoftPurgeTags] and
 // [Cache.SoftClear] make the same responses stale instead.
 //
 // # Concurrent requests
 //
-// Requests for something not yet stored, or that has to be validated, wait for the first of them, which leads: it runs the
-// handler in its own goroutine. The others run the handler too, each for its own client and not recorded, as soon as it is
-// clear that the response isn't stored or isn't theirs, when the leader flushes a part of it, and at the latest after 5
-// seconds: a stream doesn't hold them up, nor does a slow client, which gets its response out of the recording. Nobody gets
-// another request's response unless by these rules it may be stored, and requests with Authorization or Cookie wait for
-// nobody. The handler's return is held up only until the tiers have the response, so that whoever read to the end of one
-// answer finds it cached.
+// Concurrent requests for a response that isn't stored, or has to be validated, wait for the first of them, the leader, which runs the
+// handler in its own goroutine. The others run the handler, too, each for its own client and without storing the response, as soon as it is
+// known that the leader's response isn't stored or doesn't match their requests, when the leader flushes a part of it, and at the latest after 5
+// seconds. So neither a stream delays them, nor a slow client, to which the response is sent from the recorded bytes. No client gets
+// another request's response unless by these rules it may be stored, and requests with Authorization or Cookie don't
+// wait for others. The handler's return is delayed only until the tiers have the response, so that a client that has read a whole
+// response finds it cached.
 //
-// That a key's response can't be stored is remembered for 5 seconds, in both tiers: meanwhile its requests don't wait for
-// each other, and the first response that can be stored is. Failures (5xx) and responses that were cut short don't count.
+// The cache remembers for 5 seconds, in both tiers, that a key's response can't be stored (hit-for-miss): meanwhile its requests don't wait for
+// each other, and the first response that can be stored is stored. That isn't remembered for failures (5xx) and incomplete responses.
 //
 // On a miss the handler gets a copy of the request with another context, and without the client's conditions. Its Pattern, if
-// a mux under the cache sets it, is copied back for the handlers around the cache; its path values can't be. The
-// cache never fails a request: when Redis is down or the cache is closed, the handler answers.
+// a mux inside the cache sets it, is copied back for the handlers around the cache; its path values can't be. The
+// cache never makes a request fail: if Redis is down or the cache is closed, the handler answers.
 //
-// # Runs behind a request
+// # Background runs
 //
-// Routers and frameworks keep what they know of a request in its context, in memory that is used again once it is answered. So a
-// stale response isn't renewed by the handler alone: a copy of the request, with a new context, goes through the server's
+// Routers and frameworks store data of a request in its context, in memory that is reused after the request. So a
+// stale response isn't renewed by the handler alone: a copy of the request, with a new context, passes through the server's
 // outermost handler, which is that of the *http.Server in the request's context (http.ServerContextKey), and its response is
-// recorded when it comes to the same key of the same cache. Other caches on the way let it pass. The handlers around the cache
-// run again, for no client: they log, count and limit it like any request.
+// stored if it arrives at the same cache with the same key. Other caches on the way let it pass. The handlers around the cache
+// run again, without a client: they log, count and limit it like any request.
 //
-// The copy has the target, the host, the address and the TLS state of the request, and its header as the cache found it: what
-// handlers around the cache changed in it, they may change twice. Its method is GET. It has no body, no connection, and a
-// context that ends with the cache or with the load's timeout. If a handler around the cache answers it, or sends it to
-// another key, the stale response stays, and the key's next requests renew it in the foreground for a minute.
+// The copy has the target, the host, the address and the TLS state of the request, and its header as the cache received it, so that
+// handlers around the cache may change it a second time. Its method is GET. It has no body, no connection, and a
+// context that ends with the cache or with the load's timeout. If a handler around the cache answers it, or changes its
+// key, the stale response stays, and for a minute the next requests with that key renew it in the foreground.
 //
-// Where the outermost handler isn't known, stale responses are renewed in the foreground too: one request waits for the handler;
-// the stale response is its answer if that fails, and the answer to others meanwhile. Cache-Status says "detail=foreground". That
-// is so without a server (httptest.NewRecorder), on servers that are no *http.Server (HTTP/3, fcgi, Lambda), and where the
-// server has a BaseContext or a ConnContext, whose values can't be made anew. Options.Outermost names the handler there.
+// If the outermost handler isn't known, stale responses are renewed in the foreground, too: one request waits for the handler, and gets
+// the stale response if that fails; other requests get it meanwhile. Cache-Status has "detail=foreground". That
+// happens without a server (httptest.NewRecorder), on servers other than *http.Server (HTTP/3, fcgi, Lambda), and if the
+// server has a BaseContext or a ConnContext, whose values can't be made again. Options.Outermost sets the handler for these.
 //
-// # How it is built
+// # Implementation
 //
-// [Cache.Answer] is the engine, for any server: it asks internal/rfc9111 what the rules are, and a server's [Exchange]
-// to carry the bytes. An Exchange serves a [Reply] from the store, or runs the handler and shows what it answers to a
+// [Cache.Answer] is the engine, for any server. It gets the rules from internal/rfc9111, and sends and receives through a server's
+// [Exchange], which serves a [Reply] from the store, or runs the handler and passes its response to a
 // [Recording]. The Exchange of net/http is in handler.go; the one of Fiber is in package fibercache.
 //
-// answer.go is the path of a request. candidate.go looks up what is stored, under keys made in key.go and, for responses
+// answer.go is the path of a request. candidate.go looks up stored responses, under keys made in key.go and, for responses
 // that vary, in index.go. miss.go collapses concurrent requests (RFC 9211): each is a participant (participant.go) of a
 // group (collapse.go), of which one runs the handler. recording.go and storable.go decide whether its response is stored,
 // and assign.go under which key. background.go renews stale responses, change.go serves unsafe methods. recentkeys.go
 // remembers for some seconds the keys whose responses can't be stored (hit-for-miss, as Varnish calls it).
-// precomputed.go has what hits share.
+// precomputed.go has the parts of a reply that hits share.
 package httpcache

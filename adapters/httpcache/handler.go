@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Handler returns a handler that answers for next as far as the cache can. Any number of handlers may share a cache, if
-// no two of them answer differently under one key.
+// Handler returns a handler that serves the responses of next, from the cache if possible. Any number of handlers may share a cache, if
+// no two of them have different responses for one key.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchanges.Get().(*exchange)
@@ -48,12 +48,12 @@ func (x *exchange) Serve(reply *Reply) {
 	}
 	if !typed && len(reply.Body) > 0 {
 		if _, ok := h["Content-Type"]; !ok {
-			h["Content-Type"] = nil // net/http doesn't guess: what it would have guessed is stored
+			h["Content-Type"] = nil // keeps net/http from guessing: what it would guess is stored
 		}
 	}
 	x.w.WriteHeader(reply.Status)
 	if len(reply.Body) > 0 {
-		_, _ = x.w.Write(reply.Body) // if the client has gone, nobody is left to be told
+		_, _ = x.w.Write(reply.Body) // it fails if the client has disconnected
 	}
 }
 
@@ -78,6 +78,6 @@ func (x *exchange) Run(rec *Recording) {
 	}
 	defer w.rescue()
 	x.next.ServeHTTP(w, r)
-	x.r.Pattern = r.Pattern // r may be a copy, and handlers around the cache log by it
+	x.r.Pattern = r.Pattern // r may be a copy, and handlers around the cache may log the pattern
 	w.end()
 }

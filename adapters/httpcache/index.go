@@ -9,28 +9,28 @@ import (
 	"github.com/tiercache/tiercache/keys"
 )
 
-// maxSpecs is how many sets of field names the responses to one URL may vary by. A further one replaces the oldest.
+// maxSpecs limits the sets of field names in the Vary of the responses to one URL. A further one replaces the oldest.
 const maxSpecs = 4
 
-// index is what is stored for a URL whose responses vary: by which fields of the request. The responses have keys of their own,
-// made of what these fields said, and of the index's name: without their index nobody finds them, so that to remove it is
-// to remove them all. What is found through a stale index is stale, too, and the next index has its name as the Former.
+// index is stored for a URL whose responses vary. It has the field names by which they vary. The responses have keys of their own,
+// made of these fields' values and of the index's name: they can't be found without their index, so that removing it
+// removes them all. Responses that are found through a stale index are stale, too, and the next index has its name as the Former.
 type index struct {
 	Name   string     `msgpack:"n"`
-	Former string     `msgpack:"f,omitempty"` // of the index before; what has that is stale
+	Former string     `msgpack:"f,omitempty"` // the name of the previous index, whose responses are stale
 	Specs  [][]string `msgpack:"s"`           // the newest first; field names, sorted
 }
 
 func newIndex(names []string) *index { return &index{Name: rand.Text(), Specs: [][]string{names}} }
 
-// successor returns the index that takes the place of a stale one, whose newest spec are the names.
+// successor returns the index that replaces a stale one, with the names as its newest spec.
 func (i *index) successor(names []string) *index {
 	next := i.with(names)
 	next.Name, next.Former = rand.Text(), i.Name
 	return next
 }
 
-// before returns an index of the responses that have the Former; nil: there are none.
+// before returns an index of the responses with the Former; nil if there are none.
 func (i *index) before() *index {
 	if i.Former == "" {
 		return nil
@@ -59,14 +59,14 @@ func (i *index) cost() int {
 	return n
 }
 
-// variant is the key of the response for requests whose fields of these names say the same as the request's: the names are
-// in what is digested. No primary key has a NUL in it.
+// variant returns the key of the response for requests with the same values as this request in the fields of these names. The names
+// are digested, too. No primary key has a NUL in it.
 func (i *index) variant(primary string, names []string, request http.Header) string {
 	return primary + "\x00" + i.Name + keys.Digest(rfc9111.Selecting(names, request))
 }
 
-// languageKey is where it says under which key the response in a language is that such a request may have, whatever else its
-// Accept-Language has; "" if there is no such key.
+// languageKey returns the key under which the key of a response in a language is stored, for requests that prefer the language, whatever else
+// their Accept-Language has; "" if there is no such key.
 func (i *index) languageKey(primary string, names []string, request http.Header, language string) string {
 	if language == "" || !slices.Contains(names, acceptLanguage) {
 		return ""
@@ -77,7 +77,7 @@ func (i *index) languageKey(primary string, names []string, request http.Header,
 
 const acceptLanguage = "Accept-Language"
 
-// usable reports whether the index can be relied on, wherever it came from.
+// usable reports whether the index, which any program may have written, is valid.
 func (i *index) usable() bool {
 	if i.Name == "" || len(i.Specs) == 0 || len(i.Specs) > maxSpecs {
 		return false

@@ -10,11 +10,11 @@ import (
 	"github.com/tiercache/tiercache/keys"
 )
 
-// maxKey is the length of the longest key that is kept as it is: any client chooses how long a URL is.
+// maxKey is the length of the longest key that isn't shortened: clients choose the length of a URL.
 const maxKey = 1 << 10
 
-// primary returns the key of the GET for r's URL, "" where the cache has no part in it; and whether it is one user's. A cut
-// key is longer than those that are whole, and so never one of them.
+// primary returns the key of the GET for r's URL, "" if the request bypasses the cache; and whether it is one user's. A shortened
+// key is longer than unshortened ones, and so never equals one.
 func (c *Cache) primary(r *http.Request) (key string, private bool) {
 	r = asGet(r)
 	if key = c.options.Key(r); key == "" {
@@ -22,10 +22,10 @@ func (c *Cache) primary(r *http.Request) (key string, private bool) {
 	}
 	if c.options.User != nil {
 		user := c.options.User(r)
-		key, private = keys.Join(key, user), user != "" // also of nobody: else a URL could be chosen to look like a user's
+		key, private = keys.Join(key, user), user != "" // also for "": otherwise a URL could be chosen that has a user's key
 	}
 	switch {
-	case strings.IndexByte(key, 0) >= 0: // which is for the keys that the cache makes of this one
+	case strings.IndexByte(key, 0) >= 0: // NUL is reserved for the keys that the cache derives from this one
 		key = "\x00" + keys.Digest(key)
 	case len(key) > maxKey:
 		key = key[:maxKey] + keys.Digest(key)
@@ -42,9 +42,9 @@ func asGet(r *http.Request) *http.Request {
 	return r
 }
 
-// urlTag is the tag of all that is stored for the URL that the request's client asked for, whatever else is in the key. A NUL,
-// which is in no header field, keeps it apart from the handlers' tags. A change or a Purge that knows the URL removes by it
-// what has more in its key, see tagged.
+// urlTag returns the tag of all responses for the URL of the client's request, whatever else is in their keys. A NUL,
+// which no header field has, distinguishes it from the handlers' tags. A change or a Purge of the URL removes responses by this tag whose
+// keys have other parts, see tagged.
 func (c *Cache) urlTag(r *http.Request) string {
 	if c.options.defaultKey {
 		asked := r.WithContext(r.Context())
@@ -58,13 +58,13 @@ func (c *Cache) urlTag(r *http.Request) string {
 	return "\x00" + keys.Digest(key)
 }
 
-// tagged reports whether the key of what the request is answered with has more than the URL that its client asked for: the
-// fields of Options.KeyHeaders, a user, or what a handler around the cache made of the URL.
+// tagged reports whether the key for the request has more than the URL of the client's request: the
+// fields of Options.KeyHeaders, a user, or a rewritten URL.
 func (c *Cache) tagged(r *http.Request) bool {
 	return c.options.extraKeyParts || c.options.defaultKey && isRewritten(r)
 }
 
-// groupTags are the tags of groups, which are of the request's origin alone (RFC 9875 §2).
+// groupTags returns the tags of groups, which belong to the request's origin (RFC 9875 §2).
 func groupTags(r *http.Request, groups []string) []string {
 	tags := make([]string, len(groups))
 	r = withoutPort(r)
@@ -74,7 +74,7 @@ func groupTags(r *http.Request, groups []string) []string {
 	return tags
 }
 
-// partKey is where a part of the response is that has the key.
+// partKey returns the key of a part of the response with the key.
 func partKey(key string) string { return key + "\x00part" }
 
 // keyMaker returns the default for Options.Key.
@@ -107,8 +107,8 @@ func keyMaker(ignore, headers []string) func(*http.Request) string {
 
 func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
-// withoutParams returns the request without the parameters that match one of the patterns. What of the query can't be parsed is
-// nobody's parameter, and stays.
+// withoutParams returns the request without the parameters that match one of the patterns. It keeps parts of the query that can't be
+// parsed.
 func withoutParams(r *http.Request, patterns []string) *http.Request {
 	if len(patterns) == 0 || r.URL.RawQuery == "" {
 		return r

@@ -8,13 +8,13 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// maxWait is how long a request waits for another one's response, whose client may be slow to read.
+// maxWait is how long a request waits for another one's response.
 const maxWait = 5 * time.Second
 
-// miss sends the request to the handler, or lets it wait for one that is there already.
+// miss runs the handler for the request, or lets it wait for a request that does.
 //
-// The handler must run in this goroutine, and a flight runs its loader in another one. So a goroutine of this request's
-// own enters the flight. It ends when the flight does or when the request doesn't wait any more, and miss doesn't return
+// The handler must run in this goroutine, but a flight runs its loader in another one. So this request starts a goroutine that
+// joins the flight. It ends when the flight ends, or when the request stops waiting, and miss doesn't return
 // before.
 func (c *Cache) miss(x Exchange, m *missRequest) {
 	p := newParticipant(m)
@@ -33,9 +33,9 @@ func (c *Cache) joinFlight(x Exchange, p *participant) {
 	if c.waitToLead(p, landed) {
 		defer func() {
 			if p.unstorable {
-				cancel() // to remember that is nothing to wait for
+				cancel() // storing the hit-for-miss needn't be waited for
 			}
-			<-landed // that is, until the tiers have the response: see the package's documentation
+			<-landed // until the tiers have the response: see the package's documentation
 		}()
 		c.lead(x, c.record(p))
 		return
@@ -46,7 +46,7 @@ func (c *Cache) joinFlight(x Exchange, p *participant) {
 	c.follow(x, p, *found)
 }
 
-// startFlight has a goroutine enter the flight of the participant's key. When landed is closed, found is what it brought.
+// startFlight starts a goroutine that joins the flight of the participant's key. When landed is closed, found has its result.
 func (c *Cache) startFlight(ctx context.Context, p *participant) (found **response, landed <-chan struct{}) {
 	enter := c.store.GetOrLoad
 	if p.reload {
@@ -57,14 +57,14 @@ func (c *Cache) startFlight(ctx context.Context, p *participant) (found **respon
 	go func() {
 		defer close(done)
 		r, err := enter(ctx, p.flightKey, c.load(p))
-		if err == nil { // else Redis is down, the cache is closed...: the handler answers
+		if err == nil { // otherwise Redis is down, the cache is closed...: the handler answers
 			*found = r
 		}
 	}()
 	return found, done
 }
 
-// waitToLead waits until the request is asked to lead, or has nothing more to wait for.
+// waitToLead waits until the request must lead, or has nothing to wait for any more.
 func (c *Cache) waitToLead(p *participant, landed <-chan struct{}) bool {
 	late := time.NewTimer(maxWait)
 	defer late.Stop()
@@ -73,12 +73,12 @@ func (c *Cache) waitToLead(p *participant, landed <-chan struct{}) bool {
 	case <-landed:
 	case <-p.group.streams:
 	case <-late.C:
-		c.groups.stream(p) // those who come now wait in vain, too
+		c.groups.stream(p) // later requests would wait in vain, too
 	}
-	return !p.claim() // it may have been asked at the same time
+	return !p.claim() // the loader may have claimed it at the same time
 }
 
-// lead runs the handler and delivers what was recorded to the load that waits for it, also when the handler panics.
+// lead runs the handler and delivers the recorded response to the load that waits for it, also if the handler panics.
 func (c *Cache) lead(x Exchange, rec *Recording) {
 	defer rec.Drop()
 	x.Run(rec)
@@ -88,21 +88,21 @@ func (c *Cache) lead(x Exchange, rec *Recording) {
 	}
 }
 
-// follow answers with what the flight brought, if it brought something. A request that wants a new response doesn't take
-// one that was begun before it came.
+// follow answers with the flight's result, if there is one. A request for a new response doesn't accept
+// one that was begun before the request arrived.
 func (c *Cache) follow(x Exchange, p *participant, found *response) {
 	m := p.missRequest
 	if found == nil || m.reload {
 		c.pass(x, m.forward)
 		return
 	}
-	// A flight may also find what was stored some time ago. Only the store knows when.
+	// A flight may also return a response that was stored some time ago. Only the store knows when.
 	cand := candidate{primary: m.primary, private: m.private}
 	view := requestView{x: x, ctx: m.request.Context(), r: m.request, complete: true, relevant: rfc9111.RelevantOf(m.request.Header)}
 	c.lookup(&cand, &view)
 	if cand.found == nil && !cand.rejected && c.options.Redis == nil && found != m.found && found.Index == nil && found.Select == "" && !m.needsShared(m.request) {
 		if ok, _ := view.around(m.private).allows(found); ok {
-			cand.found, cand.age, cand.residentTime = found, found.Age, 0 // made just now, and not kept
+			cand.found, cand.age, cand.residentTime = found, found.Age, 0 // it was made just now, and isn't in the store
 		}
 	}
 	decision := rfc9111.Validate
@@ -112,8 +112,8 @@ func (c *Cache) follow(x Exchange, p *participant, found *response) {
 	status := rfc9111.Status{Cache: c.options.Name, Forward: m.forward, Collapsed: true}
 	switch {
 	case decision == rfc9111.Serve, decision == rfc9111.ServeAndRefresh:
-	case cand.found != nil && cand.residentTime < time.Since(p.arrived): // it was validated for a request that came with this one
-	case cand.key != m.key && !m.retried && !cand.forbidden: // the responses turned out to vary, or have a new index
+	case cand.found != nil && cand.residentTime < time.Since(p.arrived): // it was validated for a concurrent request
+	case cand.key != m.key && !m.retried && !cand.forbidden: // the responses vary, or have a new index
 		next := *m
 		next.candidate, next.flightKey, next.retried, next.mayServeStale = cand, cand.key, true, decision == rfc9111.ValidateOrStale
 		c.miss(x, &next)
@@ -131,7 +131,7 @@ func (c *Cache) follow(x Exchange, p *participant, found *response) {
 	x.Serve(c.reply(m.request, cand.found.mergedWith(x.Around), cand.age, status))
 }
 
-// conditional reports whether the client says what it has already.
+// conditional reports whether the request has a condition about the client's copy.
 func conditional(r *http.Request) bool {
 	return len(r.Header["If-None-Match"]) > 0 || len(r.Header["If-Modified-Since"]) > 0
 }

@@ -18,7 +18,7 @@ const (
 	defaultKeep    = time.Hour
 )
 
-// Options configures a [Cache]. The zero Options is an in-process cache that stores the responses that say how long they
+// Options configures a [Cache]. The zero Options is an in-process cache that stores responses which say how long they
 // are fresh.
 type Options struct {
 	// Name is the cache's namespace in Redis and its name in Cache-Status: letters, digits, '.', '_', '-' or '/'.
@@ -26,81 +26,80 @@ type Options struct {
 	Name string
 	// Redis is the second tier. nil: the cache is in-process only.
 	Redis *tiered.Redis
-	// Logger is told of what goes wrong behind the requests' backs, at most every 10 seconds, and of panics in whose place a
-	// stale response was served. nil: slog.Default().
+	// Logger gets errors in the background, at most every 10 seconds, and panics for which a stale response was served
+	// instead. nil: slog.Default().
 	Logger *slog.Logger
 
-	// TTL is how long a 200 is fresh that says nothing about its freshness. 0: such responses are not stored, unless
+	// TTL is how long a 200 without any freshness information is fresh. 0: such responses are not stored, unless
 	// Heuristic is set.
 	TTL time.Duration
-	// Heuristic has responses that say nothing about their freshness, but have a Last-Modified, be fresh for a tenth of
-	// the time since then, at most a day (RFC 9111 §4.2.2). TTL goes before it.
+	// Heuristic makes responses without any freshness information, but with a Last-Modified, fresh for a tenth of
+	// the time since then, at most a day (RFC 9111 §4.2.2). TTL takes precedence.
 	Heuristic bool
-	// StaleWhileRevalidate is for how long past its freshness a response is served while the handler is asked for a new
-	// one behind (RFC 5861 §3), where the response's Cache-Control doesn't say so. The package's documentation says when it is
-	// asked before instead. 0: not at all.
+	// StaleWhileRevalidate is how long after its freshness a response is served while it is renewed in the
+	// background (RFC 5861 §3), if its Cache-Control doesn't have the directive. The package's documentation says when it is
+	// renewed in the foreground instead. 0: not at all.
 	StaleWhileRevalidate time.Duration
-	// StaleIfError is for how long past its freshness a response is served when the handler panics, or answers with a 500,
-	// 502, 503 or 504 (RFC 5861 §4), where the response's Cache-Control doesn't say so. 0: not at all.
+	// StaleIfError is how long after its freshness a response is served if the handler panics, or answers with a 500,
+	// 502, 503 or 504 (RFC 5861 §4), if the response's Cache-Control doesn't have the directive. 0: not at all.
 	StaleIfError time.Duration
-	// Keep is for how long past its freshness a response that has an ETag or a Last-Modified is kept, to ask the handler
-	// whether it still holds. 0: 1 hour; negative: not at all.
+	// Keep is how long after its freshness a response with an ETag or a Last-Modified is kept, so that the handler can
+	// validate it. 0: 1 hour; negative: not at all.
 	Keep time.Duration
-	// ShareCookies has responses with Set-Cookie stored, cookies and all, if they say that they are fresh, as RFC 9111
-	// §7.3 has it. false: only those that also say public or s-maxage.
+	// ShareCookies makes the cache store responses with Set-Cookie, including their cookies, if they say that they are fresh, as RFC
+	// 9111 §7.3 allows. false: only those that also have public or s-maxage.
 	ShareCookies bool
-	// StorePosts has the response to a POST stored for later GETs, if it says that it is what they would bring, with its
-	// Content-Location, and for how long (RFC 9110 §9.3.3). A POST then costs what a miss does. false: none is.
+	// StorePosts makes the cache store the response to a POST for later GETs, if its Content-Location says that it is their
+	// response, and it says how long it is fresh (RFC 9110 §9.3.3). A POST then costs as much as a miss. false: none is stored.
 	StorePosts bool
-	// Collapse reports whether a request that finds nothing stored may wait for the response to another one, if that
-	// turns out to be for all. nil: those without Authorization and Cookie.
+	// Collapse reports whether a request for which nothing is stored may wait for another one's response, which it gets if that
+	// is shared. nil: requests without Authorization and Cookie.
 	Collapse func(*http.Request) bool
 
-	// IgnoreQuery are names of parameters that don't change the response: "fbclid", or "utm_*" for all that begin so.
-	// They count for nothing in the key: a handler that makes something of one all the same gives one client's to others.
-	// With Key, that has to do it.
+	// IgnoreQuery has the names of parameters that don't change the response: "fbclid", or "utm_*" for all with that prefix.
+	// They aren't in the key: if a handler uses one all the same, one client's response is served to others.
+	// With Key they must not be set.
 	IgnoreQuery []string
-	// KeyHeaders are names of header fields that are part of the key, beside those that the responses' Vary names: fields that
-	// a handler or a framework acts on without saying so, as X-Forwarded-Host, X-Forwarded-Proto, X-Original-URL and
-	// X-HTTP-Method-Override often are. A change or a Purge of a URL removes what is stored for all their values.
+	// KeyHeaders has the names of header fields that are part of the key, in addition to those in the responses' Vary: fields that
+	// a handler or a framework uses without naming them in Vary, which is common for X-Forwarded-Host, X-Forwarded-Proto,
+	// X-Original-URL and X-HTTP-Method-Override. A change or a Purge of a URL removes the responses for all their values.
 	KeyHeaders []string
-	// User returns who a request is from, if the response is that user's: then it is stored for this user alone, though it
-	// says private, has a Set-Cookie, or answers a request with Authorization. A change or a Purge of a URL removes what is
-	// stored for all users. "": the response is for all. nil: all are.
+	// User returns the user of a request, if the response is for that user only. It is then stored for this user alone, even if it
+	// has private or Set-Cookie, or answers a request with Authorization. A change or a Purge of a URL removes the responses
+	// for all users. "": the response is for all users. nil: all responses are.
 	User func(*http.Request) string
-	// Key returns what a request's response is stored under. The empty string means that the cache has no part in
-	// the request. It sees HEAD requests as GETs, and may not read the body. Like User and Collapse it may not keep the
-	// request. Whatever in a request changes the response must be in the key, or in the responses' Vary. nil: the scheme,
-	// host, path and query that the client asked for, as in keys.HostRequest, with what handlers around the cache made of the URL;
+	// Key returns the key of a request's response. With an empty key the request bypasses the
+	// cache. Key gets HEAD requests as GETs, and must not read the body. Like User and Collapse it must not keep the
+	// request. Everything in a request that changes the response must be in the key, or in the responses' Vary. nil: the scheme,
+	// host, path and query of the client's request, as in keys.HostRequest, and the URL to which handlers around the cache rewrote it;
 	// targets of unusual spellings have no key: see docs/http.md.
 	Key func(*http.Request) string
-	// Encodings are the content codings that the handler can make, the best first. Then a request's Accept-Encoding is
+	// Encodings has the content codings that the handler supports, the best first. A request's Accept-Encoding is
 	// reduced to the first of them that it allows, for the handler and for Vary, so that browsers with different lists
-	// share a response. A response without Content-Encoding to a request that allows none of them is for no request that
-	// allows one, also if it has no Vary: some compressors say that only when they compress. nil: Accept-Encoding is left as
-	// it is.
+	// share a response. A response without Content-Encoding to a request that allows none of them isn't served to a request that
+	// allows one, even if it has no Vary: some compressors set Vary only when they compress. nil: Accept-Encoding isn't changed.
 	Encodings []string
 
-	// Outermost is the server's outermost handler, through which a stale response is renewed behind the request. It is only needed
-	// where the cache can't know it, on net/http: the server is no *http.Server (HTTP/3, Lambda, fcgi), or has a BaseContext or
-	// a ConnContext, without which the handlers then must do. nil: the Handler of the request's *http.Server; if there is
+	// Outermost is the server's outermost handler, through which a stale response is renewed in the background. It is only needed
+	// on net/http if the cache can't know it: if the server isn't an *http.Server (HTTP/3, Lambda, fcgi), or has a BaseContext or
+	// a ConnContext, whose values the handlers don't get then. nil: the Handler of the request's *http.Server; if there is
 	// none, a stale response is renewed before it is served.
 	Outermost http.Handler
 
-	// MaxBody is the length of the longest body that is stored, in bytes; longer ones pass through. Without Redis at most MaxCost.
-	// 0: 8 MiB, or without Redis MaxCost if that is less.
+	// MaxBody is the length of the longest body that is stored, in bytes; responses with longer ones aren't stored. Without Redis it is
+	// at most MaxCost. 0: 8 MiB, or without Redis MaxCost if that is less.
 	MaxBody int64
-	// MaxCost is the local tier's capacity in bytes. A response counts with its header fields, its body and 512 bytes
-	// for the rest; its key, of which no more than about 1 KiB is kept, doesn't count. 0: 64 MiB.
+	// MaxCost is the local tier's capacity in bytes. A response costs its header fields, its body and 512 bytes
+	// for the rest; its key, which has at most about 1 KiB, isn't included. 0: 64 MiB.
 	MaxCost int64
 
-	previews      bool                       // the key needs no more of a request than a preview has
+	previews      bool                       // the key only needs the fields of a preview
 	defaultKey    bool                       // the key is the default, which has a URL's usual spellings
 	extraKeyParts bool                       // the key has fields or a user
 	urlKey        func(*http.Request) string // the key without these
 }
 
-// validated returns o with the defaults filled in. The Name is for tiered.New to judge.
+// validated returns o with its defaults. tiered.New checks the Name.
 func (o Options) validated() (Options, error) {
 	if o.Name == "" {
 		o.Name = defaultName
@@ -112,7 +111,7 @@ func (o Options) validated() (Options, error) {
 		{"TTL", o.TTL}, {"StaleWhileRevalidate", o.StaleWhileRevalidate}, {"StaleIfError", o.StaleIfError},
 	} {
 		if d.value < 0 {
-			return o, fmt.Errorf("httpcache: Options.%s is %v: want 0 (what responses say of it) or more", d.field, d.value)
+			return o, fmt.Errorf("httpcache: Options.%s is %v: want 0 (what the responses say) or more", d.field, d.value)
 		}
 		if err := tooShort(d.field, d.value); err != nil {
 			return o, err
@@ -143,7 +142,7 @@ func (o Options) validated() (Options, error) {
 			*n.value = n.zero
 		}
 	}
-	if o.Redis == nil && o.MaxBody > o.MaxCost { // nothing could keep such a body
+	if o.Redis == nil && o.MaxBody > o.MaxCost { // no tier could store such a body
 		if ownMaxBody {
 			return o, fmt.Errorf("httpcache: Options.MaxBody is %d and MaxCost is %d: want a MaxBody of at most MaxCost, or a Redis", o.MaxBody, o.MaxCost)
 		}
@@ -158,7 +157,7 @@ func (o Options) validated() (Options, error) {
 	return o.validatedKey()
 }
 
-// tooShort returns an error for a duration that was meant to be of seconds.
+// tooShort returns an error for a duration that was probably meant in seconds.
 func tooShort(field string, d time.Duration) error {
 	if 0 < d && d < time.Millisecond {
 		return fmt.Errorf("httpcache: Options.%s is %v: want at least 1ms; a plain number counts nanoseconds: %d seconds are %d*time.Second",
@@ -167,7 +166,7 @@ func tooShort(field string, d time.Duration) error {
 	return nil
 }
 
-// validatedKey looks at what makes the key.
+// validatedKey checks the options of the key.
 func (o Options) validatedKey() (Options, error) {
 	for _, list := range []struct {
 		field  string
@@ -194,7 +193,7 @@ func (o Options) validatedKey() (Options, error) {
 	return o, nil
 }
 
-// anonymous reports whether nothing in the request tells one user from another.
+// anonymous reports whether the request has nothing that identifies a user.
 func anonymous(r *http.Request) bool {
 	return len(r.Header["Authorization"]) == 0 && len(r.Header["Cookie"]) == 0
 }

@@ -10,23 +10,23 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// missRequest is what a request wants of the handler, and where the answer is to be stored.
+// missRequest is a request that runs the handler or waits for it, and the key under which the response is to be stored.
 type missRequest struct {
 	candidate
 	flightKey     string // the key of the flight: that of the candidate, or of its part
 	request       *http.Request
 	directives    rfc9111.Directives
 	forward       rfc9111.Forward
-	detail        string // for Cache-Status, if the handler is asked
-	reload        bool   // a new response, whatever is stored
-	mayServeStale bool   // what is stored may be served if the handler fails
+	detail        string // for Cache-Status, if the handler runs
+	reload        bool   // a new response is wanted, whatever is stored
+	mayServeStale bool   // the stored response may be served if the handler fails
 	retried       bool   // it has waited in vain
 }
 
-// forPart reports whether the request asks for a part of a response of which nothing is stored.
+// forPart reports whether it is a range request for a response of which nothing is stored.
 func (m *missRequest) forPart() bool { return m.flightKey != m.key }
 
-// conditions are those under which the handler needn't answer: that it would with what is stored.
+// conditions returns the conditions that let the handler confirm the stored response instead of sending one.
 func (m *missRequest) conditions() (ifNoneMatch, ifModifiedSince string) {
 	if m.found == nil {
 		return "", ""
@@ -34,20 +34,20 @@ func (m *missRequest) conditions() (ifNoneMatch, ifModifiedSince string) {
 	return rfc9111.Conditions(m.found.origin())
 }
 
-// validates reports whether the handler is asked if what is stored still holds. Else a 304 says nothing about that.
+// validates reports whether the handler's request has the stored response's validators. Otherwise a 304 doesn't refer to it.
 func (m *missRequest) validates() bool {
 	match, since := m.conditions()
 	return match != "" || since != ""
 }
 
-// participant is a request's part in its key's flight. The flight's loader asks it to lead, or the flight ends without asking:
-// then another request led, or the response was found.
+// participant is a request in its key's flight. The flight's loader lets it lead, or the flight ends without that,
+// because another request led or the response was found.
 type participant struct {
 	*missRequest
-	group   *collapseGroup // nil: nobody can wait for it
+	group   *collapseGroup // nil: no request can wait for it
 	arrived time.Time
 
-	claimed    atomic.Bool   // by the first of: the loader, the request that goes its own way
+	claimed    atomic.Bool   // by the loader, or by the request when it stops waiting, whichever is first
 	lead       chan struct{} // closed by the loader
 	outcome    chan outcome  // from the leader to the loader
 	abandoned  atomic.Bool   // the loader didn't wait for the outcome
@@ -56,10 +56,10 @@ type participant struct {
 	stored     bool          // it has a response
 }
 
-// outcome is what a leader's run came to: a response, or none.
+// outcome is the result of a leader's run: a response, or none.
 type outcome struct {
 	response   *response
-	unstorable bool // not by accident: the next one won't be stored either
+	unstorable bool // permanently: the next one probably can't be stored either
 	failed     bool // the handler did
 }
 
@@ -69,7 +69,7 @@ func newParticipant(m *missRequest) *participant {
 
 func (p *participant) claim() bool { return p.claimed.CompareAndSwap(false, true) }
 
-// load returns the flight's loader: it waits for what the leading request records.
+// load returns the flight's loader, which waits for the response that the leader records.
 func (c *Cache) load(p *participant) tiered.Loader[*response] {
 	return func(ctx context.Context, e *tiered.Entry[*response]) (*response, error) {
 		var o outcome
@@ -86,7 +86,7 @@ func (c *Cache) load(p *participant) tiered.Loader[*response] {
 	}
 }
 
-// deliver hands the leader's outcome to the loader.
+// deliver sends the leader's outcome to the loader.
 func (c *Cache) deliver(p *participant, o outcome) {
 	if o.response != nil && !p.abandoned.Load() {
 		c.stats.stored.Add(1)

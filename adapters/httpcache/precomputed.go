@@ -8,23 +8,23 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// precomputed is what hits say of a stored response beside its own fields, made once for all of them.
+// precomputed has the parts of a reply that are the same for all hits of a stored response.
 type precomputed struct {
 	contentLength  string // of the whole body
-	noCacheStatus  bool   // no cache before this one has left a Cache-Status
+	noCacheStatus  bool   // the response has no Cache-Status of another cache
 	etag           string // the Etag, if it is valid
 	hasLists       bool   // there are fields that handlers around the cache may add to
 	notModifiedLen int    // how many of the Header's strings are for a 304: the first ones
 	age            atomic.Pointer[ageStamp]
 }
 
-// ageStamp is what this cache says of a response in the course of a second.
+// ageStamp has the fields of this cache for a response, which are the same during a second.
 type ageStamp struct {
 	age, ttl         int64 // in seconds
 	ageValue, status string
 }
 
-// prepare is called before the response is stored, when nothing of it changes any more.
+// prepare is called before the response is stored, when it doesn't change any more.
 func (r *response) prepare() {
 	r.precomputed = &precomputed{contentLength: strconv.Itoa(len(r.Body)), noCacheStatus: !has(r.Header, "Cache-Status")}
 	tag := r.get("Etag")
@@ -46,7 +46,7 @@ func (r *response) prepare() {
 	r.Header = append(brief, rest...)
 }
 
-// matches reports whether a client has the response by a condition that is nothing but its tag, as nearly all are.
+// matches reports whether the request's condition is just the response's entity tag, as nearly all conditions are.
 func (r *precomputed) matches(condition []string) bool {
 	return r != nil && len(condition) == 1 && condition[0] == r.etag && r.etag != ""
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// recentKeys remembers keys for some time: those for which a request with Authorization got a response that isn't for all, say,
-// so that the next ones aren't recorded, and nobody waits for them. It forgets some of them early.
+// recentKeys is a set of keys that are kept for some time, such as those of responses to requests with Authorization that aren't
+// shared, so that the next ones aren't recorded, and no request waits for them. It may forget a key early.
 type recentKeys struct {
 	seed  maphash.Seed
 	slots [1 << 12]atomic.Uint64 // the upper half of a key's hash, and until when, in seconds of the cache's life

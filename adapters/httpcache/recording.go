@@ -12,35 +12,35 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// Recording watches one run of the handler, and keeps what may be stored of its answer. It belongs to the goroutine
-// that runs the handler. The zero Recording records nothing.
+// Recording observes one run of the handler, and keeps the response if it may be stored. Only the goroutine
+// that runs the handler may use it. The zero Recording records nothing.
 type Recording struct {
-	status rfc9111.Status // without a Cache: none is said
-	change *change        // of a run that may change what is stored; nil: it doesn't
+	status rfc9111.Status // without a Cache there is no Cache-Status
+	change *change        // of a run that may invalidate stored responses; nil: it doesn't
 
-	// Of a run that is recorded:
+	// For a recorded run:
 	cache       *Cache
 	miss        *missRequest
 	began       time.Time
 	participant *participant   // nil: the outcome is delivered
-	holds       bool           // the response may come to be held
-	headOnly    bool           // it is of a HEAD, of which only that is wanted
+	holds       bool           // the response may be held
+	headOnly    bool           // the run is for a HEAD, which only needs holds
 	background  *backgroundRun // nil: a client waits for the answer
 
 	served       bool        // there is a server in the run's context
-	serverLookup atomic.Bool // the handler looked for one, see watched
+	serverLookup atomic.Bool // the handler looked it up, see watchedContext
 
-	// Since the head was shown:
+	// After Head:
 	before      http.Header
 	length      int64 // by its Content-Length; -1: unknown
 	received    time.Time
 	part        int64    // of a 206: how long the part is
-	delayable   bool     // the answer may wait for the end of the body
-	clientLines []string // lines of the fields that are this client's alone
+	delayable   bool     // the response may be sent after the end of the body
+	clientLines []string // lines of the fields that are for this client only
 	missing     missingFields
 	response    *response
 
-	// Since it is held:
+	// If it is held:
 	held  bool
 	reply *Reply
 }
@@ -58,9 +58,9 @@ func (c *Cache) record(p *participant) *Recording {
 	}
 }
 
-// Context returns the context to run the handler on, made of the request's. With it, a handler that is wrapped in the same
-// cache again doesn't wait for itself. For the Run of a detached Exchange it is the context for the server's outermost
-// handler; it has no values of the request's.
+// Context returns the context for the handler, derived from the request's. With it, a handler that is wrapped in the same
+// cache twice doesn't wait for itself. For the Run of a detached Exchange it is the context for the server's outermost
+// handler, and has none of the request's values.
 func (rec *Recording) Context(ctx context.Context) context.Context {
 	if v := rec.background; v != nil && v.state.Load() == underway {
 		return v.ctx
@@ -73,8 +73,8 @@ func (rec *Recording) Context(ctx context.Context) context.Context {
 	return watchedContext{ctx, &rec.serverLookup}
 }
 
-// Edits returns how the request's header differs for the handler from that of the client: what the cache has already,
-// instead of what the client has; and the whole of a response that is to be stored, unless only a part is asked for.
+// Edits returns the differences between the request's header for the handler and the client's: it has the validators of the stored
+// response instead of the client's, and no Range, unless only a part is to be stored.
 func (rec *Recording) Edits() (edits []Edit) {
 	m := rec.miss
 	if m == nil || m.request.Method != http.MethodGet {
@@ -83,7 +83,7 @@ func (rec *Recording) Edits() (edits []Edit) {
 	if len(rec.cache.options.Encodings) > 0 {
 		edits = append(edits, Edit{acceptEncoding, m.request.Header.Get(acceptEncoding)})
 	}
-	if m.forPart() { // only the handler can tell what the client's conditions come to
+	if m.forPart() { // only the handler can evaluate the client's conditions
 		return edits
 	}
 	match, since := m.conditions()
@@ -100,21 +100,21 @@ func appendEdit(edits []Edit, header http.Header, name, value string) []Edit {
 	return append(edits, Edit{name, value})
 }
 
-// Active reports whether what the handler answers is wanted, from its head to its end. Once it isn't it never will be.
+// Active reports whether the whole response is still wanted. Once it isn't, it never is again.
 func (rec *Recording) Active() bool {
 	if rec.participant != nil && rec.participant.abandoned.Load() {
-		rec.finish(outcome{}) // nobody takes the response any more: it needn't be kept
+		rec.finish(outcome{}) // the loader has stopped waiting: the response needn't be kept
 	}
 	return rec.participant != nil || rec.change != nil || rec.headOnly
 }
 
-// MayHold reports whether the response may come to be Held.
+// MayHold reports whether the response may be Held.
 func (rec *Recording) MayHold() bool { return rec.holds }
 
-// Held reports whether the response isn't sent: the client gets another one, of what is stored.
+// Held reports whether the response must not be sent: the client gets a stored one instead.
 func (rec *Recording) Held() bool { return rec.held }
 
-// Panicked tells the Logger of a panic of the handler that ends there, since the response to it is Held.
+// Panicked logs a panic of the handler that doesn't continue, because its response is Held.
 func (rec *Recording) Panicked(thrown any) {
 	if err, ok := thrown.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return
@@ -123,15 +123,15 @@ func (rec *Recording) Panicked(thrown any) {
 		"cache", rec.cache.options.Name, "panic", thrown, "stack", string(debug.Stack()))
 }
 
-// watchHead is record for a HEAD, whose response isn't stored: a stale one may stand in for it, as for that to a GET.
+// watchHead is record for a HEAD, whose response isn't stored: a stale one may be served instead, as for a GET.
 func (c *Cache) watchHead(m *missRequest) *Recording {
 	return &Recording{
 		status: rfc9111.Status{Cache: c.options.Name, Forward: m.forward}, cache: c, miss: m, began: time.Now(), holds: true, headOnly: true,
 	}
 }
 
-// Drop ends the recording: the response isn't stored, and requests that wait for it run the handler themselves. Before Head it
-// says that the response isn't known yet, so that none is Held either.
+// Drop ends the recording: the response isn't stored, and requests that wait for it run the handler themselves. A Drop before Head
+// means that the response isn't known, so that it isn't Held either.
 func (rec *Recording) Drop() {
 	rec.holds = false
 	rec.finish(outcome{})
@@ -145,7 +145,7 @@ func (rec *Recording) finish(o outcome) {
 	rec.participant, rec.response = nil, nil
 }
 
-// Stream says that the answer goes out in parts from now on: requests that wait for it run the handler themselves. It is
+// Stream must be called when the response is sent in parts from now on: requests that wait for it run the handler themselves. It is
 // recorded all the same.
 func (rec *Recording) Stream() {
 	if rec.participant != nil && rec.participant.group != nil && rec.Active() {
@@ -153,10 +153,9 @@ func (rec *Recording) Stream() {
 	}
 }
 
-// Head shows the final status and header fields, with those that were set before the handler ran. It returns the
-// value for a line of Cache-Status to be added to the answer, if not empty. The headers are not changed, and only that of before
-// is kept. After Drop
-// the status may be 0: it isn't known, and so nothing is invalidated either.
+// Head must be called with the final status and header fields, and those that were set before the handler ran. It returns the
+// value for a line of Cache-Status to be added to the response, if not empty. It doesn't change the headers, and keeps only that of
+// before. After Drop the status may be 0: it isn't known, and so nothing is invalidated either.
 func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus string) {
 	if ch := rec.change; ch != nil {
 		rec.change = nil
@@ -181,8 +180,8 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 func (rec *Recording) head(status int, before, header http.Header) {
 	c, m := rec.cache, rec.miss
 	rec.received = time.Now()
-	// A failing server may be back at the next request, and a part or a 304 says nothing of the whole, nor does what one user
-	// gets of what others do.
+	// A failed server may work at the next request; neither a part, a 304, nor one user's response means that other responses can't be
+	// stored.
 	barred := m.needsShared(m.request)
 	refusal := outcome{unstorable: status < http.StatusInternalServerError && status != http.StatusNotModified && !m.forPart() && !barred}
 	r, why := c.storable(m, status, header, rec.received)
@@ -218,13 +217,13 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	length, _ := contentLength(header)
 	r.Body = make([]byte, 0, max(length, 0))
 	rec.length, rec.missing, rec.response = length, missingOf(status, header), r
-	if rec.served { // under a server many have a reason to look for it before, and without one http.TimeoutHandler holds the head back
+	if rec.served { // with a server other handlers may have looked it up before, and without one http.TimeoutHandler delays the head
 		rec.serverLookup.Store(false)
 	}
 	rec.delayable = status == http.StatusOK && m.request.Method == http.MethodGet && len(header["Trailer"]) == 0
 }
 
-// ownLines are the lines of the named fields, each once.
+// ownLines returns the lines of the named fields, without duplicates.
 func ownLines(header http.Header, names []string) (lines []string) {
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
@@ -235,10 +234,10 @@ func ownLines(header http.Header, names []string) (lines []string) {
 	return lines
 }
 
-// Delays reports whether the head may be sent when the whole body has been shown, see Complete.
+// Delays reports whether the head may be sent after the whole body was recorded, see Complete.
 func (rec *Recording) Delays() bool { return rec.response != nil && rec.delayable }
 
-// recorded is the body as far as it was shown; nil: it isn't recorded.
+// recorded returns the body so far; nil if it isn't recorded.
 func (rec *Recording) recorded() []byte {
 	if rec.response == nil {
 		return nil
@@ -246,8 +245,8 @@ func (rec *Recording) recorded() []byte {
 	return rec.response.Body
 }
 
-// Complete may be called before the head is sent, when the whole body has been shown. It returns the fields that what is stored
-// has and the handler didn't give, and reports whether the body is whole. If the client has the response already, it is Held.
+// Complete may be called before the head is sent, when the whole body was recorded. It returns the fields that the stored response
+// has and the handler didn't set, and reports whether the body is complete. If the client has a current copy, the response is Held.
 func (rec *Recording) Complete() (made []Edit, whole bool) {
 	r := rec.response
 	if !rec.Delays() || !rec.Active() {
@@ -273,7 +272,7 @@ func (rec *Recording) Complete() (made []Edit, whole bool) {
 	return made, true
 }
 
-// CacheStatus returns the value for a line of Cache-Status as Head does, by what has been shown since.
+// CacheStatus returns the value for a line of Cache-Status like Head, but takes the body into account.
 func (rec *Recording) CacheStatus() string {
 	if rec.status.Cache == "" {
 		return ""
@@ -282,7 +281,7 @@ func (rec *Recording) CacheStatus() string {
 	return rec.status.String()
 }
 
-// Body shows a part of the body, which is copied.
+// Body records a part of the body, which it copies.
 func (rec *Recording) Body(p []byte) {
 	if !rec.Active() || rec.response == nil {
 		return
@@ -296,7 +295,7 @@ func (rec *Recording) Body(p []byte) {
 	r.Body = append(r.Body, p...)
 }
 
-// limit is the length up to which the body is recorded.
+// limit returns the maximal length of the recorded body.
 func (rec *Recording) limit() int64 {
 	if rec.length >= 0 {
 		return rec.length
@@ -304,12 +303,12 @@ func (rec *Recording) limit() int64 {
 	return rec.cache.options.MaxBody
 }
 
-// whole reports whether the body ended where it should. Where its length isn't known, a handler whose client has left may
+// whole reports whether the body is complete. If its length isn't known, a handler whose client has disconnected may
 // have stopped early.
 func (rec *Recording) whole() bool {
 	r := rec.response
 	switch {
-	case rec.serverLookup.Load(): // the copying of it failed
+	case rec.serverLookup.Load(): // copying it failed
 		return false
 	case r.Size > 0 && int64(len(r.Body)) != rec.part: // by its Content-Range (RFC 9110 §14.4)
 		return false
@@ -319,7 +318,7 @@ func (rec *Recording) whole() bool {
 	return rec.miss.request.Context().Err() == nil && (rec.background == nil || rec.background.ctx.Err() == nil)
 }
 
-// end is called when the handler has returned: what was recorded is stored, if it is whole.
+// end is called when the handler has returned: the recorded response is stored if it is complete.
 func (rec *Recording) end() {
 	if !rec.Active() {
 		return

@@ -9,11 +9,11 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// Reply is an answer made from a stored response: with the stored status, or 304, 206, 416; or 504 where nothing is stored
-// for a request that takes nothing else.
+// Reply is a response from the store: with the stored status, or 304, 206, 416; or 504 for a request with only-if-cached
+// if nothing is stored.
 type Reply struct {
 	Status int
-	// Body is what is to be written: nothing for HEAD and for a 304. The bytes belong to the store and must not be
+	// Body has the bytes to send; none for HEAD and for a 304. They belong to the store and must not be
 	// changed.
 	Body []byte
 
@@ -21,18 +21,18 @@ type Reply struct {
 	age          time.Duration // less than 0: it comes from the handler
 	status       rfc9111.Status
 	contentRange string
-	length       int      // of the body; -1: not said
-	clientLines  []string // lines that the handler gave this client alone
+	length       int      // of the body; -1: no Content-Length
+	clientLines  []string // lines that the handler set for this client only
 }
 
-// reply makes the answer to r from a response of the given age.
+// reply returns the reply to r from a response of the given age.
 func (c *Cache) reply(r *http.Request, stored *response, age time.Duration, status rfc9111.Status) *Reply {
 	reply := &Reply{stored: stored, age: age, status: status}
 	c.shape(reply, r, rfc9111.RelevantConditions|rfc9111.RelevantRange)
 	return reply
 }
 
-// shape makes of a reply with what is stored the answer to r. relevant: what r's header may ask for.
+// shape turns a reply with the whole stored response into the reply to r. relevant says which fields r's header may have.
 func (c *Cache) shape(reply *Reply, r *http.Request, relevant rfc9111.Relevant) {
 	stored := reply.stored
 	reply.Status, reply.Body = stored.Status, stored.Body
@@ -41,7 +41,7 @@ func (c *Cache) shape(reply *Reply, r *http.Request, relevant rfc9111.Relevant) 
 		(stored.freshFor(reply.age) <= 0 || status.Hit && status.TTL <= 0 || rfc9111.OriginFailed(status.FwdStatus)) {
 		c.stats.stale.Add(1)
 	}
-	// RFC 9110 §13.2.1: only what would be a success has conditions evaluated.
+	// RFC 9110 §13.2.1: conditions are only evaluated for a successful response.
 	success := stored.Status >= 200 && stored.Status < 300
 	switch {
 	case relevant&rfc9111.RelevantConditions != 0 && success && stored.notModified(r.Header):
@@ -61,7 +61,7 @@ func (c *Cache) shape(reply *Reply, r *http.Request, relevant rfc9111.Relevant) 
 	}
 }
 
-// cut makes the reply one of the range that r asks for, out of a body that begins at first in a whole of the size.
+// cut turns the reply into one with the range that r asks for. The body begins at first in a whole of the given size.
 func (r *Reply) cut(request *http.Request, first, size int64) {
 	part, use := rfc9111.ParseRange(request.Header["Range"], size)
 	switch use {
@@ -74,27 +74,27 @@ func (r *Reply) cut(request *http.Request, first, size int64) {
 	}
 }
 
-// covers reports whether a part has all that the request asks for.
+// covers reports whether a part has the whole range that the request asks for.
 func (r *response) covers(request *http.Request) bool {
 	part, use := rfc9111.ParseRange(request.Header["Range"], r.Size)
 	return use == rfc9111.OneRange && part.First >= r.First && part.Last < r.First+int64(len(r.Body)) &&
 		rfc9111.RangeApplies(request.Header, r.validators())
 }
 
-// gatewayTimeout is the answer to only-if-cached where nothing is stored (RFC 9111 §5.2.1.7).
+// gatewayTimeout returns the reply to only-if-cached if nothing is stored (RFC 9111 §5.2.1.7).
 func (c *Cache) gatewayTimeout(r *http.Request) *Reply {
 	stored := &response{Status: http.StatusGatewayTimeout}
 	return c.reply(r, stored, -1, rfc9111.Status{Cache: c.options.Name, Detail: "only-if-cached"})
 }
 
-// Len is the number of field lines in Fields, or a little more.
+// Len returns the number of field lines in Fields, or a little more.
 func (r *Reply) Len() int {
 	fields, _ := r.fields()
 	return (len(fields)+len(r.clientLines))/2 + 4
 }
 
-// Fields returns the header field lines with canonical names; the lines of one name follow each other. They replace
-// fields of the same name that the answer may have already.
+// Fields yields the header field lines with canonical names; the lines of one name are consecutive. They replace
+// fields of the same name that may be set in the response.
 func (r *Reply) Fields() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		h, all := r.fields()
@@ -127,7 +127,7 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 	}
 }
 
-// fields returns the stored fields that may be part of the answer. all: each is, as it is, and in their order.
+// fields returns the stored fields that may be part of the reply. all means that all of them are, unchanged and in this order.
 func (r *Reply) fields() (h []string, all bool) {
 	ready := r.stored.precomputed
 	switch {
@@ -139,8 +139,8 @@ func (r *Reply) fields() (h []string, all bool) {
 	return r.stored.Header, ready.noCacheStatus && r.Status == r.stored.Status && r.contentRange == ""
 }
 
-// values returns what the cache itself says of the answer, "" for what it doesn't say. Where it isn't ready, all is one piece
-// of memory.
+// values returns the values of the cache's own fields, "" for those that the reply doesn't have. If they aren't precomputed they share
+// one allocation.
 func (r *Reply) values() (length, age, status string) {
 	if ready := r.stored.precomputed; ready != nil && r.age >= 0 && r.status.Hit && r.status.Detail == "" {
 		s := ready.stampFor(r)
@@ -166,7 +166,7 @@ func (r *Reply) values() (length, age, status string) {
 	return all[:lengthEnd], all[lengthEnd:ageEnd], all[ageEnd:]
 }
 
-// sends reports whether a stored field is part of the answer as it is.
+// sends reports whether a stored field is part of the reply unchanged.
 func (r *Reply) sends(name string, hasETag bool) bool {
 	switch {
 	case name == "Cache-Status", name == "Content-Range" && r.contentRange != "":
@@ -179,7 +179,7 @@ func (r *Reply) sends(name string, hasETag bool) bool {
 	return true
 }
 
-// cacheStatus yields the Cache-Status lines: ours comes after those of the caches the response came through (RFC 9211
+// cacheStatus yields the Cache-Status lines: this cache's comes after those of the caches closer to the origin (RFC 9211
 // §2).
 func (r *Reply) cacheStatus(status string, yield func(name, value string) bool) {
 	for h := r.stored.Header; len(h) > 1; h = h[2:] {

@@ -7,20 +7,20 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// requestView is a request on the way to what is stored for it.
+// requestView is a request during the lookup, possibly only a preview of it.
 type requestView struct {
 	x        Exchange
 	ctx      context.Context
 	r        *http.Request
-	complete bool // r is all there is to know; else it is a preview, out of which no string is kept
+	complete bool // r is the whole request; otherwise it is a preview, whose strings must not be kept
 	relevant rfc9111.Relevant
 
 	aroundFields around // if looked
 	aroundKnown  bool
 }
 
-// view begins with a preview, where the exchange has one and nobody wants to see more: not the user's functions, nor a key
-// of other fields.
+// view returns a preview, if the exchange has one, and neither the user's functions nor a key with other fields need the whole
+// request.
 func (c *Cache) view(x Exchange) requestView {
 	if g, ok := x.(Previewer); ok && c.options.previews {
 		if r, ctx := g.Preview(); r != nil {
@@ -31,7 +31,7 @@ func (c *Cache) view(x Exchange) requestView {
 	return requestView{x: x, ctx: r.Context(), r: r, complete: true, relevant: rfc9111.RelevantOf(r.Header)}
 }
 
-// has reports whether r's header says something about this.
+// has reports whether r's header has a field of this kind.
 func (view *requestView) has(h rfc9111.Relevant) bool { return view.relevant&h != 0 }
 
 // request returns the whole request.

@@ -12,39 +12,39 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// response is what is stored: a response, or an index of the fields that responses to one URL vary by. Those who read it
-// share it: it isn't changed once it is stored.
+// response is a stored value: a response, or an index of the fields by which the responses to one URL vary. Readers
+// share it: it must not be changed after it was stored.
 type response struct {
 	Status int           `msgpack:"s"`
-	Header []string      `msgpack:"h"` // name, value, name, value...; the lines of a name follow each other
+	Header []string      `msgpack:"h"` // name, value, name, value...; the lines of a name are consecutive
 	Body   []byte        `msgpack:"b"`
 	Age    time.Duration `msgpack:"a"` // when it was stored
 
-	// Its terms. Of an index: for how long it is kept.
+	// Its terms. For an index: how long it is kept.
 	Lifetime             time.Duration `msgpack:"l"`
 	StaleWhileRevalidate time.Duration `msgpack:"w,omitempty"` // stale-while-revalidate
 	StaleIfError         time.Duration `msgpack:"e,omitempty"` // stale-if-error
 	Flags                flags         `msgpack:"f,omitempty"`
 
-	// Of a part (206): where it begins, and how long the whole is. Size 0: it is the whole.
+	// Of a part (206): its offset, and the length of the whole. Size 0: it is the whole.
 	First int64 `msgpack:"p,omitempty"`
 	Size  int64 `msgpack:"n,omitempty"`
 
 	Index *index `msgpack:"i,omitempty"` // it is an index
 	Alias string `msgpack:"k,omitempty"` // the response is under this key
 
-	// Of a variant that varies by other fields than its key covers: the key that it would have by its own. It is for
-	// requests for which that is the same.
+	// Of a variant whose Vary has other names than its key: the key that it would have by its own names. It may only be served
+	// to requests for which that is the same.
 	Select string `msgpack:"v,omitempty"`
 
-	// Of what handlers around the cache said when it was recorded:
+	// Set by handlers around the cache when it was stored:
 	Varies []string `msgpack:"y,omitempty"` // the names in their Vary
 	Around string   `msgpack:"o,omitempty"` // their Cache-Control
 
-	precomputed *precomputed // nil: it isn't stored, or isn't served itself
+	precomputed *precomputed // nil: it isn't stored, or not served itself
 }
 
-// flags are the terms that are yes or no.
+// flags has the boolean terms.
 type flags uint8
 
 const (
@@ -52,7 +52,7 @@ const (
 	mustRevalidate
 	shared
 	explicit
-	madeETag // the Etag is the cache's: the handler doesn't know it
+	madeETag // the cache made the Etag: the handler doesn't know it
 )
 
 func (f *flags) set(flag flags, on bool) {
@@ -61,7 +61,7 @@ func (f *flags) set(flag flags, on bool) {
 	}
 }
 
-// overhead is what a response costs beside its strings and its body, roughly.
+// overhead is roughly the cost of a response in addition to its strings and its body.
 const overhead = 512
 
 func (r *response) setTerms(t rfc9111.Terms) {
@@ -80,7 +80,7 @@ func (r *response) terms() rfc9111.Terms {
 	}
 }
 
-// freshFor is for how long it is fresh from now on, when it is of the age; less than 0: since when it is stale. Neither Age nor
+// freshFor returns how long a response of the given age is still fresh; if it is negative, how long it has been stale. Neither Age nor
 // Lifetime is negative, so that nothing here overflows.
 func (r *response) freshFor(age time.Duration) time.Duration {
 	if r.Flags&noCache != 0 {
@@ -89,7 +89,7 @@ func (r *response) freshFor(age time.Duration) time.Duration {
 	return r.Lifetime - age
 }
 
-// usableStale reports whether it may be served at that age, however stale, in some case.
+// usableStale reports whether a response of that age may be served in any case, even if it is stale.
 func (r *response) usableStale(age time.Duration) bool {
 	return r.freshFor(age) > -max(r.StaleWhileRevalidate, r.StaleIfError)
 }
@@ -121,7 +121,7 @@ func (r *response) get(name string) string {
 
 func (r *response) add(name string, value string) { r.Header = append(r.Header, name, value) }
 
-// header is what the response's header was, as far as it is stored.
+// header returns the response's stored header.
 func (r *response) header() http.Header {
 	h := make(http.Header, len(r.Header)/2)
 	for i := 0; i+1 < len(r.Header); i += 2 {
@@ -130,8 +130,9 @@ func (r *response) header() http.Header {
 	return h
 }
 
-// conflicts reports whether the handler changed fields in place that somebody around the cache set before it ran: it removed
-// such a field, or added to one that is no list. Then what it made can't be told from what somebody made for this request.
+// conflicts reports whether the handler changed fields that handlers around the cache had set before: it removed
+// such a field, or added to one that isn't a list. Then its own lines can't be distinguished from lines that were set for this request
+// only.
 func conflicts(before, header http.Header) bool {
 	for name, old := range before {
 		now := header[name]
@@ -143,8 +144,8 @@ func conflicts(before, header http.Header) bool {
 	return false
 }
 
-// addFields adds what is stored of a response's header. Fields that were there, unchanged, before the handler ran are
-// somebody else's, who sets them for each request: a request ID must not be replayed to the next client.
+// addFields adds the fields of a response's header that are stored. Fields that were set before the handler ran, and are unchanged,
+// belong to handlers around the cache, which set them for each request: a request ID must not be served to the next client.
 func (r *response) addFields(before, header http.Header) {
 	stored := rfc9111.Stored(header)
 	names := make([]string, 0, len(header))
@@ -166,19 +167,19 @@ func (r *response) addFields(before, header http.Header) {
 	}
 }
 
-// missingFields is what a response lacks that is made of its body.
+// missingFields says which fields that depend on the body a response lacks.
 type missingFields struct{ contentType, etag bool }
 
-// missingOf says what is to be made for a response with this status and header.
+// missingOf returns the fields that the cache adds to a response with this status and header.
 func missingOf(status int, header http.Header) missingFields {
 	_, typed := header["Content-Type"]
 	return missingFields{
-		contentType: !typed && len(header["Content-Encoding"]) == 0, // as net/http does it
+		contentType: !typed && len(header["Content-Encoding"]) == 0, // as on net/http
 		etag:        status == http.StatusOK && len(header["Etag"]) == 0,
 	}
 }
 
-// complete adds what the response lacks, when its body is whole.
+// complete adds the missing fields when the body is complete.
 func (r *response) complete(lacks missingFields) {
 	if lacks.contentType && len(r.Body) > 0 {
 		r.add("Content-Type", http.DetectContentType(r.Body))
@@ -189,8 +190,8 @@ func (r *response) complete(lacks missingFields) {
 	}
 }
 
-// makeETag returns a weak entity tag: 128 bits of a digest of the body. Handlers around the cache may change the bytes, as those
-// that compress them do: a part of one coding must not be put together with parts of another (RFC 9110 §8.8.1, §13.1.5).
+// makeETag returns a weak entity tag: 128 bits of a digest of the body. It is weak because handlers around the cache may compress the
+// body: parts of different codings must not be combined (RFC 9110 §8.8.1, §13.1.5).
 func makeETag(body []byte) string {
 	sum := sha256.Sum256(body)
 	return `W/"` + hex.EncodeToString(sum[:16]) + `"`
@@ -200,12 +201,12 @@ func (r *response) validators() rfc9111.Validators {
 	return rfc9111.Validators{ETag: r.get("Etag"), LastModified: r.get("Last-Modified"), Date: r.get("Date")}
 }
 
-// notModified reports whether the client has it already, by its conditions.
+// notModified reports whether by the request's conditions the client has a current copy.
 func (r *response) notModified(request http.Header) bool {
 	return r.precomputed.matches(request["If-None-Match"]) || rfc9111.NotModified(request, r.validators())
 }
 
-// origin are the validators that the handler gave.
+// origin returns the validators that the handler set.
 func (r *response) origin() rfc9111.Validators {
 	v := r.validators()
 	if r.Flags&madeETag != 0 {
@@ -214,7 +215,7 @@ func (r *response) origin() rfc9111.Validators {
 	return v
 }
 
-// exact returns b without much spare capacity, which would count for nothing and be kept all the same.
+// exact returns b without much spare capacity, which would take memory without being included in the cost.
 func exact(b []byte) []byte {
 	if cap(b) <= len(b)+len(b)/8 {
 		return b
@@ -224,7 +225,7 @@ func exact(b []byte) []byte {
 	return c
 }
 
-// contentLength returns the value of the Content-Length field, and whether it can be relied on; -1: there is none.
+// contentLength returns the value of the Content-Length field, or -1 if there is none, and whether it is valid.
 func contentLength(header http.Header) (n int64, ok bool) {
 	lines := header["Content-Length"]
 	if len(lines) == 0 {

@@ -6,16 +6,16 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// Stats counts what a cache did since New. The counters only grow.
+// Stats has a cache's counters since New. They only grow.
 type Stats struct {
 	Hits        uint64 // requests answered from the store
 	Stale       uint64 // answers from the store past their freshness
-	Validated   uint64 // stored responses of which the handler said that they hold
-	NotModified uint64 // answers of 304 from the store
-	Misses      uint64 // requests that had to go to the handler, or to wait for one that was there
+	Validated   uint64 // stored responses that the handler confirmed
+	NotModified uint64 // responses with 304 from the store
+	Misses      uint64 // requests that ran the handler, or waited for another request that did
 	Collapsed   uint64 // misses answered with the response to another request
-	Stored      uint64 // responses handed to the store; not those that were ready too late for it
-	Bypassed    uint64 // requests that the cache had no part in
+	Stored      uint64 // responses passed to the store, except those that were complete too late
+	Bypassed    uint64 // requests that bypassed the cache
 	Tiers       tiered.Stats
 }
 
@@ -23,9 +23,9 @@ type counters struct {
 	hits, stale, validated, notModified, misses, collapsed, stored, bypassed atomic.Uint64
 }
 
-// Stats returns the cache's counters. In Tiers, a request that misses counts more than once: it looks, and then waits for its
-// turn. A run of the handler that leaves what is stored as it is, for a reload's response can't be stored or it is
-// remembered that none can, counts as one of the LoadErrors there.
+// Stats returns the cache's counters. In Tiers, a request that misses is counted more than once, since it looks up the response and then
+// joins a load. A run of the handler whose response can't replace the stored one, or for which a hit-for-miss is stored,
+// is counted as one of the LoadErrors there.
 func (c *Cache) Stats() Stats {
 	s := &c.stats
 	return Stats{

@@ -8,7 +8,8 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// storable returns what is to be stored of a response that w brought, without its fields and its body; nil: nothing, and why.
+// storable returns the value to be stored for a response to w, without its fields and its body; or nil and the reason why it can't be
+// stored.
 func (c *Cache) storable(m *missRequest, status int, header http.Header, received time.Time) (r *response, why string) {
 	length, known := contentLength(header)
 	switch {
@@ -33,8 +34,8 @@ func (c *Cache) storable(m *missRequest, status int, header http.Header, receive
 	return r, ""
 }
 
-// whyUnstorable is why a response with this header can't be stored; "" if it can. One with more tags or groups than can be kept isn't:
-// to leave some out would be to have PurgeTags miss it.
+// whyUnstorable returns why a response with this header can't be stored; "" if it can. A response with too many tags or groups can't:
+// PurgeTags would miss it if some were omitted.
 func (c *Cache) whyUnstorable(m *missRequest, status int, header http.Header) (why string) {
 	if _, ok := rfc9111.Tags(header); !ok {
 		return "tags"
@@ -50,7 +51,7 @@ func (c *Cache) rules(m *missRequest) rfc9111.Rules {
 	return rfc9111.Rules{SetCookie: c.options.ShareCookies, Private: m.private}
 }
 
-// worthStoring reports whether the response will be of use: it is fresh, or can be validated, or stands in for a failure.
+// worthStoring reports whether the response can be used: it is fresh, or can be validated, or may be served after a failure.
 func (c *Cache) worthStoring(r *response, header http.Header) bool {
 	if r.freshFor(r.Age) > 0 {
 		return true
@@ -62,7 +63,7 @@ func (c *Cache) worthStoring(r *response, header http.Header) bool {
 	return valid && c.options.Keep > 0 || r.usableStale(r.Age)
 }
 
-// hold reports whether the response isn't for the client, who gets a reply made of another one.
+// hold reports whether the client gets a reply from another response instead of this one.
 func (rec *Recording) hold(status int, before, header http.Header) bool {
 	m := rec.miss
 	switch {
@@ -80,7 +81,7 @@ func (rec *Recording) hold(status int, before, header http.Header) bool {
 	return true
 }
 
-// prepareReply prepares a reply of what is stored.
+// prepareReply prepares a reply from the stored response.
 func (rec *Recording) prepareReply(r *response, age time.Duration, status rfc9111.Status) {
 	status.Cache, status.Forward = rec.cache.options.Name, rec.miss.forward
 	if status.Detail == "" {
@@ -89,7 +90,7 @@ func (rec *Recording) prepareReply(r *response, age time.Duration, status rfc911
 	rec.reply = rec.cache.reply(rec.miss.request, r.mergedWith(func(name string) []string { return rec.before[name] }), age, status)
 }
 
-// validated freshens the stored response by the handler's 304 (RFC 9111 §4.3.4).
+// validated freshens the stored response with the handler's 304 (RFC 9111 §4.3.4).
 func (rec *Recording) validated(before, header http.Header) {
 	c, m := rec.cache, rec.miss
 	c.stats.validated.Add(1)
@@ -105,8 +106,8 @@ func (rec *Recording) validated(before, header http.Header) {
 	rec.reply.clientLines = ownLines(header, slices.Concat(rfc9111.Own(header), rfc9111.Own(r.header())))
 }
 
-// freshened is the stored response with the fields of a 304 (RFC 9111 §3.2). Those of one that is about another entity tag
-// update nothing (§4.3.4): it only says that what is stored holds.
+// freshened returns the stored response with the fields of a 304 (RFC 9111 §3.2). A 304 with another entity tag updates no field
+// (§4.3.4): it only confirms the stored response.
 func (c *Cache) freshened(m *missRequest, began time.Time, before, header http.Header) *response {
 	received := time.Now()
 	update := &response{}
@@ -137,8 +138,8 @@ func (c *Cache) freshened(m *missRequest, began time.Time, before, header http.H
 	return &r
 }
 
-// dropClientFields removes the fields that are one client's alone by the Cache-Control that holds now: of those that were stored and those
-// of a 304, one may name what is in the other.
+// dropClientFields removes the fields that by the current Cache-Control are for one client only. It may name stored fields as well as
+// fields of a 304.
 func (r *response) dropClientFields() {
 	own := rfc9111.Own(r.header())
 	if len(own) == 0 {
@@ -162,13 +163,13 @@ func has(fields []string, name string) bool {
 	return false
 }
 
-// unmodified reports whether the client has what the handler answers already: it was asked without the client's
+// unmodified reports whether the client has a current copy of the handler's response. The handler's request didn't have the client's
 // conditions, so that the response could be stored.
 func (rec *Recording) unmodified(before, header http.Header) bool {
 	r := &response{Status: http.StatusOK}
 	r.addFields(before, header)
 	v := r.validators()
-	v.Date = "" // which stands in for Last-Modified where a response is stored, and this one is new
+	v.Date = "" // it replaces a missing Last-Modified of a stored response only, and this one is new
 	if !rfc9111.NotModified(rec.miss.request.Header, v) {
 		return false
 	}

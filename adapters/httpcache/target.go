@@ -8,17 +8,17 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// target returns the request with the URL that its client asked for, as the default key has it, and reports whether handlers around
-// the cache have rewritten that (http.StripPrefix does, too): then the key has both.
+// target returns the request with the client's URL, for the default key, and reports whether handlers around
+// the cache have rewritten the URL (as http.StripPrefix does): then the key has both.
 //
-// ok is false where handlers can tell the request from others with the same key: its target has a fragment, user
+// ok is false if handlers can tell the request from others with the same key: its target has a fragment, user
 // information or another scheme than its connection, or its path has another spelling than the usual one (RFC 3986, section
-// 6.2.2). Clients hardly send such targets. They pass uncached, so that nothing that is made for one answers another.
+// 6.2.2). Clients hardly send such targets. They pass uncached, so that a response to one is never served to another.
 func target(r *http.Request) (asked *http.Request, rewritten, ok bool) {
 	if !rfc9111.UsualPath(r.URL) {
 		return nil, false, false
 	}
-	if r.RequestURI == "" || isTarget(r.URL, r.RequestURI) { // a request to Purge, or as it came
+	if r.RequestURI == "" || isTarget(r.URL, r.RequestURI) { // a request for Purge, or a URL that wasn't rewritten
 		return withoutPort(r), false, true
 	}
 	u, err := url.ParseRequestURI(r.RequestURI)
@@ -34,7 +34,7 @@ func target(r *http.Request) (asked *http.Request, rewritten, ok bool) {
 	return withoutPort(asked), rewrites(u, r.URL), true
 }
 
-// rewrites reports whether a URL has another path or query than the one that was asked for.
+// rewrites reports whether a URL has another path or query than the client's.
 func rewrites(asked, now *url.URL) bool {
 	return asked.EscapedPath() != now.EscapedPath() || asked.RawQuery != now.RawQuery
 }
@@ -46,7 +46,7 @@ func isRewritten(r *http.Request) bool { return rewrites(askedURL(r), r.URL) }
 // the usual one.
 func isAbsolute(r *http.Request) bool { return r.RequestURI != "" && r.RequestURI[0] != '/' }
 
-// spellings returns requests for what r's client asked for, one for each usual spelling of the URL, in either form of a target.
+// spellings returns requests for the client's URL, one for each usual spelling, in both forms of a target.
 func (c *Cache) spellings(r *http.Request) []*http.Request {
 	if !c.options.defaultKey || r.URL.Opaque != "" {
 		return []*http.Request{r}
@@ -70,7 +70,7 @@ func (c *Cache) spellings(r *http.Request) []*http.Request {
 	return list
 }
 
-// absoluteURI is the absolute form of the target of a request that has the usual one.
+// absoluteURI returns the absolute form of a target in the usual form.
 func absoluteURI(r *http.Request) string {
 	scheme := "http://"
 	if secure(r) {
@@ -79,7 +79,7 @@ func absoluteURI(r *http.Request) string {
 	return scheme + r.Host + r.URL.RequestURI()
 }
 
-// askedURL is the URL that the client asked for, to which the response's references are relative.
+// askedURL returns the client's URL, which is the base of the response's references.
 func askedURL(r *http.Request) *url.URL {
 	if r.RequestURI == "" || isTarget(r.URL, r.RequestURI) {
 		return r.URL
@@ -92,7 +92,7 @@ func askedURL(r *http.Request) *url.URL {
 	return u
 }
 
-// isTarget reports whether a URL is a request's target as it came, which most are.
+// isTarget reports whether a URL is the request's target unchanged, which most are.
 func isTarget(u *url.URL, target string) bool {
 	path, query, _ := strings.Cut(target, "?")
 	if u.Scheme == "" && u.RawPath == "" && u.Path == path && u.RawQuery == query {
@@ -101,7 +101,7 @@ func isTarget(u *url.URL, target string) bool {
 	return strings.IndexByte(target, '#') < 0 && u.RequestURI() == target && u.User == nil
 }
 
-// withoutPort returns the request without the port that its scheme has anyway (RFC 9110, section 4.2.3).
+// withoutPort returns the request without the default port of its scheme (RFC 9110, section 4.2.3).
 func withoutPort(r *http.Request) *http.Request {
 	port := ":80"
 	if secure(r) {

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// writer shows to a recording what passes through it. http.ResponseController finds in it what it doesn't do itself.
+// writer passes the response to a recording. http.ResponseController reaches the other methods of the ResponseWriter through it.
 type writer struct {
 	http.ResponseWriter
 	rec           *Recording
 	before        http.Header     // the header before the handler ran
-	handlerHeader http.Header     // the handler's, which may not be sent; nil: it has the real one
-	trailerSource http.Header     // what own was, which the handler may have kept for its trailers
+	handlerHeader http.Header     // the handler's own header; nil: it uses the real one
+	trailerSource http.Header     // the former handlerHeader, which the handler may have kept for its trailers
 	headShown     bool            // the recording has seen the head
 	status        int             // of the head
 	ctx           context.Context // the request's
@@ -24,12 +24,12 @@ type writer struct {
 	// See delay.go.
 	delayed       bool        // the head is sent when the body is known
 	delayedHeader http.Header // the head's, meanwhile
-	body          []byte      // as far as it is recorded
-	sender        *sender     // nil: what the handler writes goes straight to the client
-	hasDeadline   bool        // the handler sets deadlines, for what it writes
+	body          []byte      // the recorded body
+	sender        *sender     // nil: the handler's writes go directly to the client
+	hasDeadline   bool        // the handler has set a write deadline
 }
 
-// Header is where the handler puts its header fields.
+// Header returns the header for the handler's fields.
 func (w *writer) Header() http.Header {
 	if w.handlerHeader != nil {
 		return w.handlerHeader
@@ -44,20 +44,20 @@ func (w *writer) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 	if !informational {
 		if w.headShown && status != w.status {
-			w.rec.Drop() // something went wrong after the head: what the handler wrote is hardly the whole
+			w.rec.Drop() // a second status means an error: the body is probably incomplete
 		}
 		w.head(status)
 	}
-	if w.rec.Held() || w.delayed && !informational || w.sender != nil { // the sender has the ResponseWriter for itself
+	if w.rec.Held() || w.delayed && !informational || w.sender != nil { // only the sender may use the ResponseWriter
 		return
 	}
 	if informational && w.handlerHeader != nil {
-		replace(w.ResponseWriter.Header(), w.handlerHeader) // and once more when the final head is there
+		replace(w.ResponseWriter.Header(), w.handlerHeader) // and once more with the final head
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// head shows the head, of which the first one counts.
+// head passes the head to the recording. Only the first one counts.
 func (w *writer) head(status int) {
 	if w.headShown {
 		return
@@ -65,7 +65,7 @@ func (w *writer) head(status int) {
 	w.headShown, w.status = true, status
 	s := w.rec.Head(status, w.before, w.Header())
 	if w.handlerHeader != nil && !w.rec.Held() && w.rec.Delays() {
-		w.delayed, w.delayedHeader = true, maps.Clone(w.handlerHeader) // what the handler sets from now on are trailers
+		w.delayed, w.delayedHeader = true, maps.Clone(w.handlerHeader) // fields that the handler sets from now on are trailers
 		return
 	}
 	if w.handlerHeader != nil {
@@ -74,7 +74,7 @@ func (w *writer) head(status int) {
 	w.addCacheStatus(s)
 }
 
-// addCacheStatus adds the line of Cache-Status to the answer.
+// addCacheStatus adds the line of Cache-Status to the response.
 func (w *writer) addCacheStatus(status string) {
 	if status != "" && !w.rec.Held() {
 		h := w.Header()
@@ -82,7 +82,7 @@ func (w *writer) addCacheStatus(status string) {
 	}
 }
 
-// commitHeader makes the handler's header the answer's, unless that is held.
+// commitHeader copies the handler's header to the response, unless that is held.
 func (w *writer) commitHeader() {
 	if w.rec.Held() {
 		replace(w.ResponseWriter.Header(), w.before) // it may have been sent with a 103
@@ -92,7 +92,7 @@ func (w *writer) commitHeader() {
 	w.handlerHeader, w.trailerSource = nil, w.handlerHeader
 }
 
-// replace makes one header the same as another.
+// replace makes one header equal to another.
 func replace(header, by http.Header) {
 	clear(header)
 	maps.Copy(header, by)
@@ -114,7 +114,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteString is for handlers that look for it.
+// WriteString implements io.StringWriter.
 func (w *writer) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
 
 func (w *writer) wrote(p []byte, err error) {
@@ -125,7 +125,7 @@ func (w *writer) wrote(p []byte, err error) {
 	w.rec.Body(p)
 }
 
-// ReadFrom is for io.Copy. Once the head is shown, what isn't recorded goes the shortest way, which may be sendfile.
+// ReadFrom implements io.ReaderFrom. A body that isn't recorded is read by the ResponseWriter itself, which may use sendfile.
 func (w *writer) ReadFrom(src io.Reader) (int64, error) {
 	if direct, ok := w.ResponseWriter.(io.ReaderFrom); ok && w.headShown && !w.rec.Active() && !w.rec.Held() {
 		if err := w.passThrough(); err != nil {
@@ -135,7 +135,7 @@ func (w *writer) ReadFrom(src io.Reader) (int64, error) {
 	}
 	n, err := io.Copy(writeOnly{w}, src)
 	if err != nil {
-		w.rec.Drop() // the source broke off: what was written isn't the whole
+		w.rec.Drop() // reading failed: the body is incomplete
 	}
 	return n, err
 }
@@ -143,13 +143,13 @@ func (w *writer) ReadFrom(src io.Reader) (int64, error) {
 // writeOnly hides ReadFrom from io.Copy.
 type writeOnly struct{ io.Writer }
 
-// Flush sends what was written so far, if the server can do that.
+// Flush implements http.Flusher.
 func (w *writer) Flush() { _ = w.FlushError() }
 
 // FlushError is Flush for http.ResponseController.
 func (w *writer) FlushError() error {
 	if !canFlush(w.ResponseWriter) {
-		return http.ErrNotSupported // nothing is sent: the head may still change
+		return http.ErrNotSupported // not before the head is sent, which may still change
 	}
 	w.head(http.StatusOK)
 	if w.rec.Held() {
@@ -166,8 +166,8 @@ func (w *writer) FlushError() error {
 	return err
 }
 
-// SetWriteDeadline is for http.ResponseController. The deadline is for what the handler writes from now on, so that must not be
-// sent later.
+// SetWriteDeadline is for http.ResponseController. The deadline applies to the handler's writes, so that these must not be
+// delayed.
 func (w *writer) SetWriteDeadline(t time.Time) error {
 	w.hasDeadline = true
 	if w.sender != nil {
@@ -188,7 +188,7 @@ func (w *writer) EnableFullDuplex() error {
 	return http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
 }
 
-// Push is for handlers that look for it, as is CloseNotify.
+// Push implements http.Pusher.
 func (w *writer) Push(target string, o *http.PushOptions) error {
 	for rw := w.ResponseWriter; ; {
 		switch t := rw.(type) {
@@ -202,7 +202,7 @@ func (w *writer) Push(target string, o *http.PushOptions) error {
 	}
 }
 
-// CloseNotify tells when the client has gone. Frameworks call it without asking whether it is there.
+// CloseNotify implements http.CloseNotifier. Frameworks call it without checking whether it exists.
 func (w *writer) CloseNotify() <-chan bool {
 	if n, ok := w.ResponseWriter.(http.CloseNotifier); ok { //nolint:staticcheck // it is deprecated, and gin's c.Stream calls it
 		return n.CloseNotify()
@@ -212,7 +212,7 @@ func (w *writer) CloseNotify() <-chan bool {
 	return gone
 }
 
-// canFlush looks where http.ResponseController would.
+// canFlush reports whether http.ResponseController can flush the ResponseWriter.
 func canFlush(w http.ResponseWriter) bool {
 	for {
 		switch t := w.(type) {
@@ -226,7 +226,7 @@ func canFlush(w http.ResponseWriter) bool {
 	}
 }
 
-// Hijack hands the connection over. Nothing that passes on it is recorded.
+// Hijack implements http.Hijacker. The connection isn't recorded.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := w.passThrough(); err != nil {
 		return nil, nil, err
@@ -239,8 +239,8 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buf, err
 }
 
-// rescue is deferred around the handler: if that panics before its head is out, it has failed like one that answers with a
-// 500, and something stored may stand in for it. Else it goes on panicking.
+// rescue is deferred around the handler: a panic before the head is sent counts as a 500, and a stored response may be
+// served instead. Otherwise the panic continues.
 func (w *writer) rescue() {
 	if w.headShown || !w.rec.MayHold() {
 		w.abandon()
@@ -257,15 +257,15 @@ func (w *writer) rescue() {
 	w.rec.Panicked(thrown)
 }
 
-// end is called when the handler has returned. One that wrote nothing is answered by the server, or by a handler around
-// the cache, which may still make another answer of it: it is not stored.
+// end is called when the handler has returned. If it wrote nothing, the server or a handler around
+// the cache writes the response, which isn't stored.
 func (w *writer) end() {
 	if !w.headShown {
 		w.rec.Drop()
 		w.head(http.StatusOK)
 	}
 	w.complete()
-	if w.rec.serverLookup.Load() { // a cache around this one has its head only now, and takes what came before for nothing
+	if w.rec.serverLookup.Load() { // a cache around this one gets the head only now, and would ignore the earlier lookup
 		_ = w.ctx.Value(http.ServerContextKey)
 	}
 	if w.rec.Held() {
