@@ -343,7 +343,7 @@ func TestStats(t *testing.T) {
 
 func TestWrongOptions(t *testing.T) {
 	for want, o := range map[string]httpcache.Options{
-		"httpcache: Options.TTL is -1s: want 0 (what responses say of it) or more":                                                             {TTL: -time.Second},
+		"httpcache: Options.TTL is -1s: want 0 (what the responses say) or more":                                                               {TTL: -time.Second},
 		"httpcache: Options.MaxBody is -1: want 0 (8388608) or more bytes":                                                                     {MaxBody: -1},
 		"httpcache: Options.MaxCost is -2: want 0 (67108864) or more bytes":                                                                    {MaxCost: -2},
 		"httpcache: Options.TTL is 300ns: want at least 1ms; a plain number counts nanoseconds: 300 seconds are 300*time.Second":               {TTL: 300},

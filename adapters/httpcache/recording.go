@@ -119,7 +119,7 @@ func (rec *Recording) Panicked(thrown any) {
 	if err, ok := thrown.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return
 	}
-	rec.cache.options.Logger.Error("httpcache: a handler panicked, and a stale response stood in for its own",
+	rec.cache.options.Logger.Error("httpcache: a handler panicked, and a stale response was served instead",
 		"cache", rec.cache.options.Name, "panic", thrown, "stack", string(debug.Stack()))
 }
 

@@ -7,10 +7,10 @@ import (
 )
 
 // InitialAge returns how old a response was when its header fields arrived (RFC 9111 §4.2.3, corrected_initial_age).
-// requested is when it was asked for, received when its fields were there.
+// requested is when the request was sent, received when the fields arrived.
 //
-// A response with neither Age nor Date wasn't sent to us: it was made here, by the handler behind the cache. Its age
-// begins at 0, and the time that the handler took is not counted.
+// A response with neither Age nor Date wasn't received from another server: it was made by the handler behind the cache. Its age
+// begins at 0, and doesn't include the time that the handler took.
 func InitialAge(response http.Header, requested, received time.Time) time.Duration {
 	age, hasAge := AgeOf(response)
 	date, hasDate := dateOf(response)
@@ -24,8 +24,8 @@ func InitialAge(response http.Header, requested, received time.Time) time.Durati
 	return max(corrected, Older(0, received.Sub(date)))
 }
 
-// Older returns an age when some more time has passed. It stops at the longest that a cache need tell apart (RFC 9111 §1.2.2),
-// so that a Date at the beginning of time makes a response old and not, by an overflow, fresh.
+// Older returns an age after some more time has passed. It stops at the longest that a cache has to represent (RFC 9111 §1.2.2),
+// so that a very old Date makes a response old and not, by an overflow, fresh.
 func Older(age, by time.Duration) time.Duration {
 	const most = maxSeconds * time.Second
 	age, by = min(age, most), min(by, most)
@@ -33,8 +33,8 @@ func Older(age, by time.Duration) time.Duration {
 }
 
 // AgeOf returns the value of the Age field, and whether there is a valid one. Of several values the first counts; an
-// invalid field is ignored (RFC 9111 §5.1). Parameters, which the field doesn't have, are ignored alone: who sends some
-// means the number before them.
+// invalid field is ignored (RFC 9111 §5.1). The field has no parameters; if there are some, only they are ignored, not the number before
+// them.
 func AgeOf(response http.Header) (d time.Duration, ok bool) {
 	lines := response["Age"]
 	if len(lines) == 0 {

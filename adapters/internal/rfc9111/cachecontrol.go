@@ -17,9 +17,9 @@ type Directive struct {
 }
 
 // ParseCacheControl reads all lines of a Cache-Control field (RFC 9111 §5.2), in any case, with values as tokens or
-// as quoted strings. Any input gives a result: what can't be understood is a directive that nobody asks for, or a
+// as quoted strings. Any input gives a result: invalid input becomes an unknown directive, or a
 // value that no directive accepts. A name also ends at a ';', and has no value then, so that "private; max-age=60",
-// which is seen in the wild, forbids what it was meant to.
+// which some servers send, has the effect of private.
 func ParseCacheControl(lines []string) CacheControl { return appendDirectives(nil, lines) }
 
 func appendDirectives(cc CacheControl, lines []string) CacheControl {
@@ -40,7 +40,7 @@ func appendDirectives(cc CacheControl, lines []string) CacheControl {
 	return cc
 }
 
-// Has reports whether the directive is there, whatever its value. name is in lower case.
+// Has reports whether the directive is present, with any value. name is in lower case.
 func (cc CacheControl) Has(name string) bool {
 	_, ok := cc.Get(name)
 	return ok
@@ -67,7 +67,7 @@ func (cc CacheControl) Seconds(name string) (d time.Duration, ok bool) {
 	return d, true
 }
 
-// whole reports whether a directive is there in the form that names no fields and so is about the whole response (RFC
+// whole reports whether a directive is present in the form without field names, which applies to the whole response (RFC
 // 9111 §5.2.2.4, §5.2.2.7).
 func (cc CacheControl) whole(name string) bool {
 	for _, d := range cc {
@@ -89,9 +89,9 @@ func (cc CacheControl) fields() []string {
 	return list
 }
 
-// fields returns the names of the fields that a no-cache or private is limited to, or nil if it is about the whole
-// response. To take the one form for the other is allowed and forbids more: that is done with a list that can't be
-// read, and with tokens, as "private=true" means no field.
+// fields returns the names of the fields to which a no-cache or private is limited, or nil if it applies to the whole
+// response. The latter is allowed for both forms and stricter: it is used for a list that can't be
+// parsed, and for tokens, since "private=true" doesn't name a field.
 func (d Directive) fields() []string {
 	if !d.Quoted {
 		return nil
@@ -105,7 +105,7 @@ func (d Directive) fields() []string {
 	return list
 }
 
-// maxSeconds is what a larger number counts as (RFC 9111 §1.2.2).
+// maxSeconds is the value of any larger number (RFC 9111 §1.2.2).
 const maxSeconds = 1 << 31
 
 // parseSeconds reads delta-seconds: digits and nothing else.
@@ -149,7 +149,7 @@ func cutMember(s string) (member, rest string) {
 	return s, ""
 }
 
-// quotedLen is the length of the quoted string that s begins with, quotes included; 0 if it isn't closed.
+// quotedLen returns the length of the quoted string that s begins with, including the quotes; 0 if it isn't closed.
 func quotedLen(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch s[i] {

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Control returns the Cache-Control that holds for this cache: CDN-Cache-Control if there is a valid one that isn't
-// empty (RFC 9213 §2.2), else Cache-Control. With the former, targeted, neither Cache-Control nor Expires counts.
+// Control returns the Cache-Control that applies to this cache: CDN-Cache-Control if there is a valid one that isn't
+// empty (RFC 9213 §2.2), or else Cache-Control. With the former, targeted is true, and Cache-Control and Expires are ignored.
 func Control(response http.Header) (cc CacheControl, targeted bool) {
 	if lines := response["Cdn-Cache-Control"]; len(lines) > 0 {
 		if members, ok := parseDictionary(lines); ok && len(members) > 0 {

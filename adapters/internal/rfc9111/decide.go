@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Decision is what a cache does for a request that it has a stored response for.
+// Decision says what a cache does for a request for which it has a stored response.
 type Decision int
 
 const (
-	Serve           Decision = iota // answer with it: it is fresh, or no staler than the request takes
-	ServeAndRefresh                 // answer with it, stale as it is, and ask the origin behind (RFC 5861 §3)
+	Serve           Decision = iota // answer with it: it is fresh, or no staler than the request allows
+	ServeAndRefresh                 // answer with it though it is stale, and renew it in the background (RFC 5861 §3)
 	Validate                        // ask the origin first
-	ValidateOrStale                 // the same; if the origin fails, it may be the answer (RFC 5861 §4): see [OriginFailed]
+	ValidateOrStale                 // the same; if the origin fails, the stale response may be served (RFC 5861 §4): see [OriginFailed]
 )
 
 // String returns "serve", "serve and refresh", "validate" or "validate or stale".
@@ -29,7 +29,7 @@ func (d Decision) String() string {
 }
 
 // Decide returns what to do with a stored response of a certain age for a request with these directives (RFC 9111
-// §4.2, §5.2.1). no-store and only-if-cached, which are not about what is stored, are the caller's.
+// §4.2, §5.2.1). The caller handles no-store and only-if-cached, which don't depend on the stored response.
 func Decide(t Terms, age time.Duration, d Directives) Decision {
 	left := t.Lifetime - age
 	switch {

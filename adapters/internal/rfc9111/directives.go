@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Directives is what a request's Cache-Control says (RFC 9111 §5.2.1), or its Pragma where it has no Cache-Control
+// Directives has the directives of a request's Cache-Control (RFC 9111 §5.2.1), or of its Pragma if it has no Cache-Control
 // (§5.4).
 type Directives struct {
 	NoCache, NoStore, OnlyIfCached bool
 
-	MaxAge   time.Duration // less than 0: not said. An invalid value counts as 0
-	MinFresh time.Duration // 0: not said
-	MaxStale time.Duration // 0: not said; without a value: math.MaxInt64. An invalid value: not said
+	MaxAge   time.Duration // negative: absent. An invalid value counts as 0
+	MinFresh time.Duration // 0: absent
+	MaxStale time.Duration // 0: absent; without a value: math.MaxInt64. An invalid value counts as absent
 }
 
-// NoDirectives is what a request without directives says.
+// NoDirectives is the Directives of a request without any.
 var NoDirectives = Directives{MaxAge: -1}
 
 // ParseDirectives reads the directives of a request.
@@ -44,7 +44,7 @@ func parseDirectives(lines []string) Directives {
 	return d
 }
 
-// pragmaNoCache reports whether a request says what only this was for, before there was Cache-Control (RFC 9111
+// pragmaNoCache reports whether a request has Pragma: no-cache, from before there was Cache-Control (RFC 9111
 // §5.4).
 func pragmaNoCache(lines []string) bool {
 	if len(lines) == 0 {

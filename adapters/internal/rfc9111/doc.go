@@ -1,7 +1,7 @@
-// Package rfc9111 is the rules of HTTP caching as pure functions of header fields and times: no I/O, no clock, no
-// cache. The caches that carry the bytes ask it, so that each rule is written once.
+// Package rfc9111 has the rules of HTTP caching as pure functions of header fields and times: no I/O, no clock, no
+// cache. The caches call it, so that each rule is written once.
 //
-// The files are the nouns of the specifications. Of a request: [Directives] (RFC 9111 §5.2.1) and [Relevant]. Of a
+// The files are named after the nouns of the specifications. Of a request: [Directives] (RFC 9111 §5.2.1) and [Relevant]. Of a
 // response: [Control], which is its [CacheControl] (§5.2) or a structured-field dictionary for caches such as this
 // (RFC 9213, RFC 9651); [Storable] (§3) and the stored fields (§3.1); [Terms] (§4.2) with its lifetime (§4.2.1) and
 // dates; its age ([InitialAge], §4.2.3); its [Tags]. Of both: [Decide], what to do with what is stored; [Vary] and

@@ -29,7 +29,7 @@ func (t ETag) WeakMatch(u ETag) bool { return t.Opaque == u.Opaque && t.Opaque !
 func (t ETag) StrongMatch(u ETag) bool { return t.WeakMatch(u) && !t.Weak && !u.Weak }
 
 // matchList reports whether tag matches, weakly, one of the entity tags in the lines of an If-None-Match field. A
-// line counts up to where it can't be understood.
+// line is used up to its first invalid member.
 func matchList(lines []string, tag ETag) bool {
 	for _, line := range lines {
 		rest := trimList(line)
@@ -60,7 +60,7 @@ func trimList(s string) string {
 	return s
 }
 
-// cutETag cuts the entity tag that s begins with. There are no escapes in it, and no comma ends it.
+// cutETag cuts the entity tag that s begins with. It has no escapes, and may contain commas.
 func cutETag(s string) (tag ETag, rest string, ok bool) {
 	opaque, weak := strings.CutPrefix(s, "W/") // case-sensitive
 	if opaque == "" || opaque[0] != '"' {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Stored answers for each field of a response whether it is stored with it. The returned function takes canonical
+// Stored returns a function that reports whether a field of the response is stored with it. The function takes canonical
 // names.
 func Stored(response http.Header) func(name string) bool {
 	listed := append(names(response["Connection"]), // RFC 9110 §7.6.1
@@ -16,8 +16,8 @@ func Stored(response http.Header) func(name string) bool {
 	return func(name string) bool { return !slices.Contains(listed, name) && !unstored(name) }
 }
 
-// Own returns the names of the fields of a response that are for its own client alone, and not stored: those that no-cache or
-// private lists (RFC 9111 §5.2.2.4, §5.2.2.7).
+// Own returns the names of the fields of a response that are for its own client only, and not stored: those in the arguments of no-cache
+// and private (RFC 9111 §5.2.2.4, §5.2.2.7).
 func Own(response http.Header) []string {
 	cc, _ := Control(response)
 	list := cc.fields()
@@ -26,7 +26,7 @@ func Own(response http.Header) []string {
 }
 
 // Updates reports whether a field of a 304 replaces that of the stored response (RFC 9111 §3.2). It doesn't if it
-// isn't stored, or is about the content, which stays. name is canonical. [Stored] of the 304 leaves out more of them.
+// isn't stored, or describes the content, which doesn't change. name is canonical. [Stored] of the 304 excludes further fields.
 func Updates(name string) bool {
 	switch name {
 	case "Content-Encoding", "Content-Range", "Etag":
@@ -56,7 +56,7 @@ func unstored(name string) bool {
 		return true
 	case "Trailer": // the trailer section isn't kept (RFC 9110 §6.5.1)
 		return true
-	case "Content-Length", "Age": // made anew for each answer
+	case "Content-Length", "Age": // set for each response
 		return true
 	}
 	return !isFieldName(name) // that also keeps http.TrailerPrefix out

@@ -8,7 +8,7 @@ import (
 )
 
 // Safe reports whether a method is known to be safe (RFC 9110 §9.2.1; of the registry's others, those that a client
-// sends). A response to any other method may say that what is stored has changed.
+// sends). A response to any other method may invalidate stored responses.
 func Safe(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, "PROPFIND", "QUERY", "REPORT", "SEARCH":
@@ -19,8 +19,8 @@ func Safe(method string) bool {
 
 // Invalidated returns the URLs, besides the target's own, that a response with a status of 2xx or 3xx to an unsafe request
 // invalidates (RFC 9111 §4.4): those in Location and Content-Location, as path and query, if they are of the target's
-// origin. The Location of a redirection is where to go next, not what has changed (RFC 9110 §15.4.4). target is the
-// request's URL and host its Host. A scheme that target doesn't have, as behind TLS that ends elsewhere, may be either.
+// origin. The Location of a redirection is the next URL to request, not a changed one (RFC 9110 §15.4.4). target is the
+// request's URL and host its Host. If target has no scheme, as behind a proxy that terminates TLS, both are accepted.
 func Invalidated(target *url.URL, host string, status int, response http.Header) []*url.URL {
 	base := *target
 	base.Host = host
@@ -59,7 +59,7 @@ func sameOrigin(base, ref *url.URL) bool {
 	return false
 }
 
-// hostPort returns a host in lower case without the port that its scheme has anyway (RFC 9110 §4.2.3).
+// hostPort returns a host in lower case without the default port of its scheme (RFC 9110 §4.2.3).
 func hostPort(host, scheme string) string {
 	host = strings.ToLower(host)
 	switch scheme {

@@ -4,13 +4,13 @@ package rfc9111
 type items struct {
 	rest string
 	more bool // there is another item; it may be empty
-	open bool // a quoted string isn't closed, nor would be one that began further on
+	open bool // the rest has no closing quote
 }
 
 func itemsOf(line string) items { return items{rest: line, more: true} }
 
-// next returns the next item, trimmed. A comma within a quoted string ends none. A quote that is never closed is an
-// ordinary character; it is looked for only once, or a line of such would take ages.
+// next returns the next item, trimmed. A comma within a quoted string doesn't end an item. A quote that is never closed is an
+// ordinary character. The closing quote is searched for only once, since a line of such quotes would take quadratic time.
 func (l *items) next() string {
 	s := l.rest
 	for i := 0; i < len(s); i++ {

@@ -15,8 +15,8 @@ func Lists(name string) bool {
 	return false
 }
 
-// Added returns what a handler added to the lines of a list that it found, and reports whether it added to them. If it hasn't,
-// it left them alone, or replaced them.
+// Added returns the lines that a handler added to those of a list that was already set, and reports whether it did. Otherwise
+// it left them unchanged, or replaced them.
 func Added(found, now []string) (lines []string, ok bool) {
 	switch n := len(found); {
 	case n == 0:
@@ -33,9 +33,9 @@ func Added(found, now []string) (lines []string, ok bool) {
 	return nil, false
 }
 
-// Merged returns the lines of a field in an answer for which handlers around a cache have set some, and a stored response has
-// others. For a list these are all of them, each once; for Cache-Control the stored ones, and what of the others is
-// stricter; for any other field the stored ones. name is canonical.
+// Merged returns the lines of a field in a response, if handlers around a cache have set some, and the stored response has
+// others. For a list these are all of them, without duplicates; for Cache-Control the stored ones, and the stricter directives of the
+// others; for any other field the stored ones. name is canonical.
 func Merged(name string, around, stored []string) []string {
 	switch {
 	case len(around) == 0 || len(stored) == 0 && name != "Cache-Control":
@@ -62,7 +62,7 @@ func containsAll(set, list []string) bool {
 	return !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(set, s) })
 }
 
-// stricterDirectives returns a line of the directives that forbid clients and other caches more than those that are there.
+// stricterDirectives returns a line of the directives that are stricter for clients and other caches than the stored ones.
 func stricterDirectives(around, stored CacheControl) string {
 	var list []string
 	for _, d := range around {
@@ -81,8 +81,8 @@ func stricterDirectives(around, stored CacheControl) string {
 	return strings.Join(list, ", ")
 }
 
-// Forbids reports whether a response's Cache-Control, or its targeted one, says that it is for no other request, as it is:
-// no-store, no-cache or private. private: what is stored is for one user alone.
+// Forbids reports whether a response's Cache-Control, or its targeted one, forbids to serve it to other requests without validation:
+// with no-store, no-cache or private. private means that stored responses are for one user only, which allows the directive.
 func Forbids(cacheControl, targeted []string, private bool) bool {
 	cc, _ := Control(http.Header{"Cache-Control": cacheControl, "Cdn-Cache-Control": targeted})
 	return cc.Has("no-store") || cc.whole("no-cache") || !private && cc.whole("private")

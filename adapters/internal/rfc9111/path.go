@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// UsualPath reports whether a URL's path is spelled as clients usually do: nothing is escaped that needn't be, and everything
-// that must be. Paths of other spellings are equivalent to one such path (RFC 3986, section 6.2.2.2), but routers and
+// UsualPath reports whether a URL's path is spelled as clients usually do: with all necessary escapes, and no
+// others. Paths of other spellings are equivalent to one such path (RFC 3986, section 6.2.2.2), but routers and
 // handlers that look at the raw path can tell them apart.
 func UsualPath(u *url.URL) bool {
 	if u.RawPath == "" || u.Opaque != "" {

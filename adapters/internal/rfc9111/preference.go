@@ -65,7 +65,7 @@ func parseWeight(s string) (thousandths int, ok bool) {
 }
 
 func (p preference) compare(q preference) int {
-	if n := strings.Compare(p.of, q.of); n != 0 { // mostly that tells
+	if n := strings.Compare(p.of, q.of); n != 0 { // usually they differ here
 		return n
 	}
 	return cmp.Or(strings.Compare(p.parameters, q.parameters), cmp.Compare(p.weight, q.weight))
@@ -80,8 +80,8 @@ func (p preference) appendWeight(b []byte) []byte {
 }
 
 // Encoding returns the first of a cache's own content codings, in their order, that an Accept-Encoding field allows
-// (RFC 9110 §12.5.3), or "identity". Without the field any coding is allowed, but who doesn't send it is served best
-// without.
+// (RFC 9110 §12.5.3), or "identity". Without the field any coding is allowed, but a client that doesn't send it may support
+// none.
 func Encoding(lines []string, codings []string) string {
 	var room [16]preference
 	list := appendPreferred(room[:0], lines)

@@ -10,17 +10,17 @@ import (
 // Range is a part of a representation: both ends, counted in bytes from 0, are in it.
 type Range struct{ First, Last int64 }
 
-// RangeUse is what a Range field asks for.
+// RangeUse says which part a Range field requests.
 type RangeUse int
 
 const (
-	WholeRange RangeUse = iota // nothing that counts: the answer is the whole representation
+	WholeRange RangeUse = iota // none: the response is the whole representation
 	OneRange                   // a part: 206
-	NoRange                    // a part that there isn't: 416
+	NoRange                    // a part that doesn't exist: 416
 )
 
-// ParseRange reads the Range fields of a request for a representation of a known size (RFC 9110 §14.1.2, §14.2). What
-// is invalid, of another unit, or asks for several ranges (§17.15) counts as no Range at all.
+// ParseRange parses the Range fields of a request for a representation of a known size (RFC 9110 §14.1.2, §14.2). A field that
+// is invalid, of another unit, or has several ranges (§17.15) is ignored.
 func ParseRange(lines []string, size int64) (Range, RangeUse) {
 	spec, ok := oneSpec(lines)
 	if !ok || size < 0 {
@@ -121,7 +121,7 @@ func (r Range) ContentRange(size int64) string {
 	return string(strconv.AppendInt(b, size, 10))
 }
 
-// RangeApplies reports whether the Range of a request counts for the stored response, by its If-Range (RFC 9110
+// RangeApplies reports whether the Range of a request applies to the stored response, by its If-Range (RFC 9110
 // §13.1.5).
 func RangeApplies(request http.Header, stored Validators) bool {
 	lines := request["If-Range"]

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// RelevantField reports whether a field of a GET or HEAD says something to the rules, whatever is stored: no function here reads
-// another field of a request, but for those that a response's Vary names, and Accept-Language. The name may be in any case;
-// the canonical one is returned, or "".
+// RelevantField returns the canonical name of a field of a GET or HEAD that the rules read, and "" for others. No function here reads
+// another field of a request, except those in a response's Vary, and Accept-Language. The name may be in any
+// case.
 func RelevantField(name string) (canonical string) {
-	switch len(name) { // nearly all are ruled out by that
+	switch len(name) { // excludes nearly all fields
 	case len("Range"):
 		canonical = "Range"
 	case len("Pragma"):
@@ -42,22 +42,22 @@ func RelevantField(name string) (canonical string) {
 	return ""
 }
 
-// Relevant says what the fields of a request that are relevant are about, for the steps on a hit's way that nothing calls for.
+// Relevant is the set of kinds of relevant fields that a request has. A hit skips the steps for other kinds.
 type Relevant uint8
 
 const (
 	RelevantDirectives Relevant = 1 << iota // Cache-Control, Pragma
-	RelevantOrigin                          // If-Match, If-Unmodified-Since, and what only a neighbour may see: a cache neither answers nor stores
+	RelevantOrigin                          // If-Match, If-Unmodified-Since, and hop-by-hop fields: a cache neither answers nor stores
 	RelevantConditions                      // If-None-Match, If-Modified-Since
-	RelevantRange                           // Range; If-Range says nothing without it
+	RelevantRange                           // Range; If-Range has no effect without it
 	RelevantUser                            // Authorization
 )
 
-// relevantFields is what each field is about. What clients send most comes first.
+// relevantFields has the kind of each field. The most frequent ones come first.
 var relevantFields = [...]struct {
 	name  string
 	about Relevant
-	when  func(lines []string) bool // nil: whatever it says
+	when  func(lines []string) bool // nil: with any value
 }{
 	{"Connection", RelevantOrigin, namesEndToEnd},
 	{"If-None-Match", RelevantConditions, nil},
@@ -66,13 +66,13 @@ var relevantFields = [...]struct {
 	{"If-Modified-Since", RelevantConditions, nil},
 	{"Range", RelevantRange, nil},
 	{"Pragma", RelevantDirectives, nil},
-	{"If-Match", RelevantOrigin, nil}, // RFC 9111 §4.3.2: only the origin can tell
+	{"If-Match", RelevantOrigin, nil}, // RFC 9111 §4.3.2: only the origin can evaluate it
 	{"If-Unmodified-Since", RelevantOrigin, nil},
 	{"Upgrade", RelevantOrigin, leavesHTTP},
 }
 
-// namesEndToEnd reports whether a Connection field names one that is not a connection's own (RFC 9110 §7.6.1): a proxy after the
-// cache drops that field, and a handler sees it, so its value says nothing of the response.
+// namesEndToEnd reports whether a Connection field names one that isn't hop-by-hop (RFC 9110 §7.6.1): a proxy behind the
+// cache drops that field, but a handler sees it, so that it is unknown whether the response depends on it.
 func namesEndToEnd(connection []string) bool {
 	for _, line := range connection {
 		for option := range strings.SplitSeq(line, ",") {
@@ -86,8 +86,8 @@ func namesEndToEnd(connection []string) bool {
 	return false
 }
 
-// leavesHTTP reports whether a request may turn its connection into one of another protocol than HTTP (RFC 9110 §7.8). Some
-// clients offer h2c with each of their requests, and take an answer of HTTP/1.1 all the same.
+// leavesHTTP reports whether a request may upgrade its connection to another protocol than HTTP (RFC 9110 §7.8). Some
+// clients offer h2c with every request, and accept HTTP/1.1 all the same.
 func leavesHTTP(upgrade []string) bool {
 	for _, line := range upgrade {
 		for protocol := range strings.SplitSeq(line, ",") {
@@ -101,7 +101,8 @@ func leavesHTTP(upgrade []string) bool {
 	return false
 }
 
-// RelevantOf looks for each field, for a browser sends more fields than there are to look for; in a preview, until all are found.
+// RelevantOf looks up each relevant field, since a browser sends more fields than there are relevant ones; in a preview it stops when
+// all fields have been found.
 func RelevantOf(request http.Header) (h Relevant) {
 	left := len(request)
 	for i := 0; i < len(relevantFields) && left > 0; i++ {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Represents reports whether a successful response to a POST says that it is what a GET of the target would bring: its
+// Represents reports whether a successful response to a POST is also the response to a GET of the target: its
 // Content-Location is the target's own URL (RFC 9110 §9.3.3, §8.7). host is the request's Host.
 func Represents(target *url.URL, host string, response http.Header) bool {
 	lines := response["Content-Location"]

@@ -12,22 +12,22 @@ const (
 	ForBypass   Forward = "bypass"    // the cache doesn't handle such requests
 	ForMethod   Forward = "method"    // the method's semantics
 	ForMiss     Forward = "uri-miss"  // nothing is stored for the URI
-	ForVaryMiss Forward = "vary-miss" // nothing that is stored for the URI is for such a request
+	ForVaryMiss Forward = "vary-miss" // no response that is stored for the URI matches the request
 	ForRequest  Forward = "request"   // the request's directives
-	ForStale    Forward = "stale"     // what is stored is stale
-	ForPartial  Forward = "partial"   // what is stored is not all that the request asks for
+	ForStale    Forward = "stale"     // the stored response is stale
+	ForPartial  Forward = "partial"   // only a part of the requested range is stored
 )
 
-// Status is one cache's member of a Cache-Status field (RFC 9211): a hit, or else a Forward.
+// Status is one cache's member of a Cache-Status field (RFC 9211): a hit, or a Forward.
 type Status struct {
 	Cache     string // the cache's name
 	Hit       bool
 	Forward   Forward
 	FwdStatus int           // the status code of the response to the forwarded request, where the answer has another; else 0
-	TTL       time.Duration // the freshness that is left, below 0 of a stale response, cut to whole seconds; of a hit only
+	TTL       time.Duration // the remaining freshness, in whole seconds, negative for a stale response; for hits only
 	Stored    bool          // the response is being stored
-	Collapsed bool          // the answer is another request's response
-	Detail    string        // in the cache's own words
+	Collapsed bool          // the response is another request's
+	Detail    string        // defined by the cache
 }
 
 // String returns the member as it is in the field.
@@ -67,7 +67,7 @@ func (s Status) appendForward(b []byte) []byte {
 	return b
 }
 
-// appendItem appends s as a token if it is one, else as a string, of which what isn't printable ASCII becomes '?'
+// appendItem appends s as a token if it is one, or else as a string, with '?' for bytes that aren't printable ASCII
 // (RFC 9651 §3.3.3, §3.3.4).
 func appendItem(b []byte, s string) []byte {
 	if isToken(s) {

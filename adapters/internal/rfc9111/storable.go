@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// Rules are what options let a cache store beyond the safe.
+// Rules has the options that let a cache store more responses.
 type Rules struct {
-	SetCookie bool // responses with Set-Cookie as any other; else only with public or s-maxage
-	Private   bool // what is stored is for one user alone (§1: a private cache): nothing is kept from others
+	SetCookie bool // responses with Set-Cookie like any other; otherwise only with public or s-maxage
+	Private   bool // stored responses are for one user only (§1: a private cache)
 }
 
-// Storable reports whether a cache, a shared one unless the rules say else, may store a response to a GET (RFC 9111 §3), and if not, why in a few
-// words. It doesn't ask how long the response is fresh, or whether it says so: see [TermsOf].
+// Storable reports whether a cache, which is shared unless the rules say otherwise, may store a response to a GET (RFC 9111 §3), and if not,
+// why. It doesn't depend on how long the response is fresh, or whether it says so: see [TermsOf].
 func Storable(request http.Header, status int, response http.Header, rules Rules) (ok bool, why string) {
 	cc, _ := Control(response)
 	why = cmp.Or(badStatus(status, response, cc), forbidden(request, response, cc, rules), unsafe(response, cc, rules))
 	return why == "", why
 }
 
-// badStatus is why a response can't be stored by its status code; "" if it can.
+// badStatus returns why a response with its status code can't be stored; "" if it can.
 func badStatus(status int, response http.Header, cc CacheControl) string {
 	switch {
 	case status < 200 || status > 599: // not final, or none at all (RFC 9110 §15)
@@ -38,7 +38,7 @@ func badStatus(status int, response http.Header, cc CacheControl) string {
 	return ""
 }
 
-// forbidden is the directive that forbids to store a response.
+// forbidden returns the directive that forbids to store a response.
 func forbidden(request, response http.Header, cc CacheControl, rules Rules) string {
 	switch {
 	case ParseDirectives(request).NoStore: // §5.2.1.5
@@ -56,7 +56,7 @@ func forbidden(request, response http.Header, cc CacheControl, rules Rules) stri
 	return ""
 }
 
-// unsafe is what else keeps a response out of a shared cache, though the RFC would allow it.
+// unsafe returns another reason not to store a response in a shared cache, though the RFC would allow it.
 func unsafe(response http.Header, cc CacheControl, rules Rules) string {
 	switch {
 	case !canonical(response):
@@ -81,7 +81,7 @@ func hasType(h http.Header, mediaType string) bool {
 	return false
 }
 
-// understood reports whether what a status code asks of a cache is known and done here: those of RFC 9110 §15.
+// understood reports whether this cache implements the requirements of a status code: those of RFC 9110 §15.
 func understood(status int) bool {
 	switch {
 	case 200 <= status && status <= 206, 300 <= status && status <= 305, status == 307, status == 308,

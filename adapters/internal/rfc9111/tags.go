@@ -9,12 +9,12 @@ import (
 const (
 	maxTags   = 64
 	maxTagLen = 256
-	maxGroups = 32 // as many as RFC 9875 §2 asks for, of longer names
+	maxGroups = 32 // as many as RFC 9875 §2 requires, and with longer names
 )
 
-// Tags returns the tags by which a stored response can be removed, each once: those in Cache-Tag, separated by
+// Tags returns the tags by which a stored response can be removed, without duplicates: those in Cache-Tag, separated by
 // commas, and in Surrogate-Key, separated by spaces. No RFC describes them. ok is false if there are over 64, or one
-// is over 256 bytes: then the response isn't stored, as a tag left out would be a removal that misses it.
+// is over 256 bytes: then the response isn't stored, since a removal by an omitted tag would miss it.
 func Tags(response http.Header) (tags []string, ok bool) {
 	tags, ok = appendTags(nil, response["Cache-Tag"], ",")
 	if !ok {
@@ -45,7 +45,7 @@ func appendTags(tags, lines []string, separator string) (all []string, ok bool) 
 
 // Groups returns the groups in a Cache-Groups field of a response, or in the Cache-Group-Invalidation of one to an unsafe request
 // (RFC 9875 §2, §3): a List of Strings. A field that isn't one is ignored (RFC 9651 §4.2). ok is false if there are over 32, or
-// one is over 256 bytes: a group left out would be a removal that misses the response.
+// one is over 256 bytes: a removal by an omitted group would miss the response.
 func Groups(lines []string) (groups []string, ok bool) {
 	members, valid := parseList(lines)
 	for _, m := range members {

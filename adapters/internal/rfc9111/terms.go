@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// Defaults are what a cache's options say for responses that don't.
+// Defaults has the options for responses without the corresponding directives.
 type Defaults struct {
-	TTL       time.Duration // freshness of a 200 that says nothing about freshness; 0: none
-	Heuristic bool          // §4.2.2: a tenth of the time since Last-Modified, up to 24 h. TTL goes before it
+	TTL       time.Duration // freshness of a 200 without any freshness information; 0: none
+	Heuristic bool          // §4.2.2: a tenth of the time since Last-Modified, up to 24 h. TTL takes precedence
 
 	// For responses whose Cache-Control doesn't have them.
 	StaleWhileRevalidate, StaleIfError time.Duration
 }
 
-// Terms is on which terms a stored response may be used.
+// Terms says when and how a stored response may be used.
 type Terms struct {
 	Lifetime time.Duration // fresh up to this age; with invalid freshness information: 0
-	Explicit bool          // the response itself says something about its freshness: s-maxage, max-age, Expires or no-cache
+	Explicit bool          // the response has freshness information: s-maxage, max-age, Expires or no-cache
 	NoCache  bool          // §5.2.2.4, the form without field names: validated before each use
 
 	// must-revalidate, proxy-revalidate or s-maxage (§5.2.2.2, §5.2.2.8, §5.2.2.10): never served stale.
@@ -38,7 +38,7 @@ func TermsOf(status int, response http.Header, received time.Time, d Defaults) T
 		Shared:         sharedBy(cc),
 	}
 	t.Lifetime, t.Explicit = lifetime(cc, targeted, response, received)
-	t.Explicit = t.Explicit || t.NoCache && heuristicallyCacheable(status, cc) // §3: no-cache alone lets no other be stored
+	t.Explicit = t.Explicit || t.NoCache && heuristicallyCacheable(status, cc) // §3: no-cache alone doesn't allow to store others
 	switch {
 	case t.Explicit || t.NoCache:
 	case d.TTL > 0 && status == http.StatusOK:
@@ -50,7 +50,7 @@ func TermsOf(status int, response http.Header, received time.Time, d Defaults) T
 		return t
 	}
 	if t.Lifetime == 0 {
-		d.StaleWhileRevalidate = 0 // who says max-age=0 wants no answer before the handler is asked
+		d.StaleWhileRevalidate = 0 // max-age=0 means that the handler must be asked first
 	}
 	t.StaleWhileRevalidate = secondsOr(cc, "stale-while-revalidate", d.StaleWhileRevalidate)
 	t.StaleIfError = secondsOr(cc, "stale-if-error", d.StaleIfError)
@@ -72,7 +72,7 @@ func secondsOr(cc CacheControl, name string, otherwise time.Duration) time.Durat
 // heuristicallyCacheable reports whether the freshness of a response that doesn't say it may be guessed (RFC 9111
 // §4.2.2).
 func heuristicallyCacheable(status int, cc CacheControl) bool {
-	switch status { // RFC 9110 §15.1, without 206, which is the more delicate the less is said about it
+	switch status { // RFC 9110 §15.1, without 206
 	case 200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501:
 		return true
 	}

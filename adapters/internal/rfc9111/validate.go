@@ -11,9 +11,9 @@ func Conditions(stored Validators) (ifNoneMatch, ifModifiedSince string) {
 	return stored.ETag, ifModifiedSince
 }
 
-// Validates reports whether a 304 is about the stored response whose validators were sent (RFC 9111 §4.3.4). The
-// first that the 304 has decides: a strong ETag, which must be the same; a weak one; Last-Modified. A 304 without any
-// is about what it was asked about.
+// Validates reports whether a 304 refers to the stored response whose validators were sent (RFC 9111 §4.3.4). The
+// first of these that the 304 has decides: a strong ETag, which must be the same; a weak one; Last-Modified. A 304 without any
+// refers to that response.
 func Validates(stored Validators, notModified http.Header) bool {
 	if value := first(notModified["Etag"]); value != "" {
 		if value == trimOWS(stored.ETag) { // even one that isn't valid

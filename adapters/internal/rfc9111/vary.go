@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Vary returns the canonical names in the Vary fields of a response, sorted, each once, and whether a "*" is among
-// them, which no request matches (RFC 9111 §4.1). What isn't a field name counts as "*": on what it depends can't be
-// told.
+// Vary returns the canonical names in the Vary fields of a response, sorted, without duplicates, and whether a "*" is among
+// them, which no request matches (RFC 9111 §4.1). An invalid field name counts as "*", since it is unknown what the response depends
+// on.
 func Vary(response http.Header) (list []string, any bool) {
 	for _, name := range names(response["Vary"]) {
 		if name == "*" || !isFieldName(name) {
@@ -21,8 +21,8 @@ func Vary(response http.Header) (list []string, any bool) {
 	return slices.Compact(list), any
 }
 
-// Selecting returns what the fields of a request with these names say, for a key: two requests have the same if and
-// only if one may be answered with what the other selected, as far as that can be told from the syntax (RFC 9111
+// Selecting returns the normalised values of a request's fields with these names, for a key: they are the same for two requests if
+// the response to one may be served to the other, as far as that can be told from the syntax (RFC 9111
 // §4.1). An absent field differs from an empty one.
 func Selecting(names []string, request http.Header) string {
 	var room [128]byte
@@ -54,7 +54,7 @@ func appendList(b []byte, lines []string) []byte {
 	return b
 }
 
-// appendPreferences appends the members of an Accept field in an order of their own: theirs says nothing (RFC 9110
+// appendPreferences appends the members of an Accept field in a canonical order: their own order has no meaning (RFC 9110
 // §12.5).
 func appendPreferences(b []byte, lines []string) []byte {
 	var room [16]preference
@@ -71,7 +71,7 @@ func appendPreferences(b []byte, lines []string) []byte {
 	return b
 }
 
-// appendEscaped keeps a value from looking like several fields. Requests don't have line feeds, but it isn't checked
+// appendEscaped escapes a value so that it doesn't look like several fields. Requests have no line feeds, but that isn't checked
 // here.
 func appendEscaped(b []byte, s string) []byte {
 	if strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\\') < 0 {
