@@ -22,7 +22,7 @@ type canaryState struct {
 
 func (canary *canaryState) last() mono.Instant { return mono.Instant(canary.sent.Load()) }
 
-// heartbeatLoop looks after the stream with each heartbeat, and whenever it is hastened.
+// heartbeatLoop checks the stream and sends a canary with each heartbeat, and sends one whenever it is woken.
 func (s *stream) heartbeatLoop(ctx context.Context) {
 	heartbeat := time.NewTicker(s.streams.Heartbeat)
 	defer heartbeat.Stop()
@@ -41,7 +41,7 @@ func (s *stream) heartbeatLoop(ctx context.Context) {
 			if c != nil {
 				if why := c.watchdog.tick(s.streams.Heartbeat, s.streams.MaxAge()); why != nil {
 					c.end(why)
-					continue // its end hastens the next beat
+					continue // its end wakes this loop
 				}
 			}
 		}
@@ -52,7 +52,7 @@ func (s *stream) heartbeatLoop(ctx context.Context) {
 	}
 }
 
-// sendCanary sends a canary, unless one is still under way: go-redis may take longer over it than it is given.
+// sendCanary sends a canary, unless one is still under way: go-redis may take longer than the context allows.
 func (s *stream) sendCanary(ctx context.Context, c *connection) {
 	canary := &s.canary
 	if !canary.underWay.CompareAndSwap(false, true) {
@@ -75,7 +75,7 @@ func (s *stream) sendCanary(ctx context.Context, c *connection) {
 			return struct{}{}, s.transport.sendCanary(ctx, at)
 		})
 		if ctx.Err() == nil {
-			s.canarySent(c, at, errors.Unwrap(err)) // the step is said in the cause
+			s.canarySent(c, at, errors.Unwrap(err)) // StepError names the step
 		}
 	})
 }
@@ -113,7 +113,7 @@ func (s *stream) canarySent(c *connection, at mono.Instant, err error) {
 	}
 }
 
-// canaryUnanswered tells that Redis didn't answer the canary of the instant.
+// canaryUnanswered notes that Redis didn't answer the canary of the instant.
 func (s *stream) canaryUnanswered(at mono.Instant, err error) {
 	s.canary.answerMissing.Store(s.canary.reported.Load() >= int64(at))
 	if s.breaker == nil {
@@ -123,7 +123,7 @@ func (s *stream) canaryUnanswered(at mono.Instant, err error) {
 	}
 }
 
-// canaryAnswered tells that Redis answers what it was asked at the instant.
+// canaryAnswered notes that Redis answered the canary of the instant.
 func (s *stream) canaryAnswered(at mono.Instant) {
 	if s.breaker == nil {
 		s.Unreachable.Store(false)
@@ -133,8 +133,8 @@ func (s *stream) canaryAnswered(at mono.Instant) {
 	s.breaker.Close()
 }
 
-// answeredByReport takes it from a canary's report that Redis answers, of which its sender may hear only later. A report that was
-// late isn't an answer in time; nor is one where those before weren't answered: then the next canary has to be.
+// answeredByReport takes the report of a canary for its answer, which may come later. A report that was late isn't an answer in
+// time. Nor is one if the canaries before it weren't answered: then the next canary must be.
 func (s *stream) answeredByReport(at mono.Instant) {
 	s.canary.reported.Store(int64(at))
 	switch {
@@ -145,8 +145,7 @@ func (s *stream) answeredByReport(at mono.Instant) {
 	}
 }
 
-// markUnreachable lets values be served whose validity has run out, since the server doesn't answer. It does nothing if the server
-// has left the Cluster, where another one has its keys.
+// markUnreachable lets values be served whose validity has run out. See [redisconn.Breaker.MarkUnreachable].
 func (s *stream) markUnreachable() {
 	if s.breaker != nil {
 		s.breaker.MarkUnreachable()

@@ -17,19 +17,19 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// What becomes of an option of the client.
+// What NewRedis does with an option of the client.
 const (
 	refused = "refused"                  // by NewRedis
-	tells   = "can't be seen, but shown" // by the server, when it is reached
+	shown   = "can't be seen, but shown" // by the server, when it is reached
 	carried = "carried over"             // to the connection of invalidations, and harmless for reads and writes
 	ours    = "overridden"               // there; harmless for reads and writes
 	unused  = "unused"                   // there, and harmless for reads and writes
-	passed  = "passed on"                // by go-redis, as an option of another struct that is judged
+	passed  = "passed on"                // by go-redis, as an option of another struct that is listed
 	cluster = "of the Cluster client"    // alone, and harmless
 	ring    = "of a Ring"                // which is refused
 )
 
-// clientOptions has a judgement of every option of go-redis. A new one has to be looked at: can it make a read come from
+// clientOptions says what NewRedis does with every option of go-redis. A new one raises two questions: can it make a read come from
 // elsewhere than the server that takes the writes? Does the connection of invalidations need it, or break with it?
 var clientOptions = map[reflect.Type]map[string]string{
 	reflect.TypeFor[redis.Options](): merge(
@@ -41,7 +41,7 @@ var clientOptions = map[reflect.Type]map[string]string{
 		each(ours, "Limiter"),        // a call that it doesn't allow counts as unanswered; the stream must not be held up
 		each(ours, "ReadTimeout"),    // of data calls, at which Timeout gives them up earlier
 		each(ours, "WriteTimeout"),   // likewise
-		each(ours, "MaxRetries"),     // each connection of the stream has a proof of its own
+		each(ours, "MaxRetries"),     // each connection of the stream has a validity of its own
 		each(ours, "DialerRetries"),  // likewise
 		each(ours, "PoolSize"),       // likewise
 		each(ours, "MinIdleConns"),   // likewise
@@ -63,8 +63,8 @@ var clientOptions = map[reflect.Type]map[string]string{
 	reflect.TypeFor[redis.ClusterOptions](): merge(
 		each(refused, "ReadOnly RouteByLatency RouteRandomly"),
 		each(cluster, "RouteByLatencyTolerance"), // without RouteByLatency
-		each(tells, "NewClient"),                 // the nodes' own options are judged, when they are known
-		each(tells, "ClusterSlots"),              // whose first node of a slot may be a replica
+		each(shown, "NewClient"),                 // the nodes' own options are checked, when they are known
+		each(shown, "ClusterSlots"),              // whose first node of a slot may be a replica
 		// ShardPicker and DisableRoutingPolicies are for commands without a key: TIME alone.
 		each(cluster, "Addrs MaxRedirects DisableRoutingPolicies ShardPicker ClusterStateReloadInterval AutoPipelineOptions"),
 		each(passed, "ClientName Dialer OnConnect Protocol Username Password CredentialsProvider CredentialsProviderContext "+
@@ -75,8 +75,8 @@ var clientOptions = map[reflect.Type]map[string]string{
 			"DisableIdentity IdentitySuffix UnstableResp3 PushNotificationProcessor FailingTimeoutSeconds MaintNotificationsConfig"),
 	),
 	reflect.TypeFor[redis.FailoverOptions](): merge(
-		// NewFailoverClusterClient makes ClusterOptions.ReadOnly of it; NewFailoverClient doesn't tell.
-		each(tells, "ReplicaOnly"),
+		// NewFailoverClusterClient makes ClusterOptions.ReadOnly of it; NewFailoverClient doesn't show it.
+		each(shown, "ReplicaOnly"),
 		each(unused, "UseDisconnectedReplicas"),      // without ReplicaOnly
 		each(passed, "RouteByLatency RouteRandomly"), // to ClusterOptions; NewFailoverClient panics
 		each(passed, "RouteByLatencyTolerance"),
@@ -110,10 +110,10 @@ var clientOptions = map[reflect.Type]map[string]string{
 		"IdentitySuffix UnstableResp3"),
 }
 
-func each(judgement, fields string) map[string]string {
+func each(treatment, fields string) map[string]string {
 	m := make(map[string]string)
 	for _, f := range strings.Fields(fields) {
-		m[f] = judgement
+		m[f] = treatment
 	}
 	return m
 }
@@ -121,11 +121,11 @@ func each(judgement, fields string) map[string]string {
 func merge(all ...map[string]string) map[string]string {
 	m := make(map[string]string)
 	for _, some := range all {
-		for field, judgement := range some {
+		for field, treatment := range some {
 			if m[field] != "" {
-				panic(field + " is judged twice")
+				panic(field + " is listed twice")
 			}
-			m[field] = judgement
+			m[field] = treatment
 		}
 	}
 	return m
@@ -135,12 +135,12 @@ func TestClientOptions(t *testing.T) {
 	for typ, fields := range clientOptions {
 		for i := range typ.NumField() {
 			if f := typ.Field(i).Name; fields[f] == "" {
-				t.Errorf("%v.%s is not judged: may reads come from elsewhere with it, and does the stream need it?", typ, f)
+				t.Errorf("%v.%s is not listed: may reads come from elsewhere with it, and does the stream need it?", typ, f)
 			}
 		}
 		for f := range fields {
 			if _, ok := typ.FieldByName(f); !ok {
-				t.Errorf("%v.%s is judged, and isn't there any more", typ, f)
+				t.Errorf("%v.%s is listed, and isn't there any more", typ, f)
 			}
 		}
 	}
@@ -197,7 +197,7 @@ func TestOptionsOfTheStream(t *testing.T) {
 	ss := &Streams{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
 	o := newConnection(&stream{streams: ss}).options(base, time.Minute)
 	was, is := reflect.ValueOf(base).Elem(), reflect.ValueOf(o).Elem()
-	for f, judgement := range clientOptions[was.Type()] {
+	for f, treatment := range clientOptions[was.Type()] {
 		field, _ := was.Type().FieldByName(f)
 		if !field.IsExported() {
 			continue
@@ -209,17 +209,17 @@ func TestOptionsOfTheStream(t *testing.T) {
 		} else {
 			same = a.Equal(b)
 		}
-		switch judgement {
+		switch treatment {
 		case carried, unused:
 			if !same {
-				t.Errorf("%s is to be %s: got %v, want %v", f, judgement, b, a)
+				t.Errorf("%s is to be %s: got %v, want %v", f, treatment, b, a)
 			}
 		case ours, refused:
 			if same {
-				t.Errorf("%s is to be %s: got the client's %v", f, judgement, b)
+				t.Errorf("%s is to be %s: got the client's %v", f, treatment, b)
 			}
 		default:
-			t.Errorf("%s: %s", f, judgement)
+			t.Errorf("%s: %s", f, treatment)
 		}
 	}
 }

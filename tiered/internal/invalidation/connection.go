@@ -19,15 +19,15 @@ const minConnectTime = time.Second
 
 var errSecondConnection = errors.New("a stream has one connection at a time")
 
-// connection is one connection of a stream, from its dial to its end. go-redis would connect again by itself; it is kept from
-// that, so that each connection has a validity of its own.
+// connection is one connection of a stream, from its dial to its end. go-redis would connect again by itself. Here it must not, so
+// that each connection has a validity of its own.
 type connection struct {
 	stream      *stream
 	client      *redis.Client
 	pubsub      *redis.PubSub
-	established bool // changes are heard; for the goroutine that listens
+	established bool // changes are reported; for the goroutine that reads
 
-	handshakeErr *redisconn.PermanentError // why the source was refused, on the goroutine that listens
+	handshakeErr *redisconn.PermanentError // of the transport; for the goroutine that reads
 
 	mu     sync.Mutex
 	dialed bool
@@ -100,7 +100,7 @@ func (c *connection) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// receive returns what isn't an invalidation: those are handed over on the way.
+// receive returns the next message that isn't an invalidation. Invalidations go to HandlePushNotification meanwhile.
 func (c *connection) receive() (any, error) {
 	m, err := c.pubsub.Receive(context.Background())
 	c.watchdog.silent.Store(0)
@@ -114,7 +114,7 @@ func (c *connection) HandlePushNotification(_ context.Context, _ push.Notificati
 	return nil
 }
 
-// options are the base's for one connection that is only listened to.
+// options returns the base's options, changed for a single connection that receives messages.
 func (c *connection) options(base *redis.Options, patience time.Duration) *redis.Options {
 	o := *base
 	o.Protocol, o.DisableIdentity = 3, true
@@ -165,7 +165,7 @@ func (c *connection) setConn(conn net.Conn) (net.Conn, error) {
 	return c.conn, nil
 }
 
-// end closes the connection, which ends what waits for it.
+// end closes the connection, which ends run.
 func (c *connection) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -177,14 +177,14 @@ func (c *connection) end(cause error) {
 	}
 }
 
-// reached reports whether the server took the connection.
+// reached reports whether the server accepted the connection.
 func (c *connection) reached() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.conn != nil
 }
 
-// cause returns why the connection ended: our own reason, or the error of the step that failed.
+// cause returns why the connection ended: the reason given to end, or the error of the step that failed.
 func (c *connection) cause(step string, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,8 +194,8 @@ func (c *connection) cause(step string, err error) error {
 	return redisconn.StepError(step, err)
 }
 
-// stickyConn is closed by its first error, and keeps to it. go-redis reads on after some, and what it missed would be missed
-// unnoticed.
+// stickyConn is closed by its first error, which all later reads return. After some errors go-redis reads on, and would miss
+// messages without notice.
 type stickyConn struct {
 	net.Conn
 	failed error // one goroutine reads
@@ -213,7 +213,7 @@ func (c *stickyConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// ping is answered over the same connection, after all that Redis had to say before.
+// ping sends a PING. Redis answers it over the same connection, after all earlier reports.
 func (c *connection) ping() {
 	_ = c.stream.streams.CatchPanics(func() error { // if it fails the connection is closed, which ends run
 		return c.pubsub.Ping(context.Background(), c.watchdog.nextPing())

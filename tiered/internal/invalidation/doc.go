@@ -1,4 +1,4 @@
-// Package invalidation hears what others change in Redis, and proves that it hears everything.
+// Package invalidation receives what other processes change in Redis, and makes sure that it misses nothing.
 //
 // [Streams] are those of one Redis. Each master has a stream; the topology of a Cluster starts and ends them as masters come
 // and go. A stream has one connection at a time, and reads from it what its transport subscribed to:
@@ -6,15 +6,16 @@
 //   - tracking: the server itself reports every change of a key under the prefix (CLIENT TRACKING in broadcast mode).
 //   - pubsub: the processes publish what they change. All of it goes through one channel.
 //
-// With [None] there is nothing to hear, and values are read again after Heartbeat + Timeout.
+// With [None] nothing is reported, and values are read again after Heartbeat + Timeout.
 //
 // A stream's [coherence.Feed] is what values in the local tier depend on. The watchdog gives up connections that are dead or
-// were left behind on another server. status is what Redis.Status and the log say.
+// were left behind on another server. The status of a stream
+// is what Redis.Status and the log say.
 //
 // # Why a stream can be relied on
 //
 // With each heartbeat the client that the caches use writes a canary: a key, or a message, named after the instant t0 at which
-// it was sent. The stream must report it. Then everything that Redis executed before t0 has been heard:
+// it was sent. The stream must report it. Then everything that Redis executed before t0 has been reported:
 //
 //   - Redis sends the invalidations of one turn of its event loop when the turn ends. The canary is sent at t0 on a connection
 //     that has nothing else under way, so the turn that executes it began after t0. What was executed in an earlier turn was

@@ -173,7 +173,7 @@ func eventually(t testing.TB, what string, happened func() bool) {
 func (f fixture) waitValid(t testing.TB) *coherence.Validity {
 	t.Helper()
 	var v *coherence.Validity
-	eventually(t, "the proof holds", func() bool {
+	eventually(t, "the validity holds", func() bool {
 		v = f.only.Validity()
 		return v.Holds(mono.Now()) && f.Status() == nil
 	})

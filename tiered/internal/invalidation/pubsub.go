@@ -15,14 +15,13 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// pubsub is the channel on which the caches of all processes publish what they change, and another one for this Redis
-// object's canaries. In a Cluster all of it goes through one node, the one that the channel's name hashes to, which keeps
-// the order of what it is given.
+// pubsub is the channel on which the caches of all processes publish the keys that they change, and another one for the canaries
+// of this process. In a Cluster all messages go through one node, to which the channel's name hashes, and which keeps their order.
 type pubsub struct {
 	streams       *Streams
 	node          func(ctx context.Context) (*redis.Client, error)
 	name          string
-	foreignLogged atomic.Bool // and said so
+	foreignLogged atomic.Bool // the log has it
 }
 
 func newPubSub(ss *Streams) (*pubsub, error) {

@@ -55,13 +55,13 @@ func testMessagesArrive(t *testing.T, client func() redis.UniversalClient, o set
 	n := v.Until()
 	eventually(t, "a canary that was sent later", func() bool { return v.Until() > n })
 	if len(a.changes.keys) != 0 {
-		t.Errorf("heard %d of its own", len(a.changes.keys))
+		t.Errorf("got %d changes of its own", len(a.changes.keys))
 	}
 	eventually(t, "the log", func() bool {
 		return a.log.count("isn't from tiercache") == 1 && b.log.count("isn't from tiercache") == 1
 	})
 
-	// A second cache of the name in one process hears of the first.
+	// A second cache of the name in one process gets the changes of the first.
 	a.changes.others.Store(true)
 	if err := a.Publish(t.Context(), []string{"tc:c:own"}); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestPublishFails(t *testing.T) {
 	if err := f.Publish(t.Context(), []string{"tc:c:k"}); err == nil || !strings.HasPrefix(err.Error(), "tiered: redis: publish: ") {
 		t.Errorf("got %v", err)
 	}
-	eventually(t, "the old proof ends", func() bool { return before.Ended() })
+	eventually(t, "the old validity ends", func() bool { return before.Ended() })
 	eventually(t, "silence", f.only.Unreachable.Load)
 	server.Restart()
 	f.waitValid(t)

@@ -115,7 +115,7 @@ func (cc *commandCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) re
 	}
 }
 
-// It is asked in one round trip, and leaves nothing in Redis.
+// The check takes one round trip, and leaves nothing in Redis.
 func TestCheckingRightsCostsLittle(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -253,13 +253,13 @@ func TestOutOfMemory(t *testing.T) {
 	f := openFixture(t, server.Client(t), shortLived())
 	v := f.waitValid(t)
 	server.Do("CONFIG", "SET", "maxmemory", "1")
-	eventually(t, "the proof lapses", func() bool { return !v.Holds(mono.Now()) })
+	eventually(t, "the validity runs out", func() bool { return !v.Holds(mono.Now()) })
 	eventually(t, "the cause", func() bool { err := f.Status(); return err != nil && strings.Contains(err.Error(), "OOM") })
 	if f.only.Unreachable.Load() {
 		t.Error("silent, though reads are answered")
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")
 	if f.waitValid(t) != v {
-		t.Error("another proof")
+		t.Error("another validity")
 	}
 }

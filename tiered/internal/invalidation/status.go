@@ -19,16 +19,16 @@ var (
 	errLapsed   = errors.New("no answer from Redis in time")
 )
 
-// status is what the log and Redis.Status say about whether invalidations arrive.
+// status is what is logged, and what Redis.Status says, about whether invalidations arrive.
 type status struct {
 	mu       sync.Mutex
 	name     string // of the server in the client's options
 	peer     string // the address of the last connection
 	up       bool
 	since    mono.Instant // of not being well
-	cause    error        // why that is so, or what may become the cause; nil: nothing known
-	logged   logState     // what the log says since then
-	loggedAt mono.Instant // when it said so
+	cause    error        // why it isn't up, or what may become the cause; nil: not known
+	logged   logState     // what the log has since then
+	loggedAt mono.Instant // when that was logged
 
 	causeAt  mono.Instant // the canary that the cause is of, if it is one's
 	throttle redisconn.LogThrottle
@@ -43,14 +43,14 @@ const (
 	loggedForGood // it won't heal by itself
 )
 
-// noteCause notes what may be the cause, should the validity run out: what became of the canary of the instant.
+// noteCause notes what may be the cause, should the validity run out: the error of the canary of the instant.
 func (st *status) noteCause(at mono.Instant, cause error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.cause, st.causeAt = cause, at
 }
 
-// forgetCause forgets what may have become the cause, if a later canary than that has come back.
+// forgetCause forgets what noteCause noted, if the canary of the instant, which was reported, is a later one.
 func (st *status) forgetCause(at mono.Instant) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -65,7 +65,7 @@ func (st *status) connected(peer string) {
 	st.peer = peer
 }
 
-// where returns the server's address: that of the connection if it is for others to say where the server is (Sentinel).
+// where returns the server's address: that of the connection if the client's options have none (Sentinel).
 func (st *status) where() string {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -150,14 +150,14 @@ func (st *status) toLog(state logState, breakerOpen bool) (log bool, suppressed 
 	return true, suppressed
 }
 
-// loggedRecently reports whether the log has said, in the present outage and no longer ago than that, that the stream is down.
+// loggedRecently reports whether the present outage was logged, no longer ago than that.
 func (st *status) loggedRecently(at mono.Instant, ago time.Duration) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.logged == loggedDown && at.Since(st.loggedAt) <= ago
 }
 
-// checkLapsed notices that the validity has run out though the connection is there, or that there never was one.
+// checkLapsed notes that the stream is down if the validity has run out though the connection is there, or if there never was one.
 func (s *stream) checkLapsed() {
 	v := s.Validity()
 	if v.Holds(mono.Now()) {

@@ -14,8 +14,8 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// stream is the invalidations of one server of Redis, over one connection at a time. The package documentation says why it can be
-// relied on.
+// stream receives the invalidations of one server of Redis, over one connection at a time. The package documentation says why it
+// can be relied on.
 type stream struct {
 	coherence.Feed
 
@@ -33,10 +33,10 @@ type stream struct {
 	status  status
 	breaker *redisconn.Breaker         // nil: the stream is that of many servers
 	node    *redisconn.Node            // with the breaker
-	conn    atomic.Pointer[connection] // nil: no connection that hears
+	conn    atomic.Pointer[connection] // nil: there is none that receives changes
 }
 
-// transport is what a stream listens to.
+// transport is how the changes of keys reach a stream.
 type transport interface {
 	// serverOptions returns the options of a client of the server to connect to.
 	serverOptions(ctx context.Context) (*redis.Options, error)
@@ -45,7 +45,7 @@ type transport interface {
 	channels() []string
 	// sendCanary has the client that the caches use send a canary of the instant.
 	sendCanary(ctx context.Context, at mono.Instant) error
-	// handle takes what the connection brings: the elements of an invalidation, or a *redis.Message.
+	// handle takes a message of the connection: the elements of an invalidation, or a *redis.Message.
 	handle(s *stream, message any)
 }
 
@@ -61,7 +61,7 @@ func newStream(ss *Streams, from transport, name string) *stream {
 	return s
 }
 
-// start begins to listen, until ctx ends or the stream is stopped.
+// start starts the stream, which runs until ctx ends or it is stopped.
 func (s *stream) start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(ctx)
 	s.streams.running.Go(func() { s.connectLoop(ctx) })
@@ -99,18 +99,18 @@ func (s *stream) pause(failures int, err error) time.Duration {
 	return mono.Jitter(longest)
 }
 
-// connected makes the connection the current one. Only what is read from now on, with changes being heard, gets the new validity: a
-// read that began earlier may have missed one.
+// connected makes the connection the current one. Only what is read from now on, while changes are reported, gets the new
+// validity: a read that began earlier may have missed a change.
 func (s *stream) connected(c *connection) {
 	c.established = true
 	s.Current.Store(coherence.NewValidity(0))
 	s.conn.Store(c)
-	s.streams.hooks.Interrupted() // wakes those who wait for what was changed in between
+	s.streams.hooks.Interrupted() // a wait for a change may have missed it
 	s.sendCanarySoon()
 }
 
-// disconnected ends the validity of what was read while the connection was there. The goroutine that reads the connection calls it,
-// so nothing that was heard can be about to extend or replace that validity.
+// disconnected ends the validity of what was read while the connection was there. The goroutine that reads the connection calls
+// it, so that no report can be about to extend or replace that validity.
 func (s *stream) disconnected(ctx context.Context, c *connection, err error) {
 	at := mono.Now()
 	s.conn.Store(nil)
@@ -121,7 +121,7 @@ func (s *stream) disconnected(ctx context.Context, c *connection, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	// A server that can't be reached answers nobody, unless it has answered the caches' client since.
+	// A server that can't be reached doesn't answer the caches' client either, unless it has done so since.
 	if !c.reached() && s.canary.answered.Load() < int64(s.status.downSince(at)) {
 		s.markUnreachable()
 	}
@@ -134,9 +134,9 @@ func (s *stream) disconnected(ctx context.Context, c *connection, err error) {
 	}
 }
 
-// flushed takes the place of all invalidations: what was read before isn't vouched for any more. The connection is
-// whole, so the new validity is as good as the old one was. A reader that took the old one before this moment has one that ends;
-// a reader that takes the new one reads after the flush.
+// flushed invalidates all keys: what was read before isn't valid any more. The connection is still there, so the new validity
+// lasts as long as the old one did. A reader that took the old one before this moment has one that ends; a reader that takes the
+// new one reads after the flush.
 func (s *stream) flushed() {
 	old := s.Current.Load()
 	s.Current.Store(coherence.NewValidity(old.Until()))
@@ -144,10 +144,10 @@ func (s *stream) flushed() {
 	s.streams.hooks.Interrupted()
 }
 
-// canaryReported takes a canary that the connection brought.
+// canaryReported takes the report of a canary.
 func (s *stream) canaryReported(at mono.Instant) {
 	if at <= 0 || at > s.canary.last() {
-		return // no canary of ours
+		return // not a canary of this stream
 	}
 	s.Validity().Extend(at.Add(s.streams.MaxAge()))
 	s.answeredByReport(at)
@@ -158,7 +158,7 @@ func (s *stream) canaryReported(at mono.Instant) {
 	}
 }
 
-// recovered reports that all is well, if it is: the validity holds and the connection is answered.
+// recovered notes that invalidations arrive, if the validity holds and Redis answers on the connection.
 func (s *stream) recovered(c *connection) {
 	if s.Validity().Holds(mono.Now()) && c.watchdog.pong.Load() > 0 {
 		s.up()

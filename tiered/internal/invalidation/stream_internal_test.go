@@ -22,13 +22,13 @@ func TestValidityHolds(t *testing.T) {
 	s := f.only
 	v := s.Validity()
 	if !v.Holds(mono.Now()) || f.Status() != nil {
-		t.Fatalf("not proven when NewRedis returns: %v", f.Status())
+		t.Fatalf("not valid when NewRedis returns: %v", f.Status())
 	}
 	for range 20 {
 		before := s.canary.last()
 		eventually(t, "the next canary", func() bool { return s.canary.last() > before })
 		if s.Validity() != v || !v.Holds(mono.Now()) {
-			t.Fatal("the proof doesn't hold on")
+			t.Fatal("the validity doesn't go on")
 		}
 	}
 	if s.Unreachable.Load() || s.NoEvents || f.Nodes.Only.Feed != &s.Feed {
@@ -93,13 +93,13 @@ func TestEvents(t *testing.T) {
 		server.Do(flush)
 		eventually(t, flush, func() bool { return before.Ended() })
 		if v := f.only.Validity(); v == before || !v.Holds(mono.Now()) {
-			t.Errorf("%s: the new proof is the old one or doesn't hold", flush)
+			t.Errorf("%s: the new validity is the old one or doesn't hold", flush)
 		}
 		eventually(t, flush, func() bool { return f.changes.interruptions() == n+1 })
 	}
 }
 
-// What is published under other names, or with a wrong number, doesn't prove anything.
+// What is published under other names, or with a wrong number, extends nothing.
 func TestForeignCanaries(t *testing.T) {
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), settings{Heartbeat: time.Hour, Timeout: 5 * time.Second})
@@ -110,9 +110,9 @@ func TestForeignCanaries(t *testing.T) {
 	server.Do("SET", f.canaryPrefix()+"-5", "1")
 	server.Do("SET", other.canaryPrefix()+"1", "1")
 	server.Do("SET", "tc:c:last", "1")
-	eventually(t, "all was heard", func() bool { return f.changes.has(":last") })
+	eventually(t, "everything is reported", func() bool { return f.changes.has(":last") })
 	if u := f.only.Validity().Until(); u != until {
-		t.Errorf("the proof was extended by %v", time.Duration(u-until))
+		t.Errorf("the validity was extended by %v", time.Duration(u-until))
 	}
 }
 
@@ -137,16 +137,16 @@ func TestConnectionLost(t *testing.T) {
 			t.Fatalf("%d connections with tracking", len(ids))
 		}
 		server.Do("CLIENT", "KILL", "ID", ids[0])
-		eventually(t, "the old proof ends", func() bool { return before.Ended() })
+		eventually(t, "the old validity ends", func() bool { return before.Ended() })
 		eventually(t, "an interruption", func() bool { return f.changes.interruptions() > n })
 		if f.waitValid(t) == before {
-			t.Error("the old proof")
+			t.Error("the old validity")
 		}
 		key := fmt.Sprint("k", i)
 		server.Do("SET", "tc:c:"+key, "1")
 		eventually(t, "events", func() bool { return f.changes.has(":" + key) })
 	}
-	f.checkLog(t, 1, 0, 1) // of the others nothing is told so soon
+	f.checkLog(t, 1, 0, 1) // the others come too soon to be logged
 }
 
 // A Redis that stalls for a moment costs nothing but that moment.
@@ -155,13 +155,13 @@ func TestFreeze(t *testing.T) {
 	f := openFixture(t, server.Client(t), settings{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
 	v, n := f.waitValid(t), f.changes.interruptions()
 	server.Freeze()
-	eventually(t, "the proof lapses", func() bool { return !v.Holds(mono.Now()) })
+	eventually(t, "the validity runs out", func() bool { return !v.Holds(mono.Now()) })
 	if err := f.Status(); err == nil || !strings.Contains(err.Error(), "no invalidations for") || !strings.Contains(err.Error(), server.Addr()) {
 		t.Errorf("status: %v", err)
 	}
 	eventually(t, "silence", f.only.Unreachable.Load)
 	server.Thaw()
-	eventually(t, "the proof holds again", func() bool { return v.Holds(mono.Now()) })
+	eventually(t, "the validity holds again", func() bool { return v.Holds(mono.Now()) })
 	eventually(t, "no silence", func() bool { return !f.only.Unreachable.Load() })
 	if f.waitValid(t) != v || f.changes.interruptions() != n {
 		t.Errorf("the stream was taken for dead:\n%s", f.log)
@@ -174,13 +174,13 @@ func TestLongFreeze(t *testing.T) {
 	f := openFixture(t, server.Client(t), shortLived())
 	before := f.waitValid(t)
 	server.Freeze()
-	eventually(t, "the old proof ends", func() bool { return before.Ended() })
+	eventually(t, "the old validity ends", func() bool { return before.Ended() })
 	if !f.only.Unreachable.Load() {
 		t.Error("not silent")
 	}
 	server.Thaw()
 	if f.waitValid(t) == before {
-		t.Error("the old proof")
+		t.Error("the old validity")
 	}
 	f.checkLog(t, 1, 0, 1)
 }
@@ -190,7 +190,7 @@ func TestKillAndRestart(t *testing.T) {
 	f := openFixture(t, server.Client(t), quick())
 	before := f.waitValid(t)
 	server.Kill()
-	eventually(t, "the old proof ends", func() bool { return before.Ended() })
+	eventually(t, "the old validity ends", func() bool { return before.Ended() })
 	eventually(t, "silence", f.only.Unreachable.Load)
 	if err := f.Status(); err == nil {
 		t.Error("status is nil")
@@ -198,7 +198,7 @@ func TestKillAndRestart(t *testing.T) {
 	server.Restart()
 	after := f.waitValid(t)
 	if after == before {
-		t.Error("the old proof")
+		t.Error("the old validity")
 	}
 	eventually(t, "no silence", func() bool { return !f.only.Unreachable.Load() })
 	server.Do("SET", "tc:c:k", "1")
@@ -220,7 +220,7 @@ func TestMovedAddress(t *testing.T) {
 	before := f.waitValid(t)
 	lead(to)
 	from.Do("CLIENT", "KILL", "TYPE", "normal") // not the stream
-	eventually(t, "the old proof ends", func() bool { return before.Ended() })
+	eventually(t, "the old validity ends", func() bool { return before.Ended() })
 	f.waitValid(t)
 	to.Do("SET", "tc:c:k", "1")
 	eventually(t, "events", func() bool { return f.changes.has(":k") })
@@ -257,7 +257,7 @@ func TestCloseWhileFrozen(t *testing.T) {
 		t.Errorf("Close took %v", d)
 	}
 	if v.Holds(mono.Now()) || !f.only.Unreachable.Load() || !f.Calls.Closed() {
-		t.Error("after Close nothing is proven, and nobody is asked")
+		t.Error("after Close no validity holds, and Redis isn't asked")
 	}
 	if f.log.String() != "" {
 		t.Errorf("logged %s", f.log)

@@ -16,7 +16,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// Mode is what the streams listen to.
+// Mode is how the changes of keys are reported.
 type Mode uint8
 
 // The modes, in the order of tiered.Invalidation.
@@ -26,7 +26,7 @@ const (
 	None                 // nothing is reported
 )
 
-// minFirstOutcome is how long the first outcome is waited for at least.
+// minFirstOutcome is how long Start waits at least until it knows whether a stream works.
 const minFirstOutcome = 500 * time.Millisecond
 
 // Streams are the invalidation streams of one Redis: one for each master, or a single one.
@@ -42,15 +42,15 @@ type Streams struct {
 	running sync.WaitGroup
 }
 
-// Hooks are what the streams call.
+// Hooks are functions that the streams call.
 type Hooks struct {
 	Changed     func(key string)      // a key of Redis was changed
-	Shared      func(key string) bool // reports whether several caches of this process have the key, so that each must hear what the others change
-	Interrupted func()                // changes may have gone unheard
+	Shared      func(key string) bool // reports whether several caches of this process have the key: each needs the changes of the others
+	Interrupted func()                // changes may have been missed
 	Answered    func()                // Redis answers
 }
 
-// New returns the streams of the connection's servers, which Start starts.
+// New returns the streams of the connection's servers. Start starts them.
 func New(c *redisconn.Conn, m Mode, caches Hooks) *Streams {
 	ss := &Streams{Conn: c, mode: m, hooks: caches}
 	c.InvalidationCommands = ss.queueCommands
@@ -58,7 +58,7 @@ func New(c *redisconn.Conn, m Mode, caches Hooks) *Streams {
 	return ss
 }
 
-// Start begins to listen. It returns an error if that can't succeed.
+// Start starts the streams. It returns an error if they can't work.
 func (ss *Streams) Start() error {
 	var err error
 	switch ss.mode {
@@ -90,7 +90,7 @@ func (ss *Streams) Start() error {
 	return ss.firstOutcomes()
 }
 
-// startBreakers makes those that aren't made with a master's stream.
+// startBreakers makes the breakers that aren't made with the stream of a master.
 func (ss *Streams) startBreakers() {
 	only := ss.only
 	cluster, ok := ss.Client.(*redis.ClusterClient)
@@ -119,8 +119,8 @@ func (s *stream) newNode() *redisconn.Node {
 	return &redisconn.Node{Feed: &s.Feed, Breaker: s.breaker}
 }
 
-// firstOutcomes starts the streams, and waits until it is known of every master whether its invalidations arrive, but not for
-// long. It returns an error only where they won't ever.
+// firstOutcomes starts the streams, and waits for a while until it is known of every master whether its invalidations arrive.
+// It returns an error only if they can't arrive, whatever time passes.
 func (ss *Streams) firstOutcomes() error {
 	defer ss.stopWaiting()
 	late, stop := context.WithTimeout(ss.Context, max(mono.Times(2, ss.Timeout), minFirstOutcome))
@@ -155,7 +155,7 @@ func (ss *Streams) firstOutcomes() error {
 func (ss *Streams) awaitOutcomes(ctx context.Context) (refused []error, answers bool) {
 	for _, s := range ss.all() {
 		if s.NoEvents {
-			return nil, true // nobody has found out
+			return nil, true // it isn't known
 		}
 		select {
 		case <-s.outcomeKnown:
@@ -169,7 +169,7 @@ func (ss *Streams) awaitOutcomes(ctx context.Context) (refused []error, answers 
 	return refused, answers
 }
 
-// stopWaiting has the streams log what NewRedis doesn't return any more.
+// stopWaiting has the streams log the errors that NewRedis doesn't return any more.
 func (ss *Streams) stopWaiting() {
 	ss.Started.Store(true)
 	ss.endFirstOutcomes()
@@ -202,11 +202,11 @@ func (ss *Streams) all() []*stream {
 	return all
 }
 
-// Close returns when nothing of the streams runs any more, or patience ends: a dialer may not heed its context. What isn't proved may be served from then on: there is
-// no Redis to ask.
-func (ss *Streams) Close(patience context.Context) {
+// Close ends the streams. It returns when their goroutines have ended, or when ctx ends: a dialer may ignore its context. From
+// then on values are served whose validity has run out, since there is no Redis to ask.
+func (ss *Streams) Close(ctx context.Context) {
 	ss.stop()
-	redisconn.WaitUntil(patience, ss.running.Wait)
+	redisconn.WaitUntil(ctx, ss.running.Wait)
 	for _, s := range ss.all() {
 		s.markUnreachable()
 	}
@@ -215,7 +215,8 @@ func (ss *Streams) Close(patience context.Context) {
 	}
 }
 
-// Status returns since when what doesn't arrive, or isn't asked, and why.
+// Status returns an error that says which invalidations don't arrive, which servers aren't asked and what they refuse: since
+// when, and why.
 func (ss *Streams) Status() error {
 	if t := ss.topology; t != nil {
 		if err := t.statusError(); err != nil {
@@ -233,7 +234,8 @@ func (ss *Streams) Status() error {
 	return errors.Join(errs...)
 }
 
-// queueCommands queues the commands that the caches' client needs for the invalidations. The stream's own connection shows the rest.
+// queueCommands queues the commands that the caches' client needs for the invalidations. The stream's own connection finds out about the
+// others.
 func (ss *Streams) queueCommands(ctx context.Context, pipe redis.Pipeliner) {
 	switch ss.mode {
 	case Tracking:

@@ -16,15 +16,15 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// topology keeps a stream for each master of a Cluster. It has the client look again at the Cluster when a stream ends or
-// a read meets a node that isn't known: by itself go-redis does so once a minute (go-redis issue 3979).
+// topology keeps a stream for each master of a Cluster. It has the client load the Cluster's topology when a stream ends or a read
+// meets a node that isn't known: by itself go-redis does so once a minute (go-redis issue 3979).
 type topology struct {
 	streams *Streams
 	cluster *redis.ClusterClient
 	byAddr  atomic.Pointer[map[string]*stream] // by address; the map isn't changed
-	unknown *coherence.Feed                    // of a node that isn't a master that is known: values read there are never valid
+	unknown *coherence.Feed                    // of nodes that aren't known as masters: values read there are never valid
 	wake    chan struct{}
-	scanned chan struct{} // closed when the Cluster was looked at once
+	scanned chan struct{} // closed after the first scan
 	lastErr atomic.Pointer[error]
 }
 
@@ -40,7 +40,7 @@ func newTopology(ss *Streams, cluster *redis.ClusterClient) *topology {
 	return t
 }
 
-// nodeOf returns the master of the address. Where it isn't known as one, it returns a node whose values are never valid.
+// nodeOf returns the master of the address. If no master of the address is known, it returns a node whose values are never valid.
 func (t *topology) nodeOf(addr string) *redisconn.Node {
 	if s := (*t.byAddr.Load())[addr]; s != nil {
 		return s.node
@@ -67,7 +67,7 @@ func (t *topology) run(ctx context.Context) {
 	last, pause := mono.Now().Add(-soon), time.Duration(0)
 	for mono.Sleep(ctx, pause, t.wake) && mono.Sleep(ctx, soon-mono.Now().Since(last), nil) {
 		select {
-		case <-t.wake: // this scan is the one
+		case <-t.wake: // this scan serves it
 		default:
 		}
 		list, ok := t.scanInBackground(ctx)
@@ -103,7 +103,7 @@ func (t *topology) scanInBackground(ctx context.Context) (list nodeList, ok bool
 	}
 }
 
-// scan has the client ask the Cluster for its topology.
+// scan has the client load the Cluster's topology.
 func (t *topology) scan(ctx context.Context) nodeList {
 	ctx, cancel := context.WithTimeout(ctx, max(mono.Times(4, t.streams.Timeout), time.Second))
 	defer cancel()
@@ -162,7 +162,7 @@ func (t *topology) setMasters(ctx context.Context, options map[string]*redis.Opt
 	}
 }
 
-// refused returns why no masters will be known, if Redis refuses to tell.
+// refused returns an error if Redis refuses the command that lists the masters.
 func (t *topology) refused() error {
 	if failed := t.lastErr.Load(); failed != nil {
 		var refused *redisconn.PermanentError

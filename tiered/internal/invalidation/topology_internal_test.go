@@ -22,7 +22,7 @@ func TestSentinelFailover(t *testing.T) {
 		before := f.waitValid(t)
 		old := s.Master()
 		fail()
-		eventually(t, "the old proof ends", func() bool { return before.Ended() })
+		eventually(t, "the old validity ends", func() bool { return before.Ended() })
 		f.waitValid(t)
 		eventually(t, "a stream from the new master", func() bool {
 			return f.waitValid(t) != before && f.only.status.where() == s.Master().Addr()
@@ -36,7 +36,7 @@ func TestSentinelFailover(t *testing.T) {
 	}
 }
 
-// waitAllValid waits until each master has a stream, and each stream is a master's and has its proof.
+// waitAllValid waits until each master has a stream, and each stream is a master's and its validity holds.
 func (f fixture) waitAllValid(t *testing.T, c *redistest.Cluster) {
 	t.Helper()
 	eventually(t, "the masters' streams", func() bool {
@@ -84,7 +84,7 @@ func TestClusterStreams(t *testing.T) {
 		t.Logf("failure %d: followed after %v", i, time.Since(start))
 		for addr, s := range old {
 			if now := *f.topology.byAddr.Load(); now[addr] == nil && s.Validity() != coherence.Never && !s.Validity().Ended() {
-				t.Errorf("the proof of %s, a master no more, goes on", addr)
+				t.Errorf("the validity of %s, a master no longer, goes on", addr)
 			}
 		}
 		f.waitReceives(t, client, fmt.Sprint("failure", i, "-"))
@@ -102,10 +102,10 @@ func TestClusterFrozenMaster(t *testing.T) {
 	v := of().Validity()
 	frozen.Freeze()
 	defer frozen.Thaw()
-	eventually(t, "the proof lapses", func() bool { return !v.Holds(mono.Now()) })
+	eventually(t, "the validity runs out", func() bool { return !v.Holds(mono.Now()) })
 	for _, s := range f.all() {
 		if s != of() && s.status.where() != frozen.Addr() && !s.Validity().Holds(mono.Now()) {
-			t.Errorf("%s isn't proven either: %v", s.status.where(), s.statusError())
+			t.Errorf("%s isn't valid either: %v", s.status.where(), s.statusError())
 		}
 	}
 	eventually(t, "another master in its place", func() bool { return of() == nil })
@@ -143,7 +143,7 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	eventually(t, "the node is asked again", func() bool { return !b.IsOpen() })
 }
 
-// A stream that ends as its node leaves the Cluster says nothing of who has the keys now.
+// A stream that ends as its node leaves the Cluster doesn't say which node has the keys now.
 func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
 	f := openFixture(t, redistest.Start(t).Client(t), quick())
 	s := f.only
@@ -151,6 +151,6 @@ func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
 	s.breaker.Retire()
 	s.disconnected(t.Context(), newConnection(s), io.EOF)
 	if s.Unreachable.Load() {
-		t.Error("what can't be proved may be served, for good")
+		t.Error("values whose validity has run out may be served, for good")
 	}
 }

@@ -62,15 +62,15 @@ const (
 )
 
 // canaryScript sets the canary ARGV[2] and the mark KEYS[1]. The canary's key is KEYS[2], which is reported as set however soon
-// it expires, or KEYS[3] where the mark is older than ARGV[1]. That is told by the report itself, so that a proof can't be
-// extended without it. A canary that comes after a newer one does nothing.
+// it expires, or KEYS[3] where the mark is older than ARGV[1]. The report itself says so, so that no validity can be extended
+// without it. A canary that comes after a newer one does nothing.
 const canaryScript = `local mark=tonumber(redis.call('GET',KEYS[1]) or 0) or 0
 if mark>tonumber(ARGV[2]) then return 0 end
 redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[4])
 redis.call('SET',mark<tonumber(ARGV[1]) and KEYS[3] or KEYS[2],1,'PX',ARGV[3])
 return 1`
 
-// sendCanary sets a key that nobody reads.
+// sendCanary sets a key that isn't read by any process.
 func (t *tracking) sendCanary(ctx context.Context, at mono.Instant) error {
 	client, name, err := t.canaryKey(ctx)
 	if err != nil {
@@ -106,7 +106,7 @@ func (t *tracking) nextTag() {
 }
 
 // canaryKey returns the client that the caches use for the server, and what begins the name of a key that is the server's. In
-// a Cluster it isn't left to the client to follow a key that is elsewhere: there the stream wouldn't hear of it.
+// a Cluster the client must not follow a redirection to another node, whose reports this stream doesn't receive.
 func (t *tracking) canaryKey(ctx context.Context) (client *redis.Client, name string, err error) {
 	if t.client != nil {
 		return t.client, t.streams.canaryPrefix() + "{0}:", nil // in one slot, should the server have them
@@ -126,7 +126,7 @@ func (t *tracking) canaryKey(ctx context.Context) (client *redis.Client, name st
 	return nil, "", redisconn.ErrNoSlots
 }
 
-// withTimeout is the client with a timeout that may be shorter than its own, which it heeds whatever the context says.
+// withTimeout returns the client with a ReadTimeout that is no longer than the given one: go-redis may ignore the context's.
 func withTimeout(client *redis.Client, timeout time.Duration) *redis.Client {
 	if d := client.Options().ReadTimeout; d > 0 {
 		timeout = min(timeout, d)
@@ -156,7 +156,7 @@ func (t *tracking) handle(s *stream, message any) {
 }
 
 // handleCanary takes a canary, which is reported when it is set and when it expires. The first that finds another database than
-// the one before it takes the place of all invalidations.
+// the one before it invalidates all keys.
 func (t *tracking) handleCanary(s *stream, name string) {
 	number, lost := strings.CutPrefix(name, lostName)
 	at, err := strconv.ParseInt(number, 10, 64)

@@ -19,7 +19,7 @@ var (
 // watchdog decides whether a connection is still good. It counts beats instead of reading a clock, so that a
 // process that was frozen doesn't take what it hasn't read yet for what didn't come.
 type watchdog struct {
-	silent atomic.Int64 // beats since the last sign of life
+	silent atomic.Int64 // beats since something was last received
 	pings  atomic.Int64 // the number of the last PING
 	pong   atomic.Int64 // the number of the last one that was answered
 
@@ -38,7 +38,7 @@ func (w *watchdog) answered(payload string) {
 	}
 }
 
-// executed tells of a canary that Redis has taken.
+// executed notes that Redis has executed a canary.
 func (w *watchdog) executed(at mono.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -47,7 +47,7 @@ func (w *watchdog) executed(at mono.Instant) {
 	}
 }
 
-// reported tells of a canary that the connection brought, and with it all older ones or none.
+// reported notes the report of a canary. Older ones were reported before it, or never will be.
 func (w *watchdog) reported(at mono.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -57,8 +57,8 @@ func (w *watchdog) reported(at mono.Instant) {
 	}
 }
 
-// tick counts a beat, and returns why the connection is to be given up, if it is. A canary that is merely late, because
-// there is so much to hear, is no reason: the answer to a later PING must have come before it.
+// tick counts a beat, and returns why the connection must be given up, or nil. A canary that is only late, because there is much
+// to read, is no reason: the answer to a later PING must have come before it.
 func (w *watchdog) tick(beat, maxAge time.Duration) error {
 	if mono.Times(w.silent.Add(1), beat) > mono.Times(2, maxAge) {
 		return errUnanswered

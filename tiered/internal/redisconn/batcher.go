@@ -144,7 +144,7 @@ func (b *batcher) sendGathered() {
 	}
 }
 
-// sweepAt has sweep called then, or earlier. It is called with the lock.
+// sweepAt sets the timer of sweep to that instant, unless it is set to an earlier one. It is called with the lock.
 func (b *batcher) sweepAt(then, at mono.Instant) { b.sweepTimer.start(then.Since(at)) }
 
 // oneShot is a timer for one call at a time. It is used under the batcher's lock, and do sets set to false.
@@ -179,7 +179,7 @@ func (b *batcher) sweep() {
 	}
 }
 
-// failedBatch is a batch that took too long, which its breaker must be told.
+// failedBatch is a batch that took too long.
 type failedBatch struct {
 	target target
 	sentAt mono.Instant

@@ -151,14 +151,14 @@ func TestReadIsSentThoughNoOtherComes(t *testing.T) {
 // When one key of a Read is given up, so are the others.
 func TestReadIsGivenUpAsAWhole(t *testing.T) {
 	c := open(t, deadClient(t))
-	place, _ := c.readTarget(t.Context(), "a")
-	rd := c.newRead(t.Context(), place, nil, mono.Now())
+	to, _ := c.readTarget(t.Context(), "a")
+	rd := c.newRead(t.Context(), to, nil, mono.Now())
 	rd.Keys = []string{"a", "b"}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	for place := range rd.Keys {
-		if reply := (Pending{rd, place}).Wait(over); !errors.Is(reply.Err, context.Canceled) || reply.Validity != coherence.Never {
-			t.Errorf("key %d: %+v", place, reply)
+	for i := range rd.Keys {
+		if reply := (Pending{rd, i}).Wait(over); !errors.Is(reply.Err, context.Canceled) || reply.Validity != coherence.Never {
+			t.Errorf("key %d: %+v", i, reply)
 		}
 	}
 	rd.finish([]Reply{{Value: "late"}, {Value: "late"}}) // to nobody

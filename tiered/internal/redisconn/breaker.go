@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,10 +18,9 @@ import (
 // failuresToOpen is how many calls in a row have to go unanswered for a breaker to open.
 const failuresToOpen = 3
 
-// Breaker keeps calls from a server that doesn't answer: they fail at once instead of after Timeout. It opens when some calls
-// in a row weren't answered, nor a small one between them, or when a canary wasn't answered. It closes when a canary or a
-// probe was. Other breakers send a caller's request to find out whether the server is back; here the canaries show it
-// anyway, and sooner.
+// Breaker keeps calls from a server that doesn't answer: they fail at once instead of after Timeout. It opens when some calls in a
+// row weren't answered, nor a probe between them, or when a canary wasn't answered. It closes when a canary or a probe was. Other
+// breakers send a caller's request to find out whether the server is back; here the canaries show it anyway, and sooner.
 type Breaker struct {
 	conn         *Conn
 	Addr         func() string
@@ -34,20 +34,20 @@ type Breaker struct {
 	batcher     atomic.Pointer[batcher]
 	failures    atomic.Int32 // calls in a row that weren't answered
 	answered    atomic.Int64 // the Instant at which the last call began that was answered
-	probing     atomic.Bool  // a small call is under way
-	probeFailed atomic.Bool  // the last small call wasn't answered, nor any call since
+	probing     atomic.Bool  // a probe is under way
+	probeFailed atomic.Bool  // the last probe wasn't answered, nor any call since
 
 	mu       sync.Mutex // of what changes the breaker
 	retired  bool       // the server was removed: the breaker stays closed
 	throttle LogThrottle
-	changes  changes
+	deferred deferredCalls
 }
 
 // outage is why and since when a breaker is open.
 type outage struct {
 	since  mono.Instant
 	err    *NotSentError
-	logged bool // the log has it as a loss of invalidations
+	logged bool // as a loss of invalidations
 }
 
 // errNotMaster is the error of a probe of a server that isn't part of the Cluster any more.
@@ -98,8 +98,7 @@ func (b *Breaker) Report(ctx context.Context, to redis.Cmdable, began mono.Insta
 }
 
 // countFailure counts a call that wasn't answered. Unless Redis refused it, the reason may be a value that is too large for its
-// time. So with the first such call in a row the server is asked something small, and the breaker opens only if that isn't
-// answered either.
+// time. So a probe follows the first such call in a row, and the breaker opens only if that isn't answered either.
 func (b *Breaker) countFailure(to redis.Cmdable, began mono.Instant, err error) {
 	misses := b.failures.Add(1)
 	if classify(err).isReply() {
@@ -112,7 +111,7 @@ func (b *Breaker) countFailure(to redis.Cmdable, began mono.Instant, err error) 
 	}
 }
 
-// probeSoon asks the server something small in the background, unless that is under way.
+// probeSoon sends a probe in the background, unless one is under way.
 func (b *Breaker) probeSoon(to redis.Cmdable) {
 	if !b.probing.CompareAndSwap(false, true) {
 		return
@@ -174,7 +173,7 @@ func (b *Breaker) Answered(began mono.Instant) {
 // is open.
 func (b *Breaker) Open(asked mono.Instant, cause error) bool {
 	o, opened := b.open(asked, cause)
-	b.changes.announce(b)
+	b.deferred.run()
 	switch {
 	case !opened:
 	case b.ProbeWith == nil:
@@ -194,11 +193,7 @@ func (b *Breaker) open(asked mono.Instant, cause error) (o *outage, opened bool)
 	}
 	at := mono.Now()
 	if o := b.outage.Load(); o != nil {
-		if !o.logged { // its log line may have been held back
-			if log, suppressed := b.throttle.Begin(at); log {
-				b.changes.add(change{cause: o.err.cause, reminder: true, log: true, suppressed: suppressed})
-			}
-		}
+		b.logOpen(o, at) // which may have been held back
 		return o, false
 	}
 	o = &outage{since: at, err: &NotSentError{b.Addr(), unwrapOnce(cause)}}
@@ -207,18 +202,28 @@ func (b *Breaker) open(asked mono.Instant, cause error) (o *outage, opened bool)
 	if b.feed != nil {
 		b.feed.Unreachable.Store(true)
 	}
-	c := change{cause: o.err.cause}
-	if !o.logged {
-		c.log, c.suppressed = b.throttle.Begin(at)
-	}
-	b.changes.add(c)
+	b.logOpen(o, at)
+	b.deferred.add(func() { b.conn.BreakerChanged(b.Addr(), o.err.cause) })
 	return o, true
+}
+
+// logOpen logs that the server isn't asked, unless the log has that or is to be kept short. It is called with the lock.
+func (b *Breaker) logOpen(o *outage, at mono.Instant) {
+	if o.logged {
+		return
+	}
+	if log, suppressed := b.throttle.Begin(at); log {
+		b.deferred.add(func() {
+			attrs := WithSuppressed(suppressed, slog.String("addr", b.Addr()), slog.Any("cause", o.err.cause))
+			b.conn.log(slog.LevelWarn, "tiered: Redis doesn't answer, and isn't asked", attrs...)
+		})
+	}
 }
 
 // Close closes the breaker: the server is asked again.
 func (b *Breaker) Close() {
 	b.close()
-	b.changes.announce(b)
+	b.deferred.run()
 }
 
 func (b *Breaker) close() {
@@ -227,11 +232,19 @@ func (b *Breaker) close() {
 	if b.feed != nil && b.conn.Context.Err() == nil {
 		b.feed.Unreachable.Store(false)
 	}
-	if o := b.outage.Swap(nil); o != nil {
-		at := mono.Now()
-		b.Answered(at) // a call that began before says nothing any more
-		b.changes.add(change{lasted: at.Since(o.since), log: b.throttle.End()})
+	o := b.outage.Swap(nil)
+	if o == nil {
+		return
 	}
+	at := mono.Now()
+	b.Answered(at) // a call that began before says nothing any more
+	log := b.throttle.End()
+	b.deferred.add(func() {
+		if log {
+			b.conn.log(slog.LevelInfo, "tiered: Redis is asked again", slog.String("addr", b.Addr()), slog.Duration("downtime", at.Since(o.since)))
+		}
+		b.conn.BreakerChanged(b.Addr(), nil)
+	})
 }
 
 // Retire closes the breaker of a server that was removed, for good.

@@ -10,7 +10,7 @@ import (
 )
 
 // Only calls that nobody gave up, and that began after the last answer, open a breaker, and only if the server doesn't answer
-// something small either: such a call may have been for a value that was too large.
+// a probe either: such a call may have been for a value that was too large.
 func TestFailuresInARow(t *testing.T) {
 	c := open(t, deadClient(t))
 	over, cancel := context.WithCancel(t.Context())
@@ -21,7 +21,7 @@ func TestFailuresInARow(t *testing.T) {
 	}{
 		"three": {func(b *Breaker) { failures(t, b, 3) }, true},
 		"two":   {func(b *Breaker) { failures(t, b, 2) }, false},
-		"something small is answered": {func(b *Breaker) {
+		"a probe is answered": {func(b *Breaker) {
 			b.ProbeWith = func(context.Context) error { return nil }
 			failures(t, b, 3)
 		}, false},

@@ -12,7 +12,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// MaxTimeouts is how many Timeouts a call may take that moves much, as long as the server answers other calls meanwhile. With
+// MaxTimeouts is how many Timeouts a large call may take, as long as the server answers other calls meanwhile. With
 // the default options go-redis itself waits longer.
 const MaxTimeouts = 8
 
@@ -104,10 +104,10 @@ func run[R any](ctx context.Context, c *Conn, ended func(), f func(context.Conte
 // callError is the error of a call, or of one that wasn't made.
 func callError(name string, err error) error { return fmt.Errorf("tiered: redis: %s: %w", name, err) }
 
-// await returns a call's result, or false if ctx ends first or the server of a call that moves much answers nothing.
-func await[R any](ctx context.Context, c *Conn, moving *target, results <-chan R) (got R, arrived bool) {
-	if moving != nil {
-		got, arrived = awaitLarge(ctx, c, moving, results)
+// await returns a call's result, or false if ctx ends first or the server of a large call answers nothing.
+func await[R any](ctx context.Context, c *Conn, large *target, results <-chan R) (got R, arrived bool) {
+	if large != nil {
+		got, arrived = awaitLarge(ctx, c, large, results)
 	} else {
 		select {
 		case got = <-results:
@@ -125,8 +125,8 @@ func await[R any](ctx context.Context, c *Conn, moving *target, results <-chan R
 	return got, arrived
 }
 
-// awaitLarge waits for longer than Timeout, as long as the server answers other calls: what is read or written may be large,
-// or Redis busy. It returns false if ctx ends, or nothing was answered.
+// awaitLarge waits for longer than Timeout, as long as the server answers other calls: the values may be large, or Redis busy. It
+// returns false if ctx ends, or the server answers nothing.
 func awaitLarge[R any](ctx context.Context, c *Conn, t *target, results <-chan R) (got R, arrived bool) {
 	early := c.Timeout / 4 // so that there is time to answer
 	timer := time.NewTimer(early)
@@ -149,7 +149,7 @@ func awaitLarge[R any](ctx context.Context, c *Conn, t *target, results <-chan R
 		case t.Breaker.answeredSince(began):
 			began, asked, waited = mono.Now(), false, false
 			timer.Reset(early)
-		case !waited && t.Breaker.probing.Load(): // the small call has its own Timeout
+		case !waited && t.Breaker.probing.Load(): // the probe has a Timeout of its own
 			waited = true
 			timer.Reset(early)
 		default:
@@ -158,7 +158,7 @@ func awaitLarge[R any](ctx context.Context, c *Conn, t *target, results <-chan R
 	}
 }
 
-// WaitUntil returns when wait does, or when ctx ends. In the second case wait goes on in the background.
+// WaitUntil calls wait, and returns when it does, or when ctx ends. Then wait goes on in the background.
 func WaitUntil(ctx context.Context, wait func()) {
 	done := make(chan struct{})
 	go func() {

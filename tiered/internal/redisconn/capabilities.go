@@ -26,7 +26,7 @@ type capabilities struct {
 	checking  bool
 	checkedAt mono.Instant        // the last time; 0: never in the background
 	missing   map[string]*missing // by address
-	unlogged  []logLine
+	deferred  deferredCalls
 }
 
 const ( // in heartbeats
@@ -219,7 +219,7 @@ func (c *Conn) recheckIfDue(at mono.Instant) {
 	}
 }
 
-// checkSoon has the servers asked as soon as one answers, but not more than once in a heartbeat.
+// checkSoon has the servers checked as soon as one answers, but not more than once in a heartbeat.
 func (cs *capabilities) checkSoon(c *Conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -241,7 +241,7 @@ func (cs *capabilities) checkSoonLocked(c *Conn) {
 func (c *Conn) noteReports(asked mono.Instant, got reports) {
 	cs, beat := &c.Capabilities, min(c.Heartbeat, time.Hour)
 	soon := recheckSoon * beat
-	defer cs.flushLog(c)
+	defer cs.deferred.run()
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cs.checking = false
@@ -253,18 +253,18 @@ func (c *Conn) noteReports(asked mono.Instant, got reports) {
 		m := cs.missing[v.addr]
 		switch {
 		case len(v.errs) > 0:
-			cs.markMissing(v.addr, v.errs)
+			cs.markMissing(c, v.addr, v.errs)
 			wait = min(wait, soon)
 		case m == nil || m.err == nil:
 		case m.refusedAt > 0 && m.refusedAt.Add(soon) > asked: // queueAll doesn't have the one that was refused
 			wait = min(wait, soon)
 		default:
-			cs.markComplete(v.addr)
+			cs.markComplete(c, v.addr)
 		}
 	}
 	for addr := range cs.missing {
 		if got.complete && !slices.ContainsFunc(got.servers, func(v serverReport) bool { return v.addr == addr }) {
-			cs.markComplete(addr) // it isn't a master any more
+			cs.markComplete(c, addr) // it isn't a master any more
 			delete(cs.missing, addr)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Expected is what a read found under a key. A later write is made only if it is still there.
+// Expected is the value that a read found under a key. A later write is made only if it is still there.
 type Expected struct {
 	Exists bool
 	Bytes  string

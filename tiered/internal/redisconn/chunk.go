@@ -12,7 +12,7 @@ const (
 	// MaxChunk is how many keys a chunk has at most. Redis does nothing else while it executes one command for them all, and
 	// a chunk should take a small part of Timeout: a thousand SETs take 5 ms, and 50 ms on a machine that is overloaded.
 	MaxChunk = 1000
-	// MaxChunkBytes is how much a chunk moves, unless a single key takes more: a millisecond at 10 Gbit/s, 80 at 100 Mbit/s.
+	// MaxChunkBytes is about how much a chunk sends or receives, unless a single key takes more: a millisecond at 10 Gbit/s, 80 at 100 Mbit/s.
 	MaxChunkBytes = 1 << 20
 	// CommandBytes is about how much a command takes with its script and the prefix of its key.
 	CommandBytes = 256
@@ -83,7 +83,7 @@ func (q *Request) bytes(i int) int {
 	return n
 }
 
-// chunkLen returns how many of the places, which must not be none, are the next chunk.
+// chunkLen returns how many of the indexes, of which there is at least one, are the next chunk.
 func (q *Request) chunkLen(indexes []int, most int) int {
 	bytes := 0
 	for n, i := range indexes[:min(len(indexes), most)] {

@@ -89,12 +89,12 @@ func TestTraits(t *testing.T) {
 	}
 	for _, cl := range []class{wrongNode, tryAgain, noPermission, unknownCommand, crossSlot, keyError, loading, busy, noAccess} {
 		if cl.traits().refused {
-			t.Errorf("class %d is told as a refusal", cl)
+			t.Errorf("class %d counts as a refusal", cl)
 		}
 	}
 	for _, cl := range []class{readOnly, noWrites, otherReply} {
 		if !cl.traits().refused {
-			t.Errorf("class %d isn't told as a refusal", cl)
+			t.Errorf("class %d doesn't count as a refusal", cl)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // CheckClient returns an error if the client can't be the second tier's: where its options have it read from elsewhere than
-// the masters, what was deleted there may still be found. TestClientOptions has a judgement of each option of go-redis.
+// the masters, what was deleted there may still be found. TestClientOptions lists every option of go-redis.
 func CheckClient(client redis.UniversalClient) error {
 	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("tiered: NewRedis: the client is nil")
@@ -36,7 +36,7 @@ func CheckClient(client redis.UniversalClient) error {
 	return nil
 }
 
-// made returns an error if the client is a zero struct, whose methods panic.
+// made returns an error if the client is a zero struct: its methods would panic.
 func made(client any) error {
 	if reflect.ValueOf(client).Elem().IsZero() {
 		return fmt.Errorf("the client is a zero %T: want one that go-redis made", client)
@@ -44,8 +44,8 @@ func made(client any) error {
 	return nil
 }
 
-// checkOptions judges the options of a client of one server. That a failover client has FailoverOptions.ReplicaOnly isn't
-// among them: its servers tell.
+// checkOptions checks the options of a client of one server. FailoverOptions.ReplicaOnly of a failover client isn't
+// among them: the servers' roles show it.
 func checkOptions(o *redis.Options) error {
 	for _, f := range []struct {
 		field string
@@ -61,8 +61,8 @@ func checkOptions(o *redis.Options) error {
 	return nil
 }
 
-// checkClusterOptions judges the options of a Cluster client. Those of its nodes, which ClusterOptions.NewClient may change,
-// are judged when the nodes are known.
+// checkClusterOptions checks the options of a Cluster client. Those of its nodes, which ClusterOptions.NewClient may change,
+// are checked when the nodes are known.
 func checkClusterOptions(o *redis.ClusterOptions) error {
 	for _, f := range []struct {
 		field string

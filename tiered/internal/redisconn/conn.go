@@ -16,14 +16,14 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// Conn is what a process has of one Redis: its servers, and the requests to them.
+// Conn is the connection of a process to one Redis: its servers, and the requests to them.
 type Conn struct {
 	Client    redis.UniversalClient
 	Prefix    string
 	Timeout   time.Duration
 	Heartbeat time.Duration
 	Logger    *slog.Logger
-	ID        string // tells this Conn from all others
+	ID        string // of this Conn, unlike all others
 
 	Context context.Context // ends with the Conn
 	Started atomic.Bool     // NewRedis has returned, or is about to

@@ -7,31 +7,31 @@
 //     if the key still holds what was [Expected].
 //   - [Read] is a read that may share a command with reads of other callers, [Pending] one key of it, [Session] the reads of
 //     one cache.
-//   - class.go says what the error of a command means, and [PermanentError] is one that waiting doesn't end.
+//   - class.go classifies the errors of commands. A [PermanentError] doesn't end by itself.
 //   - Conn.Time is Redis's clock, sampled once a minute.
-//   - Conn.Capabilities knows what the servers lack, Conn.Refusals what they refuse at present. [LogThrottle] keeps both, and
+//   - Conn.Capabilities has what the servers lack, Conn.Refusals what they refuse at present. A [LogThrottle] keeps these, and
 //     breakers, from filling the log.
 //
 // # A request
 //
-// Do groups the keys by their node (target.go), skips nodes whose breaker is open, and makes each group in chunks of limited
-// size (chunk.go). Each chunk is one call (call.go), which ends after Timeout whatever go-redis does, and is one command, one
-// pipeline or one MGET. The breaker, the capabilities and the refusals take the result. Where a node of a Cluster says that
-// it hasn't the key any more, the client finds the node that has.
+// Do groups the keys by their server (target.go), skips servers whose breaker is open, and sends the keys of each server in chunks
+// of limited size (chunk.go). Each chunk is one call (call.go), which ends after Timeout whatever go-redis does, and is one
+// command, one pipeline or one MGET. The breaker, the capabilities and the refusals take the result. If a node of a Cluster
+// replies that it hasn't the key any more, the client finds the node that has.
 //
 // # A read
 //
 // Read and ReadAll put the keys into the queue of their server's batcher (batcher.go). While few reads are under way, a sender
 // (sender.go) takes each at once. Under load the queue fills until a sender is back, which then reads up to MaxBatch keys with
 // one MGET. Keys that made others wait are read alone for a while (slowkeys.go). A read whose Timeout is over is ended by the
-// batcher's sweep; its sender isn't waited for.
+// batcher's sweep; nobody waits for its sender.
 //
 // # Invariants
 //
-//   - The Validity in a Reply was taken before the command was sent, and is that of the stream of the server that answered. What
-//     the client read elsewhere has [coherence.Never].
+//   - The Validity in a Reply was taken before the command was sent, and belongs to the stream of the server that answered. A value
+//     that the client read elsewhere has [coherence.Never].
 //   - A write may be executed after its call returned. Request.Ended is called when no more of it can reach Redis.
-//   - A breaker opens only if the server answers nothing: one slow value doesn't open it, since a small call is made first.
+//   - A breaker opens only if the server answers nothing: one slow value doesn't open it, since a probe is sent first.
 //   - A result says something about the server only if its call began after the last call that was answered.
 //   - Code of the user that the client calls (hooks, dialers) may panic or exit its goroutine; it ends the call, and nothing
 //     else.

@@ -45,7 +45,7 @@ func (c *Conn) noteError(t target, name string, err error) {
 
 // noteMissing notes that a server doesn't have a cache's command, or not for this user.
 func (cs *capabilities) noteMissing(c *Conn, addr, name string, err error) {
-	defer cs.flushLog(c)
+	defer cs.deferred.run()
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	m := cs.missing[addr]
@@ -53,14 +53,14 @@ func (cs *capabilities) noteMissing(c *Conn, addr, name string, err error) {
 		if reply, ok := errors.AsType[redis.Error](err); ok {
 			err = reply // without the text that this package has put before it
 		}
-		m = cs.markMissing(addr, []error{fmt.Errorf("%s: %w", name, err)})
+		m = cs.markMissing(c, addr, []error{fmt.Errorf("%s: %w", name, err)})
 		cs.checkSoonLocked(c)
 	}
 	m.refusedAt = mono.Now()
 }
 
 // markMissing notes what a server lacks. It is called with the lock.
-func (cs *capabilities) markMissing(addr string, errs []error) *missing {
+func (cs *capabilities) markMissing(c *Conn, addr string, errs []error) *missing {
 	m := cs.missing[addr]
 	if m == nil {
 		if cs.missing == nil {
@@ -75,32 +75,23 @@ func (cs *capabilities) markMissing(addr string, errs []error) *missing {
 	m.err = &missingError{addr, errs}
 	if log, suppressed := m.throttle.Begin(mono.Now()); log {
 		attrs := WithSuppressed(suppressed, slog.String("addr", addr), slog.Any("cause", m.err))
-		cs.unlogged = append(cs.unlogged, logLine{slog.LevelError, "tiered: Redis lacks what the caches need", attrs})
+		cs.deferred.add(func() { c.log(slog.LevelError, "tiered: Redis lacks what the caches need", attrs...) })
 	}
 	return m
 }
 
 // markComplete notes that a server lacks nothing any more. It is called with the lock.
-func (cs *capabilities) markComplete(addr string) {
+func (cs *capabilities) markComplete(c *Conn, addr string) {
 	m := cs.missing[addr]
 	if m.err == nil {
 		return
 	}
 	m.err = nil
 	if m.throttle.End() {
-		cs.unlogged = append(cs.unlogged, logLine{slog.LevelInfo, "tiered: Redis lacks nothing any more",
-			[]slog.Attr{slog.String("addr", addr), slog.Duration("downtime", mono.Now().Since(m.since))}})
-	}
-}
-
-// flushLog writes the lines that were made with the lock. It is called without.
-func (cs *capabilities) flushLog(c *Conn) {
-	cs.mu.Lock()
-	lines := cs.unlogged
-	cs.unlogged = nil
-	cs.mu.Unlock()
-	for _, l := range lines {
-		l.write(c.Logger)
+		lasted := mono.Now().Since(m.since)
+		cs.deferred.add(func() {
+			c.log(slog.LevelInfo, "tiered: Redis lacks nothing any more", slog.String("addr", addr), slog.Duration("downtime", lasted))
+		})
 	}
 }
 

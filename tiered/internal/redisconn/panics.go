@@ -40,6 +40,6 @@ func (c *Conn) CatchPanics(f func() error) (err error) {
 func (c *Conn) logPanic(err error) {
 	if log, suppressed := c.panics.Allow(mono.Now()); log {
 		attrs := WithSuppressed(suppressed, slog.Any("cause", err), slog.String("stack", string(debug.Stack())))
-		logLine{slog.LevelError, "tiered: the client panicked", attrs}.write(c.Logger)
+		c.log(slog.LevelError, "tiered: the client panicked", attrs...)
 	}
 }

@@ -90,7 +90,7 @@ func (rs *refusals) add(addr, step string, err error) {
 	cause := unwrapOnce(err)
 	if log, suppressed := rs.addStep(refusalKind{addr, codeOf(err)}, step, cause); log {
 		attrs := WithSuppressed(suppressed, slog.String("addr", addr), slog.String("step", step), slog.Any("cause", cause))
-		logLine{slog.LevelWarn, "tiered: Redis refuses commands", attrs}.write(rs.logger)
+		rs.logger.LogAttrs(context.Background(), slog.LevelWarn, "tiered: Redis refuses commands", attrs...)
 	}
 }
 

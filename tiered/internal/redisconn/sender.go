@@ -48,7 +48,7 @@ func (s *sender) begin() bool {
 	}
 	if at := mono.Now(); s.takeBatch(at) {
 		if len(b.waiting) > 0 {
-			b.dispatch(at) // the reads that this batch had no place for
+			b.dispatch(at) // the reads that this batch had no room for
 		}
 		return true
 	}
@@ -115,7 +115,7 @@ func (s *sender) send() {
 	}
 }
 
-// noteSlow has those keys read alone for a while whose values are large, and all keys of a batch that was late.
+// noteSlow has keys read alone for a while: those whose values are large, and all keys of a batch that was late.
 func (s *sender) noteSlow(replies []Reply, at mono.Instant) {
 	b := s.batcher
 	b.mu.Lock()
@@ -135,7 +135,7 @@ func (s *sender) noteSlow(replies []Reply, at mono.Instant) {
 	}
 }
 
-// mayReport reports whether the sender is to tell the breaker the batch's result: the sweep may have done so.
+// mayReport reports whether the sender must report the batch's result to the breaker: the sweep may have done so.
 func (s *sender) mayReport() bool {
 	s.batcher.mu.Lock()
 	defer s.batcher.mu.Unlock()

@@ -60,14 +60,6 @@ func (t *EventThrottle) Allow(at mono.Instant) (log bool, suppressed int) {
 	return t.outages.Begin(at)
 }
 
-// logLine is a line of the log, which is written after the lock was released under which it was made: a Logger may call
-// back, for the Status, say.
-type logLine struct {
-	level   slog.Level
-	message string
-	attrs   []slog.Attr
-}
-
 // WithSuppressed appends how many events weren't logged, if there were any.
 func WithSuppressed(n int, attrs ...slog.Attr) []slog.Attr {
 	if n > 0 {
@@ -76,6 +68,6 @@ func WithSuppressed(n int, attrs ...slog.Attr) []slog.Attr {
 	return attrs
 }
 
-func (l logLine) write(to *slog.Logger) {
-	to.LogAttrs(context.Background(), l.level, l.message, l.attrs...)
+func (c *Conn) log(level slog.Level, message string, attrs ...slog.Attr) {
+	c.Logger.LogAttrs(context.Background(), level, message, attrs...)
 }

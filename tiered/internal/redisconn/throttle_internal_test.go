@@ -13,18 +13,18 @@ func TestLogThrottle(t *testing.T) {
 		var l LogThrottle
 		begins := func(want bool, suppressed int) {
 			t.Helper()
-			if tell, n := l.Begin(mono.Now()); tell != want || n != suppressed {
-				t.Errorf("begins: %v, %d suppressed; want %v, %d", tell, n, want, suppressed)
+			if log, n := l.Begin(mono.Now()); log != want || n != suppressed {
+				t.Errorf("begins: %v, %d suppressed; want %v, %d", log, n, want, suppressed)
 			}
 		}
 		ends := func(want bool) {
 			t.Helper()
-			if tell := l.End(); tell != want {
-				t.Errorf("ends: %v", tell)
+			if log := l.End(); log != want {
+				t.Errorf("ends: %v", log)
 			}
 		}
 		begins(true, 0)
-		begins(false, 0) // it was told
+		begins(false, 0) // it was logged
 		ends(true)
 		ends(false)
 		for range 3 {
