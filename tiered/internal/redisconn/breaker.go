@@ -46,7 +46,7 @@ type Breaker struct {
 // outage is why and since when a breaker is open.
 type outage struct {
 	since  mono.Instant
-	err    *NotSentError
+	err    *notSentError
 	logged bool // as a loss of invalidations
 }
 
@@ -196,7 +196,7 @@ func (b *Breaker) open(asked mono.Instant, cause error) (o *outage, opened bool)
 		b.logOpen(o, at) // which may have been held back
 		return o, false
 	}
-	o = &outage{since: at, err: &NotSentError{b.Addr(), unwrapOnce(cause)}}
+	o = &outage{since: at, err: &notSentError{b.Addr(), unwrapOnce(cause)}}
 	o.logged = b.OutageLogged != nil && b.OutageLogged(at)
 	b.outage.Store(o)
 	if b.feed != nil {

@@ -15,7 +15,7 @@ type class uint8
 const (
 	success        class = iota
 	noValue              // the key isn't there
-	notSent              // see NotSentError
+	notSent              // see notSentError
 	ownError             // an error of this module, which says nothing against the server
 	noReply              // no connection, no answer in time, or one that isn't Redis's protocol
 	loading              // LOADING, MASTERDOWN: no reads until Redis has its data, or its master
@@ -106,7 +106,7 @@ func classify(err error) class {
 		return noValue
 	case replied:
 		return classifyReply(reply)
-	case hasType[*AnsweredError](err):
+	case hasType[*answeredError](err):
 		return ownError
 	}
 	return noReply
@@ -154,28 +154,28 @@ func mayRetryElsewhere(err error) bool {
 	return classify(err).traits().anotherNode && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// NotSentError is the error of a call that wasn't made, since the server's breaker is open.
-type NotSentError struct {
+// notSentError is the error of a call that wasn't made, since the server's breaker is open.
+type notSentError struct {
 	addr  string
 	cause error
 }
 
-func (e *NotSentError) Error() string {
+func (e *notSentError) Error() string {
 	return fmt.Sprintf("redis %s isn't asked: %v", e.addr, e.cause)
 }
 
-func (e *NotSentError) Unwrap() error { return e.cause }
+func (e *notSentError) Unwrap() error { return e.cause }
 
 // NotSent reports whether Redis wasn't asked.
-func NotSent(err error) bool { return hasType[*NotSentError](err) }
+func NotSent(err error) bool { return hasType[*notSentError](err) }
 
-// AnsweredError is an error of this module that says nothing against the server's answering.
-type AnsweredError struct{ text string }
+// answeredError is an error of this module that says nothing against the server's answering.
+type answeredError struct{ text string }
 
-// NewAnsweredError returns an AnsweredError.
-func NewAnsweredError(text string) error { return &AnsweredError{text} }
+// NewAnsweredError returns an answeredError.
+func NewAnsweredError(text string) error { return &answeredError{text} }
 
-func (e *AnsweredError) Error() string { return e.text }
+func (e *answeredError) Error() string { return e.text }
 
 // ErrNoSlots is the error of a canary for a node of a Cluster that has no slots.
 var ErrNoSlots = NewAnsweredError("the node has no slots")

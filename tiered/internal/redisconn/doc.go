@@ -9,7 +9,7 @@
 //     one cache.
 //   - class.go classifies the errors of commands. A [PermanentError] doesn't end by itself.
 //   - Conn.Time is Redis's clock, sampled once a minute.
-//   - Conn.Capabilities has what the servers lack, Conn.Refusals what they refuse at present. A [LogThrottle] keeps these, and
+//   - Conn.Capabilities has what the servers lack (check.go asks them), Conn.Refusals what they refuse at present. A [LogThrottle] keeps these, and
 //     breakers, from filling the log.
 //
 // # A request

@@ -112,8 +112,8 @@ func (cs *capabilities) Status() error {
 func (cs *capabilities) Replica(addr string) error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if m := cs.missing[addr]; m != nil && m.err != nil && slices.Contains(m.err.errs, ErrReplica) {
-		return ErrReplica
+	if m := cs.missing[addr]; m != nil && m.err != nil && slices.Contains(m.err.errs, errReplica) {
+		return errReplica
 	}
 	return nil
 }

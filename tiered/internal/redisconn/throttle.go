@@ -9,10 +9,10 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// LogEvery is how often outages of one kind are logged when a server comes and goes.
-const LogEvery = 10 * time.Second
+// logEvery is how often outages of one kind are logged when a server comes and goes.
+const logEvery = 10 * time.Second
 
-// LogThrottle keeps the log short when a server comes and goes. An outage that begins within LogEvery of one that was
+// LogThrottle keeps the log short when a server comes and goes. An outage that begins within logEvery of one that was
 // logged isn't logged, unless it outlasts that time. The end of an outage is logged if its beginning was. The owner's lock
 // guards it.
 type LogThrottle struct {
@@ -32,7 +32,7 @@ func (t *LogThrottle) Begin(at mono.Instant) (log bool, suppressed int) {
 		return false, 0
 	}
 	suppressed = t.suppressed
-	*t = LogThrottle{logged: true, next: at.Add(LogEvery)}
+	*t = LogThrottle{logged: true, next: at.Add(logEvery)}
 	return true, suppressed
 }
 

@@ -33,7 +33,7 @@ func TestLogThrottle(t *testing.T) {
 			begins(false, 0)
 			ends(false)
 		}
-		time.Sleep(LogEvery - 4*time.Second)
+		time.Sleep(logEvery - 4*time.Second)
 		begins(false, 0)
 		time.Sleep(time.Second) // it outlasts the time
 		begins(true, 3)

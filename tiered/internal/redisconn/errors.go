@@ -50,8 +50,8 @@ func StepError(step string, err error) error {
 	return &PermanentError{step: step, err: err, want: want}
 }
 
-// ErrReplica says that a server isn't the one that the caches have to read and write.
-var ErrReplica = NewAnsweredError("it is a replica, which may still have what was deleted: want its master")
+// errReplica says that a server isn't the one that the caches have to read and write.
+var errReplica = NewAnsweredError("it is a replica, which may still have what was deleted: want its master")
 
 // manyErrors are the errors of one call, in one line.
 type manyErrors []error
