@@ -95,7 +95,7 @@ func TestEvents(t *testing.T) {
 		if v := f.only.Validity(); v == before || !v.Holds(mono.Now()) {
 			t.Errorf("%s: the new validity is the old one or doesn't hold", flush)
 		}
-		eventually(t, flush, func() bool { return f.changes.interruptions() == n+1 })
+		eventually(t, flush, func() bool { return f.changes.interruptions() > n }) // the next canary, which finds no mark, adds one
 	}
 }
 

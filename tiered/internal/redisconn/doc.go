@@ -9,8 +9,8 @@
 //     one cache.
 //   - class.go classifies the errors of commands. A [PermanentError] doesn't end by itself.
 //   - Conn.Time is Redis's clock, sampled once a minute.
-//   - Conn.Capabilities has what the servers lack (check.go asks them), Conn.Refusals what they refuse at present. A [LogThrottle] keeps these, and
-//     breakers, from filling the log.
+//   - Conn.Capabilities has what the servers lack (check.go asks them), Conn.Refusals what they refuse at present. A
+//     [LogThrottle] keeps these, and breakers, from filling the log.
 //
 // # A request
 //
