@@ -242,7 +242,7 @@ func TestBatchDoesAsGetOrLoad(t *testing.T) {
 					c := newCache(t, o)
 					o.Redis = newRedis(t, s, tiered.RedisOptions{Invalidation: tiered.None})
 					o.Policy.LocalTTL = time.Millisecond
-					set(t, c, "to know the cache's era", "")
+					set(t, c, "to know the cache's epoch", "")
 					run(t, c, newCache(t, o), counts[1], func(done func() bool) { waitFor(t, done) })
 				})
 			}

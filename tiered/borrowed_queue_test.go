@@ -34,7 +34,7 @@ func TestKeyOfAQueuedWriteIsOverwritten(t *testing.T) {
 			t.Run(mode+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				s := redistest.Start(t)
-				a, b := newOutpost(t, s, lively(how)), newProcess(t, s, lively(tiered.None), tiered.Policy{LocalTTL: time.Millisecond})
+				a, b := newFaultyProcess(t, s, lively(how)), newProcess(t, s, lively(tiered.None), tiered.Policy{LocalTTL: time.Millisecond})
 				for _, user := range []string{"1", "2"} {
 					set(t, a.Cache, "u"+user, of("u"+user), "t"+user)
 				}
@@ -66,7 +66,7 @@ func TestKeyOfAnAbandonedWriteIsOverwritten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t)
-			a, b := newOutpost(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.None), tiered.Policy{LocalTTL: time.Millisecond})
+			a, b := newFaultyProcess(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.None), tiered.Policy{LocalTTL: time.Millisecond})
 			for _, user := range []string{"1", "2"} {
 				set(t, a.Cache, "u"+user, of("u"+user), "t"+user)
 			}

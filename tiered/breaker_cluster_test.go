@@ -49,7 +49,7 @@ func TestBreakerOfOneMaster(t *testing.T) {
 				return node.Options().Addr
 			}
 			dead := cluster.Masters()[0]
-			for _, m := range cluster.Masters() { // neither the era's nor, with PubSub, that of the messages
+			for _, m := range cluster.Masters() { // neither the epoch's nor, with PubSub, that of the messages
 				if m.Addr() != of("tc:test!era{test}") && m.Addr() != of("tc!changes") {
 					dead = m
 				}

@@ -146,7 +146,7 @@ func TestBreaker(t *testing.T) {
 					t.Errorf("%q, %v", v, err)
 				}
 				if how != tiered.None {
-					keep(t, c, "k", "new") // proved
+					keep(t, c, "k", "new") // verified
 				}
 				if n := c.Stats().Opened - before.Opened; n != 1 {
 					t.Logf("it opened %d times", n)
@@ -221,13 +221,13 @@ func TestImpatientCallers(t *testing.T) {
 }
 
 // A server that replies to everything that it is loading its data may as well not be there. Any other error is an answer, after
-// which nothing that isn't proved is served.
+// which no unverified value is served.
 func TestServerThatOnlyRefuses(t *testing.T) {
 	for _, reply := range []string{"MOVED 1 127.0.0.1:1", "LOADING Redis is loading the dataset in memory", "ERR no"} {
 		for mode, how := range modes {
 			code, _, _ := strings.Cut(reply, " ")
 			t.Run(code+"/"+mode, func(t *testing.T) {
-				s := startReplier(t, redistest.Start(t).Addr())
+				s := startErrorProxy(t, redistest.Start(t).Addr())
 				client := redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: -1})
 				t.Cleanup(func() { _ = client.Close() })
 				r := openedRedis(t, client, lively(how))

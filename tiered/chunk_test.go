@@ -136,7 +136,7 @@ func TestLargeValues(t *testing.T) {
 		t.Errorf("GetMany: %d values, %v", len(got), err)
 	}
 	fresh := withDefaults(t, s.Client(t))
-	if err := fresh.Set(t.Context(), "to know the era", nil); err != nil {
+	if err := fresh.Set(t.Context(), "to know the epoch", nil); err != nil {
 		t.Error(err)
 	}
 	got, err := tiered.GetOrLoadMany(t.Context(), fresh, keys, func(key string) string { return key },
@@ -215,7 +215,7 @@ func TestStopsDuringABatch(t *testing.T) {
 			for i := range 25_000 {
 				values[idKey(i)] = strings.Repeat("x", 1000)
 			}
-			waitFor(t, func() bool { return c.Set(t.Context(), "to know the era", "") == nil })
+			waitFor(t, func() bool { return c.Set(t.Context(), "to know the epoch", "") == nil })
 			stop.left.Store(25)
 			err := c.SetMany(t.Context(), values)
 			took := stop.ago()

@@ -29,7 +29,7 @@ func inChild(t *testing.T) bool {
 	return false
 }
 
-// A batch has landed its first flight when the Cost of the second panics, which is a miss: the process lives on.
+// A batch has finished its first flight when the Cost of the second panics, which is a miss: the process continues.
 func TestCostPanicInABatch(t *testing.T) {
 	if !inChild(t) {
 		return

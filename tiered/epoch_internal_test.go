@@ -29,7 +29,7 @@ func (i *interlude) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 func (i *interlude) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if slices.ContainsFunc(cmd.Args(), isEra) {
+		if slices.ContainsFunc(cmd.Args(), isEpoch) {
 			if happen := i.happen.Swap(nil); happen != nil {
 				(*happen)(cmd)
 				err = cmd.Err()
@@ -39,7 +39,7 @@ func (i *interlude) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-func isEra(arg any) bool {
+func isEpoch(arg any) bool {
 	s, ok := arg.(string)
 	return ok && strings.HasPrefix(s, "tc:test!era")
 }

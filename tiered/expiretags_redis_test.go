@@ -87,7 +87,7 @@ func TestExpireTagsInACluster(t *testing.T) {
 func TestQueuedExpiries(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
-	a, b := newOutpost(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.Tracking), lasting)
+	a, b := newFaultyProcess(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.Tracking), lasting)
 	for name, c := range map[string]struct {
 		changes []func() error
 		queued  int
@@ -108,7 +108,7 @@ func TestQueuedExpiries(t *testing.T) {
 				t.Fatal(err)
 			}
 			keep(t, b, "k", "old")
-			a.brakes.on.Store(true)
+			a.blocker.on.Store(true)
 			a.cutOff()
 			for _, change := range c.changes {
 				queued(t, change())
@@ -120,7 +120,7 @@ func TestQueuedExpiries(t *testing.T) {
 			if v, err := a.Get(ctx, "k"); err != tiered.ErrNotFound {
 				t.Errorf("while it is queued: %q, %v", v, err)
 			}
-			a.brakes.on.Store(false)
+			a.blocker.on.Store(false)
 			a.replays(t)
 			follows(t, b, "k", "")
 			if e, err := b.Lookup(ctx, "k"); c.stale && (e.Value != "old" || e.State != tiered.Stale) || !c.stale && err != tiered.ErrNotFound {
@@ -134,7 +134,7 @@ func TestQueuedExpiries(t *testing.T) {
 func TestExpireAllIsOneCommand(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client(t)
-	var made trips
+	var made commandLog
 	client.AddHook(&made)
 	r, err := tiered.NewRedis(client, tiered.RedisOptions{Invalidation: tiered.None})
 	if err != nil {

@@ -193,7 +193,7 @@ func TestEachDurationForEver(t *testing.T) {
 	}
 }
 
-// Redis calls may be given as long, and invalidations may be proved as rarely.
+// Timeout and Heartbeat may be as long.
 func TestRedisOptionsForEver(t *testing.T) {
 	t.Parallel()
 	for _, d := range forEver {

@@ -124,7 +124,7 @@ func TestJoinsAFlightThatReadWhatIsDeleted(t *testing.T) {
 	if err := b.Delete(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2 * time.Second) // more than Heartbeat and a round trip: it has been heard
+	time.Sleep(2 * time.Second) // more than Heartbeat and a round trip: it has arrived
 	wg.Go(func() {
 		if v, err := a.GetOrLoad(t.Context(), "k", value("new")); v == "old" {
 			t.Errorf("%q, %v, 2 s after the Delete", v, err)

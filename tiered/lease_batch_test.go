@@ -14,13 +14,13 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// trips is a go-redis hook that notes what went to Redis together, but for the invalidation stream's own: "get 100".
-type trips struct {
+// commandLog is a go-redis hook that records the batches of commands, except those of the invalidation stream: "get 100".
+type commandLog struct {
 	mu   sync.Mutex
 	made []string
 }
 
-func (n *trips) note(name string, count int) {
+func (n *commandLog) note(name string, count int) {
 	if slices.Contains([]string{"time", "hello", "client"}, name) {
 		return
 	}
@@ -29,7 +29,7 @@ func (n *trips) note(name string, count int) {
 	n.made = append(n.made, fmt.Sprint(name, " ", count))
 }
 
-func (n *trips) take() []string {
+func (n *commandLog) take() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	made := n.made
@@ -37,14 +37,14 @@ func (n *trips) take() []string {
 	return made
 }
 
-func (n *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
-func (n *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (n *commandLog) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (n *commandLog) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		n.note(cmd.Name(), 1)
 		return next(ctx, cmd)
 	}
 }
-func (n *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (n *commandLog) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		n.note(cmds[0].Name(), len(cmds))
 		return next(ctx, cmds)
@@ -55,7 +55,7 @@ func (n *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 func TestBatchLeases(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client(t)
-	var made trips
+	var made commandLog
 	client.AddHook(&made)
 	r, err := tiered.NewRedis(client, tiered.RedisOptions{Invalidation: tiered.None, Timeout: 10 * time.Second})
 	if err != nil {
@@ -64,7 +64,7 @@ func TestBatchLeases(t *testing.T) {
 	defer r.Close()
 	a := newCache(t, tiered.Options[string]{Redis: r})
 	b := newProcess(t, s, tiered.RedisOptions{Invalidation: tiered.None}, tiered.Policy{})
-	if err := a.Set(t.Context(), "to know the cache's era", ""); err != nil {
+	if err := a.Set(t.Context(), "to know the cache's epoch", ""); err != nil {
 		t.Fatal(err)
 	}
 	g := newGate()
@@ -95,7 +95,7 @@ func TestBatchLeases(t *testing.T) {
 	close(g.open)
 	theirs.gets(t, "load 1")
 	wg.Wait()
-	got := slices.DeleteFunc(made.take(), func(trip string) bool { return trip == "get 1" }) // of the one that waits
+	got := slices.DeleteFunc(made.take(), func(batch string) bool { return batch == "get 1" }) // of the one that waits
 	if want := []string{"mget 1", "set 99", "eval 99"}; !slices.Equal(got, want) {
 		t.Errorf("round trips %q; want %q", got, want)
 	}

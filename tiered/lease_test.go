@@ -146,7 +146,7 @@ func TestWaiterIsWoken(t *testing.T) {
 	for _, name := range []string{"tracking", "pubsub"} {
 		t.Run(name, func(t *testing.T) {
 			s, a, b := twoProcesses(t, modes[name])
-			caughtUp(t, a, b) // so that the ledger is known
+			caughtUp(t, a, b) // so that the epoch and the tags are known
 			loading := make(chan struct{})
 			first := begin(t, a, "k", func(context.Context, *tiered.Entry[string]) (string, error) {
 				close(loading)
@@ -181,7 +181,7 @@ func TestHitIsOneGet(t *testing.T) {
 			if mode == tiered.None {
 				_ = b.Set(t.Context(), "other", "v")
 			} else {
-				caughtUp(t, a, b) // so that the ledger is known
+				caughtUp(t, a, b) // so that the epoch and the tags are known
 			}
 			s.Do("CONFIG", "RESETSTAT")
 			if v, err := b.GetOrLoad(t.Context(), "k", noLoad[string](t)); v != "v" || err != nil {

@@ -122,7 +122,7 @@ func testManyRoundTrips(t *testing.T, n int, want tripsOf) {
 	for i := range ids {
 		ids[i], keys[i] = 2*i, idKey(2*i)
 	}
-	if err := c.Set(t.Context(), "to know the cache's era", ""); err != nil {
+	if err := c.Set(t.Context(), "to know the cache's epoch", ""); err != nil {
 		t.Fatal(err)
 	}
 	trips.single.Store(0)
@@ -153,7 +153,7 @@ func testManyRoundTrips(t *testing.T, n int, want tripsOf) {
 	other := newCache(t, tiered.Options[string]{Redis: r2, MaxCost: 1 << 20})
 	trips.single.Store(0)
 	values, err := other.GetMany(t.Context(), append(keys, "absent", keys[0])...)
-	if r := trips.single.Load(); err != nil || len(values) != n || r > want.read+2 { // and the era
+	if r := trips.single.Load(); err != nil || len(values) != n || r > want.read+2 { // and the epoch
 		t.Errorf("GetMany: %d values in %d reads, %v", len(values), r, err)
 	}
 	if err := other.SetMany(t.Context(), values); err != nil || trips.pipelines.Swap(0) != want.write {
@@ -162,7 +162,7 @@ func testManyRoundTrips(t *testing.T, n int, want tripsOf) {
 	if err := other.Delete(t.Context(), keys...); err != nil || trips.pipelines.Swap(0) != want.write {
 		t.Errorf("Delete: %v", err)
 	}
-	if size := s.Do("DBSIZE"); size != int64(3) { // the era, the count and the key at the beginning
+	if size := s.Do("DBSIZE"); size != int64(3) { // the epoch, the count and the key at the beginning
 		t.Errorf("%v keys are left", size)
 	}
 }

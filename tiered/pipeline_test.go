@@ -32,7 +32,7 @@ func filled(t *testing.T, n int, o tiered.RedisOptions) (s *redistest.Server, c 
 		t.Fatal(err)
 	}
 	c = newProcess(t, s, o, tiered.Policy{})
-	if err := c.Set(t.Context(), "to know the cache's era", ""); err != nil {
+	if err := c.Set(t.Context(), "to know the cache's epoch", ""); err != nil {
 		t.Fatal(err)
 	}
 	return s, c
@@ -285,8 +285,8 @@ func (g *gatekeeper) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// crowd reads all keys at the same time, after four others that occupy the pipeline, and returns how many were read with each.
-func (g *gatekeeper) crowd(t *testing.T, c *tiered.Cache[string], keys []string) map[string]int {
+// readAll reads all keys at the same time, after four others that occupy the senders, and returns with how many others each was read.
+func (g *gatekeeper) readAll(t *testing.T, c *tiered.Cache[string], keys []string) map[string]int {
 	t.Helper()
 	time.Sleep(2 * time.Millisecond) // LocalTTL: nothing is in the local tier any more
 	gets := make(chan struct{})
@@ -330,14 +330,14 @@ func TestReadsThatHoldOthersUp(t *testing.T) {
 		set(t, c, keys[i], "v")
 	}
 	set(t, c, "k7", strings.Repeat("v", 100_000))
-	if with := g.crowd(t, c, keys); with["k7"] < 2 || with["k8"] < 2 {
+	if with := g.readAll(t, c, keys); with["k7"] < 2 || with["k8"] < 2 {
 		t.Fatalf("%d and %d keys were read together", with["k7"], with["k8"])
 	}
-	if with := g.crowd(t, c, keys); with["k7"] != 1 || with["k8"] < 2 {
+	if with := g.readAll(t, c, keys); with["k7"] != 1 || with["k8"] < 2 {
 		t.Errorf("a long value was read with %d others, a short one with %d", with["k7"]-1, with["k8"]-1)
 	}
 	g.slow = "k9"
-	g.crowd(t, c, keys)
+	g.readAll(t, c, keys)
 	close(g.late)
-	waitFor(t, func() bool { return g.crowd(t, c, keys)["k9"] == 1 }) // the command that was late is back
+	waitFor(t, func() bool { return g.readAll(t, c, keys)["k9"] == 1 }) // the command that was late is back
 }

@@ -100,8 +100,8 @@ func (c *replyHoldingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// G1. Somebody in this process is asking for the era when it calls Clear, and the answer, of before the Clear, comes after it.
-func TestClearWhileTheEraIsAsked(t *testing.T) {
+// G1. Another goroutine of this process is reading the epoch when it calls Clear, and the reply, from before the Clear, arrives after it.
+func TestClearWhileTheEpochIsRead(t *testing.T) {
 	s := redistest.Start(t)
 	h := &replyHolder{mark: "type(e)~=", release: make(chan struct{})}
 	client := redis.NewClient(&redis.Options{

@@ -38,8 +38,8 @@ func (h *holdup) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 func (h *holdup) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if cmd.Name() == "del" {
-			cmd.SetErr(errBraked)
-			return errBraked
+			cmd.SetErr(errBlocked)
+			return errBlocked
 		}
 		err := next(ctx, cmd)
 		if name := cmd.Name(); (name == "get" || name == "mget") && slices.Contains(cmd.Args()[1:], any(h.key)) {
@@ -55,7 +55,7 @@ func (h *holdup) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func TestReadingsOfOtherKeys(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client(t)
-	h, replays := newHoldup("a"), new(brakes)
+	h, replays := newHoldup("a"), new(replayBlocker)
 	client.AddHook(h)
 	client.AddHook(replays)
 	c := newCache(t, tiered.Options[string]{
@@ -108,7 +108,7 @@ func TestReadsAcrossSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newProcess(t, s, quiet, longLived)
-	set(t, c, "to know the cache's era", "")
+	set(t, c, "to know the cache's epoch", "")
 	s.Freeze()
 	all := beginAll(t, n, func(ctx context.Context, i int) (string, error) { return c.GetOrLoad(ctx, keys[i], noLoad[string](t)) })
 	s.Thaw()
@@ -125,7 +125,7 @@ func TestReadsAcrossSlots(t *testing.T) {
 func TestReadDuringAQueuedInvalidationOfTags(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client(t)
-	h, replays := newHoldup("other"), new(brakes)
+	h, replays := newHoldup("other"), new(replayBlocker)
 	client.AddHook(h)
 	client.AddHook(replays)
 	d := slowDecoder{codec.JSON, new(atomic.Bool), make(chan struct{}), make(chan struct{})}

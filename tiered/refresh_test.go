@@ -96,7 +96,7 @@ func TestOneRefreshOfTwoProcesses(t *testing.T) {
 	}
 }
 
-func refreshOnce(t *testing.T, s *redistest.Server, key string, a, b *tiered.Cache[string], deaf bool) {
+func refreshOnce(t *testing.T, s *redistest.Server, key string, a, b *tiered.Cache[string], noEvents bool) {
 	open := make(chan struct{})
 	var loads atomic.Int32
 	load := func(_ context.Context, e *tiered.Entry[string]) (string, error) {
@@ -122,7 +122,7 @@ func refreshOnce(t *testing.T, s *redistest.Server, key string, a, b *tiered.Cac
 	for _, c := range []*tiered.Cache[string]{a, b} {
 		waitFor(t, func() bool {
 			v, err := c.GetOrLoad(t.Context(), key, load)
-			return v == "new" && err == nil || deaf && c == b && stored(s, key) == "new"
+			return v == "new" && err == nil || noEvents && c == b && stored(s, key) == "new"
 		})
 	}
 	if n := loads.Load(); n != 1 {

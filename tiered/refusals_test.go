@@ -114,12 +114,12 @@ var refusing = map[string]struct {
 	},
 }
 
-// While Redis answers, if only that it refuses, what this process can't prove isn't served for longer than Delta. The values
+// While Redis answers, even with errors, unverified values aren't served for longer than Delta. The values
 // in question are those that Redis wouldn't store: it reports no delete of what it doesn't have.
 func TestErrorIsNoSilence(t *testing.T) {
 	for name, state := range refusing {
 		for mode, how := range listeningModes {
-			for when, known := range map[string]bool{"at first": false, "later": true} { // than the era is known
+			for when, known := range map[string]bool{"at first": false, "later": true} { // than the epoch is known
 				if known && (state.args != nil || !state.takesDeletes) {
 					continue
 				}
@@ -204,7 +204,7 @@ func (f *follower) follows(t *testing.T, want string, o tiered.RedisOptions) {
 // steps are what a read through both tiers, and what proves the local one, send to Redis.
 var steps = map[string]func(prefix string, words []string) bool{
 	"canary": func(prefix string, words []string) bool { return keyOf(words, strings.TrimSuffix(prefix, ":")+"!") },
-	"era":    func(prefix string, words []string) bool { return keyOf(words, prefix+"test!era") },
+	"epoch":  func(prefix string, words []string) bool { return keyOf(words, prefix+"test!era") },
 	"tags":   func(prefix string, words []string) bool { return keyOf(words, prefix+"test!tag:") },
 	"get":    func(prefix string, words []string) bool { return words[0] == "GET" && keyOf(words, prefix+"test:k") },
 	"lease":  func(prefix string, words []string) bool { return words[0] == "SET" && keyOf(words, prefix+"test:k") },
@@ -237,7 +237,7 @@ func TestErrorsOfEachStep(t *testing.T) {
 			}
 			t.Run(code+"/"+step, func(t *testing.T) {
 				t.Parallel()
-				rep := startReplier(t, s.Addr())
+				rep := startErrorProxy(t, s.Addr())
 				client := redis.NewClient(&redis.Options{Addr: rep.addr(), MaxRetries: -1})
 				t.Cleanup(func() { _ = client.Close() })
 				var log lines

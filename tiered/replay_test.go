@@ -17,7 +17,7 @@ import (
 func TestReplayLeavesWhatIsNewer(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
-	a, b := newOutpost(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.Tracking), longLived)
+	a, b := newFaultyProcess(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.Tracking), longLived)
 	seed := map[string]string{"set": "old", "refreshed": "old", "loaded later": "old", "deleted": "old"}
 	if err := errors.Join(b.SetMany(ctx, seed), a.Set(ctx, "warm", "v")); err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestReplayLeavesWhatIsNewer(t *testing.T) {
 	lasting := newGate()
 	lease := begin(t, b, "leased", lasting.load)
 	waitFor(t, func() bool { return g.loads.Load() == 2 && leased(s, "leased") })
-	a.brakes.on.Store(true)
+	a.blocker.on.Store(true)
 	a.cutOff()
 	queued(t, a.Delete(ctx, "set", "refreshed", "loaded later", "vacant", "leased"))
 	queued(t, a.Set(ctx, "deleted", "queued"))
@@ -44,7 +44,7 @@ func TestReplayLeavesWhatIsNewer(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.reconnect(t)
-	a.brakes.on.Store(false)
+	a.blocker.on.Store(false)
 	a.replays(t)
 	for key, want := range map[string]string{"set": "newer", "loaded later": "newer", "vacant": "", "refreshed": "", "leased": "", "deleted": ""} {
 		if got := stored(s, key); got != want {
@@ -66,7 +66,7 @@ func TestReplayLeavesWhatIsNewer(t *testing.T) {
 func TestQueuedExpire(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
-	a := newOutpost(t, s, lively(tiered.Tracking))
+	a := newFaultyProcess(t, s, lively(tiered.Tracking))
 	if err := a.SetMany(ctx, map[string]string{"k": "old", "both": "old", "both again": "old"}); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestQueuedExpire(t *testing.T) {
 func TestReplayOverForeignValues(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
-	a := newOutpost(t, s, lively(tiered.Tracking))
+	a := newFaultyProcess(t, s, lively(tiered.Tracking))
 	s.Do("SET", "tc:test:plain", `"v"`)
 	s.Do("SET", "tc:test:empty", "")
 	s.Do("SET", "tc:test:garbage", "\xc1tcgarbage")
@@ -118,7 +118,7 @@ func TestReplayOverForeignValues(t *testing.T) {
 func TestReadDuringAQueuedInvalidation(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
-	a := newOutpost(t, s, lively(tiered.Tracking))
+	a := newFaultyProcess(t, s, lively(tiered.Tracking))
 	slow := slowCodec{codec.JSON, make(chan struct{}), make(chan struct{}), new(sync.Once)}
 	b := newCache(t, tiered.Options[string]{Redis: a.redis, Codec: slow, Name: "slow", Policy: longLived, Logger: lively(0).Logger})
 	other := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, lively(tiered.Tracking)), Name: "slow", Policy: longLived})
@@ -127,7 +127,7 @@ func TestReadDuringAQueuedInvalidation(t *testing.T) {
 	}
 	read := begin(t, b, "k", value("loaded"))
 	<-slow.begun
-	a.brakes.on.Store(true)
+	a.blocker.on.Store(true)
 	queued(t, b.InvalidateTags(ctx, "tag"))
 	close(slow.open)
 	if v, err := read.wait(t); err != nil {
@@ -149,21 +149,21 @@ func TestLoadDuringAQueuedInvalidation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
-			a := newOutpost(t, s, lively(tiered.PubSub)) // whose own changes aren't told
+			a := newFaultyProcess(t, s, lively(tiered.PubSub)) // whose own changes aren't told
 			g := newGate()
 			load := begin(t, a.Cache, "k", func(ctx context.Context, e *tiered.Entry[string]) (string, error) {
 				e.Tags = []string{"tag"}
 				return g.load(ctx, e)
 			})
 			waitFor(t, func() bool { return g.loads.Load() == 1 })
-			a.brakes.on.Store(true)
+			a.blocker.on.Store(true)
 			queued(t, invalidate(a.Cache))
 			close(g.open)
 			load.gets(t, "load 1")
 			if v, err := a.Get(ctx, "k"); err != tiered.ErrNotFound {
 				t.Errorf("before the replay: %q, %v", v, err)
 			}
-			a.brakes.on.Store(false)
+			a.blocker.on.Store(false)
 			a.replays(t)
 			if v, err := a.Get(ctx, "k"); err != tiered.ErrNotFound {
 				t.Errorf("after it: %q, %v", v, err)
@@ -203,7 +203,7 @@ func TestReplayOnADemotedServer(t *testing.T) {
 			if err := b.Set(ctx, "k", "old"); err != nil {
 				t.Fatal(err)
 			}
-			a := newOutpost(t, demoted, lively(tiered.Tracking))
+			a := newFaultyProcess(t, demoted, lively(tiered.Tracking))
 			demoted.Do("REPLICAOF", "127.0.0.1", 1)
 			queued(t, change(a.Cache))
 			before := calls(demoted, "pttl")

@@ -42,7 +42,7 @@ func TestSetManyOfAValueThatCannotBeEncoded(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	for _, c := range []*tiered.Cache[fussy]{a, b} {
-		waitFor(t, func() bool { // b hears of the era that a began
+		waitFor(t, func() bool { // b hears of the epoch that a began
 			got, err := c.GetMany(ctx, "one", "two", "three")
 			return err == nil && fmt.Sprint(got) == "map[one:1 three:3 two:old]"
 		})

@@ -99,15 +99,15 @@ func TestHungLoaderAndFallback(t *testing.T) {
 		time.Sleep(time.Minute)
 		release := make(chan struct{})
 		var loads atomic.Int32
-		deaf := func(context.Context, *tiered.Entry[string]) (string, error) {
+		hangs := func(context.Context, *tiered.Entry[string]) (string, error) {
 			loads.Add(1)
 			<-release
 			return "late", nil
 		}
-		if d := waited(t, c, deaf, "old"); d != 10*time.Second {
+		if d := waited(t, c, hangs, "old"); d != 10*time.Second {
 			t.Errorf("it took %v", d)
 		}
-		if d := waited(t, c, deaf, "old"); d != 0 || loads.Load() != 1 {
+		if d := waited(t, c, hangs, "old"); d != 0 || loads.Load() != 1 {
 			t.Errorf("within RetryAfter: %v, %d loads", d, loads.Load())
 		}
 		close(release)

@@ -27,7 +27,7 @@ func isStale(t testing.TB, c *tiered.Cache[string], key string) {
 	})
 }
 
-// settled returns when both processes have heard of the era that the first of them began: until then what they have read
+// settled returns when both processes know the epoch that the first of them began: until then what they have read
 // counts as invalidated. They have to be two: what a process writes itself it has before it hears of it.
 func settled(t testing.TB, how tiered.Invalidation, a, b *tiered.Cache[string]) {
 	t.Helper()

@@ -217,7 +217,7 @@ func TestTagsAfterClear(t *testing.T) {
 func TestClearIsOneCommand(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client(t)
-	var made trips
+	var made commandLog
 	client.AddHook(&made)
 	r, err := tiered.NewRedis(client, tiered.RedisOptions{Invalidation: tiered.None})
 	if err != nil {
@@ -245,7 +245,7 @@ func TestClearIsOneCommand(t *testing.T) {
 func TestInvalidateTagsIsCheap(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client(t)
-	var made trips
+	var made commandLog
 	client.AddHook(&made)
 	r, err := tiered.NewRedis(client, tiered.RedisOptions{Invalidation: tiered.None})
 	if err != nil {

@@ -117,7 +117,7 @@ func TestClusterWithADeadNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader := open(t, client, o, 500*time.Millisecond)
-	if _, err := reader.Get(t.Context(), keys[0]); err != nil { // to know the cluster, and the cache's era
+	if _, err := reader.Get(t.Context(), keys[0]); err != nil { // to know the cluster, and the cache's epoch
 		t.Error(err)
 	}
 	dead := c.Masters()[0]

@@ -12,7 +12,7 @@ import (
 
 // Who is told of a stale value of a batch may ask for what the batch has found besides, and for what it loads.
 func TestTraceAsksForKeysOfItsBatch(t *testing.T) {
-	for name, known := range map[string]bool{"in a glance": true, "in a trip": false} {
+	for name, known := range map[string]bool{"in a lookup": true, "in a job": false} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
 			policy := tiered.Policy{TTL: time.Hour, StaleWhileRevalidate: time.Hour}
@@ -33,7 +33,7 @@ func TestTraceAsksForKeysOfItsBatch(t *testing.T) {
 				},
 			}})
 			if known {
-				set(t, c, "to know the cache's era", "")
+				set(t, c, "to know the cache's epoch", "")
 			}
 			batch := begun(func() (string, error) {
 				ctx := context.WithValue(t.Context(), request("of"), "the caller")
@@ -67,7 +67,7 @@ func TestTraceOfWhoWaitedForAStaleValue(t *testing.T) {
 	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, client, quiet), Policy: policy, Trace: &tiered.Trace{
 		StaleServed: func(context.Context, string, error) { told.Add(1) },
 	}})
-	set(t, c, "to know the cache's era", "")
+	set(t, c, "to know the cache's epoch", "")
 	first := begin(t, c, "k", value("new"))
 	<-h.there
 	other := begin(t, c, "k", noLoad[string](t))

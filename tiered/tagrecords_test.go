@@ -12,13 +12,13 @@ import (
 )
 
 // What is lost in Redis invalidates what depends on it.
-func TestLostLedger(t *testing.T) {
+func TestLostTagRecords(t *testing.T) {
 	for name, lost := range map[string]struct {
 		key  string
 		left []string
 	}{
 		"a tag's record": {"tc:test!tag:x", []string{"other", "untagged"}},
-		"the era":        {"tc:test!era{test}", nil},
+		"the epoch":      {"tc:test!era{test}", nil},
 		"the count":      {"tc:test!count{test}", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestLostLedger(t *testing.T) {
 			fresh := newProcess(t, s, tiered.RedisOptions{}, longLived)
 			for _, c := range []*tiered.Cache[string]{fresh, a, b} {
 				if name == "the count" && c != fresh {
-					// Those who know the era learn of the new one by its change, once somebody has asked.
+					// A process that knows the epoch is notified of the new one when another process has begun it.
 					if _, err := fresh.Get(ctx, "k"); err != tiered.ErrNotFound {
 						t.Error(err)
 					}
@@ -90,10 +90,10 @@ func TestInvalidateWithoutRedis(t *testing.T) {
 	}
 }
 
-// Whatever stands in the place of the ledger, loads are served.
-func TestDamagedLedger(t *testing.T) {
+// Loads work whatever the keys of the epoch and the tags contain.
+func TestDamagedTagRecords(t *testing.T) {
 	for name, damage := range map[string][]any{
-		"short era":        {"SET", "tc:test!era{test}", "short"},
+		"short epoch":      {"SET", "tc:test!era{test}", "short"},
 		"count in words":   {"SET", "tc:test!count{test}", "many"},
 		"count a fraction": {"SET", "tc:test!count{test}", "1.5"},
 		"count negative":   {"SET", "tc:test!count{test}", "-1"},

@@ -19,16 +19,16 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// brakes hold the replays of a client back while they are on. Everything else passes.
-type brakes struct {
+// replayBlocker hold the replays of a client back while they are on. Everything else passes.
+type replayBlocker struct {
 	on      atomic.Bool
 	refused atomic.Int64
 }
 
-var errBraked = errors.New("braked")
+var errBlocked = errors.New("blocked")
 
-// brake reports whether the command is one that only a replay sends, where nothing else is invalidated meanwhile.
-func (b *brakes) brake(cmd redis.Cmder) bool {
+// blocks reports whether the command is one that only a replay sends, if nothing else is invalidated meanwhile.
+func (b *replayBlocker) blocks(cmd redis.Cmder) bool {
 	args := cmd.Args()
 	switch {
 	case !b.on.Load():
@@ -43,42 +43,42 @@ func (b *brakes) brake(cmd redis.Cmder) bool {
 	return true
 }
 
-func (b *brakes) DialHook(next redis.DialHook) redis.DialHook {
+func (b *replayBlocker) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
-func (b *brakes) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (b *replayBlocker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if b.brake(cmd) {
-			cmd.SetErr(errBraked)
-			return errBraked
+		if b.blocks(cmd) {
+			cmd.SetErr(errBlocked)
+			return errBlocked
 		}
 		return next(ctx, cmd)
 	}
 }
 
-func (b *brakes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (b *replayBlocker) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		for _, cmd := range cmds {
-			if b.brake(cmd) {
+			if b.blocks(cmd) {
 				for _, cmd := range cmds {
-					cmd.SetErr(errBraked)
+					cmd.SetErr(errBlocked)
 				}
-				return errBraked
+				return errBlocked
 			}
 		}
 		return next(ctx, cmds)
 	}
 }
 
-// outpost is a process whose connection to Redis can be broken, and whose replays can be held back.
-type outpost struct {
+// faultyProcess is a process whose connection to Redis can be broken, and whose replays can be blocked.
+type faultyProcess struct {
 	*tiered.Cache[string]
-	proxy  *faultproxy.Proxy
-	redis  *tiered.Redis
-	brakes *brakes
-	traced atomic.Int64
-	log    *lockedBuffer
+	proxy   *faultproxy.Proxy
+	redis   *tiered.Redis
+	blocker *replayBlocker
+	traced  atomic.Int64
+	log     *lockedBuffer
 }
 
 type lockedBuffer struct {
@@ -98,12 +98,12 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-func newOutpost(t *testing.T, s *redistest.Server, o tiered.RedisOptions) *outpost {
+func newFaultyProcess(t *testing.T, s *redistest.Server, o tiered.RedisOptions) *faultyProcess {
 	t.Helper()
-	out := &outpost{proxy: faultproxy.Start(t, s.Addr()), brakes: new(brakes), log: new(lockedBuffer)}
+	out := &faultyProcess{proxy: faultproxy.Start(t, s.Addr()), blocker: new(replayBlocker), log: new(lockedBuffer)}
 	// A call that was given up doesn't go on trying, and arrive in the end.
 	client := redis.NewClient(&redis.Options{Addr: out.proxy.Addr(), MaxRetries: -1, DialerRetries: 1})
-	client.AddHook(out.brakes)
+	client.AddHook(out.blocker)
 	var err error
 	if out.redis, err = tiered.NewRedis(client, o); err != nil {
 		t.Fatal(err)
@@ -123,13 +123,13 @@ func newOutpost(t *testing.T, s *redistest.Server, o tiered.RedisOptions) *outpo
 	return out
 }
 
-func (o *outpost) cutOff() {
+func (o *faultyProcess) cutOff() {
 	o.proxy.Refuse(true)
 	o.proxy.Cut()
 }
 
 // reconnect returns when the process can rely on Redis for what isn't queued.
-func (o *outpost) reconnect(t *testing.T) {
+func (o *faultyProcess) reconnect(t *testing.T) {
 	t.Helper()
 	o.proxy.Refuse(false)
 	waitFor(t, func() bool { return o.redis.Status() == nil })
@@ -142,7 +142,7 @@ func queued(t testing.TB, err error) {
 	}
 }
 
-func (o *outpost) replays(t testing.TB) {
+func (o *faultyProcess) replays(t testing.TB) {
 	t.Helper()
 	waitFor(t, func() bool { return o.Stats().Queued == 0 })
 }

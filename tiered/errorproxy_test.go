@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// replier stands before a Redis, and may give the replies itself: the same error to every command but HELLO.
-type replier struct {
+// errorProxy is a proxy for a Redis that may reply itself: with the same error to every command but HELLO.
+type errorProxy struct {
 	listener net.Listener
 	upstream string
 	reply    atomic.Pointer[string] // nil: Redis replies
@@ -27,13 +27,13 @@ type replier struct {
 	over  bool
 }
 
-func startReplier(t *testing.T, upstream string) *replier {
+func startErrorProxy(t *testing.T, upstream string) *errorProxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &replier{listener: l, upstream: upstream}
+	r := &errorProxy{listener: l, upstream: upstream}
 	r.wg.Go(r.serve)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -48,10 +48,10 @@ func startReplier(t *testing.T, upstream string) *replier {
 	return r
 }
 
-func (r *replier) addr() string { return r.listener.Addr().String() }
+func (r *errorProxy) addr() string { return r.listener.Addr().String() }
 
 // replies has it reply with the error, or with "" Redis.
-func (r *replier) replies(err string) {
+func (r *errorProxy) replies(err string) {
 	if err == "" {
 		r.reply.Store(nil)
 	} else {
@@ -66,7 +66,7 @@ type refusal struct {
 }
 
 // refuses has commands fail with the error, in the order in which they came; nil: none.
-func (r *replier) refuses(err string, is func(words []string) bool) {
+func (r *errorProxy) refuses(err string, is func(words []string) bool) {
 	if is == nil {
 		r.refusal.Store(nil)
 	} else {
@@ -80,7 +80,7 @@ func refused(err string) []byte {
 	return fmt.Appendf(nil, "*4\r\n$4\r\nEVAL\r\n$%d\r\n%s\r\n$1\r\n0\r\n$%d\r\n%s\r\n", len(script), script, len(err), err)
 }
 
-func (r *replier) serve() {
+func (r *errorProxy) serve() {
 	for {
 		conn, err := r.listener.Accept()
 		if err != nil {
@@ -103,7 +103,7 @@ func (r *replier) serve() {
 	}
 }
 
-func (r *replier) pass(from *bufio.Reader, client, server net.Conn) {
+func (r *errorProxy) pass(from *bufio.Reader, client, server net.Conn) {
 	for {
 		command, words, err := readCommand(from)
 		if err != nil {

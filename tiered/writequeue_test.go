@@ -36,7 +36,7 @@ func TestWritesAreQueued(t *testing.T) {
 		for name, w := range writes {
 			t.Run(mode+"/"+name, func(t *testing.T) {
 				s := redistest.Start(t)
-				a, b := newOutpost(t, s, lively(how)), newProcess(t, s, lively(how), longLived)
+				a, b := newFaultyProcess(t, s, lively(how)), newProcess(t, s, lively(how), longLived)
 				if err := errors.Join(b.Set(ctx, "k", "old", "tag"), b.Set(ctx, "other", "there")); err != nil {
 					t.Fatal(err)
 				}
@@ -61,16 +61,16 @@ func TestWritesAreQueued(t *testing.T) {
 				if v, err := b.Get(ctx, "k"); v != "old" || err != nil {
 					t.Errorf("elsewhere: %q, %v", v, err)
 				}
-				a.brakes.on.Store(true)
+				a.blocker.on.Store(true)
 				a.reconnect(t)
-				waitFor(t, func() bool { mine("connected"); return a.brakes.refused.Load() > 2 })
+				waitFor(t, func() bool { mine("connected"); return a.blocker.refused.Load() > 2 })
 				if v, err := a.GetOrLoad(ctx, "k", value("loaded")); v != cmpOr(w.want, "loaded") || err != nil {
 					t.Errorf("a load: %q, %v", v, err)
 				}
 				if got := stored(s, "k"); got != "old" {
 					t.Errorf("not replayed, and Redis has %q", got)
 				}
-				a.brakes.on.Store(false)
+				a.blocker.on.Store(false)
 				a.replays(t)
 				follows(t, b, "k", "")
 				waitFor(t, func() bool {
@@ -117,7 +117,7 @@ func TestWaysToFail(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
-			a, b := newOutpost(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.Tracking), longLived)
+			a, b := newFaultyProcess(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.Tracking), longLived)
 			if err := errors.Join(b.Set(ctx, "k", "old"), a.Set(ctx, "l", "there")); err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +148,7 @@ func isReply(err error, code string) bool {
 // A write whose caller leaves may have happened or not.
 func TestCallerLeavesAWrite(t *testing.T) {
 	s := redistest.Start(t)
-	a := newOutpost(t, s, lively(tiered.Tracking))
+	a := newFaultyProcess(t, s, lively(tiered.Tracking))
 	if err := a.Set(t.Context(), "k", "old"); err != nil {
 		t.Fatal(err)
 	}
@@ -170,11 +170,11 @@ func TestCallerLeavesAWrite(t *testing.T) {
 func TestLaterWriteTakesItOff(t *testing.T) {
 	ctx := t.Context()
 	s := redistest.Start(t)
-	a := newOutpost(t, s, lively(tiered.Tracking))
+	a := newFaultyProcess(t, s, lively(tiered.Tracking))
 	if err := a.Set(ctx, "warm", "v"); err != nil {
 		t.Fatal(err)
 	}
-	a.brakes.on.Store(true)
+	a.blocker.on.Store(true)
 	a.cutOff()
 	queued(t, a.Delete(ctx, "set", "deleted", "expired"))
 	queued(t, a.Expire(ctx, "expired too"))
@@ -185,19 +185,19 @@ func TestLaterWriteTakesItOff(t *testing.T) {
 	if n := a.Stats().Queued; n != 1 {
 		t.Errorf("%d are queued, want the one that was only expired since", n)
 	}
-	a.brakes.on.Store(false)
+	a.blocker.on.Store(false)
 	a.replays(t)
 	if got := stored(s, "set"); got != "new" || a.Stats().Replayed != 1 {
 		t.Errorf("Redis has %q, %d replayed", got, a.Stats().Replayed)
 	}
-	a.brakes.on.Store(true)
+	a.blocker.on.Store(true)
 	a.cutOff()
 	queued(t, a.InvalidateTags(ctx, "x", "y"))
 	queued(t, a.Clear(ctx))
 	if n := a.Stats().Queued; n != 1 {
 		t.Errorf("%d are queued, want the Clear for all", n)
 	}
-	a.brakes.on.Store(false)
+	a.blocker.on.Store(false)
 	a.reconnect(t)
 	if err := a.Clear(ctx); err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestQueueIsBounded(t *testing.T) {
 	s := redistest.Start(t)
 	o := lively(tiered.Tracking)
 	o.Timeout = 2 * time.Second
-	a, b := newOutpost(t, s, o), newProcess(t, s, o, longLived)
+	a, b := newFaultyProcess(t, s, o), newProcess(t, s, o, longLived)
 	for _, c := range []*tiered.Cache[string]{a.Cache, b} {
 		if err := c.Set(ctx, "untouched", "old"); err != nil {
 			t.Fatal(err)
@@ -242,7 +242,7 @@ func TestQueueIsBounded(t *testing.T) {
 			queued(t, a.InvalidateTags(ctx, "one more"))
 		},
 	} {
-		era := s.Do("GET", "tc:test!era{test}")
+		epoch := s.Do("GET", "tc:test!era{test}")
 		a.cutOff()
 		fill()
 		if n := a.Stats().Queued; n != 1 {
@@ -251,7 +251,7 @@ func TestQueueIsBounded(t *testing.T) {
 		a.reconnect(t)
 		a.replays(t)
 		follows(t, b, "untouched", "")
-		if s.Do("GET", "tc:test!era{test}") == era {
+		if s.Do("GET", "tc:test!era{test}") == epoch {
 			t.Errorf("%s: there was no Clear", name)
 		}
 		if err := b.Set(ctx, "untouched", "old"); err != nil {
@@ -266,16 +266,16 @@ func TestCloseReplays(t *testing.T) {
 	for name, back := range map[string]bool{"Redis is back": true, "Redis is down": false} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
-			a := newOutpost(t, s, lively(tiered.Tracking))
+			a := newFaultyProcess(t, s, lively(tiered.Tracking))
 			if err := a.SetMany(ctx, map[string]string{"k": "old", "l": "old"}); err != nil {
 				t.Fatal(err)
 			}
-			a.brakes.on.Store(true)
+			a.blocker.on.Store(true)
 			a.cutOff()
 			queued(t, a.Delete(ctx, "k", "l"))
 			if back {
 				a.reconnect(t)
-				a.brakes.on.Store(false)
+				a.blocker.on.Store(false)
 			}
 			start := time.Now()
 			if err := a.Close(); err != nil {
@@ -298,7 +298,7 @@ func TestCloseReplays(t *testing.T) {
 // A Redis that is closed replays nothing. Nor does its Close wait for that.
 func TestRedisIsClosedWithABacklog(t *testing.T) {
 	s := redistest.Start(t)
-	a := newOutpost(t, s, lively(tiered.Tracking))
+	a := newFaultyProcess(t, s, lively(tiered.Tracking))
 	a.cutOff()
 	queued(t, a.Delete(t.Context(), "k"))
 	if err := a.redis.Close(); err != nil {

@@ -105,7 +105,7 @@ func (s *settlement) split(t *testing.T, prefix, master string, n int) (theirs, 
 	return theirs, others
 }
 
-// spare returns a master that has neither the era nor the messages.
+// spare returns a master that stores neither the epoch nor the channel of the messages.
 func (s *settlement) spare(t *testing.T, cluster *redistest.Cluster) string {
 	t.Helper()
 	needed := []string{s.master(t, "tc:test!era{test}"), s.master(t, "tc!changes")}

@@ -13,7 +13,7 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// pauses is a codec that is held up as it decodes "pause", once.
+// pauses is a codec that blocks once, when it decodes "pause".
 type pauses struct {
 	codec.Codec
 	once  *atomic.Bool
@@ -31,7 +31,7 @@ func (p pauses) Unmarshal(b []byte, v any) error {
 	return p.Codec.Unmarshal(b, v)
 }
 
-// paused is a process that reads "a" and "b" in a batch, which has decoded the one and is held up by the other.
+// paused is a process that reads "a" and "b" in a batch. The batch has decoded "a" and is blocked by "b".
 type paused struct {
 	*tiered.Cache[string]
 	other *tiered.Cache[string]
@@ -48,7 +48,7 @@ func pauseABatch(t *testing.T, o tiered.RedisOptions) *paused {
 	p.Cache = newCache(t, tiered.Options[string]{Redis: newRedis(t, s, o), Codec: held, Policy: longLived})
 	set(t, p.other, "a", "old")
 	set(t, p.other, "b", "pause")
-	set(t, p.Cache, "to know the cache's era", "")
+	set(t, p.Cache, "to know the cache's epoch", "")
 	if o.Invalidation != tiered.None {
 		caughtUp(t, p.other, p.Cache)
 	}
@@ -95,7 +95,7 @@ func TestChangeWhileABatchIsDecoded(t *testing.T) {
 	}
 }
 
-// A codec that panics once, as a batch's caller decodes, is asked again by the trip. Those who wait for what was found before
+// A codec that panics once, as a batch's caller decodes, is called again by the job. Callers that wait for what was found before
 // get it.
 func TestCodecPanicInABatch(t *testing.T) {
 	p := pauseABatch(t, quiet)

@@ -16,7 +16,7 @@ import (
 
 // model is a source of numbered versions, and what each process has invalidated of it.
 type model struct {
-	processes []*outpost
+	processes []*faultyProcess
 	sets      bool // a Set that failed may still arrive elsewhere: only the first process sets, and only it is checked
 	source    [modelKeys]atomic.Int64
 	floor     [2][modelKeys]atomic.Int64 // the last version that the process's own writes returned for
@@ -175,7 +175,7 @@ func TestQueueModel(t *testing.T) {
 				o := lively(how)
 				o.Timeout = 100 * time.Millisecond
 				s := redistest.Start(t)
-				m := &model{sets: sets, processes: []*outpost{newOutpost(t, s, o), newOutpost(t, s, o)}}
+				m := &model{sets: sets, processes: []*faultyProcess{newFaultyProcess(t, s, o), newFaultyProcess(t, s, o)}}
 				for range 5 {
 					ctx, stop := context.WithCancel(t.Context())
 					done := make(chan struct{})
