@@ -12,11 +12,10 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// What it costs to keep local tiers coherent is in three files: here how late an invalidation is; in
-// bench_flood_test.go how many there may be, and what they cost Redis; in bench_tracking_test.go what reads and writes
-// pay.
+// Three files measure the cost of coherent local tiers: this one the latency of invalidations; bench_flood_test.go their rate, and
+// their cost in Redis; bench_tracking_test.go the cost of reads and writes.
 //
-// A process stands for itself as a tiered.Redis with a client of its own. That all are in this one OS process flatters
+// A tiered.Redis with a client of its own stands for a process. All of them are in one OS process, which improves
 // none of the ratios, but they share its scheduler and the machine's cores.
 
 // newRedisOf is newRedis with options.
@@ -34,12 +33,12 @@ func newRedisOf(b *testing.B, client redis.UniversalClient, o tiered.RedisOption
 	return r
 }
 
-// patient has a timeout so long that a busy machine isn't taken for a slow Redis.
+// patient has a long timeout, so that a busy machine isn't mistaken for a slow Redis.
 func patient(i tiered.Invalidation) tiered.RedisOptions {
 	return tiered.RedisOptions{Invalidation: i, Timeout: 10 * time.Second}
 }
 
-// reportQuantiles takes the place of ns/op, in which the preparations are.
+// reportQuantiles replaces ns/op, which would include the preparations.
 func reportQuantiles(b *testing.B, name string, of []time.Duration) {
 	slices.Sort(of)
 	micros := func(q float64) float64 {
@@ -50,10 +49,10 @@ func reportQuantiles(b *testing.B, name string, of []time.Duration) {
 	b.ReportMetric(micros(0.99), name+"p99-µs")
 }
 
-// BenchmarkCoherenceDrop measures from the call of a write in one process to the moment at which another process's
-// local tier no longer has what was written ("drop"). The floors are how long it takes a message that is published to
-// be received, and how long the write itself takes, which is measured in the same rounds as the drop. "arrive" is how
-// long the bytes take that tell of it: what is between that and the drop is the library's. "late" are the drops after
+// BenchmarkCoherenceDrop measures the time from the call of a write in one process until another process's
+// local tier has dropped the old value ("drop"). The floors are the time until a published message is
+// received, and the time of the write itself, which is measured in the same rounds as the drop. "arrive" is the
+// time until the bytes of the report arrive: the rest of the drop is the library's. "late" counts the drops after
 // the write returned.
 func BenchmarkCoherenceDrop(b *testing.B) {
 	server := redistest.Start(b)
@@ -88,7 +87,7 @@ func BenchmarkCoherenceDrop(b *testing.B) {
 
 const dropped = "user:dropped"
 
-// round is a write and what tells of it.
+// round is a write and its report.
 type round struct {
 	mark  string
 	write func(ctx context.Context) error

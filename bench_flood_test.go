@@ -17,8 +17,8 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// A flood is what raw clients send to Redis: the bytes of SETs, made beforehand, so that the clients cost next to
-// nothing.
+// A flood has the bytes of SETs that raw clients send to Redis. They are made beforehand, so that the clients cost hardly
+// anything.
 type flood struct {
 	server *redistest.Server
 	each   [][]byte // a command
@@ -30,8 +30,8 @@ func (f *flood) set(key, value string) {
 
 const okReply = "+OK\r\n"
 
-// run sends the flood over so many connections, each of which has depth commands under way, 0 for any number. It returns
-// when the last is answered.
+// run sends the flood over several connections, with up to depth unanswered commands on each, 0 for any number. It returns
+// when the last one is answered.
 func (f *flood) run(connections, depth int) error {
 	var all errgroup.Group
 	for i := range connections {
@@ -88,7 +88,7 @@ func takeOKs(conn net.Conn, n int) error {
 	return nil
 }
 
-// infos are Redis's own numbers, by name.
+// infos has the numbers in Redis's INFO, by name.
 func infos(b *testing.B, client *redis.Client, sections ...string) map[string]string {
 	b.Helper()
 	text, err := client.Info(b.Context(), sections...).Result()
@@ -104,8 +104,8 @@ func infos(b *testing.B, client *redis.Client, sections ...string) map[string]st
 	return found
 }
 
-// processorTime is what Redis has used until now. Unlike the time that passes, it isn't longer because a neighbour is
-// busy.
+// processorTime returns the processor time that Redis has used. Unlike elapsed time, it doesn't depend on other work on the
+// machine.
 func processorTime(b *testing.B, client *redis.Client) (sum time.Duration) {
 	b.Helper()
 	of := infos(b, client, "cpu")
@@ -164,7 +164,7 @@ func reportRate(b *testing.B, unit string, took time.Duration) {
 	b.ReportMetric(float64(b.N)*floodSize/took.Seconds(), unit)
 }
 
-// stock has Redis hold the million, and returns the flood that is to come over them.
+// stock stores the million keys in Redis, and returns a flood that overwrites them.
 func stock(b *testing.B, server *redistest.Server) *flood {
 	b.Helper()
 	ctx, client := b.Context(), server.Client(b)
@@ -192,7 +192,7 @@ func stock(b *testing.B, server *redistest.Server) *flood {
 
 func floodKey(i int) string { return "tc:bench:" + strconv.Itoa(i) }
 
-// timed is how long the flood takes over one connection.
+// timed returns how long the flood takes over one connection.
 func (f *flood) timed(b *testing.B) time.Duration {
 	b.Helper()
 	begin := time.Now()
@@ -202,7 +202,7 @@ func (f *flood) timed(b *testing.B) time.Duration {
 	return time.Since(begin)
 }
 
-// discardTracked returns a connection that has the keys tracked and drops what it hears, until it is closed.
+// discardTracked returns a connection that tracks the keys and drops all reports, until it is closed.
 func discardTracked(b *testing.B, server *redistest.Server, ears *redistest.Tap) net.Conn {
 	b.Helper()
 	conn, err := net.Dial("tcp", server.Addr())
@@ -255,7 +255,7 @@ func (f *flood) invalidates(b *testing.B) {
 	reportRate(b, "inv/s", heard)
 }
 
-// fillLocal reads all the keys until the local tier has as good as all.
+// fillLocal reads all the keys until the local tier has nearly all.
 func fillLocal(b *testing.B, c *tiered.Cache[int]) {
 	b.Helper()
 	ids := make([]int, floodKeys)

@@ -43,7 +43,7 @@ func usersHandler(n int, vary ...string) http.HandlerFunc {
 	}
 }
 
-// replay answers with the header fields and body of a recorded response, whatever it is asked.
+// replay answers any request with the header fields and body of a recorded response.
 func replay(recorded *httptest.ResponseRecorder) http.HandlerFunc {
 	header, body := recorded.Header(), recorded.Body.Bytes()
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -78,7 +78,7 @@ func get(b *testing.B, fields ...string) *http.Request {
 	return r
 }
 
-// stored returns the handler behind a cache that has its response, and what that answers to the request.
+// stored returns the handler behind a cache that has stored its response, and the cache's response to the request.
 func stored(b *testing.B, next http.Handler, r *http.Request) (http.Handler, *httptest.ResponseRecorder) {
 	b.Helper()
 	var runs atomic.Int64
@@ -141,7 +141,7 @@ func BenchmarkHTTPRange(b *testing.B) {
 	compareHit(b, usersHandler(100*pageSize), get(b, "Range", "bytes=150000-152999"), http.StatusPartialContent)
 }
 
-// BenchmarkHTTPNotModified is a client that has the response already, and maybe an older one too.
+// BenchmarkHTTPNotModified is a hit for a client with a current copy, and possibly an older one.
 func BenchmarkHTTPNotModified(b *testing.B) {
 	_, whole := stored(b, usersHandler(pageSize), get(b))
 	tag := whole.Header().Get("Etag")

@@ -30,7 +30,7 @@ func newRistretto(b *testing.B, capacity int64) *ristretto.Cache[string, *user] 
 	return c
 }
 
-// loadUser is a source as fast as one can be.
+// loadUser is a source that takes no time.
 func loadUser(_ context.Context, e *tiered.Entry[*user]) (*user, error) {
 	id, err := strconv.Atoi(e.Key[len("user:"):])
 	if err != nil {
@@ -39,7 +39,7 @@ func loadUser(_ context.Context, e *tiered.Entry[*user]) (*user, error) {
 	return newUser(id), nil
 }
 
-// warmCache returns a cache that has every user, and how to read one of them.
+// warmCache returns a cache that has every user, and a function that reads one of them.
 func warmCache(b *testing.B) (*tiered.Cache[*user], reader) {
 	b.Helper()
 	c := newCache(b, tiered.Options[*user]{})
@@ -172,7 +172,7 @@ func BenchmarkMiss(b *testing.B) {
 
 const missCapacity = population / 10
 
-// missByHand is what a service has without a library: ristretto, and a singleflight against stampedes.
+// missByHand is code without a library: ristretto, and a singleflight against stampedes.
 func missByHand(b *testing.B, load func() (*user, error)) func(string) (*user, error) {
 	c := newRistretto(b, missCapacity)
 	var flights singleflight.Group
@@ -194,7 +194,7 @@ func missByHand(b *testing.B, load func() (*user, error)) func(string) (*user, e
 	}
 }
 
-// missDetached is missByHand whose load isn't cut short when its first caller leaves, which callers do when they like.
+// missDetached is missByHand with a load that continues when the context of its first caller ends.
 func missDetached(b *testing.B, load func() (*user, error)) func(string) (*user, error) {
 	c := newRistretto(b, missCapacity)
 	var flights singleflight.Group

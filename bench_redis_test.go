@@ -18,7 +18,7 @@ import (
 
 var codecs = []codec.Codec{codec.JSON, codec.Msgpack}
 
-// newRedis has a timeout so long that a busy machine isn't taken for a slow Redis.
+// newRedis sets a long timeout, so that a busy machine isn't mistaken for a slow Redis.
 func newRedis(b *testing.B, client redis.UniversalClient) *tiered.Redis {
 	b.Helper()
 	r, err := tiered.NewRedis(client, tiered.RedisOptions{Timeout: 10 * time.Second})
@@ -33,8 +33,8 @@ func newRedis(b *testing.B, client redis.UniversalClient) *tiered.Redis {
 	return r
 }
 
-// briefly is a LocalTTL that has run out when everyUser comes back to a user, while the local tier is filled on each
-// read as it is in service.
+// briefly is a LocalTTL that ends before everyUser returns to a user. The local tier is still filled on each
+// read, as in a service.
 const briefly = time.Millisecond
 
 // redisUsers stores every user in Redis, bare for go-redis and framed for the cache it returns, which reads Redis each
@@ -84,7 +84,7 @@ func onlyRemoteHits(b *testing.B, c *tiered.Cache[*user], f func() (n int)) {
 	}
 }
 
-// together lets all goroutines walk the order as one, so that no two read the same user at once.
+// together shares one order among all goroutines, so that no two read the same user at once.
 func (o order) together(b *testing.B, read reader) {
 	var next atomic.Int64
 	b.ReportAllocs()
@@ -149,7 +149,7 @@ func BenchmarkRedisHit(b *testing.B) {
 	}
 }
 
-// tieredByHand is what a service has without a library: ristretto in front, and a singleflight against stampedes.
+// tieredByHand is code without a library: ristretto in front, and a singleflight against stampedes.
 func tieredByHand(b *testing.B, read reader) reader {
 	c := newRistretto(b, 10*population)
 	var flights singleflight.Group
@@ -301,7 +301,7 @@ func mgetUsers(ctx context.Context, client *redis.Client, cd codec.Codec) func(i
 	}
 }
 
-// BenchmarkRedisFloor is what many callers can't go under: the time of one user, where four goroutines that do nothing else read
+// BenchmarkRedisFloor is the lower bound for many callers: the time per user if four goroutines that do nothing else read
 // 100 at a time, and with "byhand" keep them in ristretto. "go-redis" is BenchmarkRedisHit's, with 512 callers.
 func BenchmarkRedisFloor(b *testing.B) {
 	client := redistest.Start(b).Client(b)
@@ -320,7 +320,7 @@ func BenchmarkRedisFloor(b *testing.B) {
 	}
 }
 
-// inBatches has four goroutines read users 100 at a time, as one.
+// inBatches reads users 100 at a time, in one order, from four goroutines.
 func inBatches(b *testing.B, read func(ids []int) (map[int]*user, error)) {
 	users := everyUser()
 	callers(b, 4)

@@ -42,7 +42,7 @@ func newUser(id int) *user {
 
 const population = 10_000 // users
 
-// userKeys are made beforehand: building a key is no part of what is compared.
+// userKeys are made beforehand, so that building a key isn't measured.
 var userKeys = func() []string {
 	all := make([]string, population)
 	for id := range all {
@@ -53,10 +53,10 @@ var userKeys = func() []string {
 
 func userKey(id int) string { return "user:" + strconv.Itoa(id) }
 
-// An order is which users are read, one after the other and then again from the start.
+// An order is a sequence of users, which are read one after the other and then again from the start.
 type order []int
 
-// everyUser visits all once before it comes back to one.
+// everyUser visits all users once before it repeats one.
 func everyUser() order { return rand.New(rand.NewPCG(1, 2)).Perm(population) }
 
 func hotUsers(n int) order { return everyUser()[:n] }
@@ -72,10 +72,10 @@ func zipfUsers() order {
 	return o
 }
 
-// reader is one implementation's way to a user.
+// reader reads a user with one implementation.
 type reader func(id int) (*user, error)
 
-// check reads every user once, so that what follows compares implementations that work.
+// check reads every user once, to make sure that the implementation works.
 func check(b *testing.B, read reader) {
 	b.Helper()
 	for id := range population {
@@ -98,7 +98,7 @@ func (o order) serial(b *testing.B, read reader) {
 	}
 }
 
-// parallel lets each goroutine walk on its own, from a place of its own.
+// parallel lets each goroutine read in order, beginning at a place of its own.
 func (o order) parallel(b *testing.B, read reader) {
 	var walkers atomic.Int64
 	b.ReportAllocs()
@@ -227,7 +227,7 @@ func BenchmarkTiers(b *testing.B) {
 	}
 }
 
-// pageReader is one way to a page.
+// pageReader reads a page with one implementation.
 type pageReader func(key string) ([]user, error)
 
 func (read pageReader) serial(b *testing.B, keys []string) {

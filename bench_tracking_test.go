@@ -68,7 +68,7 @@ func BenchmarkCoherenceHit(b *testing.B) {
 	}
 }
 
-// taggedCache is warmCache with tags on each user, some hundred different ones.
+// taggedCache is warmCache with tags for each user, some hundred different ones.
 func taggedCache(b *testing.B, o tiered.Options[*user], tags int) (*tiered.Cache[*user], reader) {
 	b.Helper()
 	c := newCache(b, o)
@@ -127,7 +127,7 @@ func spending(b *testing.B, client *redis.Client, c *counter, f func()) {
 	b.ReportMetric(float64(c.trips.Load()-trips)/n, "trips/op")
 }
 
-// counted is a client of the server and what counts its commands.
+// counted returns a client of the server, and a counter of its commands.
 func counted(b *testing.B, client *redis.Client) *counter {
 	b.Helper()
 	c := new(counter)
@@ -286,7 +286,7 @@ func idle(b *testing.B, client *redis.Client, processes int) {
 	b.ReportMetric(float64(processorTime(b, client)-used)/float64(time.Microsecond)/n, "redis-µs/s")
 }
 
-// calls is how often each command was called.
+// calls returns how often each command was called.
 func calls(b *testing.B, client *redis.Client) map[string]int {
 	b.Helper()
 	all := make(map[string]int)
@@ -301,7 +301,7 @@ func calls(b *testing.B, client *redis.Client) map[string]int {
 	return all
 }
 
-// sent is what Redis has sent, its answers to the infos not counted.
+// sent returns the bytes that Redis has sent, without its replies to the INFOs.
 func sent(b *testing.B, client *redis.Client) int {
 	b.Helper()
 	n, err := strconv.Atoi(infos(b, client, "stats")["total_net_output_bytes"])

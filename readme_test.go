@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// Each block of Go in the README stands, but for its indentation, in an Example or an example program that is compiled.
+// Each Go block in the README is, except for its indentation, in an Example or an example program, which are compiled.
 func TestReadmeBlocksAreCompiled(t *testing.T) {
 	readme := contents(t, "README.md")
 	compiled := flat(contents(t, "*/example*_test.go", "adapters/*/example_test.go", "examples/*/*.go"))
 	blocks := strings.Split(readme, "```go\n")[1:]
 	if len(blocks) == 0 {
-		t.Fatal("the README has no Go in it")
+		t.Fatal("the README has no Go blocks")
 	}
 	for _, block := range blocks {
 		block, _, _ = strings.Cut(block, "```")
@@ -27,7 +27,7 @@ func TestReadmeBlocksAreCompiled(t *testing.T) {
 	}
 }
 
-// The tests and benchmarks that the README and the guarantees name are there.
+// The tests and benchmarks that the README and the docs name exist.
 func TestReadmeNamesTests(t *testing.T) {
 	tests := contents(t, "*_test.go", "*/*_test.go", "tiered/internal/*/*_test.go", "adapters/*/*_test.go", "internal/*/*_test.go", "internal/*/*/*_test.go")
 	names := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z]*)").FindAllStringSubmatch(contents(t, "README.md", "docs/*.md"), -1)
@@ -41,7 +41,7 @@ func TestReadmeNamesTests(t *testing.T) {
 	}
 }
 
-// The README's rows of what happens when are among those that a test checks.
+// The rows of the README's table of failures are among those that a test checks.
 func TestReadmeRows(t *testing.T) {
 	const head = "| the value is | the source | the call gets | loads | next |\n|---|---|---|---|---|\n"
 	_, rows, found := strings.Cut(contents(t, "README.md"), head)
@@ -59,7 +59,7 @@ func TestReadmeRows(t *testing.T) {
 	}
 }
 
-// contents is what all files of the patterns hold.
+// contents returns the contents of all files that match the patterns.
 func contents(t *testing.T, patterns ...string) string {
 	t.Helper()
 	var b strings.Builder
@@ -79,7 +79,7 @@ func contents(t *testing.T, patterns ...string) string {
 	return b.String()
 }
 
-// flat is the text without indentation and empty lines.
+// flat returns the text without indentation and empty lines.
 func flat(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
