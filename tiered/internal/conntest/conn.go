@@ -25,12 +25,12 @@ func Open(t testing.TB, client redis.UniversalClient) *redisconn.Conn {
 		Answered:    func() {},
 	})
 	t.Cleanup(func() {
-		patience, stop := context.WithTimeout(context.Background(), conn.Timeout)
+		closing, stop := context.WithTimeout(context.Background(), conn.Timeout)
 		defer stop()
-		streams.Close(patience)
+		streams.Close(closing)
 		conn.Calls.Close()
 		conn.CloseBatchers()
-		redisconn.WaitUntil(patience, conn.Calls.Wait)
+		redisconn.WaitUntil(closing, conn.Calls.Wait)
 	})
 	if err := streams.Start(); err != nil {
 		t.Fatal(err)

@@ -191,7 +191,7 @@ func everyOption(t *testing.T) *redis.Options {
 	return o
 }
 
-// The connection of invalidations has those options of the client that it is to have.
+// The connection of invalidations has the client's options that clientOptions says are carried over.
 func TestOptionsOfTheStream(t *testing.T) {
 	base := everyOption(t)
 	ss := &Streams{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}

@@ -46,17 +46,17 @@ func (c *connection) run(ctx context.Context) error {
 	if err != nil {
 		return c.cause("connecting", err)
 	}
-	patience := max(mono.Times(2, c.stream.streams.MaxAge()), minConnectTime)
-	c.client = redis.NewClient(c.options(base, patience))
+	limit := max(mono.Times(2, c.stream.streams.MaxAge()), minConnectTime)
+	c.client = redis.NewClient(c.options(base, limit))
 	defer c.client.Close()
 	if err := c.client.RegisterPushNotificationHandler("invalidate", c, true); err != nil {
 		return err
 	}
 	c.pubsub = c.client.Subscribe(ctx) // to nothing yet: it would keep the error to itself
 	defer c.pubsub.Close()
-	slow := time.AfterFunc(patience, func() { c.end(errUnanswered) })
+	slow := time.AfterFunc(limit, func() { c.end(errUnanswered) })
 	defer slow.Stop()
-	connecting, cancel := context.WithTimeout(ctx, patience)
+	connecting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := c.subscribe(connecting); err != nil {
 		return err
@@ -115,12 +115,12 @@ func (c *connection) HandlePushNotification(_ context.Context, _ push.Notificati
 }
 
 // options returns the base's options, changed for a single connection that receives messages.
-func (c *connection) options(base *redis.Options, patience time.Duration) *redis.Options {
+func (c *connection) options(base *redis.Options, limit time.Duration) *redis.Options {
 	o := *base
 	o.Protocol, o.DisableIdentity = 3, true
 	o.PoolSize, o.MinIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 1, 0, 0, -1
 	o.DialerRetries, o.MaxRetries = 1, -1
-	o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled = patience, c.stream.streams.Timeout, true
+	o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled = limit, c.stream.streams.Timeout, true
 	o.PushNotificationProcessor = redis.NewPushNotificationProcessor() // the base's has handlers of its own
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.ClientSideCacheConfig, o.ClientSideCache, o.Limiter = nil, nil, nil

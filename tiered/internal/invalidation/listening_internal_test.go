@@ -134,12 +134,12 @@ func open(client redis.UniversalClient, o settings, rec *recorder) (*Streams, er
 
 // closeAll does what Redis.Close does.
 func closeAll(s *Streams) {
-	patience, stop := context.WithTimeout(context.Background(), s.Timeout)
+	closing, stop := context.WithTimeout(context.Background(), s.Timeout)
 	defer stop()
-	s.Close(patience)
+	s.Close(closing)
 	s.Calls.Close()
 	s.CloseBatchers()
-	redisconn.WaitUntil(patience, s.Calls.Wait)
+	redisconn.WaitUntil(closing, s.Calls.Wait)
 }
 
 func (f fixture) Close() error {

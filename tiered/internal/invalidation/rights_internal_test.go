@@ -64,7 +64,7 @@ func checkNamesAll(t *testing.T, err error, commands []string) {
 	}
 }
 
-// All that is missing is named at once, whether the server doesn't have it or not for this user.
+// Everything that is missing is named at once: commands that the server doesn't have, and those that this user may not use.
 func TestEverythingMissingIsNamed(t *testing.T) {
 	t.Parallel()
 	commands := []string{"get", "set", "del", "eval", "time", "pttl", "pexpire", "getrange", "setrange", "incrby"}
@@ -172,7 +172,7 @@ func TestRightsInACluster(t *testing.T) {
 	}
 }
 
-// Of a Cluster every master is asked.
+// In a Cluster every master is checked.
 func TestRightsOfOneMaster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
@@ -230,7 +230,7 @@ func TestServersThatCannotTrack(t *testing.T) {
 	}
 }
 
-// A right that is taken away later is logged once, asked for now and then, and made use of when it is back.
+// A right that is taken away later is logged once and checked now and then. When it is back, the stream uses it.
 func TestRefusedLater(t *testing.T) {
 	server := redistest.Start(t)
 	rights := slices.Concat(cacheRights, streamRights[Tracking])
@@ -247,7 +247,7 @@ func TestRefusedLater(t *testing.T) {
 	f.checkLog(t, 1, 1, 1)
 }
 
-// Out of memory, Redis takes no canaries but answers reads.
+// Without memory, Redis executes no canaries but answers reads.
 func TestOutOfMemory(t *testing.T) {
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), shortLived())

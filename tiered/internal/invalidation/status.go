@@ -40,7 +40,7 @@ type logState int
 const (
 	loggedNothing logState = iota
 	loggedDown
-	loggedForGood // it won't heal by itself
+	loggedForGood // it can't work until a configuration is changed
 )
 
 // noteCause notes what may be the cause, should the validity run out: the error of the canary of the instant.

@@ -99,7 +99,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// What is published under other names, or with a wrong number, extends nothing.
+// Messages with other names, or with a wrong number, don't extend the validity.
 func TestForeignCanaries(t *testing.T) {
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), settings{Heartbeat: time.Hour, Timeout: 5 * time.Second})
@@ -149,7 +149,7 @@ func TestConnectionLost(t *testing.T) {
 	f.checkLog(t, 1, 0, 1) // the others come too soon to be logged
 }
 
-// A Redis that stalls for a moment costs nothing but that moment.
+// When Redis stalls for a moment, the validity runs out, and holds again afterwards.
 func TestFreeze(t *testing.T) {
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), settings{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
@@ -168,7 +168,7 @@ func TestFreeze(t *testing.T) {
 	}
 }
 
-// A connection on which nothing comes any more is given up.
+// A connection that receives nothing any more is given up.
 func TestLongFreeze(t *testing.T) {
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), shortLived())
@@ -206,7 +206,7 @@ func TestKillAndRestart(t *testing.T) {
 	f.checkLog(t, 1, 0, 1)
 }
 
-// The address leads to another server, and the connection to the old one stays open: what its keys do is no news.
+// The address leads to another server, and the connection to the old one stays open: its changes are not those of the cache's keys.
 func TestMovedAddress(t *testing.T) {
 	from, to := redistest.Start(t), redistest.Start(t)
 	var addr atomic.Pointer[string]

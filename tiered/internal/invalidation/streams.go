@@ -120,7 +120,7 @@ func (s *stream) newNode() *redisconn.Node {
 }
 
 // firstOutcomes starts the streams, and waits for a while until it is known of every master whether its invalidations arrive.
-// It returns an error only if they can't arrive, whatever time passes.
+// It returns an error only if they can't arrive until a configuration is changed.
 func (ss *Streams) firstOutcomes() error {
 	defer ss.stopWaiting()
 	late, stop := context.WithTimeout(ss.Context, max(mono.Times(2, ss.Timeout), minFirstOutcome))

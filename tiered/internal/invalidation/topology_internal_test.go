@@ -91,7 +91,7 @@ func TestClusterStreams(t *testing.T) {
 	}
 }
 
-// A frozen master takes only its own stream along.
+// A frozen master stops only its own stream.
 func TestClusterFrozenMaster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
@@ -123,7 +123,7 @@ func TestClusterDownAtFirst(t *testing.T) {
 	}
 }
 
-// Where a node left the Cluster for a while go-redis has closed its client: the breaker asks through that of now.
+// When a node leaves the Cluster for a while, go-redis closes its client: the breaker probes with the new one.
 func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// No sender is left when the reads are over.
+// The senders end after the last read.
 func TestIdleSendersEnd(t *testing.T) {
 	c := open(t, redistest.Start(t).Client(t))
 	c.Timeout = 200 * time.Millisecond
@@ -36,7 +36,7 @@ func TestIdleSendersEnd(t *testing.T) {
 	}
 }
 
-// Nor if the batcher was closed while a read was under way.
+// They also end if the batcher was closed while a read was under way.
 func TestClosedBatcherSendsNothing(t *testing.T) {
 	hook, c, b := openStuck(t)
 	var calls sync.WaitGroup
@@ -58,7 +58,7 @@ func TestClosedBatcherSendsNothing(t *testing.T) {
 	}
 }
 
-// A waiting read is sent as soon as a sender is free, whatever becomes of the reads before it.
+// A waiting read is sent as soon as a sender is free, even if the reads before it take long.
 func TestEveryFreeSenderIsUsed(t *testing.T) {
 	hook, c, b := openStuck(t)
 	var all []Pending

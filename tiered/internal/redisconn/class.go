@@ -37,7 +37,7 @@ const (
 // traits are what follows from a class.
 type traits struct {
 	unanswered  bool // the server answers no read of this client, whatever the key
-	temporary   bool // the state ends by itself, or is to be changed elsewhere than in the client's configuration
+	temporary   bool // the state ends by itself, or something else than the client's configuration must change
 	anotherNode bool // another node of a Cluster may do what this one didn't
 	refused     bool // the server doesn't carry out the command, for a reason that lies neither with its key nor with rights
 }

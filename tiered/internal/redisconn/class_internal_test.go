@@ -82,7 +82,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// Each class has its traits, if only none.
+// Each class has an entry in the table of traits.
 func TestTraits(t *testing.T) {
 	if len(traitsOf) != int(otherReply)+1 {
 		t.Errorf("%d traits", len(traitsOf))
