@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -84,7 +85,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		redis:     o.Redis,
 		seed:      seed,
 		local:     l,
-		keys:      newKeyTable(l),
+		keys:      inflight.New[T, flightState[T]](l),
 		tags:      tags.New(nil, false),
 		retention: retention,
 		trace:     o.Trace,
@@ -108,7 +109,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		t.maxKey -= len(t.remote.Keys.Values)
 		t.tags = tags.New(tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors), o.Redis.options.Strict)
 		t.queue = newWriteQueue(o.Redis.conn, t.startReplayer, o.Trace)
-		t.keys.echoes = o.Redis.options.Invalidation == Tracking
+		t.keys.OwnEvents = o.Redis.options.Invalidation == Tracking
 		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.Name, t); err != nil {
 			l.Close()
 			return nil, err
@@ -255,9 +256,9 @@ func (t *core[T]) heard(rest string) {
 	t.stats.invalidations.Add(1)
 	switch kind, of := wire.ParseRest(rest); kind {
 	case wire.ValueKey:
-		t.keys.invalidated(of, t.hash(of))
+		t.keys.Changed(of, t.hash(of))
 	case wire.LeaseKey:
-		t.keys.wake(of, t.hash(of))
+		t.keys.Wake(of, t.hash(of))
 	case wire.TagKey:
 		t.tags.TagChanged(of)
 	case wire.EpochKey:
@@ -268,13 +269,13 @@ func (t *core[T]) heard(rest string) {
 }
 
 // released handles the release of a key's lease by this process.
-func (t *core[T]) released(key string) { t.keys.released(key, t.hash(key)) }
+func (t *core[T]) released(key string) { t.keys.Released(key, t.hash(key)) }
 
 // interrupted handles a gap in Redis's reports of changes. It wakes the jobs that wait for a change, and drops the results of reads
 // in progress. Cached records need no action: their validities have ended.
 func (t *core[T]) interrupted() {
 	t.tags.Interrupted()
-	t.keys.interrupted()
+	t.keys.Interrupted()
 }
 
 // switched handles the circuit breaker of a server: it has opened, or with a nil cause closed.

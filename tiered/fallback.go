@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -16,7 +17,7 @@ import (
 // or one of the local tier whose validity is unknown because Redis can't be read.
 type fallback[T any] struct {
 	last atomic.Pointer[fallbackEntry[T]]
-	made latch // done when the first entry is set
+	made inflight.Latch // done when the first entry is set
 }
 
 // fallbackEntry is an item that is served as a fallback, and where it was found.
@@ -37,7 +38,7 @@ const (
 // make sets the fallback. The flight's lookup or job calls it.
 func (o *fallback[T]) make(it *local.Item[T], from fallbackSource) {
 	if o.last.Swap(&fallbackEntry[T]{it, from}) == nil {
-		o.made.done()
+		o.made.Set()
 	}
 }
 
@@ -46,7 +47,7 @@ func (o *fallback[T]) make(it *local.Item[T], from fallbackSource) {
 // stale, as the policy allows. An item that the local tier has dropped can still be served: Redis may have reported the write of
 // that very item late, and callers that arrive after a change of the key don't join the flight.
 func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] {
-	o, at := f.fallback.last.Load(), mono.Now()
+	o, at := f.State.fallback.last.Load(), mono.Now()
 	if o == nil {
 		return nil
 	}
@@ -55,7 +56,7 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] 
 		if o = c.sinceExpiry(o); o == nil {
 			return nil
 		}
-		f.fallback.last.CompareAndSwap(older, o)
+		f.State.fallback.last.CompareAndSwap(older, o)
 	}
 	if !o.Intact() || o.Use(&c.view.Windows, at) < least {
 		return nil
@@ -105,29 +106,29 @@ func (c *Cache[T]) haveFallbacks(claims []*task[T]) bool {
 // await waits for the flight and returns its result; a record with an error is an absence. If the policy allows it, await returns
 // the flight's fallback, and offered is true, when the load takes longer than SoftTimeout or fails, or when it only refreshes the
 // value. It returns ctx's error if ctx ends first. If the loader panicked, await panics if panics is set, else returns an error.
-func (c *Cache[T]) await(ctx context.Context, f *flight[T], why reason, panics bool) (r *record.Record[T], offered bool, err error) {
+func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason, panics bool) (r *record.Record[T], offered bool, err error) {
 	var late <-chan time.Time
 	var made <-chan struct{}
 	least := record.IfError
-	if f.why == forBackground && why == forRead { // a read that finds nothing locally needn't wait for a refresh
-		least, made = record.WhileRevalidate, f.fallback.made.channelOf()
+	if f.Reason == inflight.ForBackground && why == inflight.ForRead { // a read that finds nothing locally needn't wait for a refresh
+		least, made = record.WhileRevalidate, f.State.fallback.made.Done()
 	}
-	if soft := c.policy.SoftTimeout; soft > 0 && why != forRefresh && !f.finished() {
-		timer := time.NewTimer(soft - mono.Now().Since(f.start))
+	if soft := c.policy.SoftTimeout; soft > 0 && why != inflight.ForRefresh && !f.Finished() {
+		timer := time.NewTimer(soft - mono.Now().Since(f.Start))
 		defer timer.Stop()
 		late = timer.C
 	}
-	for !f.finished() {
+	for !f.Finished() {
 		select {
-		case <-f.done.channelOf():
+		case <-f.Done():
 			continue
 		case <-ctx.Done():
-			if !f.finished() {
+			if !f.Finished() {
 				return nil, false, fmt.Errorf("tiered: waiting for a load: %w", ctx.Err())
 			}
 			continue
 		case <-late:
-			late, least, made = nil, record.IfError, f.fallback.made.channelOf()
+			late, least, made = nil, record.IfError, f.State.fallback.made.Done()
 		case <-made:
 			made = nil
 		}
@@ -135,16 +136,16 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why reason, panics b
 			return c.accept(ctx, o, nil), true, nil
 		}
 	}
-	if f.panic != nil && panics {
-		panic(f.panic)
+	if f.State.panicked && panics {
+		panic(f.Err)
 	}
-	if f.record != nil || f.why == forRefresh || errors.Is(f.err, ErrClosed) {
-		return f.record, false, f.err
+	if f.Record != nil || f.Reason == inflight.ForRefresh || errors.Is(f.Err, ErrClosed) {
+		return f.Record, false, f.Err
 	}
 	if o := c.fallbackOf(f, record.IfError); o != nil {
-		return c.accept(ctx, o, f.err), true, nil
+		return c.accept(ctx, o, f.Err), true, nil
 	}
-	return nil, false, f.err
+	return nil, false, f.Err
 }
 
 // accept counts a fallback that is served and returns its record.
@@ -158,8 +159,8 @@ func (c *Cache[T]) accept(ctx context.Context, o *fallbackEntry[T], cause error)
 
 // giveResult returns the awaited value to a caller, and reports it to the trace if it is stale. A fallback was reported by accept.
 func (c *Cache[T]) giveResult(ctx context.Context, f *flight[T], r *record.Record[T], offered bool) (T, error) {
-	if !offered && f.stale { // in this order: with a fallback the flight may be unfinished
-		c.serves(ctx, f.key, r, nil)
+	if !offered && f.State.stale { // in this order: with a fallback the flight may be unfinished
+		c.serves(ctx, f.Key, r, nil)
 	}
 	return c.give(r)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
@@ -19,7 +20,7 @@ import (
 type job[T any] struct {
 	cache   *Cache[T]
 	caller  context.Context
-	owner   *owner
+	owner   *inflight.Owner
 	flights []*flight[T] // those that haven't finished
 	load    func(ctx context.Context, claims []*task[T]) error
 	timed   context.Context
@@ -37,9 +38,9 @@ type job[T any] struct {
 }
 
 // startJob starts a job for new flights, with or without a lookup before it.
-func (c *Cache[T]) startJob(caller context.Context, p *owner, flights []*flight[T], load func(context.Context, []*task[T]) error) {
+func (c *Cache[T]) startJob(caller context.Context, p *inflight.Owner, flights []*flight[T], load func(context.Context, []*task[T]) error) {
 	t := &job[T]{cache: c, caller: caller, owner: p, flights: flights, load: load}
-	t.holding, t.slot = t.finishing(), flights[0].why == forBackground
+	t.holding, t.slot = t.finishing(), flights[0].Reason == inflight.ForBackground
 	if !c.life.Begin() {
 		t.fail(ErrClosed)
 		t.vacate()
@@ -51,7 +52,7 @@ func (c *Cache[T]) startJob(caller context.Context, p *owner, flights []*flight[
 // start runs the job in a goroutine of its own. Its context is made here, because that would make the goroutine's stack grow. If
 // the context ends while the job is in the loader or waiting, interrupt finishes the flights.
 func (t *job[T]) start() {
-	timed, done := t.cache.loadContext(t.caller, t.owner, t.cache.policy.LoadTimeout, t.interrupt)
+	timed, done := inflight.NewContext(t.cache.base, t.caller, t.owner, t.cache.policy.LoadTimeout, t.interrupt)
 	t.timed = timed
 	go t.run(done)
 }
@@ -115,7 +116,7 @@ func (t *job[T]) leave(waiting []*flight[T]) {
 	}
 	for _, f := range waiting {
 		t.waits.remove(f)
-		t.cache.keys.unlisten(f)
+		t.cache.keys.StopListening(f)
 	}
 	t.flights = t.others(waiting)
 	other := &job[T]{cache: t.cache, caller: t.caller, owner: t.owner, flights: waiting, load: t.load, looked: t.looked}
@@ -164,19 +165,19 @@ func (t *job[T]) look() (claims []*task[T], waiting []*flight[T]) {
 			if !t.landFallback(f, fd.Err) {
 				claims = append(claims, cl) // without a lease
 			}
-		case f.why == forRead && use >= record.WhileRevalidate, f.why == forBackground && use == record.Good:
+		case f.Reason == inflight.ForRead && use >= record.WhileRevalidate, f.Reason == inflight.ForBackground && use == record.Good:
 			c.stats.remoteHits.Add(1)
-			c.fill(f.keyRef, fd)
+			c.fill(f.Ref, fd)
 			t.serve(f, fd.Record)
 		case fd.Lease != nil && t.leases.Owns(fd.Seen):
 			cl.leased = primaryLease
 			claims = append(claims, cl)
-			t.leases.Add(f.key)
-		case f.why != forRefresh && fd.Lease != nil && t.waits.add(f, fd):
+			t.leases.Add(f.Key)
+		case f.Reason != inflight.ForRefresh && fd.Lease != nil && t.waits.add(f, fd):
 		case fd.Leasable():
 			vacant = append(vacant, cl)
-		case f.why != forRefresh && fd.Framed():
-			f.fallback.make(c.fill(f.keyRef, fd), fromRemote)
+		case f.Reason != inflight.ForRefresh && fd.Framed():
+			f.State.fallback.make(c.fill(f.Ref, fd), fromRemote)
 			standing = append(standing, cl)
 		default:
 			claims = append(claims, cl) // the old value stays until a newer one is stored
@@ -220,9 +221,9 @@ func (t *job[T]) lookInside() {
 func (t *job[T]) serve(f *flight[T], r *record.Record[T]) {
 	c, at := t.cache, mono.Now()
 	if r.Use(&c.view.Windows, at) < record.Good {
-		t.renews = append(t.renews, keyRef[T]{key: f.key, hash: f.hash})
+		t.renews = append(t.renews, keyRef[T]{Key: f.Key, Hash: f.Hash})
 	}
-	f.stale = r.Stale(at)
+	f.State.stale = r.Stale(at)
 	c.finishFlight(f, r, nil)
 }
 
@@ -240,14 +241,14 @@ func (t *job[T]) consult(due []*flight[T], err error) []remote.Result[T] {
 	holds := make([]keyRef[T], len(due))
 	how := remote.ReadOptions{Exact: t.looked, Started: make([]redisconn.Pending, len(due))}
 	for i, f := range due {
-		f.wake = t.waits.wake()
-		heard := c.keys.listen(f.keyRef, f.wake).heard
-		if heard != f.heard {
-			f.given = redisconn.Pending{} // it may be older than the change that was reported
+		f.Wake = t.waits.wake()
+		heard := c.keys.Listen(f.Ref, f.Wake).Changes
+		if heard != f.Changes {
+			f.State.given = redisconn.Pending{} // it may be older than the change that was reported
 		}
-		how.Started[i], f.given = f.given, redisconn.Pending{}
-		f.heard = heard
-		holds[i] = f.keyRef
+		how.Started[i], f.State.given = f.State.given, redisconn.Pending{}
+		f.Changes = heard
+		holds[i] = f.Ref
 	}
 	if err == nil {
 		t.looked = t.looked || len(due) > 0
@@ -267,17 +268,17 @@ func (t *job[T]) consult(due []*flight[T], err error) []remote.Result[T] {
 // can't finish the flight becomes its fallback.
 func (t *job[T]) landFallback(f *flight[T], err error) bool {
 	c := t.cache
-	if f.why == forRefresh || !redisconn.Unanswered(err) {
+	if f.Reason == inflight.ForRefresh || !redisconn.Unanswered(err) {
 		return false
 	}
-	if f.why == forRead {
-		if it := c.local.GetUnverified(f.key, f.hash, &c.view.Windows); it != nil {
+	if f.Reason == inflight.ForRead {
+		if it := c.local.GetUnverified(f.Key, f.Hash, &c.view.Windows); it != nil {
 			t.serve(f, &it.Record)
 			return true
 		}
 	}
-	if it := c.local.GetUnverifiedStale(f.key, f.hash); it != nil {
-		f.fallback.make(it, fromUnverified)
+	if it := c.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {
+		f.State.fallback.make(it, fromUnverified)
 	}
 	return false
 }
@@ -310,7 +311,7 @@ func (t *job[T]) traced(claims []*task[T]) error {
 	}
 	began, keys := time.Now(), make([]string, len(claims))
 	for i, cl := range claims {
-		keys[i] = cl.flight.key
+		keys[i] = cl.flight.Key
 	}
 	err := t.load(t.timed, claims)
 	trace.LoadDone(t.timed, keys, time.Since(began), err)
@@ -321,17 +322,17 @@ func (t *job[T]) traced(claims []*task[T]) error {
 func (t *job[T]) landClaims(claims []*task[T], err error) {
 	var landing []*task[T]
 	for _, cl := range claims {
-		if (cl.result == nil) == (err != nil) && !cl.flight.finished() {
+		if (cl.result == nil) == (err != nil) && !cl.flight.Finished() {
 			landing = append(landing, cl)
-			cl.flight.unfit = cl.unfit != nil
+			cl.flight.State.unfit = cl.unfit != nil
 			t.part(cl.flight, err) // before any caller returns: its next call must start a new flight
 		}
 	}
 	for _, cl := range landing {
 		if err != nil {
-			cl.flight.finish(nil, err)
+			cl.flight.Finish(nil, err)
 		} else {
-			cl.flight.finish(cl.result, cl.err)
+			cl.flight.Finish(cl.result, cl.err)
 		}
 	}
 	t.settle()
@@ -341,13 +342,13 @@ func (t *job[T]) landClaims(claims []*task[T], err error) {
 // for RetryAfter, so that a failing source isn't asked again at once. So does a background load whose value can't be stored.
 func (t *job[T]) part(f *flight[T], failure error) {
 	c := t.cache
-	if failure != nil && f.why == forBackground && !c.life.Closed() {
-		c.logUncaught(&c.background, "tiered: a load in the background failed", f.key, failure)
+	if failure != nil && f.Reason == inflight.ForBackground && !c.life.Closed() {
+		c.logUncaught(&c.background, "tiered: a load in the background failed", f.Key, failure)
 	}
-	failed := failure != nil || f.unfit && f.why == forBackground // nobody receives the latter's value
-	serves := failed && f.why != forRefresh && !c.life.Closed() && c.fallbackOf(f, record.IfError) != nil
+	failed := failure != nil || f.State.unfit && f.Reason == inflight.ForBackground // nobody receives the latter's value
+	serves := failed && f.Reason != inflight.ForRefresh && !c.life.Closed() && c.fallbackOf(f, record.IfError) != nil
 	if !serves || !c.retries.delay(f, c.policy.RetryAfter) {
-		c.keys.leave(f)
+		c.keys.Leave(f)
 	}
 }
 
@@ -358,7 +359,7 @@ func (t *job[T]) fail(err error) {
 		t.part(f, err)
 	}
 	for _, f := range t.flights {
-		f.finish(nil, err)
+		f.Finish(nil, err)
 	}
 	t.settle()
 }
@@ -366,17 +367,17 @@ func (t *job[T]) fail(err error) {
 // crash finishes the flights after a panic or a Goexit. The callers panic too; a background load, which has none, only fails.
 func (t *job[T]) crash(err error) {
 	for _, f := range t.flights {
-		if f.why == forBackground {
+		if f.Reason == inflight.ForBackground {
 			t.part(f, err)
 		} else {
-			t.cache.keys.leave(f)
+			t.cache.keys.Leave(f)
 		}
 	}
 	for _, f := range t.flights {
-		if f.why == forBackground {
-			f.finish(nil, err)
+		if f.Reason == inflight.ForBackground {
+			f.Finish(nil, err)
 		} else {
-			f.finishPanicked(err)
+			finishPanicked(f, err)
 		}
 	}
 	t.settle()
@@ -394,5 +395,5 @@ func (t *job[T]) overdue() {
 
 // settle removes the finished flights from the job.
 func (t *job[T]) settle() {
-	t.flights = slices.DeleteFunc(t.flights, func(f *flight[T]) bool { return f.finished() })
+	t.flights = slices.DeleteFunc(t.flights, func(f *flight[T]) bool { return f.Finished() })
 }

@@ -39,18 +39,9 @@ func openInside[T any](t *testing.T, o Options[T]) *Cache[T] {
 // noGuards checks that no key has a key state left.
 func noGuards[T any](t *testing.T, c *Cache[T]) {
 	t.Helper()
-	left := func() (n int) {
-		for i := range c.keys.shards {
-			s := &c.keys.shards[i]
-			s.mu.Lock()
-			n += len(s.keys)
-			s.mu.Unlock()
-		}
-		return n
-	}
-	for deadline := time.Now().Add(10 * time.Second); left() > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); c.keys.Len() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d guards are left", left())
+			t.Fatalf("%d keys have a state", c.keys.Len())
 		}
 	}
 }

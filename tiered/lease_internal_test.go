@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
@@ -74,8 +75,8 @@ type loading struct {
 func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	t.Helper()
 	l := &loading{began: make(chan struct{}), end: make(chan struct{}), done: make(chan struct{})}
-	p := new(owner)
-	f, mine := c.keys.join(t.Context(), "k", c.hash("k"), forRead, &joinOptions[string]{owner: p})
+	p := new(inflight.Owner)
+	f, mine := c.keys.Join(t.Context(), "k", c.hash("k"), inflight.ForRead, &joinOptions[string]{Owner: p})
 	if !mine {
 		t.Fatal("there is a load already")
 	}
@@ -95,7 +96,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	trip.start()
 	go func() {
 		defer close(l.done)
-		r, _, err := c.await(context.Background(), f, forRead, true)
+		r, _, err := c.await(context.Background(), f, inflight.ForRead, true)
 		if l.err = err; r != nil {
 			l.value = r.Value
 		}

@@ -76,7 +76,7 @@ func (w *leaseWaiter[T]) all(flights []*flight[T]) bool {
 func (w *leaseWaiter[T]) due(f *flight[T], g *keyTable[T]) bool {
 	was, waits := w.waits[f]
 	at := mono.Now()
-	return !waits || !g.unheard(f) || w.poll && (at >= was.until || !was.told(at))
+	return !waits || !g.IsCurrent(f) || w.poll && (at >= was.until || !was.told(at))
 }
 
 // told reports whether Redis would report a change of the key.
@@ -88,7 +88,7 @@ func (w *leaseWaiter[T]) wait(ctx context.Context) {
 	for {
 		at, pause, poll := mono.Now(), defaultHeartbeat, false
 		for f, was := range w.waits {
-			if f.finished() {
+			if f.Finished() {
 				delete(w.waits, f)
 				continue
 			}

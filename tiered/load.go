@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -36,36 +37,36 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 	if it != nil {
 		if it.NeedsRefresh(&c.view.Windows, at) {
 			c.serves(ctx, it.Key, &it.Record, nil)
-			c.refreshBehind(ctx, []keyRef[T]{{key: it.Key, hash: hash}}, c.loading(load))
+			c.refreshBehind(ctx, []keyRef[T]{{Key: it.Key, Hash: hash}}, c.loading(load))
 		}
 		return c.give(&it.Record)
 	}
-	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Sets: sets}, load, forRead)
+	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Sets: sets}, load, inflight.ForRead)
 }
 
 // load waits for the key's flight, and starts one if there is none.
-func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why reason) (none T, err error) {
+func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why inflight.Reason) (none T, err error) {
 	if err := c.usable(s.Key); err != nil {
 		return none, err
 	}
 	invalidated := c.tags.Invalidations()
 	retry := false
 	for {
-		f, mine := c.keys.join(ctx, s.Key, s.Hash, why, &joinOptions[T]{owner: new(owner), start: s.At, limit: c.policy.LoadTimeout, retry: retry})
-		late := !mine && f.finished()
+		f, mine := c.keys.Join(ctx, s.Key, s.Hash, why, &joinOptions[T]{Owner: new(inflight.Owner), Start: s.At, Limit: c.policy.LoadTimeout, Retry: retry})
+		late := !mine && f.Finished()
 		switch {
 		case mine:
-			f.apart = c.local.StillMissing(s)
+			f.State.apart = c.local.StillMissing(s)
 			c.lookupOrStart(ctx, f, load)
-		case f.owner.within(ctx):
+		case f.Owner.Within(ctx):
 			return none, errOwnKey
 		default:
 			c.stats.collapsed.Add(1)
 		}
 		r, offered, err := c.await(ctx, f, why, true)
 		switch {
-		case late && f.unfit: // a background load's result that can't be stored is served only to callers that waited for it
-		case r != nil && (mine || offered || f.began >= invalidated || len(r.Tags) == 0):
+		case late && f.State.unfit: // a background load's result that can't be stored is served only to callers that waited for it
+		case r != nil && (mine || offered || f.State.began >= invalidated || len(r.Tags) == 0):
 			if err != nil {
 				return none, err
 			}
@@ -73,13 +74,13 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why r
 		case r != nil: // this process may have invalidated it after the flight began and before this call
 		case ctx.Err() != nil:
 			return none, err
-		case !mine && f.limit < c.policy.LoadTimeout && errors.Is(err, context.DeadlineExceeded):
+		case !mine && f.Limit < c.policy.LoadTimeout && errors.Is(err, context.DeadlineExceeded):
 			retry = true // the LoadTimeout of another view, shorter than this one's, has passed
-		case !late && (f.why != forRefresh || why == forRefresh):
+		case !late && (f.Reason != inflight.ForRefresh || why == inflight.ForRefresh):
 			return none, err
 		}
 		s.At, s.Sets = mono.Now(), local.Unknown
-		c.keys.dismiss(f) // a failed Refresh leaves the old value in place, and an earlier failure isn't this call's
+		c.keys.Dismiss(f) // a failed Refresh leaves the old value in place, and an earlier failure isn't this call's
 	}
 }
 
@@ -88,7 +89,7 @@ func (c *Cache[T]) lookupOrStart(ctx context.Context, f *flight[T], load Loader[
 	one := [...]*flight[T]{f}
 	rest, renews := c.lookup(ctx, one[:])
 	if len(rest) > 0 {
-		c.startJob(ctx, f.owner, rest, c.loading(load))
+		c.startJob(ctx, f.Owner, rest, c.loading(load))
 	}
 	if len(renews) > 0 {
 		c.refreshBehind(ctx, renews, c.loading(load))
@@ -112,12 +113,12 @@ func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*task[T]) err
 // entry returns the entry that the task's load will replace, for the loader. If Clone fails on the value, the entry has only
 // the tags, so that the new value keeps them.
 func (c *Cache[T]) entry(cl *task[T]) Entry[T] {
-	none := Entry[T]{Key: cl.flight.key, Policy: c.policy}
+	none := Entry[T]{Key: cl.flight.Key, Policy: c.policy}
 	r := cl.found.Record
 	if r == nil {
 		return none
 	}
-	e := entryOf(r, cl.flight.key, c.policy, cl.tier, mono.Now())
+	e := entryOf(r, cl.flight.Key, c.policy, cl.tier, mono.Now())
 	var err error
 	if e.Value, err = c.give(r); err != nil && !r.Absent {
 		none.Tags = e.Tags
@@ -131,11 +132,11 @@ func (c *Cache[T]) entry(cl *task[T]) Entry[T] {
 func (c *Cache[T]) bring(cl *task[T], e *Entry[T], value T, absent bool) error {
 	tags, err := wire.TagSet(wire.CloneTags(e.Tags))
 	if err != nil {
-		return fmt.Errorf("%w (set by the loader of %q)", err, cl.flight.key)
+		return fmt.Errorf("%w (set by the loader of %q)", err, cl.flight.Key)
 	}
 	cl.policy = e.Policy
 	if d := e.Policy.keeps(absent); d > 0 && d < minDuration {
-		c.logUncaught(&c.unkept, "tiered: a loader's value isn't stored", cl.flight.key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
+		c.logUncaught(&c.unkept, "tiered: a loader's value isn't stored", cl.flight.Key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
 	}
 	cl.result = c.newResult(cl, value, absent, tags)
 	return nil
@@ -172,7 +173,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how remote.Re
 	if c.queue.waiting() > 0 {
 		hidden, asked = make([]bool, len(holds)), nil
 		for i, h := range holds {
-			if hidden[i] = c.queue.hides(h.key); !hidden[i] {
+			if hidden[i] = c.queue.hides(h.Key); !hidden[i] {
 				asked = append(asked, h)
 			}
 		}
@@ -191,7 +192,7 @@ func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how remote.Re
 			merged[i], findings = findings[0], findings[1:]
 		}
 		if all || hidden != nil && hidden[i] {
-			err := c.queue.withheld(holds[i].key, all)
+			err := c.queue.withheld(holds[i].Key, all)
 			merged[i] = remote.Result[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.Conn.Nodes.AnyFeed(), Validity: coherence.Never}}
 		}
 	}
@@ -236,7 +237,7 @@ func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how remote.ReadOp
 func keysOfRefs[T any](refs []keyRef[T]) []string {
 	keys := make([]string, len(refs))
 	for i, h := range refs {
-		keys[i] = h.key
+		keys[i] = h.Key
 	}
 	return keys
 }
@@ -261,7 +262,7 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []keyRef[T], least record.Us
 				continue
 			}
 		case f.Use(&c.view.Windows) >= least:
-			got[i] = hit[T]{record: f.Record, tier: Remote, key: holds[i].key}
+			got[i] = hit[T]{record: f.Record, tier: Remote, key: holds[i].Key}
 			c.stats.remoteHits.Add(1)
 			c.fill(holds[i], f)
 			continue
@@ -277,9 +278,9 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []keyRef[T], least record.Us
 func (c *Cache[T]) unread(h keyRef[T], least record.Use, why error) hit[T] {
 	var it *local.Item[T]
 	if least == record.IfError {
-		it = c.local.GetUnverifiedStale(h.key, h.hash)
+		it = c.local.GetUnverifiedStale(h.Key, h.Hash)
 	} else {
-		it = c.local.GetUnverified(h.key, h.hash, nil)
+		it = c.local.GetUnverified(h.Key, h.Hash, nil)
 	}
 	if it != nil && it.Use(&c.view.Windows, mono.Now()) >= least {
 		return hit[T]{record: &it.Record, tier: Local, key: it.Key}
@@ -292,8 +293,8 @@ func (c *Cache[T]) unread(h keyRef[T], least record.Use, why error) hit[T] {
 
 // fill puts a record read from Redis into the local tier.
 func (c *Cache[T]) fill(h keyRef[T], f remote.Result[T]) *local.Item[T] {
-	it := c.local.NewItem(h.key, h.hash, f.Record, *f.Deps, c.policy.localUntil(mono.Now(), f.Record.FreshUntil))
-	c.keys.putRead(h, it)
+	it := c.local.NewItem(h.Key, h.Hash, f.Record, *f.Deps, c.policy.localUntil(mono.Now(), f.Record.FreshUntil))
+	c.keys.PutRead(h, it)
 	return it
 }
 
@@ -311,8 +312,8 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 		c.stats.misses.Add(1)
 		return hit[T]{}, ErrNotFound
 	}
-	h := c.keys.ref(key, hash)
-	defer c.keys.release(h)
+	h := c.keys.Ref(key, hash)
+	defer c.keys.Release(h)
 	if got := c.fetch(ctx, []keyRef[T]{h}, least)[0]; got.record != nil {
 		return got, nil
 	}
@@ -324,8 +325,8 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 
 // finishFlight ends a flight. The next caller for its key starts a new one.
 func (c *Cache[T]) finishFlight(f *flight[T], r *record.Record[T], err error) {
-	c.keys.leave(f)
-	f.finish(r, err)
+	c.keys.Leave(f)
+	f.Finish(r, err)
 }
 
 // loadError returns the error that the callers of a load get, and counts the failure. It returns nil for ErrNotFound.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -40,7 +41,7 @@ const landEvery = time.Millisecond
 func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*flight[T], renews []keyRef[T]) {
 	began := c.tags.Invalidations()
 	for _, f := range flights {
-		f.began = began
+		f.State.began = began
 	}
 	if !c.glances(flights) {
 		return append(rest, flights...), nil
@@ -68,17 +69,17 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 
 // begin begins to read the flights' keys.
 func (g *lookup[T]) begin(flights []*flight[T]) {
-	m, at := g.cache.remote, flights[0].start // a moment ago
+	m, at := g.cache.remote, flights[0].Start // a moment ago
 	if len(flights) == 1 {
-		flights[0].given = m.StartOne(g.ctx, flights[0].key, at)
+		flights[0].State.given = m.StartOne(g.ctx, flights[0].Key, at)
 		return
 	}
 	keys := make([]string, len(flights))
 	for i, f := range flights {
-		keys[i] = f.key
+		keys[i] = f.Key
 	}
 	for i, s := range m.Start(g.ctx, keys, at) {
-		flights[i].given = s
+		flights[i].State.given = s
 	}
 }
 
@@ -87,15 +88,15 @@ func (g *lookup[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
 	outside = flights
 	for i, f := range flights {
 		var r *record.Record[T]
-		if !f.apart {
-			r = g.cache.inside(f, f.start)
+		if !f.State.apart {
+			r = g.cache.inside(f, f.Start)
 		}
 		switch {
 		case r != nil:
 			if len(outside) == len(flights) {
 				outside = append([]*flight[T](nil), flights[:i]...)
 			}
-			g.serve(f, r, f.start)
+			g.serve(f, r, f.Start)
 			g.cache.finishFlight(f, r, nil)
 		case len(outside) < len(flights):
 			outside = append(outside, f)
@@ -118,7 +119,7 @@ func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 	}
 	waits := true
 	for _, f := range flights {
-		rd := f.given.Read
+		rd := f.State.given.Read
 		if waits && rd != nil && !rd.Received {
 			g.land() // found items don't wait for another server
 			waits = rd.Await(g.ctx, late)
@@ -127,7 +128,7 @@ func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 			g.rest = append(g.rest, f)
 			continue
 		}
-		c.local.WaitForRoom(f.hash)
+		c.local.WaitForRoom(f.Hash)
 		at := mono.Now()
 		if at.Since(g.since) >= landEvery {
 			g.land()
@@ -137,7 +138,7 @@ func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 			g.rest = append(g.rest, f)
 			continue
 		}
-		f.given = redisconn.Pending{} // it keeps the replies of the whole batch in memory
+		f.State.given = redisconn.Pending{} // it keeps the replies of the whole batch in memory
 		c.stats.remoteHits.Add(1)
 		g.serve(f, &it.Record, at)
 		if len(flights) == 1 { // nothing to collect
@@ -167,41 +168,41 @@ func (g *lookup[T]) land() {
 
 // bring finishes one flight. The caller must flush the local tier.
 func (g *lookup[T]) bring(f *flight[T], it *local.Item[T], at mono.Instant) {
-	g.cache.keys.putReadAndLeave(f, it, at)
-	f.finish(&it.Record, nil)
+	g.cache.keys.PutReadAndLeave(f, it, at)
+	f.Finish(&it.Record, nil)
 }
 
 // serve adds the flight's key to those to refresh, if the record is due for it.
 func (g *lookup[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
 	if r.Use(&g.cache.view.Windows, at) < record.Good {
-		g.renews = append(g.renews, keyRef[T]{key: f.key, hash: f.hash})
-		f.stale = r.Stale(at)
+		g.renews = append(g.renews, keyRef[T]{Key: f.Key, Hash: f.Hash})
+		f.State.stale = r.Stale(at)
 	}
 }
 
 // glances reports whether the caller itself may read Redis for these flights: they are reads, and no request other than the
 // read of the keys is needed.
 func (c *Cache[T]) glances(flights []*flight[T]) bool {
-	if c.remote == nil || len(flights) > redisconn.MaxBatch || flights[0].why != forRead {
+	if c.remote == nil || len(flights) > redisconn.MaxBatch || flights[0].Reason != inflight.ForRead {
 		return false
 	}
 	e := c.tags.KnownEpoch()
-	return e != nil && e.Validity.Load().Holds(flights[0].start) && c.queue.waiting() == 0 && c.remote.Conn.HasTime()
+	return e != nil && e.Validity.Load().Holds(flights[0].Start) && c.queue.waiting() == 0 && c.remote.Conn.HasTime()
 }
 
 // inside returns the local tier's record if it can finish the flight. If the record can't, it becomes the flight's fallback.
 func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
-	it := c.local.GetStale(f.key, f.hash, at)
+	it := c.local.GetStale(f.Key, f.Hash, at)
 	switch {
 	case it == nil:
-	case f.why == forRead && c.local.InTime(it, at, &c.view.Windows),
-		f.why == forBackground && at < it.LocalUntil() && !it.NeedsRefresh(&c.view.Windows, at):
+	case f.Reason == inflight.ForRead && c.local.InTime(it, at, &c.view.Windows),
+		f.Reason == inflight.ForBackground && at < it.LocalUntil() && !it.NeedsRefresh(&c.view.Windows, at):
 		if !it.Valid(at) {
 			c.local.CountUnverified() // Redis no longer answers
 		}
 		return &it.Record
 	default:
-		f.fallback.make(it, fromLocal)
+		f.State.fallback.make(it, fromLocal)
 	}
 	return nil
 }
@@ -209,12 +210,12 @@ func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
 // recognize decodes the flight's reply from Redis. It returns nil if the value can't be served at that instant, or if checking
 // it needs another request.
 func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant) *local.Item[T] {
-	a := f.given.Reply()
+	a := f.State.given.Reply()
 	data, _ := a.Bytes()
 	if a.Err != nil || !wire.IsFrame(data) {
 		return nil
 	}
-	it := &local.Item[T]{Key: f.key}
+	it := &local.Item[T]{Key: f.Key}
 	t, _, err := c.remote.DecodeFrame(ctx, data, at, &c.view, &it.Record)
 	if err != nil {
 		return nil // the job reports it
@@ -234,9 +235,9 @@ func (c *Cache[T]) crashed(flights []*flight[T], thrown any) {
 	c.stats.loadErrors.Add(1)
 	err := panicError(thrown)
 	for _, f := range flights {
-		if !f.finished() {
-			c.keys.leave(f)
-			f.finishPanicked(err)
+		if !f.Finished() {
+			c.keys.Leave(f)
+			finishPanicked(f, err)
 		}
 	}
 }

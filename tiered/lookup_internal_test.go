@@ -8,6 +8,7 @@ import (
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -22,8 +23,8 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 		t.Fatal("no local hit")
 	}
 	before := c.Stats().Unverified
-	f, _ := c.keys.join(t.Context(), "k", hash, forRead, &joinOptions[string]{owner: new(owner)})
-	defer c.keys.leave(f)
+	f, _ := c.keys.Join(t.Context(), "k", hash, inflight.ForRead, &joinOptions[string]{Owner: new(inflight.Owner)})
+	defer c.keys.Leave(f)
 	it.Validity.End()
 	if r := c.inside(f, mono.Now()); r != nil {
 		t.Errorf("served %q though Redis may answer", r.Value)
@@ -67,17 +68,17 @@ func TestLateServerInABatch(t *testing.T) {
 		}
 	}
 	caughtUp(t, c)
-	fl := joinOptions[string]{owner: new(owner), size: len(keys)}
+	fl := joinOptions[string]{Owner: new(inflight.Owner), Size: len(keys)}
 	flights := make([]*flight[string], len(keys))
 	for i, key := range keys {
-		flights[i], _ = c.keys.join(t.Context(), key, c.hash(key), forRead, &fl)
+		flights[i], _ = c.keys.Join(t.Context(), key, c.hash(key), inflight.ForRead, &fl)
 	}
 	for i, f := range flights {
-		f.given = c.remote.Conn.Read(t.Context(), c.remote.Keys.Value(f.key), nil, mono.Now())
+		f.State.given = c.remote.Conn.Read(t.Context(), c.remote.Keys.Value(f.Key), nil, mono.Now())
 		if i == 1 {
 			<-h.there // otherwise the next would be read with it in one batch
 		} else {
-			f.given.Await(t.Context(), nil)
+			f.State.given.Await(t.Context(), nil)
 		}
 	}
 	over, cancel := context.WithCancel(t.Context())
@@ -92,11 +93,11 @@ func TestLateServerInABatch(t *testing.T) {
 		c.finishFlight(f, nil, errGoexit)
 	}
 	for i, f := range []*flight[string]{flights[0], flights[2]} {
-		if f.record == nil || f.record.Value != []string{"a", "b"}[i] {
-			t.Errorf("%v", f.record)
+		if f.Record == nil || f.Record.Value != []string{"a", "b"}[i] {
+			t.Errorf("%v", f.Record)
 		}
-		if f.given.Read != nil {
-			t.Errorf("%s: all that was read with it is kept", f.key)
+		if f.State.given.Read != nil {
+			t.Errorf("%s: all that was read with it is kept", f.Key)
 		}
 	}
 	noGuards(t, c)
@@ -122,13 +123,13 @@ func TestSlowDecodingInABatch(t *testing.T) {
 			for began := mono.Now(); mono.Now().Since(began) < landEvery; { // it takes long
 			}
 		case `"c"`:
-			if !flights[0].finished() || !flights[1].finished() {
+			if !flights[0].Finished() || !flights[1].Finished() {
 				t.Error("who waits for the first waits for the third")
 			}
 		}
 	}}})
 	keys := []string{"a", "b", "c"}
-	fl := joinOptions[string]{owner: new(owner), size: len(keys)}
+	fl := joinOptions[string]{Owner: new(inflight.Owner), Size: len(keys)}
 	redisKeys := make([]string, len(keys))
 	for i, key := range keys {
 		if err := c.Set(t.Context(), key, key); err != nil {
@@ -138,19 +139,19 @@ func TestSlowDecodingInABatch(t *testing.T) {
 	}
 	caughtUp(t, c)
 	for _, key := range keys {
-		f, _ := c.keys.join(t.Context(), key, c.hash(key), forRead, &fl)
+		f, _ := c.keys.Join(t.Context(), key, c.hash(key), inflight.ForRead, &fl)
 		flights = append(flights, f)
 	}
 	for i, s := range c.remote.Conn.ReadAll(t.Context(), redisKeys, nil, mono.Now()) {
 		s.Await(t.Context(), nil)
-		flights[i].given = s
+		flights[i].State.given = s
 	}
 	g := lookup[string]{cache: c, ctx: t.Context()}
 	g.lookOutside(flights)
 	g.land()
 	for i, f := range flights {
-		if f.record == nil || f.record.Value != keys[i] {
-			t.Errorf("%s: %v", keys[i], f.record)
+		if f.Record == nil || f.Record.Value != keys[i] {
+			t.Errorf("%s: %v", keys[i], f.Record)
 		}
 	}
 	noGuards(t, c)
@@ -167,7 +168,7 @@ func TestGlanceAsTheCacheIsClosed(t *testing.T) {
 	if err := c.Set(t.Context(), "to know the cache's era", ""); err != nil {
 		t.Fatal(err)
 	}
-	f, _ := c.keys.join(t.Context(), "k", c.hash("k"), forRead, &joinOptions[string]{owner: new(owner), start: mono.Now()})
+	f, _ := c.keys.Join(t.Context(), "k", c.hash("k"), inflight.ForRead, &joinOptions[string]{Owner: new(inflight.Owner), Start: mono.Now()})
 	s.Freeze()
 	defer s.Thaw()
 	if err := c.Close(); err != nil {
@@ -175,7 +176,7 @@ func TestGlanceAsTheCacheIsClosed(t *testing.T) {
 	}
 	began := mono.Now()
 	rest, _ := c.lookup(t.Context(), []*flight[string]{f})
-	if took := mono.Now().Since(began); len(rest) != 1 || f.given.Read == nil || took > r.conn.Timeout/2 {
+	if took := mono.Now().Since(began); len(rest) != 1 || f.State.given.Read == nil || took > r.conn.Timeout/2 {
 		t.Errorf("%d flights are left after %v", len(rest), took)
 	}
 	c.finishFlight(f, nil, ErrClosed)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -33,7 +34,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 		hash := c.hash(key)
 		if it, _ := c.local.Get(key, hash, at, nil); it == nil {
 			if !asked[key] {
-				asked[key], missing = true, append(missing, keyRef[T]{key: key, hash: hash})
+				asked[key], missing = true, append(missing, keyRef[T]{Key: key, Hash: hash})
 			}
 		} else if v, err := c.give(&it.Record); err == nil {
 			values[it.Key] = v
@@ -90,11 +91,11 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
 	}
 	holds := make([]keyRef[T], len(keys))
 	for i, h := range keys {
-		holds[i] = c.keys.ref(h.key, h.hash)
+		holds[i] = c.keys.Ref(h.Key, h.Hash)
 	}
 	defer func() {
 		for _, h := range holds {
-			c.keys.release(h)
+			c.keys.Release(h)
 		}
 	}()
 	silent := 0 // unanswered keys at the end; a Cluster's other masters would have answered some in between
@@ -200,7 +201,7 @@ type batch[K comparable, T any] struct {
 	values  map[K]T           // the values found and loaded
 	failed  error             // the first error of Clone for values of the local tier
 	seats   []batchItem[K, T] // one for each id that the local tier doesn't have
-	pilot   *owner            // of the flights that the batch begins
+	pilot   *inflight.Owner   // of the flights that the batch begins
 	retry   bool              // the flights that it begins are retries
 	strings []uintptr         // the offsets of the strings in an id
 
@@ -222,7 +223,7 @@ type batchItem[K comparable, T any] struct {
 
 // newBatch looks the ids up in the local tier. It returns an error if a key is invalid; nothing is loaded then.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
-	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(owner), strings: stringsIn(reflect.TypeFor[K]())}
+	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(inflight.Owner), strings: stringsIn(reflect.TypeFor[K]())}
 	if c.life.Closed() {
 		return b, ErrClosed
 	}
@@ -235,7 +236,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 			if it.NeedsRefresh(&c.view.Windows, at) {
 				c.serves(ctx, it.Key, &it.Record, nil)
 				b.due = append(b.due, ownID(id, b.strings))
-				b.renewing = append(b.renewing, keyRef[T]{key: it.Key, hash: hash})
+				b.renewing = append(b.renewing, keyRef[T]{Key: it.Key, Hash: hash})
 			}
 			v, failed := c.give(&it.Record)
 			if failed == nil {
@@ -280,7 +281,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 		firstErr = cmp.Or(firstErr, err)
 		if !s.settled {
 			left++
-			c.keys.dismiss(s.flight)
+			c.keys.Dismiss(s.flight)
 			s.At, s.Sets = mono.Now(), local.Unknown
 		}
 	}
@@ -291,24 +292,24 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], firstErr error) {
 	c := b.cache
 	own = make([]*flight[T], 0, open)
-	fl := joinOptions[T]{owner: b.pilot, start: mono.Now(), owned: true, size: open, limit: c.policy.LoadTimeout, retry: b.retry}
+	fl := joinOptions[T]{Owner: b.pilot, Start: mono.Now(), OwnedKeys: true, Size: open, Limit: c.policy.LoadTimeout, Retry: b.retry}
 	for i := range b.seats {
 		s := &b.seats[i]
 		if s.settled {
 			continue
 		}
-		f, mine := c.keys.join(ctx, s.Key, s.Hash, forRead, &fl)
+		f, mine := c.keys.Join(ctx, s.Key, s.Hash, inflight.ForRead, &fl)
 		s.flight, s.late = f, false
 		switch {
 		case mine:
-			f.apart = c.local.StillMissing(s.Miss)
+			f.State.apart = c.local.StillMissing(s.Miss)
 			own = append(own, f)
-		case f.owner.within(ctx):
+		case f.Owner.Within(ctx):
 			firstErr = cmp.Or(firstErr, errOwnKey)
 			s.flight, s.settled = nil, true
-		case f.owner != b.pilot:
+		case f.Owner != b.pilot:
 			c.stats.collapsed.Add(1)
-			s.late = f.finished()
+			s.late = f.Finished()
 		}
 	}
 	return own, firstErr
@@ -319,12 +320,12 @@ func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], fi
 // counts like the batch's own.
 func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T], invalidated uint64) error {
 	c, f := b.cache, s.flight
-	theirs := f.owner != b.pilot
-	r, offered, err := c.await(ctx, f, forRead, !theirs)
+	theirs := f.Owner != b.pilot
+	r, offered, err := c.await(ctx, f, inflight.ForRead, !theirs)
 	switch {
-	case s.late && f.unfit, r == nil && ctx.Err() == nil && !c.life.Closed() && (s.late || theirs && !b.retry):
+	case s.late && f.State.unfit, r == nil && ctx.Err() == nil && !c.life.Closed() && (s.late || theirs && !b.retry):
 		return nil
-	case r != nil && !offered && f.began < invalidated && len(r.Tags) > 0:
+	case r != nil && !offered && f.State.began < invalidated && len(r.Tags) > 0:
 		return nil
 	}
 	s.settled = true
@@ -341,10 +342,10 @@ func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T], invalidat
 // loading returns loadClaims as the load function of a job. Calls with the same loadTurn run one at a time.
 func (b *batch[K, T]) loading(t *loadTurn) func(context.Context, []*task[T]) error {
 	return func(ctx context.Context, claims []*task[T]) error {
-		if claims[0].flight.why == forBackground {
+		if claims[0].flight.Reason == inflight.ForBackground {
 			return b.loadClaims(ctx, claims) // callers that wait for other keys don't wait for a refresh
 		}
-		done, err := t.take(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(claims) }, claims[0].flight.start)
+		done, err := t.take(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(claims) }, claims[0].flight.Start)
 		if err != nil {
 			return err
 		}
@@ -359,7 +360,7 @@ func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*task[T]) error {
 	ids := make([]K, len(claims))
 	entries, lent := make([]Entry[T], len(claims)), make([]*Entry[T], len(claims))
 	for i, cl := range claims {
-		ids[i] = b.ids[cl.flight.key]
+		ids[i] = b.ids[cl.flight.Key]
 		entries[i] = b.cache.entry(cl)
 		lent[i] = &entries[i]
 	}
@@ -367,7 +368,7 @@ func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*task[T]) error {
 	failed := err != nil && !errors.Is(err, ErrNotFound)
 	var wrong error
 	for i, cl := range claims {
-		v, ok := values[b.ids[cl.flight.key]] // not ids[i]: load may have reordered ids
+		v, ok := values[b.ids[cl.flight.Key]] // not ids[i]: load may have reordered ids
 		if ok || !failed {
 			wrong = cmp.Or(wrong, b.cache.bring(cl, &entries[i], v, !ok))
 		}
@@ -382,7 +383,7 @@ func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*task[T]) error {
 func (b *batch[K, T]) name() {
 	b.ids = make(map[string]K, len(b.seats)+len(b.due))
 	for i := len(b.due) - 1; i >= 0; i-- {
-		b.ids[b.renewing[i].key] = b.due[i]
+		b.ids[b.renewing[i].Key] = b.due[i]
 	}
 	for i := len(b.seats) - 1; i >= 0; i-- { // backwards, so that the first id of a key stays
 		b.ids[b.seats[i].Key] = b.seats[i].id

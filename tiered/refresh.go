@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
@@ -19,7 +20,7 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Sets: local.Unknown}, load, forRefresh)
+	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Sets: local.Unknown}, load, inflight.ForRefresh)
 }
 
 // refreshBehind starts a background load of those keys that have no flight yet, and doesn't wait for it. The keys must be the
@@ -30,10 +31,10 @@ func (c *Cache[T]) refreshBehind(ctx context.Context, keys []keyRef[T], load fun
 	default:
 		return
 	}
-	fl := joinOptions[T]{owner: new(owner), start: mono.Now(), limit: c.policy.LoadTimeout, owned: true, size: len(keys)}
+	fl := joinOptions[T]{Owner: new(inflight.Owner), Start: mono.Now(), Limit: c.policy.LoadTimeout, OwnedKeys: true, Size: len(keys)}
 	var own []*flight[T]
 	for _, k := range keys {
-		if f, mine := c.keys.join(ctx, k.key, k.hash, forBackground, &fl); mine {
+		if f, mine := c.keys.Join(ctx, k.Key, k.Hash, inflight.ForBackground, &fl); mine {
 			own = append(own, f)
 		}
 	}
@@ -43,8 +44,8 @@ func (c *Cache[T]) refreshBehind(ctx context.Context, keys []keyRef[T], load fun
 	}
 	began := c.tags.Invalidations()
 	for _, f := range own {
-		f.began = began
+		f.State.began = began
 	}
 	c.stats.refreshes.Add(uint64(len(own)))
-	c.startJob(ctx, fl.owner, own, load)
+	c.startJob(ctx, fl.Owner, own, load)
 }

@@ -95,7 +95,7 @@ func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 	// A server that was frozen and answers this has executed the commands of all calls that ended before.
 	for i, a := range t.remote.Probe(ctx, keys) {
 		if a.Err == nil {
-			changes = append(changes, keyWrite[T]{hold: keyRef[T]{key: keys[i], hash: t.hash(keys[i])}})
+			changes = append(changes, keyWrite[T]{hold: keyRef[T]{Key: keys[i], Hash: t.hash(keys[i])}})
 		} else {
 			t.queue.blame(keys[i], a.Err)
 		}
@@ -105,9 +105,8 @@ func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 	}
 	// While the keys are locked, no write by this process is under way or can begin. The lock is released even if a call of
 	// the replay is still under way: that deletes only the content that it has seen.
-	turns, inTurn, _ := t.keys.lockWrites(ctx, changes, false)
-	defer turns.done()
-	defer turns.done()
+	lock, inTurn, _ := t.lockWrites(ctx, changes, false)
+	defer lock.Release()
 	t.makeUp(ctx, inTurn)
 	return true
 }
@@ -120,9 +119,9 @@ func (t *core[T]) makeUp(ctx context.Context, inTurn []keyWrite[T]) {
 	queued := make(map[string]uint64) // their numbers, by key
 	b.mu.Lock()
 	for _, ch := range inTurn {
-		if d, ok := b.keys[ch.hold.key]; ok { // otherwise the key was written meanwhile
-			keys, invalidations = append(keys, ch.hold.key), append(invalidations, d.Invalidation)
-			queued[ch.hold.key] = d.number
+		if d, ok := b.keys[ch.hold.Key]; ok { // otherwise the key was written meanwhile
+			keys, invalidations = append(keys, ch.hold.Key), append(invalidations, d.Invalidation)
+			queued[ch.hold.Key] = d.number
 		}
 	}
 	b.mu.Unlock()

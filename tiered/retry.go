@@ -24,7 +24,7 @@ func (r *retries[T]) delay(f *flight[T], by time.Duration) bool {
 	if !r.life.Begin() {
 		return false
 	}
-	r.keys.linger(f)
+	r.keys.Linger(f)
 	if r.timers == nil {
 		r.timers = make(map[*flight[T]]*time.Timer)
 	}
@@ -38,7 +38,7 @@ func (r *retries[T]) end(f *flight[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.timers, f)
-	r.keys.leave(f)
+	r.keys.Leave(f)
 }
 
 // close removes the flights whose time hasn't passed. It must be called after life has been closed.
@@ -48,7 +48,7 @@ func (r *retries[T]) close() {
 	for f, timer := range r.timers {
 		if timer.Stop() { // otherwise end is about to remove it
 			delete(r.timers, f)
-			r.keys.leave(f)
+			r.keys.Leave(f)
 			r.life.End()
 		}
 	}

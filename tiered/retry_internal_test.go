@@ -33,17 +33,6 @@ func failing(t *testing.T, n int) (c *Cache[string], keys []string) {
 	return c, keys
 }
 
-// keyStates returns how many keys have a state.
-func keyStates[T any](c *Cache[T]) (n int) {
-	for i := range c.keys.shards {
-		s := &c.keys.shards[i]
-		s.mu.Lock()
-		n += len(s.keys)
-		s.mu.Unlock()
-	}
-	return n
-}
-
 // Close ends the time for which a failing source isn't asked again: no timer and no state of a key is left behind it.
 func TestCloseEndsRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -58,13 +47,13 @@ func TestCloseEndsRetries(t *testing.T) {
 		}
 		go func() { _, _ = c.GetOrLoad(t.Context(), "k1", hangs) }()
 		synctest.Wait()
-		if n := keyStates(c); n != len(keys) {
+		if n := c.keys.Len(); n != len(keys) {
 			t.Errorf("%d keys have a state before Close, want %d", n, len(keys))
 		}
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		if n := keyStates(c); n != 0 || len(c.retries.timers) != 0 {
+		if n := c.keys.Len(); n != 0 || len(c.retries.timers) != 0 {
 			t.Errorf("Close leaves the states of %d keys and %d timers", n, len(c.retries.timers))
 		}
 		synctest.Wait()
@@ -86,7 +75,7 @@ func TestRetriesEnd(t *testing.T) {
 			}
 			time.Sleep(time.Hour)
 			synctest.Wait()
-			if n := keyStates(c); n != 0 || len(c.retries.timers) != 0 {
+			if n := c.keys.Len(); n != 0 || len(c.retries.timers) != 0 {
 				t.Errorf("the states of %d keys and %d timers are left", n, len(c.retries.timers))
 			}
 		}
@@ -117,7 +106,7 @@ func TestRetriesRaceClose(t *testing.T) {
 				}
 			})
 			calls.Wait()
-			if n := keyStates(c); n != 0 {
+			if n := c.keys.Len(); n != 0 {
 				t.Errorf("Close leaves the states of %d keys", n)
 			}
 		})
@@ -140,7 +129,7 @@ func TestRetriesEndWithClose(t *testing.T) {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
-			if n := keyStates(c); n != 0 {
+			if n := c.keys.Len(); n != 0 {
 				t.Errorf("Close leaves the states of %d keys", n)
 			}
 		})

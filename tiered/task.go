@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
@@ -39,10 +40,10 @@ const (
 // claim returns a task for the flight. If the read found no record, the loader gets the one of the local tier.
 func (t *job[T]) claim(f *flight[T], fd remote.Result[T]) *task[T] {
 	cl := &task[T]{flight: f, found: fd, tier: Remote}
-	if o := f.fallback.last.Load(); fd.Record == nil && o != nil && !o.Deleted() {
+	if o := f.State.fallback.last.Load(); fd.Record == nil && o != nil && !o.Deleted() {
 		cl.found.Record, cl.tier = &o.Record, Local
-	} else if f.why == forRefresh && fd.Record == nil {
-		if it := t.cache.local.GetUnverifiedStale(f.key, f.hash); it != nil {
+	} else if f.Reason == inflight.ForRefresh && fd.Record == nil {
+		if it := t.cache.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {
 			cl.found.Record, cl.tier = &it.Record, Local
 		}
 	}
@@ -67,7 +68,7 @@ func (t *job[T]) take(claims, vacant, standing []*task[T], err error) []*task[T]
 		claims = append(append(claims, vacant...), standing...)
 	}
 	for _, cl := range claims {
-		c.keys.load(cl.flight, false)
+		c.keys.BeginLoad(cl.flight, false)
 	}
 	if err == nil {
 		claims = append(claims, t.lease(vacant)...)
@@ -91,14 +92,14 @@ func (t *job[T]) lease(vacant []*task[T]) (claims []*task[T]) {
 	t.holdLeases()
 	keys, seen := make([]string, len(vacant)), make([]redisconn.Expected, len(vacant))
 	for i, cl := range vacant {
-		keys[i], seen[i] = cl.flight.key, cl.found.Seen
-		c.keys.load(cl.flight, true)
+		keys[i], seen[i] = cl.flight.Key, cl.found.Seen
+		c.keys.BeginLoad(cl.flight, true)
 	}
 	answers := c.remote.Lease(t.timed, keys, seen, t.leases.Current())
 	for i, a := range answers {
 		cl := vacant[i]
 		if a.Err == nil && !remote.Leased(a) {
-			c.keys.unload(cl.flight)
+			c.keys.AbortLoad(cl.flight)
 			t.waits.remove(cl.flight) // read it again at once
 			continue
 		}
@@ -124,7 +125,7 @@ func (t *job[T]) leaseBeside(standing []*task[T]) (claims []*task[T]) {
 	t.holdLeases()
 	keys := make([]string, len(standing))
 	for i, cl := range standing {
-		keys[i] = cl.flight.key
+		keys[i] = cl.flight.Key
 	}
 	var taken []*task[T]
 	for i, a := range c.remote.LeaseForRefresh(t.timed, keys, t.leases.Current()) {
@@ -153,7 +154,7 @@ func (t *job[T]) unreplaced(taken []*task[T]) (claims []*task[T]) {
 	m := t.cache.remote
 	keys, seen := make([]string, len(taken)), make([]redisconn.Expected, len(taken))
 	for i, cl := range taken {
-		keys[i], seen[i] = cl.flight.key, cl.found.Seen
+		keys[i], seen[i] = cl.flight.Key, cl.found.Seen
 	}
 	var free []string
 	for i, same := range m.Unchanged(t.timed, keys, seen) {
@@ -181,9 +182,9 @@ func (t *job[T]) holdLeases() {
 func (t *job[T]) landBehind(claims []*task[T]) (stored func()) {
 	var landed []*flight[T]
 	for _, cl := range claims {
-		if t.cache.policy.StoreBehind && cl.result != nil && cl.flight.why != forRefresh {
-			cl.flight.unfit = cl.unfit != nil
-			cl.flight.finish(cl.result, cl.err)
+		if t.cache.policy.StoreBehind && cl.result != nil && cl.flight.Reason != inflight.ForRefresh {
+			cl.flight.State.unfit = cl.unfit != nil
+			cl.flight.Finish(cl.result, cl.err)
 			landed = append(landed, cl.flight)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -192,7 +193,8 @@ func TestPanicWhileEncoding(t *testing.T) {
 			}
 			seen.mu.Lock()
 			defer seen.mu.Unlock()
-			if fmt.Sprint(seen.keys) != "[k x k x]" || !strings.Contains(seen.log.String(), "can't be stored") {
+			slices.Sort(seen.keys) // with StoreBehind they are stored in any order
+			if fmt.Sprint(seen.keys) != "[k k x x]" || !strings.Contains(seen.log.String(), "can't be stored") {
 				t.Errorf("told of %q\n%s", seen.keys, seen.log.String())
 			}
 		})

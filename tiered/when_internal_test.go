@@ -126,11 +126,11 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 		Codec: "raw", Created: c.remote.Conn.Time(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,
 		Epoch: s.Epoch.ID, Seq: s.Seq, Payload: []byte("old"),
 	}
-	marker := c.keys.ref("marker", c.hash("marker"))
-	defer c.keys.release(marker)
+	marker := c.keys.Ref("marker", c.hash("marker"))
+	defer c.keys.Release(marker)
 	w.server.Do("SET", "tc:test:"+key, frameBytes(&f))
 	w.server.Do("SET", "tc:test:marker", "x") // its report arrives after the other's
-	for deadline := time.Now().Add(10 * time.Second); c.keys.listen(marker, nil).heard == marker.heard; {
+	for deadline := time.Now().Add(10 * time.Second); c.keys.Listen(marker, nil).Changes == marker.Changes; {
 		if time.Now().After(deadline) {
 			t.Fatal("the write isn't heard of")
 		}
@@ -142,11 +142,11 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 		if time.Now().After(deadline) {
 			t.Fatal("it isn't kept")
 		}
-		h := c.keys.ref(key, hash)
+		h := c.keys.Ref(key, hash)
 		if found := c.consult(t.Context(), []keyRef[string]{h}, remote.ReadOptions{})[0]; found.Record != nil {
 			c.fill(h, found)
 		}
-		c.keys.release(h)
+		c.keys.Release(h)
 	}
 }
 
@@ -212,15 +212,8 @@ func (w *when) check(t *testing.T, r row) {
 	} else if n := len(s.began); r.loads != "0" && n != 1 || r.loads == "0" && n != 0 {
 		t.Errorf("%d loads", n)
 	}
-	for n := 1; n > 0; { // until the load is over
-		shard := c.keys.shard(c.hash(key))
-		shard.mu.Lock()
-		held := shard.keys[key]
-		n = 0
-		if held != nil && held.flight != nil && !held.flight.finished() {
-			n = 1
-		}
-		shard.mu.Unlock()
+	for f := c.keys.Joinable(key, c.hash(key)); f != nil && !f.Finished(); f = c.keys.Joinable(key, c.hash(key)) { // until the load is over
+		runtime.Gosched()
 	}
 	for len(s.began) > 0 {
 		<-s.began

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -145,7 +146,7 @@ func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence
 	if r.Cost, err = c.values.Weigh(&r.Value); err != nil {
 		return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
 	}
-	return c.change(ctx, keyRef[T]{key: key, hash: c.hash(key)}, r, b, c.policy)
+	return c.change(ctx, keyRef[T]{Key: key, Hash: c.hash(key)}, r, b, c.policy)
 }
 
 // enroll returns the position and the dependencies of values that are being set. Concurrent invalidations may be ordered
@@ -201,7 +202,7 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 	}
 	w := c.newWrites(ctx, len(keys))
 	for _, key := range keys {
-		w.add(keyWrite[T]{hold: keyRef[T]{key: key, hash: c.hash(key)}, redis: remote.Write{Expire: expire}})
+		w.add(keyWrite[T]{hold: keyRef[T]{Key: key, Hash: c.hash(key)}, redis: remote.Write{Expire: expire}})
 	}
 	return w.end()
 }
@@ -252,7 +253,7 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 		return err
 	}
 	err := c.invalidateAll(ctx, expire)
-	c.keys.forget()
+	c.keys.SupersedeAll()
 	c.queue.tell(nil, err)
 	return err
 }
@@ -265,12 +266,12 @@ func (c *Cache[T]) change(ctx context.Context, h keyRef[T], r *record.Record[T],
 	}
 	ch := keyWrite[T]{hold: h, redis: remote.Write{TTL: mono.WholeMillis(r.RedisTTL(c.retention))}, began: r.Created}
 	if b != nil {
-		ch.item = c.local.NewItem(h.key, h.hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
+		ch.item = c.local.NewItem(h.Key, h.Hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
 	}
 	if c.remote != nil {
 		var err error
 		if ch.redis.Frame, err = c.remote.Encode(ctx, r); err != nil {
-			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", h.key, err)
+			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", h.Key, err)
 		}
 	}
 	return ch, nil
@@ -302,7 +303,7 @@ func (c *Cache[T]) store(ctx context.Context, claims []*task[T], held *remote.He
 		switch {
 		case !ok:
 		case c.remote == nil || cl.found.Err != nil:
-			c.keys.putLoaded(ch.hold, ch.item)
+			c.keys.PutLoaded(ch.hold, ch.item)
 		default:
 			w.add(ch)
 		}
@@ -323,11 +324,11 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 	for i, a := range answers {
 		ch := changes[i]
 		if a.Swapped() || a.Err == nil && held.Owns(ch.redis.Seen) { // otherwise another lease may be in its place
-			over = append(over, ch.hold.key)
+			over = append(over, ch.hold.Key)
 		}
 		if a.Err != nil && ch.item != nil || a.Swapped() {
 			c.bindToServer(ch.item, a, ch.began)
-			c.keys.putLoaded(ch.hold, ch.item)
+			c.keys.PutLoaded(ch.hold, ch.item)
 		}
 	}
 	held.Drop(over)
@@ -339,15 +340,15 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 
 // arrival returns the key write for a task's result, or false if there is nothing to write.
 func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *remote.HeldLeases[T]) (keyWrite[T], bool) {
-	h := c.keys.listen(cl.flight.keyRef, nil)
+	h := c.keys.Listen(cl.flight.Ref, nil)
 	none := keyWrite[T]{hold: h, redis: remote.Write{Seen: cl.found.Seen}}
 	leased := cl.leased == primaryLease
 	if leased {
 		none.redis.Seen = held.Seen()
 	}
-	standing := cl.leased == refreshLease || cl.flight.why == forRefresh
+	standing := cl.leased == refreshLease || cl.flight.Reason == inflight.ForRefresh
 	r := cl.result
-	if r == nil || !c.keys.current(h) {
+	if r == nil || !c.keys.NotWritten(h) {
 		return none, leased
 	}
 	if !r.Storable() {
@@ -364,7 +365,7 @@ func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *remote.HeldLe
 	}
 	if err != nil {
 		cl.unfit = err
-		c.reportValue("tiered: a loaded value can't be stored", h.key, err)
+		c.reportValue("tiered: a loaded value can't be stored", h.Key, err)
 		return none, leased || standing // remove the value to be replaced: it isn't the one that the callers got
 	}
 	ch.redis.Seen, ch.began = none.redis.Seen, cl.began
@@ -381,7 +382,7 @@ func (c *Cache[T]) bind(ctx context.Context, cl *task[T]) (*coherence.Deps, erro
 		}
 		cl.found.Err = errNotReplayed
 	}
-	b := c.tags.BindUnstored(cl.stamp, r.Tags, c.temporary(cl.began), cl.flight.began)
+	b := c.tags.BindUnstored(cl.stamp, r.Tags, c.temporary(cl.began), cl.flight.State.began)
 	if b != nil {
 		b.Feed = cl.found.Feed
 	}

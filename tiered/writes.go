@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
@@ -42,9 +43,9 @@ func (w *writes[T]) end() error {
 func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 	c := w.cache
 	for i, ch := range changes {
-		changes[i].hold = c.keys.beginWrite(ch.hold.key, ch.hold.hash)
+		changes[i].hold = c.keys.BeginWrite(ch.hold.Key, ch.hold.Hash)
 		if ch.item != nil {
-			ch.item.Key = changes[i].hold.key // instead of the caller's string
+			ch.item.Key = changes[i].hold.Key // instead of the caller's string
 		}
 	}
 	switch {
@@ -73,15 +74,36 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 // writeInTurn makes the key writes whose lock it gets, at once or with wait before ctx ends, and returns the others.
 func (w *writes[T]) writeInTurn(ctx context.Context, changes []keyWrite[T], wait bool) (busy []keyWrite[T], silence error) {
 	c := w.cache
-	turns, inTurn, busy := c.keys.lockWrites(ctx, changes, wait)
-	defer turns.done()
+	lock, inTurn, busy := c.lockWrites(ctx, changes, wait)
+	defer lock.Release()
 	for i, ch := range inTurn {
-		inTurn[i].hold = c.keys.listen(ch.hold, nil)
+		inTurn[i].hold = c.keys.Listen(ch.hold, nil)
 	}
 	mark := c.queue.mark()
-	answers := c.remote.Write(w.ctx, redisWrites(inTurn), turns.done)
+	lock.Retain()
+	answers := c.remote.Write(w.ctx, redisWrites(inTurn), lock.Release)
 	w.finish(inTurn, mark, answers)
 	return busy, redisconn.UnresponsiveError(answers)
+}
+
+// lockWrites locks the keys of the key writes, see inflight.Table.LockWrites. It returns the locked and the other key writes.
+func (t *core[T]) lockWrites(ctx context.Context, changes []keyWrite[T], wait bool) (l *inflight.WriteLock[T, flightState[T]], locked, busy []keyWrite[T]) {
+	l, at, others := t.keys.LockWrites(ctx, refsOf(changes), wait)
+	for _, i := range at {
+		locked = append(locked, changes[i])
+	}
+	for _, i := range others {
+		busy = append(busy, changes[i])
+	}
+	return l, locked, busy
+}
+
+func refsOf[T any](changes []keyWrite[T]) []keyRef[T] {
+	refs := make([]keyRef[T], len(changes))
+	for i, ch := range changes {
+		refs[i] = ch.hold
+	}
+	return refs
 }
 
 // finish queues the key writes that failed, and ends all of them. It queues first, so that no later read relies on Redis's old
@@ -102,7 +124,7 @@ func redisWrites[T any](changes []keyWrite[T]) []remote.Write {
 	writes := make([]remote.Write, len(changes))
 	for i, ch := range changes {
 		writes[i] = ch.redis
-		writes[i].Key = ch.hold.key
+		writes[i].Key = ch.hold.Key
 	}
 	return writes
 }
@@ -110,7 +132,7 @@ func redisWrites[T any](changes []keyWrite[T]) []remote.Write {
 func keysOf[T any](changes []keyWrite[T]) []string {
 	keys := make([]string, len(changes))
 	for i, ch := range changes {
-		keys[i] = ch.hold.key
+		keys[i] = ch.hold.Key
 	}
 	return keys
 }
@@ -121,7 +143,7 @@ func (c *Cache[T]) finish(changes []keyWrite[T], answers []redisconn.Reply) {
 		if answers != nil {
 			c.bindToServer(ch.item, answers[i], ch.began)
 		}
-		c.keys.endWrite(ch.hold, ch.item, ch.redis.Expire)
+		c.keys.EndWrite(ch.hold, ch.item, ch.redis.Expire)
 	}
 }
 
@@ -147,7 +169,7 @@ func newWindow[T any](size int, send func(changes []keyWrite[T], silence error) 
 
 // add adds a key write to the chunk. It first sends the chunk if that is full.
 func (w *window[T]) add(ch keyWrite[T]) {
-	bytes := redisconn.CommandBytes + len(ch.hold.key) + len(ch.redis.Frame) + len(ch.redis.Seen.Bytes)
+	bytes := redisconn.CommandBytes + len(ch.hold.Key) + len(ch.redis.Frame) + len(ch.redis.Seen.Bytes)
 	if n := len(w.chunk); n == redisconn.MaxChunk || n > 0 && w.bytes+bytes > redisconn.MaxChunkBytes {
 		full := w.chunk
 		w.chunk, w.bytes = make([]keyWrite[T], 0, redisconn.MaxChunk), 0

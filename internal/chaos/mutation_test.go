@@ -26,15 +26,15 @@ var mutations = []mutation{
 		name: "the local tier is changed before Redis, and not after", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{
 			{"writes.go", "	mark := c.queue.mark()\n",
-				"	for _, ch := range inTurn {\n		c.keys.endWrite(ch.hold, nil, false)\n	}\n	mark := c.queue.mark()\n"},
+				"	for _, ch := range inTurn {\n		c.keys.EndWrite(ch.hold, nil, false)\n	}\n	mark := c.queue.mark()\n"},
 			{"writes.go", "	w.cache.finish(changes, answers)\n", ""},
 		},
 	},
 	{
 		name: "invalidations are counted from after the read of Redis", focus: "late replies", breaks: []string{"G2"},
 		edits: []edit{{"load.go",
-			"	c.keys.putRead(h, ",
-			"	h = c.keys.listen(h, nil)\n	c.keys.putRead(h, "}},
+			"	c.keys.PutRead(h, ",
+			"	h = c.keys.Listen(h, nil)\n	c.keys.PutRead(h, "}},
 	},
 	{
 		name: "the validity of a lost connection doesn't end", focus: "reconnect", breaks: []string{"G2"},
@@ -68,8 +68,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "values enter the local tier without a check of the generation", focus: "fills", breaks: []string{"G3"},
-		edits: []edit{{"keystate.go", "	if h.isCurrent() {\n		g.put(h, it)\n	}\n", "	g.put(h, it)\n"},
-			{"keystate.go", "	if f.isCurrent() {\n		g.local.SetBuffered(f.hash, it, at)\n	}\n", "	g.local.SetBuffered(f.hash, it, at)\n"}},
+		edits: []edit{{"internal/inflight/put.go", "	if h.isCurrent() {\n		t.put(h, it)\n	}\n", "	t.put(h, it)\n"},
+			{"internal/inflight/put.go", "	if f.isCurrent() {\n		t.local.SetBuffered(f.Hash, it, at)\n	}\n", "	t.local.SetBuffered(f.Hash, it, at)\n"}},
 	},
 	{
 		name: "a flush isn't noticed, nor is a missing mark", focus: "flushes", breaks: []string{"G2"},
@@ -99,17 +99,17 @@ var mutations = []mutation{
 	{
 		name: "keys aren't copied", focus: "reused memory", breaks: []string{"identity"},
 		edits: []edit{
-			{"keystate.go", "s.add(held, strings.Clone(key))", "s.add(held, key)"},
-			{"keystate.go", "		if !fl.owned {\n			key = strings.Clone(key)\n		}\n", ""},
-			{"keystate.go", "	\"strings\"\n", ""},
+			{"internal/inflight/table.go", "s.add(k, strings.Clone(key))", "s.add(k, key)"},
+			{"internal/inflight/table.go", "		if !o.OwnedKeys {\n			key = strings.Clone(key)\n		}\n", ""},
+			{"internal/inflight/table.go", "	\"strings\"\n", ""},
 		},
 	},
 	{
 		name: "own writes don't change the local tier", focus: "fills", breaks: []string{"G3"},
-		edits: []edit{{"keystate.go",
-			"	h.guard.supersede()\n	if h.heard != h.guard.heard {\n		it = nil\n	}\n	if expire {\n		g.local.Expire(h.key, h.hash)\n	} else {\n" +
-				"		g.put(h, it)\n	}\n	g.changed(h.guard)\n	s.release(h)\n",
-			"	g.changed(h.guard)\n	s.release(h)\n"}},
+		edits: []edit{{"internal/inflight/put.go",
+			"	h.state.supersede()\n	if h.Changes != h.state.changes {\n		it = nil\n	}\n	if expire {\n		t.local.Expire(h.Key, h.Hash)\n	} else {\n" +
+				"		t.put(h, it)\n	}\n	t.wakeOwn(h.state)\n	s.release(h)\n",
+			"	t.wakeOwn(h.state)\n	s.release(h)\n"}},
 	},
 	{
 		name: "no leases are taken", focus: "hot keys", breaks: []string{"G4"},

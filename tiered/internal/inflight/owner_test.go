@@ -1,4 +1,4 @@
-package tiered
+package inflight_test
 
 import (
 	"context"
@@ -11,14 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-)
 
-// newCore returns the part of a cache that load contexts need.
-func newCore() *core[int] {
-	t := new(core[int])
-	t.base, t.stop = context.WithCancel(context.Background())
-	return t
-}
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
+)
 
 // A load's context has its caller's values, isn't cancelled with the caller, and ends after its time, when its load ends or when
 // the cache closes. Only in the first and the last case is overdue called.
@@ -26,10 +21,11 @@ func TestLoadContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
 		caller, leave := context.WithCancelCause(context.WithValue(t.Context(), key{}, "v"))
-		c := newCore()
+		base, end := context.WithCancel(context.Background())
+		defer end()
 		var overdue atomic.Int32
 		begin := func(timeout time.Duration) (context.Context, func()) {
-			return c.loadContext(caller, new(owner), timeout, func() { overdue.Add(1) })
+			return inflight.NewContext(base, caller, new(inflight.Owner), timeout, func() { overdue.Add(1) })
 		}
 		timed, timedDone := begin(time.Second)
 		ended, endedDone := begin(time.Second)
@@ -56,7 +52,7 @@ func TestLoadContext(t *testing.T) {
 			t.Errorf("%v, %v, %d overdue", timed.Err(), closed.Err(), overdue.Load())
 		}
 		timedDone()
-		c.stop()
+		end()
 		late, lateDone := begin(time.Hour)
 		synctest.Wait()
 		for _, ctx := range []context.Context{closed, late} {
@@ -74,20 +70,21 @@ func TestLoadContext(t *testing.T) {
 
 // A load belongs to its owner, and to the owners of the loads whose loaders began it.
 func TestLoadIsWithin(t *testing.T) {
-	c := newCore()
-	outer, inner, other := new(owner), new(owner), new(owner)
-	first, done := c.loadContext(t.Context(), outer, time.Hour, func() {})
+	base, end := context.WithCancel(context.Background())
+	defer end()
+	outer, inner, other := new(inflight.Owner), new(inflight.Owner), new(inflight.Owner)
+	first, done := inflight.NewContext(base, t.Context(), outer, time.Hour, func() {})
 	defer done()
 	caller, cancel := context.WithCancel(first)
 	defer cancel()
-	second, done := newCore().loadContext(caller, inner, time.Hour, func() {})
+	second, done := inflight.NewContext(context.Background(), caller, inner, time.Hour, func() {})
 	defer done()
 	for ctx, want := range map[context.Context][3]bool{
 		t.Context(): {false, false, false},
 		caller:      {true, false, false},
 		second:      {true, true, false},
 	} {
-		if got := [3]bool{outer.within(ctx), inner.within(ctx), other.within(ctx)}; got != want {
+		if got := [3]bool{outer.Within(ctx), inner.Within(ctx), other.Within(ctx)}; got != want {
 			t.Errorf("%v: %v, want %v", ctx, got, want)
 		}
 	}
@@ -95,18 +92,19 @@ func TestLoadIsWithin(t *testing.T) {
 
 // Neither a load's context nor one derived from it costs a goroutine.
 func TestLoadContextsTakeNoGoroutines(t *testing.T) {
-	c := newCore()
+	base, end := context.WithCancel(context.Background())
+	defer end()
 	type key struct{}
 	caller, leave := context.WithCancel(context.WithValue(t.Context(), key{}, "v"))
 	defer leave()
 	before := runtime.NumGoroutine()
 	const loads = 1000
 	for range loads {
-		ctx, done := c.loadContext(caller, new(owner), time.Hour, func() {})
+		ctx, done := inflight.NewContext(base, caller, new(inflight.Owner), time.Hour, func() {})
 		defer done()
 		_, cancel := context.WithCancel(context.WithValue(ctx, key{}, "w"))
 		defer cancel()
-		_, done = c.loadContext(ctx, new(owner), time.Hour, func() {})
+		_, done = inflight.NewContext(base, ctx, new(inflight.Owner), time.Hour, func() {})
 		defer done()
 	}
 	if n := runtime.NumGoroutine() - before; n >= loads {
@@ -116,7 +114,7 @@ func TestLoadContextsTakeNoGoroutines(t *testing.T) {
 
 // A load's context can be printed, as by a log or a mock, while other contexts are derived from it.
 func TestLoadContextIsPrinted(t *testing.T) {
-	c, done := newCore().loadContext(t.Context(), new(owner), time.Minute, func() {})
+	c, done := inflight.NewContext(context.Background(), t.Context(), new(inflight.Owner), time.Minute, func() {})
 	defer done()
 	var others sync.WaitGroup
 	others.Go(func() {

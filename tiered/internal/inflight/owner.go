@@ -1,0 +1,59 @@
+package inflight
+
+import (
+	"context"
+	"time"
+)
+
+// Owner identifies the call that began a flight, or all flights of a batch. It has no state, only an identity.
+type Owner struct {
+	_ byte // gives each Owner its own address
+}
+
+// ownedContext is a context of a load. It has the values of the load's caller.
+type ownedContext struct {
+	context.Context // ends the load
+	caller          context.Context
+	owner           *Owner
+}
+
+// ownerKey is the key of the ownedContext among the values of a load's context.
+type ownerKey struct{}
+
+// NewContext returns the context of a load of p. It has the values of the caller that began the load and isn't cancelled with it. It
+// ends after the timeout or with base; then overdue is called in a goroutine of its own, unless done was called before. done ends the
+// context. base must have no values but what the standard library needs to derive a context from it without a goroutine.
+func NewContext(base, caller context.Context, p *Owner, timeout time.Duration, overdue func()) (ctx context.Context, done func()) {
+	ctx, cancel := context.WithTimeout(&ownedContext{base, caller, p}, timeout)
+	stop := context.AfterFunc(ctx, overdue)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// Value returns the value of the caller's context, or for an ownerKey the context itself.
+func (c *ownedContext) Value(key any) any {
+	if key == (ownerKey{}) {
+		return c
+	}
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.caller.Value(key)
+}
+
+// Within reports whether ctx belongs to a load of p, or to a load begun by such a load's loader, at any depth. A caller with that
+// ctx must not wait for p's flights: it would wait for itself.
+func (p *Owner) Within(ctx context.Context) bool {
+	for {
+		c, ok := ctx.Value(ownerKey{}).(*ownedContext)
+		if !ok {
+			return false
+		}
+		if c.owner == p {
+			return true
+		}
+		ctx = c.caller
+	}
+}

@@ -1,0 +1,101 @@
+package inflight
+
+import (
+	"github.com/tiercache/tiercache/tiered/internal/local"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
+
+// All that is read, loaded or written is put into the local tier here, under the lock of its key's shard.
+
+// isCurrent reports whether the key wasn't changed or loaded since h was taken. The caller holds the shard's lock.
+func (h *Ref[T, S]) isCurrent() bool {
+	return h.generation == h.state.generation && h.Changes == h.state.changes
+}
+
+// PutRead puts an item read from Redis into the local tier, unless the key was changed or loaded since h was taken.
+func (t *Table[T, S]) PutRead(h Ref[T, S], it *local.Item[T]) {
+	s := t.locked(h.Hash)
+	defer s.mu.Unlock()
+	if h.isCurrent() {
+		t.put(h, it)
+	}
+}
+
+// PutReadAndLeave is PutRead for a flight's item, at the instant at, and then Leave. The caller must flush the local tier.
+func (t *Table[T, S]) PutReadAndLeave(f *Flight[T, S], it *local.Item[T], at mono.Instant) {
+	s := t.locked(f.Hash)
+	defer s.mu.Unlock()
+	if f.isCurrent() {
+		t.local.SetBuffered(f.Hash, it, at)
+	}
+	s.leave(f)
+}
+
+// PutLoaded is PutRead for a loaded item. It makes values read before too old.
+func (t *Table[T, S]) PutLoaded(h Ref[T, S], it *local.Item[T]) {
+	s := t.locked(h.Hash)
+	defer s.mu.Unlock()
+	if h.generation != h.state.generation {
+		return
+	}
+	h.state.generation++
+	if h.Changes != h.state.changes {
+		it = nil
+	}
+	t.put(h, it)
+	t.wakeOwn(h.state)
+}
+
+// NotWritten reports whether no write of the key has begun, and no load of it arrived, since h was taken.
+func (t *Table[T, S]) NotWritten(h Ref[T, S]) bool {
+	s := t.locked(h.Hash)
+	defer s.mu.Unlock()
+	return h.generation == h.state.generation
+}
+
+// BeginWrite begins a write of the key, which EndWrite must end.
+func (t *Table[T, S]) BeginWrite(key string, hash uint64) Ref[T, S] {
+	s := t.locked(hash)
+	defer s.mu.Unlock()
+	h := s.ref(key, hash)
+	h.state.supersede()
+	return h
+}
+
+// EndWrite ends a write. It supersedes reads and loads that began during it, and puts the written item into the local tier unless
+// the key was changed meanwhile. With expire, the local tier's item becomes stale instead.
+func (t *Table[T, S]) EndWrite(h Ref[T, S], it *local.Item[T], expire bool) {
+	s := t.locked(h.Hash)
+	defer s.mu.Unlock()
+	h.state.supersede()
+	if h.Changes != h.state.changes {
+		it = nil
+	}
+	if expire {
+		t.local.Expire(h.Key, h.Hash)
+	} else {
+		t.put(h, it)
+	}
+	t.wakeOwn(h.state)
+	s.release(h)
+}
+
+// SupersedeAll supersedes all that is under way.
+func (t *Table[T, S]) SupersedeAll() {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		for _, k := range s.keys {
+			k.supersede()
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (t *Table[T, S]) put(h Ref[T, S], it *local.Item[T]) {
+	if it == nil {
+		t.local.Delete(h.Key, h.Hash)
+	} else {
+		t.local.Set(h.Hash, it)
+	}
+}
