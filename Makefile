@@ -16,7 +16,7 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log has the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
-.PHONY: help demo test race fuzz lint tidy-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis ci
+.PHONY: help demo test race mutations fuzz lint tidy-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis ci
 .NOTPARALLEL: # ci has an order, and tests and benchmarks need the machine for themselves
 
 help: ## list the targets
@@ -25,12 +25,15 @@ help: ## list the targets
 demo: ## run the example users, which measures a service with and without its cache
 	go run ./examples/users -demo
 
-test: redis ## run all tests; installs redis-server first if it is missing (Debian, Ubuntu)
-	$(TEST) work
+test: redis ## run all tests except the mutations; installs redis-server first if it is missing (Debian, Ubuntu)
+	$(TEST) -short work
 
 race: redis ## run all tests under the race detector
 	@scripts/need.sh gcc gcc libc6-dev
 	CGO_ENABLED=1 $(TEST) -race work
+
+mutations: redis ## run all tests of internal/chaos: the checks find every mutation of the library, which takes minutes
+	$(TEST) ./internal/chaos
 
 chaos: redis ## check the guarantees while faults are injected, for TIME (60s) with SEED (1); TOPOLOGY=single, sentinel, cluster or all
 	go test ./internal/chaos -run '^TestChaos$$' -count 1 -timeout 24h -v -args -chaos.time=$(TIME) -chaos.seed=$(SEED) -chaos.topology=$(TOPOLOGY)
@@ -72,4 +75,4 @@ redis:
 
 ci: export CI = true # a missing Redis is then a failure, never a skip
 ci: FUZZTIME = 5s
-ci: lint fuzz conformance test race ## run everything that must pass before a merge
+ci: lint fuzz conformance test race mutations ## run everything that must pass before a merge

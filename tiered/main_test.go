@@ -2,18 +2,19 @@ package tiered_test
 
 import (
 	"context"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{}) // the servers are killed on purpose
+	redistest.Parallel(16)
 	goleak.VerifyTestMain(m)
 }
 
@@ -42,7 +43,7 @@ func newCache[T any](t testing.TB, o tiered.Options[T]) *tiered.Cache[T] {
 // waitFor waits until something that happens in the background has happened.
 func waitFor(t testing.TB, happened func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !happened(); runtime.Gosched() {
+	for deadline := time.Now().Add(10 * time.Second); !happened(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it didn't happen within 10 s")
 		}

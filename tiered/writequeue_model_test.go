@@ -155,13 +155,13 @@ func (m *model) converges(t *testing.T) {
 	}
 	for p, o := range m.processes {
 		for k := range modelKeys {
-			var v string
-			for deadline := time.Now().Add(5 * time.Second); v != fmt.Sprint(m.source[k].Load()); {
-				var err error
-				if v, err = o.GetOrLoad(t.Context(), modelKey(k), m.load(k)); err != nil || time.Now().After(deadline) {
-					t.Fatalf("process %d: %s stays %q, %v; want %d", p, modelKey(k), v, err, m.source[k].Load())
+			waitFor(t, func() bool {
+				v, err := o.GetOrLoad(t.Context(), modelKey(k), m.load(k))
+				if err != nil {
+					t.Fatalf("process %d: %s is %q, %v; want %d", p, modelKey(k), v, err, m.source[k].Load())
 				}
-			}
+				return v == fmt.Sprint(m.source[k].Load())
+			})
 		}
 	}
 }

@@ -22,6 +22,9 @@ var (
 
 func TestChaos(t *testing.T) {
 	all := []chaos.Topology{chaos.Single, chaos.Sentinel, chaos.Cluster}
+	if testing.Short() {
+		all = all[:1]
+	}
 	if *flagTopology != "all" {
 		all = nil
 		for name := range strings.SplitSeq(*flagTopology, ",") {

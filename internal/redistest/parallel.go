@@ -1,0 +1,25 @@
+package redistest
+
+import (
+	"flag"
+	"strconv"
+)
+
+// Parallel lets up to n parallel tests of the binary run at once, unless the -parallel flag says how many: tests with
+// servers wait more than they compute. TestMain calls it before it runs the tests. A fuzzing run keeps its own number,
+// which is that of its workers.
+func Parallel(n int) {
+	flag.Parse()
+	own := true
+	flag.Visit(func(f *flag.Flag) {
+		if f.Name == "test.parallel" || f.Name == "test.fuzz" {
+			own = false
+		}
+	})
+	if !own {
+		return
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
+		panic(err)
+	}
+}
