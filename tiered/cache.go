@@ -110,7 +110,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		t.tags = tags.New(tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors), o.Redis.options.Strict)
 		t.queue = newWriteQueue(o.Redis.conn, t.startReplayer, o.Trace)
 		t.keys.OwnEvents = o.Redis.options.Invalidation == Tracking
-		if err := o.Redis.admit(o.Name, reflect.TypeFor[T](), t.values.Name, t); err != nil {
+		if err := o.Redis.register(o.Name, reflect.TypeFor[T](), t.values.Name, t); err != nil {
 			l.Close()
 			return nil, err
 		}
@@ -159,7 +159,7 @@ func (c *Cache[T]) Close() error {
 	}
 	c.local.Close()
 	if c.remote != nil {
-		c.redis.dismiss(c.name, c.core)
+		c.redis.unregister(c.name, c.core)
 	}
 	return nil
 }
@@ -173,13 +173,13 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 	}
 	hash := c.hash(key)
 	if it, _ := c.local.Get(key, hash, mono.Now(), nil); it != nil {
-		return c.give(&it.Record)
+		return c.valueOf(&it.Record)
 	}
 	got, err := c.fetchOne(ctx, key, hash, record.RefreshDue)
 	if err != nil {
 		return none, err
 	}
-	return c.give(got.record)
+	return c.valueOf(got.record)
 }
 
 // Lookup returns the cached entry with its age, tier and state. The state is Stale for an entry that GetOrLoad may serve only under
@@ -202,15 +202,15 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	}
 	e := entryOf(got.record, got.key, c.policy, got.tier, at)
 	var err error
-	e.Value, err = c.give(got.record)
+	e.Value, err = c.valueOf(got.record)
 	return e, err
 }
 
 // hash returns the key's hash, with the cache's seed.
 func (t *core[T]) hash(key string) uint64 { return maphash.String(t.seed, key) }
 
-// give returns a record's value to a caller, cloned if the cache has Clone. For an absence it returns ErrNotFound.
-func (t *core[T]) give(r *record.Record[T]) (T, error) {
+// valueOf returns a record's value to a caller, cloned if the cache has Clone. For an absence it returns ErrNotFound.
+func (t *core[T]) valueOf(r *record.Record[T]) (T, error) {
 	switch {
 	case r.Absent:
 		var none T
@@ -251,8 +251,8 @@ func (c *Cache[T]) usable(keys ...string) error {
 	return nil
 }
 
-// heard handles a change of a key that Redis reports. rest is the key without the cache's prefix.
-func (t *core[T]) heard(rest string) {
+// keyChanged handles a change of a key that Redis reports. rest is the key without the cache's prefix.
+func (t *core[T]) keyChanged(rest string) {
 	t.stats.invalidations.Add(1)
 	switch kind, of := wire.ParseRest(rest); kind {
 	case wire.ValueKey:
@@ -278,8 +278,8 @@ func (t *core[T]) interrupted() {
 	t.keys.Interrupted()
 }
 
-// switched handles the circuit breaker of a server: it has opened, or with a nil cause closed.
-func (t *core[T]) switched(addr string, cause error) {
+// breakerChanged handles the circuit breaker of a server: it has opened, or with a nil cause closed.
+func (t *core[T]) breakerChanged(addr string, cause error) {
 	if cause != nil {
 		t.stats.opened.Add(1)
 	}

@@ -134,8 +134,8 @@ func TestClearForgetsBeforeReadsRelyOnRedis(t *testing.T) {
 	if err := c.Set(ctx, "k", "old"); err != nil {
 		t.Fatal(err)
 	}
-	c.queue.ledger.Lock() // no replay
-	defer c.queue.ledger.Unlock()
+	c.queue.replayingTags.Lock() // no replay
+	defer c.queue.replayingTags.Unlock()
 	s.Do("CONFIG", "SET", "maxmemory", 1)
 	if err := c.Clear(ctx); !errors.Is(err, ErrQueued) {
 		t.Fatalf("a Clear that Redis refuses: %v", err)

@@ -94,9 +94,9 @@ func (c *Cache[T]) sinceExpiry(o *fallbackEntry[T]) *fallbackEntry[T] {
 }
 
 // haveFallbacks reports whether each of the tasks has a fallback that is served when the load takes longer than SoftTimeout.
-func (c *Cache[T]) haveFallbacks(claims []*task[T]) bool {
-	for _, cl := range claims {
-		if c.fallbackOf(cl.flight, record.IfError) == nil {
+func (c *Cache[T]) haveFallbacks(tasks []*task[T]) bool {
+	for _, tk := range tasks {
+		if c.fallbackOf(tk.flight, record.IfError) == nil {
 			return false
 		}
 	}
@@ -133,7 +133,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason,
 			made = nil
 		}
 		if o := c.fallbackOf(f, least); o != nil {
-			return c.accept(ctx, o, nil), true, nil
+			return c.serveFallback(ctx, o, nil), true, nil
 		}
 	}
 	if f.State.panicked && panics {
@@ -143,31 +143,31 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason,
 		return f.Record, false, f.Err
 	}
 	if o := c.fallbackOf(f, record.IfError); o != nil {
-		return c.accept(ctx, o, f.Err), true, nil
+		return c.serveFallback(ctx, o, f.Err), true, nil
 	}
 	return nil, false, f.Err
 }
 
-// accept counts a fallback that is served and returns its record.
-func (c *Cache[T]) accept(ctx context.Context, o *fallbackEntry[T], cause error) *record.Record[T] {
+// serveFallback counts a fallback that is served and returns its record.
+func (c *Cache[T]) serveFallback(ctx context.Context, o *fallbackEntry[T], cause error) *record.Record[T] {
 	if o.origin != fromRemote && !o.Valid(mono.Now()) {
 		c.local.CountUnverified()
 	}
-	c.serves(ctx, o.Key, &o.Record, cause)
+	c.noteStale(ctx, o.Key, &o.Record, cause)
 	return &o.Record
 }
 
 // giveResult returns the awaited value to a caller, and reports it to the trace if it is stale. A fallback was reported by accept.
 func (c *Cache[T]) giveResult(ctx context.Context, f *flight[T], r *record.Record[T], offered bool) (T, error) {
 	if !offered && f.State.stale { // in this order: with a fallback the flight may be unfinished
-		c.serves(ctx, f.Key, r, nil)
+		c.noteStale(ctx, f.Key, r, nil)
 	}
-	return c.give(r)
+	return c.valueOf(r)
 }
 
-// serves counts a value that is served past its TTL, and reports it to the trace. The trace's function may read other keys, so
+// noteStale counts a value that is served past its TTL, and reports it to the trace. The trace's function may read other keys, so
 // serves is called only where no flight depends on the calling goroutine.
-func (c *Cache[T]) serves(ctx context.Context, key string, r *record.Record[T], cause error) {
+func (c *Cache[T]) noteStale(ctx context.Context, key string, r *record.Record[T], cause error) {
 	if !r.Stale(mono.Now()) {
 		return
 	}

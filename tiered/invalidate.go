@@ -20,7 +20,7 @@ func (t *core[T]) invalidateTags(ctx context.Context, names []string, expire boo
 		err = b.queueTags(failed, expire, err)
 	}
 	t.tags.Invalidated(names, expire)
-	b.pay(func() { b.payTags(done, mark, expire) })
+	b.remove(func() { b.removeTags(done, mark, expire) })
 	return err
 }
 
@@ -37,16 +37,16 @@ func (t *core[T]) invalidateAll(ctx context.Context, expire bool) (err error) {
 	}
 	t.tags.EpochChanged()
 	if err == nil {
-		b.pay(func() { b.payClear(mark, expire) })
+		b.remove(func() { b.removeClear(mark, expire) })
 	}
 	return err
 }
 
-// replayLedger replays queued tags, Clear and ExpireAll. A Set calls it first, because a later replay would remove its value.
-func (t *core[T]) replayLedger(ctx context.Context) {
+// replayTags replays queued tags, Clear and ExpireAll. A Set calls it first, because a later replay would remove its value.
+func (t *core[T]) replayTags(ctx context.Context) {
 	b := t.queue
-	b.ledger.Lock()
-	defer b.ledger.Unlock()
+	b.replayingTags.Lock()
+	defer b.replayingTags.Unlock()
 	b.mu.Lock()
 	number, clears, expires := b.number, b.clear > 0, b.expireAll > 0 // never both
 	tags := make(map[bool][]string)                                   // by expire
@@ -56,21 +56,21 @@ func (t *core[T]) replayLedger(ctx context.Context) {
 	b.mu.Unlock()
 	if clears || expires {
 		if err := t.tags.Store.Clear(ctx, expires); err != nil {
-			b.pay(func() { b.ledgered = err })
+			b.remove(func() { b.tagsErr = err })
 		} else {
 			t.tags.EpochChanged()
-			b.pay(func() { b.payClear(number, expires) })
+			b.remove(func() { b.removeClear(number, expires) })
 			b.done.Add(1)
 		}
 	}
 	for expire, names := range tags {
 		done, _, err := t.tags.Store.Invalidate(ctx, names, expire)
 		if err != nil {
-			b.pay(func() { b.ledgered = err })
+			b.remove(func() { b.tagsErr = err })
 		}
 		if len(done) > 0 {
 			t.tags.Invalidated(done, expire)
-			b.pay(func() { b.payTags(done, number, expire) })
+			b.remove(func() { b.removeTags(done, number, expire) })
 			b.done.Add(uint64(len(done)))
 		}
 	}

@@ -18,32 +18,32 @@ import (
 // job brings the flight of one key, or the flights of a batch, to their results. It reads both tiers, loads the values for
 // which it gets a lease, and waits for the values that other processes load.
 type job[T any] struct {
-	cache   *Cache[T]
-	caller  context.Context
-	owner   *inflight.Owner
-	flights []*flight[T] // those that haven't finished
-	load    func(ctx context.Context, claims []*task[T]) error
-	timed   context.Context
-	leases  *remote.HeldLeases[T]
-	waits   leaseWaiter[T]
-	loading bool        // the loader was called
-	looked  bool        // Redis was asked
-	renews  []keyRef[T] // keys whose values were served and are due for a refresh
-	slot    bool        // the job holds one of the cache's renewals
+	cache      *Cache[T]
+	caller     context.Context
+	owner      *inflight.Owner
+	flights    []*flight[T] // those that haven't finished
+	load       func(ctx context.Context, tasks []*task[T]) error
+	timed      context.Context
+	leases     *remote.HeldLeases[T]
+	waits      leaseWaiter[T]
+	loading    bool        // the loader was called
+	readBefore bool        // Redis was asked
+	refreshes  []keyRef[T] // keys whose values were served and are due for a refresh
+	slot       bool        // the job holds one of the cache's renewals
 
-	// landing is set while one goroutine has the right to finish the flights: the job's own, or, if the job's time ends
+	// finishing is set while one goroutine has the right to finish the flights: the job's own, or, if the job's time ends
 	// while that goroutine is in the loader or waiting, the one that interrupts the job.
-	landing atomic.Bool
-	holding bool // the job's goroutine has the right
+	finishing atomic.Bool
+	finishes  bool // the job's goroutine has the right
 }
 
 // startJob starts a job for new flights, with or without a lookup before it.
 func (c *Cache[T]) startJob(caller context.Context, p *inflight.Owner, flights []*flight[T], load func(context.Context, []*task[T]) error) {
 	t := &job[T]{cache: c, caller: caller, owner: p, flights: flights, load: load}
-	t.holding, t.slot = t.finishing(), flights[0].Reason == inflight.ForBackground
+	t.finishes, t.slot = t.beginFinishing(), flights[0].Reason == inflight.ForBackground
 	if !c.life.Begin() {
 		t.fail(ErrClosed)
-		t.vacate()
+		t.releaseSlot()
 		return
 	}
 	t.start()
@@ -57,19 +57,19 @@ func (t *job[T]) start() {
 	go t.run(done)
 }
 
-// vacate frees the job's slot among the background loads, if it has one.
-func (t *job[T]) vacate() {
+// releaseSlot frees the job's slot among the background loads, if it has one.
+func (t *job[T]) releaseSlot() {
 	if t.slot {
 		<-t.cache.renewals
 	}
 }
 
-// finishing acquires the right to finish the flights, and reports whether it did.
-func (t *job[T]) finishing() bool { return t.landing.CompareAndSwap(false, true) }
+// beginFinishing acquires the right to finish the flights, and reports whether it did.
+func (t *job[T]) beginFinishing() bool { return t.finishing.CompareAndSwap(false, true) }
 
 // run finishes every flight of the job, unless the job's time is over first. It calls done before it returns.
 func (t *job[T]) run(done func()) {
-	defer t.vacate() // a loader that doesn't return keeps the slot
+	defer t.releaseSlot() // a loader that doesn't return keeps the slot
 	defer t.end()
 	defer done()
 	for len(t.flights) > 0 {
@@ -77,13 +77,13 @@ func (t *job[T]) run(done func()) {
 			t.overdue()
 			return
 		}
-		claims, waiting := t.look()
-		if len(claims) > 0 {
-			t.leave(waiting)
-			if !t.loadClaims(claims) {
+		tasks, waiting := t.look()
+		if len(tasks) > 0 {
+			t.split(waiting)
+			if !t.loadTasks(tasks) {
 				return
 			}
-		} else if t.waits.all(waiting) && !t.away(func() { t.waits.wait(t.timed) }) {
+		} else if t.waits.all(waiting) && !t.interruptible(func() { t.waits.wait(t.timed) }) {
 			return
 		}
 	}
@@ -91,26 +91,26 @@ func (t *job[T]) run(done func()) {
 
 // interrupt finishes the remaining flights when the job's context ends while the job is in the loader or waiting.
 func (t *job[T]) interrupt() {
-	if t.finishing() {
+	if t.beginFinishing() {
 		defer t.cache.life.End()
 		t.overdue()
 		t.leases.Release()
 	}
 }
 
-// away runs f, and lets interrupt finish the flights meanwhile. It reports whether this job must still finish them.
-func (t *job[T]) away(f func()) bool {
-	t.holding = false
-	t.landing.Store(false)
+// interruptible runs f, and lets interrupt finish the flights meanwhile. It reports whether this job must still finish them.
+func (t *job[T]) interruptible(f func()) bool {
+	t.finishes = false
+	t.finishing.Store(false)
 	if t.timed.Err() == nil { // if it has ended, interrupt may have run before the release
 		f()
 	}
-	t.holding = t.finishing()
-	return t.holding
+	t.finishes = t.beginFinishing()
+	return t.finishes
 }
 
-// leave hands the waiting flights to a job of their own, so that their callers don't wait for this job's load.
-func (t *job[T]) leave(waiting []*flight[T]) {
+// split hands the waiting flights to a job of their own, so that their callers don't wait for this job's load.
+func (t *job[T]) split(waiting []*flight[T]) {
 	if len(waiting) == 0 || !t.cache.life.Begin() {
 		return
 	}
@@ -119,78 +119,78 @@ func (t *job[T]) leave(waiting []*flight[T]) {
 		t.cache.keys.StopListening(f)
 	}
 	t.flights = t.others(waiting)
-	other := &job[T]{cache: t.cache, caller: t.caller, owner: t.owner, flights: waiting, load: t.load, looked: t.looked}
-	other.holding = other.finishing()
+	other := &job[T]{cache: t.cache, caller: t.caller, owner: t.owner, flights: waiting, load: t.load, readBefore: t.readBefore}
+	other.finishes = other.beginFinishing()
 	other.start()
 }
 
 // end finishes the remaining flights after a panic or a Goexit in the loader or in the value's methods.
 func (t *job[T]) end() {
 	thrown := recover()
-	if !t.holding && !t.finishing() {
+	if !t.finishes && !t.beginFinishing() {
 		return // its time was over first
 	}
 	defer t.cache.life.End()
-	if t.settle(); len(t.flights) > 0 {
+	if t.dropFinished(); len(t.flights) > 0 {
 		t.cache.stats.loadErrors.Add(1)
-		t.crash(panicError(thrown))
+		t.failPanicked(panicError(thrown))
 	}
 	t.leases.Release()
 }
 
 // look finishes the flights whose values the tiers have. It returns the tasks that this job must load, and the flights that wait
 // for another load.
-func (t *job[T]) look() (claims []*task[T], waiting []*flight[T]) {
+func (t *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 	c := t.cache
 	began := mono.Now()
 	_, err := c.tags.Epoch(t.timed) // items of the local tier may depend on it
-	t.lookInside()
+	t.readLocal()
 	if c.remote == nil {
 		for _, f := range t.flights {
-			cl := t.claim(f, remote.Result[T]{})
-			cl.began = began
-			claims = append(claims, cl)
+			tk := t.newTask(f, remote.Result[T]{})
+			tk.began = began
+			tasks = append(tasks, tk)
 		}
-		return t.take(claims, nil, nil, nil), nil
+		return t.acquireLeases(tasks, nil, nil, nil), nil
 	}
-	var vacant, standing []*task[T]
+	var free, refreshing []*task[T]
 	awaited := slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return !t.waits.due(f, c.keys) })
-	for i, fd := range t.consult(awaited, err) {
+	for i, fd := range t.readRemote(awaited, err) {
 		f := awaited[i]
 		fd.DropExpiring()
-		cl := t.claim(f, fd)
-		cl.began = began
+		tk := t.newTask(f, fd)
+		tk.began = began
 		switch use := fd.Use(&c.view.Windows); {
 		case fd.Err != nil:
-			if !t.landFallback(f, fd.Err) {
-				claims = append(claims, cl) // without a lease
+			if !t.finishUnverified(f, fd.Err) {
+				tasks = append(tasks, tk) // without a lease
 			}
 		case f.Reason == inflight.ForRead && use >= record.WhileRevalidate, f.Reason == inflight.ForBackground && use == record.Good:
 			c.stats.remoteHits.Add(1)
 			c.fill(f.Ref, fd)
 			t.serve(f, fd.Record)
 		case fd.Lease != nil && t.leases.Owns(fd.Seen):
-			cl.leased = primaryLease
-			claims = append(claims, cl)
+			tk.leased = primaryLease
+			tasks = append(tasks, tk)
 			t.leases.Add(f.Key)
 		case f.Reason != inflight.ForRefresh && fd.Lease != nil && t.waits.add(f, fd):
 		case fd.Leasable():
-			vacant = append(vacant, cl)
+			free = append(free, tk)
 		case f.Reason != inflight.ForRefresh && fd.Framed():
 			f.State.fallback.make(c.fill(f.Ref, fd), fromRemote)
-			standing = append(standing, cl)
+			refreshing = append(refreshing, tk)
 		default:
-			claims = append(claims, cl) // the old value stays until a newer one is stored
+			tasks = append(tasks, tk) // the old value stays until a newer one is stored
 		}
 	}
-	t.settle()
-	t.renew()
-	claims = t.take(claims, vacant, standing, err)
-	claimed := make([]*flight[T], len(claims))
-	for i, cl := range claims {
-		claimed[i] = cl.flight
+	t.dropFinished()
+	t.startRefreshes()
+	tasks = t.acquireLeases(tasks, free, refreshing, err)
+	claimed := make([]*flight[T], len(tasks))
+	for i, tk := range tasks {
+		claimed[i] = tk.flight
 	}
-	return claims, t.others(claimed)
+	return tasks, t.others(claimed)
 }
 
 // others returns the job's flights that aren't among these.
@@ -205,68 +205,68 @@ func (t *job[T]) others(these []*flight[T]) []*flight[T] {
 	return slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return among[f] })
 }
 
-// lookInside reads the local tier again, since another flight may have stored a value after the callers' reads. It finishes the
+// readLocal reads the local tier again, since another flight may have stored a value after the callers' reads. It finishes the
 // flights that it can and sets the fallbacks of the others.
-func (t *job[T]) lookInside() {
+func (t *job[T]) readLocal() {
 	for _, f := range t.flights {
-		if r := t.cache.inside(f, mono.Now()); r != nil {
+		if r := t.cache.localRecord(f, mono.Now()); r != nil {
 			t.serve(f, r)
 		}
 	}
-	t.settle()
-	t.renew()
+	t.dropFinished()
+	t.startRefreshes()
 }
 
 // serve finishes a flight with a record from one of the tiers.
 func (t *job[T]) serve(f *flight[T], r *record.Record[T]) {
 	c, at := t.cache, mono.Now()
 	if r.Use(&c.view.Windows, at) < record.Good {
-		t.renews = append(t.renews, keyRef[T]{Key: f.Key, Hash: f.Hash})
+		t.refreshes = append(t.refreshes, keyRef[T]{Key: f.Key, Hash: f.Hash})
 	}
 	f.State.stale = r.Stale(at)
 	c.finishFlight(f, r, nil)
 }
 
-// renew starts a background load of the values that were served and are due for a refresh.
-func (t *job[T]) renew() {
-	if keys := t.renews; len(keys) > 0 {
-		t.renews = nil
+// startRefreshes starts a background load of the values that were served and are due for a refresh.
+func (t *job[T]) startRefreshes() {
+	if keys := t.refreshes; len(keys) > 0 {
+		t.refreshes = nil
 		t.cache.refreshBehind(t.caller, keys, t.load)
 	}
 }
 
-// consult reads the flights' keys from Redis. If err isn't nil it doesn't, and all replies fail with err.
-func (t *job[T]) consult(due []*flight[T], err error) []remote.Result[T] {
+// readRemote reads the flights' keys from Redis. If err isn't nil it doesn't, and all replies fail with err.
+func (t *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 	c := t.cache
-	holds := make([]keyRef[T], len(due))
-	how := remote.ReadOptions{Exact: t.looked, Started: make([]redisconn.Pending, len(due))}
+	refs := make([]keyRef[T], len(due))
+	how := remote.ReadOptions{Exact: t.readBefore, Started: make([]redisconn.Pending, len(due))}
 	for i, f := range due {
 		f.Wake = t.waits.wake()
 		heard := c.keys.Listen(f.Ref, f.Wake).Changes
 		if heard != f.Changes {
-			f.State.given = redisconn.Pending{} // it may be older than the change that was reported
+			f.State.started = redisconn.Pending{} // it may be older than the change that was reported
 		}
-		how.Started[i], f.State.given = f.State.given, redisconn.Pending{}
+		how.Started[i], f.State.started = f.State.started, redisconn.Pending{}
 		f.Changes = heard
-		holds[i] = f.Ref
+		refs[i] = f.Ref
 	}
 	if err == nil {
-		t.looked = t.looked || len(due) > 0
-		return c.consult(t.timed, holds, how)
+		t.readBefore = t.readBefore || len(due) > 0
+		return c.readUnlessQueued(t.timed, refs, how)
 	}
 	if redisconn.NotSent(err) {
-		c.stats.spared.Add(uint64(len(holds)))
+		c.stats.spared.Add(uint64(len(refs)))
 	}
-	findings := make([]remote.Result[T], len(holds))
-	for i := range findings {
-		findings[i].Reply = redisconn.Reply{Err: err, Feed: c.remote.Conn.Nodes.AnyFeed(), Validity: coherence.Never}
+	results := make([]remote.Result[T], len(refs))
+	for i := range results {
+		results[i].Reply = redisconn.Reply{Err: err, Feed: c.remote.Conn.Nodes.AnyFeed(), Validity: coherence.Never}
 	}
-	return findings
+	return results
 }
 
-// landFallback finishes the flight with the local tier's value if Redis can't be read, and reports whether it did. A value that
+// finishUnverified finishes the flight with the local tier's value if Redis can't be read, and reports whether it did. A value that
 // can't finish the flight becomes its fallback.
-func (t *job[T]) landFallback(f *flight[T], err error) bool {
+func (t *job[T]) finishUnverified(f *flight[T], err error) bool {
 	c := t.cache
 	if f.Reason == inflight.ForRefresh || !redisconn.Unanswered(err) {
 		return false
@@ -283,69 +283,69 @@ func (t *job[T]) landFallback(f *flight[T], err error) bool {
 	return false
 }
 
-// loadClaims runs the loader, stores the results and finishes the flights. It reports whether the load ended within the job's
+// loadTasks runs the loader, stores the results and finishes the flights. It reports whether the load ended within the job's
 // time.
-func (t *job[T]) loadClaims(claims []*task[T]) bool {
+func (t *job[T]) loadTasks(tasks []*task[T]) bool {
 	c := t.cache
-	c.stats.misses.Add(uint64(len(claims)))
+	c.stats.misses.Add(uint64(len(tasks)))
 	c.stats.loads.Add(1)
 	t.loading = true
 	var err error
-	if !t.away(func() { err = t.traced(claims) }) {
+	if !t.interruptible(func() { err = t.callLoader(tasks) }) {
 		return false
 	}
 	if err = c.loadError(t.timed, err); err != nil {
-		t.landClaims(claims, err)
+		t.finishTasks(tasks, err)
 	}
-	defer t.landBehind(claims)()
-	c.store(context.WithoutCancel(t.timed), claims, t.leases)
-	t.landClaims(claims, nil)
+	defer t.finishBehind(tasks)()
+	c.store(context.WithoutCancel(t.timed), tasks, t.leases)
+	t.finishTasks(tasks, nil)
 	return true
 }
 
-// traced calls the loader, and the trace's LoadDone after it.
-func (t *job[T]) traced(claims []*task[T]) error {
+// callLoader calls the loader, and the trace's LoadDone after it.
+func (t *job[T]) callLoader(tasks []*task[T]) error {
 	trace := t.cache.trace
 	if trace == nil || trace.LoadDone == nil {
-		return t.load(t.timed, claims)
+		return t.load(t.timed, tasks)
 	}
-	began, keys := time.Now(), make([]string, len(claims))
-	for i, cl := range claims {
-		keys[i] = cl.flight.Key
+	began, keys := time.Now(), make([]string, len(tasks))
+	for i, tk := range tasks {
+		keys[i] = tk.flight.Key
 	}
-	err := t.load(t.timed, claims)
+	err := t.load(t.timed, tasks)
 	trace.LoadDone(t.timed, keys, time.Since(began), err)
 	return err
 }
 
-// landClaims finishes the flights of the tasks without a result if err isn't nil, and of those with a result if it is.
-func (t *job[T]) landClaims(claims []*task[T], err error) {
+// finishTasks finishes the flights of the tasks without a result if err isn't nil, and of those with a result if it is.
+func (t *job[T]) finishTasks(tasks []*task[T], err error) {
 	var landing []*task[T]
-	for _, cl := range claims {
-		if (cl.result == nil) == (err != nil) && !cl.flight.Finished() {
-			landing = append(landing, cl)
-			cl.flight.State.unfit = cl.unfit != nil
-			t.part(cl.flight, err) // before any caller returns: its next call must start a new flight
+	for _, tk := range tasks {
+		if (tk.result == nil) == (err != nil) && !tk.flight.Finished() {
+			landing = append(landing, tk)
+			tk.flight.State.unstorable = tk.unstorable != nil
+			t.remove(tk.flight, err) // before any caller returns: its next call must start a new flight
 		}
 	}
-	for _, cl := range landing {
+	for _, tk := range landing {
 		if err != nil {
-			cl.flight.Finish(nil, err)
+			tk.flight.Finish(nil, err)
 		} else {
-			cl.flight.Finish(cl.result, cl.err)
+			tk.flight.Finish(tk.result, tk.err)
 		}
 	}
-	t.settle()
+	t.dropFinished()
 }
 
-// part removes a flight that finishes, so that the next caller starts a new one. A failed flight with a fallback to serve stays
+// remove removes a flight that finishes, so that the next caller starts a new one. A failed flight with a fallback to serve stays
 // for RetryAfter, so that a failing source isn't asked again at once. So does a background load whose value can't be stored.
-func (t *job[T]) part(f *flight[T], failure error) {
+func (t *job[T]) remove(f *flight[T], failure error) {
 	c := t.cache
 	if failure != nil && f.Reason == inflight.ForBackground && !c.life.Closed() {
 		c.logUncaught(&c.background, "tiered: a load in the background failed", f.Key, failure)
 	}
-	failed := failure != nil || f.State.unfit && f.Reason == inflight.ForBackground // nobody receives the latter's value
+	failed := failure != nil || f.State.unstorable && f.Reason == inflight.ForBackground // nobody receives the latter's value
 	serves := failed && f.Reason != inflight.ForRefresh && !c.life.Closed() && c.fallbackOf(f, record.IfError) != nil
 	if !serves || !c.retries.delay(f, c.policy.RetryAfter) {
 		c.keys.Leave(f)
@@ -354,21 +354,21 @@ func (t *job[T]) part(f *flight[T], failure error) {
 
 // fail finishes all flights that have not finished.
 func (t *job[T]) fail(err error) {
-	t.settle()
+	t.dropFinished()
 	for _, f := range t.flights {
-		t.part(f, err)
+		t.remove(f, err)
 	}
 	for _, f := range t.flights {
 		f.Finish(nil, err)
 	}
-	t.settle()
+	t.dropFinished()
 }
 
-// crash finishes the flights after a panic or a Goexit. The callers panic too; a background load, which has none, only fails.
-func (t *job[T]) crash(err error) {
+// failPanicked finishes the flights after a panic or a Goexit. The callers panic too; a background load, which has none, only fails.
+func (t *job[T]) failPanicked(err error) {
 	for _, f := range t.flights {
 		if f.Reason == inflight.ForBackground {
-			t.part(f, err)
+			t.remove(f, err)
 		} else {
 			t.cache.keys.Leave(f)
 		}
@@ -380,7 +380,7 @@ func (t *job[T]) crash(err error) {
 			finishPanicked(f, err)
 		}
 	}
-	t.settle()
+	t.dropFinished()
 }
 
 // overdue finishes the remaining flights when the job's time is over.
@@ -393,7 +393,7 @@ func (t *job[T]) overdue() {
 	t.fail(fmt.Errorf("tiered: another process's load took longer than LoadTimeout (%v): %w", t.cache.policy.LoadTimeout, t.timed.Err()))
 }
 
-// settle removes the finished flights from the job.
-func (t *job[T]) settle() {
+// dropFinished removes the finished flights from the job.
+func (t *job[T]) dropFinished() {
 	t.flights = slices.DeleteFunc(t.flights, func(f *flight[T]) bool { return f.Finished() })
 }

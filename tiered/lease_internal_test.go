@@ -81,7 +81,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 		t.Fatal("there is a load already")
 	}
 	trip := &job[string]{cache: c, owner: p, caller: t.Context(), flights: []*flight[string]{f}}
-	trip.holding = trip.finishing()
+	trip.finishes = trip.beginFinishing()
 	lease := wire.NewLease(c.policy.LoadTimeout)
 	lease.TTL = ttl
 	trip.leases = c.remote.NewHeldLeases(lease, remote.Holding{Base: c.base, Life: &c.life, Released: c.released})

@@ -29,10 +29,10 @@ type leaseWaiter[T any] struct {
 
 // leaseWait is the lease that a flight waits for. The lease should end within its TTL from when it was first seen.
 type leaseWait struct {
-	lease  string
-	until  mono.Instant
-	proof  *coherence.Validity // while it holds, changes on the lease's server are reported
-	silent bool                // the server reports no changes
+	lease    string
+	until    mono.Instant
+	validity *coherence.Validity // while it holds, changes on the lease's server are reported
+	noEvents bool                // the server reports no changes
 }
 
 // wake returns the channel that wakes the job.
@@ -54,7 +54,7 @@ func (w *leaseWaiter[T]) add(f *flight[T], found remote.Result[T]) bool {
 		parsed, _ := wire.ParseLease(found.Lease)
 		was = leaseWait{lease: l, until: at.Add(parsed.TTL)}
 	}
-	was.proof, was.silent = found.Validity, found.Feed.NoEvents
+	was.validity, was.noEvents = found.Validity, found.Feed.NoEvents
 	w.waits[f] = was
 	return at < was.until.Add(leaseGrace)
 }
@@ -76,11 +76,11 @@ func (w *leaseWaiter[T]) all(flights []*flight[T]) bool {
 func (w *leaseWaiter[T]) due(f *flight[T], g *keyTable[T]) bool {
 	was, waits := w.waits[f]
 	at := mono.Now()
-	return !waits || !g.IsCurrent(f) || w.poll && (at >= was.until || !was.told(at))
+	return !waits || !g.IsCurrent(f) || w.poll && (at >= was.until || !was.reported(at))
 }
 
-// told reports whether Redis would report a change of the key.
-func (w leaseWait) told(at mono.Instant) bool { return !w.silent && w.proof.Holds(at) }
+// reported reports whether Redis would report a change of the key.
+func (w leaseWait) reported(at mono.Instant) bool { return !w.noEvents && w.validity.Holds(at) }
 
 // wait waits until one of the keys may be due, or until ctx ends.
 func (w *leaseWaiter[T]) wait(ctx context.Context) {
@@ -93,7 +93,7 @@ func (w *leaseWaiter[T]) wait(ctx context.Context) {
 				continue
 			}
 			pause = min(pause, was.until.Since(at))
-			poll = poll || !was.told(at)
+			poll = poll || !was.reported(at)
 		}
 		if poll || pause <= 0 {
 			w.pause = min(max(pollFirst, 2*w.pause), pollMost)

@@ -36,10 +36,10 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 	it, sets := c.local.Get(key, hash, at, &c.view.Windows)
 	if it != nil {
 		if it.NeedsRefresh(&c.view.Windows, at) {
-			c.serves(ctx, it.Key, &it.Record, nil)
+			c.noteStale(ctx, it.Key, &it.Record, nil)
 			c.refreshBehind(ctx, []keyRef[T]{{Key: it.Key, Hash: hash}}, c.loading(load))
 		}
-		return c.give(&it.Record)
+		return c.valueOf(&it.Record)
 	}
 	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Sets: sets}, load, inflight.ForRead)
 }
@@ -56,7 +56,7 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why i
 		late := !mine && f.Finished()
 		switch {
 		case mine:
-			f.State.apart = c.local.StillMissing(s)
+			f.State.missedLocally = c.local.StillMissing(s)
 			c.lookupOrStart(ctx, f, load)
 		case f.Owner.Within(ctx):
 			return none, errOwnKey
@@ -65,7 +65,7 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why i
 		}
 		r, offered, err := c.await(ctx, f, why, true)
 		switch {
-		case late && f.State.unfit: // a background load's result that can't be stored is served only to callers that waited for it
+		case late && f.State.unstorable: // a background load's result that can't be stored is served only to callers that waited for it
 		case r != nil && (mine || offered || f.State.began >= invalidated || len(r.Tags) == 0):
 			if err != nil {
 				return none, err
@@ -98,113 +98,113 @@ func (c *Cache[T]) lookupOrStart(ctx context.Context, f *flight[T], load Loader[
 
 // loading wraps a loader of one key as the load function of a job.
 func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*task[T]) error {
-	return func(ctx context.Context, claims []*task[T]) error {
-		cl := claims[0]
-		e := c.entry(cl)
+	return func(ctx context.Context, tasks []*task[T]) error {
+		tk := tasks[0]
+		e := c.entry(tk)
 		value, err := load(ctx, &e)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		cl.err = err
-		return c.bring(cl, &e, value, err != nil)
+		tk.err = err
+		return c.setResult(tk, &e, value, err != nil)
 	}
 }
 
 // entry returns the entry that the task's load will replace, for the loader. If Clone fails on the value, the entry has only
 // the tags, so that the new value keeps them.
-func (c *Cache[T]) entry(cl *task[T]) Entry[T] {
-	none := Entry[T]{Key: cl.flight.Key, Policy: c.policy}
-	r := cl.found.Record
+func (c *Cache[T]) entry(tk *task[T]) Entry[T] {
+	none := Entry[T]{Key: tk.flight.Key, Policy: c.policy}
+	r := tk.found.Record
 	if r == nil {
 		return none
 	}
-	e := entryOf(r, cl.flight.Key, c.policy, cl.tier, mono.Now())
+	e := entryOf(r, tk.flight.Key, c.policy, tk.tier, mono.Now())
 	var err error
-	if e.Value, err = c.give(r); err != nil && !r.Absent {
+	if e.Value, err = c.valueOf(r); err != nil && !r.Absent {
 		none.Tags = e.Tags
 		return none
 	}
 	return e
 }
 
-// bring sets the task's result to the value, or to its absence, with the policy and tags that the loader left in e. If the
+// setResult sets the task's result to the value, or to its absence, with the policy and tags that the loader left in e. If the
 // tags are invalid it returns an error and sets no result.
-func (c *Cache[T]) bring(cl *task[T], e *Entry[T], value T, absent bool) error {
+func (c *Cache[T]) setResult(tk *task[T], e *Entry[T], value T, absent bool) error {
 	tags, err := wire.TagSet(wire.CloneTags(e.Tags))
 	if err != nil {
-		return fmt.Errorf("%w (set by the loader of %q)", err, cl.flight.Key)
+		return fmt.Errorf("%w (set by the loader of %q)", err, tk.flight.Key)
 	}
-	cl.policy = e.Policy
+	tk.policy = e.Policy
 	if d := e.Policy.keeps(absent); d > 0 && d < minDuration {
-		c.logUncaught(&c.unkept, "tiered: a loader's value isn't stored", cl.flight.Key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
+		c.logUncaught(&c.unkept, "tiered: a loader's value isn't stored", tk.flight.Key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
 	}
-	cl.result = c.newResult(cl, value, absent, tags)
+	tk.result = c.newResult(tk, value, absent, tags)
 	return nil
 }
 
 // newResult returns a record of the value that the task's load returned. The tags must come from wire.TagSet. A value on which
 // Clone or Cost fails is returned to the callers but not stored.
-func (c *Cache[T]) newResult(cl *task[T], value T, absent bool, tags []string) *record.Record[T] {
-	cl.unfit = nil
+func (c *Cache[T]) newResult(tk *task[T], value T, absent bool, tags []string) *record.Record[T] {
+	tk.unstorable = nil
 	if c.values.Clone != nil && !absent {
 		var clone T
-		if clone, cl.unfit = c.values.Copy(value); cl.unfit == nil {
+		if clone, tk.unstorable = c.values.Copy(value); tk.unstorable == nil {
 			value = clone
 		}
 	}
-	r := record.New(value, absent, cl.policy.freshFor(absent), cl.stamp.Stamp(tags))
-	r.Took = r.Created.Since(cl.began)
-	own := cl.policy.windows()
+	r := record.New(value, absent, tk.policy.freshFor(absent), tk.stamp.Stamp(tags))
+	r.Took = r.Created.Since(tk.began)
+	own := tk.policy.windows()
 	if own != c.view.Windows {
 		r.Windows = &own
 	}
-	r.DrawEarly(&own, cl.policy.Jitter)
-	if !absent && cl.unfit == nil {
-		r.Cost, cl.unfit = c.values.Weigh(&r.Value)
+	r.DrawEarly(&own, tk.policy.Jitter)
+	if !absent && tk.unstorable == nil {
+		r.Cost, tk.unstorable = c.values.Weigh(&r.Value)
 	}
 	return r
 }
 
-// consult reads the keys from Redis and checks the validity of the records. A key with a queued write isn't read: Redis may
+// readUnlessQueued reads the keys from Redis and checks the validity of the records. A key with a queued write isn't read: Redis may
 // still hold the value that the write replaces or removes.
-func (c *Cache[T]) consult(ctx context.Context, holds []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
+func (c *Cache[T]) readUnlessQueued(ctx context.Context, refs []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
 	var hidden []bool
-	asked := holds
+	asked := refs
 	if c.queue.waiting() > 0 {
-		hidden, asked = make([]bool, len(holds)), nil
-		for i, h := range holds {
+		hidden, asked = make([]bool, len(refs)), nil
+		for i, h := range refs {
 			if hidden[i] = c.queue.hides(h.Key); !hidden[i] {
 				asked = append(asked, h)
 			}
 		}
-		if len(asked) < len(holds) {
+		if len(asked) < len(refs) {
 			how.Started = nil // its elements correspond to all the keys
 		}
 	}
-	findings := c.ask(ctx, asked, how)
+	results := c.readRemote(ctx, asked, how)
 	all := c.queue.hidesAll()
 	if hidden == nil && !all {
-		return findings
+		return results
 	}
-	merged := make([]remote.Result[T], len(holds))
-	for i := range holds {
+	merged := make([]remote.Result[T], len(refs))
+	for i := range refs {
 		if hidden == nil || !hidden[i] {
-			merged[i], findings = findings[0], findings[1:]
+			merged[i], results = results[0], results[1:]
 		}
 		if all || hidden != nil && hidden[i] {
-			err := c.queue.withheld(holds[i].Key, all)
+			err := c.queue.withheld(refs[i].Key, all)
 			merged[i] = remote.Result[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.Conn.Nodes.AnyFeed(), Validity: coherence.Never}}
 		}
 	}
 	return merged
 }
 
-// ask reads the keys from Redis and checks the validity of the records against their tags and the epoch.
-func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
-	findings := c.remote.Read(ctx, keysOfRefs(holds), &c.view, how)
-	all, framed := make([]*record.Meta, len(holds)), false
-	for i := range findings {
-		f := &findings[i]
+// readRemote reads the keys from Redis and checks the validity of the records against their tags and the epoch.
+func (c *Cache[T]) readRemote(ctx context.Context, refs []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
+	results := c.remote.Read(ctx, keysOfRefs(refs), &c.view, how)
+	all, framed := make([]*record.Meta, len(refs)), false
+	for i := range results {
+		f := &results[i]
 		switch {
 		case f.Record == nil:
 		case f.Framed():
@@ -214,11 +214,11 @@ func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how remote.ReadOp
 		}
 	}
 	if !framed {
-		return findings
+		return results
 	}
 	bound, errs := c.tags.Bind(ctx, all)
-	for i := range findings {
-		f := &findings[i]
+	for i := range results {
+		f := &results[i]
 		switch {
 		case all[i] == nil:
 		case errs[i] != nil:
@@ -230,7 +230,7 @@ func (c *Cache[T]) ask(ctx context.Context, holds []keyRef[T], how remote.ReadOp
 			f.Deps.Validity, f.Deps.Feed = f.Validity, f.Feed
 		}
 	}
-	return findings
+	return results
 }
 
 // keysOfRefs returns the keys of the references.
@@ -253,18 +253,18 @@ type hit[T any] struct {
 
 // fetch reads the keys from Redis into the local tier, and returns the records that allow at least the given use. If Redis
 // can't be read, fetch returns what the local tier has. The caller holds references to the keys.
-func (c *Cache[T]) fetch(ctx context.Context, holds []keyRef[T], least record.Use) []hit[T] {
-	got := make([]hit[T], len(holds))
-	for i, f := range c.consult(ctx, holds, remote.ReadOptions{}) {
+func (c *Cache[T]) fetch(ctx context.Context, refs []keyRef[T], least record.Use) []hit[T] {
+	got := make([]hit[T], len(refs))
+	for i, f := range c.readUnlessQueued(ctx, refs, remote.ReadOptions{}) {
 		switch {
 		case redisconn.Unanswered(f.Err) && ctx.Err() == nil:
-			if got[i] = c.unread(holds[i], least, f.Err); got[i].record != nil {
+			if got[i] = c.unreadable(refs[i], least, f.Err); got[i].record != nil {
 				continue
 			}
 		case f.Use(&c.view.Windows) >= least:
-			got[i] = hit[T]{record: f.Record, tier: Remote, key: holds[i].Key}
+			got[i] = hit[T]{record: f.Record, tier: Remote, key: refs[i].Key}
 			c.stats.remoteHits.Add(1)
-			c.fill(holds[i], f)
+			c.fill(refs[i], f)
 			continue
 		}
 		if ctx.Err() == nil {
@@ -274,8 +274,8 @@ func (c *Cache[T]) fetch(ctx context.Context, holds []keyRef[T], least record.Us
 	return got
 }
 
-// unread returns the local tier's record of a key that can't be read from Redis, or the error if there is none.
-func (c *Cache[T]) unread(h keyRef[T], least record.Use, why error) hit[T] {
+// unreadable returns the local tier's record of a key that can't be read from Redis, or the error if there is none.
+func (c *Cache[T]) unreadable(h keyRef[T], least record.Use, why error) hit[T] {
 	var it *local.Item[T]
 	if least == record.IfError {
 		it = c.local.GetUnverifiedStale(h.Key, h.Hash)

@@ -22,9 +22,9 @@ func newLoadTurn() *loadTurn {
 // end lets all waiting calls run at once: the batch no longer waits for them.
 func (t *loadTurn) end() { close(t.over) }
 
-// take waits for the turn and returns a function that ends it. The turn also ends when ctx ends, since the load is then overdue,
+// acquire waits for the turn and returns a function that ends it. The turn also ends when ctx ends, since the load is then overdue,
 // and when SoftTimeout has passed since start and served reports that the callers have fallbacks.
-func (t *loadTurn) take(ctx context.Context, soft time.Duration, served func() bool, start mono.Instant) (done func(), err error) {
+func (t *loadTurn) acquire(ctx context.Context, soft time.Duration, served func() bool, start mono.Instant) (done func(), err error) {
 	select {
 	case t.taken <- struct{}{}:
 	case <-t.over:

@@ -18,23 +18,23 @@ import (
 
 // lookup is the state of one such read.
 type lookup[T any] struct {
-	cache  *Cache[T]
-	ctx    context.Context
-	found  []sighting[T] // found in Redis; the flights haven't finished yet
-	since  mono.Instant  // when the first of found was decoded
-	rest   []*flight[T]  // flights for the job
-	renews []keyRef[T]   // keys whose values are due for a refresh
+	cache     *Cache[T]
+	ctx       context.Context
+	found     []foundFlight[T] // found in Redis; the flights haven't finished yet
+	since     mono.Instant     // when the first of found was decoded
+	rest      []*flight[T]     // flights for the job
+	refreshes []keyRef[T]      // keys whose values are due for a refresh
 }
 
-// sighting is a flight and the item that was read for it from Redis.
-type sighting[T any] struct {
+// foundFlight is a flight and the item that was read for it from Redis.
+type foundFlight[T any] struct {
 	flight *flight[T]
 	item   *local.Item[T]
 }
 
-// landEvery limits how long found items are collected before their flights finish. Each write wakes goroutines of ristretto and
+// finishEvery limits how long found items are collected before their flights finish. Each write wakes goroutines of ristretto and
 // of the write buffer, so a batch costs less. The limit keeps callers from waiting while the other values are decoded.
-const landEvery = time.Millisecond
+const finishEvery = time.Millisecond
 
 // lookup finishes the flights whose values the tiers have. It returns the other flights, whose started reads the job continues,
 // and the keys whose values are due for a refresh.
@@ -43,7 +43,7 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 	for _, f := range flights {
 		f.State.began = began
 	}
-	if !c.glances(flights) {
+	if !c.canLookUp(flights) {
 		return append(rest, flights...), nil
 	}
 	g := lookup[T]{cache: c, ctx: ctx}
@@ -51,27 +51,27 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 	defer func() {
 		if !over { // a hook of the client panicked or called runtime.Goexit
 			thrown := recover()
-			g.land()
-			c.crashed(flights, thrown)
+			g.finishFound()
+			c.failPanicked(flights, thrown)
 			rest = nil
 		}
 	}()
-	outside := g.lookInside(flights)
+	outside := g.readLocal(flights)
 	g.begin(outside)
 	if c.life.Closed() {
 		c.remote.Abandon() // Close may have done so just before
 	}
-	g.lookOutside(outside)
-	g.land()
+	g.awaitRemote(outside)
+	g.finishFound()
 	over = true
-	return g.rest, g.renews
+	return g.rest, g.refreshes
 }
 
 // begin begins to read the flights' keys.
 func (g *lookup[T]) begin(flights []*flight[T]) {
 	m, at := g.cache.remote, flights[0].Start // a moment ago
 	if len(flights) == 1 {
-		flights[0].State.given = m.StartOne(g.ctx, flights[0].Key, at)
+		flights[0].State.started = m.StartOne(g.ctx, flights[0].Key, at)
 		return
 	}
 	keys := make([]string, len(flights))
@@ -79,17 +79,17 @@ func (g *lookup[T]) begin(flights []*flight[T]) {
 		keys[i] = f.Key
 	}
 	for i, s := range m.Start(g.ctx, keys, at) {
-		flights[i].State.given = s
+		flights[i].State.started = s
 	}
 }
 
-// lookInside finishes the flights whose values the local tier has, and returns the others.
-func (g *lookup[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
+// readLocal finishes the flights whose values the local tier has, and returns the others.
+func (g *lookup[T]) readLocal(flights []*flight[T]) (outside []*flight[T]) {
 	outside = flights
 	for i, f := range flights {
 		var r *record.Record[T]
-		if !f.State.apart {
-			r = g.cache.inside(f, f.Start)
+		if !f.State.missedLocally {
+			r = g.cache.localRecord(f, f.Start)
 		}
 		switch {
 		case r != nil:
@@ -105,8 +105,8 @@ func (g *lookup[T]) lookInside(flights []*flight[T]) (outside []*flight[T]) {
 	return outside
 }
 
-// lookOutside waits for the started reads, and finishes the flights whose values Redis has.
-func (g *lookup[T]) lookOutside(flights []*flight[T]) {
+// awaitRemote waits for the started reads, and finishes the flights whose values Redis has.
+func (g *lookup[T]) awaitRemote(flights []*flight[T]) {
 	c := g.cache
 	var late <-chan time.Time
 	if soft := c.policy.SoftTimeout; soft > 0 {
@@ -115,13 +115,13 @@ func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 		late = timer.C
 	}
 	if len(flights) > 1 {
-		g.found = make([]sighting[T], 0, len(flights))
+		g.found = make([]foundFlight[T], 0, len(flights))
 	}
 	waits := true
 	for _, f := range flights {
-		rd := f.State.given.Read
+		rd := f.State.started.Read
 		if waits && rd != nil && !rd.Received {
-			g.land() // found items don't wait for another server
+			g.finishFound() // found items don't wait for another server
 			waits = rd.Await(g.ctx, late)
 		}
 		if rd == nil || !rd.Received {
@@ -130,31 +130,31 @@ func (g *lookup[T]) lookOutside(flights []*flight[T]) {
 		}
 		c.local.WaitForRoom(f.Hash)
 		at := mono.Now()
-		if at.Since(g.since) >= landEvery {
-			g.land()
+		if at.Since(g.since) >= finishEvery {
+			g.finishFound()
 		}
-		it := c.recognize(g.ctx, f, at)
+		it := c.decodeReply(g.ctx, f, at)
 		if it == nil {
 			g.rest = append(g.rest, f)
 			continue
 		}
-		f.State.given = redisconn.Pending{} // it keeps the replies of the whole batch in memory
+		f.State.started = redisconn.Pending{} // it keeps the replies of the whole batch in memory
 		c.stats.remoteHits.Add(1)
 		g.serve(f, &it.Record, at)
 		if len(flights) == 1 { // nothing to collect
-			g.bring(f, it, at)
+			g.finishOne(f, it, at)
 			c.local.Flush()
 			return
 		}
 		if len(g.found) == 0 {
 			g.since = at
 		}
-		g.found = append(g.found, sighting[T]{f, it})
+		g.found = append(g.found, foundFlight[T]{f, it})
 	}
 }
 
-// land finishes the flights whose items were found.
-func (g *lookup[T]) land() {
+// finishFound finishes the flights whose items were found.
+func (g *lookup[T]) finishFound() {
 	if len(g.found) == 0 {
 		return
 	}
@@ -162,12 +162,12 @@ func (g *lookup[T]) land() {
 	for len(g.found) > 0 {
 		s := g.found[0]
 		g.found = g.found[1:]
-		g.bring(s.flight, s.item, g.since)
+		g.finishOne(s.flight, s.item, g.since)
 	}
 }
 
-// bring finishes one flight. The caller must flush the local tier.
-func (g *lookup[T]) bring(f *flight[T], it *local.Item[T], at mono.Instant) {
+// finishOne finishes one flight. The caller must flush the local tier.
+func (g *lookup[T]) finishOne(f *flight[T], it *local.Item[T], at mono.Instant) {
 	g.cache.keys.PutReadAndLeave(f, it, at)
 	f.Finish(&it.Record, nil)
 }
@@ -175,14 +175,14 @@ func (g *lookup[T]) bring(f *flight[T], it *local.Item[T], at mono.Instant) {
 // serve adds the flight's key to those to refresh, if the record is due for it.
 func (g *lookup[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
 	if r.Use(&g.cache.view.Windows, at) < record.Good {
-		g.renews = append(g.renews, keyRef[T]{Key: f.Key, Hash: f.Hash})
+		g.refreshes = append(g.refreshes, keyRef[T]{Key: f.Key, Hash: f.Hash})
 		f.State.stale = r.Stale(at)
 	}
 }
 
-// glances reports whether the caller itself may read Redis for these flights: they are reads, and no request other than the
+// canLookUp reports whether the caller itself may read Redis for these flights: they are reads, and no request other than the
 // read of the keys is needed.
-func (c *Cache[T]) glances(flights []*flight[T]) bool {
+func (c *Cache[T]) canLookUp(flights []*flight[T]) bool {
 	if c.remote == nil || len(flights) > redisconn.MaxBatch || flights[0].Reason != inflight.ForRead {
 		return false
 	}
@@ -190,8 +190,8 @@ func (c *Cache[T]) glances(flights []*flight[T]) bool {
 	return e != nil && e.Validity.Load().Holds(flights[0].Start) && c.queue.waiting() == 0 && c.remote.Conn.HasTime()
 }
 
-// inside returns the local tier's record if it can finish the flight. If the record can't, it becomes the flight's fallback.
-func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
+// localRecord returns the local tier's record if it can finish the flight. If the record can't, it becomes the flight's fallback.
+func (c *Cache[T]) localRecord(f *flight[T], at mono.Instant) *record.Record[T] {
 	it := c.local.GetStale(f.Key, f.Hash, at)
 	switch {
 	case it == nil:
@@ -207,10 +207,10 @@ func (c *Cache[T]) inside(f *flight[T], at mono.Instant) *record.Record[T] {
 	return nil
 }
 
-// recognize decodes the flight's reply from Redis. It returns nil if the value can't be served at that instant, or if checking
+// decodeReply decodes the flight's reply from Redis. It returns nil if the value can't be served at that instant, or if checking
 // it needs another request.
-func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant) *local.Item[T] {
-	a := f.State.given.Reply()
+func (c *Cache[T]) decodeReply(ctx context.Context, f *flight[T], at mono.Instant) *local.Item[T] {
+	a := f.State.started.Reply()
 	data, _ := a.Bytes()
 	if a.Err != nil || !wire.IsFrame(data) {
 		return nil
@@ -230,8 +230,8 @@ func (c *Cache[T]) recognize(ctx context.Context, f *flight[T], at mono.Instant)
 	return it
 }
 
-// crashed ends the unfinished flights after a panic or a Goexit, as a job would.
-func (c *Cache[T]) crashed(flights []*flight[T], thrown any) {
+// failPanicked ends the unfinished flights after a panic or a Goexit, as a job would.
+func (c *Cache[T]) failPanicked(flights []*flight[T], thrown any) {
 	c.stats.loadErrors.Add(1)
 	err := panicError(thrown)
 	for _, f := range flights {

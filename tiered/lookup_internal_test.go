@@ -26,11 +26,11 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	f, _ := c.keys.Join(t.Context(), "k", hash, inflight.ForRead, &joinOptions[string]{Owner: new(inflight.Owner)})
 	defer c.keys.Leave(f)
 	it.Validity.End()
-	if r := c.inside(f, mono.Now()); r != nil {
+	if r := c.localRecord(f, mono.Now()); r != nil {
 		t.Errorf("served %q though Redis may answer", r.Value)
 	}
 	it.Feed.Unreachable.Store(true)
-	if r := c.inside(f, mono.Now()); r == nil || c.Stats().Unverified != before+1 {
+	if r := c.localRecord(f, mono.Now()); r == nil || c.Stats().Unverified != before+1 {
 		t.Errorf("%v, %d served unverified", r, c.Stats().Unverified-before)
 	}
 }
@@ -74,18 +74,18 @@ func TestLateServerInABatch(t *testing.T) {
 		flights[i], _ = c.keys.Join(t.Context(), key, c.hash(key), inflight.ForRead, &fl)
 	}
 	for i, f := range flights {
-		f.State.given = c.remote.Conn.Read(t.Context(), c.remote.Keys.Value(f.Key), nil, mono.Now())
+		f.State.started = c.remote.Conn.Read(t.Context(), c.remote.Keys.Value(f.Key), nil, mono.Now())
 		if i == 1 {
 			<-h.there // otherwise the next would be read with it in one batch
 		} else {
-			f.State.given.Await(t.Context(), nil)
+			f.State.started.Await(t.Context(), nil)
 		}
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	g := lookup[string]{cache: c, ctx: over}
-	g.lookOutside(flights)
-	g.land()
+	g.awaitRemote(flights)
+	g.finishFound()
 	if len(g.rest) != 1 || g.rest[0] != flights[1] {
 		t.Errorf("%d flights are left to the trip", len(g.rest))
 	}
@@ -96,7 +96,7 @@ func TestLateServerInABatch(t *testing.T) {
 		if f.Record == nil || f.Record.Value != []string{"a", "b"}[i] {
 			t.Errorf("%v", f.Record)
 		}
-		if f.State.given.Read != nil {
+		if f.State.started.Read != nil {
 			t.Errorf("%s: all that was read with it is kept", f.Key)
 		}
 	}
@@ -120,7 +120,7 @@ func TestSlowDecodingInABatch(t *testing.T) {
 	c := openInside(t, Options[string]{Codec: decoding{codec.JSON, func(b string) {
 		switch b {
 		case `"b"`:
-			for began := mono.Now(); mono.Now().Since(began) < landEvery; { // it takes long
+			for began := mono.Now(); mono.Now().Since(began) < finishEvery; { // it takes long
 			}
 		case `"c"`:
 			if !flights[0].Finished() || !flights[1].Finished() {
@@ -144,11 +144,11 @@ func TestSlowDecodingInABatch(t *testing.T) {
 	}
 	for i, s := range c.remote.Conn.ReadAll(t.Context(), redisKeys, nil, mono.Now()) {
 		s.Await(t.Context(), nil)
-		flights[i].State.given = s
+		flights[i].State.started = s
 	}
 	g := lookup[string]{cache: c, ctx: t.Context()}
-	g.lookOutside(flights)
-	g.land()
+	g.awaitRemote(flights)
+	g.finishFound()
 	for i, f := range flights {
 		if f.Record == nil || f.Record.Value != keys[i] {
 			t.Errorf("%s: %v", keys[i], f.Record)
@@ -176,7 +176,7 @@ func TestGlanceAsTheCacheIsClosed(t *testing.T) {
 	}
 	began := mono.Now()
 	rest, _ := c.lookup(t.Context(), []*flight[string]{f})
-	if took := mono.Now().Since(began); len(rest) != 1 || f.State.given.Read == nil || took > r.conn.Timeout/2 {
+	if took := mono.Now().Since(began); len(rest) != 1 || f.State.started.Read == nil || took > r.conn.Timeout/2 {
 		t.Errorf("%d flights are left after %v", len(rest), took)
 	}
 	c.finishFlight(f, nil, ErrClosed)

@@ -36,7 +36,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 			if !asked[key] {
 				asked[key], missing = true, append(missing, keyRef[T]{Key: key, Hash: hash})
 			}
-		} else if v, err := c.give(&it.Record); err == nil {
+		} else if v, err := c.valueOf(&it.Record); err == nil {
 			values[it.Key] = v
 		} else {
 			failed = cmp.Or(failed, notGiven(&it.Record, it.Key, err))
@@ -81,46 +81,46 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
 	if m.silence != nil {
 		c.stats.countErrors(redisconn.Failed(len(keys), m.silence, nil))
 		for _, h := range keys {
-			got := c.unread(h, record.RefreshDue, m.silence)
+			got := c.unreadable(h, record.RefreshDue, m.silence)
 			if got.record == nil {
 				c.stats.misses.Add(1)
 			}
-			m.take(got)
+			m.add(got)
 		}
 		return
 	}
-	holds := make([]keyRef[T], len(keys))
+	refs := make([]keyRef[T], len(keys))
 	for i, h := range keys {
-		holds[i] = c.keys.Ref(h.Key, h.Hash)
+		refs[i] = c.keys.Ref(h.Key, h.Hash)
 	}
 	defer func() {
-		for _, h := range holds {
+		for _, h := range refs {
 			c.keys.Release(h)
 		}
 	}()
 	silent := 0 // unanswered keys at the end; a Cluster's other masters would have answered some in between
 	var last error
-	for _, got := range c.fetch(ctx, holds, record.RefreshDue) {
-		if m.take(got); redisconn.IsUnresponsive(got.err) {
+	for _, got := range c.fetch(ctx, refs, record.RefreshDue) {
+		if m.add(got); redisconn.IsUnresponsive(got.err) {
 			silent, last = silent+1, got.err
 		} else {
 			silent = 0
 		}
 	}
-	if silent >= min(len(holds), redisconn.MaxChunk) {
+	if silent >= min(len(refs), redisconn.MaxChunk) {
 		m.silence = last
 	}
 }
 
-// take adds the result of reading one key.
-func (m *fetched[T]) take(got hit[T]) {
+// add adds the result of reading one key.
+func (m *fetched[T]) add(got hit[T]) {
 	if got.err != nil {
 		m.unread, m.why = m.unread+1, cmp.Or(m.why, got.err)
 	}
 	if got.record == nil {
 		return
 	}
-	if v, err := m.cache.give(got.record); err == nil {
+	if v, err := m.cache.valueOf(got.record); err == nil {
 		m.values[got.key] = v
 	} else {
 		m.failed = cmp.Or(m.failed, notGiven(got.record, got.key, err))
@@ -182,10 +182,10 @@ func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids
 		return b.values, err
 	}
 	b.load, err = load, b.failed
-	if len(b.renewing) > 0 {
-		c.refreshBehind(ctx, b.renewing, b.loading(nil))
+	if len(b.refreshing) > 0 {
+		c.refreshBehind(ctx, b.refreshing, b.loader(nil))
 	}
-	for round, open := 0, len(b.seats); open > 0; round++ {
+	for round, open := 0, len(b.items); open > 0; round++ {
 		b.retry = round >= 2
 		var failed error
 		open, failed = b.run(ctx, open)
@@ -200,15 +200,15 @@ type batch[K comparable, T any] struct {
 	load    func(context.Context, []K, []*Entry[T]) (map[K]T, error)
 	values  map[K]T           // the values found and loaded
 	failed  error             // the first error of Clone for values of the local tier
-	seats   []batchItem[K, T] // one for each id that the local tier doesn't have
-	pilot   *inflight.Owner   // of the flights that the batch begins
+	items   []batchItem[K, T] // one for each id that the local tier doesn't have
+	owner   *inflight.Owner   // of the flights that the batch begins
 	retry   bool              // the flights that it begins are retries
 	strings []uintptr         // the offsets of the strings in an id
 
-	renewing []keyRef[T] // keys whose values were found and are due for a refresh
-	due      []K         // their ids
+	refreshing []keyRef[T] // keys whose values were found and are due for a refresh
+	refreshIDs []K         // their ids
 
-	naming sync.Once
+	mapIDs sync.Once
 	ids    map[string]K // by key
 }
 
@@ -216,14 +216,14 @@ type batch[K comparable, T any] struct {
 type batchItem[K comparable, T any] struct {
 	id K
 	local.Miss
-	flight  *flight[T] // nil if the caller is the loader of this very id
-	late    bool       // the flight had finished when the batch joined it
-	settled bool       // the id has its value or its error
+	flight *flight[T] // nil if the caller is the loader of this very id
+	late   bool       // the flight had finished when the batch joined it
+	done   bool       // the id has its value or its error
 }
 
 // newBatch looks the ids up in the local tier. It returns an error if a key is invalid; nothing is loaded then.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
-	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), pilot: new(inflight.Owner), strings: stringsIn(reflect.TypeFor[K]())}
+	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), owner: new(inflight.Owner), strings: stringsIn(reflect.TypeFor[K]())}
 	if c.life.Closed() {
 		return b, ErrClosed
 	}
@@ -234,11 +234,11 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		it, sets := c.local.Get(k, hash, at, &c.view.Windows)
 		if it != nil {
 			if it.NeedsRefresh(&c.view.Windows, at) {
-				c.serves(ctx, it.Key, &it.Record, nil)
-				b.due = append(b.due, ownID(id, b.strings))
-				b.renewing = append(b.renewing, keyRef[T]{Key: it.Key, Hash: hash})
+				c.noteStale(ctx, it.Key, &it.Record, nil)
+				b.refreshIDs = append(b.refreshIDs, ownID(id, b.strings))
+				b.refreshing = append(b.refreshing, keyRef[T]{Key: it.Key, Hash: hash})
 			}
-			v, failed := c.give(&it.Record)
+			v, failed := c.valueOf(&it.Record)
 			if failed == nil {
 				b.values[id] = v
 			}
@@ -248,10 +248,10 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if err := c.usable(k); err != nil {
 			return b, err
 		}
-		if b.seats == nil {
-			b.seats = make([]batchItem[K, T], 0, len(ids)-i)
+		if b.items == nil {
+			b.items = make([]batchItem[K, T], 0, len(ids)-i)
 		}
-		b.seats = append(b.seats, batchItem[K, T]{id: ownID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Sets: sets}})
+		b.items = append(b.items, batchItem[K, T]{id: ownID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Sets: sets}})
 	}
 	return b, nil
 }
@@ -260,26 +260,26 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr error) {
 	c := b.cache
 	invalidated := c.tags.Invalidations()
-	own, firstErr := b.board(ctx, open)
+	own, firstErr := b.join(ctx, open)
 	if len(own) > 0 {
 		t := newLoadTurn()
 		defer t.end()
 		rest, renews := c.lookup(ctx, own)
 		if len(rest) > 0 {
-			c.startJob(ctx, b.pilot, rest, b.loading(t))
+			c.startJob(ctx, b.owner, rest, b.loader(t))
 		}
 		if len(renews) > 0 {
-			c.refreshBehind(ctx, renews, b.loading(t))
+			c.refreshBehind(ctx, renews, b.loader(t))
 		}
 	}
-	for i := range b.seats {
-		s := &b.seats[i]
-		if s.settled {
+	for i := range b.items {
+		s := &b.items[i]
+		if s.done {
 			continue
 		}
 		err := b.collect(ctx, s, invalidated)
 		firstErr = cmp.Or(firstErr, err)
-		if !s.settled {
+		if !s.done {
 			left++
 			c.keys.Dismiss(s.flight)
 			s.At, s.Sets = mono.Now(), local.Unknown
@@ -288,26 +288,26 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 	return left, firstErr
 }
 
-// board joins or begins a flight for each open item, and returns the new flights.
-func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], firstErr error) {
+// join joins or begins a flight for each open item, and returns the new flights.
+func (b *batch[K, T]) join(ctx context.Context, open int) (own []*flight[T], firstErr error) {
 	c := b.cache
 	own = make([]*flight[T], 0, open)
-	fl := joinOptions[T]{Owner: b.pilot, Start: mono.Now(), OwnedKeys: true, Size: open, Limit: c.policy.LoadTimeout, Retry: b.retry}
-	for i := range b.seats {
-		s := &b.seats[i]
-		if s.settled {
+	fl := joinOptions[T]{Owner: b.owner, Start: mono.Now(), OwnedKeys: true, Size: open, Limit: c.policy.LoadTimeout, Retry: b.retry}
+	for i := range b.items {
+		s := &b.items[i]
+		if s.done {
 			continue
 		}
 		f, mine := c.keys.Join(ctx, s.Key, s.Hash, inflight.ForRead, &fl)
 		s.flight, s.late = f, false
 		switch {
 		case mine:
-			f.State.apart = c.local.StillMissing(s.Miss)
+			f.State.missedLocally = c.local.StillMissing(s.Miss)
 			own = append(own, f)
 		case f.Owner.Within(ctx):
 			firstErr = cmp.Or(firstErr, errOwnKey)
-			s.flight, s.settled = nil, true
-		case f.Owner != b.pilot:
+			s.flight, s.done = nil, true
+		case f.Owner != b.owner:
 			c.stats.collapsed.Add(1)
 			s.late = f.Finished()
 		}
@@ -320,15 +320,15 @@ func (b *batch[K, T]) board(ctx context.Context, open int) (own []*flight[T], fi
 // counts like the batch's own.
 func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T], invalidated uint64) error {
 	c, f := b.cache, s.flight
-	theirs := f.Owner != b.pilot
+	theirs := f.Owner != b.owner
 	r, offered, err := c.await(ctx, f, inflight.ForRead, !theirs)
 	switch {
-	case s.late && f.State.unfit, r == nil && ctx.Err() == nil && !c.life.Closed() && (s.late || theirs && !b.retry):
+	case s.late && f.State.unstorable, r == nil && ctx.Err() == nil && !c.life.Closed() && (s.late || theirs && !b.retry):
 		return nil
 	case r != nil && !offered && f.State.began < invalidated && len(r.Tags) > 0:
 		return nil
 	}
-	s.settled = true
+	s.done = true
 	if r == nil {
 		return err
 	}
@@ -339,38 +339,38 @@ func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T], invalidat
 	return notGiven(r, s.Key, err)
 }
 
-// loading returns loadClaims as the load function of a job. Calls with the same loadTurn run one at a time.
-func (b *batch[K, T]) loading(t *loadTurn) func(context.Context, []*task[T]) error {
-	return func(ctx context.Context, claims []*task[T]) error {
-		if claims[0].flight.Reason == inflight.ForBackground {
-			return b.loadClaims(ctx, claims) // callers that wait for other keys don't wait for a refresh
+// loader returns loadTasks as the load function of a job. Calls with the same loadTurn run one at a time.
+func (b *batch[K, T]) loader(t *loadTurn) func(context.Context, []*task[T]) error {
+	return func(ctx context.Context, tasks []*task[T]) error {
+		if tasks[0].flight.Reason == inflight.ForBackground {
+			return b.loadTasks(ctx, tasks) // callers that wait for other keys don't wait for a refresh
 		}
-		done, err := t.take(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(claims) }, claims[0].flight.Start)
+		done, err := t.acquire(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(tasks) }, tasks[0].flight.Start)
 		if err != nil {
 			return err
 		}
 		defer done()
-		return b.loadClaims(ctx, claims)
+		return b.loadTasks(ctx, tasks)
 	}
 }
 
-// loadClaims calls the batch's loader for the tasks. Of several ids with one key, the loader gets the first.
-func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*task[T]) error {
-	b.naming.Do(b.name)
-	ids := make([]K, len(claims))
-	entries, lent := make([]Entry[T], len(claims)), make([]*Entry[T], len(claims))
-	for i, cl := range claims {
-		ids[i] = b.ids[cl.flight.Key]
-		entries[i] = b.cache.entry(cl)
+// loadTasks calls the batch's loader for the tasks. Of several ids with one key, the loader gets the first.
+func (b *batch[K, T]) loadTasks(ctx context.Context, tasks []*task[T]) error {
+	b.mapIDs.Do(b.mapKeysToIDs)
+	ids := make([]K, len(tasks))
+	entries, lent := make([]Entry[T], len(tasks)), make([]*Entry[T], len(tasks))
+	for i, tk := range tasks {
+		ids[i] = b.ids[tk.flight.Key]
+		entries[i] = b.cache.entry(tk)
 		lent[i] = &entries[i]
 	}
 	values, err := b.load(ctx, ids, lent)
 	failed := err != nil && !errors.Is(err, ErrNotFound)
 	var wrong error
-	for i, cl := range claims {
-		v, ok := values[b.ids[cl.flight.Key]] // not ids[i]: load may have reordered ids
+	for i, tk := range tasks {
+		v, ok := values[b.ids[tk.flight.Key]] // not ids[i]: load may have reordered ids
 		if ok || !failed {
-			wrong = cmp.Or(wrong, b.cache.bring(cl, &entries[i], v, !ok))
+			wrong = cmp.Or(wrong, b.cache.setResult(tk, &entries[i], v, !ok))
 		}
 	}
 	if failed {
@@ -379,13 +379,13 @@ func (b *batch[K, T]) loadClaims(ctx context.Context, claims []*task[T]) error {
 	return wrong
 }
 
-// name maps the keys of the ids that may have to be loaded to the ids.
-func (b *batch[K, T]) name() {
-	b.ids = make(map[string]K, len(b.seats)+len(b.due))
-	for i := len(b.due) - 1; i >= 0; i-- {
-		b.ids[b.renewing[i].Key] = b.due[i]
+// mapKeysToIDs maps the keys of the ids that may have to be loaded to the ids.
+func (b *batch[K, T]) mapKeysToIDs() {
+	b.ids = make(map[string]K, len(b.items)+len(b.refreshIDs))
+	for i := len(b.refreshIDs) - 1; i >= 0; i-- {
+		b.ids[b.refreshing[i].Key] = b.refreshIDs[i]
 	}
-	for i := len(b.seats) - 1; i >= 0; i-- { // backwards, so that the first id of a key stays
-		b.ids[b.seats[i].Key] = b.seats[i].id
+	for i := len(b.items) - 1; i >= 0; i-- { // backwards, so that the first id of a key stays
+		b.ids[b.items[i].Key] = b.items[i].id
 	}
 }

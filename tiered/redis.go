@@ -72,8 +72,8 @@ type Redis struct {
 	options RedisOptions
 	streams *invalidation.Streams
 
-	mu      sync.Mutex
-	tenants map[string]*namespace // by cache name
+	mu         sync.Mutex
+	namespaces map[string]*namespace // by cache name
 }
 
 // namespace holds the caches of one name, and the type and the codec that they share.
@@ -85,12 +85,12 @@ type namespace struct {
 
 // subscriber is a cache that gets events of its Redis.
 type subscriber interface {
-	// heard is called when a key of the cache's name was changed, with the part of Redis's key after the name.
-	heard(key string)
+	// keyChanged is called when a key of the cache's name was changed, with the part of Redis's key after the name.
+	keyChanged(key string)
 	// interrupted is called when changes may have been missed.
 	interrupted()
-	// switched is called when a server isn't asked any more, or with a nil cause when it is again.
-	switched(addr string, cause error)
+	// breakerChanged is called when a server isn't asked any more, or with a nil cause when it is again.
+	breakerChanged(addr string, cause error)
 	// answered is called when Redis answers.
 	answered()
 }
@@ -166,13 +166,13 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	}
 	o.Prefix = strings.Clone(o.Prefix)
 	r := &Redis{
-		conn:    redisconn.New(client, o.Prefix, o.Timeout, o.Heartbeat, o.Logger),
-		options: o,
-		tenants: make(map[string]*namespace),
+		conn:       redisconn.New(client, o.Prefix, o.Timeout, o.Heartbeat, o.Logger),
+		options:    o,
+		namespaces: make(map[string]*namespace),
 	}
-	r.conn.BreakerChanged = r.switched
+	r.conn.BreakerChanged = r.breakerChanged
 	r.streams = invalidation.New(r.conn, invalidation.Mode(o.Invalidation), invalidation.Hooks{
-		Changed: r.heard, Shared: r.shared, Interrupted: r.interrupted, Answered: r.answered,
+		Changed: r.keyChanged, Shared: r.shared, Interrupted: r.interrupted, Answered: r.answered,
 	})
 	if err := r.streams.Start(); err != nil {
 		_ = r.Close()
@@ -239,14 +239,14 @@ func (r *Redis) Status() error {
 	return r.streams.Status()
 }
 
-// admit adds a cache to its name. It returns an error if another cache of the name has another type or codec.
-func (r *Redis) admit(name string, value reflect.Type, codec string, l subscriber) error {
+// register adds a cache to its name. It returns an error if another cache of the name has another type or codec.
+func (r *Redis) register(name string, value reflect.Type, codec string, l subscriber) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.tenants[name]
+	t := r.namespaces[name]
 	if t == nil {
 		t = &namespace{value: value, codec: codec}
-		r.tenants[name] = t
+		r.namespaces[name] = t
 	}
 	if t.value != value || t.codec != codec {
 		return fmt.Errorf("tiered: Options.Name is %q, which on this Redis is a cache of %v in %s: want that, or another name for %v in %s",
@@ -256,36 +256,36 @@ func (r *Redis) admit(name string, value reflect.Type, codec string, l subscribe
 	return nil
 }
 
-// dismiss removes a cache from its name.
-func (r *Redis) dismiss(name string, l subscriber) {
+// unregister removes a cache from its name.
+func (r *Redis) unregister(name string, l subscriber) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.tenants[name]
+	t := r.namespaces[name]
 	t.caches = slices.DeleteFunc(slices.Clone(t.caches), func(other subscriber) bool { return other == l })
 	if len(t.caches) == 0 {
-		delete(r.tenants, name)
+		delete(r.namespaces, name)
 	}
 }
 
-// heard calls heard of the caches whose name is in the changed key.
-func (r *Redis) heard(key string) {
+// keyChanged tells the caches whose name is in the changed key.
+func (r *Redis) keyChanged(key string) {
 	name, rest := wire.CutName(r.conn.Prefix, key)
-	for _, l := range r.listeners(name) {
-		l.heard(rest)
+	for _, l := range r.subscribers(name) {
+		l.keyChanged(rest)
 	}
 }
 
 // shared reports whether several caches of this process share the key: then each has to hear of the others' changes.
 func (r *Redis) shared(key string) bool {
 	name, _ := wire.CutName(r.conn.Prefix, key)
-	return len(r.listeners(name)) > 1
+	return len(r.subscribers(name)) > 1
 }
 
-// listeners returns the caches of a name. The slice is never modified.
-func (r *Redis) listeners(name string) []subscriber {
+// subscribers returns the caches of a name. The slice is never modified.
+func (r *Redis) subscribers(name string) []subscriber {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t := r.tenants[name]; t != nil {
+	if t := r.namespaces[name]; t != nil {
 		return t.caches
 	}
 	return nil
@@ -293,31 +293,31 @@ func (r *Redis) listeners(name string) []subscriber {
 
 // interrupted calls interrupted of all caches.
 func (r *Redis) interrupted() {
-	for _, l := range r.everyone() {
+	for _, l := range r.allSubscribers() {
 		l.interrupted()
 	}
 }
 
 // answered calls answered of all caches.
 func (r *Redis) answered() {
-	for _, l := range r.everyone() {
+	for _, l := range r.allSubscribers() {
 		l.answered()
 	}
 }
 
-// everyone returns all caches.
-func (r *Redis) everyone() (all []subscriber) {
+// allSubscribers returns all caches.
+func (r *Redis) allSubscribers() (all []subscriber) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, t := range r.tenants {
+	for _, t := range r.namespaces {
 		all = append(all, t.caches...)
 	}
 	return all
 }
 
-// switched calls switched of all caches.
-func (r *Redis) switched(addr string, cause error) {
-	for _, l := range r.everyone() {
-		l.switched(addr, cause)
+// breakerChanged tells all caches.
+func (r *Redis) breakerChanged(addr string, cause error) {
+	for _, l := range r.allSubscribers() {
+		l.breakerChanged(addr, cause)
 	}
 }

@@ -45,7 +45,7 @@ func (t *core[T]) startReplayer() bool {
 func (t *core[T]) replayAll(ctx context.Context) {
 	longest := max(t.remote.Conn.Heartbeat, replaySoon)
 	for pause := replaySoon; !t.queue.stopsIfEmpty(); pause = min(mono.Times(2, pause), longest) {
-		if !mono.Sleep(ctx, mono.Jitter(pause), t.queue.hurry) {
+		if !mono.Sleep(ctx, mono.Jitter(pause), t.queue.wake) {
 			t.queue.stopped()
 			return
 		}
@@ -54,7 +54,7 @@ func (t *core[T]) replayAll(ctx context.Context) {
 }
 
 // answered makes the replayer try at once, because Redis has answered.
-func (t *core[T]) answered() { t.queue.hasten() }
+func (t *core[T]) answered() { t.queue.retryNow() }
 
 // lastReplay replays the queue once more when the cache is closed, and logs how much is lost.
 func (t *core[T]) lastReplay() {
@@ -73,7 +73,7 @@ func (t *core[T]) lastReplay() {
 
 // replay tries once to replay the queue. Invalidations that fail stay queued. With last it ends when a server doesn't answer.
 func (t *core[T]) replay(ctx context.Context, last bool) {
-	t.replayLedger(ctx)
+	t.replayTags(ctx)
 	b := t.queue
 	b.mu.Lock()
 	keys := slices.Collect(maps.Keys(b.keys))
@@ -95,9 +95,9 @@ func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 	// A server that was frozen and answers this has executed the commands of all calls that ended before.
 	for i, a := range t.remote.Probe(ctx, keys) {
 		if a.Err == nil {
-			changes = append(changes, keyWrite[T]{hold: keyRef[T]{Key: keys[i], Hash: t.hash(keys[i])}})
+			changes = append(changes, keyWrite[T]{ref: keyRef[T]{Key: keys[i], Hash: t.hash(keys[i])}})
 		} else {
-			t.queue.blame(keys[i], a.Err)
+			t.queue.setCause(keys[i], a.Err)
 		}
 	}
 	if len(changes) == 0 {
@@ -107,21 +107,21 @@ func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 	// the replay is still under way: that deletes only the content that it has seen.
 	lock, inTurn, _ := t.lockWrites(ctx, changes, false)
 	defer lock.Release()
-	t.makeUp(ctx, inTurn)
+	t.replayLocked(ctx, inTurn)
 	return true
 }
 
-// makeUp replays the invalidations of locked keys, so that Redis holds nothing older than them.
-func (t *core[T]) makeUp(ctx context.Context, inTurn []keyWrite[T]) {
+// replayLocked replays the invalidations of locked keys, so that Redis holds nothing older than them.
+func (t *core[T]) replayLocked(ctx context.Context, inTurn []keyWrite[T]) {
 	b := t.queue
 	var keys []string
 	var invalidations []remote.Invalidation
 	queued := make(map[string]uint64) // their numbers, by key
 	b.mu.Lock()
 	for _, ch := range inTurn {
-		if d, ok := b.keys[ch.hold.Key]; ok { // otherwise the key was written meanwhile
-			keys, invalidations = append(keys, ch.hold.Key), append(invalidations, d.Invalidation)
-			queued[ch.hold.Key] = d.number
+		if d, ok := b.keys[ch.ref.Key]; ok { // otherwise the key was written meanwhile
+			keys, invalidations = append(keys, ch.ref.Key), append(invalidations, d.Invalidation)
+			queued[ch.ref.Key] = d.number
 		}
 	}
 	b.mu.Unlock()
@@ -138,18 +138,18 @@ func (t *core[T]) makeUp(ctx context.Context, inTurn []keyWrite[T]) {
 			}
 			again, rest = append(again, keys[i]), append(rest, invalidations[i])
 			if !errors.Is(err, remote.ErrChanged) {
-				b.blame(keys[i], err)
+				b.setCause(keys[i], err)
 			}
 		}
 		keys, invalidations = again, rest
 	}
 	if err := t.remote.Conn.PublishChanges(ctx, changed); err != nil {
 		for key := range settled {
-			b.blame(key, err)
+			b.setCause(key, err)
 		}
 		return
 	}
-	b.pay(func() {
+	b.remove(func() {
 		for key, number := range settled {
 			if b.keys[key].number == number {
 				delete(b.keys, key)

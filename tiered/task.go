@@ -22,10 +22,10 @@ type task[T any] struct {
 	leased leaseKind
 
 	// Set by the load:
-	result *record.Record[T] // nil: it failed
-	policy Policy            // of the result
-	err    error             // returned to the callers with the result
-	unfit  error             // why the result can't be stored; the callers still get it
+	result     *record.Record[T] // nil: it failed
+	policy     Policy            // of the result
+	err        error             // returned to the callers with the result
+	unstorable error             // why the result can't be stored; the callers still get it
 }
 
 // leaseKind is where a task's lease is.
@@ -37,24 +37,24 @@ const (
 	refreshLease           // under a second key, while the old value stays until it is replaced
 )
 
-// claim returns a task for the flight. If the read found no record, the loader gets the one of the local tier.
-func (t *job[T]) claim(f *flight[T], fd remote.Result[T]) *task[T] {
-	cl := &task[T]{flight: f, found: fd, tier: Remote}
+// newTask returns a task for the flight. If the read found no record, the loader gets the one of the local tier.
+func (t *job[T]) newTask(f *flight[T], fd remote.Result[T]) *task[T] {
+	tk := &task[T]{flight: f, found: fd, tier: Remote}
 	if o := f.State.fallback.last.Load(); fd.Record == nil && o != nil && !o.Deleted() {
-		cl.found.Record, cl.tier = &o.Record, Local
+		tk.found.Record, tk.tier = &o.Record, Local
 	} else if f.Reason == inflight.ForRefresh && fd.Record == nil {
 		if it := t.cache.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {
-			cl.found.Record, cl.tier = &it.Record, Local
+			tk.found.Record, tk.tier = &it.Record, Local
 		}
 	}
-	return cl
+	return tk
 }
 
-// take acquires the free leases, and returns the tasks that this job must load. It reads the position among the invalidations
+// acquireLeases acquires the free leases, and returns the tasks that this job must load. It reads the position among the invalidations
 // first, so that a later invalidation applies to the loaded values. If err isn't nil the position is unknown, and no lease is taken.
-func (t *job[T]) take(claims, vacant, standing []*task[T], err error) []*task[T] {
+func (t *job[T]) acquireLeases(tasks, free, refreshing []*task[T], err error) []*task[T] {
 	c := t.cache
-	if len(claims)+len(vacant)+len(standing) == 0 {
+	if len(tasks)+len(free)+len(refreshing) == 0 {
 		return nil
 	}
 	var s coherence.Position
@@ -62,111 +62,111 @@ func (t *job[T]) take(claims, vacant, standing []*task[T], err error) []*task[T]
 		s, err = c.tags.Position(t.timed)
 	}
 	if err == nil {
-		claims = append(claims, t.leaseBeside(standing)...)
+		tasks = append(tasks, t.acquireRefresh(refreshing)...)
 	} else {
 		s = c.tags.LastKnown()
-		claims = append(append(claims, vacant...), standing...)
+		tasks = append(append(tasks, free...), refreshing...)
 	}
-	for _, cl := range claims {
-		c.keys.BeginLoad(cl.flight, false)
+	for _, tk := range tasks {
+		c.keys.BeginLoad(tk.flight, false)
 	}
 	if err == nil {
-		claims = append(claims, t.lease(vacant)...)
+		tasks = append(tasks, t.acquirePrimary(free)...)
 	}
-	for _, cl := range claims {
-		cl.stamp = s
+	for _, tk := range tasks {
+		tk.stamp = s
 		if err != nil { // if it is nil, extend may be reading found in its goroutine
-			cl.found.Err = cmp.Or(cl.found.Err, err) // the result can't be stored
+			tk.found.Err = cmp.Or(tk.found.Err, err) // the result can't be stored
 		}
 	}
-	return claims
+	return tasks
 }
 
-// lease acquires leases for keys without a value. It returns the tasks that got one, and those whose request failed. Another
+// acquirePrimary acquires leases for keys without a value. It returns the tasks that got one, and those whose request failed. Another
 // process has written the keys of the others.
-func (t *job[T]) lease(vacant []*task[T]) (claims []*task[T]) {
-	if len(vacant) == 0 {
+func (t *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
+	if len(free) == 0 {
 		return nil
 	}
 	c := t.cache
 	t.holdLeases()
-	keys, seen := make([]string, len(vacant)), make([]redisconn.Expected, len(vacant))
-	for i, cl := range vacant {
-		keys[i], seen[i] = cl.flight.Key, cl.found.Seen
-		c.keys.BeginLoad(cl.flight, true)
+	keys, seen := make([]string, len(free)), make([]redisconn.Expected, len(free))
+	for i, tk := range free {
+		keys[i], seen[i] = tk.flight.Key, tk.found.Seen
+		c.keys.BeginLoad(tk.flight, true)
 	}
 	answers := c.remote.Lease(t.timed, keys, seen, t.leases.Current())
 	for i, a := range answers {
-		cl := vacant[i]
+		tk := free[i]
 		if a.Err == nil && !remote.Leased(a) {
-			c.keys.AbortLoad(cl.flight)
-			t.waits.remove(cl.flight) // read it again at once
+			c.keys.AbortLoad(tk.flight)
+			t.waits.remove(tk.flight) // read it again at once
 			continue
 		}
-		if cl.found.Err = a.Err; a.Err == nil {
-			cl.leased = primaryLease
+		if tk.found.Err = a.Err; a.Err == nil {
+			tk.leased = primaryLease
 		}
-		claims = append(claims, cl)
+		tasks = append(tasks, tk)
 		t.leases.Add(keys[i]) // after an error too: Redis may have it
 	}
-	return claims
+	return tasks
 }
 
-// leaseBeside acquires leases for values that stay in Redis during the load. It returns the tasks that got one, and those whose
+// acquireRefresh acquires leases for values that stay in Redis during the load. It returns the tasks that got one, and those whose
 // request failed. The others wait for the holder of their lease.
 //
 // Redis keeps such a value for wire.MaxLease longer than it is of use. If the load takes longer than that, another process finds
 // neither value nor lease under the key and loads too, and the result of this load isn't stored.
-func (t *job[T]) leaseBeside(standing []*task[T]) (claims []*task[T]) {
-	if len(standing) == 0 {
+func (t *job[T]) acquireRefresh(refreshing []*task[T]) (tasks []*task[T]) {
+	if len(refreshing) == 0 {
 		return nil
 	}
 	c := t.cache
 	t.holdLeases()
-	keys := make([]string, len(standing))
-	for i, cl := range standing {
-		keys[i] = cl.flight.Key
+	keys := make([]string, len(refreshing))
+	for i, tk := range refreshing {
+		keys[i] = tk.flight.Key
 	}
 	var taken []*task[T]
 	for i, a := range c.remote.LeaseForRefresh(t.timed, keys, t.leases.Current()) {
-		cl := standing[i]
+		tk := refreshing[i]
 		theirs := remote.Result[T]{Lease: remote.Holder(a), Reply: a}
-		if l, ok := wire.ParseLease(theirs.Lease); ok && !t.leases.Owns(remote.SeenLease(l)) && t.waits.add(cl.flight, theirs) {
+		if l, ok := wire.ParseLease(theirs.Lease); ok && !t.leases.Owns(remote.SeenLease(l)) && t.waits.add(tk.flight, theirs) {
 			continue
 		}
 		t.leases.AddForRefresh(keys[i])
 		if a.Err == nil {
-			cl.leased = refreshLease
-			taken = append(taken, cl)
+			tk.leased = refreshLease
+			taken = append(taken, tk)
 		} else {
-			claims = append(claims, cl)
+			tasks = append(tasks, tk)
 		}
 	}
-	return append(claims, t.unreplaced(taken)...)
+	return append(tasks, t.unreplaced(taken)...)
 }
 
 // unreplaced returns the tasks whose old value is still in Redis. The values of the others were replaced after they were read,
 // perhaps by an earlier holder of the lease. Those leases are released, and the keys read again at once.
-func (t *job[T]) unreplaced(taken []*task[T]) (claims []*task[T]) {
+func (t *job[T]) unreplaced(taken []*task[T]) (tasks []*task[T]) {
 	if len(taken) == 0 {
 		return nil
 	}
 	m := t.cache.remote
 	keys, seen := make([]string, len(taken)), make([]redisconn.Expected, len(taken))
-	for i, cl := range taken {
-		keys[i], seen[i] = cl.flight.Key, cl.found.Seen
+	for i, tk := range taken {
+		keys[i], seen[i] = tk.flight.Key, tk.found.Seen
 	}
 	var free []string
 	for i, same := range m.Unchanged(t.timed, keys, seen) {
 		if same {
-			claims = append(claims, taken[i])
+			tasks = append(tasks, taken[i])
 			continue
 		}
 		t.waits.remove(taken[i].flight)
 		free = append(free, keys[i])
 	}
 	t.leases.ReleaseForRefresh(t.timed, free)
-	return claims
+	return tasks
 }
 
 // holdLeases creates the job's held leases before the first lease is taken.
@@ -177,20 +177,20 @@ func (t *job[T]) holdLeases() {
 	}
 }
 
-// landBehind finishes flights before their values are stored, if the policy has StoreBehind. Callers can join these flights until
+// finishBehind finishes flights before their values are stored, if the policy has StoreBehind. Callers can join these flights until
 // stored is called, after the store has succeeded or failed. A Refresh isn't finished early: its process may still have the old value.
-func (t *job[T]) landBehind(claims []*task[T]) (stored func()) {
+func (t *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
 	var landed []*flight[T]
-	for _, cl := range claims {
-		if t.cache.policy.StoreBehind && cl.result != nil && cl.flight.Reason != inflight.ForRefresh {
-			cl.flight.State.unfit = cl.unfit != nil
-			cl.flight.Finish(cl.result, cl.err)
-			landed = append(landed, cl.flight)
+	for _, tk := range tasks {
+		if t.cache.policy.StoreBehind && tk.result != nil && tk.flight.Reason != inflight.ForRefresh {
+			tk.flight.State.unstorable = tk.unstorable != nil
+			tk.flight.Finish(tk.result, tk.err)
+			landed = append(landed, tk.flight)
 		}
 	}
 	return func() {
 		for _, f := range landed {
-			t.part(f, nil)
+			t.remove(f, nil)
 		}
 	}
 }

@@ -143,7 +143,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 			t.Fatal("it isn't kept")
 		}
 		h := c.keys.Ref(key, hash)
-		if found := c.consult(t.Context(), []keyRef[string]{h}, remote.ReadOptions{})[0]; found.Record != nil {
+		if found := c.readUnlessQueued(t.Context(), []keyRef[string]{h}, remote.ReadOptions{})[0]; found.Record != nil {
 			c.fill(h, found)
 		}
 		c.keys.Release(h)

@@ -21,7 +21,7 @@ import (
 
 // keyWrite is the new content of a key after a write or a load.
 type keyWrite[T any] struct {
-	hold  keyRef[T]
+	ref   keyRef[T]
 	item  *local.Item[T] // for the local tier; nil: delete
 	redis remote.Write   // for Redis; its key is hold's
 	began mono.Instant   // the earliest time at which the value can have been made
@@ -72,10 +72,10 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	}
 	waiting := c.queue.hidesAll()
 	if waiting {
-		c.replayLedger(ctx)
+		c.replayTags(ctx)
 		waiting = c.queue.hidesAll()
 	}
-	at, bound, late := c.enroll(ctx, tags)
+	at, bound, late := c.register(ctx, tags)
 	if waiting {
 		late = cmp.Or(late, errNotReplayed) // the queued invalidation will remove the value
 	}
@@ -83,7 +83,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	defer w.wait()                  // a codec, Cost or Clone may panic
 	wrong := make(map[string]error) // by key; these keys aren't changed
 	for _, key := range keys {
-		ch, err := c.setting(ctx, key, value(key), at.Stamp(tags), bound)
+		ch, err := c.newSet(ctx, key, value(key), at.Stamp(tags), bound)
 		if err != nil {
 			c.stats.codecErrors.Add(1)
 			wrong[key] = err
@@ -101,7 +101,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 			}
 		}
 		failed = c.queue.failed(stored, false, late)
-		c.queue.tell(stored, failed)
+		c.queue.trace(stored, failed)
 	}
 	if err != nil && failed != nil {
 		return errors.Join(failed, err)
@@ -133,8 +133,8 @@ func joinFirst(byKey map[string]error) error {
 	return errors.Join(errs...)
 }
 
-// setting returns the key write that sets a key to the value. Its error concerns the value.
-func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence.Stamp, b *coherence.Deps) (keyWrite[T], error) {
+// newSet returns the key write that sets a key to the value. Its error concerns the value.
+func (c *Cache[T]) newSet(ctx context.Context, key string, value T, m coherence.Stamp, b *coherence.Deps) (keyWrite[T], error) {
 	if c.values.Clone != nil {
 		var err error
 		if value, err = c.values.Copy(value); err != nil {
@@ -146,12 +146,12 @@ func (c *Cache[T]) setting(ctx context.Context, key string, value T, m coherence
 	if r.Cost, err = c.values.Weigh(&r.Value); err != nil {
 		return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
 	}
-	return c.change(ctx, keyRef[T]{Key: key, Hash: c.hash(key)}, r, b, c.policy)
+	return c.newWrite(ctx, keyRef[T]{Key: key, Hash: c.hash(key)}, r, b, c.policy)
 }
 
-// enroll returns the position and the dependencies of values that are being set. Concurrent invalidations may be ordered
+// register returns the position and the dependencies of values that are being set. Concurrent invalidations may be ordered
 // before or after it, but if one hits a tag that is registered at the same time, enroll tries again.
-func (c *Cache[T]) enroll(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
+func (c *Cache[T]) register(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
 	if c.remote != nil && c.remote.Conn.Nodes.AnyFeed().NoEvents {
 		c.tags.SeqChanged() // under an epoch that ended unnoticed the values would be invalid
@@ -202,7 +202,7 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 	}
 	w := c.newWrites(ctx, len(keys))
 	for _, key := range keys {
-		w.add(keyWrite[T]{hold: keyRef[T]{Key: key, Hash: c.hash(key)}, redis: remote.Write{Expire: expire}})
+		w.add(keyWrite[T]{ref: keyRef[T]{Key: key, Hash: c.hash(key)}, redis: remote.Write{Expire: expire}})
 	}
 	return w.end()
 }
@@ -235,7 +235,7 @@ func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) e
 		return err
 	}
 	err = c.invalidateTags(ctx, tags, expire)
-	c.queue.tell(nil, err)
+	c.queue.trace(nil, err)
 	return err
 }
 
@@ -254,17 +254,17 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 	}
 	err := c.invalidateAll(ctx, expire)
 	c.keys.SupersedeAll()
-	c.queue.tell(nil, err)
+	c.queue.trace(nil, err)
 	return err
 }
 
-// change returns the key write that stores the record. b is nil if the record is already invalid: then Redis alone gets it. The
+// newWrite returns the key write that stores the record. b is nil if the record is already invalid: then Redis alone gets it. The
 // error is the codec's.
-func (c *Cache[T]) change(ctx context.Context, h keyRef[T], r *record.Record[T], b *coherence.Deps, p Policy) (keyWrite[T], error) {
+func (c *Cache[T]) newWrite(ctx context.Context, h keyRef[T], r *record.Record[T], b *coherence.Deps, p Policy) (keyWrite[T], error) {
 	if !r.Storable() {
-		return keyWrite[T]{hold: h}, nil
+		return keyWrite[T]{ref: h}, nil
 	}
-	ch := keyWrite[T]{hold: h, redis: remote.Write{TTL: mono.WholeMillis(r.RedisTTL(c.retention))}, began: r.Created}
+	ch := keyWrite[T]{ref: h, redis: remote.Write{TTL: mono.WholeMillis(r.RedisTTL(c.retention))}, began: r.Created}
 	if b != nil {
 		ch.item = c.local.NewItem(h.Key, h.Hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
 	}
@@ -295,15 +295,15 @@ func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono
 
 // store puts loaded values into the tiers: into Redis only if they replace the load's lease, or the value that a refresh was
 // to replace. Errors of Redis are only counted, because the callers have their values.
-func (c *Cache[T]) store(ctx context.Context, claims []*task[T], held *remote.HeldLeases[T]) {
-	w := newWindow(len(claims), func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
+func (c *Cache[T]) store(ctx context.Context, tasks []*task[T], held *remote.HeldLeases[T]) {
+	w := newWindow(len(tasks), func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
 	defer w.wait() // a codec or Cost may panic
-	for _, cl := range claims {
-		ch, ok := c.arrival(ctx, cl, held)
+	for _, tk := range tasks {
+		ch, ok := c.taskWrite(ctx, tk, held)
 		switch {
 		case !ok:
-		case c.remote == nil || cl.found.Err != nil:
-			c.keys.PutLoaded(ch.hold, ch.item)
+		case c.remote == nil || tk.found.Err != nil:
+			c.keys.PutLoaded(ch.ref, ch.item)
 		default:
 			w.add(ch)
 		}
@@ -324,11 +324,11 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 	for i, a := range answers {
 		ch := changes[i]
 		if a.Swapped() || a.Err == nil && held.Owns(ch.redis.Seen) { // otherwise another lease may be in its place
-			over = append(over, ch.hold.Key)
+			over = append(over, ch.ref.Key)
 		}
 		if a.Err != nil && ch.item != nil || a.Swapped() {
 			c.bindToServer(ch.item, a, ch.began)
-			c.keys.PutLoaded(ch.hold, ch.item)
+			c.keys.PutLoaded(ch.ref, ch.item)
 		}
 	}
 	held.Drop(over)
@@ -338,53 +338,53 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 	return redisconn.UnresponsiveError(answers)
 }
 
-// arrival returns the key write for a task's result, or false if there is nothing to write.
-func (c *Cache[T]) arrival(ctx context.Context, cl *task[T], held *remote.HeldLeases[T]) (keyWrite[T], bool) {
-	h := c.keys.Listen(cl.flight.Ref, nil)
-	none := keyWrite[T]{hold: h, redis: remote.Write{Seen: cl.found.Seen}}
-	leased := cl.leased == primaryLease
+// taskWrite returns the key write for a task's result, or false if there is nothing to write.
+func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.HeldLeases[T]) (keyWrite[T], bool) {
+	h := c.keys.Listen(tk.flight.Ref, nil)
+	none := keyWrite[T]{ref: h, redis: remote.Write{Seen: tk.found.Seen}}
+	leased := tk.leased == primaryLease
 	if leased {
 		none.redis.Seen = held.Seen()
 	}
-	standing := cl.leased == refreshLease || cl.flight.Reason == inflight.ForRefresh
-	r := cl.result
+	standing := tk.leased == refreshLease || tk.flight.Reason == inflight.ForRefresh
+	r := tk.result
 	if r == nil || !c.keys.NotWritten(h) {
 		return none, leased
 	}
 	if !r.Storable() {
 		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
-		return none, leased || standing || c.remote == nil || cl.found.Err != nil
+		return none, leased || standing || c.remote == nil || tk.found.Err != nil
 	}
-	b, err := c.bind(ctx, cl)
+	b, err := c.bindResult(ctx, tk)
 	if b == nil || err != nil {
 		return none, leased
 	}
-	ch, err := keyWrite[T]{}, cl.unfit
+	ch, err := keyWrite[T]{}, tk.unstorable
 	if err == nil {
-		ch, err = c.change(ctx, h, r, b, cl.policy)
+		ch, err = c.newWrite(ctx, h, r, b, tk.policy)
 	}
 	if err != nil {
-		cl.unfit = err
+		tk.unstorable = err
 		c.reportValue("tiered: a loaded value can't be stored", h.Key, err)
 		return none, leased || standing // remove the value to be replaced: it isn't the one that the callers got
 	}
-	ch.redis.Seen, ch.began = none.redis.Seen, cl.began
+	ch.redis.Seen, ch.began = none.redis.Seen, tk.began
 	return ch, true
 }
 
-// bind returns the dependencies of a task's result, or nil if it was already invalidated.
-func (c *Cache[T]) bind(ctx context.Context, cl *task[T]) (*coherence.Deps, error) {
-	r := cl.result
-	if cl.found.Err == nil {
-		b, err := c.tags.Register(ctx, cl.stamp, r.Tags, r.RedisTTL(c.retention))
+// bindResult returns the dependencies of a task's result, or nil if it was already invalidated.
+func (c *Cache[T]) bindResult(ctx context.Context, tk *task[T]) (*coherence.Deps, error) {
+	r := tk.result
+	if tk.found.Err == nil {
+		b, err := c.tags.Register(ctx, tk.stamp, r.Tags, r.RedisTTL(c.retention))
 		if !c.queue.hidesAll() {
 			return b, err
 		}
-		cl.found.Err = errNotReplayed
+		tk.found.Err = errNotReplayed
 	}
-	b := c.tags.BindUnstored(cl.stamp, r.Tags, c.temporary(cl.began), cl.flight.State.began)
+	b := c.tags.BindUnstored(tk.stamp, r.Tags, c.temporary(tk.began), tk.flight.State.began)
 	if b != nil {
-		b.Feed = cl.found.Feed
+		b.Feed = tk.found.Feed
 	}
 	return b, nil
 }

@@ -17,13 +17,13 @@ import (
 // Redis's content of the keys. Two caches of one name have a queue each, and neither sees the other's.
 type writeQueue struct {
 	redis *redisconn.Conn
-	trace *Trace
+	hooks *Trace
 	start func() bool // starts the replayer; false: the cache or its Redis is closed
-	hurry chan struct{}
+	wake  chan struct{}
 	size  atomic.Int64
 	done  atomic.Uint64 // replayed
 
-	ledger sync.Mutex // held while tags or a Clear are replayed
+	replayingTags sync.Mutex // held while tags or a Clear are replayed
 
 	mu        sync.Mutex
 	number    uint64 // of the last write that was queued
@@ -31,7 +31,7 @@ type writeQueue struct {
 	tags      map[string]queuedTag
 	clear     uint64 // the number of the last Clear; 0: none is queued
 	expireAll uint64 // the number of the last ExpireAll; 0: none is queued
-	ledgered  error  // why the last attempt at tags, a Clear or an ExpireAll failed
+	tagsErr   error  // why the last attempt at tags, a Clear or an ExpireAll failed
 	replaying bool
 	closed    bool
 }
@@ -60,9 +60,9 @@ var errNotReplayed = redisconn.NewAnsweredError("tiered: redis: a change that it
 func newWriteQueue(r *redisconn.Conn, start func() bool, trace *Trace) *writeQueue {
 	return &writeQueue{
 		redis: r,
-		trace: trace,
+		hooks: trace,
 		start: start,
-		hurry: make(chan struct{}, 1),
+		wake:  make(chan struct{}, 1),
 		keys:  make(map[string]queuedInvalidation),
 		tags:  make(map[string]queuedTag),
 	}
@@ -90,7 +90,7 @@ func (b *writeQueue) queue(cause error, add func(number uint64)) error {
 	add(b.number)
 	if len(b.keys) > maxQueuedKeys || len(b.tags) > maxQueuedTags {
 		b.keys = make(map[string]queuedInvalidation) // an emptied map would keep its memory
-		b.ledgered = cause
+		b.tagsErr = cause
 		b.clearAt(b.number)
 	}
 	b.count()
@@ -110,10 +110,10 @@ func (e *queuedError) Error() string { return fmt.Sprintf("%v: %v", ErrQueued, e
 
 func (e *queuedError) Unwrap() []error { return []error{ErrQueued, e.cause} }
 
-// tell calls Trace.Queued if err says that a write was queued. It is called when the write is over.
-func (b *writeQueue) tell(keys []string, err error) {
-	if q, ok := errors.AsType[*queuedError](err); ok && b.trace != nil && b.trace.Queued != nil {
-		b.trace.Queued(keys, q.cause)
+// trace calls Trace.Queued if err says that a write was queued. It is called when the write is over.
+func (b *writeQueue) trace(keys []string, err error) {
+	if q, ok := errors.AsType[*queuedError](err); ok && b.hooks != nil && b.hooks.Queued != nil {
+		b.hooks.Queued(keys, q.cause)
 	}
 }
 
@@ -164,7 +164,7 @@ func (b *writeQueue) written(keys []string, expire bool, mark uint64) {
 // queueTags queues an invalidation of tags that failed, or with expire an expiry, and returns its error.
 func (b *writeQueue) queueTags(names []string, expire bool, cause error) error {
 	return b.queue(cause, func(number uint64) {
-		b.ledgered = cause
+		b.tagsErr = cause
 		if b.clear > 0 {
 			b.clearAt(number) // a new number, because the queued Clear may be under way
 			return
@@ -179,7 +179,7 @@ func (b *writeQueue) queueTags(names []string, expire bool, cause error) error {
 // queueClear queues a Clear that failed, or with expire an ExpireAll, and returns its error.
 func (b *writeQueue) queueClear(expire bool, cause error) error {
 	return b.queue(cause, func(number uint64) {
-		b.ledgered = cause
+		b.tagsErr = cause
 		if expire && b.clear == 0 {
 			b.expireAll = number
 		} else {
@@ -194,17 +194,17 @@ func (b *writeQueue) clearAt(number uint64) {
 	b.tags = make(map[string]queuedTag)
 }
 
-// pay calls f, which takes off the queue what needs no replay any more.
-func (b *writeQueue) pay(f func()) {
+// remove calls f, which takes off the queue what needs no replay any more.
+func (b *writeQueue) remove(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f()
 	b.count()
 }
 
-// payTags takes tags off the queue, except those queued after the mark. An expiry doesn't take off an invalidation. The caller
+// removeTags takes tags off the queue, except those queued after the mark. An expiry doesn't take off an invalidation. The caller
 // holds b.mu.
-func (b *writeQueue) payTags(names []string, mark uint64, expire bool) {
+func (b *writeQueue) removeTags(names []string, mark uint64, expire bool) {
 	for _, name := range names {
 		if d, ok := b.tags[name]; ok && d.number <= mark && (d.expire || !expire) {
 			delete(b.tags, name)
@@ -212,16 +212,16 @@ func (b *writeQueue) payTags(names []string, mark uint64, expire bool) {
 	}
 }
 
-// payClear takes an ExpireAll off the queue, and tags as payTags does, and unless expire also a Clear: each only up to the mark.
+// removeClear takes an ExpireAll off the queue, and tags as payTags does, and unless expire also a Clear: each only up to the mark.
 // The caller holds b.mu.
-func (b *writeQueue) payClear(mark uint64, expire bool) {
+func (b *writeQueue) removeClear(mark uint64, expire bool) {
 	if b.clear <= mark && !expire {
 		b.clear = 0
 	}
 	if b.expireAll <= mark {
 		b.expireAll = 0
 	}
-	b.payTags(slices.Collect(maps.Keys(b.tags)), mark, expire)
+	b.removeTags(slices.Collect(maps.Keys(b.tags)), mark, expire)
 }
 
 // count updates the size. The caller holds b.mu.
@@ -235,8 +235,8 @@ func (b *writeQueue) count() {
 	b.size.Store(int64(n))
 }
 
-// ledgerWaits reports whether tags, a Clear or an ExpireAll are queued. The caller holds b.mu.
-func (b *writeQueue) ledgerWaits() bool { return len(b.tags) > 0 || b.clear > 0 || b.expireAll > 0 }
+// tagsQueued reports whether tags, a Clear or an ExpireAll are queued. The caller holds b.mu.
+func (b *writeQueue) tagsQueued() bool { return len(b.tags) > 0 || b.clear > 0 || b.expireAll > 0 }
 
 // hides reports whether Redis's content of the key may be outdated by a queued invalidation.
 func (b *writeQueue) hides(key string) bool {
@@ -246,7 +246,7 @@ func (b *writeQueue) hides(key string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, queued := b.keys[key]
-	return queued || b.ledgerWaits()
+	return queued || b.tagsQueued()
 }
 
 // hidesAll reports whether a queued invalidation may outdate Redis's content of any key.
@@ -256,7 +256,7 @@ func (b *writeQueue) hidesAll() bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.ledgerWaits()
+	return b.tagsQueued()
 }
 
 // withheld returns the error of a read that can't rely on Redis because of a queued invalidation: of the key, or with all of
@@ -266,7 +266,7 @@ func (b *writeQueue) withheld(key string, all bool) error {
 	defer b.mu.Unlock()
 	cause := b.keys[key].cause
 	if all {
-		cause = b.ledgered
+		cause = b.tagsErr
 	}
 	if cause == nil {
 		return errNotReplayed
@@ -281,8 +281,8 @@ func (e *withheldError) Error() string { return fmt.Sprintf("%v: %v", errNotRepl
 
 func (e *withheldError) Unwrap() error { return e.cause }
 
-// blame records why a replay of a key failed.
-func (b *writeQueue) blame(key string, cause error) {
+// setCause records why a replay of a key failed.
+func (b *writeQueue) setCause(key string, cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if d, ok := b.keys[key]; ok {
@@ -291,13 +291,13 @@ func (b *writeQueue) blame(key string, cause error) {
 	}
 }
 
-// hasten makes the replayer, if one runs, try at once.
-func (b *writeQueue) hasten() {
+// retryNow makes the replayer, if one runs, try at once.
+func (b *writeQueue) retryNow() {
 	if b.size.Load() == 0 {
 		return
 	}
 	select {
-	case b.hurry <- struct{}{}:
+	case b.wake <- struct{}{}:
 	default:
 	}
 }

@@ -28,19 +28,19 @@ func TestQueuedDuringAReplay(t *testing.T) {
 	replayed := b.mark()
 	fail()
 	b.written([]string{"k"}, false, replayed)
-	b.pay(func() { b.payTags([]string{"tag"}, replayed, false) })
+	b.remove(func() { b.removeTags([]string{"tag"}, replayed, false) })
 	if b.waiting() != 2 {
 		t.Errorf("%d left of 2 that came later", b.waiting())
 	}
 	_ = b.queueClear(false, cause)
 	replayed = b.mark()
 	_ = b.queueTags([]string{"tag"}, false, cause) // the queued Clear must come after it
-	b.pay(func() { b.payClear(replayed, false) })
+	b.remove(func() { b.removeClear(replayed, false) })
 	if !b.hidesAll() || b.waiting() != 2 {
 		t.Errorf("%d left", b.waiting())
 	}
 	b.written([]string{"k"}, false, b.mark())
-	b.pay(func() { b.payClear(b.number, false) })
+	b.remove(func() { b.removeClear(b.number, false) })
 	if b.waiting() != 0 || b.hidesAll() || b.hides("k") {
 		t.Errorf("%d left", b.waiting())
 	}
@@ -72,12 +72,12 @@ func TestWhatPaysForExpiries(t *testing.T) {
 	} {
 		for i, expire := range []bool{false, true} {
 			for of, pay := range map[string]func(b *writeQueue){
-				"tags":       func(b *writeQueue) { b.payTags(tags, b.number, expire) },
-				"everything": func(b *writeQueue) { b.payClear(b.number, expire) },
+				"tags":       func(b *writeQueue) { b.removeTags(tags, b.number, expire) },
+				"everything": func(b *writeQueue) { b.removeClear(b.number, expire) },
 			} {
 				b := newWriteQueue(&redisconn.Conn{Timeout: time.Second}, func() bool { return true }, nil)
 				c.queue(b)
-				b.pay(func() { pay(b) })
+				b.remove(func() { pay(b) })
 				want := c.left[i]
 				if of == "everything" {
 					want = c.all[i]

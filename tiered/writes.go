@@ -33,7 +33,7 @@ func (c *Cache[T]) newWrites(ctx context.Context, size int) *writes[T] {
 // end sends the last chunk, waits for all chunks, and returns the first error.
 func (w *writes[T]) end() error {
 	w.window.end()
-	w.cache.queue.tell(w.failed, w.err)
+	w.cache.queue.trace(w.failed, w.err)
 	return w.err
 }
 
@@ -43,9 +43,9 @@ func (w *writes[T]) end() error {
 func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 	c := w.cache
 	for i, ch := range changes {
-		changes[i].hold = c.keys.BeginWrite(ch.hold.Key, ch.hold.Hash)
+		changes[i].ref = c.keys.BeginWrite(ch.ref.Key, ch.ref.Hash)
 		if ch.item != nil {
-			ch.item.Key = changes[i].hold.Key // instead of the caller's string
+			ch.item.Key = changes[i].ref.Key // instead of the caller's string
 		}
 	}
 	switch {
@@ -77,7 +77,7 @@ func (w *writes[T]) writeInTurn(ctx context.Context, changes []keyWrite[T], wait
 	lock, inTurn, busy := c.lockWrites(ctx, changes, wait)
 	defer lock.Release()
 	for i, ch := range inTurn {
-		inTurn[i].hold = c.keys.Listen(ch.hold, nil)
+		inTurn[i].ref = c.keys.Listen(ch.ref, nil)
 	}
 	mark := c.queue.mark()
 	lock.Retain()
@@ -101,7 +101,7 @@ func (t *core[T]) lockWrites(ctx context.Context, changes []keyWrite[T], wait bo
 func refsOf[T any](changes []keyWrite[T]) []keyRef[T] {
 	refs := make([]keyRef[T], len(changes))
 	for i, ch := range changes {
-		refs[i] = ch.hold
+		refs[i] = ch.ref
 	}
 	return refs
 }
@@ -124,7 +124,7 @@ func redisWrites[T any](changes []keyWrite[T]) []remote.Write {
 	writes := make([]remote.Write, len(changes))
 	for i, ch := range changes {
 		writes[i] = ch.redis
-		writes[i].Key = ch.hold.Key
+		writes[i].Key = ch.ref.Key
 	}
 	return writes
 }
@@ -132,7 +132,7 @@ func redisWrites[T any](changes []keyWrite[T]) []remote.Write {
 func keysOf[T any](changes []keyWrite[T]) []string {
 	keys := make([]string, len(changes))
 	for i, ch := range changes {
-		keys[i] = ch.hold.Key
+		keys[i] = ch.ref.Key
 	}
 	return keys
 }
@@ -143,7 +143,7 @@ func (c *Cache[T]) finish(changes []keyWrite[T], answers []redisconn.Reply) {
 		if answers != nil {
 			c.bindToServer(ch.item, answers[i], ch.began)
 		}
-		c.keys.EndWrite(ch.hold, ch.item, ch.redis.Expire)
+		c.keys.EndWrite(ch.ref, ch.item, ch.redis.Expire)
 	}
 }
 
@@ -169,7 +169,7 @@ func newWindow[T any](size int, send func(changes []keyWrite[T], silence error) 
 
 // add adds a key write to the chunk. It first sends the chunk if that is full.
 func (w *window[T]) add(ch keyWrite[T]) {
-	bytes := redisconn.CommandBytes + len(ch.hold.Key) + len(ch.redis.Frame) + len(ch.redis.Seen.Bytes)
+	bytes := redisconn.CommandBytes + len(ch.ref.Key) + len(ch.redis.Frame) + len(ch.redis.Seen.Bytes)
 	if n := len(w.chunk); n == redisconn.MaxChunk || n > 0 && w.bytes+bytes > redisconn.MaxChunkBytes {
 		full := w.chunk
 		w.chunk, w.bytes = make([]keyWrite[T], 0, redisconn.MaxChunk), 0

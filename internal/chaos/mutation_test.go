@@ -58,9 +58,9 @@ var mutations = []mutation{
 	{
 		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},
 		edits: []edit{{"write.go",
-			"		b, err := c.tags.Register(ctx, cl.stamp, r.Tags",
-			"		var err error\n		if cl.stamp, err = c.tags.Position(ctx); err != nil {\n			return nil, err\n		}\n" +
-				"		r.Stamp = cl.stamp.Stamp(r.Tags)\n		b, err := c.tags.Register(ctx, cl.stamp, r.Tags"}},
+			"		b, err := c.tags.Register(ctx, tk.stamp, r.Tags",
+			"		var err error\n		if tk.stamp, err = c.tags.Position(ctx); err != nil {\n			return nil, err\n		}\n" +
+				"		r.Stamp = tk.stamp.Stamp(r.Tags)\n		b, err := c.tags.Register(ctx, tk.stamp, r.Tags"}},
 	},
 	{
 		name: "an expiry of tags, or of everything, leaves what is in Redis fresh", focus: "expiries", breaks: []string{"G2", "G3"},
@@ -113,7 +113,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "no leases are taken", focus: "hot keys", breaks: []string{"G4"},
-		edits: []edit{{"task.go", "t.lease(vacant)...", "vacant..."}},
+		edits: []edit{{"task.go", "t.acquirePrimary(free)...", "free..."}},
 	},
 	{
 		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},
