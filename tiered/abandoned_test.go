@@ -70,6 +70,7 @@ func newLaggingRedis(t *testing.T, s *redistest.Server, mark string, timeout tim
 // A load's write to Redis that was given up arrives late. When a Delete has returned nil meanwhile the value is gone for
 // good.
 func TestLateStoreDoesNotComeBack(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r, l := newLaggingRedis(t, s, "oldvalue", 50*time.Millisecond)
 	c := newCache(t, tiered.Options[string]{Redis: r})
@@ -91,6 +92,7 @@ func TestLateStoreDoesNotComeBack(t *testing.T) {
 // A Set that was given up arrives late. A Delete may fail meanwhile, but when it has returned nil the value is gone for
 // good.
 func TestLateSetDoesNotComeBack(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r, l := newLaggingRedis(t, s, "oldvalue", 50*time.Millisecond)
 	c := newCache(t, tiered.Options[string]{Redis: r})
@@ -112,6 +114,7 @@ func TestLateSetDoesNotComeBack(t *testing.T) {
 
 // The same for a Set whose caller left.
 func TestLateSetDoesNotOverwrite(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r, l := newLaggingRedis(t, s, "oldvalue", 5*time.Second)
 	c := newCache(t, tiered.Options[string]{Redis: r})
@@ -139,6 +142,7 @@ func TestLateSetDoesNotOverwrite(t *testing.T) {
 
 // A Refresh that supersedes a load whose value is on its way to Redis comes there after it.
 func TestRefreshIsStoredAfterAnEarlierLoad(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r, l := newLaggingRedis(t, s, "oldvalue", time.Minute)
 	c := newCache(t, tiered.Options[string]{Redis: r})
@@ -169,6 +173,7 @@ func TestRefreshIsStoredAfterAnEarlierLoad(t *testing.T) {
 
 // What is loaded right after a Delete is stored.
 func TestLoadAfterDeleteIsStored(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{})})
 	for i := range 500 {
@@ -186,6 +191,7 @@ func TestLoadAfterDeleteIsStored(t *testing.T) {
 
 // A key whose write hangs takes none of the others in its batches along.
 func TestBatchWithAHangingKey(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r, l := newLaggingRedis(t, s, "oldvalue", 50*time.Millisecond)
 	c := newCache(t, tiered.Options[string]{Redis: r})
@@ -216,6 +222,7 @@ func TestBatchWithAHangingKey(t *testing.T) {
 
 // A Get that began while a Delete was under way, and read Redis before it, doesn't put the value back after it.
 func TestSlowGetDoesNotUndoDelete(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	s.Do("SET", "tc:test:k", `"v1"`)
 	r, l := newLaggingRedis(t, s, "del", time.Minute)
@@ -261,6 +268,7 @@ func (d slowDecoder) Unmarshal(b []byte, v any) error {
 
 // A Get that read Redis before a Refresh doesn't put the older value back after it.
 func TestSlowGetDoesNotUndoRefresh(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	s.Do("SET", "tc:test:k", `"v1"`)
 	d := slowDecoder{codec.JSON, new(atomic.Bool), make(chan struct{}), make(chan struct{})}
@@ -284,6 +292,7 @@ func TestSlowGetDoesNotUndoRefresh(t *testing.T) {
 
 // Nobody waits longer for Redis's time than for anything else, and the first frames have it.
 func TestColdClock(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r, l := newLaggingRedis(t, s, "time", time.Minute)
 	c := newCache(t, tiered.Options[int]{Redis: r})
@@ -320,6 +329,7 @@ func TestColdClock(t *testing.T) {
 }
 
 func TestTTLForEverInRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	for i, p := range []tiered.Policy{{TTL: math.MaxInt64, Jitter: -1}, {TTL: math.MaxInt64}, {TTL: 1 << 62}} {
 		name := fmt.Sprint("forever", i)

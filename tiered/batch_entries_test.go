@@ -82,6 +82,7 @@ func TestBatchKeepsTags(t *testing.T) {
 
 // What a batch's loader makes of an entry holds for the value, in both tiers and in other processes.
 func TestGetOrLoadEntries(t *testing.T) {
+	t.Parallel()
 	p := tiered.Policy{TTL: time.Hour, NotFoundTTL: time.Hour, StaleIfError: time.Hour, Jitter: -1}
 	load := func(_ context.Context, ids []string, entries []*tiered.Entry[string]) (map[string]string, error) {
 		values := make(map[string]string)
@@ -240,6 +241,7 @@ var ways = map[string]func() (string, error){
 
 // A batch loads itself what another caller failed to load while the batch waited for it.
 func TestBatchLoadsWhatOthersFailedTo(t *testing.T) {
+	t.Parallel()
 	for name, fail := range ways {
 		t.Run(name, func(t *testing.T) {
 			withAndWithoutRedis(t, tiered.Policy{}, func(t *testing.T, c *tiered.Cache[string]) {
@@ -386,6 +388,7 @@ func TestBatchesOwnFailure(t *testing.T) {
 
 // What another process failed to load, and gave its lease back for, the batch loads.
 func TestBatchLoadsWhatAnotherProcessFailedTo(t *testing.T) {
+	t.Parallel()
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
 			s, a, b := twoProcesses(t, mode)

@@ -186,6 +186,7 @@ func cached(t *testing.T, c *tiered.Cache[string], key string) (is string) {
 
 // A batch does with each of its keys what GetOrLoad does: it returns the same, leaves the same in both tiers and counts the same.
 func TestBatchDoesAsGetOrLoad(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	n := 0
 	for state, st := range states {
@@ -303,6 +304,7 @@ func TestSoftTimeoutOfABatch(t *testing.T) {
 
 // GetMany does with each of its keys what Get does.
 func TestGetManyDoesAsGet(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	foreign := func(value string) func(*testing.T, *tiered.Cache[string], string) {
 		return func(t *testing.T, _ *tiered.Cache[string], key string) { s.Do("SET", "tc:test:"+key, value) }

@@ -29,6 +29,7 @@ func knows(t *testing.T, c *tiered.Cache[string]) {
 }
 
 func TestStoreBehind(t *testing.T) {
+	t.Parallel()
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -50,6 +51,7 @@ func TestStoreBehind(t *testing.T) {
 
 // Absences are stored behind too.
 func TestAbsenceStoredBehind(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newProcess(t, s, tiered.RedisOptions{Timeout: 20 * time.Second}, behindPolicy)
 	knows(t, c)
@@ -68,6 +70,7 @@ func TestAbsenceStoredBehind(t *testing.T) {
 
 // What is deleted, written or invalidated while it is being stored doesn't come back.
 func TestChangeWhileStoredBehind(t *testing.T) {
+	t.Parallel()
 	changes := map[string]func(ctx context.Context, c *tiered.Cache[string]) error{
 		"Delete":         func(ctx context.Context, c *tiered.Cache[string]) error { return c.Delete(ctx, "k") },
 		"Expire":         func(ctx context.Context, c *tiered.Cache[string]) error { return c.Expire(ctx, "k") },
@@ -93,6 +96,7 @@ func TestChangeWhileStoredBehind(t *testing.T) {
 
 // Close waits until what was loaded is stored.
 func TestCloseWhileStoredBehind(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newProcess(t, s, tiered.RedisOptions{Timeout: 20 * time.Second}, behindPolicy)
 	knows(t, c)
@@ -112,6 +116,7 @@ func TestCloseWhileStoredBehind(t *testing.T) {
 
 // A batch doesn't wait for the store either.
 func TestBatchStoredBehind(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a := newProcess(t, s, tiered.RedisOptions{Timeout: 20 * time.Second}, behindPolicy)
 	b := newProcess(t, s, tiered.RedisOptions{Timeout: 20 * time.Second}, behindPolicy)
@@ -140,6 +145,7 @@ func TestBatchStoredBehind(t *testing.T) {
 
 // After a Refresh the process has what that returned.
 func TestRefreshIsNotStoredBehind(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newProcess(t, s, tiered.RedisOptions{}, behindPolicy)
 	for range 100 {

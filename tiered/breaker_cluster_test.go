@@ -29,6 +29,7 @@ func startHelplessCluster(t *testing.T) *redistest.Cluster {
 
 // A dead master takes only its own keys along.
 func TestBreakerOfOneMaster(t *testing.T) {
+	t.Parallel()
 	t.Cleanup(func() { waitFor(t, poolsAreGone) })
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {

@@ -102,6 +102,7 @@ func quickToGiveUp(mode tiered.Invalidation) tiered.RedisOptions {
 
 // Where Redis doesn't answer a few calls wait for it, and then none, until it is back.
 func TestBreaker(t *testing.T) {
+	t.Parallel()
 	t.Cleanup(func() { waitFor(t, poolsAreGone) })
 	for fault, f := range map[string]struct{ breaks, heals func(s *redistest.Server) }{
 		"frozen": {(*redistest.Server).Freeze, (*redistest.Server).Thaw},
@@ -195,6 +196,7 @@ func spared(t *testing.T, c *tiered.Cache[string], asks *asked, before tiered.St
 
 // A caller that has no time to wait says nothing of Redis.
 func TestImpatientCallers(t *testing.T) {
+	t.Parallel()
 	for name, heeding := range map[string]bool{"contexts heeded": true, "contexts not heeded": false} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -224,6 +226,7 @@ func TestImpatientCallers(t *testing.T) {
 // A server that replies to everything that it is loading its data may as well not be there. Any other error is an answer, after
 // which no unverified value is served.
 func TestServerThatOnlyRefuses(t *testing.T) {
+	t.Parallel()
 	for _, reply := range []string{"MOVED 1 127.0.0.1:1", "LOADING Redis is loading the dataset in memory", "ERR no"} {
 		for mode, how := range modes {
 			code, _, _ := strings.Cut(reply, " ")
@@ -272,6 +275,7 @@ func TestServerThatOnlyRefuses(t *testing.T) {
 
 // Of a server that comes and goes the log doesn't tell each time, but Trace does.
 func TestFlapping(t *testing.T) {
+	t.Parallel()
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -319,6 +323,7 @@ func (l lockedWriter) Write(b []byte) (int, error) {
 }
 
 func TestPing(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := newRedis(t, s, tiered.RedisOptions{})
 	if err := r.Ping(t.Context()); err != nil {

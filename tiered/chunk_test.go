@@ -44,6 +44,7 @@ func withDefaults(t testing.TB, client redis.UniversalClient) *tiered.Cache[[]by
 
 // A batch of any size has the time that it takes, as long as Redis answers.
 func TestUnboundedBatch(t *testing.T) {
+	t.Parallel()
 	size := struct{ set, load int }{100_000, 50_000}
 	if os.Getenv("TIERED_BATCH") == "million" { // some 20 s
 		size.set, size.load = 1_000_000, 200_000
@@ -57,6 +58,7 @@ func TestUnboundedBatch(t *testing.T) {
 }
 
 func TestUnboundedBatchInACluster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	testBatch(t, withDefaults(t, c.Client(t)), withDefaults(t, c.Client(t)), 20_000, 20_000)
 }
@@ -189,6 +191,7 @@ func (s *stopAfter) count(cmd redis.Cmder) {
 
 // A server that stops in the midst of a batch: what arrived is kept, what failed is queued, and the rest isn't waited for.
 func TestStopsDuringABatch(t *testing.T) {
+	t.Parallel()
 	for name, stops := range map[string]func(p *faultproxy.Proxy, on bool){
 		"silent":  (*faultproxy.Proxy).Stall,
 		"no more": func(p *faultproxy.Proxy, on bool) { p.Refuse(on) },

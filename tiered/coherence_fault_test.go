@@ -50,6 +50,7 @@ var listeningModes = map[string]tiered.Invalidation{"tracking": tiered.Tracking,
 
 // A change that is made while a process can't hear isn't missed.
 func TestChangeWhileCutOff(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]struct{ breaks, heals func(p *faultproxy.Proxy) }{
 		"refused": {
 			func(p *faultproxy.Proxy) { p.Refuse(true); p.Cut() },
@@ -89,6 +90,7 @@ func TestChangeWhileCutOff(t *testing.T) {
 
 // A change right behind the end of the connection that would have told of it.
 func TestChangeAsTheStreamEnds(t *testing.T) {
+	t.Parallel()
 	for mode, how := range listeningModes {
 		t.Run(mode, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -117,6 +119,7 @@ func TestChangeAsTheStreamEnds(t *testing.T) {
 
 // When Redis is gone the local tier goes on serving; a strict one doesn't. When it is back nothing older is served.
 func TestRedisGone(t *testing.T) {
+	t.Parallel()
 	t.Cleanup(func() { waitFor(t, poolsAreGone) })
 	for name, strict := range map[string]bool{"strict": true, "not strict": false} {
 		for mode, how := range listeningModes {
@@ -160,6 +163,7 @@ func TestRedisGone(t *testing.T) {
 
 // A frozen Redis is silent too. What is changed when it thaws is followed.
 func TestRedisFrozen(t *testing.T) {
+	t.Parallel()
 	for name, strict := range map[string]bool{"strict": true, "not strict": false} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -195,6 +199,7 @@ func TestRedisFrozen(t *testing.T) {
 // Reads of the process that writes see its acknowledged writes; reads of another are no further behind than Heartbeat and
 // Timeout, though its connections are cut again and again.
 func TestBoundedStaleness(t *testing.T) {
+	t.Parallel()
 	for mode, how := range listeningModes {
 		t.Run(mode, func(t *testing.T) {
 			s := redistest.Start(t)

@@ -39,6 +39,7 @@ func follows(t testing.TB, c *tiered.Cache[string], key, want string) {
 
 // What one process changes, another one's local tier follows.
 func TestLocalTierFollows(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	changes := map[string]struct {
 		change func(a *tiered.Cache[string]) error
@@ -90,6 +91,7 @@ func TestLocalTierFollows(t *testing.T) {
 
 // What other programs do, and Redis by itself, is followed too where Redis reports it.
 func TestLocalTierFollowsRedis(t *testing.T) {
+	t.Parallel()
 	for name, ch := range map[string]struct {
 		change func(s *redistest.Server)
 		want   string
@@ -124,6 +126,7 @@ func TestLocalTierFollowsRedis(t *testing.T) {
 
 // A value that another program wrote is served from the local tier, and what it becomes is followed.
 func TestForeignValueIsFollowed(t *testing.T) {
+	t.Parallel()
 	s, a, _ := twoProcesses(t, tiered.Tracking)
 	s.Do("SET", "tc:test:k", `"one"`)
 	keep(t, a, "k", "one")
@@ -139,6 +142,7 @@ func TestForeignValueIsFollowed(t *testing.T) {
 
 // Two caches of one name in one process are two local tiers.
 func TestTwoCachesOfOneName(t *testing.T) {
+	t.Parallel()
 	for mode, how := range modes {
 		if how == tiered.None {
 			continue
@@ -178,6 +182,7 @@ func TestTwoCachesOfOneName(t *testing.T) {
 
 // With None others' changes are seen when LocalTTL is over, and invalidated tags and a Clear much sooner.
 func TestNone(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	o := tiered.RedisOptions{Invalidation: tiered.None, Heartbeat: 100 * time.Millisecond, Timeout: time.Second}
 	a := newProcess(t, s, o, longLived)

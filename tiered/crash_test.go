@@ -31,6 +31,7 @@ func inChild(t *testing.T) bool {
 
 // A batch has finished its first flight when the Cost of the second panics, which is a miss: the process continues.
 func TestCostPanicInABatch(t *testing.T) {
+	t.Parallel()
 	if !inChild(t) {
 		return
 	}
@@ -55,12 +56,13 @@ func TestCostPanicInABatch(t *testing.T) {
 
 // Sets with new tags and invalidations at the same time, in a cache without Redis.
 func TestInProcessTags(t *testing.T) {
+	t.Parallel()
 	if !inChild(t) {
 		return
 	}
 	c := newCache(t, tiered.Options[int]{})
 	tags := make([]string, 128)
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
 	defer stop()
 	var wg sync.WaitGroup
 	for g := range 4 {

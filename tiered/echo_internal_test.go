@@ -30,6 +30,7 @@ func isHeard(t *testing.T, c *Cache[string], within time.Duration) {
 }
 
 func TestForeignChangeEndsJoining(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{})
 	l := loadUnder(t, c, time.Minute)
@@ -82,6 +83,7 @@ func (c retardedConn) Write(b []byte) (int, error) {
 
 // A change made while an extension is in flight isn't taken for the extension's own change; the extension then changes nothing.
 func TestChangeBeforeAnExtension(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := newRetarder("GETRANGE") // of the script that swaps
 	c := openOn(t, r.client(t, s), Policy{})
@@ -98,6 +100,7 @@ func TestChangeBeforeAnExtension(t *testing.T) {
 
 // Redis reports several changes of a key in one turn of its event loop once: an extension, and a foreign change right after it.
 func TestChangeInTheTurnOfAnExtension(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := newRetarder("GETRANGE")
 	c := openOn(t, r.client(t, s), Policy{})
@@ -127,6 +130,7 @@ func TestChangeInTheTurnOfAnExtension(t *testing.T) {
 
 // After a load loses its lease, the next load of its process doesn't take foreign changes for its own.
 func TestExtensionsOfALostLease(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{})
 	older := loadUnder(t, c, 300*time.Millisecond)

@@ -52,6 +52,7 @@ func one(context.Context, *Entry[string]) (string, error) { return "v", nil }
 // If another process ends an epoch before this process has read it, this process's next Clear ends it too, for the values
 // that depend on it.
 func TestEraThatWasOutdatedWhenItWasLearned(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	client := s.Client(t)
@@ -101,6 +102,7 @@ func openListening(t *testing.T, client redis.UniversalClient, how Invalidation)
 
 // A Set that can't read its position among the invalidations, while the last known epoch is being ended, leaves no value.
 func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	client := s.Client(t)
@@ -125,6 +127,7 @@ func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
 
 // Reads rely on Redis again once the process has dropped the state that it knew before the Clear, and not before.
 func TestClearForgetsBeforeReadsRelyOnRedis(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	client := s.Client(t)

@@ -12,6 +12,7 @@ import (
 
 // An expired value isn't served any more, by no process; the next load gets it.
 func TestExpire(t *testing.T) {
+	t.Parallel()
 	for mode, how := range listeningModes {
 		t.Run(mode, func(t *testing.T) {
 			_, a, b := twoProcesses(t, how)
@@ -50,6 +51,7 @@ func TestExpire(t *testing.T) {
 
 // A batch and a refresh go on after an Expire too.
 func TestExpireAndRefresh(t *testing.T) {
+	t.Parallel()
 	_, a, b := twoProcesses(t, tiered.Tracking)
 	if err := errors.Join(a.Set(t.Context(), "k", "old"), a.Expire(t.Context(), "k")); err != nil {
 		t.Fatal(err)
@@ -74,6 +76,7 @@ func TestExpireAndRefresh(t *testing.T) {
 
 // What can't be marked as expired is deleted: nothing, another program's value, and a load's lease.
 func TestExpireOfOtherThings(t *testing.T) {
+	t.Parallel()
 	s, a, _ := twoProcesses(t, tiered.Tracking)
 	s.Do("SET", "tc:test:foreign", `"v"`)
 	keep(t, a, "foreign", "v")
@@ -125,6 +128,7 @@ func TestExpireOnATestsClock(t *testing.T) {
 
 // An expired value goes with its tag, and with the cache.
 func TestExpiredValueIsInvalidated(t *testing.T) {
+	t.Parallel()
 	for name, invalidate := range map[string]func(ctx context.Context, c *tiered.Cache[string]) error{
 		"InvalidateTags": func(ctx context.Context, c *tiered.Cache[string]) error { return c.InvalidateTags(ctx, "tag") },
 		"Clear":          func(ctx context.Context, c *tiered.Cache[string]) error { return c.Clear(ctx) },
@@ -150,6 +154,7 @@ func TestExpiredValueIsInvalidated(t *testing.T) {
 
 // An Expire of what is stale already is one all the same to a Refresh that is under way.
 func TestExpireTwice(t *testing.T) {
+	t.Parallel()
 	s, a, b := twoProcesses(t, tiered.Tracking)
 	if err := errors.Join(a.Set(t.Context(), "k", "old"), a.Expire(t.Context(), "k")); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 // Other processes follow, and serve what is stale if a load fails.
 func TestExpireTagsInAnotherProcess(t *testing.T) {
+	t.Parallel()
 	for name, expire := range expiries {
 		for mode, how := range modes {
 			t.Run(name+"/"+mode, func(t *testing.T) {
@@ -44,6 +45,7 @@ func TestExpireTagsInAnotherProcess(t *testing.T) {
 
 // On a Cluster the tags and the values may be on different servers.
 func TestExpireTagsInACluster(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.StartCluster(t)
 	process := func() *tiered.Cache[string] {
 		o := lively(tiered.Tracking)
@@ -85,6 +87,7 @@ func TestExpireTagsInACluster(t *testing.T) {
 
 // An expiry that Redis didn't take is replayed as one, and an invalidation of the same stays what it is.
 func TestQueuedExpiries(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	a, b := newFaultyProcess(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.Tracking), lasting)
@@ -132,6 +135,7 @@ func TestQueuedExpiries(t *testing.T) {
 
 // ExpireAll is one command however many keys there are, and leaves other caches and foreign values alone.
 func TestExpireAllIsOneCommand(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	var made commandLog

@@ -155,6 +155,7 @@ func TestExpireTagsOfAnAbsence(t *testing.T) {
 
 // What was expired is invalidated like anything else, whichever came last.
 func TestExpireTagsAndInvalidate(t *testing.T) {
+	t.Parallel()
 	for name, invalidate := range map[string]func(ctx context.Context, c *tiered.Cache[string]) error{
 		"InvalidateTags": func(ctx context.Context, c *tiered.Cache[string]) error { return c.InvalidateTags(ctx, "tag") },
 		"Clear":          func(ctx context.Context, c *tiered.Cache[string]) error { return c.Clear(ctx) },
@@ -184,6 +185,7 @@ func TestExpireTagsAndInvalidate(t *testing.T) {
 
 // A load that was under way is not kept, and what was there stays, stale.
 func TestExpireTagsDuringALoad(t *testing.T) {
+	t.Parallel()
 	for _, there := range []bool{false, true} {
 		t.Run(fmt.Sprint("there ", there), func(t *testing.T) {
 			expire(t, lasting, func(t *testing.T, c *tiered.Cache[string], all bool, expire func() error) {
@@ -220,6 +222,7 @@ func TestExpireTagsDuringALoad(t *testing.T) {
 
 // Who begins to wait after an expiry gets a value from after it, also while reads, loads and failures go on.
 func TestExpiriesRace(t *testing.T) {
+	t.Parallel()
 	expire(t, longLived, func(t *testing.T, c *tiered.Cache[string], _ bool, expire func() error) {
 		var source, expired atomic.Int64
 		load := func(_ context.Context, e *tiered.Entry[string]) (string, error) {

@@ -12,6 +12,7 @@ import (
 
 // G4. What another program wrote expires while two processes read it: one of them loads.
 func TestForeignValueRunsOut(t *testing.T) {
+	t.Parallel()
 	s, a, b := twoProcesses(t, tiered.Tracking)
 	var running atomic.Int32
 	load := func(context.Context, *tiered.Entry[string]) (string, error) {

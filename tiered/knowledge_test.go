@@ -20,6 +20,7 @@ import (
 
 // One damaged tag record makes its own values misses, and heals. The other values of a batch are no worse for it.
 func TestDamagedTagRecord(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})
 	b := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})
@@ -41,6 +42,7 @@ func TestDamagedTagRecord(t *testing.T) {
 
 // A damaged count is a lost one.
 func TestDamagedCount(t *testing.T) {
+	t.Parallel()
 	for _, count := range []string{"-1", "1e3", "9223372036854775807"} {
 		t.Run(count, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -62,6 +64,7 @@ func TestDamagedCount(t *testing.T) {
 
 // With Invalidation: None the local tier is served while Redis hangs, without asking it each time.
 func TestNoneWhileRedisHangs(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	p := faultproxy.Start(t, s.Addr())
 	client := redis.NewClient(&redis.Options{Addr: p.Addr(), ReadTimeout: time.Second, MaxRetries: -1})
@@ -111,6 +114,7 @@ func (c slowCodec) Unmarshal(b []byte, v any) error {
 
 // A flight that has read a value which is then deleted elsewhere is not for callers who come later.
 func TestJoinsAFlightThatReadWhatIsDeleted(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	slow := slowCodec{codec.JSON, make(chan struct{}), make(chan struct{}), new(sync.Once)}
 	a := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{}), Codec: slow})
@@ -137,6 +141,7 @@ func TestJoinsAFlightThatReadWhatIsDeleted(t *testing.T) {
 
 // What a batch asks Redis for is in proportion to its keys.
 func TestBatchThatWaitsReadsItsKeysOnce(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	const n = 500 // that a slow machine writes within the leases' time
 	c := newCache(t, tiered.Options[string]{
@@ -182,6 +187,7 @@ func TestBatchThatWaitsReadsItsKeysOnce(t *testing.T) {
 
 // A Set that began after another process's Clear is there.
 func TestSetAfterAnothersClear(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	o := tiered.RedisOptions{Invalidation: tiered.None, Timeout: time.Second, Heartbeat: time.Second}
 	a := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), o)})
@@ -197,6 +203,7 @@ func TestSetAfterAnothersClear(t *testing.T) {
 
 // What a refresh can't store doesn't leave the older value.
 func TestRefreshThatCannotBeEncoded(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[any]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})
 	if err := c.Set(t.Context(), "k", "old"); err != nil {
@@ -213,6 +220,7 @@ func TestRefreshThatCannotBeEncoded(t *testing.T) {
 
 // Expire of a key that holds no string is a Delete, as its comment says.
 func TestExpireOfAList(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})
 	s.Do("RPUSH", "tc:test:k", "x")
@@ -223,6 +231,7 @@ func TestExpireOfAList(t *testing.T) {
 
 // A Redis that takes no writes (OOM, MISCONF, READONLY) doesn't turn caching off.
 func TestRedisRefusesWrites(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})
 	if err := c.Set(t.Context(), "other", "v"); err != nil {

@@ -129,6 +129,7 @@ func TestPanicsLeaveNothing(t *testing.T) {
 // After a write is acknowledged, later reads in this process return its value or a newer one, with concurrent reads
 // of every kind, refreshes, batches, and writers that give up.
 func TestAcknowledgedWritesAreSeen(t *testing.T) {
+	t.Parallel()
 	c := openInside(t, Options[int]{MaxCost: 8, Policy: Policy{LocalTTL: 2 * time.Millisecond, NotFoundTTL: time.Minute}})
 	ctx := t.Context()
 	const keys, writes = 6, 600

@@ -53,6 +53,7 @@ func (n *commandLog) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 
 // A batch leases what it is to load, loads it while others load the rest, and waits for them.
 func TestBatchLeases(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	var made commandLog
@@ -103,6 +104,7 @@ func TestBatchLeases(t *testing.T) {
 
 // Batches of two processes share what both ask for: each id is loaded once, and neither waits for ever.
 func TestOverlappingBatches(t *testing.T) {
+	t.Parallel()
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
 			_, a, b := twoProcesses(t, mode)
@@ -154,6 +156,7 @@ func TestOverlappingBatches(t *testing.T) {
 
 // What a batch's loader leaves out, or fails to load, leaves no lease behind.
 func TestBatchReleasesItsLeases(t *testing.T) {
+	t.Parallel()
 	for name, load := range map[string]func(context.Context, []int) (map[int]string, error){
 		"nothing found": func(context.Context, []int) (map[int]string, error) { return nil, nil },
 		"an error":      func(context.Context, []int) (map[int]string, error) { return nil, context.Canceled },

@@ -37,6 +37,7 @@ func openOn(t *testing.T, client redis.UniversalClient, p Policy) *Cache[string]
 
 // A lease whose holder died ends when Redis reports its expiry.
 func TestDeadHolder(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{})
 	s.Do("SET", "tc:test:k", string(wire.NewLease(time.Minute).Bytes()), "PX", "300")
@@ -49,6 +50,7 @@ func TestDeadHolder(t *testing.T) {
 
 // A lease without an expiry and without a holder makes readers wait for their LoadTimeout, not forever.
 func TestEndlessLease(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{LoadTimeout: time.Second})
 	s.Do("SET", "tc:test:k", string(wire.NewLease(100*time.Millisecond).Bytes()))
@@ -117,6 +119,7 @@ func extended(t testing.TB, s *redistest.Server) uint64 {
 
 // A load that takes longer than its lease keeps it, and its flight stays the one that callers join.
 func TestLeaseIsExtended(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a, b := openOn(t, s.Client(t), Policy{}), openOn(t, s.Client(t), Policy{})
 	const ttl = 600 * time.Millisecond
@@ -154,6 +157,7 @@ func TestLeaseIsExtended(t *testing.T) {
 
 // Loads that end while their leases are being extended leave nothing behind and have no data race.
 func TestExtensionsRaceEnds(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := openOn(t, s.Client(t), Policy{})
 	for i := range 100 {

@@ -123,6 +123,7 @@ func (g *gate) begin(t testing.TB, c *tiered.Cache[string], key string) *call {
 }
 
 func TestOneLoadOfTwoProcesses(t *testing.T) {
+	t.Parallel()
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
 			s, a, b := twoProcesses(t, mode)
@@ -143,14 +144,15 @@ func TestOneLoadOfTwoProcesses(t *testing.T) {
 
 // A process that waits for another one's load is woken by the stored value: it doesn't ask again and again.
 func TestWaiterIsWoken(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"tracking", "pubsub"} {
 		t.Run(name, func(t *testing.T) {
 			s, a, b := twoProcesses(t, modes[name])
 			caughtUp(t, a, b) // so that the epoch and the tags are known
-			loading := make(chan struct{})
+			loading, release := make(chan struct{}), make(chan struct{})
 			first := begin(t, a, "k", func(context.Context, *tiered.Entry[string]) (string, error) {
 				close(loading)
-				<-time.After(500 * time.Millisecond)
+				<-release
 				return "v", nil
 			})
 			<-loading
@@ -159,6 +161,8 @@ func TestWaiterIsWoken(t *testing.T) {
 			for range 20 {
 				all = append(all, begin(t, b, "k", noLoad[string](t)))
 			}
+			waitFor(t, func() bool { return b.Stats().Collapsed == 19 && calls(s, "get") > 0 }) // the lease is seen
+			close(release)
 			first.gets(t, "v")
 			for _, cl := range all {
 				cl.gets(t, "v")
@@ -172,6 +176,7 @@ func TestWaiterIsWoken(t *testing.T) {
 }
 
 func TestHitIsOneGet(t *testing.T) {
+	t.Parallel()
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
 			s, a, b := twoProcesses(t, mode)
@@ -201,6 +206,7 @@ func TestHitIsOneGet(t *testing.T) {
 
 // However a load ends without a value to store, others needn't wait until its lease runs out.
 func TestFailedLoadReleasesItsLease(t *testing.T) {
+	t.Parallel()
 	broken := errors.New("broken")
 	for _, end := range []struct {
 		name   string
@@ -265,6 +271,7 @@ func TestFailedLoadReleasesItsLease(t *testing.T) {
 
 // A remembered absence takes the place of the lease.
 func TestAbsenceEndsTheWait(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	policy := tiered.Policy{NotFoundTTL: time.Minute}
 	a, b := newProcess(t, s, tiered.RedisOptions{}, policy), newProcess(t, s, tiered.RedisOptions{}, policy)
@@ -286,6 +293,7 @@ func TestAbsenceEndsTheWait(t *testing.T) {
 
 // The callers of a load may all leave: the other process gets its value all the same.
 func TestAbandonedLoadIsStored(t *testing.T) {
+	t.Parallel()
 	s, a, b := twoProcesses(t, tiered.Tracking)
 	g := newGate()
 	ctx, leave := context.WithCancel(t.Context())
@@ -305,6 +313,7 @@ func TestAbandonedLoadIsStored(t *testing.T) {
 
 // Without Redis each process loads by itself, and nothing of it comes to Redis later.
 func TestLoadsWithoutRedis(t *testing.T) {
+	t.Parallel()
 	t.Cleanup(func() { waitFor(t, poolsAreGone) })
 	s, a, b := twoProcesses(t, tiered.Tracking)
 	s.Kill()
@@ -325,6 +334,7 @@ func TestLoadsWithoutRedis(t *testing.T) {
 
 // Redis dies during a load: its callers get the value.
 func TestRedisDiesDuringALoad(t *testing.T) {
+	t.Parallel()
 	t.Cleanup(func() { waitFor(t, poolsAreGone) })
 	s, a, b := twoProcesses(t, tiered.Tracking)
 	g := newGate()

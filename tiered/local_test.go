@@ -68,6 +68,7 @@ func TestDeleteIsFinal(t *testing.T) {
 
 // Each goroutine owns some keys, and always sees what it did last, in a cache that has room for all of them.
 func TestReadYourWritesUnderLoad(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	c := newCache(t, tiered.Options[int]{MaxCost: 1 << 20})
 	var wg sync.WaitGroup
@@ -133,6 +134,7 @@ func TestSmallCacheIsNeverStale(t *testing.T) {
 
 // A burst waits for ristretto to take it in rather than be lost.
 func TestBurst(t *testing.T) {
+	t.Parallel()
 	c := newCache(t, tiered.Options[int]{MaxCost: 1 << 21})
 	const n = 100_000
 	burst := make(map[string]int, n)

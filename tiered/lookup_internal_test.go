@@ -14,6 +14,7 @@ import (
 
 // A caller that finds only after it began a flight that Redis doesn't answer gets an unverified value, which is counted.
 func TestServedUnverifiedInAFlight(t *testing.T) {
+	t.Parallel()
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	hash := c.hash("k")
 	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // for which no changes are reported
@@ -56,6 +57,7 @@ func caughtUp(t *testing.T, c *Cache[string]) {
 
 // Values that a batch has read from one server don't wait for a late server, and don't keep the batch's replies in memory.
 func TestLateServerInABatch(t *testing.T) {
+	t.Parallel()
 	client := redistest.Start(t).Client(t)
 	h := &stuckKey{key: "tc:test:late", there: make(chan struct{}, 10), release: make(chan struct{})}
 	client.AddHook(h)
@@ -159,6 +161,7 @@ func TestSlowDecodingInABatch(t *testing.T) {
 
 // A caller that is reading when the cache is closed doesn't wait for Redis.
 func TestGlanceAsTheCacheIsClosed(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := listen(t, s.Client(t), RedisOptions{Invalidation: None, Heartbeat: time.Hour, Timeout: 10 * time.Second}).Redis
 	c, err := New(Options[string]{Name: "test", Redis: r})

@@ -41,6 +41,7 @@ func (s *source) load(_ context.Context, ids []int) (map[int]string, error) {
 }
 
 func TestGetOrLoadMany(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	open := func(p tiered.Policy) *tiered.Cache[string] {
 		return newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{Invalidation: tiered.None}), Policy: p})
@@ -95,6 +96,7 @@ func (c *countCommands) ProcessPipelineHook(next redis.ProcessPipelineHook) redi
 }
 
 func TestManyRoundTrips(t *testing.T) {
+	t.Parallel()
 	t.Run("a chunk", func(t *testing.T) {
 		testManyRoundTrips(t, 100, tripsOf{read: 1, lease: 1, store: 1, write: 1})
 	})

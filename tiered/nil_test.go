@@ -14,6 +14,7 @@ import (
 
 // A nil is a value like any other: it is cached, and read as nil, by whatever codec.
 func TestNilIsAValue(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	codecs := []codec.Codec{codec.JSON, codec.Msgpack, codec.Zstd(codec.JSON, 0), codec.S2(codec.Msgpack, 0)}
 	nilOf[*User](t, s, codecs)
@@ -80,6 +81,7 @@ func nilOf[T any](t *testing.T, s *redistest.Server, codecs []codec.Codec) {
 
 // Raw has no way to tell a nil from an empty value: it is one when it comes from Redis.
 func TestNilByRaw(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a := newCache(t, tiered.Options[[]byte]{Codec: codec.Raw, Redis: newRedis(t, s, quiet)})
 	b := newCache(t, tiered.Options[[]byte]{Codec: codec.Raw, Redis: newRedis(t, s, quiet)})

@@ -64,6 +64,7 @@ func pauseABatch(t *testing.T, o tiered.RedisOptions) *paused {
 
 // What a batch has read of a key isn't kept, nor joined, if the key is changed while others are decoded.
 func TestChangeWhileABatchIsDecoded(t *testing.T) {
+	t.Parallel()
 	tracked := quiet
 	tracked.Invalidation = tiered.Tracking
 	for name, tc := range map[string]struct {
@@ -98,6 +99,7 @@ func TestChangeWhileABatchIsDecoded(t *testing.T) {
 // A codec that panics once, as a batch's caller decodes, is called again by the job. Callers that wait for what was found before
 // get it.
 func TestCodecPanicInABatch(t *testing.T) {
+	t.Parallel()
 	p := pauseABatch(t, quiet)
 	joins := begin(t, p.Cache, "a", noLoad[string](t))
 	waitFor(t, func() bool { st := p.Stats(); return st.Collapsed+st.LocalHits == 1 })
@@ -116,6 +118,7 @@ func TestCodecPanicInABatch(t *testing.T) {
 
 // What comes into the local tier between a batch's look there and its flights is found there.
 func TestFillBeforeABatchBegins(t *testing.T) {
+	t.Parallel()
 	_, c := filled(t, 1, quiet)
 	got, err := tiered.GetOrLoadMany(t.Context(), c, []string{"a", "k0"}, func(id string) string {
 		if id == "k0" { // "a" has been looked for
@@ -133,6 +136,7 @@ func TestFillBeforeABatchBegins(t *testing.T) {
 
 // Who joins a batch that waits for Redis gets the stale value that the local tier has, if that is what his policy says.
 func TestImpatientCallerJoinsABatch(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	o := quiet

@@ -64,6 +64,7 @@ func beginAll(t *testing.T, n int, f func(ctx context.Context, i int) (string, e
 }
 
 func TestMissTakesThreeCommands(t *testing.T) {
+	t.Parallel()
 	s, c := filled(t, 0, quiet)
 	commands := []string{"get", "mget", "set", "setnx", "del", "eval", "evalsha", "getrange", "pttl", "time"}
 	before := make(map[string]int)
@@ -85,6 +86,7 @@ func TestMissTakesThreeCommands(t *testing.T) {
 
 // Callers that come while Redis is busy share a command, and each gets its own value.
 func TestReadsShareCommands(t *testing.T) {
+	t.Parallel()
 	const n = 300
 	s, c := filled(t, n, quiet)
 	reads := func() int { return calls(s, "get") + calls(s, "mget") }
@@ -107,6 +109,7 @@ func TestReadsShareCommands(t *testing.T) {
 
 // Who gives up is answered at once, and the answers that come later reach nobody else.
 func TestReadsThatAreGivenUp(t *testing.T) {
+	t.Parallel()
 	const n = 200
 	s, c := filled(t, n, quiet)
 	s.Freeze()
@@ -131,6 +134,7 @@ func TestReadsThatAreGivenUp(t *testing.T) {
 
 // A server that is back after a Timeout, which the breaker was too short to notice, is read again at once.
 func TestReadsAfterATimeout(t *testing.T) {
+	t.Parallel()
 	o := quiet
 	o.Timeout = 300 * time.Millisecond
 	s, c := filled(t, 1, o)
@@ -147,6 +151,7 @@ func TestReadsAfterATimeout(t *testing.T) {
 }
 
 func TestCloseEndsReads(t *testing.T) {
+	t.Parallel()
 	s, c := filled(t, 1, quiet)
 	s.Freeze()
 	defer s.Thaw()
@@ -170,6 +175,7 @@ func TestCloseEndsReads(t *testing.T) {
 
 // One command for many keys doesn't tell a value of another type from nothing: it isn't overwritten for that.
 func TestForeignTypeAmongMany(t *testing.T) {
+	t.Parallel()
 	s, c := filled(t, 10, quiet)
 	s.Do("DEL", "tc:test:k3")
 	s.Do("HSET", "tc:test:k3", "f", "v")
@@ -191,6 +197,7 @@ func TestForeignTypeAmongMany(t *testing.T) {
 
 // A user without the right to MGET has its keys read with one GET each, in one round trip.
 func TestReadsWithoutMGet(t *testing.T) {
+	t.Parallel()
 	s, _ := filled(t, 100, quiet)
 	s.Do("ACL", "SETUSER", "somebody", "reset", "on", ">secret", "~*", "&*", "+@all", "-mget")
 	o := s.Client(t).Options()
@@ -218,6 +225,7 @@ func TestReadsWithoutMGet(t *testing.T) {
 
 // In a Cluster those that share a pipeline are of one master, and what has moved is found.
 func TestReadsInACluster(t *testing.T) {
+	t.Parallel()
 	const n = 300
 	cluster := redistest.StartCluster(t)
 	open := func() *tiered.Cache[string] {
@@ -316,6 +324,7 @@ func (g *gatekeeper) readAll(t *testing.T, c *tiered.Cache[string], keys []strin
 
 // A value that is long, or keeps the others waiting, is read alone the next time.
 func TestReadsThatHoldOthersUp(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	g := &gatekeeper{gets: make(chan struct{}), late: make(chan struct{}), with: make(map[string]int)}
 	close(g.gets)

@@ -52,6 +52,7 @@ func gated(v string) (load tiered.Loader[string], running, open chan struct{}) {
 // G1. The key holds an empty value, which the codec can't decode, so that the load gets no lease. Another process deletes the
 // key while the load is under way.
 func TestEmptyValueResurrects(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})
 	b := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})
@@ -102,6 +103,7 @@ func (c *replyHoldingConn) Read(b []byte) (int, error) {
 
 // G1. Another goroutine of this process is reading the epoch when it calls Clear, and the reply, from before the Clear, arrives after it.
 func TestClearWhileTheEpochIsRead(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	h := &replyHolder{mark: "type(e)~=", release: make(chan struct{})}
 	client := redis.NewClient(&redis.Options{
@@ -145,6 +147,7 @@ func TestClearWhileTheEpochIsRead(t *testing.T) {
 // G2. Redis is well, the stream is new, and what the local tier has from before isn't verified. The caller's own context is
 // over.
 func TestCancelledGetIsServedUnverified(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	p := faultproxy.Start(t, s.Addr())
 	listening := redis.NewClient(&redis.Options{Addr: p.Addr()})
@@ -180,6 +183,7 @@ const strayLease = "\xc1tl\x01" + "0123456789abcdef" + "\x88\x27\x00" // 5000 ms
 
 // A lease that doesn't expire, as after a PERSIST, is no longer one when its own time is over.
 func TestLeaseWithoutExpiry(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{
 		Redis:  openedRedis(t, s.Client(t), tiered.RedisOptions{}),
@@ -216,6 +220,7 @@ func (c *lossyConn) Read(b []byte) (int, error) {
 
 // The client sends the lease again, since it got no reply, and finds its own.
 func TestLostReplyToALease(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	var lost atomic.Bool
 	client := redis.NewClient(&redis.Options{
@@ -238,6 +243,7 @@ func TestLostReplyToALease(t *testing.T) {
 
 // A batch that takes leases in a second round extends them too.
 func TestSecondRoundOfLeases(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})
 	s.Do("SET", "tc:test:b", strayLease, "PX", "500")
@@ -269,6 +275,7 @@ func TestSecondRoundOfLeases(t *testing.T) {
 
 // With PubSub, who waits for a lease of this process's own is woken when the load is over.
 func TestPubSubWaitsForItsOwnProcess(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{
 		Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{Invalidation: tiered.PubSub}),
@@ -299,6 +306,7 @@ func TestPubSubWaitsForItsOwnProcess(t *testing.T) {
 
 // A flight of a batch that waits for another process gets its value when that comes, not when the batch's own load ends.
 func TestBatchHoldsItsWaitersBack(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{
 		Redis:  openedRedis(t, s.Client(t), tiered.RedisOptions{}),
@@ -327,6 +335,7 @@ func TestBatchHoldsItsWaitersBack(t *testing.T) {
 
 // A reader isn't made to wait for a refresh, nor given its error, while Redis has a fresh value.
 func TestReaderOfAKeyThatIsRefreshed(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})
 	b := newCache(t, tiered.Options[string]{Redis: openedRedis(t, s.Client(t), tiered.RedisOptions{})})

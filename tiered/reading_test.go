@@ -53,6 +53,7 @@ func (h *holdup) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // Of a batch's keys, one is changed while they are read, and a write of another is queued: neither gets what was read for the
 // other.
 func TestReadingsOfOtherKeys(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	h, replays := newHoldup("a"), new(replayBlocker)
@@ -92,6 +93,7 @@ func TestReadingsOfOtherKeys(t *testing.T) {
 // A server that is a Cluster by itself, and is asked by a client that doesn't know, has one command for all keys refused,
 // though it has them all.
 func TestReadsAcrossSlots(t *testing.T) {
+	t.Parallel()
 	const n = 20
 	s := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-config-file", t.TempDir()+"/nodes.conf")
 	s.Do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
@@ -123,6 +125,7 @@ func TestReadsAcrossSlots(t *testing.T) {
 // A read that goes on while an invalidation of a tag fails, and is queued, doesn't leave what has the tag in the local tier, also
 // if another read has meanwhile learned from Redis that nothing was invalidated.
 func TestReadDuringAQueuedInvalidationOfTags(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	h, replays := newHoldup("other"), new(replayBlocker)
@@ -167,6 +170,7 @@ type ownClient struct {
 }
 
 func TestReadsOfAnyClient(t *testing.T) {
+	t.Parallel()
 	const n = 20
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, ownClient{UniversalClient: s.Client(t)}, quiet)})

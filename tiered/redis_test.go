@@ -41,6 +41,7 @@ type user struct {
 }
 
 func TestTwoTiers(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	policy := tiered.Policy{TTL: time.Hour, LocalTTL: time.Minute, NotFoundTTL: time.Minute}
@@ -88,6 +89,7 @@ func TestTwoTiers(t *testing.T) {
 
 // Redis itself forgets a value after its TTL, and the local tier never keeps it longer than Redis had it for.
 func TestExpiry(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	o := tiered.Options[string]{Name: "x", Policy: tiered.Policy{TTL: time.Hour, Jitter: -1}}
 	o.Redis = newRedis(t, s, tiered.RedisOptions{Prefix: "app:"})
@@ -106,6 +108,7 @@ func TestExpiry(t *testing.T) {
 }
 
 func TestForeignValues(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[user]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{})})
 	s.Do("SET", "tc:users:1", `{"ID":1,"Name":"from elsewhere"}`)
@@ -120,6 +123,7 @@ func TestForeignValues(t *testing.T) {
 
 // Whatever stands in Redis under a key is a value or a miss.
 func TestGarbageIsAMiss(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := newRedis(t, s, tiered.RedisOptions{})
 	c := newCache(t, tiered.Options[user]{Name: "users", Redis: r})
@@ -175,6 +179,7 @@ func setBefore(t *testing.T, s *redistest.Server, key, value string) {
 }
 
 func TestRedisDown(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	setBefore(t, s, "before", "v")
 	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{Timeout: time.Second})})
@@ -216,6 +221,7 @@ func TestRedisDown(t *testing.T) {
 
 // A Redis that hangs costs a call its Timeout, though the client's own timeouts are longer.
 func TestRedisHangs(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{Timeout: 50 * time.Millisecond})})
 	if err := c.Set(t.Context(), "warm", "v"); err != nil {
@@ -243,6 +249,7 @@ func TestRedisHangs(t *testing.T) {
 
 // A load that overlaps a write of its key leaves nothing in Redis that the write was to replace.
 func TestWriteDuringLoadInRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{})})
 	other := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{})})
@@ -280,6 +287,7 @@ func TestWriteDuringLoadInRedis(t *testing.T) {
 
 // Of concurrent writes of a key by one process, the local tier keeps the one that Redis keeps.
 func TestConcurrentWritesAgree(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, tiered.Options[int]{Redis: newRedis(t, s, tiered.RedisOptions{})})
 	other := newCache(t, tiered.Options[int]{Redis: newRedis(t, s, tiered.RedisOptions{})})
@@ -311,6 +319,7 @@ func TestConcurrentWritesAgree(t *testing.T) {
 // A machine whose clock is wrong neither takes fresh values for stale nor stale ones for fresh: frames carry Redis's
 // time. Here Redis's clock is the one that is off, from everybody's point of view.
 func TestAgeIsRedisTime(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	off := 90 * time.Second
 	client := s.Client(t)
@@ -356,6 +365,7 @@ func (d timeShift) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 func TestClosedRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	setBefore(t, s, "k", "v")
 	r := newRedis(t, s, tiered.RedisOptions{})

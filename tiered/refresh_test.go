@@ -83,6 +83,7 @@ func TestLoaderChangesWindows(t *testing.T) {
 
 // Of two processes one refreshes a value, and each of their callers gets it at once.
 func TestOneRefreshOfTwoProcesses(t *testing.T) {
+	t.Parallel()
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -133,6 +134,7 @@ func refreshOnce(t *testing.T, s *redistest.Server, key string, a, b *tiered.Cac
 
 // If the process that refreshes a value dies, another does it once the lease has run out.
 func TestHolderOfALeaseBesideDies(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	p := tiered.Policy{TTL: time.Hour, StaleIfError: time.Hour}
 	c := newProcess(t, s, tiered.RedisOptions{}, p)
@@ -156,6 +158,7 @@ func TestHolderOfALeaseBesideDies(t *testing.T) {
 
 // A value that is changed while it is refreshed keeps the change.
 func TestChangeDuringARefreshBehind(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	p := tiered.Policy{TTL: time.Hour, RefreshAfter: time.Millisecond, Jitter: -1}
 	a, b := newProcess(t, s, tiered.RedisOptions{}, p), newProcess(t, s, tiered.RedisOptions{}, p)
@@ -273,6 +276,7 @@ func TestFailuresInTheBackground(t *testing.T) {
 
 // Values that were loaded together, in four processes without Redis, are refreshed at different times, and nobody ever waits.
 func TestRefreshesSpread(t *testing.T) {
+	t.Parallel()
 	const (
 		refreshAfter = 100 * time.Second
 		slot         = 5 * time.Second

@@ -30,6 +30,7 @@ func isFree(s *redistest.Server, key string) bool {
 
 // A load whose value is of no use any more before the load ends runs once: Redis keeps the value a while longer.
 func TestValueIsOverBeforeItsLoad(t *testing.T) {
+	t.Parallel()
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -66,6 +67,7 @@ func isOver(t testing.TB, c *tiered.Cache[string], key string) bool {
 
 // A value that is of no use when its load begins is loaded under a lease too; the load may fail.
 func TestValueThatWasOver(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	o := tiered.RedisOptions{Timeout: patient}
 	a, b := newProcess(t, s, o, briefly), newProcess(t, s, o, briefly)
@@ -120,6 +122,7 @@ func TestValueIsGoneBeforeItsLoad(t *testing.T) {
 
 // What a lease was taken beside may be written while the load goes on: that stays.
 func TestValueIsWrittenBeforeItIsOver(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	p := briefly
 	p.StaleIfError = time.Second
@@ -145,6 +148,7 @@ func TestValueIsWrittenBeforeItIsOver(t *testing.T) {
 
 // Nobody needs a value to stay whose loads wait until it is gone.
 func TestValueWithoutLoadsBeside(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newProcess(t, s, tiered.RedisOptions{}, tiered.Policy{TTL: time.Second, Jitter: -1})
 	set(t, c, "k", "v")

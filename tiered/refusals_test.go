@@ -117,6 +117,7 @@ var refusing = map[string]struct {
 // While Redis answers, even with errors, unverified values aren't served for longer than Delta. The values
 // in question are those that Redis wouldn't store: it reports no delete of what it doesn't have.
 func TestErrorIsNoSilence(t *testing.T) {
+	t.Parallel()
 	for name, state := range refusing {
 		for mode, how := range listeningModes {
 			for when, known := range map[string]bool{"at first": false, "later": true} { // than the epoch is known
@@ -223,6 +224,7 @@ func keyOf(words []string, begin string) bool {
 // Each error that a step of a read may meet, while no canary proves the local tier. Only those that a Redis gives to every read
 // until it is itself again have the local tier serve what it has; Status and the log tell of all.
 func TestErrorsOfEachStep(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	for n, reply := range []string{
 		"OOM command not allowed when used memory > 'maxmemory'.", "READONLY You can't write against a read only replica.",

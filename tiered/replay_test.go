@@ -15,6 +15,7 @@ import (
 // A replay leaves what somebody set later. What was loaded before the change goes, however late it was stored, and so
 // does a lease.
 func TestReplayLeavesWhatIsNewer(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	a, b := newFaultyProcess(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.Tracking), longLived)
@@ -64,6 +65,7 @@ func TestReplayLeavesWhatIsNewer(t *testing.T) {
 
 // A queued Expire leaves the value for the next loader; a queued Delete is more than an Expire.
 func TestQueuedExpire(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	a := newFaultyProcess(t, s, lively(tiered.Tracking))
@@ -94,6 +96,7 @@ func TestQueuedExpire(t *testing.T) {
 
 // What other programs wrote is deleted, of whatever type.
 func TestReplayOverForeignValues(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	a := newFaultyProcess(t, s, lively(tiered.Tracking))
@@ -116,6 +119,7 @@ func TestReplayOverForeignValues(t *testing.T) {
 
 // A read that found a value before the invalidation of its tag was queued, and learns of the tag only then, doesn't keep it.
 func TestReadDuringAQueuedInvalidation(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	a := newFaultyProcess(t, s, lively(tiered.Tracking))
@@ -142,6 +146,7 @@ func TestReadDuringAQueuedInvalidation(t *testing.T) {
 
 // A load that was under way when the invalidation of its value's tag was queued brings nothing that is kept.
 func TestLoadDuringAQueuedInvalidation(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	for name, invalidate := range map[string]func(c *tiered.Cache[string]) error{
 		"InvalidateTags": func(c *tiered.Cache[string]) error { return c.InvalidateTags(ctx, "tag") },
@@ -174,6 +179,7 @@ func TestLoadDuringAQueuedInvalidation(t *testing.T) {
 
 // A Set that was given up and is still on its way isn't replayed before it has arrived: its value is deleted then.
 func TestReplayFollowsALateSet(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r, l := newLaggingRedis(t, s, "oldvalue", 50*time.Millisecond)
 	c := newCache(t, tiered.Options[string]{Redis: r})
@@ -191,6 +197,7 @@ func TestReplayFollowsALateSet(t *testing.T) {
 
 // What a server that was demoted doesn't have may well be in its master: with a replay there the change isn't made up for.
 func TestReplayOnADemotedServer(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	for name, change := range map[string]func(c *tiered.Cache[string]) error{
 		"Set":    func(c *tiered.Cache[string]) error { return c.Set(ctx, "k", "queued") },

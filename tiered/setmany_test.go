@@ -27,6 +27,7 @@ func (v fussy) MarshalJSON() ([]byte, error) {
 
 // A value of a SetMany that can't be encoded doesn't keep the others from being stored, and its key is left alone.
 func TestSetManyOfAValueThatCannotBeEncoded(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a := newCache(t, tiered.Options[fussy]{Redis: newRedis(t, s, tiered.RedisOptions{})})
 	b := newCache(t, tiered.Options[fussy]{Redis: newRedis(t, s, tiered.RedisOptions{})})
@@ -57,6 +58,7 @@ func TestSetManyOfAValueThatCannotBeEncoded(t *testing.T) {
 
 // What can't be encoded isn't queued, and the error is one of both.
 func TestQueuedSetManyOfAValueThatCannotBeEncoded(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	var queued [][]string
 	a := newCache(t, tiered.Options[fussy]{
@@ -91,6 +93,7 @@ func TestQueuedSetManyOfAValueThatCannotBeEncoded(t *testing.T) {
 
 // However many values can't be encoded, the error is short.
 func TestSetManyOfValuesThatCannotBeEncoded(t *testing.T) {
+	t.Parallel()
 	c := newCache(t, tiered.Options[fussy]{Redis: newRedis(t, redistest.Start(t), tiered.RedisOptions{})})
 	values := map[string]fussy{"good": "v"}
 	for i := range 5000 {

@@ -120,6 +120,7 @@ func TestHungLoaderAndFallback(t *testing.T) {
 
 // Another process's load is waited for no longer than one's own.
 func TestSoftTimeoutBetweenProcesses(t *testing.T) {
+	t.Parallel()
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
 			s := redistest.Start(t)

@@ -41,6 +41,7 @@ func settled(t testing.TB, how tiered.Invalidation, a, b *tiered.Cache[string]) 
 
 // A stale value that only Redis has, from another process, is served if the load fails.
 func TestStaleValueInRedis(t *testing.T) {
+	t.Parallel()
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -72,6 +73,7 @@ func TestStaleValueInRedis(t *testing.T) {
 
 // An expired value that is kept as a fallback isn't served otherwise: not after it was offered, nor while it is.
 func TestExpiredValueIsOnlyAFallback(t *testing.T) {
+	t.Parallel()
 	for name, ifError := range map[string]time.Duration{"with StaleIfError": time.Hour, "without": 0} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -113,6 +115,7 @@ func TestExpiredValueIsOnlyAFallback(t *testing.T) {
 
 // What Redis tells late of the write that made a value stale takes nothing from who asks for it at once.
 func TestFallbackRightAfterExpire(t *testing.T) {
+	t.Parallel()
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -133,6 +136,7 @@ func TestFallbackRightAfterExpire(t *testing.T) {
 
 // A batch gets along with what Redis has in different states.
 func TestStaleBatchInRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	p := tiered.Policy{TTL: time.Hour, StaleIfError: time.Hour, Jitter: -1}
 	a, b := newProcess(t, s, tiered.RedisOptions{}, p), newProcess(t, s, tiered.RedisOptions{}, p)

@@ -25,6 +25,7 @@ func heardOf(t testing.TB, s *redistest.Server, c *tiered.Cache[string]) {
 
 // What changes a key, or makes its values invalid, during a load keeps the loaded value out of both tiers.
 func TestChangeDuringALoad(t *testing.T) {
+	t.Parallel()
 	type env struct {
 		s    *redistest.Server
 		a, b *tiered.Cache[string]
@@ -79,6 +80,7 @@ func TestChangeDuringALoad(t *testing.T) {
 
 // Each load has a token of its own: one that was superseded doesn't take the lease of the next for its own.
 func TestOldLoadLeavesTheNextOnesLease(t *testing.T) {
+	t.Parallel()
 	for name, supersede := range map[string]func(t *testing.T, s *redistest.Server, c *tiered.Cache[string]){
 		"Delete": func(t *testing.T, _ *redistest.Server, c *tiered.Cache[string]) {
 			if err := c.Delete(t.Context(), "k"); err != nil {
@@ -116,6 +118,7 @@ func TestOldLoadLeavesTheNextOnesLease(t *testing.T) {
 
 // Who asks after a Clear, or after a change that has been heard of, doesn't join an older load.
 func TestNobodyJoinsAnOutdatedLoad(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(t *testing.T, s *redistest.Server, a, b *tiered.Cache[string]) error{
 		"Clear": func(t *testing.T, _ *redistest.Server, a, _ *tiered.Cache[string]) error { return a.Clear(t.Context()) },
 		"their Delete": func(t *testing.T, _ *redistest.Server, _, b *tiered.Cache[string]) error {
@@ -152,6 +155,7 @@ func TestNobodyJoinsAnOutdatedLoad(t *testing.T) {
 
 // A refresh replaces what it saw, and nothing newer.
 func TestRefreshLosesToASet(t *testing.T) {
+	t.Parallel()
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
 			s, a, b := twoProcesses(t, mode)
@@ -180,6 +184,7 @@ func TestRefreshLosesToASet(t *testing.T) {
 }
 
 func TestRefreshReplacesWhatItSaw(t *testing.T) {
+	t.Parallel()
 	s, a, b := twoProcesses(t, tiered.Tracking)
 	if err := errors.Join(a.Set(t.Context(), "k", "seen"), second(b.Get(t.Context(), "k"))); err != nil {
 		t.Fatal(err)
@@ -195,6 +200,7 @@ func TestRefreshReplacesWhatItSaw(t *testing.T) {
 
 // Where nothing is there to be refreshed the refresh leases the key, as a load does.
 func TestRefreshOfNothingLeases(t *testing.T) {
+	t.Parallel()
 	s, a, b := twoProcesses(t, tiered.Tracking)
 	g := newGate()
 	refresh := begun(func() (string, error) { return a.Refresh(t.Context(), "k", g.load) })
@@ -210,6 +216,7 @@ func TestRefreshOfNothingLeases(t *testing.T) {
 
 // A refresh takes the lease of an older load away, whose value may be older than what the refresh is to see.
 func TestRefreshTakesALease(t *testing.T) {
+	t.Parallel()
 	s, a, b := twoProcesses(t, tiered.Tracking)
 	g := newGate()
 	load := g.begin(t, b, "k")
@@ -226,6 +233,7 @@ func TestRefreshTakesALease(t *testing.T) {
 
 // What isn't a lease of this version is no reason to wait.
 func TestDamagedLeases(t *testing.T) {
+	t.Parallel()
 	for name, bytes := range map[string]string{
 		"cut":             "\xc1tl\x01short",
 		"magic":           "\xc1tl",

@@ -12,6 +12,7 @@ import (
 
 // Redis reports nothing of a SWAPDB: the canaries notice it.
 func TestSwappedDatabases(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	for _, db := range []int{0, 3} {
 		var log lines
@@ -54,6 +55,7 @@ func TestSwappedDatabases(t *testing.T) {
 
 // Data is often brought in like this: a flush of another database, of which Redis tells, and then a swap.
 func TestSwappedAfterAFlush(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	var log lines
 	o := brisk(tiered.Tracking, &log)
@@ -79,6 +81,7 @@ func TestSwappedAfterAFlush(t *testing.T) {
 
 // While nothing happens, nothing is read again.
 func TestCanariesDisturbNothing(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	var log lines
 	o := brisk(tiered.Tracking, &log)

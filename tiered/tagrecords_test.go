@@ -13,6 +13,7 @@ import (
 
 // What is lost in Redis invalidates what depends on it.
 func TestLostTagRecords(t *testing.T) {
+	t.Parallel()
 	for name, lost := range map[string]struct {
 		key  string
 		left []string
@@ -53,6 +54,7 @@ func TestLostTagRecords(t *testing.T) {
 
 // If Redis fails, an invalidation says so, and holds in its process.
 func TestInvalidateWithoutRedis(t *testing.T) {
+	t.Parallel()
 	t.Cleanup(func() { waitFor(t, poolsAreGone) })
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
@@ -92,6 +94,7 @@ func TestInvalidateWithoutRedis(t *testing.T) {
 
 // Loads work whatever the keys of the epoch and the tags contain.
 func TestDamagedTagRecords(t *testing.T) {
+	t.Parallel()
 	for name, damage := range map[string][]any{
 		"short epoch":      {"SET", "tc:test!era{test}", "short"},
 		"count in words":   {"SET", "tc:test!count{test}", "many"},

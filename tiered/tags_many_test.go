@@ -23,6 +23,7 @@ func manyTags(prefix string, n int) []string {
 
 // More tags at once than there is room for in a message.
 func TestInvalidateManyTags(t *testing.T) {
+	t.Parallel()
 	for mode, how := range listeningModes {
 		t.Run(mode, func(t *testing.T) {
 			_, a, b := twoProcesses(t, how)
@@ -45,6 +46,7 @@ func TestInvalidateManyTags(t *testing.T) {
 
 // Values that are loaded at the same time and are the first to have a tag.
 func TestFirstTagOfManyLoads(t *testing.T) {
+	t.Parallel()
 	_, a, _ := twoProcesses(t, tiered.Tracking)
 	const n = 20
 	var loading, done sync.WaitGroup

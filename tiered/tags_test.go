@@ -34,6 +34,7 @@ func places(t *testing.T, test func(t *testing.T, c *tiered.Cache[string])) {
 
 // The process that invalidates a tag doesn't serve what has it from the moment that InvalidateTags returns.
 func TestInvalidateTags(t *testing.T) {
+	t.Parallel()
 	places(t, func(t *testing.T, c *tiered.Cache[string]) {
 		ctx := t.Context()
 		if _, err := c.GetOrLoad(ctx, "loaded", tagged("v", "a", "b")); err != nil {
@@ -92,6 +93,7 @@ func TestFirstTagIsKept(t *testing.T) {
 
 // Tags that many writers and loaders use for the first time at the same time.
 func TestFirstTagOfMany(t *testing.T) {
+	t.Parallel()
 	for mode, how := range modes {
 		t.Run(mode, func(t *testing.T) {
 			_, a, b := twoProcesses(t, how)
@@ -169,6 +171,7 @@ func TestInvalidateDuringALoad(t *testing.T) {
 }
 
 func TestClear(t *testing.T) {
+	t.Parallel()
 	places(t, func(t *testing.T, c *tiered.Cache[string]) {
 		ctx := t.Context()
 		if err := errors.Join(c.Set(ctx, "k", "v"), c.Set(ctx, "tagged", "v", "tag")); err != nil {
@@ -191,6 +194,7 @@ func TestClear(t *testing.T) {
 
 // Tags that were in use before a Clear are as good as new ones after it.
 func TestTagsAfterClear(t *testing.T) {
+	t.Parallel()
 	places(t, func(t *testing.T, c *tiered.Cache[string]) {
 		ctx := t.Context()
 		for range 2 {
@@ -215,6 +219,7 @@ func TestTagsAfterClear(t *testing.T) {
 
 // A Clear is one command however many keys there are, and leaves other caches and foreign values alone.
 func TestClearIsOneCommand(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	var made commandLog
@@ -243,6 +248,7 @@ func TestClearIsOneCommand(t *testing.T) {
 
 // InvalidateTags makes one command for each tag and one for all of them, however many values have them.
 func TestInvalidateTagsIsCheap(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	var made commandLog
@@ -267,6 +273,7 @@ func TestInvalidateTagsIsCheap(t *testing.T) {
 
 // Invalidations, writes and reads at the same time: a read never gets what was invalidated before it began.
 func TestInvalidationsRace(t *testing.T) {
+	t.Parallel()
 	places(t, func(t *testing.T, c *tiered.Cache[string]) {
 		var source, invalidated atomic.Int64
 		load := func(_ context.Context, e *tiered.Entry[string]) (string, error) {

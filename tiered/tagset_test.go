@@ -110,6 +110,7 @@ func TestWrongTags(t *testing.T) {
 
 // The bounds themselves are in, and each of the tags invalidates the value.
 func TestMostTags(t *testing.T) {
+	t.Parallel()
 	for mode, how := range listeningModes {
 		t.Run(mode, func(t *testing.T) {
 			_, a, b := twoProcesses(t, how)

@@ -12,6 +12,7 @@ import (
 
 // Who is told of a stale value of a batch may ask for what the batch has found besides, and for what it loads.
 func TestTraceAsksForKeysOfItsBatch(t *testing.T) {
+	t.Parallel()
 	for name, known := range map[string]bool{"in a lookup": true, "in a job": false} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -56,6 +57,7 @@ func TestTraceAsksForKeysOfItsBatch(t *testing.T) {
 
 // Each caller that waited for a stale value is told of it.
 func TestTraceOfWhoWaitedForAStaleValue(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	h := newHoldup("k")

@@ -10,6 +10,7 @@ import (
 
 // For the race detector: leases are extended while loads begin and end.
 func TestLeaseIsExtendedMeanwhile(t *testing.T) {
+	t.Parallel()
 	c := openInside(t, Options[int]{Policy: Policy{LoadTimeout: 150 * time.Millisecond}})
 	var wg sync.WaitGroup
 	for g := range 4 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +42,7 @@ func rowsOf(t *testing.T, file string) (rows []row) {
 
 var whenPolicy = Policy{
 	TTL: time.Hour, RefreshAfter: 30 * time.Minute, StaleWhileRevalidate: time.Hour, StaleIfError: 2 * time.Hour, NotFoundTTL: time.Hour,
-	RetryAfter: time.Hour, SoftTimeout: 30 * time.Millisecond, LoadTimeout: 300 * time.Millisecond, Jitter: -1,
+	RetryAfter: time.Hour, SoftTimeout: 200 * time.Millisecond, LoadTimeout: time.Second, Jitter: -1,
 }
 
 // ages are the ages of the table's values.
@@ -59,9 +58,11 @@ var ages = map[string]time.Duration{
 var whenPlaces = []string{"in process", "local", "only in redis", "local, redis dead"}
 
 func TestWhatHappensWhen(t *testing.T) {
+	t.Parallel()
 	rows := rowsOf(t, "../docs/resilience.md")
 	for _, place := range whenPlaces {
 		t.Run(place, func(t *testing.T) {
+			t.Parallel()
 			w := &when{place: place}
 			if place != "in process" {
 				w.server = redistest.Start(t)
@@ -130,7 +131,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 	defer c.keys.Release(marker)
 	w.server.Do("SET", "tc:test:"+key, frameBytes(&f))
 	w.server.Do("SET", "tc:test:marker", "x") // its report arrives after the other's
-	for deadline := time.Now().Add(10 * time.Second); c.keys.Listen(marker, nil).Changes == marker.Changes; {
+	for deadline := time.Now().Add(10 * time.Second); c.keys.Listen(marker, nil).Changes == marker.Changes; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the write isn't heard of")
 		}
@@ -182,13 +183,13 @@ func (w *when) check(t *testing.T, r row) {
 	if w.place == "local, redis dead" {
 		w.server.Kill()
 		for s := c.remote.Conn.Nodes.Only; !s.Breaker.IsOpen(); {
-			runtime.Gosched()
+			time.Sleep(time.Millisecond)
 		}
 	}
 	s := &trouble{r.source, make(chan struct{}, 10), make(chan struct{})}
 	answered := make(chan struct{})
 	go func() { // it is slower than SoftTimeout, and than the call if that doesn't wait for the load
-		timer := time.NewTimer(3 * whenPolicy.SoftTimeout)
+		timer := time.NewTimer(2 * whenPolicy.SoftTimeout)
 		defer timer.Stop()
 		<-timer.C
 		if r.gets != "the new one" {
@@ -213,7 +214,7 @@ func (w *when) check(t *testing.T, r row) {
 		t.Errorf("%d loads", n)
 	}
 	for f := c.keys.Joinable(key, c.hash(key)); f != nil && !f.Finished(); f = c.keys.Joinable(key, c.hash(key)) { // until the load is over
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	for len(s.began) > 0 {
 		<-s.began

@@ -121,6 +121,7 @@ func (s *settlement) spare(t *testing.T, cluster *redistest.Cluster) string {
 // What couldn't be written to one master is made up for when that is back; what was for the others isn't held up, and not
 // done twice.
 func TestReplayInACluster(t *testing.T) {
+	t.Parallel()
 	t.Cleanup(func() { waitFor(t, poolsAreGone) })
 	cluster := startHelplessCluster(t)
 	for mode, how := range listeningModes {

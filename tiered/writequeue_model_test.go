@@ -169,6 +169,7 @@ func (m *model) converges(t *testing.T) {
 // Whatever fails when: no process serves what it has invalidated itself, be that only queued, and when Redis is back all
 // have the source's last version.
 func TestQueueModel(t *testing.T) {
+	t.Parallel()
 	for mode, how := range listeningModes {
 		for name, sets := range map[string]bool{"with Sets": true, "without": false} {
 			t.Run(mode+"/"+name, func(t *testing.T) {

@@ -31,6 +31,7 @@ var writes = map[string]struct {
 
 // What couldn't be written is made up for when Redis is back. Until then this process doesn't rely on what Redis has.
 func TestWritesAreQueued(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	for mode, how := range listeningModes {
 		for name, w := range writes {
@@ -101,6 +102,7 @@ func cmpOr(a, b string) string {
 
 // However Redis fails, the write is queued and its cause reachable.
 func TestWaysToFail(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	for name, fault := range map[string]struct {
 		breaks, heals func(s *redistest.Server)
@@ -147,6 +149,7 @@ func isReply(err error, code string) bool {
 
 // A write whose caller leaves may have happened or not.
 func TestCallerLeavesAWrite(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a := newFaultyProcess(t, s, lively(tiered.Tracking))
 	if err := a.Set(t.Context(), "k", "old"); err != nil {
@@ -168,6 +171,7 @@ func TestCallerLeavesAWrite(t *testing.T) {
 
 // A write that Redis takes overrides what is queued.
 func TestLaterWriteTakesItOff(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	a := newFaultyProcess(t, s, lively(tiered.Tracking))
@@ -209,6 +213,7 @@ func TestLaterWriteTakesItOff(t *testing.T) {
 
 // Past its bound the queue becomes one Clear.
 func TestQueueIsBounded(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := redistest.Start(t)
 	o := lively(tiered.Tracking)
@@ -262,6 +267,7 @@ func TestQueueIsBounded(t *testing.T) {
 
 // Close makes one last attempt, and says what is lost.
 func TestCloseReplays(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	for name, back := range map[string]bool{"Redis is back": true, "Redis is down": false} {
 		t.Run(name, func(t *testing.T) {
@@ -297,6 +303,7 @@ func TestCloseReplays(t *testing.T) {
 
 // A Redis that is closed replays nothing. Nor does its Close wait for that.
 func TestRedisIsClosedWithABacklog(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a := newFaultyProcess(t, s, lively(tiered.Tracking))
 	a.cutOff()
