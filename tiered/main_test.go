@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{}) // the servers are killed on purpose
-	redistest.Parallel(16)
+	redistest.Parallel(8)
 	goleak.VerifyTestMain(m)
 }
 
