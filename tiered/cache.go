@@ -16,6 +16,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/tags"
 	"github.com/tiercache/tiercache/tiered/internal/values"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
+	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
 // Cache is a cache of T in two tiers. Its methods may be called from any number of goroutines.
@@ -36,7 +37,7 @@ type core[T any] struct {
 	keys      *keyTable[T]
 	tags      *tags.Index
 	retention *record.Retention // from the windows of all views
-	queue     *writeQueue       // nil without Redis
+	queue     *writequeue.Queue // nil without Redis
 	values    values.Funcs[T]
 	maxKey    int
 	trace     *Trace // nil: none
@@ -108,7 +109,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		t.remote = remote.New(remote.Options[T]{Conn: o.Redis.conn, Name: o.Name, Values: &t.values, CountErrors: t.stats.countErrors, Report: t.reportValue})
 		t.maxKey -= len(t.remote.Keys.Values)
 		t.tags = tags.New(tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors), o.Redis.options.Strict)
-		t.queue = newWriteQueue(o.Redis.conn, t.startReplayer, o.Trace)
+		t.queue = t.newQueue()
 		t.keys.OwnEvents = o.Redis.options.Invalidation == Tracking
 		if err := o.Redis.register(o.Name, reflect.TypeFor[T](), t.values.Name, t); err != nil {
 			l.Close()

@@ -124,39 +124,3 @@ func TestEraThatEndsWhileItCannotBeHad(t *testing.T) {
 		t.Errorf("Set: %v, and then %q, %v", err, v, missing)
 	}
 }
-
-// Reads rely on Redis again once the process has dropped the state that it knew before the Clear, and not before.
-func TestClearForgetsBeforeReadsRelyOnRedis(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	s := redistest.Start(t)
-	client := s.Client(t)
-	var learning interlude
-	client.AddHook(&learning)
-	c := openListening(t, client, PubSub)
-	if err := c.Set(ctx, "k", "old"); err != nil {
-		t.Fatal(err)
-	}
-	c.queue.replayingTags.Lock() // no replay
-	defer c.queue.replayingTags.Unlock()
-	s.Do("CONFIG", "SET", "maxmemory", 1)
-	if err := c.Clear(ctx); !errors.Is(err, ErrQueued) {
-		t.Fatalf("a Clear that Redis refuses: %v", err)
-	}
-	if _, err := c.tags.Epoch(ctx); err != nil { // Redis still has the old epoch
-		t.Fatal(err)
-	}
-	s.Do("CONFIG", "SET", "maxmemory", 0)
-	learning.next(func(redis.Cmder) { c.queue.mu.Lock() }) // nothing is taken off the queue
-	cleared := make(chan error, 1)
-	go func() { cleared <- c.Clear(ctx) }()
-	eventually(t, "the epoch is forgotten", func() bool { return c.tags.KnownEpoch() == nil })
-	c.queue.mu.Unlock()
-	if err := <-cleared; err != nil {
-		t.Error(err)
-	}
-	v, err := c.Get(ctx, "k")
-	if !errors.Is(err, ErrNotFound) {
-		t.Errorf("after a Clear that was queued: %q, %v", v, err)
-	}
-}

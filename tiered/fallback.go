@@ -82,7 +82,7 @@ func (c *Cache[T]) sinceExpiry(o *fallbackEntry[T]) *fallbackEntry[T] {
 	}
 	m := *o.Meta
 	bound, errs := c.tags.Bind(c.base, []*record.Meta{&m})
-	if bound[0] == nil || errs[0] != nil || c.queue.hidesAll() {
+	if bound[0] == nil || errs[0] != nil || c.queue.HidesAll() {
 		return nil
 	}
 	deps := bound[0]

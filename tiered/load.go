@@ -14,6 +14,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
+	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
 // GetOrLoad returns the value from the local tier, else from Redis. If neither has it, GetOrLoad calls load and stores the
@@ -170,10 +171,10 @@ func (c *Cache[T]) newResult(tk *task[T], value T, absent bool, tags []string) *
 func (c *Cache[T]) readUnlessQueued(ctx context.Context, refs []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
 	var hidden []bool
 	asked := refs
-	if c.queue.waiting() > 0 {
+	if c.queue.Len() > 0 {
 		hidden, asked = make([]bool, len(refs)), nil
 		for i, h := range refs {
-			if hidden[i] = c.queue.hides(h.Key); !hidden[i] {
+			if hidden[i] = c.queue.Hides(h.Key); !hidden[i] {
 				asked = append(asked, h)
 			}
 		}
@@ -182,7 +183,7 @@ func (c *Cache[T]) readUnlessQueued(ctx context.Context, refs []keyRef[T], how r
 		}
 	}
 	results := c.readRemote(ctx, asked, how)
-	all := c.queue.hidesAll()
+	all := c.queue.HidesAll()
 	if hidden == nil && !all {
 		return results
 	}
@@ -192,7 +193,7 @@ func (c *Cache[T]) readUnlessQueued(ctx context.Context, refs []keyRef[T], how r
 			merged[i], results = results[0], results[1:]
 		}
 		if all || hidden != nil && hidden[i] {
-			err := c.queue.withheld(refs[i].Key, all)
+			err := c.queue.Withheld(refs[i].Key, all)
 			merged[i] = remote.Result[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.Conn.Nodes.AnyFeed(), Validity: coherence.Never}}
 		}
 	}
@@ -285,7 +286,7 @@ func (c *Cache[T]) unreadable(h keyRef[T], least record.Use, why error) hit[T] {
 	if it != nil && it.Use(&c.view.Windows, mono.Now()) >= least {
 		return hit[T]{record: &it.Record, tier: Local, key: it.Key}
 	}
-	if errors.Is(why, errNotReplayed) { // a key with a queued write counts as missing
+	if errors.Is(why, writequeue.ErrNotReplayed) { // a key with a queued write counts as missing
 		why = nil
 	}
 	return hit[T]{err: why}

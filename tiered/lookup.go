@@ -187,7 +187,7 @@ func (c *Cache[T]) canLookUp(flights []*flight[T]) bool {
 		return false
 	}
 	e := c.tags.KnownEpoch()
-	return e != nil && e.Validity.Load().Holds(flights[0].Start) && c.queue.waiting() == 0 && c.remote.Conn.HasTime()
+	return e != nil && e.Validity.Load().Holds(flights[0].Start) && c.queue.Len() == 0 && c.remote.Conn.HasTime()
 }
 
 // localRecord returns the local tier's record if it can finish the flight. If the record can't, it becomes the flight's fallback.
@@ -222,7 +222,7 @@ func (c *Cache[T]) decodeReply(ctx context.Context, f *flight[T], at mono.Instan
 	}
 	c.local.SetMeta(it, t, c.policy.localUntil(at, it.FreshUntil))
 	b, ok := c.tags.BindKnown(&it.Stamp, at)
-	if !ok || it.Use(&c.view.Windows, at) < record.WhileRevalidate || c.queue.hidesAll() { // in this order: see invalidate.go
+	if !ok || it.Use(&c.view.Windows, at) < record.WhileRevalidate || c.queue.HidesAll() { // in this order: see writequeue
 		return nil
 	}
 	b.Validity, b.Feed = a.Validity, a.Feed

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
+	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
 const (
@@ -18,6 +18,32 @@ const (
 	replayBatch = 500                   // keys in one pipeline
 	replayLooks = 3                     // attempts at a key that others keep changing
 )
+
+// newQueue returns the write queue of a cache with Redis.
+func (t *core[T]) newQueue() *writequeue.Queue {
+	return writequeue.New(writequeue.Options{
+		Queued: ErrQueued,
+		Closed: ErrClosed,
+		Start:  t.startReplayer,
+		Now: func() time.Time {
+			at, _ := t.remote.Conn.LatestTime()
+			return at
+		},
+		Tags: writequeue.Tags{
+			Invalidate:    t.tags.Store.Invalidate,
+			InvalidateAll: t.tags.Store.Clear,
+			Forget:        t.tags.Invalidated,
+			ForgetAll:     t.tags.EpochChanged,
+		},
+	})
+}
+
+// traceQueued calls Trace.Queued if err says that a write was queued. It is called when the write is over.
+func (t *core[T]) traceQueued(keys []string, err error) {
+	if e, ok := errors.AsType[*writequeue.Error](err); ok && t.trace != nil && t.trace.Queued != nil {
+		t.trace.Queued(keys, e.Cause)
+	}
+}
 
 // startReplayer starts the goroutine that replays the write queue until it is empty, or the cache or its Redis is closed. It
 // reports false if one of them is already closed.
@@ -44,9 +70,9 @@ func (t *core[T]) startReplayer() bool {
 // replayAll replays the queue until it is empty or ctx is done, with growing pauses between attempts.
 func (t *core[T]) replayAll(ctx context.Context) {
 	longest := max(t.remote.Conn.Heartbeat, replaySoon)
-	for pause := replaySoon; !t.queue.stopsIfEmpty(); pause = min(mono.Times(2, pause), longest) {
-		if !mono.Sleep(ctx, mono.Jitter(pause), t.queue.wake) {
-			t.queue.stopped()
+	for pause := replaySoon; !t.queue.StopIfEmpty(); pause = min(mono.Times(2, pause), longest) {
+		if !mono.Sleep(ctx, mono.Jitter(pause), t.queue.Wake()) {
+			t.queue.Stopped()
 			return
 		}
 		t.replay(ctx, false)
@@ -54,18 +80,17 @@ func (t *core[T]) replayAll(ctx context.Context) {
 }
 
 // answered makes the replayer try at once, because Redis has answered.
-func (t *core[T]) answered() { t.queue.retryNow() }
+func (t *core[T]) answered() { t.queue.RetryNow() }
 
 // lastReplay replays the queue once more when the cache is closed, and logs how much is lost.
 func (t *core[T]) lastReplay() {
-	b := t.queue
-	if b.waiting() > 0 {
+	if t.queue.Len() > 0 {
 		// This is time enough for a full queue if Redis answers: that takes twenty requests of a few milliseconds.
 		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(redisconn.MaxTimeouts, t.remote.Conn.Timeout))
 		defer cancel()
 		t.replay(ctx, true)
 	}
-	if lost := b.close(); lost > 0 {
+	if lost := t.queue.Close(); lost > 0 {
 		t.logger.LogAttrs(context.Background(), slog.LevelWarn, "tiered: changes that redis didn't take are lost",
 			slog.String("cache", t.name), slog.Int("changes", lost))
 	}
@@ -73,12 +98,8 @@ func (t *core[T]) lastReplay() {
 
 // replay tries once to replay the queue. Invalidations that fail stay queued. With last it ends when a server doesn't answer.
 func (t *core[T]) replay(ctx context.Context, last bool) {
-	t.replayTags(ctx)
-	b := t.queue
-	b.mu.Lock()
-	keys := slices.Collect(maps.Keys(b.keys))
-	b.mu.Unlock()
-	for batch := range slices.Chunk(keys, replayBatch) {
+	t.queue.ReplayTags(ctx)
+	for batch := range slices.Chunk(t.queue.Keys(), replayBatch) {
 		if ctx.Err() != nil {
 			return
 		}
@@ -97,7 +118,7 @@ func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 		if a.Err == nil {
 			changes = append(changes, keyWrite[T]{ref: keyRef[T]{Key: keys[i], Hash: t.hash(keys[i])}})
 		} else {
-			t.queue.setCause(keys[i], a.Err)
+			t.queue.SetCause(keys[i], a.Err)
 		}
 	}
 	if len(changes) == 0 {
@@ -113,48 +134,31 @@ func (t *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 
 // replayLocked replays the invalidations of locked keys, so that Redis holds nothing older than them.
 func (t *core[T]) replayLocked(ctx context.Context, inTurn []keyWrite[T]) {
-	b := t.queue
-	var keys []string
-	var invalidations []remote.Invalidation
-	queued := make(map[string]uint64) // their numbers, by key
-	b.mu.Lock()
-	for _, ch := range inTurn {
-		if d, ok := b.keys[ch.ref.Key]; ok { // otherwise the key was written meanwhile
-			keys, invalidations = append(keys, ch.ref.Key), append(invalidations, d.Invalidation)
-			queued[ch.ref.Key] = d.number
-		}
-	}
-	b.mu.Unlock()
-	var changed []string // Redis's keys
+	q := t.queue
+	keys, invalidations, numbers := q.Invalidations(keysOf(inTurn)) // other keys were written meanwhile
+	var changed []string                                            // Redis's keys
 	settled := make(map[string]uint64)
 	for attempt := 0; attempt < replayLooks && len(keys) > 0; attempt++ {
 		var again []string
 		var rest []remote.Invalidation
 		for i, err := range t.remote.Retract(ctx, keys, invalidations) {
 			if err == nil {
-				settled[keys[i]] = queued[keys[i]]
+				settled[keys[i]] = numbers[keys[i]]
 				changed = append(changed, t.remote.Keys.Value(keys[i]))
 				continue
 			}
 			again, rest = append(again, keys[i]), append(rest, invalidations[i])
 			if !errors.Is(err, remote.ErrChanged) {
-				b.setCause(keys[i], err)
+				q.SetCause(keys[i], err)
 			}
 		}
 		keys, invalidations = again, rest
 	}
 	if err := t.remote.Conn.PublishChanges(ctx, changed); err != nil {
 		for key := range settled {
-			b.setCause(key, err)
+			q.SetCause(key, err)
 		}
 		return
 	}
-	b.remove(func() {
-		for key, number := range settled {
-			if b.keys[key].number == number {
-				delete(b.keys, key)
-			}
-		}
-	})
-	b.done.Add(uint64(len(settled)))
+	q.Settle(settled)
 }

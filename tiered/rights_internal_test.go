@@ -15,6 +15,7 @@ import (
 
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
 // The rights that NewRedis's documentation lists.
@@ -91,10 +92,10 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 	if _, err := c.tags.Epoch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r, b := c.remote.Conn, c.queue
 	dead := cluster.Masters()[0]
-	debts, theirs, others := make(map[string]queuedInvalidation), 0, 0
-	for i := 0; theirs < maxQueuedKeys-1 || others == 0; i++ {
+	var keys []string
+	theirs, others := 0, 0
+	for i := 0; theirs < writequeue.MaxKeys-1 || others == 0; i++ {
 		key := fmt.Sprint("k", i)
 		node, err := client.MasterForKey(t.Context(), c.remote.Keys.Values+key)
 		switch {
@@ -102,26 +103,20 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 			t.Fatal(err)
 		case node.Options().Addr != dead.Addr() && others == 0:
 			others++
-		case node.Options().Addr == dead.Addr() && theirs < maxQueuedKeys-1:
+		case node.Options().Addr == dead.Addr() && theirs < writequeue.MaxKeys-1:
 			theirs++
 		default:
 			continue
 		}
-		debts[key] = queuedInvalidation{number: 1}
+		keys = append(keys, key)
 	}
 	dead.Freeze()
 	defer dead.Thaw()
-	r.Nodes.Find(dead.Addr()).Breaker.Open(mono.Now(), io.EOF)
-	queue := func(debts map[string]queuedInvalidation) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.keys = debts
-		b.count()
+	c.remote.Conn.Nodes.Find(dead.Addr()).Breaker.Open(mono.Now(), io.EOF)
+	if err := c.queue.Failed(keys, false, io.EOF); !errors.Is(err, ErrQueued) {
+		t.Fatal(err)
 	}
-	queue(debts)
-	c.replay(t.Context(), false)
-	if n := b.waiting(); n != theirs {
-		t.Errorf("%d are queued after a replay, want the %d of the master that doesn't answer", n, theirs)
-	}
-	queue(map[string]queuedInvalidation{})
+	eventually(t, "only the keys of the master that doesn't answer are left", func() bool { return c.queue.Len() == theirs })
+	_, _, numbers := c.queue.Invalidations(keys)
+	c.queue.Settle(numbers) // Close needn't try
 }

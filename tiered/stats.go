@@ -84,8 +84,8 @@ func (c *Cache[T]) Stats() Stats {
 
 		Invalidations: s.invalidations.Load(),
 
-		Queued:   c.queue.waiting(),
-		Replayed: c.queue.replayed(),
+		Queued:   c.queue.Len(),
+		Replayed: c.queue.Replayed(),
 
 		Evicted:  l.Evicted,
 		Rejected: l.Rejected,

@@ -17,6 +17,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
+	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
 // keyWrite is the new content of a key after a write or a load.
@@ -70,14 +71,14 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if err != nil {
 		return err
 	}
-	waiting := c.queue.hidesAll()
+	waiting := c.queue.HidesAll()
 	if waiting {
-		c.replayTags(ctx)
-		waiting = c.queue.hidesAll()
+		c.queue.ReplayTags(ctx)
+		waiting = c.queue.HidesAll()
 	}
 	at, bound, late := c.register(ctx, tags)
 	if waiting {
-		late = cmp.Or(late, errNotReplayed) // the queued invalidation will remove the value
+		late = cmp.Or(late, writequeue.ErrNotReplayed) // the queued invalidation will remove the value
 	}
 	w := c.newWrites(ctx, len(keys))
 	defer w.wait()                  // a codec, Cost or Clone may panic
@@ -100,8 +101,8 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 				stored = append(stored, strings.Clone(key)) // because the queue keeps it
 			}
 		}
-		failed = c.queue.failed(stored, false, late)
-		c.queue.trace(stored, failed)
+		failed = c.queue.Failed(stored, false, late)
+		c.traceQueued(stored, failed)
 	}
 	if err != nil && failed != nil {
 		return errors.Join(failed, err)
@@ -234,8 +235,12 @@ func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) e
 	if err != nil || len(tags) == 0 {
 		return err
 	}
-	err = c.invalidateTags(ctx, tags, expire)
-	c.queue.trace(nil, err)
+	if c.remote == nil {
+		c.tags.Invalidated(tags, expire)
+		return nil
+	}
+	err = c.queue.InvalidateTags(ctx, tags, expire)
+	c.traceQueued(nil, err)
 	return err
 }
 
@@ -252,9 +257,14 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 	if err := c.usable(); err != nil {
 		return err
 	}
-	err := c.invalidateAll(ctx, expire)
+	var err error
+	if c.remote == nil {
+		c.tags.Cleared(expire)
+	} else {
+		err = c.queue.InvalidateAll(ctx, expire)
+	}
 	c.keys.SupersedeAll()
-	c.queue.trace(nil, err)
+	c.traceQueued(nil, err)
 	return err
 }
 
@@ -377,10 +387,10 @@ func (c *Cache[T]) bindResult(ctx context.Context, tk *task[T]) (*coherence.Deps
 	r := tk.result
 	if tk.found.Err == nil {
 		b, err := c.tags.Register(ctx, tk.stamp, r.Tags, r.RedisTTL(c.retention))
-		if !c.queue.hidesAll() {
+		if !c.queue.HidesAll() {
 			return b, err
 		}
-		tk.found.Err = errNotReplayed
+		tk.found.Err = writequeue.ErrNotReplayed
 	}
 	b := c.tags.BindUnstored(tk.stamp, r.Tags, c.temporary(tk.began), tk.flight.State.began)
 	if b != nil {

@@ -33,7 +33,7 @@ func (c *Cache[T]) newWrites(ctx context.Context, size int) *writes[T] {
 // end sends the last chunk, waits for all chunks, and returns the first error.
 func (w *writes[T]) end() error {
 	w.window.end()
-	w.cache.queue.trace(w.failed, w.err)
+	w.cache.traceQueued(w.failed, w.err)
 	return w.err
 }
 
@@ -79,7 +79,7 @@ func (w *writes[T]) writeInTurn(ctx context.Context, changes []keyWrite[T], wait
 	for i, ch := range inTurn {
 		inTurn[i].ref = c.keys.Listen(ch.ref, nil)
 	}
-	mark := c.queue.mark()
+	mark := c.queue.Mark()
 	lock.Retain()
 	answers := c.remote.Write(w.ctx, redisWrites(inTurn), lock.Release)
 	w.finish(inTurn, mark, answers)
@@ -112,7 +112,7 @@ func (w *writes[T]) finish(changes []keyWrite[T], mark uint64, answers []redisco
 	if len(changes) == 0 {
 		return
 	}
-	failed, err := w.cache.queue.changed(keysOf(changes), changes[0].redis.Expire, mark, answers)
+	failed, err := w.cache.queue.Changed(keysOf(changes), changes[0].redis.Expire, mark, answers)
 	w.cache.finish(changes, answers)
 	w.mu.Lock()
 	defer w.mu.Unlock()

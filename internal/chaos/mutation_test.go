@@ -25,8 +25,8 @@ var mutations = []mutation{
 	{
 		name: "the local tier is changed before Redis, and not after", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{
-			{"writes.go", "	mark := c.queue.mark()\n",
-				"	for _, ch := range inTurn {\n		c.keys.EndWrite(ch.hold, nil, false)\n	}\n	mark := c.queue.mark()\n"},
+			{"writes.go", "	mark := c.queue.Mark()\n",
+				"	for _, ch := range inTurn {\n		c.keys.EndWrite(ch.hold, nil, false)\n	}\n	mark := c.queue.Mark()\n"},
 			{"writes.go", "	w.cache.finish(changes, answers)\n", ""},
 		},
 	},
