@@ -25,7 +25,7 @@ type job[T any] struct {
 	load       func(ctx context.Context, tasks []*task[T]) error
 	timed      context.Context
 	leases     *remote.HeldLeases[T]
-	waits      leaseWaiter[T]
+	waits      remote.LeaseWaiter[*flight[T]]
 	loading    bool        // the loader was called
 	readBefore bool        // Redis was asked
 	refreshes  []keyRef[T] // keys whose values were served and are due for a refresh
@@ -83,7 +83,7 @@ func (t *job[T]) run(done func()) {
 			if !t.loadTasks(tasks) {
 				return
 			}
-		} else if t.waits.all(waiting) && !t.interruptible(func() { t.waits.wait(t.timed) }) {
+		} else if t.waits.All(waiting) && !t.interruptible(func() { t.waits.Wait(t.timed, (*flight[T]).Finished) }) {
 			return
 		}
 	}
@@ -115,7 +115,7 @@ func (t *job[T]) split(waiting []*flight[T]) {
 		return
 	}
 	for _, f := range waiting {
-		t.waits.remove(f)
+		t.waits.Remove(f)
 		t.cache.keys.StopListening(f)
 	}
 	t.flights = t.others(waiting)
@@ -154,7 +154,7 @@ func (t *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 		return t.acquireLeases(tasks, nil, nil, nil), nil
 	}
 	var free, refreshing []*task[T]
-	awaited := slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return !t.waits.due(f, c.keys) })
+	awaited := slices.DeleteFunc(slices.Clone(t.flights), func(f *flight[T]) bool { return !t.waits.Due(f, !c.keys.IsCurrent(f)) })
 	for i, fd := range t.readRemote(awaited, err) {
 		f := awaited[i]
 		fd.DropExpiring()
@@ -173,7 +173,7 @@ func (t *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 			tk.leased = primaryLease
 			tasks = append(tasks, tk)
 			t.leases.Add(f.Key)
-		case f.Reason != inflight.ForRefresh && fd.Lease != nil && t.waits.add(f, fd):
+		case f.Reason != inflight.ForRefresh && fd.Lease != nil && t.waits.Add(f, fd.Lease, fd.Reply):
 		case fd.Leasable():
 			free = append(free, tk)
 		case f.Reason != inflight.ForRefresh && fd.Framed():
@@ -241,7 +241,7 @@ func (t *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 	refs := make([]keyRef[T], len(due))
 	how := remote.ReadOptions{Exact: t.readBefore, Started: make([]redisconn.Pending, len(due))}
 	for i, f := range due {
-		f.Wake = t.waits.wake()
+		f.Wake = t.waits.Wake()
 		heard := c.keys.Listen(f.Ref, f.Wake).Changes
 		if heard != f.Changes {
 			f.State.started = redisconn.Pending{} // it may be older than the change that was reported

@@ -100,7 +100,7 @@ func (t *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
 		tk := free[i]
 		if a.Err == nil && !remote.Leased(a) {
 			c.keys.AbortLoad(tk.flight)
-			t.waits.remove(tk.flight) // read it again at once
+			t.waits.Remove(tk.flight) // read it again at once
 			continue
 		}
 		if tk.found.Err = a.Err; a.Err == nil {
@@ -130,8 +130,8 @@ func (t *job[T]) acquireRefresh(refreshing []*task[T]) (tasks []*task[T]) {
 	var taken []*task[T]
 	for i, a := range c.remote.LeaseForRefresh(t.timed, keys, t.leases.Current()) {
 		tk := refreshing[i]
-		theirs := remote.Result[T]{Lease: remote.Holder(a), Reply: a}
-		if l, ok := wire.ParseLease(theirs.Lease); ok && !t.leases.Owns(remote.SeenLease(l)) && t.waits.add(tk.flight, theirs) {
+		theirs := remote.Holder(a)
+		if l, ok := wire.ParseLease(theirs); ok && !t.leases.Owns(remote.SeenLease(l)) && t.waits.Add(tk.flight, theirs, a) {
 			continue
 		}
 		t.leases.AddForRefresh(keys[i])
@@ -162,7 +162,7 @@ func (t *job[T]) unreplaced(taken []*task[T]) (tasks []*task[T]) {
 			tasks = append(tasks, taken[i])
 			continue
 		}
-		t.waits.remove(taken[i].flight)
+		t.waits.Remove(taken[i].flight)
 		free = append(free, keys[i])
 	}
 	t.leases.ReleaseForRefresh(t.timed, free)

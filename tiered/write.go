@@ -81,7 +81,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 		late = cmp.Or(late, writequeue.ErrNotReplayed) // the queued invalidation will remove the value
 	}
 	w := c.newWrites(ctx, len(keys))
-	defer w.wait()                  // a codec, Cost or Clone may panic
+	defer w.Wait()                  // a codec, Cost or Clone may panic
 	wrong := make(map[string]error) // by key; these keys aren't changed
 	for _, key := range keys {
 		ch, err := c.newSet(ctx, key, value(key), at.Stamp(tags), bound)
@@ -90,7 +90,7 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 			wrong[key] = err
 			continue
 		}
-		w.add(ch)
+		w.Add(ch)
 	}
 	err = joinFirst(wrong)
 	failed := w.end()
@@ -203,7 +203,7 @@ func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error
 	}
 	w := c.newWrites(ctx, len(keys))
 	for _, key := range keys {
-		w.add(keyWrite[T]{ref: keyRef[T]{Key: key, Hash: c.hash(key)}, redis: remote.Write{Expire: expire}})
+		w.Add(keyWrite[T]{ref: keyRef[T]{Key: key, Hash: c.hash(key)}, redis: remote.Write{Expire: expire}})
 	}
 	return w.end()
 }
@@ -306,8 +306,8 @@ func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono
 // store puts loaded values into the tiers: into Redis only if they replace the load's lease, or the value that a refresh was
 // to replace. Errors of Redis are only counted, because the callers have their values.
 func (c *Cache[T]) store(ctx context.Context, tasks []*task[T], held *remote.HeldLeases[T]) {
-	w := newWindow(len(tasks), func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
-	defer w.wait() // a codec or Cost may panic
+	w := redisconn.NewWindow(len(tasks), keyWrite[T].size, func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
+	defer w.Wait() // a codec or Cost may panic
 	for _, tk := range tasks {
 		ch, ok := c.taskWrite(ctx, tk, held)
 		switch {
@@ -315,10 +315,10 @@ func (c *Cache[T]) store(ctx context.Context, tasks []*task[T], held *remote.Hel
 		case c.remote == nil || tk.found.Err != nil:
 			c.keys.PutLoaded(ch.ref, ch.item)
 		default:
-			w.add(ch)
+			w.Add(ch)
 		}
 	}
-	w.end()
+	w.End()
 }
 
 // replace makes the key writes of a load in both tiers, or only in the local tier if silence is set. It returns an error if

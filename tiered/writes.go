@@ -14,7 +14,7 @@ import (
 // writes makes the key writes of one call. The keys must differ. It sends them to Redis in chunks, so that only the chunks on
 // their way are encoded at a time, and a key is locked for no longer than its chunk takes.
 type writes[T any] struct {
-	*window[T]
+	*redisconn.Window[keyWrite[T]]
 	cache *Cache[T]
 	ctx   context.Context
 
@@ -23,16 +23,21 @@ type writes[T any] struct {
 	err    error // the first
 }
 
+// size returns the bytes of the key write's key and value.
+func (ch keyWrite[T]) size() int {
+	return len(ch.ref.Key) + len(ch.redis.Frame) + len(ch.redis.Seen.Bytes)
+}
+
 // newWrites returns a writes for about size key writes.
 func (c *Cache[T]) newWrites(ctx context.Context, size int) *writes[T] {
 	w := &writes[T]{cache: c, ctx: ctx}
-	w.window = newWindow(size, w.write)
+	w.Window = redisconn.NewWindow(size, keyWrite[T].size, w.write)
 	return w
 }
 
 // end sends the last chunk, waits for all chunks, and returns the first error.
 func (w *writes[T]) end() error {
-	w.window.end()
+	w.End()
 	w.cache.traceQueued(w.failed, w.err)
 	return w.err
 }
@@ -146,67 +151,3 @@ func (c *Cache[T]) finish(changes []keyWrite[T], answers []redisconn.Reply) {
 		c.keys.EndWrite(ch.ref, ch.item, ch.redis.Expire)
 	}
 }
-
-// window sends key writes in chunks: some chunks are on their way while the next is assembled. The last chunk, which is the only
-// one of a small batch, is sent in the caller's goroutine.
-type window[T any] struct {
-	send func(changes []keyWrite[T], silence error) error // returns an error if Redis didn't answer at all
-
-	chunk    []keyWrite[T]
-	bytes    int // of the chunk
-	room     chan struct{}
-	underWay sync.WaitGroup
-
-	mu       sync.Mutex
-	silences int   // consecutive chunks that Redis didn't answer at all
-	silence  error // the error of the second such chunk; the rest isn't sent to Redis
-}
-
-// newWindow returns a window for about size key writes.
-func newWindow[T any](size int, send func(changes []keyWrite[T], silence error) error) *window[T] {
-	return &window[T]{send: send, chunk: make([]keyWrite[T], 0, min(size, redisconn.MaxChunk))}
-}
-
-// add adds a key write to the chunk. It first sends the chunk if that is full.
-func (w *window[T]) add(ch keyWrite[T]) {
-	bytes := redisconn.CommandBytes + len(ch.ref.Key) + len(ch.redis.Frame) + len(ch.redis.Seen.Bytes)
-	if n := len(w.chunk); n == redisconn.MaxChunk || n > 0 && w.bytes+bytes > redisconn.MaxChunkBytes {
-		full := w.chunk
-		w.chunk, w.bytes = make([]keyWrite[T], 0, redisconn.MaxChunk), 0
-		if w.room == nil {
-			w.room = make(chan struct{}, redisconn.ParallelChunks)
-		}
-		w.room <- struct{}{}
-		w.underWay.Go(func() {
-			defer func() { <-w.room }()
-			w.sendNow(full)
-		})
-	}
-	w.chunk, w.bytes = append(w.chunk, ch), w.bytes+bytes
-}
-
-// sendNow sends a chunk and waits for it.
-func (w *window[T]) sendNow(changes []keyWrite[T]) {
-	w.mu.Lock()
-	silence := w.silence
-	w.mu.Unlock()
-	silence = w.send(changes, silence)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.silences++; silence == nil {
-		w.silences = 0
-	} else if w.silences > 1 {
-		w.silence = cmp.Or(w.silence, silence)
-	}
-}
-
-// end sends the last chunk and waits for all chunks.
-func (w *window[T]) end() {
-	if len(w.chunk) > 0 {
-		w.sendNow(w.chunk)
-	}
-	w.wait()
-}
-
-// wait waits for the chunks that are under way.
-func (w *window[T]) wait() { w.underWay.Wait() }
