@@ -70,8 +70,7 @@ func (t *job[T]) beginFinishing() bool { return t.finishing.CompareAndSwap(false
 // run finishes every flight of the job, unless the job's time is over first. It calls done before it returns.
 func (t *job[T]) run(done func()) {
 	defer t.releaseSlot() // a loader that doesn't return keeps the slot
-	defer t.end()
-	defer done()
+	defer t.end(done)
 	for len(t.flights) > 0 {
 		if t.timed.Err() != nil {
 			t.overdue()
@@ -125,13 +124,19 @@ func (t *job[T]) split(waiting []*flight[T]) {
 }
 
 // end finishes the remaining flights after a panic or a Goexit in the loader or in the value's methods.
-func (t *job[T]) end() {
+func (t *job[T]) end(done func()) {
 	thrown := recover()
+	late := !t.finishes && t.timed.Err() != nil // the loader's time was over before it panicked
+	done()
 	if !t.finishes && !t.beginFinishing() {
 		return // its time was over first
 	}
 	defer t.cache.life.End()
-	if t.dropFinished(); len(t.flights) > 0 {
+	switch t.dropFinished(); {
+	case len(t.flights) == 0:
+	case late:
+		t.overdue()
+	default:
 		t.cache.stats.loadErrors.Add(1)
 		t.failPanicked(panicError(thrown))
 	}
@@ -294,7 +299,11 @@ func (t *job[T]) loadTasks(tasks []*task[T]) bool {
 	if !t.interruptible(func() { err = t.callLoader(tasks) }) {
 		return false
 	}
-	if err = c.loadError(t.timed, err); err != nil {
+	if t.timed.Err() != nil { // interrupt would have dropped the results a moment earlier or later
+		t.overdue()
+		return false
+	}
+	if err = c.loadError(err); err != nil {
 		t.finishTasks(tasks, err)
 	}
 	defer t.finishBehind(tasks)()
@@ -336,20 +345,6 @@ func (t *job[T]) finishTasks(tasks []*task[T], err error) {
 		}
 	}
 	t.dropFinished()
-}
-
-// remove removes a flight that finishes, so that the next caller starts a new one. A failed flight with a fallback to serve stays
-// for RetryAfter, so that a failing source isn't asked again at once. So does a background load whose value can't be stored.
-func (t *job[T]) remove(f *flight[T], failure error) {
-	c := t.cache
-	if failure != nil && f.Reason == inflight.ForBackground && !c.life.Closed() {
-		c.logUncaught(&c.background, "tiered: a load in the background failed", f.Key, failure)
-	}
-	failed := failure != nil || f.State.unstorable && f.Reason == inflight.ForBackground // nobody receives the latter's value
-	serves := failed && f.Reason != inflight.ForRefresh && !c.life.Closed() && c.fallbackOf(f, record.IfError) != nil
-	if !serves || !c.retries.delay(f, c.policy.RetryAfter) {
-		c.keys.Leave(f)
-	}
 }
 
 // fail finishes all flights that have not finished.

@@ -331,14 +331,11 @@ func (c *Cache[T]) finishFlight(f *flight[T], r *record.Record[T], err error) {
 }
 
 // loadError returns the error that the callers of a load get, and counts the failure. It returns nil for ErrNotFound.
-func (c *Cache[T]) loadError(timed context.Context, err error) error {
+func (c *Cache[T]) loadError(err error) error {
 	if err == nil || errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	c.stats.loadErrors.Add(1)
-	if timed.Err() != nil && errors.Is(err, timed.Err()) {
-		return c.overdue(timed) // the loader stopped because its context ended
-	}
 	return err
 }
 
