@@ -72,7 +72,7 @@ func newLaggingRedis(t *testing.T, s *redistest.Server, mark string, timeout tim
 func TestLateStoreDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	r, l := newLaggingRedis(t, s, "oldvalue", 50*time.Millisecond)
+	r, l := newLaggingRedis(t, s, "oldvalue", 500*time.Millisecond)
 	c := newCache(t, tiered.Options[string]{Redis: r})
 	if v, err := c.GetOrLoad(t.Context(), "k", value("oldvalue")); v != "oldvalue" || err != nil {
 		t.Fatalf("%q, %v", v, err)
@@ -94,7 +94,7 @@ func TestLateStoreDoesNotComeBack(t *testing.T) {
 func TestLateSetDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	r, l := newLaggingRedis(t, s, "oldvalue", 50*time.Millisecond)
+	r, l := newLaggingRedis(t, s, "oldvalue", 500*time.Millisecond)
 	c := newCache(t, tiered.Options[string]{Redis: r})
 	if err := c.Set(t.Context(), "k", "oldvalue"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestLoadAfterDeleteIsStored(t *testing.T) {
 func TestBatchWithAHangingKey(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	r, l := newLaggingRedis(t, s, "oldvalue", 50*time.Millisecond)
+	r, l := newLaggingRedis(t, s, "oldvalue", 500*time.Millisecond)
 	c := newCache(t, tiered.Options[string]{Redis: r})
 	if err := c.Set(t.Context(), "stuck", "oldvalue"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)

@@ -125,9 +125,8 @@ func TestManyTags(t *testing.T) {
 	}
 }
 
-// Values are read however large they are together.
+// Values are read however large they are together. Not beside other tests: the default Timeout is part of it.
 func TestLargeValues(t *testing.T) {
-	t.Parallel()
 	s := redistest.Start(t)
 	a, b := withDefaults(t, s.Client(t)), withDefaults(t, s.Client(t))
 	keys, values := batchOf(100, 1<<20)

@@ -181,7 +181,7 @@ func TestLoadDuringAQueuedInvalidation(t *testing.T) {
 func TestReplayFollowsALateSet(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	r, l := newLaggingRedis(t, s, "oldvalue", 50*time.Millisecond)
+	r, l := newLaggingRedis(t, s, "oldvalue", 500*time.Millisecond)
 	c := newCache(t, tiered.Options[string]{Redis: r})
 	queued(t, c.Set(t.Context(), "k", "oldvalue"))
 	waitFor(t, func() bool { return calls(s, "pttl") > 3 }) // replays begin

@@ -6,11 +6,11 @@ import (
 )
 
 // Parallel lets up to n parallel tests of the binary run at once, unless the -parallel flag says how many: tests with
-// servers wait more than they compute. TestMain calls it before it runs the tests. A fuzzing run keeps its own number,
-// which is that of its workers.
+// servers wait more than they compute. TestMain calls it before it runs the tests. Two kinds of runs keep the default: under
+// the race detector tests compute more than they wait, and when fuzzing the number is that of the workers.
 func Parallel(n int) {
 	flag.Parse()
-	own := true
+	own := !raceDetector
 	flag.Visit(func(f *flag.Flag) {
 		if f.Name == "test.parallel" || f.Name == "test.fuzz" {
 			own = false
