@@ -158,7 +158,7 @@ func TestServerBecomesAReplica(t *testing.T) {
 		}
 		keep(t, c, "k", "old")
 		replica(t, s, master)
-		waitFor(t, func() bool { return r.Status() != nil && strings.Contains(r.Status().Error(), "replica") })
+		waitFor(t, func() bool { err := r.Status(); return err != nil && strings.Contains(err.Error(), "replica") })
 		waitFor(t, func() bool { return strings.Contains(log.String(), "replica") })
 		waitFor(t, func() bool { // the master hasn't the value
 			v, err := c.Get(t.Context(), "k")

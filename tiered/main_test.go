@@ -2,6 +2,7 @@ package tiered_test
 
 import (
 	"context"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(silent{}) // the servers are killed on purpose
-	redistest.Parallel(8)
+	redis.SetLogger(silent{})     // the servers are killed on purpose
+	debug.SetMemoryLimit(2 << 30) // of many caches at once, most of which are garbage
+	redistest.Parallel(4)
 	goleak.VerifyTestMain(m)
 }
 
@@ -43,9 +45,9 @@ func newCache[T any](t testing.TB, o tiered.Options[T]) *tiered.Cache[T] {
 // waitFor waits until something that happens in the background has happened.
 func waitFor(t testing.TB, happened func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !happened(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !happened(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("it didn't happen within 10 s")
+			t.Fatal("it didn't happen within 30 s")
 		}
 	}
 }

@@ -185,7 +185,7 @@ func survives(t *testing.T, with throwing, mode tiered.Invalidation) {
 	}
 	close(load)
 	long.gets(t, "long")
-	waitFor(t, func() bool { return r.Status() != nil && strings.Contains(r.Status().Error(), "panic") })
+	waitFor(t, func() bool { err := r.Status(); return err != nil && strings.Contains(err.Error(), "panic") })
 	waitFor(t, func() bool {
 		return strings.Contains(log.String(), "the client panicked") && strings.Contains(log.String(), "stack=") ||
 			!strings.Contains(t.Name(), "hooks") // go-redis dials in goroutines of its own
