@@ -19,7 +19,7 @@ import (
 
 // brisk are options under which Delta is short, and a slow machine isn't taken for a silent Redis.
 func brisk(mode tiered.Invalidation, log *lines) tiered.RedisOptions {
-	o := tiered.RedisOptions{Invalidation: mode, Heartbeat: 100 * time.Millisecond, Timeout: 400 * time.Millisecond}
+	o := tiered.RedisOptions{Invalidation: mode, Heartbeat: 100 * time.Millisecond, Timeout: time.Second}
 	o.Logger = slog.New(slog.NewTextHandler(log, nil))
 	return o
 }
