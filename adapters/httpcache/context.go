@@ -35,11 +35,32 @@ func (r *run) recorded(c *Cache, primary string) bool {
 }
 
 // requestContext is a request's context for use by a load. It has no values after the request has been answered, since they
-// may refer to memory that the server reuses for the next request, and the load may take longer than the request.
+// may refer to memory that the server reuses for the next request, and the load may take longer than the request. For the same
+// reason it takes the Done channel once, and has an error of its own when that is closed: a reused context may have none, and
+// package context panics then.
 type requestContext struct {
 	context.Context
+	done     <-chan struct{}
 	mu       sync.RWMutex
 	returned bool
+}
+
+func (b *requestContext) Done() <-chan struct{} { return b.done }
+
+func (b *requestContext) Err() error {
+	select {
+	case <-b.done:
+	default:
+		return nil
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if !b.returned {
+		if err := b.Context.Err(); err != nil {
+			return err
+		}
+	}
+	return context.Canceled
 }
 
 func (b *requestContext) Value(key any) any {
@@ -54,7 +75,7 @@ func (b *requestContext) Value(key any) any {
 // borrowContext returns a context for the loads of a request, which ends with the request's or when cancel is called. release must be
 // called before the request's context may be reused; it cancels, too.
 func borrowContext(request context.Context) (ctx context.Context, cancel, release func()) {
-	b := &requestContext{Context: request}
+	b := &requestContext{Context: request, done: request.Done()}
 	ctx, cancel = context.WithCancel(b)
 	return ctx, cancel, func() {
 		cancel()

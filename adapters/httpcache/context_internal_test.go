@@ -3,21 +3,40 @@ package httpcache
 import (
 	"context"
 	"testing"
+	"time"
 )
 
-// A load that goes on after its request finds nothing in its context that the server may use again.
-func TestBorrowedContext(t *testing.T) {
-	type key struct{}
-	request, end := context.WithCancel(context.WithValue(t.Context(), key{}, "pooled"))
-	defer end()
-	ctx, cancel, release := borrowContext(request)
-	defer cancel()
-	load := context.WithoutCancel(ctx)
-	if load.Value(key{}) != "pooled" {
-		t.Error("while the request lasts, its values aren't there")
-	}
-	release()
-	if v := load.Value(key{}); v != nil || ctx.Err() == nil {
-		t.Errorf("past the request: %v, %v", v, ctx.Err())
+// reusedContext is a context that has ended and was reused for another request: Done is closed, and there is no error.
+type reusedContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c reusedContext) Done() <-chan struct{} { return c.done }
+func (c reusedContext) Err() error            { return nil }
+
+// A load whose request's context is reused ends with an error, where package context would panic.
+func TestReusedContext(t *testing.T) {
+	request := reusedContext{context.Background(), make(chan struct{})}
+	for _, early := range []bool{false, true} {
+		ctx, cancel, release := borrowContext(request)
+		if ctx.Err() != nil && !early {
+			t.Error("it has ended before its request")
+		}
+		if early {
+			release()
+		} else {
+			close(request.done)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Second):
+			t.Fatal("it doesn't end")
+		}
+		if ctx.Err() != context.Canceled {
+			t.Error(ctx.Err())
+		}
+		release()
+		cancel()
 	}
 }
