@@ -157,7 +157,7 @@ func (c *Cache[T]) serveFallback(ctx context.Context, o *fallbackEntry[T], cause
 	return &o.Record
 }
 
-// giveResult returns the awaited value to a caller, and reports it to the trace if it is stale. A fallback was reported by accept.
+// giveResult returns the awaited value to a caller, and reports it to the trace if it is stale. A fallback was reported by serveFallback.
 func (c *Cache[T]) giveResult(ctx context.Context, f *flight[T], r *record.Record[T], offered bool) (T, error) {
 	if !offered && f.State.stale { // in this order: with a fallback the flight may be unfinished
 		c.noteStale(ctx, f.Key, r, nil)
@@ -166,7 +166,7 @@ func (c *Cache[T]) giveResult(ctx context.Context, f *flight[T], r *record.Recor
 }
 
 // noteStale counts a value that is served past its TTL, and reports it to the trace. The trace's function may read other keys, so
-// serves is called only where no flight depends on the calling goroutine.
+// noteStale is called only where no flight depends on the calling goroutine.
 func (c *Cache[T]) noteStale(ctx context.Context, key string, r *record.Record[T], cause error) {
 	if !r.Stale(mono.Now()) {
 		return

@@ -127,7 +127,7 @@ func (m *fetched[T]) add(got hit[T]) {
 	}
 }
 
-// notGiven returns the error of give with the key, or nil for an absence, whose error is no failure.
+// notGiven returns the error of valueOf with the key, or nil for an absence, whose error is no failure.
 func notGiven[T any](r *record.Record[T], key string, err error) error {
 	if err == nil || r.Absent {
 		return nil

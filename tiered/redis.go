@@ -252,7 +252,7 @@ func (r *Redis) register(name string, value reflect.Type, codec string, l subscr
 		return fmt.Errorf("tiered: Options.Name is %q, which on this Redis is a cache of %v in %s: want that, or another name for %v in %s",
 			name, t.value, t.codec, value, codec)
 	}
-	t.caches = append(slices.Clone(t.caches), l) // a copy, since heard reads the slice without the lock
+	t.caches = append(slices.Clone(t.caches), l) // a copy, since subscribers reads the slice without the lock
 	return nil
 }
 

@@ -24,7 +24,7 @@ import (
 type keyWrite[T any] struct {
 	ref   keyRef[T]
 	item  *local.Item[T] // for the local tier; nil: delete
-	redis remote.Write   // for Redis; its key is hold's
+	redis remote.Write   // for Redis; its key is ref's
 	began mono.Instant   // the earliest time at which the value can have been made
 }
 
@@ -151,7 +151,7 @@ func (c *Cache[T]) newSet(ctx context.Context, key string, value T, m coherence.
 }
 
 // register returns the position and the dependencies of values that are being set. Concurrent invalidations may be ordered
-// before or after it, but if one hits a tag that is registered at the same time, enroll tries again.
+// before or after it, but if one hits a tag that is registered at the same time, register tries again.
 func (c *Cache[T]) register(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
 	if c.remote != nil && c.remote.Conn.Nodes.AnyFeed().NoEvents {

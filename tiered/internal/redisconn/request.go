@@ -14,7 +14,7 @@ import (
 
 // Request is one command for each of some keys.
 type Request struct {
-	Name    string // for errors
+	Name    string // in errors, and the step by which refusals are counted: two requests of one name clear each other's refusal
 	Keys    []string
 	Command func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder
 	Ended   func()          // nil, or called when nothing more of the request can reach Redis from here

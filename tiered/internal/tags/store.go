@@ -241,7 +241,7 @@ func (s *Store) register(ctx context.Context, epoch coherence.EpochID, tags []st
 }
 
 // assignCounts sets the count of new records. It reads the count after the records were created: an invalidation that incremented it
-// before is included, and a later one finds the record and raises it before or after settle does.
+// before is included, and a later one finds the record and raises it before or after assignCounts does.
 func (s *Store) assignCounts(ctx context.Context, epoch coherence.EpochID, tags []string, replies []tagReply) error {
 	var open []int
 	for i, e := range replies {
