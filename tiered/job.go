@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -263,8 +262,8 @@ func (t *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 		c.stats.spared.Add(uint64(len(refs)))
 	}
 	results := make([]remote.Result[T], len(refs))
-	for i := range results {
-		results[i].Reply = redisconn.Reply{Err: err, Feed: c.remote.Conn.Nodes.AnyFeed(), Validity: coherence.Never}
+	for i, a := range c.remote.Failed(len(refs), err) {
+		results[i].Reply = a
 	}
 	return results
 }
@@ -329,15 +328,15 @@ func (t *job[T]) callLoader(tasks []*task[T]) error {
 
 // finishTasks finishes the flights of the tasks without a result if err isn't nil, and of those with a result if it is.
 func (t *job[T]) finishTasks(tasks []*task[T], err error) {
-	var landing []*task[T]
+	var ending []*task[T]
 	for _, tk := range tasks {
 		if (tk.result == nil) == (err != nil) && !tk.flight.Finished() {
-			landing = append(landing, tk)
+			ending = append(ending, tk)
 			tk.flight.State.unstorable = tk.unstorable != nil
 			t.remove(tk.flight, err) // before any caller returns: its next call must start a new flight
 		}
 	}
-	for _, tk := range landing {
+	for _, tk := range ending {
 		if err != nil {
 			tk.flight.Finish(nil, err)
 		} else {

@@ -193,8 +193,7 @@ func (c *Cache[T]) readUnlessQueued(ctx context.Context, refs []keyRef[T], how r
 			merged[i], results = results[0], results[1:]
 		}
 		if all || hidden != nil && hidden[i] {
-			err := c.queue.Withheld(refs[i].Key, all)
-			merged[i] = remote.Result[T]{Reply: redisconn.Reply{Err: err, Feed: c.remote.Conn.Nodes.AnyFeed(), Validity: coherence.Never}}
+			merged[i] = remote.Result[T]{Reply: c.remote.Failed(1, c.queue.Withheld(refs[i].Key, all))[0]}
 		}
 	}
 	return merged

@@ -79,7 +79,7 @@ type fetched[T any] struct {
 func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
 	c := m.cache
 	if m.silence != nil {
-		c.stats.countErrors(redisconn.Failed(len(keys), m.silence, nil))
+		c.stats.countErrors(c.remote.Failed(len(keys), m.silence))
 		for _, h := range keys {
 			got := c.unreadable(h, record.RefreshDue, m.silence)
 			if got.record == nil {

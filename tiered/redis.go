@@ -192,12 +192,7 @@ func (r *Redis) Close() error {
 	if !r.isMade() {
 		return nil
 	}
-	patience, stop := context.WithTimeout(context.Background(), r.conn.Timeout)
-	defer stop()
-	r.streams.Close(patience)
-	r.conn.Calls.Close()
-	r.conn.CloseBatchers()
-	redisconn.WaitUntil(patience, r.conn.Calls.Wait)
+	r.streams.Close()
 	return nil
 }
 

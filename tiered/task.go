@@ -180,16 +180,16 @@ func (t *job[T]) holdLeases() {
 // finishBehind finishes flights before their values are stored, if the policy has StoreBehind. Callers can join these flights until
 // stored is called, after the store has succeeded or failed. A Refresh isn't finished early: its process may still have the old value.
 func (t *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
-	var landed []*flight[T]
+	var finished []*flight[T]
 	for _, tk := range tasks {
 		if t.cache.policy.StoreBehind && tk.result != nil && tk.flight.Reason != inflight.ForRefresh {
 			tk.flight.State.unstorable = tk.unstorable != nil
 			tk.flight.Finish(tk.result, tk.err)
-			landed = append(landed, tk.flight)
+			finished = append(finished, tk.flight)
 		}
 	}
 	return func() {
-		for _, f := range landed {
+		for _, f := range finished {
 			t.remove(f, nil)
 		}
 	}

@@ -328,7 +328,7 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 	if silence == nil {
 		answers = c.remote.Replace(ctx, redisWrites(changes))
 	} else {
-		answers = redisconn.Failed(len(changes), silence, c.remote.Conn.Nodes.AnyFeed())
+		answers = c.remote.Failed(len(changes), silence)
 	}
 	var over []string
 	for i, a := range answers {
@@ -356,14 +356,14 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 	if leased {
 		none.redis.Seen = held.Seen()
 	}
-	standing := tk.leased == refreshLease || tk.flight.Reason == inflight.ForRefresh
+	replaces := tk.leased == refreshLease || tk.flight.Reason == inflight.ForRefresh
 	r := tk.result
 	if r == nil || !c.keys.NotWritten(h) {
 		return none, leased
 	}
 	if !r.Storable() {
 		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
-		return none, leased || standing || c.remote == nil || tk.found.Err != nil
+		return none, leased || replaces || c.remote == nil || tk.found.Err != nil
 	}
 	b, err := c.bindResult(ctx, tk)
 	if b == nil || err != nil {
@@ -376,7 +376,7 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 	if err != nil {
 		tk.unstorable = err
 		c.reportValue("tiered: a loaded value can't be stored", h.Key, err)
-		return none, leased || standing // remove the value to be replaced: it isn't the one that the callers got
+		return none, leased || replaces // remove the value to be replaced: it isn't the one that the callers got
 	}
 	ch.redis.Seen, ch.began = none.redis.Seen, tk.began
 	return ch, true

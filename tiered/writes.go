@@ -58,7 +58,7 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 		c.finish(changes, nil)
 		return nil
 	case silence != nil:
-		w.finish(changes, 0, redisconn.Failed(len(changes), silence, c.remote.Conn.Nodes.AnyFeed()))
+		w.finish(changes, 0, c.remote.Failed(len(changes), silence))
 		return silence
 	}
 	// The timeout bounds the wait for the write lock, whose holder may hang.
@@ -71,7 +71,7 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 		silence = cmp.Or(silence, later)
 	}
 	if len(busy) > 0 {
-		w.finish(busy, 0, redisconn.Failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err()), c.remote.Conn.Nodes.AnyFeed()))
+		w.finish(busy, 0, c.remote.Failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err())))
 	}
 	return silence
 }

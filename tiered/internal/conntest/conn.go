@@ -2,7 +2,6 @@
 package conntest
 
 import (
-	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -24,14 +23,7 @@ func Open(t testing.TB, client redis.UniversalClient) *redisconn.Conn {
 		Interrupted: func() {},
 		Answered:    func() {},
 	})
-	t.Cleanup(func() {
-		closing, stop := context.WithTimeout(context.Background(), conn.Timeout)
-		defer stop()
-		streams.Close(closing)
-		conn.Calls.Close()
-		conn.CloseBatchers()
-		redisconn.WaitUntil(closing, conn.Calls.Wait)
-	})
+	t.Cleanup(streams.Close)
 	if err := streams.Start(); err != nil {
 		t.Fatal(err)
 	}

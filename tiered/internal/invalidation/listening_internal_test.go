@@ -2,7 +2,6 @@ package invalidation
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -126,24 +125,14 @@ func open(client redis.UniversalClient, o settings, rec *recorder) (*Streams, er
 		Answered:    func() {},
 	})
 	if err := s.Start(); err != nil {
-		closeAll(s)
+		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// closeAll does what Redis.Close does.
-func closeAll(s *Streams) {
-	closing, stop := context.WithTimeout(context.Background(), s.Timeout)
-	defer stop()
-	s.Close(closing)
-	s.Calls.Close()
-	s.CloseBatchers()
-	redisconn.WaitUntil(closing, s.Calls.Wait)
-}
-
 func (f fixture) Close() error {
-	closeAll(f.Streams)
+	f.Streams.Close()
 	return nil
 }
 
@@ -156,7 +145,7 @@ func openFixture(t *testing.T, client redis.UniversalClient, o settings) fixture
 	if f.Streams, err = open(client, o, f.changes); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeAll(f.Streams) })
+	t.Cleanup(f.Streams.Close)
 	return f
 }
 

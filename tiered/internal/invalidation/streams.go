@@ -202,9 +202,20 @@ func (ss *Streams) all() []*stream {
 	return all
 }
 
-// Close ends the streams. It returns when their goroutines have ended, or when ctx ends: a dialer may ignore its context. From
-// then on values are served whose validity has run out, since there is no Redis to ask.
-func (ss *Streams) Close(ctx context.Context) {
+// Close ends the streams and their Conn. It returns when all goroutines and calls have ended, or after Timeout: a dialer may ignore
+// its context, and a server may not answer. From then on values are served whose validity has run out, since there is no Redis to
+// ask.
+func (ss *Streams) Close() {
+	ctx, stop := context.WithTimeout(context.Background(), ss.Timeout)
+	defer stop()
+	ss.close(ctx)
+	ss.Calls.Close()
+	ss.CloseBatchers()
+	redisconn.WaitUntil(ctx, ss.Calls.Wait)
+}
+
+// close ends the streams alone. It returns when their goroutines have ended, or when ctx ends.
+func (ss *Streams) close(ctx context.Context) {
 	ss.stop()
 	redisconn.WaitUntil(ctx, ss.running.Wait)
 	for _, s := range ss.all() {

@@ -115,9 +115,6 @@ func (m *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []r
 
 // Start begins to read the keys at the instant at, with the values of ctx. A key that needs a call of its own gets no Read.
 func (m *Tier[T]) Start(ctx context.Context, keys []string, at mono.Instant) []redisconn.Pending {
-	if len(keys) == 1 {
-		return []redisconn.Pending{m.StartOne(ctx, keys[0], at)}
-	}
 	n := 0
 	for _, key := range keys {
 		n += len(m.Keys.Values) + len(key)
@@ -134,7 +131,7 @@ func (m *Tier[T]) Start(ctx context.Context, keys []string, at mono.Instant) []r
 	return m.Conn.ReadAll(ctx, redisKeys, m.reads, at)
 }
 
-// StartOne is Start for one key.
+// StartOne is Start for one key. It allocates no slices.
 func (m *Tier[T]) StartOne(ctx context.Context, key string, at mono.Instant) redisconn.Pending {
 	return m.Conn.Read(ctx, m.Keys.Value(key), m.reads, at)
 }

@@ -39,6 +39,11 @@ func New[T any](o Options[T]) *Tier[T] {
 	}
 }
 
+// Failed returns the replies to a call for n keys that isn't made, because of err.
+func (m *Tier[T]) Failed(n int, err error) []redisconn.Reply {
+	return redisconn.Failed(n, err, m.Conn.Nodes.AnyFeed())
+}
+
 // redisKeys returns Redis's keys of the values.
 func (m *Tier[T]) redisKeys(keys []string) []string {
 	all := make([]string, len(keys))
