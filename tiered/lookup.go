@@ -56,13 +56,14 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 			rest = nil
 		}
 	}()
-	outside := g.readLocal(flights)
-	g.begin(outside)
-	if c.life.Closed() {
-		c.remote.Abandon() // Close may have done so just before
+	if outside := g.readLocal(flights); len(outside) > 0 {
+		g.begin(outside)
+		if c.life.Closed() {
+			c.remote.Abandon() // Close may have done so just before
+		}
+		g.awaitRemote(outside)
+		g.finishFound()
 	}
-	g.awaitRemote(outside)
-	g.finishFound()
 	over = true
 	return g.rest, g.refreshes
 }

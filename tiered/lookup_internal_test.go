@@ -184,3 +184,29 @@ func TestGlanceAsTheCacheIsClosed(t *testing.T) {
 	}
 	c.finishFlight(f, nil, ErrClosed)
 }
+
+// A value that another call has put into the local tier in the meantime finishes the flight without a read of Redis.
+func TestLookupOfWhatHasArrivedMeanwhile(t *testing.T) {
+	t.Parallel()
+	c := openOn(t, redistest.Start(t).Client(t), Policy{})
+	if err := c.Set(t.Context(), "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	caughtUp(t, c)
+	eventually(t, "the value is in the local tier", func() bool {
+		if v, err := c.Get(t.Context(), "k"); v != "v" || err != nil {
+			t.Fatalf("%q, %v", v, err)
+		}
+		it, _ := c.local.Get("k", c.hash("k"), mono.Now(), &c.view.Windows)
+		return it != nil
+	})
+	before := c.Stats()
+	f, _ := c.keys.Join(t.Context(), "k", c.hash("k"), inflight.ForRead, &joinOptions[string]{Owner: new(inflight.Owner), Start: mono.Now()})
+	rest, _ := c.lookup(t.Context(), []*flight[string]{f})
+	if len(rest) != 0 || !f.Finished() || f.Record == nil || f.Record.Value != "v" {
+		t.Fatalf("%d flights are left, %v, %v", len(rest), f.Record, f.Err)
+	}
+	if s := c.Stats(); s.LoadErrors != 0 || s.RemoteHits != before.RemoteHits {
+		t.Errorf("%+v, before %+v", s, before)
+	}
+}
