@@ -317,10 +317,7 @@ func (t *job[T]) callLoader(tasks []*task[T]) error {
 	if trace == nil || trace.LoadDone == nil {
 		return t.load(t.timed, tasks)
 	}
-	began, keys := time.Now(), make([]string, len(tasks))
-	for i, tk := range tasks {
-		keys[i] = tk.flight.Key
-	}
+	began, keys := time.Now(), keysOfTasks(tasks)
 	err := t.load(t.timed, tasks)
 	trace.LoadDone(t.timed, keys, time.Since(began), err)
 	return err

@@ -36,7 +36,9 @@ func TestValueIsOverBeforeItsLoad(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t)
 			o := tiered.RedisOptions{Invalidation: mode, Timeout: patient}
-			a, b := newProcess(t, s, o, briefly), newProcess(t, s, o, briefly)
+			p := briefly
+			p.StaleIfError = time.Second // so that the load begins before it is over
+			a, b := newProcess(t, s, o, p), newProcess(t, s, o, p)
 			set(t, a, "k", "old")
 			waitFor(t, func() bool { _, err := a.Get(t.Context(), "k"); return errors.Is(err, tiered.ErrNotFound) })
 			g := newGate()
@@ -65,7 +67,7 @@ func isOver(t testing.TB, c *tiered.Cache[string], key string) bool {
 	return errors.Is(err, tiered.ErrNotFound) && !e.Found
 }
 
-// A value that is of no use when its load begins is loaded under a lease too; the load may fail.
+// A value that is of no use when its load begins makes way at once; the load may fail.
 func TestValueThatWasOver(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -73,23 +75,50 @@ func TestValueThatWasOver(t *testing.T) {
 	a, b := newProcess(t, s, o, briefly), newProcess(t, s, o, briefly)
 	set(t, a, "k", "old")
 	waitFor(t, func() bool { return isOver(t, a, "k") })
+	waitFor(t, func() bool { return s.Do("PTTL", "tc:test:k").(int64) <= 5000 }) // its last stretch
 	if v := stored(s, "k"); v != "old" {
 		t.Fatalf("Redis has %q", v)
 	}
 	broken := errors.New("broken")
 	_, err := begin(t, a, "k", func(context.Context, *tiered.Entry[string]) (string, error) {
-		if isFree(s, "k") || stored(s, "k") != "old" {
-			t.Error("the lease isn't beside the value")
+		if !leased(s, "k") || !isFree(s, "k") {
+			t.Error("the lease isn't in its place")
 		}
 		return "", broken
 	}).wait(t)
 	if !errors.Is(err, broken) {
 		t.Error(err)
 	}
-	waitFor(t, func() bool { return isFree(s, "k") })
+	waitFor(t, func() bool { return s.Do("EXISTS", "tc:test:k") == int64(0) })
 	gets(t, b, "k", value("new"), "new")
 	if v := stored(s, "k"); v != "new" {
 		t.Errorf("Redis has %q", v)
+	}
+}
+
+// A value that was expired makes way for the lease if Redis drops it soon, so that there is one load although the value is gone.
+func TestExpiredValueIsGoneBeforeItsLoad(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o, p := tiered.RedisOptions{Timeout: patient}, tiered.Policy{TTL: 2 * time.Second, Jitter: -1, LoadTimeout: time.Minute}
+	a, b := newProcess(t, s, o, p), newProcess(t, s, o, p)
+	set(t, a, "k", "old")
+	if err := a.Expire(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	g := newGate()
+	holder := g.begin(t, a, "k")
+	if !leased(s, "k") || !isFree(s, "k") {
+		t.Error("the lease isn't in the value's place")
+	}
+	gets := calls(s, "get")
+	waiter := begin(t, b, "k", g.load)
+	waitFor(t, func() bool { return calls(s, "get") > gets })
+	close(g.open)
+	holder.gets(t, "load 1")
+	waiter.gets(t, "load 1")
+	if n := g.loads.Load(); n != 1 {
+		t.Errorf("%d loads", n)
 	}
 }
 

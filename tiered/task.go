@@ -58,11 +58,14 @@ func (t *job[T]) acquireLeases(tasks, free, refreshing []*task[T], err error) []
 		return nil
 	}
 	var s coherence.Position
+	var soonGone []*task[T]
 	if err == nil {
 		s, err = c.tags.Position(t.timed)
 	}
 	if err == nil {
-		tasks = append(tasks, t.acquireRefresh(refreshing)...)
+		var beside []*task[T]
+		beside, soonGone = t.acquireRefresh(refreshing)
+		tasks = append(tasks, beside...)
 	} else {
 		s = c.tags.LastKnown()
 		tasks = append(append(tasks, free...), refreshing...)
@@ -71,7 +74,8 @@ func (t *job[T]) acquireLeases(tasks, free, refreshing []*task[T], err error) []
 		c.keys.BeginLoad(tk.flight, false)
 	}
 	if err == nil {
-		tasks = append(tasks, t.acquirePrimary(free)...)
+		tasks = append(tasks, t.acquirePrimary(append(free, soonGone...))...)
+		t.leases.ReleaseForRefresh(t.timed, keysOfTasks(soonGone))
 	}
 	for _, tk := range tasks {
 		tk.stamp = s
@@ -82,7 +86,7 @@ func (t *job[T]) acquireLeases(tasks, free, refreshing []*task[T], err error) []
 	return tasks
 }
 
-// acquirePrimary acquires leases for keys without a value. It returns the tasks that got one, and those whose request failed. Another
+// acquirePrimary acquires leases for keys without a value, or with one that they replace. It returns the tasks that got one, and those whose request failed. Another
 // process has written the keys of the others.
 func (t *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
 	if len(free) == 0 {
@@ -90,9 +94,9 @@ func (t *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
 	}
 	c := t.cache
 	t.holdLeases()
-	keys, seen := make([]string, len(free)), make([]redisconn.Expected, len(free))
+	keys, seen := keysOfTasks(free), make([]redisconn.Expected, len(free))
 	for i, tk := range free {
-		keys[i], seen[i] = tk.flight.Key, tk.found.Seen
+		seen[i] = tk.found.Seen
 		c.keys.BeginLoad(tk.flight, true)
 	}
 	answers := c.remote.Lease(t.timed, keys, seen, t.leases.Current())
@@ -113,20 +117,18 @@ func (t *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
 }
 
 // acquireRefresh acquires leases for values that stay in Redis during the load. It returns the tasks that got one, and those whose
-// request failed. The others wait for the holder of their lease.
+// request failed. The others wait for the holder of their lease. soonGone are tasks that got one, whose value nobody is served and
+// Redis drops in less than wire.MaxLease: a primary lease must replace it, so that other processes don't find neither.
 //
-// Redis keeps such a value for wire.MaxLease longer than it is of use. If the load takes longer than that, another process finds
-// neither value nor lease under the key and loads too, and the result of this load isn't stored.
-func (t *job[T]) acquireRefresh(refreshing []*task[T]) (tasks []*task[T]) {
+// Redis keeps the other values for wire.MaxLease at least. If the load takes longer than that, another process finds neither value nor
+// lease under the key and loads too, and the result of this load isn't stored.
+func (t *job[T]) acquireRefresh(refreshing []*task[T]) (tasks, soonGone []*task[T]) {
 	if len(refreshing) == 0 {
-		return nil
+		return nil, nil
 	}
 	c := t.cache
 	t.holdLeases()
-	keys := make([]string, len(refreshing))
-	for i, tk := range refreshing {
-		keys[i] = tk.flight.Key
-	}
+	keys := keysOfTasks(refreshing)
 	var taken []*task[T]
 	for i, a := range c.remote.LeaseForRefresh(t.timed, keys, t.leases.Current()) {
 		tk := refreshing[i]
@@ -135,14 +137,31 @@ func (t *job[T]) acquireRefresh(refreshing []*task[T]) (tasks []*task[T]) {
 			continue
 		}
 		t.leases.AddForRefresh(keys[i])
-		if a.Err == nil {
+		switch {
+		case a.Err != nil:
+			tasks = append(tasks, tk)
+		case c.soonGone(&tk.found):
+			soonGone = append(soonGone, tk)
+		default:
 			tk.leased = refreshLease
 			taken = append(taken, tk)
-		} else {
-			tasks = append(tasks, tk)
 		}
 	}
-	return append(tasks, t.unreplaced(taken)...)
+	return append(tasks, t.unreplaced(taken)...), soonGone
+}
+
+// soonGone reports whether nobody is served the record, and Redis may drop it during a load.
+func (c *Cache[T]) soonGone(found *remote.Result[T]) bool {
+	r := found.Record
+	return found.Use(&c.view.Windows) == record.Unusable && r != nil && r.Created.Add(r.RedisTTL(c.retention)) <= mono.Now().Add(wire.MaxLease)
+}
+
+func keysOfTasks[T any](tasks []*task[T]) []string {
+	keys := make([]string, len(tasks))
+	for i, tk := range tasks {
+		keys[i] = tk.flight.Key
+	}
+	return keys
 }
 
 // unreplaced returns the tasks whose old value is still in Redis. The values of the others were replaced after they were read,
@@ -152,9 +171,9 @@ func (t *job[T]) unreplaced(taken []*task[T]) (tasks []*task[T]) {
 		return nil
 	}
 	m := t.cache.remote
-	keys, seen := make([]string, len(taken)), make([]redisconn.Expected, len(taken))
+	keys, seen := keysOfTasks(taken), make([]redisconn.Expected, len(taken))
 	for i, tk := range taken {
-		keys[i], seen[i] = tk.flight.Key, tk.found.Seen
+		seen[i] = tk.found.Seen
 	}
 	var free []string
 	for i, same := range m.Unchanged(t.timed, keys, seen) {

@@ -26,7 +26,7 @@ var mutations = []mutation{
 		name: "the local tier is changed before Redis, and not after", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{
 			{"writes.go", "	mark := c.queue.Mark()\n",
-				"	for _, ch := range inTurn {\n		c.keys.EndWrite(ch.hold, nil, false)\n	}\n	mark := c.queue.Mark()\n"},
+				"	for _, ch := range inTurn {\n		c.keys.EndWrite(ch.ref, nil, false)\n	}\n	mark := c.queue.Mark()\n"},
 			{"writes.go", "	w.cache.finish(changes, answers)\n", ""},
 		},
 	},
@@ -113,7 +113,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "no leases are taken", focus: "hot keys", breaks: []string{"G4"},
-		edits: []edit{{"task.go", "t.acquirePrimary(free)...", "free..."}},
+		edits: []edit{{"task.go", "t.acquirePrimary(append(free, soonGone...))...", "append(free, soonGone...)..."}},
 	},
 	{
 		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},
