@@ -3,6 +3,7 @@
 //
 //   - [Tier] is the tier. Get is a hit; the other Gets return what may be served when Redis can't be read or a load fails.
 //   - [Item] is a record in the tier, with what its validity depends on. A reader checks the key, the time, and the validity.
+//   - store is the ristretto cache, and how items are found in it and given to it.
 //   - writeBuffer has the items that ristretto may not have taken in yet.
 //   - sweeper removes expired items, to free their memory.
 //   - interner lets items share what is the same in them.
@@ -23,10 +24,10 @@
 //
 // # Invariants
 //
-//   - I10: while a hash is in the write buffer, no Set and no Del of that hash is given to ristretto. Its queue may hold an
-//     older item of the hash, and it would keep that one or drop a newer one.
-//   - I11: an item, its Meta and its Deps don't change once the item is set, except for its local end, which is atomic. What
+//   - While a hash is in the write buffer, and the round of its item isn't over, ristretto gets no Set and no Del of that hash.
+//     Its queue may hold an older item of the hash, and it would keep that one or drop a newer one.
+//   - An item, its Meta and its Deps don't change once the item is set, except for its local end, which is atomic. What
 //     changes is set as a new item.
-//   - I12: a hit allocates nothing, calls no interface, and reads no clock: the caller's one reading decides about time and
+//   - A hit allocates nothing, calls no interface, and reads no clock: the caller's one reading decides about time and
 //     validity.
 package local

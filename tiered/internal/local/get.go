@@ -1,6 +1,9 @@
 package local
 
 import (
+	"math"
+
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
@@ -48,14 +51,14 @@ func (l *Tier[T]) GetUnverifiedStale(key string, hash uint64) *Item[T] {
 }
 
 func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows, a accept) (it *Item[T], sets uint64) {
-	s := l.stripe(hash)
+	s := l.stripes.of(hash)
 	s.begun.Add(1)
 	sets = s.sets.Load()
 	if l.closed.Load() {
 		s.misses.Add(1)
 		return nil, Unknown
 	}
-	handled := l.handled.Load()
+	handled := l.buffer.handled.Load()
 	if a == 0 {
 		it, _ = l.cache.Get(hash)
 	} else {
@@ -66,7 +69,7 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 			sets = Unknown
 		}
 		it = l.buffer.get(hash)
-		if it == nil && l.handled.Load() != handled {
+		if it == nil && l.buffer.handled.Load() != handled {
 			it = l.peek(hash) // it went from the write buffer to ristretto in between
 		}
 		if a != 0 {
@@ -90,20 +93,11 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 
 // isOfUse reports whether the item may be served under other terms: to another view, once it is valid again, or stale.
 func (l *Tier[T]) isOfUse(it *Item[T], at mono.Instant) bool {
-	return it != nil && !it.Deleted() && at < l.usableUntil(it)
+	return it != nil && !it.Deleted() && at < it.usableUntil(l.retention)
 }
 
-// peek returns what ristretto has for the hash. If it has nothing that isn't counted as a read of the hash, which a Get would
-// do. Each miss looks more than once, so a hash that was read once would count as one that is read often.
-func (l *Tier[T]) peek(hash uint64) *Item[T] {
-	if _, there := l.cache.GetTTL(hash); !there {
-		return nil
-	}
-	it, _ := l.cache.Get(hash)
-	return it
-}
-
-// serves reports whether the item is served for the key. It is the only place that decides this.
+// serves reports whether a Get returns the item: it has the key, and neither the time nor its validity forbids it. Each Get asks
+// serves. A caller that keeps an item to serve it later, as a fallback, must then check its time and validity again.
 func (l *Tier[T]) serves(it *Item[T], key string, at mono.Instant, w *wire.Windows, a accept) bool {
 	switch {
 	case it.Key != key || at >= it.LocalUntil() && !l.servesStale(it, at, w, a):
@@ -128,7 +122,7 @@ func (l *Tier[T]) serves(it *Item[T], key string, at mono.Instant, w *wire.Windo
 // Redis has to be read first, and the item is only a fallback.
 func (l *Tier[T]) servesStale(it *Item[T], at mono.Instant, w *wire.Windows, a accept) bool {
 	switch {
-	case it.Deleted() || at >= l.usableUntil(it):
+	case it.Deleted() || at >= it.usableUntil(l.retention):
 		return false
 	case a&acceptStale != 0:
 		return true
@@ -141,11 +135,40 @@ func (l *Tier[T]) InTime(it *Item[T], at mono.Instant, w *wire.Windows) bool {
 	return at < it.LocalUntil() || l.servesStale(it, at, w, 0)
 }
 
-// usableUntil returns when the item stops being of any use, even as a fallback.
-func (l *Tier[T]) usableUntil(it *Item[T]) mono.Instant {
-	until := it.LocalUntil()
-	if staleFor := it.StaleFor(l.retention); staleFor > 0 && until != deleted {
-		return max(until, it.FreshUntil.Add(staleFor))
-	}
-	return until
+// StaleCopy returns a copy of the item with the dependencies that is stale for good.
+func (l *Tier[T]) StaleCopy(it *Item[T], deps *coherence.Deps) *Item[T] {
+	stale := &Item[T]{Record: it.Record, Deps: deps, Key: it.Key}
+	stale.until.Store(int64(it.Created)) // not 0, which may be in the future of a test's clock
+	m := *it.Meta
+	m.Expired = true
+	stale.Meta = l.interner.meta(&m)
+	return stale
 }
+
+// AfterExpiry returns a stale copy of an item whose tags, or whose whole cache, were expired, if nothing has invalidated
+// them. Otherwise it returns the item itself, which may be nil.
+func (l *Tier[T]) AfterExpiry(it *Item[T]) *Item[T] {
+	if it == nil || it.Deleted() {
+		return it
+	}
+	deps, ok := it.AfterExpiry()
+	if !ok {
+		return it
+	}
+	return l.StaleCopy(it, &deps)
+}
+
+// Miss is a key that a Get found nothing for.
+type Miss struct {
+	Key  string
+	Hash uint64
+	At   mono.Instant
+	Sets uint64 // which that Get returned
+}
+
+// Unknown is the number of Sets of a Miss that has to be looked up again: no Get has shown that there is nothing.
+const Unknown = math.MaxUint64
+
+// StillMissing reports whether another look would find nothing either: no item has been set since the Get that missed, and
+// that one found nothing of use.
+func (l *Tier[T]) StillMissing(m Miss) bool { return l.stripes.of(m.Hash).sets.Load() == m.Sets }

@@ -35,33 +35,6 @@ func (it *Item[T]) NeedsRefresh(w *wire.Windows, at mono.Instant) bool {
 	return (w.RefreshAfter > 0 || it.Windows != nil || at >= it.LocalUntil()) && it.Use(w, at) < record.Good
 }
 
-// NewItem returns an item with a copy of the record, that is served as fresh until the instant. It waits for room, as
-// WaitForRoom does.
-func (l *Tier[T]) NewItem(key string, hash uint64, r *record.Record[T], deps coherence.Deps, until mono.Instant) *Item[T] {
-	l.buffer.waitForRoom(hash)
-	it := &Item[T]{Record: *r, Deps: &deps, Key: key}
-	l.SetMeta(it, *r.Meta, until)
-	return it
-}
-
-// SetMeta gives a new item its Meta and its LocalUntil. The item must have its other instants already.
-func (l *Tier[T]) SetMeta(it *Item[T], m record.Meta, until mono.Instant) {
-	if m.Expired {
-		until = it.Created // which is over, though the TTL may not be
-	}
-	m.Took, m.Cost = 0, max(1, m.Cost)
-	it.Meta = l.interner.meta(&m)
-	it.until.Store(int64(until))
-}
-
-// SetDeps gives a new item dependencies that won't change until it is set. It keeps a copy.
-func (l *Tier[T]) SetDeps(it *Item[T], deps coherence.Deps) {
-	if it.Deps = l.interner.sameDeps(&deps); it.Deps == nil {
-		own := deps // allocated only here
-		it.Deps = &own
-	}
-}
-
 // WithDeps returns a copy of the item with other dependencies.
 func (it *Item[T]) WithDeps(deps *coherence.Deps) *Item[T] {
 	other := &Item[T]{Record: it.Record, Deps: deps, Key: it.Key}
@@ -69,25 +42,11 @@ func (it *Item[T]) WithDeps(deps *coherence.Deps) *Item[T] {
 	return other
 }
 
-// StaleCopy returns a copy of the item with the dependencies that is stale for good.
-func (l *Tier[T]) StaleCopy(it *Item[T], deps *coherence.Deps) *Item[T] {
-	stale := &Item[T]{Record: it.Record, Deps: deps, Key: it.Key}
-	stale.until.Store(int64(it.Created)) // not 0, which may be in the future of a test's clock
-	m := *it.Meta
-	m.Expired = true
-	stale.Meta = l.interner.meta(&m)
-	return stale
-}
-
-// AfterExpiry returns a stale copy of an item whose tags, or whose whole cache, were expired, if nothing has invalidated
-// them. Otherwise it returns the item itself, which may be nil.
-func (l *Tier[T]) AfterExpiry(it *Item[T]) *Item[T] {
-	if it == nil || it.Deleted() {
-		return it
+// usableUntil returns when the item stops being of any use, even as a fallback.
+func (it *Item[T]) usableUntil(retention *record.Retention) mono.Instant {
+	until := it.LocalUntil()
+	if staleFor := it.StaleFor(retention); staleFor > 0 && until != deleted {
+		return max(until, it.FreshUntil.Add(staleFor))
 	}
-	deps, ok := it.AfterExpiry()
-	if !ok {
-		return it
-	}
-	return l.StaleCopy(it, &deps)
+	return until
 }

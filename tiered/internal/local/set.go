@@ -1,6 +1,37 @@
 package local
 
-import "github.com/tiercache/tiercache/tiered/internal/mono"
+import (
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
+)
+
+// NewItem returns an item with a copy of the record, that is served as fresh until the instant. It waits for room, as
+// WaitForRoom does.
+func (l *Tier[T]) NewItem(key string, hash uint64, r *record.Record[T], deps coherence.Deps, until mono.Instant) *Item[T] {
+	l.buffer.waitForRoom(hash)
+	it := &Item[T]{Record: *r, Deps: &deps, Key: key}
+	l.SetMeta(it, *r.Meta, until)
+	return it
+}
+
+// SetMeta gives a new item its Meta and its LocalUntil. The item must have its other instants already.
+func (l *Tier[T]) SetMeta(it *Item[T], m record.Meta, until mono.Instant) {
+	if m.Expired {
+		until = it.Created // which is over, though the TTL may not be
+	}
+	m.Took, m.Cost = 0, max(1, m.Cost)
+	it.Meta = l.interner.meta(&m)
+	it.until.Store(int64(until))
+}
+
+// SetDeps gives a new item dependencies that won't change until it is set. It keeps a copy.
+func (l *Tier[T]) SetDeps(it *Item[T], deps coherence.Deps) {
+	if it.Deps = l.interner.sameDeps(&deps); it.Deps == nil {
+		own := deps // allocated only here
+		it.Deps = &own
+	}
+}
 
 // Set makes the item what Get returns for its key. The item must be new: it doesn't change afterwards.
 func (l *Tier[T]) Set(hash uint64, it *Item[T]) {
@@ -13,7 +44,7 @@ func (l *Tier[T]) Set(hash uint64, it *Item[T]) {
 func (l *Tier[T]) SetBuffered(hash uint64, it *Item[T], at mono.Instant) {
 	it.Deps = l.interner.deps(it.Deps)
 	l.buffer.add(hash, it, at)
-	l.stripe(hash).sets.Add(1)
+	l.stripes.of(hash).sets.Add(1)
 }
 
 // Flush starts emptying the write buffer, and doesn't wait for it.
@@ -33,24 +64,4 @@ func (l *Tier[T]) Expire(key string, hash uint64) {
 		return
 	}
 	l.Set(hash, l.StaleCopy(it, it.Deps))
-}
-
-// handOver gives the item to ristretto. It reports false if ristretto's queue is full.
-func (l *Tier[T]) handOver(hash uint64, it *Item[T], at mono.Instant) bool {
-	if at >= l.usableUntil(it) {
-		l.cache.Del(hash) // the item is of no use, and what it replaces must not be served either
-		return true
-	}
-	if l.costed {
-		// Replacing an item in place, ristretto neither makes room for a higher cost nor rejects it.
-		if older := l.peek(hash); older != nil && older.Cost < it.Cost {
-			l.cache.Del(hash)
-		}
-	}
-	l.counters.entries.Add(1)
-	if l.cache.Set(hash, it, it.Cost) {
-		return true
-	}
-	l.counters.entries.Add(-1)
-	return false
 }

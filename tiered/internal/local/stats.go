@@ -18,26 +18,3 @@ type counters struct {
 	bypassed, unverified, evicted, rejected, dropped atomic.Uint64
 	entries                                          atomic.Int64
 }
-
-// Stats returns the tier's counters.
-func (l *Tier[T]) Stats() Stats {
-	c := &l.counters
-	s := Stats{
-		Bypassed:   c.bypassed.Load(),
-		Unverified: c.unverified.Load(),
-		Evicted:    c.evicted.Load(),
-		Rejected:   c.rejected.Load(),
-		Dropped:    c.dropped.Load(),
-		Entries:    c.entries.Load(),
-	}
-	for i := range l.stripes {
-		s.Hits += l.stripes[i].hits.Load()
-	}
-	if !l.closed.Load() {
-		s.Cost = l.cache.MaxCost() - l.cache.RemainingCost()
-	}
-	return s
-}
-
-// CountUnverified counts an item whose validity has run out, and that the caller serves nevertheless.
-func (l *Tier[T]) CountUnverified() { l.counters.unverified.Add(1) }

@@ -15,13 +15,14 @@ const (
 // sweeper removes expired and invalidated items, to free their memory. Whether an item is served doesn't depend on it.
 // ristretto's own expiry would read the clock once more on every Get, and keep a second map.
 type sweeper[T any] struct {
-	tier  *Tier[T]
-	quit  chan struct{}
-	ended chan struct{}
+	store  *store[T]
+	buffer *writeBuffer[T]
+	quit   chan struct{}
+	ended  chan struct{}
 }
 
-func (s *sweeper[T]) start(l *Tier[T]) {
-	s.tier, s.quit, s.ended = l, make(chan struct{}), make(chan struct{})
+func (s *sweeper[T]) start(items *store[T], b *writeBuffer[T]) {
+	s.store, s.buffer, s.quit, s.ended = items, b, make(chan struct{}), make(chan struct{})
 	go s.run()
 }
 
@@ -42,8 +43,8 @@ func (s *sweeper[T]) run() {
 // sweep removes what is of no use at the instant. It returns how long it took to look through all items.
 func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
 	var useless []*Item[T]
-	s.tier.cache.IterValues(func(it *Item[T]) (stop bool) {
-		if at >= s.tier.usableUntil(it) || !it.Intact() && s.tier.AfterExpiry(it) == it {
+	s.store.cache.IterValues(func(it *Item[T]) (stop bool) {
+		if s.isUseless(it, at) {
 			useless = append(useless, it)
 		}
 		return s.quits()
@@ -53,12 +54,24 @@ func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
 		if s.quits() {
 			break
 		}
-		s.tier.buffer.deleteItem(it)
+		s.buffer.deleteItem(it)
 		if i%sweepBatch == sweepBatch-1 {
-			s.tier.cache.Wait() // leaves room in ristretto's queue
+			s.store.cache.Wait() // leaves room in ristretto's queue
 		}
 	}
 	return looked
+}
+
+// isUseless reports whether the item can't be served any more, nor a stale copy of it.
+func (s *sweeper[T]) isUseless(it *Item[T], at mono.Instant) bool {
+	if at >= it.usableUntil(s.store.retention) {
+		return true
+	}
+	if it.Intact() {
+		return false
+	}
+	_, expired := it.AfterExpiry()
+	return !expired
 }
 
 func (s *sweeper[T]) quits() bool {

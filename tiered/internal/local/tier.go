@@ -2,7 +2,6 @@ package local
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	"github.com/dgraph-io/ristretto/v2"
 
@@ -12,23 +11,15 @@ import (
 
 // Tier is the first tier. Its methods may be called from any number of goroutines.
 type Tier[T any] struct {
-	cache     *ristretto.Cache[uint64, *Item[T]]
-	costed    bool
-	hash      func(key string) uint64
-	strict    bool
-	retention *record.Retention
-	closed    atomic.Bool
+	store[T]
+	strict bool
 
-	// The padding keeps what every Get reads on other cache lines than what Sets and the write buffer write.
-	_       [40]byte
-	handled atomic.Uint64 // rounds of the write buffer; in one, an item may go to ristretto behind a Get that looks for it
-	_       [56]byte
-
-	stripes  [stripes]stripe
+	// The padding keeps what every Get reads on another cache line than what Gets and Sets write.
+	_        [32]byte
+	stripes  stripes
 	interner interner
 	buffer   writeBuffer[T]
 	sweeper  sweeper[T]
-	counters counters
 }
 
 // Options configure a Tier.
@@ -42,14 +33,17 @@ type Options struct {
 
 // New returns an empty tier, which must be closed.
 func New[T any](o Options) (*Tier[T], error) {
-	l := &Tier[T]{costed: o.Costed, strict: o.Strict, retention: o.Retention, hash: o.Hash}
+	l := &Tier[T]{
+		store:  store[T]{costed: o.Costed, hash: o.Hash, retention: o.Retention, counters: new(counters)},
+		strict: o.Strict,
+	}
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *Item[T]]{
 		NumCounters:        countersFor(o.MaxCost, o.Costed),
 		MaxCost:            o.MaxCost,
 		BufferItems:        readBatchFor(o.MaxCost),
 		IgnoreInternalCost: true,
 		OnEvict: func(i *ristretto.Item[*Item[T]]) {
-			if i.Value != nil && mono.Now() < l.usableUntil(i.Value) && !l.closed.Load() {
+			if i.Value != nil && mono.Now() < i.Value.usableUntil(l.retention) && !l.closed.Load() {
 				l.counters.evicted.Add(1)
 			}
 		},
@@ -64,8 +58,8 @@ func New[T any](o Options) (*Tier[T], error) {
 		return nil, fmt.Errorf("tiered: local tier: %w", err)
 	}
 	l.cache = cache
-	l.buffer.start(l)
-	l.sweeper.start(l)
+	l.buffer.start(&l.store)
+	l.sweeper.start(&l.store, &l.buffer)
 	return l, nil
 }
 
@@ -77,6 +71,27 @@ func (l *Tier[T]) Close() {
 	l.closed.Store(true)
 	l.sweeper.close()
 	l.buffer.close()
-	l.waitForGets()
+	l.stripes.waitForGets()
 	l.cache.Close()
 }
+
+// Stats returns the tier's counters.
+func (l *Tier[T]) Stats() Stats {
+	c := l.counters
+	s := Stats{
+		Hits:       l.stripes.hits(),
+		Bypassed:   c.bypassed.Load(),
+		Unverified: c.unverified.Load(),
+		Evicted:    c.evicted.Load(),
+		Rejected:   c.rejected.Load(),
+		Dropped:    c.dropped.Load(),
+		Entries:    c.entries.Load(),
+	}
+	if !l.closed.Load() {
+		s.Cost = l.cache.MaxCost() - l.cache.RemainingCost()
+	}
+	return s
+}
+
+// CountUnverified counts an item whose validity has run out, and that the caller serves nevertheless.
+func (l *Tier[T]) CountUnverified() { l.counters.unverified.Add(1) }

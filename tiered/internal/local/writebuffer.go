@@ -22,13 +22,18 @@ const (
 // and a Del would come before it. So a newer item only replaces the older one in the buffer, and a deleted item stays there
 // with its mark. The end of the round hands the newer item over, or deletes the hash.
 type writeBuffer[T any] struct {
-	tier   *Tier[T]
+	store  *store[T]
 	count  atomic.Int64 // of all items, so that a miss doesn't lock a shard of an empty buffer
 	round  atomic.Uint64
 	wake   chan struct{} // receives when the buffer is to be emptied
 	quit   chan struct{}
 	ended  chan struct{}
 	shards [bufferShards]bufferShard[T]
+
+	// Every Get reads this. The padding keeps it on another cache line than what Sets write.
+	_       [56]byte
+	handled atomic.Uint64 // rounds; in one, an item may go to ristretto behind a Get that looks for it
+	_       [56]byte
 }
 
 type bufferShard[T any] struct {
@@ -45,8 +50,8 @@ type buffered[T any] struct {
 	pending bool   // ristretto doesn't have it: it replaced another item in the buffer, or was dropped
 }
 
-func (b *writeBuffer[T]) start(l *Tier[T]) {
-	b.tier = l
+func (b *writeBuffer[T]) start(s *store[T]) {
+	b.store = s
 	b.wake = make(chan struct{}, 1)
 	b.quit = make(chan struct{})
 	b.ended = make(chan struct{})
@@ -105,8 +110,8 @@ func (b *writeBuffer[T]) add(hash uint64, it *Item[T], at mono.Instant) {
 		older.markDeleted()
 		e.pending = true
 	} else {
-		if e.pending = !b.tier.handOver(hash, it, at); e.pending {
-			b.tier.counters.dropped.Add(1)
+		if e.pending = !b.store.handOver(hash, it, at); e.pending {
+			b.store.counters.dropped.Add(1)
 		}
 		b.count.Add(1)
 	}
@@ -127,25 +132,25 @@ func (b *writeBuffer[T]) delete(key string, hash uint64) {
 		e.markDeleted()
 	}
 	// If the hash is in the buffer, this is an older item, which the buffered one is to replace.
-	if it := b.tier.peek(hash); it != nil && it.Key == key {
+	if it := b.store.peek(hash); it != nil && it.Key == key {
 		it.markDeleted()
 		if !there {
-			b.tier.cache.Del(hash)
+			b.store.cache.Del(hash)
 		}
 	}
 }
 
 // deleteItem removes the item from ristretto, if it is still there.
 func (b *writeBuffer[T]) deleteItem(it *Item[T]) {
-	hash := b.tier.hash(it.Key)
+	hash := b.store.hash(it.Key)
 	s := b.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, there := s.items[hash]; there {
 		return
 	}
-	if b.tier.peek(hash) == it {
-		b.tier.cache.Del(hash)
+	if b.store.peek(hash) == it {
+		b.store.cache.Del(hash)
 	}
 }
 
@@ -164,8 +169,8 @@ func (b *writeBuffer[T]) run() {
 			default:
 			}
 			over := b.round.Add(1) - 1
-			b.tier.cache.Wait() // until ristretto has handled what was handed over in the rounds up to this one
-			b.tier.handled.Add(1)
+			b.store.cache.Wait() // until ristretto has handled what was handed over in the rounds up to this one
+			b.handled.Add(1)
 			for i := range b.shards {
 				b.empty(&b.shards[i], over)
 			}
@@ -183,10 +188,10 @@ func (b *writeBuffer[T]) empty(s *bufferShard[T], over uint64) {
 		case e.round > over:
 			continue
 		case e.Deleted():
-			b.tier.cache.Del(hash)
+			b.store.cache.Del(hash)
 		case e.pending:
 			// ristretto replaces the hash's item at once, or queues this one. In either case it stays for another round.
-			e.pending = !b.tier.handOver(hash, e.Item, at)
+			e.pending = !b.store.handOver(hash, e.Item, at)
 			e.round = b.round.Load()
 			s.items[hash] = e
 			continue
