@@ -24,7 +24,7 @@ func (canary *canaryState) last() mono.Instant { return mono.Instant(canary.sent
 
 // heartbeatLoop checks the stream and sends a canary with each heartbeat, and sends one whenever it is woken.
 func (s *stream) heartbeatLoop(ctx context.Context) {
-	heartbeat := time.NewTicker(s.streams.Heartbeat)
+	heartbeat := time.NewTicker(s.group.Heartbeat)
 	defer heartbeat.Stop()
 	for {
 		ticked := false
@@ -39,7 +39,7 @@ func (s *stream) heartbeatLoop(ctx context.Context) {
 		if ticked {
 			s.checkLapsed()
 			if c != nil {
-				if why := c.watchdog.tick(s.streams.Heartbeat, s.streams.MaxAge()); why != nil {
+				if why := c.watchdog.tick(s.group.Heartbeat, s.group.MaxAge()); why != nil {
 					c.end(why)
 					continue // its end wakes this loop
 				}
@@ -67,9 +67,9 @@ func (s *stream) sendCanary(ctx context.Context, c *connection) {
 			s.sendCanarySoon()
 		}
 	}
-	s.streams.running.Go(func() {
-		_, err := redisconn.Call(ctx, s.streams.Conn, "canary", ended, func(ctx context.Context) (struct{}, error) {
-			if err := s.streams.Capabilities.Replica(s.status.where()); err != nil {
+	s.group.running.Go(func() {
+		_, err := redisconn.Call(ctx, s.group.Conn, "canary", ended, func(ctx context.Context) (struct{}, error) {
+			if err := s.group.Capabilities.Replica(s.status.where()); err != nil {
 				return struct{}{}, err // it may be one that takes writes, and reports them
 			}
 			return struct{}{}, s.transport.sendCanary(ctx, at)
@@ -85,7 +85,7 @@ func (s *stream) canarySent(c *connection, at mono.Instant, err error) {
 	if err != nil {
 		err = redisconn.StepError(redisconn.StepCanary, err)
 	}
-	if s.streams.Unanswered(err) {
+	if s.group.Unanswered(err) {
 		s.canaryUnanswered(at, err)
 	} else {
 		s.canary.answerMissing.Store(false)
@@ -98,10 +98,10 @@ func (s *stream) canarySent(c *connection, at mono.Instant, err error) {
 		if c != nil {
 			c.watchdog.executed(at)
 		}
-		if s.breaker != nil && s.streams.mode == Tracking { // a canary is a write
-			s.streams.Refusals.NoteWritable(s.breaker.Addr())
+		if s.breaker != nil && s.group.mode == Tracking { // a canary is a write
+			s.group.Refusals.NoteWritable(s.breaker.Addr())
 		}
-		s.streams.hooks.Answered()
+		s.group.hooks.Answered()
 	case errors.As(err, &refused):
 		s.down(mono.Now(), err)
 	default:
@@ -138,7 +138,7 @@ func (s *stream) canaryAnswered(at mono.Instant) {
 func (s *stream) answeredByReport(at mono.Instant) {
 	s.canary.reported.Store(int64(at))
 	switch {
-	case !s.canary.answerMissing.Load() && mono.Now().Since(at) <= s.streams.Timeout:
+	case !s.canary.answerMissing.Load() && mono.Now().Since(at) <= s.group.Timeout:
 		s.canaryAnswered(at)
 	case s.Unreachable.Load():
 		s.sendCanarySoon()

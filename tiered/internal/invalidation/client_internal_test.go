@@ -194,8 +194,8 @@ func everyOption(t *testing.T) *redis.Options {
 // The connection of invalidations has the client's options that clientOptions says are carried over.
 func TestOptionsOfTheStream(t *testing.T) {
 	base := everyOption(t)
-	ss := &Streams{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
-	o := newConnection(&stream{streams: ss}).options(base, time.Minute)
+	g := &group{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
+	o := newConnection(&stream{group: g}).options(base, time.Minute)
 	was, is := reflect.ValueOf(base).Elem(), reflect.ValueOf(o).Elem()
 	for f, treatment := range clientOptions[was.Type()] {
 		field, _ := was.Type().FieldByName(f)

@@ -46,7 +46,7 @@ func (c *connection) run(ctx context.Context) error {
 	if err != nil {
 		return c.cause("connecting", err)
 	}
-	limit := max(mono.Times(2, c.stream.streams.MaxAge()), minConnectTime)
+	limit := max(mono.Times(2, c.stream.group.MaxAge()), minConnectTime)
 	c.client = redis.NewClient(c.options(base, limit))
 	defer c.client.Close()
 	if err := c.client.RegisterPushNotificationHandler("invalidate", c, true); err != nil {
@@ -120,7 +120,7 @@ func (c *connection) options(base *redis.Options, limit time.Duration) *redis.Op
 	o.Protocol, o.DisableIdentity = 3, true
 	o.PoolSize, o.MinIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 1, 0, 0, -1
 	o.DialerRetries, o.MaxRetries = 1, -1
-	o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled = limit, c.stream.streams.Timeout, true
+	o.ReadTimeout, o.WriteTimeout, o.ContextTimeoutEnabled = limit, c.stream.group.Timeout, true
 	o.PushNotificationProcessor = redis.NewPushNotificationProcessor() // the base's has handlers of its own
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.ClientSideCacheConfig, o.ClientSideCache, o.Limiter = nil, nil, nil
@@ -173,7 +173,7 @@ func (c *connection) end(cause error) {
 		c.ended = cause
 	}
 	if c.conn != nil {
-		_ = c.stream.streams.CatchPanics(c.conn.Close)
+		_ = c.stream.group.CatchPanics(c.conn.Close)
 	}
 }
 
@@ -215,7 +215,7 @@ func (c *stickyConn) Read(b []byte) (int, error) {
 
 // ping sends a PING. Redis answers it over the same connection, after all earlier reports.
 func (c *connection) ping() {
-	_ = c.stream.streams.CatchPanics(func() error { // if it fails the connection is closed, which ends run
+	_ = c.stream.group.CatchPanics(func() error { // if it fails the connection is closed, which ends run
 		return c.pubsub.Ping(context.Background(), c.watchdog.nextPing())
 	})
 }

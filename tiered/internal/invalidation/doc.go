@@ -9,8 +9,16 @@
 // With [None] nothing is reported, and values are read again after Heartbeat + Timeout.
 //
 // A stream's [coherence.Feed] is what values in the local tier depend on. The watchdog gives up connections that are dead or
-// were left behind on another server. The status of a stream
-// is what Redis.Status and the log say.
+// were left behind on another server. The status of a stream is what Redis.Status and the log say.
+//
+// # The files, from the bottom up
+//
+//   - group.go: the modes, the hooks, and the group, which has what the streams of one Redis have in common.
+//   - watchdog.go: whether a connection is still good.
+//   - stream.go, connection.go, canary.go, status.go: a stream and its parts, which use each other.
+//   - tracking.go, pubsub.go: the transports.
+//   - topology.go: the masters of a Cluster, and their streams.
+//   - streams.go: all streams of one Redis.
 //
 // # Why a stream can be relied on
 //

@@ -18,15 +18,17 @@ import (
 // pubsub is the channel on which the caches of all processes publish the keys that they change, and another one for the canaries
 // of this process. In a Cluster all messages go through one node, to which the channel's name hashes, and which keeps their order.
 type pubsub struct {
-	streams       *Streams
+	group         *group
 	node          func(ctx context.Context) (*redis.Client, error)
 	name          string
 	foreignLogged atomic.Bool // the log has it
 }
 
-func newPubSub(ss *Streams) (*pubsub, error) {
-	p := &pubsub{streams: ss}
-	switch client := ss.Client.(type) {
+var _ transport = (*pubsub)(nil)
+
+func newPubSub(g *group) (*pubsub, error) {
+	p := &pubsub{group: g}
+	switch client := g.Client.(type) {
 	case *redis.Client:
 		p.name = client.Options().Addr
 		p.node = func(context.Context) (*redis.Client, error) { return client, nil }
@@ -40,9 +42,9 @@ func newPubSub(ss *Streams) (*pubsub, error) {
 	return p, nil
 }
 
-func (p *pubsub) changesChannel() string { return p.streams.ControlPrefix() + "changes" }
+func (p *pubsub) changesChannel() string { return p.group.ControlPrefix() + "changes" }
 
-func (p *pubsub) canaryChannel() string { return p.streams.ControlPrefix() + p.streams.ID }
+func (p *pubsub) canaryChannel() string { return p.group.ControlPrefix() + p.group.ID }
 
 func (p *pubsub) serverOptions(ctx context.Context) (*redis.Options, error) {
 	node, err := p.node(ctx)
@@ -61,7 +63,7 @@ func (p *pubsub) sendCanary(ctx context.Context, at mono.Instant) error {
 	if err != nil {
 		return err
 	}
-	return withTimeout(node, p.streams.Timeout).Publish(ctx, p.canaryChannel(), int64(at)).Err()
+	return withTimeout(node, p.group.Timeout).Publish(ctx, p.canaryChannel(), int64(at)).Err()
 }
 
 func (p *pubsub) handle(s *stream, message any) {
@@ -84,8 +86,8 @@ func (p *pubsub) handle(s *stream, message any) {
 		return
 	}
 	for _, key := range keys {
-		if sender != p.streams.ID || p.streams.hooks.Shared(key) {
-			p.streams.hooks.Changed(key)
+		if sender != p.group.ID || p.group.hooks.Shared(key) {
+			p.group.hooks.Changed(key)
 		}
 	}
 }
@@ -100,13 +102,13 @@ func (p *pubsub) publish(ctx context.Context, keys []string) error {
 }
 
 func (p *pubsub) publishChunk(ctx context.Context, keys []string) error {
-	return p.streams.CallServer(ctx, "publish", p.changesChannel(), len(keys) > 1, func(ctx context.Context) error {
+	return p.group.CallServer(ctx, "publish", p.changesChannel(), len(keys) > 1, func(ctx context.Context) error {
 		node, err := p.node(ctx)
 		if err != nil {
 			return err
 		}
 		_, err = node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			for _, message := range wire.Messages(p.streams.ID, keys) {
+			for _, message := range wire.Messages(p.group.ID, keys) {
 				pipe.Publish(ctx, p.changesChannel(), message)
 			}
 			return nil

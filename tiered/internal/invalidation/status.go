@@ -169,7 +169,7 @@ func (s *stream) checkLapsed() {
 	st.mu.Unlock()
 	if well {
 		s.down(max(v.Until(), since), nil)
-	} else if mono.Now().Since(since) > s.streams.MaxAge() {
+	} else if mono.Now().Since(since) > s.group.MaxAge() {
 		s.down(since, nil)
 	}
 }
@@ -182,6 +182,15 @@ func (s *stream) firstOutcome(err error) (first bool) {
 		first = true
 	})
 	return first
+}
+
+// endFirstOutcomes ends the wait for first outcomes: the streams log all errors from now on.
+func endFirstOutcomes(all []*stream) {
+	for _, s := range all {
+		if !s.NoEvents {
+			s.firstOutcome(errStarting)
+		}
+	}
 }
 
 func (s *stream) statusError() error {
@@ -208,5 +217,5 @@ func (s *stream) statusError() error {
 
 func (s *stream) log(level slog.Level, message string, attrs ...slog.Attr) {
 	attrs = append([]slog.Attr{slog.String("addr", s.status.where())}, attrs...)
-	s.streams.Logger.LogAttrs(context.Background(), level, message, attrs...)
+	s.group.Logger.LogAttrs(context.Background(), level, message, attrs...)
 }

@@ -19,7 +19,7 @@ import (
 type stream struct {
 	coherence.Feed
 
-	streams   *Streams
+	group     *group
 	transport transport
 	stop      context.CancelFunc
 	rescan    func()        // nil, or called when the server may no longer be a master
@@ -49,23 +49,29 @@ type transport interface {
 	handle(s *stream, message any)
 }
 
-var (
-	_ transport = (*tracking)(nil)
-	_ transport = (*pubsub)(nil)
-)
-
-func newStream(ss *Streams, from transport, name string) *stream {
-	s := &stream{streams: ss, transport: from, wake: make(chan struct{}, 1), outcomeKnown: make(chan struct{})}
+func newStream(g *group, from transport, name string) *stream {
+	s := &stream{group: g, transport: from, wake: make(chan struct{}, 1), outcomeKnown: make(chan struct{})}
 	s.status.name, s.status.since = name, mono.Now()
 	s.Current.Store(coherence.Never)
 	return s
 }
 
+// newNode makes the node of the stream's server.
+func (s *stream) newNode() *redisconn.Node {
+	s.breaker = s.group.NewBreaker(s.status.where, &s.Feed)
+	s.breaker.SendCanary = s.sendCanarySoon
+	s.breaker.OutageLogged = func(at mono.Instant) bool { return s.status.loggedRecently(at, mono.Times(2, s.group.MaxAge())) }
+	if s.NoEvents {
+		s.breaker.ProbeWith = func(ctx context.Context) error { return s.group.Probe(ctx, s.group.Client) }
+	}
+	return &redisconn.Node{Feed: &s.Feed, Breaker: s.breaker}
+}
+
 // start starts the stream, which runs until ctx ends or it is stopped.
 func (s *stream) start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(ctx)
-	s.streams.running.Go(func() { s.connectLoop(ctx) })
-	s.streams.running.Go(func() { s.heartbeatLoop(ctx) })
+	s.group.running.Go(func() { s.connectLoop(ctx) })
+	s.group.running.Go(func() { s.heartbeatLoop(ctx) })
 }
 
 // connectLoop makes one connection after the other.
@@ -73,7 +79,7 @@ func (s *stream) connectLoop(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
 		c := newConnection(s)
-		err := s.streams.CatchPanics(func() error { return c.run(ctx) })
+		err := s.group.CatchPanics(func() error { return c.run(ctx) })
 		s.disconnected(ctx, c, err)
 		if c.established {
 			failures = 0
@@ -86,7 +92,7 @@ func (s *stream) connectLoop(ctx context.Context) {
 // pause returns how long to wait before the next connection. What Redis refuses, it will refuse for a while.
 func (s *stream) pause(failures int, err error) time.Duration {
 	const shortest = 10 * time.Millisecond
-	longest := min(s.streams.Heartbeat, time.Second)
+	longest := min(s.group.Heartbeat, time.Second)
 	var refused *redisconn.PermanentError
 	switch {
 	case errors.As(err, &refused):
@@ -105,7 +111,7 @@ func (s *stream) connected(c *connection) {
 	c.established = true
 	s.Current.Store(coherence.NewValidity(0))
 	s.conn.Store(c)
-	s.streams.hooks.Interrupted() // a wait for a change may have missed it
+	s.group.hooks.Interrupted() // a wait for a change may have missed it
 	s.sendCanarySoon()
 }
 
@@ -116,7 +122,7 @@ func (s *stream) disconnected(ctx context.Context, c *connection, err error) {
 	s.conn.Store(nil)
 	s.Validity().End()
 	if c.established {
-		s.streams.hooks.Interrupted()
+		s.group.hooks.Interrupted()
 	}
 	if ctx.Err() != nil {
 		return
@@ -141,7 +147,7 @@ func (s *stream) flushed() {
 	old := s.Current.Load()
 	s.Current.Store(coherence.NewValidity(old.Until()))
 	old.End()
-	s.streams.hooks.Interrupted()
+	s.group.hooks.Interrupted()
 }
 
 // canaryReported takes the report of a canary.
@@ -149,7 +155,7 @@ func (s *stream) canaryReported(at mono.Instant) {
 	if at <= 0 || at > s.canary.last() {
 		return // not a canary of this stream
 	}
-	s.Validity().Extend(at.Add(s.streams.MaxAge()))
+	s.Validity().Extend(at.Add(s.group.MaxAge()))
 	s.answeredByReport(at)
 	s.status.forgetCause(at)
 	if c := s.conn.Load(); c != nil {

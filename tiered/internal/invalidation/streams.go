@@ -1,12 +1,9 @@
 package invalidation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,43 +13,21 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// Mode is how the changes of keys are reported.
-type Mode uint8
-
-// The modes, in the order of tiered.Invalidation.
-const (
-	Tracking Mode = iota // each master reports the changes of keys itself
-	PubSub               // processes publish what they change
-	None                 // nothing is reported
-)
-
 // minFirstOutcome is how long Start waits at least until it knows whether a stream works.
 const minFirstOutcome = 500 * time.Millisecond
 
 // Streams are the invalidation streams of one Redis: one for each master, or a single one.
 type Streams struct {
-	*redisconn.Conn
-	mode     Mode
-	hooks    Hooks
+	group
 	only     *stream   // nil with a Cluster's topology
 	topology *topology // nil with a single stream
 	pubsub   *pubsub   // nil unless PubSub
-
-	stop    context.CancelFunc
-	running sync.WaitGroup
-}
-
-// Hooks are functions that the streams call.
-type Hooks struct {
-	Changed     func(key string)      // a key of Redis was changed
-	Shared      func(key string) bool // reports whether several caches of this process have the key: each needs the changes of the others
-	Interrupted func()                // changes may have been missed
-	Answered    func()                // Redis answers
+	stop     context.CancelFunc
 }
 
 // New returns the streams of the connection's servers. Start starts them.
 func New(c *redisconn.Conn, m Mode, caches Hooks) *Streams {
-	ss := &Streams{Conn: c, mode: m, hooks: caches}
+	ss := &Streams{group: group{Conn: c, mode: m, hooks: caches}}
 	c.InvalidationCommands = ss.queueCommands
 	c.Context, ss.stop = context.WithCancel(context.Background())
 	return ss
@@ -63,21 +38,21 @@ func (ss *Streams) Start() error {
 	var err error
 	switch ss.mode {
 	case None:
-		ss.only = newStream(ss, nil, redisconn.AddrOf(ss.Client))
+		ss.only = newStream(&ss.group, nil, redisconn.AddrOf(ss.Client))
 		ss.only.NoEvents = true
 		ss.only.Current.Store(coherence.Always)
 	case PubSub:
-		if ss.pubsub, err = newPubSub(ss); err == nil {
+		if ss.pubsub, err = newPubSub(&ss.group); err == nil {
 			ss.Publish = ss.pubsub.publish
-			ss.only = newStream(ss, ss.pubsub, ss.pubsub.name)
+			ss.only = newStream(&ss.group, ss.pubsub, ss.pubsub.name)
 		}
 	default:
 		switch client := ss.Client.(type) {
 		case *redis.Client:
 			addr := client.Options().Addr
-			ss.only = newStream(ss, &tracking{streams: ss, options: client.Options(), client: client}, addr)
+			ss.only = newStream(&ss.group, &tracking{group: &ss.group, options: client.Options(), client: client}, addr)
 		case *redis.ClusterClient:
-			ss.topology = newTopology(ss, client)
+			ss.topology = newTopology(&ss.group, client)
 		default:
 			err = fmt.Errorf("tiered: NewRedis: Tracking takes a *redis.Client or a *redis.ClusterClient, not a %T: "+
 				"want one of those, or RedisOptions.Invalidation: None", client)
@@ -106,17 +81,6 @@ func (ss *Streams) startBreakers() {
 		ss.NewClusterBreaker(cluster, nil)
 		ss.Nodes.Shared = &only.Feed
 	}
-}
-
-// newNode makes the node of the stream's server.
-func (s *stream) newNode() *redisconn.Node {
-	s.breaker = s.streams.NewBreaker(s.status.where, &s.Feed)
-	s.breaker.SendCanary = s.sendCanarySoon
-	s.breaker.OutageLogged = func(at mono.Instant) bool { return s.status.loggedRecently(at, mono.Times(2, s.streams.MaxAge())) }
-	if s.NoEvents {
-		s.breaker.ProbeWith = func(ctx context.Context) error { return s.streams.Probe(ctx, s.streams.Client) }
-	}
-	return &redisconn.Node{Feed: &s.Feed, Breaker: s.breaker}
 }
 
 // firstOutcomes starts the streams, and waits for a while until it is known of every master whether its invalidations arrive.
@@ -172,34 +136,18 @@ func (ss *Streams) awaitOutcomes(ctx context.Context) (refused []error, answers 
 // stopWaiting has the streams log the errors that NewRedis doesn't return any more.
 func (ss *Streams) stopWaiting() {
 	ss.Started.Store(true)
-	ss.endFirstOutcomes()
-}
-
-func (ss *Streams) endFirstOutcomes() {
-	if !ss.Started.Load() {
-		return
-	}
-	for _, s := range ss.all() {
-		if !s.NoEvents {
-			s.firstOutcome(errStarting)
-		}
-	}
+	endFirstOutcomes(ss.all())
 }
 
 // all returns the streams in the order of their addresses.
 func (ss *Streams) all() []*stream {
-	if ss.only != nil {
+	switch {
+	case ss.only != nil:
 		return []*stream{ss.only}
+	case ss.topology != nil:
+		return ss.topology.streams()
 	}
-	if ss.topology == nil {
-		return nil
-	}
-	var all []*stream
-	for _, s := range *ss.topology.byAddr.Load() {
-		all = append(all, s)
-	}
-	slices.SortFunc(all, func(a, b *stream) int { return cmp.Compare(a.status.name, b.status.name) })
-	return all
+	return nil
 }
 
 // Close ends the streams and their Conn. It returns when all goroutines and calls have ended, or after Timeout: a dialer may ignore

@@ -1,10 +1,12 @@
 package invalidation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +21,7 @@ import (
 // topology keeps a stream for each master of a Cluster. It has the client load the Cluster's topology when a stream ends or a read
 // meets a node that isn't known: by itself go-redis does so once a minute (go-redis issue 3979).
 type topology struct {
-	streams *Streams
+	group   *group
 	cluster *redis.ClusterClient
 	byAddr  atomic.Pointer[map[string]*stream] // by address; the map isn't changed
 	unknown *coherence.Feed                    // of nodes that aren't known as masters: values read there are never valid
@@ -33,8 +35,8 @@ type nodeList struct {
 	err     error
 }
 
-func newTopology(ss *Streams, cluster *redis.ClusterClient) *topology {
-	t := &topology{streams: ss, cluster: cluster, unknown: new(coherence.Feed), wake: make(chan struct{}, 1), scanned: make(chan struct{})}
+func newTopology(g *group, cluster *redis.ClusterClient) *topology {
+	t := &topology{group: g, cluster: cluster, unknown: new(coherence.Feed), wake: make(chan struct{}, 1), scanned: make(chan struct{})}
 	t.unknown.Current.Store(coherence.Never)
 	t.byAddr.Store(&map[string]*stream{})
 	return t
@@ -46,7 +48,7 @@ func (t *topology) nodeOf(addr string) *redisconn.Node {
 		return s.node
 	}
 	t.scanSoon()
-	return t.streams.Nodes.Unknown
+	return t.group.Nodes.Unknown
 }
 
 // nodes returns those of the masters that are known.
@@ -57,13 +59,18 @@ func (t *topology) nodes() (all []*redisconn.Node) {
 	return all
 }
 
+// streams returns those of the masters that are known, in the order of their addresses.
+func (t *topology) streams() []*stream {
+	return slices.SortedFunc(maps.Values(*t.byAddr.Load()), func(a, b *stream) int { return cmp.Compare(a.status.name, b.status.name) })
+}
+
 // scanSoon has the Cluster scanned soon.
 func (t *topology) scanSoon() { wake(t.wake) }
 
 // run scans the Cluster now and then, and soon after it is woken.
 func (t *topology) run(ctx context.Context) {
-	every := mono.Times(5, t.streams.Heartbeat)
-	soon := min(t.streams.Heartbeat, time.Second) / 4
+	every := mono.Times(5, t.group.Heartbeat)
+	soon := min(t.group.Heartbeat, time.Second) / 4
 	last, pause := mono.Now().Add(-soon), time.Duration(0)
 	for mono.Sleep(ctx, pause, t.wake) && mono.Sleep(ctx, soon-mono.Now().Since(last), nil) {
 		select {
@@ -85,10 +92,10 @@ func (t *topology) run(ctx context.Context) {
 // scanInBackground is scan in a goroutine of its own, so that it can return when ctx ends. It then returns false.
 func (t *topology) scanInBackground(ctx context.Context) (list nodeList, ok bool) {
 	found := make(chan nodeList, 1)
-	begun := t.streams.Calls.Go(func() {
+	begun := t.group.Calls.Go(func() {
 		list := nodeList{err: errStarting} // if the client ends the goroutine
 		defer func() { found <- list }()
-		if err := t.streams.CatchPanics(func() error { list = t.scan(ctx); return nil }); err != nil {
+		if err := t.group.CatchPanics(func() error { list = t.scan(ctx); return nil }); err != nil {
 			list.err = err
 		}
 	})
@@ -105,7 +112,7 @@ func (t *topology) scanInBackground(ctx context.Context) (list nodeList, ok bool
 
 // scan has the client load the Cluster's topology.
 func (t *topology) scan(ctx context.Context) nodeList {
-	ctx, cancel := context.WithTimeout(ctx, max(mono.Times(4, t.streams.Timeout), time.Second))
+	ctx, cancel := context.WithTimeout(ctx, max(mono.Times(4, t.group.Timeout), time.Second))
 	defer cancel()
 	var mu sync.Mutex
 	list := nodeList{options: make(map[string]*redis.Options)}
@@ -124,9 +131,11 @@ func (t *topology) apply(ctx context.Context, list nodeList) {
 		t.lastErr.Store(&list.err)
 	} else {
 		t.lastErr.Store(nil)
-		t.streams.Nodes.Located.Store(true)
+		t.group.Nodes.Located.Store(true)
 		t.setMasters(ctx, list.options)
-		t.streams.endFirstOutcomes()
+		if t.group.Started.Load() {
+			endFirstOutcomes(t.streams())
+		}
 	}
 	select {
 	case <-t.scanned:
@@ -149,7 +158,7 @@ func (t *topology) setMasters(ctx context.Context, options map[string]*redis.Opt
 	var added []*stream
 	for addr, o := range options {
 		if streams[addr] == nil {
-			s := newStream(t.streams, &tracking{streams: t.streams, options: o, cluster: t.cluster}, addr)
+			s := newStream(t.group, &tracking{group: t.group, options: o, cluster: t.cluster}, addr)
 			s.rescan = t.scanSoon
 			s.node = s.newNode()
 			streams[addr] = s

@@ -15,7 +15,7 @@ import (
 
 // tracking is a server that reports the changes of keys itself (CLIENT TRACKING).
 type tracking struct {
-	streams *Streams
+	group   *group
 	options *redis.Options
 	client  *redis.Client // nil in a Cluster
 
@@ -26,8 +26,7 @@ type tracking struct {
 	reported int64        // the newest that was reported; for handle
 }
 
-// canaryPrefix is what begins the names of this Redis object's canaries.
-func (ss *Streams) canaryPrefix() string { return ss.ControlPrefix() + ss.ID + ":" }
+var _ transport = (*tracking)(nil)
 
 func (t *tracking) serverOptions(context.Context) (*redis.Options, error) { return t.options, nil }
 
@@ -40,7 +39,7 @@ func (t *tracking) handshake(ctx context.Context, cn *redis.Conn) error {
 	}
 	err := cn.ClientTrackingOn(ctx, &redis.ClientTrackingOptions{
 		Bcast:    true,
-		Prefixes: []string{t.streams.Prefix, t.streams.canaryPrefix()},
+		Prefixes: []string{t.group.Prefix, t.group.canaryPrefix()},
 	}).Err()
 	if err != nil {
 		return redisconn.StepError(redisconn.StepTracking, err)
@@ -50,7 +49,7 @@ func (t *tracking) handshake(ctx context.Context, cn *redis.Conn) error {
 
 // channels has one on which nothing is published: Redis allows a subscriber less of a backlog than other clients, which it
 // serves until its memory is full.
-func (t *tracking) channels() []string { return []string{t.streams.ControlPrefix() + t.streams.ID} }
+func (t *tracking) channels() []string { return []string{t.group.ControlPrefix() + t.group.ID} }
 
 // The mark is a key with the instant of the newest canary. Redis reports no change when it swaps databases (SWAPDB), but a
 // database that was another one at the time of that canary has an older mark, or none.
@@ -77,8 +76,8 @@ func (t *tracking) sendCanary(ctx context.Context, at mono.Instant) error {
 		return err
 	}
 	canary := strconv.FormatInt(int64(at), 10)
-	life := max(t.streams.Heartbeat, time.Millisecond)
-	err = withTimeout(client, t.streams.Timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
+	life := max(t.group.Heartbeat, time.Millisecond)
+	err = withTimeout(client, t.group.Timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
 		t.markedAt.Load(), canary, life.Milliseconds(), max(markLife, 10*life).Milliseconds()).Err()
 	switch {
 	case err == nil:
@@ -109,11 +108,11 @@ func (t *tracking) nextTag() {
 // a Cluster the client must not follow a redirection to another node, whose reports this stream doesn't receive.
 func (t *tracking) canaryKey(ctx context.Context) (client *redis.Client, name string, err error) {
 	if t.client != nil {
-		return t.client, t.streams.canaryPrefix() + "{0}:", nil // in one slot, should the server have them
+		return t.client, t.group.canaryPrefix() + "{0}:", nil // in one slot, should the server have them
 	}
 	const tries = 1 << 17 // a node may have one slot only, of 16384
 	for range tries {
-		name := t.streams.canaryPrefix() + "{" + strconv.FormatUint(t.tag, 36) + "}:"
+		name := t.group.canaryPrefix() + "{" + strconv.FormatUint(t.tag, 36) + "}:"
 		node, err := t.cluster.MasterForKey(ctx, name)
 		if err != nil {
 			return nil, "", err
@@ -147,11 +146,11 @@ func (t *tracking) handle(s *stream, message any) {
 	}
 	for _, k := range keys {
 		key, _ := k.(string)
-		if canary, ok := strings.CutPrefix(key, t.streams.canaryPrefix()); ok {
+		if canary, ok := strings.CutPrefix(key, t.group.canaryPrefix()); ok {
 			t.handleCanary(s, canary[strings.LastIndexByte(canary, ':')+1:])
 			continue
 		}
-		t.streams.hooks.Changed(key)
+		t.group.hooks.Changed(key)
 	}
 }
 

@@ -1,0 +1,36 @@
+package invalidation
+
+import (
+	"sync"
+
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+)
+
+// Mode is how the changes of keys are reported.
+type Mode uint8
+
+// The modes, in the order of tiered.Invalidation.
+const (
+	Tracking Mode = iota // each master reports the changes of keys itself
+	PubSub               // processes publish what they change
+	None                 // nothing is reported
+)
+
+// Hooks are functions that the streams call.
+type Hooks struct {
+	Changed     func(key string)      // a key of Redis was changed
+	Shared      func(key string) bool // reports whether several caches of this process have the key: each needs the changes of the others
+	Interrupted func()                // changes may have been missed
+	Answered    func()                // Redis answers
+}
+
+// group is what the streams of one Redis have in common.
+type group struct {
+	*redisconn.Conn
+	mode    Mode
+	hooks   Hooks
+	running sync.WaitGroup // the goroutines of all streams
+}
+
+// canaryPrefix is what begins the names of this Redis object's canaries.
+func (g *group) canaryPrefix() string { return g.ControlPrefix() + g.ID + ":" }
