@@ -4,43 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
-	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
-
-// fallback is the value that a flight's callers may get in place of its result, if their policy allows it: a value past its TTL,
-// or one of the local tier whose validity is unknown because Redis can't be read.
-type fallback[T any] struct {
-	last atomic.Pointer[fallbackEntry[T]]
-	made inflight.Latch // done when the first entry is set
-}
-
-// fallbackEntry is an item that is served as a fallback, and where it was found.
-type fallbackEntry[T any] struct {
-	*local.Item[T]
-	origin fallbackSource
-}
-
-// fallbackSource is where a fallback was found.
-type fallbackSource uint8
-
-const (
-	fromLocal      fallbackSource = iota // in the local tier; it was valid, or Redis didn't answer
-	fromRemote                           // in Redis
-	fromUnverified                       // in the local tier, after Redis couldn't be read
-)
-
-// make sets the fallback. The flight's lookup or job calls it.
-func (o *fallback[T]) make(it *local.Item[T], from fallbackSource) {
-	if o.last.Swap(&fallbackEntry[T]{it, from}) == nil {
-		o.made.Set()
-	}
-}
 
 // fallbackOf returns the flight's fallback if the policy now allows at least the given use of it, else nil. The flight may have
 // begun long ago, so the item's validity is checked again. An item from Redis that is no longer valid is served only if it is
@@ -91,16 +60,6 @@ func (c *Cache[T]) sinceExpiry(o *fallbackEntry[T]) *fallbackEntry[T] {
 		return &fallbackEntry[T]{c.local.StaleCopy(o.Item, deps), o.origin}
 	}
 	return &fallbackEntry[T]{o.WithDeps(deps), o.origin}
-}
-
-// haveFallbacks reports whether each of the tasks has a fallback that is served when the load takes longer than SoftTimeout.
-func (c *Cache[T]) haveFallbacks(tasks []*task[T]) bool {
-	for _, tk := range tasks {
-		if c.fallbackOf(tk.flight, record.IfError) == nil {
-			return false
-		}
-	}
-	return true
 }
 
 // await waits for the flight and returns its result; a record with an error is an absence. If the policy allows it, await returns

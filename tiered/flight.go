@@ -3,6 +3,9 @@ package tiered
 import (
 	"errors"
 	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/tiercache/tiercache/tiered/internal/local"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
@@ -26,6 +29,35 @@ type flightState[T any] struct {
 	// Set before the flight finishes:
 	panicked   bool // its error is a *LoaderPanic of its own loader
 	unstorable bool // the record can't be stored
+}
+
+// fallback is the value that a flight's callers may get in place of its result, if their policy allows it: a value past its TTL,
+// or one of the local tier whose validity is unknown because Redis can't be read.
+type fallback[T any] struct {
+	last atomic.Pointer[fallbackEntry[T]]
+	made inflight.Latch // done when the first entry is set
+}
+
+// fallbackEntry is an item that is served as a fallback, and where it was found.
+type fallbackEntry[T any] struct {
+	*local.Item[T]
+	origin fallbackSource
+}
+
+// fallbackSource is where a fallback was found.
+type fallbackSource uint8
+
+const (
+	fromLocal      fallbackSource = iota // in the local tier; it was valid, or Redis didn't answer
+	fromRemote                           // in Redis
+	fromUnverified                       // in the local tier, after Redis couldn't be read
+)
+
+// make sets the fallback. The flight's lookup or job calls it.
+func (o *fallback[T]) make(it *local.Item[T], from fallbackSource) {
+	if o.last.Swap(&fallbackEntry[T]{it, from}) == nil {
+		o.made.Set()
+	}
 }
 
 // finishPanicked ends the flight with the error of a panic or a Goexit.

@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -321,70 +320,4 @@ func (t *job[T]) callLoader(tasks []*task[T]) error {
 	err := t.load(t.timed, tasks)
 	trace.LoadDone(t.timed, keys, time.Since(began), err)
 	return err
-}
-
-// finishTasks finishes the flights of the tasks without a result if err isn't nil, and of those with a result if it is.
-func (t *job[T]) finishTasks(tasks []*task[T], err error) {
-	var ending []*task[T]
-	for _, tk := range tasks {
-		if (tk.result == nil) == (err != nil) && !tk.flight.Finished() {
-			ending = append(ending, tk)
-			tk.flight.State.unstorable = tk.unstorable != nil
-			t.remove(tk.flight, err) // before any caller returns: its next call must start a new flight
-		}
-	}
-	for _, tk := range ending {
-		if err != nil {
-			tk.flight.Finish(nil, err)
-		} else {
-			tk.flight.Finish(tk.result, tk.err)
-		}
-	}
-	t.dropFinished()
-}
-
-// fail finishes all flights that have not finished.
-func (t *job[T]) fail(err error) {
-	t.dropFinished()
-	for _, f := range t.flights {
-		t.remove(f, err)
-	}
-	for _, f := range t.flights {
-		f.Finish(nil, err)
-	}
-	t.dropFinished()
-}
-
-// failPanicked finishes the flights after a panic or a Goexit. The callers panic too; a background load, which has none, only fails.
-func (t *job[T]) failPanicked(err error) {
-	for _, f := range t.flights {
-		if f.Reason == inflight.ForBackground {
-			t.remove(f, err)
-		} else {
-			t.cache.keys.Leave(f)
-		}
-	}
-	for _, f := range t.flights {
-		if f.Reason == inflight.ForBackground {
-			f.Finish(nil, err)
-		} else {
-			finishPanicked(f, err)
-		}
-	}
-	t.dropFinished()
-}
-
-// overdue finishes the remaining flights when the job's time is over.
-func (t *job[T]) overdue() {
-	if t.loading || t.cache.life.Closed() {
-		t.cache.stats.loadErrors.Add(1)
-		t.fail(t.cache.overdue(t.timed))
-		return
-	}
-	t.fail(fmt.Errorf("tiered: another process's load took longer than LoadTimeout (%v): %w", t.cache.policy.LoadTimeout, t.timed.Err()))
-}
-
-// dropFinished removes the finished flights from the job.
-func (t *job[T]) dropFinished() {
-	t.flights = slices.DeleteFunc(t.flights, func(f *flight[T]) bool { return f.Finished() })
 }

@@ -4,17 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
-	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
-	"github.com/tiercache/tiercache/tiered/internal/record"
-	"github.com/tiercache/tiercache/tiered/internal/redisconn"
-	"github.com/tiercache/tiercache/tiered/internal/remote"
-	"github.com/tiercache/tiercache/tiered/internal/wire"
-	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
 // GetOrLoad returns the value from the local tier, else from Redis. If neither has it, GetOrLoad calls load and stores the
@@ -43,6 +36,17 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		return c.valueOf(&it.Record)
 	}
 	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Sets: sets}, load, inflight.ForRead)
+}
+
+// Refresh loads the value even if one is cached, and stores it in both tiers. The loader gets the cached value as e.Value. Callers
+// that refresh a key at the same time share one load, which supersedes a load that GetOrLoad began earlier. If the source no longer
+// has a value, the cached one is removed; if the load fails, it stays. Refresh returns the same errors as GetOrLoad.
+func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, error) {
+	if load == nil || c.wrong != nil {
+		var none T
+		return none, cmp.Or(c.wrong, errNoLoader)
+	}
+	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Sets: local.Unknown}, load, inflight.ForRefresh)
 }
 
 // load waits for the key's flight, and starts one if there is none.
@@ -109,239 +113,4 @@ func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*task[T]) err
 		tk.err = err
 		return c.setResult(tk, &e, value, err != nil)
 	}
-}
-
-// entry returns the entry that the task's load will replace, for the loader. If Clone fails on the value, the entry has only
-// the tags, so that the new value keeps them.
-func (c *Cache[T]) entry(tk *task[T]) Entry[T] {
-	none := Entry[T]{Key: tk.flight.Key, Policy: c.policy}
-	r := tk.found.Record
-	if r == nil {
-		return none
-	}
-	e := entryOf(r, tk.flight.Key, c.policy, tk.tier, mono.Now())
-	var err error
-	if e.Value, err = c.valueOf(r); err != nil && !r.Absent {
-		none.Tags = e.Tags
-		return none
-	}
-	return e
-}
-
-// setResult sets the task's result to the value, or to its absence, with the policy and tags that the loader left in e. If the
-// tags are invalid it returns an error and sets no result.
-func (c *Cache[T]) setResult(tk *task[T], e *Entry[T], value T, absent bool) error {
-	tags, err := wire.TagSet(wire.CloneTags(e.Tags))
-	if err != nil {
-		return fmt.Errorf("%w (set by the loader of %q)", err, tk.flight.Key)
-	}
-	tk.policy = e.Policy
-	if d := e.Policy.keeps(absent); d > 0 && d < minDuration {
-		c.logUncaught(&c.unkept, "tiered: a loader's value isn't stored", tk.flight.Key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
-	}
-	tk.result = c.newResult(tk, value, absent, tags)
-	return nil
-}
-
-// newResult returns a record of the value that the task's load returned. The tags must come from wire.TagSet. A value on which
-// Clone or Cost fails is returned to the callers but not stored.
-func (c *Cache[T]) newResult(tk *task[T], value T, absent bool, tags []string) *record.Record[T] {
-	tk.unstorable = nil
-	if c.values.Clone != nil && !absent {
-		var clone T
-		if clone, tk.unstorable = c.values.Copy(value); tk.unstorable == nil {
-			value = clone
-		}
-	}
-	r := record.New(value, absent, tk.policy.freshFor(absent), tk.stamp.Stamp(tags))
-	r.Took = r.Created.Since(tk.began)
-	own := tk.policy.windows()
-	if own != c.view.Windows {
-		r.Windows = &own
-	}
-	r.DrawEarly(&own, tk.policy.Jitter)
-	if !absent && tk.unstorable == nil {
-		r.Cost, tk.unstorable = c.values.Weigh(&r.Value)
-	}
-	return r
-}
-
-// readUnlessQueued reads the keys from Redis and checks the validity of the records. A key with a queued write isn't read: Redis may
-// still hold the value that the write replaces or removes.
-func (c *Cache[T]) readUnlessQueued(ctx context.Context, refs []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
-	var hidden []bool
-	asked := refs
-	if c.queue.Len() > 0 {
-		hidden, asked = make([]bool, len(refs)), nil
-		for i, h := range refs {
-			if hidden[i] = c.queue.Hides(h.Key); !hidden[i] {
-				asked = append(asked, h)
-			}
-		}
-		if len(asked) < len(refs) {
-			how.Started = nil // its elements correspond to all the keys
-		}
-	}
-	results := c.readRemote(ctx, asked, how)
-	all := c.queue.HidesAll()
-	if hidden == nil && !all {
-		return results
-	}
-	merged := make([]remote.Result[T], len(refs))
-	for i := range refs {
-		if hidden == nil || !hidden[i] {
-			merged[i], results = results[0], results[1:]
-		}
-		if all || hidden != nil && hidden[i] {
-			merged[i] = remote.Result[T]{Reply: c.remote.Failed(1, c.queue.Withheld(refs[i].Key, all))[0]}
-		}
-	}
-	return merged
-}
-
-// readRemote reads the keys from Redis and checks the validity of the records against their tags and the epoch.
-func (c *Cache[T]) readRemote(ctx context.Context, refs []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
-	results := c.remote.Read(ctx, keysOfRefs(refs), &c.view, how)
-	all, framed := make([]*record.Meta, len(refs)), false
-	for i := range results {
-		f := &results[i]
-		switch {
-		case f.Record == nil:
-		case f.Framed():
-			all[i], framed = f.Record.Meta, true
-		default:
-			f.Deps = &coherence.Deps{Validity: f.Validity, Feed: f.Feed}
-		}
-	}
-	if !framed {
-		return results
-	}
-	bound, errs := c.tags.Bind(ctx, all)
-	for i := range results {
-		f := &results[i]
-		switch {
-		case all[i] == nil:
-		case errs[i] != nil:
-			f.Err = errs[i]
-		case bound[i] == nil:
-			f.Record, f.Vacant = nil, true
-		default:
-			f.Deps = bound[i]
-			f.Deps.Validity, f.Deps.Feed = f.Validity, f.Feed
-		}
-	}
-	return results
-}
-
-// keysOfRefs returns the keys of the references.
-func keysOfRefs[T any](refs []keyRef[T]) []string {
-	keys := make([]string, len(refs))
-	for i, h := range refs {
-		keys[i] = h.Key
-	}
-	return keys
-}
-
-// hit is the result of reading a key: the record and its tier. The record is nil if there is none, or none of use.
-// The key is the cache's own copy.
-type hit[T any] struct {
-	record *record.Record[T]
-	tier   Tier
-	key    string
-	err    error // Redis can't be read, and the local tier has no substitute
-}
-
-// fetch reads the keys from Redis into the local tier, and returns the records that allow at least the given use. If Redis
-// can't be read, fetch returns what the local tier has. The caller holds references to the keys.
-func (c *Cache[T]) fetch(ctx context.Context, refs []keyRef[T], least record.Use) []hit[T] {
-	got := make([]hit[T], len(refs))
-	for i, f := range c.readUnlessQueued(ctx, refs, remote.ReadOptions{}) {
-		switch {
-		case redisconn.Unanswered(f.Err) && ctx.Err() == nil:
-			if got[i] = c.unreadable(refs[i], least, f.Err); got[i].record != nil {
-				continue
-			}
-		case f.Use(&c.view.Windows) >= least:
-			got[i] = hit[T]{record: f.Record, tier: Remote, key: refs[i].Key}
-			c.stats.remoteHits.Add(1)
-			c.fill(refs[i], f)
-			continue
-		}
-		if ctx.Err() == nil {
-			c.stats.misses.Add(1)
-		}
-	}
-	return got
-}
-
-// unreadable returns the local tier's record of a key that can't be read from Redis, or the error if there is none.
-func (c *Cache[T]) unreadable(h keyRef[T], least record.Use, why error) hit[T] {
-	var it *local.Item[T]
-	if least == record.IfError {
-		it = c.local.GetUnverifiedStale(h.Key, h.Hash)
-	} else {
-		it = c.local.GetUnverified(h.Key, h.Hash, nil)
-	}
-	if it != nil && it.Use(&c.view.Windows, mono.Now()) >= least {
-		return hit[T]{record: &it.Record, tier: Local, key: it.Key}
-	}
-	if errors.Is(why, writequeue.ErrNotReplayed) { // a key with a queued write counts as missing
-		why = nil
-	}
-	return hit[T]{err: why}
-}
-
-// fill puts a record read from Redis into the local tier.
-func (c *Cache[T]) fill(h keyRef[T], f remote.Result[T]) *local.Item[T] {
-	it := c.local.NewItem(h.Key, h.Hash, f.Record, *f.Deps, c.policy.localUntil(mono.Now(), f.Record.FreshUntil))
-	c.keys.PutRead(h, it)
-	return it
-}
-
-// fetchOne is fetch for a single key of a caller. It returns ErrNotFound on a miss.
-func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least record.Use) (hit[T], error) {
-	if err := c.usable(key); err != nil {
-		return hit[T]{}, err
-	}
-	if c.remote == nil {
-		if least == record.IfError {
-			if it := c.local.GetStale(key, hash, mono.Now()); it != nil && it.Use(&c.view.Windows, mono.Now()) >= least {
-				return hit[T]{record: &it.Record, tier: Local, key: it.Key}, nil
-			}
-		}
-		c.stats.misses.Add(1)
-		return hit[T]{}, ErrNotFound
-	}
-	h := c.keys.Ref(key, hash)
-	defer c.keys.Release(h)
-	if got := c.fetch(ctx, []keyRef[T]{h}, least)[0]; got.record != nil {
-		return got, nil
-	}
-	if err := ctx.Err(); err != nil {
-		return hit[T]{}, fmt.Errorf("tiered: reading from redis: %w", err)
-	}
-	return hit[T]{}, ErrNotFound
-}
-
-// finishFlight ends a flight. The next caller for its key starts a new one.
-func (c *Cache[T]) finishFlight(f *flight[T], r *record.Record[T], err error) {
-	c.keys.Leave(f)
-	f.Finish(r, err)
-}
-
-// loadError returns the error that the callers of a load get, and counts the failure. It returns nil for ErrNotFound.
-func (c *Cache[T]) loadError(err error) error {
-	if err == nil || errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	c.stats.loadErrors.Add(1)
-	return err
-}
-
-// overdue returns the error of a load whose context ended.
-func (c *Cache[T]) overdue(timed context.Context) error {
-	if c.life.Closed() {
-		return ErrClosed
-	}
-	return fmt.Errorf("tiered: the load took longer than LoadTimeout (%v): %w", c.policy.LoadTimeout, timed.Err())
 }

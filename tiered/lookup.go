@@ -242,3 +242,9 @@ func (c *Cache[T]) failPanicked(flights []*flight[T], thrown any) {
 		}
 	}
 }
+
+// finishFlight ends a flight. The next caller for its key starts a new one.
+func (c *Cache[T]) finishFlight(f *flight[T], r *record.Record[T], err error) {
+	c.keys.Leave(f)
+	f.Finish(r, err)
+}

@@ -155,6 +155,7 @@ func notGiven[T any](r *record.Record[T], key string, err error) error {
 // interface must not change before the id's load ends, which may be after GetOrLoadMany returns. The keys of the returned map may be
 // the ids as they were passed: don't reuse their memory while the map is in use.
 func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []K,
+
 	key func(K) string, load func(context.Context, []K) (map[K]T, error)) (map[K]T, error) {
 	if load == nil {
 		return GetOrLoadEntries(ctx, c, ids, key, nil)
@@ -168,6 +169,7 @@ func GetOrLoadMany[K comparable, T any](ctx context.Context, c *Cache[T], ids []
 // one. It has the value to be replaced, which load returns again if the source has no newer one. Changes of its Policy and Tags
 // apply to the value that load returns for the id, or to the id's absence.
 func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string,
+
 	load func(ctx context.Context, ids []K, entries []*Entry[T]) (map[K]T, error)) (map[K]T, error) {
 	switch {
 	case c.wrong != nil:
@@ -388,4 +390,14 @@ func (b *batch[K, T]) mapKeysToIDs() {
 	for i := len(b.items) - 1; i >= 0; i-- { // backwards, so that the first id of a key stays
 		b.ids[b.items[i].Key] = b.items[i].id
 	}
+}
+
+// haveFallbacks reports whether each of the tasks has a fallback that is served when the load takes longer than SoftTimeout.
+func (c *Cache[T]) haveFallbacks(tasks []*task[T]) bool {
+	for _, tk := range tasks {
+		if c.fallbackOf(tk.flight, record.IfError) == nil {
+			return false
+		}
+	}
+	return true
 }

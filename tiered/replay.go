@@ -38,13 +38,6 @@ func (t *core[T]) newQueue() *writequeue.Queue {
 	})
 }
 
-// traceQueued calls Trace.Queued if err says that a write was queued. It is called when the write is over.
-func (t *core[T]) traceQueued(keys []string, err error) {
-	if e, ok := errors.AsType[*writequeue.Error](err); ok && t.trace != nil && t.trace.Queued != nil {
-		t.trace.Queued(keys, e.Cause)
-	}
-}
-
 // startReplayer starts the goroutine that replays the write queue until it is empty, or the cache or its Redis is closed. It
 // reports false if one of them is already closed.
 func (t *core[T]) startReplayer() bool {

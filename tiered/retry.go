@@ -4,24 +4,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tiercache/tiercache/tiered/internal/inflight"
-	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
-
-// remove removes a flight that finishes, so that the next caller starts a new one. A failed flight with a fallback to serve stays
-// for RetryAfter, so that a failing source isn't asked again at once. So does a background load whose value can't be stored.
-func (t *job[T]) remove(f *flight[T], failure error) {
-	c := t.cache
-	if failure != nil && f.Reason == inflight.ForBackground && !c.life.Closed() {
-		c.logUncaught(&c.background, "tiered: a load in the background failed", f.Key, failure)
-	}
-	failed := failure != nil || f.State.unstorable && f.Reason == inflight.ForBackground // nobody receives the latter's value
-	serves := failed && f.Reason != inflight.ForRefresh && !c.life.Closed() && c.fallbackOf(f, record.IfError) != nil
-	if !serves || !c.retries.delay(f, c.policy.RetryAfter) {
-		c.keys.Leave(f)
-	}
-}
 
 // retries are the failed flights that callers still join, so that a failing source isn't asked again before RetryAfter.
 type retries[T any] struct {

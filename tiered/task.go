@@ -1,13 +1,11 @@
 package tiered
 
 import (
-	"cmp"
+	"fmt"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
-	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
-	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
@@ -31,130 +29,66 @@ type task[T any] struct {
 // leaseKind is where a task's lease is.
 type leaseKind uint8
 
+// entry returns the entry that the task's load will replace, for the loader. If Clone fails on the value, the entry has only
+// the tags, so that the new value keeps them.
+func (c *Cache[T]) entry(tk *task[T]) Entry[T] {
+	none := Entry[T]{Key: tk.flight.Key, Policy: c.policy}
+	r := tk.found.Record
+	if r == nil {
+		return none
+	}
+	e := entryOf(r, tk.flight.Key, c.policy, tk.tier, mono.Now())
+	var err error
+	if e.Value, err = c.valueOf(r); err != nil && !r.Absent {
+		none.Tags = e.Tags
+		return none
+	}
+	return e
+}
+
+// setResult sets the task's result to the value, or to its absence, with the policy and tags that the loader left in e. If the
+// tags are invalid it returns an error and sets no result.
+func (c *Cache[T]) setResult(tk *task[T], e *Entry[T], value T, absent bool) error {
+	tags, err := wire.TagSet(wire.CloneTags(e.Tags))
+	if err != nil {
+		return fmt.Errorf("%w (set by the loader of %q)", err, tk.flight.Key)
+	}
+	tk.policy = e.Policy
+	if d := e.Policy.keeps(absent); d > 0 && d < minDuration {
+		c.logUncaught(&c.unkept, "tiered: a loader's value isn't stored", tk.flight.Key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
+	}
+	tk.result = c.newResult(tk, value, absent, tags)
+	return nil
+}
+
+// newResult returns a record of the value that the task's load returned. The tags must come from wire.TagSet. A value on which
+// Clone or Cost fails is returned to the callers but not stored.
+func (c *Cache[T]) newResult(tk *task[T], value T, absent bool, tags []string) *record.Record[T] {
+	tk.unstorable = nil
+	if c.values.Clone != nil && !absent {
+		var clone T
+		if clone, tk.unstorable = c.values.Copy(value); tk.unstorable == nil {
+			value = clone
+		}
+	}
+	r := record.New(value, absent, tk.policy.freshFor(absent), tk.stamp.Stamp(tags))
+	r.Took = r.Created.Since(tk.began)
+	own := tk.policy.windows()
+	if own != c.view.Windows {
+		r.Windows = &own
+	}
+	r.DrawEarly(&own, tk.policy.Jitter)
+	if !absent && tk.unstorable == nil {
+		r.Cost, tk.unstorable = c.values.Weigh(&r.Value)
+	}
+	return r
+}
+
 const (
 	noLease      leaseKind = iota
 	primaryLease           // under the key of the value, which has none
 	refreshLease           // under a second key, while the old value stays until it is replaced
 )
-
-// newTask returns a task for the flight. If the read found no record, the loader gets the one of the local tier.
-func (t *job[T]) newTask(f *flight[T], fd remote.Result[T]) *task[T] {
-	tk := &task[T]{flight: f, found: fd, tier: Remote}
-	if o := f.State.fallback.last.Load(); fd.Record == nil && o != nil && !o.Deleted() {
-		tk.found.Record, tk.tier = &o.Record, Local
-	} else if f.Reason == inflight.ForRefresh && fd.Record == nil {
-		if it := t.cache.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {
-			tk.found.Record, tk.tier = &it.Record, Local
-		}
-	}
-	return tk
-}
-
-// acquireLeases acquires the free leases, and returns the tasks that this job must load. It reads the position among the invalidations
-// first, so that a later invalidation applies to the loaded values. If err isn't nil the position is unknown, and no lease is taken.
-func (t *job[T]) acquireLeases(tasks, free, refreshing []*task[T], err error) []*task[T] {
-	c := t.cache
-	if len(tasks)+len(free)+len(refreshing) == 0 {
-		return nil
-	}
-	var s coherence.Position
-	var soonGone []*task[T]
-	if err == nil {
-		s, err = c.tags.Position(t.timed)
-	}
-	if err == nil {
-		var beside []*task[T]
-		beside, soonGone = t.acquireRefresh(refreshing)
-		tasks = append(tasks, beside...)
-	} else {
-		s = c.tags.LastKnown()
-		tasks = append(append(tasks, free...), refreshing...)
-	}
-	for _, tk := range tasks {
-		c.keys.BeginLoad(tk.flight, false)
-	}
-	if err == nil {
-		tasks = append(tasks, t.acquirePrimary(append(free, soonGone...))...)
-		t.leases.ReleaseForRefresh(t.timed, keysOfTasks(soonGone))
-	}
-	for _, tk := range tasks {
-		tk.stamp = s
-		if err != nil { // if it is nil, extend may be reading found in its goroutine
-			tk.found.Err = cmp.Or(tk.found.Err, err) // the result can't be stored
-		}
-	}
-	return tasks
-}
-
-// acquirePrimary acquires leases for keys without a value, or with one that they replace. It returns the tasks that got one, and those whose request failed. Another
-// process has written the keys of the others.
-func (t *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
-	if len(free) == 0 {
-		return nil
-	}
-	c := t.cache
-	t.holdLeases()
-	keys, seen := keysOfTasks(free), make([]redisconn.Expected, len(free))
-	for i, tk := range free {
-		seen[i] = tk.found.Seen
-		c.keys.BeginLoad(tk.flight, true)
-	}
-	answers := c.remote.Lease(t.timed, keys, seen, t.leases.Current())
-	for i, a := range answers {
-		tk := free[i]
-		if a.Err == nil && !remote.Leased(a) {
-			c.keys.AbortLoad(tk.flight)
-			t.waits.Remove(tk.flight) // read it again at once
-			continue
-		}
-		if tk.found.Err = a.Err; a.Err == nil {
-			tk.leased = primaryLease
-		}
-		tasks = append(tasks, tk)
-		t.leases.Add(keys[i]) // after an error too: Redis may have it
-	}
-	return tasks
-}
-
-// acquireRefresh acquires leases for values that stay in Redis during the load. It returns the tasks that got one, and those whose
-// request failed. The others wait for the holder of their lease. soonGone are tasks that got one, whose value nobody is served and
-// Redis drops in less than wire.MaxLease: a primary lease must replace it, so that other processes don't find neither.
-//
-// Redis keeps the other values for wire.MaxLease at least. If the load takes longer than that, another process finds neither value nor
-// lease under the key and loads too, and the result of this load isn't stored.
-func (t *job[T]) acquireRefresh(refreshing []*task[T]) (tasks, soonGone []*task[T]) {
-	if len(refreshing) == 0 {
-		return nil, nil
-	}
-	c := t.cache
-	t.holdLeases()
-	keys := keysOfTasks(refreshing)
-	var taken []*task[T]
-	for i, a := range c.remote.LeaseForRefresh(t.timed, keys, t.leases.Current()) {
-		tk := refreshing[i]
-		theirs := remote.Holder(a)
-		if l, ok := wire.ParseLease(theirs); ok && !t.leases.Owns(remote.SeenLease(l)) && t.waits.Add(tk.flight, theirs, a) {
-			continue
-		}
-		t.leases.AddForRefresh(keys[i])
-		switch {
-		case a.Err != nil:
-			tasks = append(tasks, tk)
-		case c.soonGone(&tk.found):
-			soonGone = append(soonGone, tk)
-		default:
-			tk.leased = refreshLease
-			taken = append(taken, tk)
-		}
-	}
-	return append(tasks, t.unreplaced(taken)...), soonGone
-}
-
-// soonGone reports whether nobody is served the record, and Redis may drop it during a load.
-func (c *Cache[T]) soonGone(found *remote.Result[T]) bool {
-	r := found.Record
-	return found.Use(&c.view.Windows) == record.Unusable && r != nil && r.Created.Add(r.RedisTTL(c.retention)) <= mono.Now().Add(wire.MaxLease)
-}
 
 func keysOfTasks[T any](tasks []*task[T]) []string {
 	keys := make([]string, len(tasks))
@@ -162,54 +96,4 @@ func keysOfTasks[T any](tasks []*task[T]) []string {
 		keys[i] = tk.flight.Key
 	}
 	return keys
-}
-
-// unreplaced returns the tasks whose old value is still in Redis. The values of the others were replaced after they were read,
-// perhaps by an earlier holder of the lease. Those leases are released, and the keys read again at once.
-func (t *job[T]) unreplaced(taken []*task[T]) (tasks []*task[T]) {
-	if len(taken) == 0 {
-		return nil
-	}
-	m := t.cache.remote
-	keys, seen := keysOfTasks(taken), make([]redisconn.Expected, len(taken))
-	for i, tk := range taken {
-		seen[i] = tk.found.Seen
-	}
-	var free []string
-	for i, same := range m.Unchanged(t.timed, keys, seen) {
-		if same {
-			tasks = append(tasks, taken[i])
-			continue
-		}
-		t.waits.Remove(taken[i].flight)
-		free = append(free, keys[i])
-	}
-	t.leases.ReleaseForRefresh(t.timed, free)
-	return tasks
-}
-
-// holdLeases creates the job's held leases before the first lease is taken.
-func (t *job[T]) holdLeases() {
-	if c := t.cache; t.leases == nil {
-		l := wire.NewLease(c.policy.LoadTimeout).ForBatch(len(t.flights) - redisconn.MaxChunk)
-		t.leases = c.remote.NewHeldLeases(l, remote.Holding{Base: c.base, Life: &c.life, Released: c.released})
-	}
-}
-
-// finishBehind finishes flights before their values are stored, if the policy has StoreBehind. Callers can join these flights until
-// stored is called, after the store has succeeded or failed. A Refresh isn't finished early: its process may still have the old value.
-func (t *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
-	var finished []*flight[T]
-	for _, tk := range tasks {
-		if t.cache.policy.StoreBehind && tk.result != nil && tk.flight.Reason != inflight.ForRefresh {
-			tk.flight.State.unstorable = tk.unstorable != nil
-			tk.flight.Finish(tk.result, tk.err)
-			finished = append(finished, tk.flight)
-		}
-	}
-	return func() {
-		for _, f := range finished {
-			t.remove(f, nil)
-		}
-	}
 }

@@ -10,23 +10,11 @@ import (
 	"strings"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
-	"github.com/tiercache/tiercache/tiered/internal/inflight"
-	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
-	"github.com/tiercache/tiercache/tiered/internal/record"
-	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
-
-// keyWrite is the new content of a key after a write or a load.
-type keyWrite[T any] struct {
-	ref   keyRef[T]
-	item  *local.Item[T] // for the local tier; nil: delete
-	redis remote.Write   // for Redis; its key is ref's
-	began mono.Instant   // the earliest time at which the value can have been made
-}
 
 // Set stores the value in both tiers. InvalidateTags of one of its tags makes it invalid. When Set returns nil, no read of
 // the key through this cache that starts afterwards gets an older value: a load under way in any process is superseded, and
@@ -172,12 +160,6 @@ func (c *Cache[T]) register(ctx context.Context, tags []string) (at coherence.Po
 	return at, nil, nil
 }
 
-// temporary returns the validity of a value that Redis doesn't have. A change that makes it invalid can't have been made before
-// the value was, so it may be served for as long as a local hit may be behind Redis.
-func (c *Cache[T]) temporary(began mono.Instant) *coherence.Validity {
-	return coherence.NewValidity(began.Add(c.remote.Conn.MaxAge()))
-}
-
 // Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts afterwards
 // gets the deleted value, or one whose load was under way. If Redis can't be written, Delete returns an error that wraps
 // [ErrQueued]. The same then holds for reads through this cache, while other processes are behind until Redis is back. If this
@@ -266,135 +248,4 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 	c.keys.SupersedeAll()
 	c.traceQueued(nil, err)
 	return err
-}
-
-// newWrite returns the key write that stores the record. b is nil if the record is already invalid: then Redis alone gets it. The
-// error is the codec's.
-func (c *Cache[T]) newWrite(ctx context.Context, h keyRef[T], r *record.Record[T], b *coherence.Deps, p Policy) (keyWrite[T], error) {
-	if !r.Storable() {
-		return keyWrite[T]{ref: h}, nil
-	}
-	ch := keyWrite[T]{ref: h, redis: remote.Write{TTL: mono.WholeMillis(r.RedisTTL(c.retention))}, began: r.Created}
-	if b != nil {
-		ch.item = c.local.NewItem(h.Key, h.Hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
-	}
-	if c.remote != nil {
-		var err error
-		if ch.redis.Frame, err = c.remote.Encode(ctx, r); err != nil {
-			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", h.Key, err)
-		}
-	}
-	return ch, nil
-}
-
-// bindToServer makes the item depend on the server that replied to the write. If Redis may not have the value, it may not report
-// another process's change of it. Then the item is valid only for as long as a local hit may be behind such a change, and
-// later it is served only while Redis doesn't answer. An item that already has a Validity isn't in Redis, and keeps it.
-func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono.Instant) {
-	if it == nil {
-		return
-	}
-	it.Feed = a.Feed
-	if it.Validity == nil && a.Err != nil {
-		it.Validity = c.temporary(began)
-	}
-	if it.Validity == nil {
-		it.Validity = a.Validity
-	}
-}
-
-// store puts loaded values into the tiers: into Redis only if they replace the load's lease, or the value that a refresh was
-// to replace. Errors of Redis are only counted, because the callers have their values.
-func (c *Cache[T]) store(ctx context.Context, tasks []*task[T], held *remote.HeldLeases[T]) {
-	w := redisconn.NewWindow(len(tasks), keyWrite[T].size, func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
-	defer w.Wait() // a codec or Cost may panic
-	for _, tk := range tasks {
-		ch, ok := c.taskWrite(ctx, tk, held)
-		switch {
-		case !ok:
-		case c.remote == nil || tk.found.Err != nil:
-			c.keys.PutLoaded(ch.ref, ch.item)
-		default:
-			w.Add(ch)
-		}
-	}
-	w.End()
-}
-
-// replace makes the key writes of a load in both tiers, or only in the local tier if silence is set. It returns an error if
-// Redis didn't answer at all.
-func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *remote.HeldLeases[T], silence error) error {
-	var answers []redisconn.Reply
-	if silence == nil {
-		answers = c.remote.Replace(ctx, redisWrites(changes))
-	} else {
-		answers = c.remote.Failed(len(changes), silence)
-	}
-	var over []string
-	for i, a := range answers {
-		ch := changes[i]
-		if a.Swapped() || a.Err == nil && held.Owns(ch.redis.Seen) { // otherwise another lease may be in its place
-			over = append(over, ch.ref.Key)
-		}
-		if a.Err != nil && ch.item != nil || a.Swapped() {
-			c.bindToServer(ch.item, a, ch.began)
-			c.keys.PutLoaded(ch.ref, ch.item)
-		}
-	}
-	held.Drop(over)
-	for _, key := range over {
-		c.released(key)
-	}
-	return redisconn.UnresponsiveError(answers)
-}
-
-// taskWrite returns the key write for a task's result, or false if there is nothing to write.
-func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.HeldLeases[T]) (keyWrite[T], bool) {
-	h := c.keys.Listen(tk.flight.Ref, nil)
-	none := keyWrite[T]{ref: h, redis: remote.Write{Seen: tk.found.Seen}}
-	leased := tk.leased == primaryLease
-	if leased {
-		none.redis.Seen = held.Seen()
-	}
-	replaces := tk.leased == refreshLease || tk.flight.Reason == inflight.ForRefresh
-	r := tk.result
-	if r == nil || !c.keys.NotWritten(h) {
-		return none, leased
-	}
-	if !r.Storable() {
-		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
-		return none, leased || replaces || c.remote == nil || tk.found.Err != nil
-	}
-	b, err := c.bindResult(ctx, tk)
-	if b == nil || err != nil {
-		return none, leased
-	}
-	ch, err := keyWrite[T]{}, tk.unstorable
-	if err == nil {
-		ch, err = c.newWrite(ctx, h, r, b, tk.policy)
-	}
-	if err != nil {
-		tk.unstorable = err
-		c.reportValue("tiered: a loaded value can't be stored", h.Key, err)
-		return none, leased || replaces // remove the value to be replaced: it isn't the one that the callers got
-	}
-	ch.redis.Seen, ch.began = none.redis.Seen, tk.began
-	return ch, true
-}
-
-// bindResult returns the dependencies of a task's result, or nil if it was already invalidated.
-func (c *Cache[T]) bindResult(ctx context.Context, tk *task[T]) (*coherence.Deps, error) {
-	r := tk.result
-	if tk.found.Err == nil {
-		b, err := c.tags.Register(ctx, tk.stamp, r.Tags, r.RedisTTL(c.retention))
-		if !c.queue.HidesAll() {
-			return b, err
-		}
-		tk.found.Err = writequeue.ErrNotReplayed
-	}
-	b := c.tags.BindUnstored(tk.stamp, r.Tags, c.temporary(tk.began), tk.flight.State.began)
-	if b != nil {
-		b.Feed = tk.found.Feed
-	}
-	return b, nil
 }

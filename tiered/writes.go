@@ -3,13 +3,28 @@ package tiered
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/local"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
+
+// keyWrite is the new content of a key after a write or a load.
+type keyWrite[T any] struct {
+	ref   keyRef[T]
+	item  *local.Item[T] // for the local tier; nil: delete
+	redis remote.Write   // for Redis; its key is ref's
+	began mono.Instant   // the earliest time at which the value can have been made
+}
 
 // writes makes the key writes of one call. The keys must differ. It sends them to Redis in chunks, so that only the chunks on
 // their way are encoded at a time, and a key is locked for no longer than its chunk takes.
@@ -150,4 +165,52 @@ func (c *Cache[T]) finish(changes []keyWrite[T], answers []redisconn.Reply) {
 		}
 		c.keys.EndWrite(ch.ref, ch.item, ch.redis.Expire)
 	}
+}
+
+// traceQueued calls Trace.Queued if err says that a write was queued. It is called when the write is over.
+func (t *core[T]) traceQueued(keys []string, err error) {
+	if e, ok := errors.AsType[*writequeue.Error](err); ok && t.trace != nil && t.trace.Queued != nil {
+		t.trace.Queued(keys, e.Cause)
+	}
+}
+
+// newWrite returns the key write that stores the record. b is nil if the record is already invalid: then Redis alone gets it. The
+// error is the codec's.
+func (c *Cache[T]) newWrite(ctx context.Context, h keyRef[T], r *record.Record[T], b *coherence.Deps, p Policy) (keyWrite[T], error) {
+	if !r.Storable() {
+		return keyWrite[T]{ref: h}, nil
+	}
+	ch := keyWrite[T]{ref: h, redis: remote.Write{TTL: mono.WholeMillis(r.RedisTTL(c.retention))}, began: r.Created}
+	if b != nil {
+		ch.item = c.local.NewItem(h.Key, h.Hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
+	}
+	if c.remote != nil {
+		var err error
+		if ch.redis.Frame, err = c.remote.Encode(ctx, r); err != nil {
+			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", h.Key, err)
+		}
+	}
+	return ch, nil
+}
+
+// bindToServer makes the item depend on the server that replied to the write. If Redis may not have the value, it may not report
+// another process's change of it. Then the item is valid only for as long as a local hit may be behind such a change, and
+// later it is served only while Redis doesn't answer. An item that already has a Validity isn't in Redis, and keeps it.
+func (c *Cache[T]) bindToServer(it *local.Item[T], a redisconn.Reply, began mono.Instant) {
+	if it == nil {
+		return
+	}
+	it.Feed = a.Feed
+	if it.Validity == nil && a.Err != nil {
+		it.Validity = c.temporary(began)
+	}
+	if it.Validity == nil {
+		it.Validity = a.Validity
+	}
+}
+
+// temporary returns the validity of a value that Redis doesn't have. A change that makes it invalid can't have been made before
+// the value was, so it may be served for as long as a local hit may be behind Redis.
+func (c *Cache[T]) temporary(began mono.Instant) *coherence.Validity {
+	return coherence.NewValidity(began.Add(c.remote.Conn.MaxAge()))
 }

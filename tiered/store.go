@@ -1,0 +1,107 @@
+package tiered
+
+import (
+	"context"
+
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
+	"github.com/tiercache/tiercache/tiered/internal/writequeue"
+)
+
+// store puts loaded values into the tiers: into Redis only if they replace the load's lease, or the value that a refresh was
+// to replace. Errors of Redis are only counted, because the callers have their values.
+func (c *Cache[T]) store(ctx context.Context, tasks []*task[T], held *remote.HeldLeases[T]) {
+	w := redisconn.NewWindow(len(tasks), keyWrite[T].size, func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
+	defer w.Wait() // a codec or Cost may panic
+	for _, tk := range tasks {
+		ch, ok := c.taskWrite(ctx, tk, held)
+		switch {
+		case !ok:
+		case c.remote == nil || tk.found.Err != nil:
+			c.keys.PutLoaded(ch.ref, ch.item)
+		default:
+			w.Add(ch)
+		}
+	}
+	w.End()
+}
+
+// replace makes the key writes of a load in both tiers, or only in the local tier if silence is set. It returns an error if
+// Redis didn't answer at all.
+func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *remote.HeldLeases[T], silence error) error {
+	var answers []redisconn.Reply
+	if silence == nil {
+		answers = c.remote.Replace(ctx, redisWrites(changes))
+	} else {
+		answers = c.remote.Failed(len(changes), silence)
+	}
+	var over []string
+	for i, a := range answers {
+		ch := changes[i]
+		if a.Swapped() || a.Err == nil && held.Owns(ch.redis.Seen) { // otherwise another lease may be in its place
+			over = append(over, ch.ref.Key)
+		}
+		if a.Err != nil && ch.item != nil || a.Swapped() {
+			c.bindToServer(ch.item, a, ch.began)
+			c.keys.PutLoaded(ch.ref, ch.item)
+		}
+	}
+	held.Drop(over)
+	for _, key := range over {
+		c.released(key)
+	}
+	return redisconn.UnresponsiveError(answers)
+}
+
+// taskWrite returns the key write for a task's result, or false if there is nothing to write.
+func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.HeldLeases[T]) (keyWrite[T], bool) {
+	h := c.keys.Listen(tk.flight.Ref, nil)
+	none := keyWrite[T]{ref: h, redis: remote.Write{Seen: tk.found.Seen}}
+	leased := tk.leased == primaryLease
+	if leased {
+		none.redis.Seen = held.Seen()
+	}
+	replaces := tk.leased == refreshLease || tk.flight.Reason == inflight.ForRefresh
+	r := tk.result
+	if r == nil || !c.keys.NotWritten(h) {
+		return none, leased
+	}
+	if !r.Storable() {
+		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
+		return none, leased || replaces || c.remote == nil || tk.found.Err != nil
+	}
+	b, err := c.bindResult(ctx, tk)
+	if b == nil || err != nil {
+		return none, leased
+	}
+	ch, err := keyWrite[T]{}, tk.unstorable
+	if err == nil {
+		ch, err = c.newWrite(ctx, h, r, b, tk.policy)
+	}
+	if err != nil {
+		tk.unstorable = err
+		c.reportValue("tiered: a loaded value can't be stored", h.Key, err)
+		return none, leased || replaces // remove the value to be replaced: it isn't the one that the callers got
+	}
+	ch.redis.Seen, ch.began = none.redis.Seen, tk.began
+	return ch, true
+}
+
+// bindResult returns the dependencies of a task's result, or nil if it was already invalidated.
+func (c *Cache[T]) bindResult(ctx context.Context, tk *task[T]) (*coherence.Deps, error) {
+	r := tk.result
+	if tk.found.Err == nil {
+		b, err := c.tags.Register(ctx, tk.stamp, r.Tags, r.RedisTTL(c.retention))
+		if !c.queue.HidesAll() {
+			return b, err
+		}
+		tk.found.Err = writequeue.ErrNotReplayed
+	}
+	b := c.tags.BindUnstored(tk.stamp, r.Tags, c.temporary(tk.began), tk.flight.State.began)
+	if b != nil {
+		b.Feed = tk.found.Feed
+	}
+	return b, nil
+}
