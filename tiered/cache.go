@@ -6,13 +6,13 @@ import (
 	"hash/maphash"
 	"log/slog"
 
+	"github.com/tiercache/tiercache/tiered/internal/invalidation"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/tags"
 	"github.com/tiercache/tiercache/tiered/internal/values"
-	"github.com/tiercache/tiercache/tiered/internal/wire"
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
@@ -40,6 +40,7 @@ type core[T any] struct {
 	trace     *Trace // nil: none
 	logger    *slog.Logger
 	stats     counters
+	events    *invalidation.Subscriber // nil without Redis
 
 	renewals   chan struct{}           // holds one element for each background load
 	background redisconn.EventThrottle // for log lines about background loads
@@ -116,39 +117,5 @@ func (c *Cache[T]) usable(keys ...string) error {
 	return nil
 }
 
-// keyChanged handles a change of a key that Redis reports. rest is the key without the cache's prefix.
-func (t *core[T]) keyChanged(rest string) {
-	t.stats.invalidations.Add(1)
-	switch kind, of := wire.ParseRest(rest); kind {
-	case wire.ValueKey:
-		t.keys.Changed(of, t.hash(of))
-	case wire.LeaseKey:
-		t.keys.Wake(of, t.hash(of))
-	case wire.TagKey:
-		t.tags.TagChanged(of)
-	case wire.EpochKey:
-		t.tags.EpochChanged()
-	case wire.SeqKey:
-		t.tags.SeqChanged()
-	}
-}
-
 // released handles the release of a key's lease by this process.
 func (t *core[T]) released(key string) { t.keys.Released(key, t.hash(key)) }
-
-// interrupted handles a gap in Redis's reports of changes. It wakes the jobs that wait for a change, and drops the results of reads
-// in progress. Cached records need no action: their validities have ended.
-func (t *core[T]) interrupted() {
-	t.tags.Interrupted()
-	t.keys.Interrupted()
-}
-
-// breakerChanged handles the circuit breaker of a server: it has opened, or with a nil cause closed.
-func (t *core[T]) breakerChanged(addr string, cause error) {
-	if cause != nil {
-		t.stats.opened.Add(1)
-	}
-	if t.trace != nil && t.trace.Breaker != nil {
-		t.trace.Breaker(addr, cause)
-	}
-}

@@ -54,11 +54,11 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why i
 	if err := c.usable(s.Key); err != nil {
 		return none, err
 	}
-	invalidated := c.tags.Invalidations()
+	invalidations := c.tags.Invalidations()
 	retry := false
 	for {
 		f, mine := c.keys.Join(ctx, s.Key, s.Hash, why, &joinOptions[T]{Owner: new(inflight.Owner), Start: s.At, Limit: c.policy.LoadTimeout, Retry: retry})
-		late := !mine && f.Finished()
+		j := joined[T]{flight: f, mine: mine, late: !mine && f.Finished(), invalidations: invalidations}
 		switch {
 		case mine:
 			f.State.missedLocally = c.local.StillMissing(s)
@@ -69,23 +69,18 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why i
 			c.stats.collapsed.Add(1)
 		}
 		r, offered, err := c.await(ctx, f, why, true)
+		tooShort := f.Limit < c.policy.LoadTimeout && errors.Is(err, context.DeadlineExceeded) // the LoadTimeout of another view
+		leavesOld := f.Reason == inflight.ForRefresh && why != inflight.ForRefresh             // a Refresh that failed
 		switch {
-		case late && f.State.unstorable: // a background load's result that can't be stored is served only to callers that waited for it
-		case r != nil && (mine || offered || f.State.began >= invalidated || len(r.Tags) == 0):
-			if err != nil {
-				return none, err
-			}
+		case !c.settles(&j, r, offered, ctx.Err() != nil || !j.late && !tooShort && !leavesOld):
+		case err != nil:
+			return none, err
+		default:
 			return c.giveResult(ctx, f, r, offered)
-		case r != nil: // this process may have invalidated it after the flight began and before this call
-		case ctx.Err() != nil:
-			return none, err
-		case !mine && f.Limit < c.policy.LoadTimeout && errors.Is(err, context.DeadlineExceeded):
-			retry = true // the LoadTimeout of another view, shorter than this one's, has passed
-		case !late && (f.Reason != inflight.ForRefresh || why == inflight.ForRefresh):
-			return none, err
 		}
+		retry = retry || tooShort
 		s.At, s.Sets = mono.Now(), local.Unknown
-		c.keys.Dismiss(f) // a failed Refresh leaves the old value in place, and an earlier failure isn't this call's
+		c.keys.Dismiss(f)
 	}
 }
 

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 
@@ -14,126 +12,8 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
-	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/values"
 )
-
-// GetMany returns the cached values by key, without the keys that aren't cached or are remembered as absent. It reads up to 256
-// keys from Redis in one round trip (per node of a Cluster), and more keys in chunks, each of which has [RedisOptions].Timeout. If
-// Redis can't be read, or ctx ends first, GetMany returns the values that it has and an error. If the local tier has a value to serve
-// in place of an unreadable one, that is no error. The keys of the map are the cache's copies.
-func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, error) {
-	if err := c.usable(keys...); err != nil {
-		return nil, err
-	}
-	values := make(map[string]T, len(keys))
-	asked := make(map[string]bool)
-	var missing []keyRef[T]
-	at := mono.Now()
-	var failed error // the first error of Clone
-	for _, key := range keys {
-		hash := c.hash(key)
-		if it, _ := c.local.Get(key, hash, at, nil); it == nil {
-			if !asked[key] {
-				asked[key], missing = true, append(missing, keyRef[T]{Key: key, Hash: hash})
-			}
-		} else if v, err := c.valueOf(&it.Record); err == nil {
-			values[it.Key] = v
-		} else {
-			failed = cmp.Or(failed, notGiven(&it.Record, it.Key, err))
-		}
-	}
-	if c.remote == nil || len(missing) == 0 {
-		c.stats.misses.Add(uint64(len(missing)))
-		return values, failed
-	}
-	m := fetched[T]{cache: c, values: values, failed: failed}
-	for part := range slices.Chunk(missing, maxFetch) {
-		m.fetch(ctx, part)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return values, fmt.Errorf("tiered: reading from redis: %w", err)
-	}
-	if m.why != nil {
-		return values, fmt.Errorf("tiered: %d of %d keys can't be read: %w", m.unread, len(keys), m.why)
-	}
-	return values, m.failed
-}
-
-// maxFetch limits how many keys GetMany reads before it decodes them.
-const maxFetch = 10 * redisconn.MaxChunk
-
-// fetched is the state of a GetMany: the values and errors of the keys read so far.
-type fetched[T any] struct {
-	cache   *Cache[T]
-	values  map[string]T
-	unread  int   // how many keys can't be read
-	why     error // the error of the first of them
-	silence error // set once Redis doesn't answer: the remaining keys aren't read
-	failed  error // the first error of Clone
-}
-
-// fetch reads one chunk of keys.
-func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
-	c := m.cache
-	if m.silence != nil {
-		c.stats.countErrors(c.remote.Failed(len(keys), m.silence))
-		for _, h := range keys {
-			got := c.unreadable(h, record.RefreshDue, m.silence)
-			if got.record == nil {
-				c.stats.misses.Add(1)
-			}
-			m.add(got)
-		}
-		return
-	}
-	refs := make([]keyRef[T], len(keys))
-	for i, h := range keys {
-		refs[i] = c.keys.Ref(h.Key, h.Hash)
-	}
-	defer func() {
-		for _, h := range refs {
-			c.keys.Release(h)
-		}
-	}()
-	silent := 0 // unanswered keys at the end; a Cluster's other masters would have answered some in between
-	var last error
-	for _, got := range c.fetch(ctx, refs, record.RefreshDue) {
-		if m.add(got); redisconn.IsUnresponsive(got.err) {
-			silent, last = silent+1, got.err
-		} else {
-			silent = 0
-		}
-	}
-	if silent >= min(len(refs), redisconn.MaxChunk) {
-		m.silence = last
-	}
-}
-
-// add adds the result of reading one key.
-func (m *fetched[T]) add(got hit[T]) {
-	if got.err != nil {
-		m.unread, m.why = m.unread+1, cmp.Or(m.why, got.err)
-	}
-	if got.record == nil {
-		return
-	}
-	if v, err := m.cache.valueOf(got.record); err == nil {
-		m.values[got.key] = v
-	} else {
-		m.failed = cmp.Or(m.failed, notGiven(got.record, got.key, err))
-	}
-}
-
-// notGiven returns the error of valueOf with the key, or nil for an absence, whose error is no failure.
-func notGiven[T any](r *record.Record[T], key string, err error) error {
-	if err == nil || r.Absent {
-		return nil
-	}
-	return fmt.Errorf("%w (of key %q)", err, key)
-}
 
 // GetOrLoadMany returns the cached values of the ids, and loads the missing ones with one call of load. That call gets only the ids
 // that no other call, in this process or another, is loading already; GetOrLoadMany waits for those. Ids for which such a load
@@ -218,14 +98,13 @@ type batch[K comparable, T any] struct {
 type batchItem[K comparable, T any] struct {
 	id K
 	local.Miss
-	flight *flight[T] // nil if the caller is the loader of this very id
-	late   bool       // the flight had finished when the batch joined it
-	done   bool       // the id has its value or its error
+	joined[T]      // its flight is nil if the caller is the loader of this very id
+	done      bool // the id has its value or its error
 }
 
 // newBatch looks the ids up in the local tier. It returns an error if a key is invalid; nothing is loaded then.
 func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, key func(K) string) (*batch[K, T], error) {
-	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), owner: new(inflight.Owner), strings: stringsIn(reflect.TypeFor[K]())}
+	b := &batch[K, T]{cache: c, values: make(map[K]T, len(ids)), owner: new(inflight.Owner), strings: values.StringsIn(reflect.TypeFor[K]())}
 	if c.life.Closed() {
 		return b, ErrClosed
 	}
@@ -237,7 +116,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if it != nil {
 			if it.NeedsRefresh(&c.view.Windows, at) {
 				c.noteStale(ctx, it.Key, &it.Record, nil)
-				b.refreshIDs = append(b.refreshIDs, ownID(id, b.strings))
+				b.refreshIDs = append(b.refreshIDs, values.OwnID(id, b.strings))
 				b.refreshing = append(b.refreshing, keyRef[T]{Key: it.Key, Hash: hash})
 			}
 			v, failed := c.valueOf(&it.Record)
@@ -253,7 +132,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if b.items == nil {
 			b.items = make([]batchItem[K, T], 0, len(ids)-i)
 		}
-		b.items = append(b.items, batchItem[K, T]{id: ownID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Sets: sets}})
+		b.items = append(b.items, batchItem[K, T]{id: values.OwnID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Sets: sets}})
 	}
 	return b, nil
 }
@@ -261,11 +140,10 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 // run joins or begins a flight for each open item and waits for all of them. It returns how many items are still open.
 func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr error) {
 	c := b.cache
-	invalidated := c.tags.Invalidations()
 	own, firstErr := b.join(ctx, open)
 	if len(own) > 0 {
-		t := newLoadTurn()
-		defer t.end()
+		t := inflight.NewTurn()
+		defer t.End()
 		rest, renews := c.lookup(ctx, own)
 		if len(rest) > 0 {
 			c.startJob(ctx, b.owner, rest, b.loader(t))
@@ -279,7 +157,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 		if s.done {
 			continue
 		}
-		err := b.collect(ctx, s, invalidated)
+		err := b.collect(ctx, s)
 		firstErr = cmp.Or(firstErr, err)
 		if !s.done {
 			left++
@@ -294,6 +172,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 func (b *batch[K, T]) join(ctx context.Context, open int) (own []*flight[T], firstErr error) {
 	c := b.cache
 	own = make([]*flight[T], 0, open)
+	invalidations := c.tags.Invalidations()
 	fl := joinOptions[T]{Owner: b.owner, Start: mono.Now(), OwnedKeys: true, Size: open, Limit: c.policy.LoadTimeout, Retry: b.retry}
 	for i := range b.items {
 		s := &b.items[i]
@@ -301,7 +180,7 @@ func (b *batch[K, T]) join(ctx context.Context, open int) (own []*flight[T], fir
 			continue
 		}
 		f, mine := c.keys.Join(ctx, s.Key, s.Hash, inflight.ForRead, &fl)
-		s.flight, s.late = f, false
+		s.joined = joined[T]{flight: f, mine: f.Owner == b.owner, invalidations: invalidations} // perhaps begun for another id with its key
 		switch {
 		case mine:
 			f.State.missedLocally = c.local.StillMissing(s.Miss)
@@ -309,7 +188,7 @@ func (b *batch[K, T]) join(ctx context.Context, open int) (own []*flight[T], fir
 		case f.Owner.Within(ctx):
 			firstErr = cmp.Or(firstErr, errOwnKey)
 			s.flight, s.done = nil, true
-		case f.Owner != b.owner:
+		case !s.mine:
 			c.stats.collapsed.Add(1)
 			s.late = f.Finished()
 		}
@@ -317,37 +196,32 @@ func (b *batch[K, T]) join(ctx context.Context, open int) (own []*flight[T], fir
 	return own, firstErr
 }
 
-// collect waits for the item's flight. The item stays open if it needs another flight: if this one was begun by another caller and
-// failed, or if this process may have invalidated its value before the batch began. In a retry, a flight that another caller began
-// counts like the batch's own.
-func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T], invalidated uint64) error {
-	c, f := b.cache, s.flight
-	theirs := f.Owner != b.owner
-	r, offered, err := c.await(ctx, f, inflight.ForRead, !theirs)
-	switch {
-	case s.late && f.State.unstorable, r == nil && ctx.Err() == nil && !c.life.Closed() && (s.late || theirs && !b.retry):
-		return nil
-	case r != nil && !offered && f.State.began < invalidated && len(r.Tags) > 0:
+// collect waits for the item's flight. The item stays open if it needs another flight. In a retry, the failure of a flight that
+// another caller began counts like that of the batch's own.
+func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T]) error {
+	c := b.cache
+	r, offered, err := c.await(ctx, s.flight, inflight.ForRead, s.mine)
+	if !c.settles(&s.joined, r, offered, ctx.Err() != nil || !s.late && b.retry) {
 		return nil
 	}
 	s.done = true
 	if r == nil {
 		return err
 	}
-	v, err := c.giveResult(ctx, f, r, offered)
+	v, err := c.giveResult(ctx, s.flight, r, offered)
 	if err == nil {
 		b.values[s.id] = v
 	}
 	return notGiven(r, s.Key, err)
 }
 
-// loader returns loadTasks as the load function of a job. Calls with the same loadTurn run one at a time.
-func (b *batch[K, T]) loader(t *loadTurn) func(context.Context, []*task[T]) error {
+// loader returns loadTasks as the load function of a job. Calls with the same turn run one at a time.
+func (b *batch[K, T]) loader(t *inflight.Turn) func(context.Context, []*task[T]) error {
 	return func(ctx context.Context, tasks []*task[T]) error {
 		if tasks[0].flight.Reason == inflight.ForBackground {
 			return b.loadTasks(ctx, tasks) // callers that wait for other keys don't wait for a refresh
 		}
-		done, err := t.acquire(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(tasks) }, tasks[0].flight.Start)
+		done, err := t.Acquire(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(tasks) }, tasks[0].flight.Start)
 		if err != nil {
 			return err
 		}

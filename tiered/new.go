@@ -3,7 +3,6 @@ package tiered
 import (
 	"context"
 	"hash/maphash"
-	"reflect"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
@@ -68,7 +67,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		t.tags = tags.New(tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors), o.Redis.options.Strict)
 		t.queue = t.newQueue()
 		t.keys.OwnEvents = o.Redis.options.Invalidation == Tracking
-		if err := o.Redis.register(o.Name, reflect.TypeFor[T](), t.values.Name, t); err != nil {
+		if err := t.subscribe(); err != nil {
 			l.Close()
 			return nil, err
 		}
@@ -95,11 +94,11 @@ func (c *Cache[T]) Close() error {
 	}
 	c.life.Wait()
 	if c.remote != nil {
-		c.lastReplay()
+		c.closeQueue()
 	}
 	c.local.Close()
 	if c.remote != nil {
-		c.redis.unregister(c.name, c.core)
+		c.redis.caches.Remove(c.name, c.events)
 	}
 	return nil
 }

@@ -4,17 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"reflect"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/invalidation"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
-	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 const (
@@ -71,28 +67,7 @@ type Redis struct {
 	conn    *redisconn.Conn
 	options RedisOptions
 	streams *invalidation.Streams
-
-	mu         sync.Mutex
-	namespaces map[string]*namespace // by cache name
-}
-
-// namespace holds the caches of one name, and the type and the codec that they share.
-type namespace struct {
-	value  reflect.Type
-	codec  string
-	caches []subscriber
-}
-
-// subscriber is a cache that gets events of its Redis.
-type subscriber interface {
-	// keyChanged is called when a key of the cache's name was changed, with the part of Redis's key after the name.
-	keyChanged(key string)
-	// interrupted is called when changes may have been missed.
-	interrupted()
-	// breakerChanged is called when a server isn't asked any more, or with a nil cause when it is again.
-	breakerChanged(addr string, cause error)
-	// answered is called when Redis answers.
-	answered()
+	caches  *invalidation.Registry
 }
 
 // NewRedis makes a second tier of the client, which may be a *redis.Client, a Sentinel failover client or a
@@ -166,14 +141,12 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	}
 	o.Prefix = strings.Clone(o.Prefix)
 	r := &Redis{
-		conn:       redisconn.New(client, o.Prefix, o.Timeout, o.Heartbeat, o.Logger),
-		options:    o,
-		namespaces: make(map[string]*namespace),
+		conn:    redisconn.New(client, o.Prefix, o.Timeout, o.Heartbeat, o.Logger),
+		options: o,
+		caches:  invalidation.NewRegistry(o.Prefix),
 	}
-	r.conn.BreakerChanged = r.breakerChanged
-	r.streams = invalidation.New(r.conn, invalidation.Mode(o.Invalidation), invalidation.Hooks{
-		Changed: r.keyChanged, Shared: r.shared, Interrupted: r.interrupted, Answered: r.answered,
-	})
+	r.conn.BreakerChanged = r.caches.BreakerChanged
+	r.streams = invalidation.New(r.conn, invalidation.Mode(o.Invalidation), r.caches.Hooks())
 	if err := r.streams.Start(); err != nil {
 		_ = r.Close()
 		return nil, err
@@ -232,87 +205,4 @@ func (r *Redis) Status() error {
 		return ErrClosed
 	}
 	return r.streams.Status()
-}
-
-// register adds a cache to its name. It returns an error if another cache of the name has another type or codec.
-func (r *Redis) register(name string, value reflect.Type, codec string, l subscriber) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t := r.namespaces[name]
-	if t == nil {
-		t = &namespace{value: value, codec: codec}
-		r.namespaces[name] = t
-	}
-	if t.value != value || t.codec != codec {
-		return fmt.Errorf("tiered: Options.Name is %q, which on this Redis is a cache of %v in %s: want that, or another name for %v in %s",
-			name, t.value, t.codec, value, codec)
-	}
-	t.caches = append(slices.Clone(t.caches), l) // a copy, since subscribers reads the slice without the lock
-	return nil
-}
-
-// unregister removes a cache from its name.
-func (r *Redis) unregister(name string, l subscriber) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t := r.namespaces[name]
-	t.caches = slices.DeleteFunc(slices.Clone(t.caches), func(other subscriber) bool { return other == l })
-	if len(t.caches) == 0 {
-		delete(r.namespaces, name)
-	}
-}
-
-// keyChanged tells the caches whose name is in the changed key.
-func (r *Redis) keyChanged(key string) {
-	name, rest := wire.CutName(r.conn.Prefix, key)
-	for _, l := range r.subscribers(name) {
-		l.keyChanged(rest)
-	}
-}
-
-// shared reports whether several caches of this process share the key: then each has to hear of the others' changes.
-func (r *Redis) shared(key string) bool {
-	name, _ := wire.CutName(r.conn.Prefix, key)
-	return len(r.subscribers(name)) > 1
-}
-
-// subscribers returns the caches of a name. The slice is never modified.
-func (r *Redis) subscribers(name string) []subscriber {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if t := r.namespaces[name]; t != nil {
-		return t.caches
-	}
-	return nil
-}
-
-// interrupted calls interrupted of all caches.
-func (r *Redis) interrupted() {
-	for _, l := range r.allSubscribers() {
-		l.interrupted()
-	}
-}
-
-// answered calls answered of all caches.
-func (r *Redis) answered() {
-	for _, l := range r.allSubscribers() {
-		l.answered()
-	}
-}
-
-// allSubscribers returns all caches.
-func (r *Redis) allSubscribers() (all []subscriber) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, t := range r.namespaces {
-		all = append(all, t.caches...)
-	}
-	return all
-}
-
-// breakerChanged tells all caches.
-func (r *Redis) breakerChanged(addr string, cause error) {
-	for _, l := range r.allSubscribers() {
-		l.breakerChanged(addr, cause)
-	}
 }

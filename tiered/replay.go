@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
@@ -13,18 +12,14 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
-const (
-	replaySoon  = 10 * time.Millisecond // the first pause: a write may have failed by chance
-	replayBatch = 500                   // keys in one pipeline
-	replayLooks = 3                     // attempts at a key that others keep changing
-)
+// replayLooks is how often a replay tries a key that others keep changing.
+const replayLooks = 3
 
 // newQueue returns the write queue of a cache with Redis.
 func (t *core[T]) newQueue() *writequeue.Queue {
 	return writequeue.New(writequeue.Options{
 		Queued: ErrQueued,
 		Closed: ErrClosed,
-		Start:  t.startReplayer,
 		Now: func() time.Time {
 			at, _ := t.remote.Conn.LatestTime()
 			return at
@@ -35,12 +30,15 @@ func (t *core[T]) newQueue() *writequeue.Queue {
 			Forget:        t.tags.Invalidated,
 			ForgetAll:     t.tags.EpochChanged,
 		},
+		ReplayKeys: t.replayKeys,
+		Go:         t.replayer,
+		MaxPause:   t.remote.Conn.Heartbeat,
 	})
 }
 
-// startReplayer starts the goroutine that replays the write queue until it is empty, or the cache or its Redis is closed. It
-// reports false if one of them is already closed.
-func (t *core[T]) startReplayer() bool {
+// replayer runs the write queue's replayer in a goroutine that ends with the cache and its Redis. It reports false if one of them
+// is already closed.
+func (t *core[T]) replayer(run func(context.Context)) bool {
 	r := t.remote.Conn
 	if !t.life.Begin() {
 		return false
@@ -55,50 +53,18 @@ func (t *core[T]) startReplayer() bool {
 		ctx, cancel := context.WithCancel(t.base)
 		defer cancel()
 		defer context.AfterFunc(r.Context, cancel)()
-		t.replayAll(ctx)
+		run(ctx)
 	}()
 	return true
 }
 
-// replayAll replays the queue until it is empty or ctx is done, with growing pauses between attempts.
-func (t *core[T]) replayAll(ctx context.Context) {
-	longest := max(t.remote.Conn.Heartbeat, replaySoon)
-	for pause := replaySoon; !t.queue.StopIfEmpty(); pause = min(mono.Times(2, pause), longest) {
-		if !mono.Sleep(ctx, mono.Jitter(pause), t.queue.Wake()) {
-			t.queue.Stopped()
-			return
-		}
-		t.replay(ctx, false)
-	}
-}
-
-// answered makes the replayer try at once, because Redis has answered.
-func (t *core[T]) answered() { t.queue.RetryNow() }
-
-// lastReplay replays the queue once more when the cache is closed, and logs how much is lost.
-func (t *core[T]) lastReplay() {
-	if t.queue.Len() > 0 {
-		// This is time enough for a full queue if Redis answers: that takes twenty requests of a few milliseconds.
-		ctx, cancel := context.WithTimeout(context.Background(), mono.Times(redisconn.MaxTimeouts, t.remote.Conn.Timeout))
-		defer cancel()
-		t.replay(ctx, true)
-	}
-	if lost := t.queue.Close(); lost > 0 {
+// closeQueue makes the last attempt to replay the queue, and logs how much is lost.
+func (t *core[T]) closeQueue() {
+	// This is time enough for a full queue if Redis answers: that takes twenty requests of a few milliseconds.
+	timeout := mono.Times(redisconn.MaxTimeouts, t.remote.Conn.Timeout)
+	if lost := t.queue.Close(timeout); lost > 0 {
 		t.logger.LogAttrs(context.Background(), slog.LevelWarn, "tiered: changes that redis didn't take are lost",
 			slog.String("cache", t.name), slog.Int("changes", lost))
-	}
-}
-
-// replay tries once to replay the queue. Invalidations that fail stay queued. With last it ends when a server doesn't answer.
-func (t *core[T]) replay(ctx context.Context, last bool) {
-	t.queue.ReplayTags(ctx)
-	for batch := range slices.Chunk(t.queue.Keys(), replayBatch) {
-		if ctx.Err() != nil {
-			return
-		}
-		if !t.replayKeys(ctx, batch) && last {
-			return
-		}
 	}
 }
 

@@ -6,8 +6,9 @@
 //
 // Keys, tags and invalidations of everything are queued separately. [Queue.Changed] takes the replies to a write of keys;
 // [Queue.InvalidateTags] and [Queue.InvalidateAll] make an invalidation with all that belongs to it. [Queue.ReplayTags] replays these.
-// Keys are replayed by the cache, which has to lock them: it gets them from [Queue.Keys] and [Queue.Invalidations] and reports what
-// became of them to [Queue.Settle] and [Queue.SetCause].
+// While something is queued, a goroutine (replayer.go) replays it. For keys it calls [Options].ReplayKeys, because the cache has to
+// lock them: that function gets the invalidations from [Queue.Invalidations] and reports what became of them to [Queue.Settle] and
+// [Queue.SetCause].
 //
 // # Invariants
 //

@@ -1,6 +1,7 @@
 package writequeue
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,9 +18,14 @@ import (
 type Options struct {
 	Queued error            // wrapped by the errors of writes that were queued
 	Closed error            // a write that failed with it isn't queued
-	Start  func() bool      // starts the replayer; false: the cache or its Redis is closed
 	Now    func() time.Time // on Redis's clock, or later; zero: unknown
 	Tags   Tags
+
+	// ReplayKeys replays the invalidations of some keys. It reports whether any server answered. The cache has it, because it
+	// must lock the keys.
+	ReplayKeys func(ctx context.Context, keys []string) bool
+	Go         func(run func(context.Context)) bool // runs a goroutine of the cache; false: the cache or its Redis is closed
+	MaxPause   time.Duration                        // between two attempts
 }
 
 // Queue is the queue of one cache. A nil Queue, of a cache without Redis, is empty.
@@ -104,8 +110,8 @@ func (q *Queue) add(cause error, put func(number uint64)) error {
 	start := !q.replaying
 	q.replaying = true
 	q.mu.Unlock()
-	if start && !q.Start() {
-		q.Stopped()
+	if start && !q.Go(q.run) {
+		q.stopped()
 	}
 	return &Error{q.Queued, cause}
 }
@@ -172,14 +178,6 @@ func (q *Queue) count() {
 	q.size.Store(int64(n))
 }
 
-// Close makes the queue refuse further writes, and returns how many invalidations are left.
-func (q *Queue) Close() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	return int(q.size.Load())
-}
-
 // Len returns how many invalidations are queued.
 func (q *Queue) Len() int {
 	if q == nil {
@@ -196,8 +194,8 @@ func (q *Queue) Replayed() uint64 {
 	return q.done.Load()
 }
 
-// Keys returns the keys with a queued invalidation of their own.
-func (q *Queue) Keys() []string {
+// queuedKeys returns the keys with a queued invalidation of their own.
+func (q *Queue) queuedKeys() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return slices.Collect(maps.Keys(q.keys))

@@ -17,7 +17,7 @@ var (
 
 // open returns a queue without a replayer.
 func open() *Queue {
-	return New(Options{Queued: errQueued, Closed: errClosed, Start: func() bool { return true }, Now: func() time.Time { return time.Time{} }})
+	return New(Options{Queued: errQueued, Closed: errClosed, Go: func(func(context.Context)) bool { return true }, ReplayKeys: func(context.Context, []string) bool { return false }, Now: func() time.Time { return time.Time{} }})
 }
 
 // A change that fails while an earlier change of the same key or tag is being replayed is replayed too.
@@ -54,7 +54,7 @@ func TestQueuedDuringAReplay(t *testing.T) {
 	if q.Len() != 0 || q.HidesAll() || q.Hides("k") {
 		t.Errorf("%d left", q.Len())
 	}
-	if n := q.Close(); n != 0 {
+	if n := q.Close(0); n != 0 {
 		t.Errorf("%d left", n)
 	}
 	if err := q.Failed([]string{"k"}, false, cause); err != cause || q.Len() != 0 {
@@ -199,6 +199,6 @@ func TestSettle(t *testing.T) {
 	_ = q.Failed([]string{"b"}, false, errDown)
 	q.Settle(numbers)
 	if !q.Hides("b") || q.Hides("a") || q.Len() != 1 || q.Replayed() != 2 {
-		t.Errorf("%q are queued, %d replayed", q.Keys(), q.Replayed())
+		t.Errorf("%q are queued, %d replayed", q.queuedKeys(), q.Replayed())
 	}
 }

@@ -107,6 +107,26 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason,
 	return nil, false, f.Err
 }
 
+// joined is a flight that a call waits for.
+type joined[T any] struct {
+	*flight[T]
+	mine          bool   // the call began it
+	late          bool   // it had finished when the call joined it
+	invalidations uint64 // how many this process had made when the call began
+}
+
+// settles reports whether the call may return what await returned: the record, or the failure if there is none. Otherwise it needs
+// another flight. takesFailure says that the failure of another call's flight is the call's too.
+func (c *Cache[T]) settles(j *joined[T], r *record.Record[T], offered, takesFailure bool) bool {
+	switch {
+	case j.late && j.State.unstorable: // a background load's result that can't be stored is only for the calls that waited for it
+		return false
+	case r != nil: // this process may have invalidated it after the flight began and before the call did
+		return offered || j.State.began >= j.invalidations || len(r.Tags) == 0
+	}
+	return j.mine || takesFailure || c.life.Closed()
+}
+
 // serveFallback counts a fallback that is served and returns its record.
 func (c *Cache[T]) serveFallback(ctx context.Context, o *fallbackEntry[T], cause error) *record.Record[T] {
 	if o.origin != fromRemote && !o.Valid(mono.Now()) {

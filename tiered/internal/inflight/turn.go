@@ -1,4 +1,4 @@
-package tiered
+package inflight
 
 import (
 	"context"
@@ -8,23 +8,23 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// loadTurn makes the calls of a batch's loader run one at a time while the batch waits for them. Each round has its own loadTurn:
+// Turn makes the calls of a batch's loader run one at a time while the batch waits for them. Each round has its own Turn:
 // calls of an earlier round that are still running don't delay it.
-type loadTurn struct {
+type Turn struct {
 	taken chan struct{} // has an element while a call has the turn
 	over  chan struct{} // closed when the round ends
 }
 
-func newLoadTurn() *loadTurn {
-	return &loadTurn{taken: make(chan struct{}, 1), over: make(chan struct{})}
+func NewTurn() *Turn {
+	return &Turn{taken: make(chan struct{}, 1), over: make(chan struct{})}
 }
 
-// end lets all waiting calls run at once: the batch no longer waits for them.
-func (t *loadTurn) end() { close(t.over) }
+// End lets all waiting calls run at once: the batch no longer waits for them.
+func (t *Turn) End() { close(t.over) }
 
-// acquire waits for the turn and returns a function that ends it. The turn also ends when ctx ends, since the load is then overdue,
+// Acquire waits for the turn and returns a function that ends it. The turn also ends when ctx ends, since the load is then overdue,
 // and when SoftTimeout has passed since start and served reports that the callers have fallbacks.
-func (t *loadTurn) acquire(ctx context.Context, soft time.Duration, served func() bool, start mono.Instant) (done func(), err error) {
+func (t *Turn) Acquire(ctx context.Context, soft time.Duration, served func() bool, start mono.Instant) (done func(), err error) {
 	select {
 	case t.taken <- struct{}{}:
 	case <-t.over:

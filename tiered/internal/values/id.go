@@ -1,4 +1,4 @@
-package tiered
+package values
 
 import (
 	"reflect"
@@ -6,21 +6,21 @@ import (
 	"unsafe"
 )
 
-// stringsIn returns the offsets of the strings in a value of the type: itself, its fields and its elements. Strings behind a
+// StringsIn returns the offsets of the strings in a value of the type: itself, its fields and its elements. Strings behind a
 // pointer or an interface don't count.
-func stringsIn(t reflect.Type) (offsets []uintptr) {
+func StringsIn(t reflect.Type) (offsets []uintptr) {
 	switch t.Kind() {
 	case reflect.String:
 		return []uintptr{0}
 	case reflect.Struct:
 		for i := range t.NumField() {
 			f := t.Field(i)
-			for _, at := range stringsIn(f.Type) {
+			for _, at := range StringsIn(f.Type) {
 				offsets = append(offsets, f.Offset+at)
 			}
 		}
 	case reflect.Array:
-		within := stringsIn(t.Elem())
+		within := StringsIn(t.Elem())
 		for i := range uintptr(t.Len()) {
 			for _, at := range within {
 				offsets = append(offsets, i*t.Elem().Size()+at)
@@ -33,9 +33,9 @@ func stringsIn(t reflect.Type) (offsets []uintptr) {
 	return offsets
 }
 
-// ownID returns a batch's id with copies of its strings, which are at the offsets. A load may go on after the call has returned,
+// OwnID returns a batch's id with copies of its strings, which are at the offsets. A load may go on after the call has returned,
 // when the caller's strings may be overwritten.
-func ownID[K comparable](id K, offsets []uintptr) K {
+func OwnID[K comparable](id K, offsets []uintptr) K {
 	for _, at := range offsets {
 		s := (*string)(unsafe.Add(unsafe.Pointer(&id), at))
 		*s = strings.Clone(*s)
