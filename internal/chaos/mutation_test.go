@@ -32,7 +32,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "invalidations are counted from after the read of Redis", focus: "late replies", breaks: []string{"G2"},
-		edits: []edit{{"load.go",
+		edits: []edit{{"read.go",
 			"	c.keys.PutRead(h, ",
 			"	h = c.keys.Listen(h, nil)\n	c.keys.PutRead(h, "}},
 	},
@@ -57,7 +57,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},
-		edits: []edit{{"write.go",
+		edits: []edit{{"store.go",
 			"		b, err := c.tags.Register(ctx, tk.stamp, r.Tags",
 			"		var err error\n		if tk.stamp, err = c.tags.Position(ctx); err != nil {\n			return nil, err\n		}\n" +
 				"		r.Stamp = tk.stamp.Stamp(r.Tags)\n		b, err := c.tags.Register(ctx, tk.stamp, r.Tags"}},
@@ -113,7 +113,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "no leases are taken", focus: "hot keys", breaks: []string{"G4"},
-		edits: []edit{{"task.go", "t.acquirePrimary(append(free, soonGone...))...", "append(free, soonGone...)..."}},
+		edits: []edit{{"lease.go", "t.acquirePrimary(append(free, soonGone...))...", "append(free, soonGone...)..."}},
 	},
 	{
 		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},
