@@ -54,13 +54,3 @@ func (p plan) dial(ctx context.Context, network, addr string) (net.Conn, error) 
 	}
 	return p.Lag.wrap(detour{conn.(*net.TCPConn), server}), nil
 }
-
-// detour is a connection through a proxy that reports the server's address as its own: a failover client closes
-// connections whose address isn't the master's.
-type detour struct {
-	*net.TCPConn
-	server net.Addr
-}
-
-// RemoteAddr returns the server's address.
-func (d detour) RemoteAddr() net.Addr { return d.server }

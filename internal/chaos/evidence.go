@@ -3,11 +3,8 @@
 package chaos
 
 import (
-	"context"
 	"fmt"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/history"
 )
@@ -70,28 +67,4 @@ func (l *loss) differingRecord() (key string, differs bool) {
 		}
 	}
 	return "", false
-}
-
-// ownedBy returns the keys whose slots a master owns.
-func (in *injector) ownedBy(master node) map[string]bool {
-	owned := make(map[string]bool)
-	cluster, isCluster := in.foreign.client.(*redis.ClusterClient)
-	for i := range in.options.Keys {
-		key := keyName(i)
-		if isCluster {
-			its, err := cluster.MasterForKey(context.Background(), redisKey(key))
-			if err != nil || its.Options().Addr != string(master) {
-				continue
-			}
-		}
-		owned[key] = true
-	}
-	return owned
-}
-
-// recordLoss adds a loss to the run.
-func (in *injector) recordLoss(l *loss) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.losses = append(in.losses, l)
 }

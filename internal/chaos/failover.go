@@ -179,6 +179,23 @@ func (in *injector) replaceMaster(v victim, end func(time.Duration)) error {
 	})
 }
 
+// ownedBy returns the keys whose slots a master owns.
+func (in *injector) ownedBy(master node) map[string]bool {
+	owned := make(map[string]bool)
+	cluster, isCluster := in.foreign.client.(*redis.ClusterClient)
+	for i := range in.options.Keys {
+		key := keyName(i)
+		if isCluster {
+			its, err := cluster.MasterForKey(context.Background(), redisKey(key))
+			if err != nil || its.Options().Addr != string(master) {
+				continue
+			}
+		}
+		owned[key] = true
+	}
+	return owned
+}
+
 // freeze stops a server and returns when it has stopped. It may be a replica, for which redistest has no Server.
 func (n node) freeze() (thaw func() error, err error) {
 	number, err := n.info("process_id")
@@ -294,4 +311,15 @@ func (in *injector) expectMasters() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.expected = now
+}
+
+// checkMasters counts failovers that the run didn't cause but a busy machine did. Which writes they lost is unknown.
+func (in *injector) checkMasters() {
+	now := in.masters()
+	slices.Sort(now)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !slices.Equal(now, in.expected) {
+		in.unplanned++
+	}
 }

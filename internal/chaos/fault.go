@@ -5,8 +5,6 @@ package chaos
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
-	"sync"
 	"time"
 )
 
@@ -27,21 +25,6 @@ type fault struct {
 	inject func(*injector)
 }
 
-func faults() []fault {
-	return slices.Concat(networkFaults(), workerFaults(), serverFaults(), failovers())
-}
-
-// rareFaults returns the faults that only some focuses have.
-func rareFaults() []fault {
-	return []fault{{"lose tags", servers, nil, (*injector).loseTags}}
-}
-
-// injectedFault says when a fault was injected.
-type injectedFault struct {
-	Fault      string
-	Start, End int64
-}
-
 // injector is one fault under way.
 type injector struct {
 	*run
@@ -53,6 +36,9 @@ type injector struct {
 func (in *injector) hold(least, most time.Duration) {
 	pause(in, least+time.Duration(in.rng.Int64N(int64(most-least)+1)))
 }
+
+// recovery is how long a client may take to reach Redis again after the fault: it has to replace its broken connections.
+func (in *injector) recovery() time.Duration { return in.options.Delta() }
 
 func (in *injector) slot() *slot { return in.workers.slots[in.rng.IntN(len(in.workers.slots))] }
 
@@ -66,44 +52,5 @@ func (in *injector) masters() (all []node) {
 	for _, m := range in.deployment.masters() {
 		all = append(all, node(m.Addr()))
 	}
-	return all
-}
-
-// schedule injects faults until ctx ends: all of them in random order, then all again. For about half of the time there is
-// no fault, and now and then for long enough to see that the effects of the last one end.
-func (r *run) schedule(ctx context.Context) {
-	rng := rand.New(rand.NewPCG(r.options.Seed, 1))
-	var bag []fault
-	for ctx.Err() == nil && len(r.options.faults()) > 0 {
-		calm := 200*time.Millisecond + time.Duration(rng.Int64N(int64(500*time.Millisecond)))
-		if rng.IntN(4) == 0 {
-			calm += 1500 * time.Millisecond
-		}
-		pause(ctx, calm)
-		if len(bag) == 0 {
-			bag = r.shuffledFaults(rng)
-		}
-		now := bag[:1]
-		if len(bag) > 1 && bag[0].layer != bag[1].layer && rng.IntN(3) == 0 {
-			now = bag[:2]
-		}
-		bag = bag[len(now):]
-		var running sync.WaitGroup
-		for _, f := range now {
-			in := &injector{r, ctx, rand.New(rand.NewPCG(rng.Uint64(), 0))}
-			if ctx.Err() == nil {
-				running.Go(func() {
-					defer in.recordFault(f.name)()
-					f.inject(in)
-				})
-			}
-		}
-		running.Wait()
-	}
-}
-
-func (r *run) shuffledFaults(rng *rand.Rand) []fault {
-	all := r.options.faults()
-	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }

@@ -100,9 +100,6 @@ var focuses = map[string]focus{
 // longLived has the indexes of a cache with a long LocalTTL for each of a worker's two tiered.Redis.
 var longLived = []int{0, 2}
 
-// span is a range of durations.
-type span struct{ least, most time.Duration }
-
 // On returns the options of a run with the focus. It returns an error if there is no focus of that name.
 func (o Options) On(name string) (Options, error) {
 	f, ok := focuses[name]
@@ -123,46 +120,3 @@ func (o Options) On(name string) (Options, error) {
 }
 
 func (o Options) focus() focus { return focuses[o.Focus] }
-
-// acts returns the acts of the run, and the sum of their weights.
-func (o Options) acts() (todo []act, total int) {
-	todo = acts
-	if o.Focus != "" {
-		todo = nil
-		weights := o.focus().acts
-		for _, act := range slices.Concat(acts, rareActs) {
-			if act.weight = weights[act.name]; act.weight > 0 {
-				todo = append(todo, act)
-			}
-		}
-	}
-	for _, act := range todo {
-		total += act.weight
-	}
-	return todo, total
-}
-
-// faults returns the faults of the run.
-func (o Options) faults() []fault {
-	named := o.focus().faults
-	all := faults()
-	if o.Focus != "" {
-		all = append(all, rareFaults()...)
-	}
-	return slices.DeleteFunc(all, func(f fault) bool {
-		return f.in != nil && !slices.Contains(f.in, o.Topology) || o.Focus != "" && !slices.Contains(named, f.name)
-	})
-}
-
-// instances returns those of a worker's caches that the run uses.
-func (o Options) instances(all []*instance) []*instance {
-	places := o.focus().caches
-	if places == nil {
-		return all
-	}
-	some := make([]*instance, len(places))
-	for i, at := range places {
-		some[i] = all[at]
-	}
-	return some
-}

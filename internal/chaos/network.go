@@ -80,6 +80,3 @@ func (in *injector) delay(least, most time.Duration) {
 	}
 	in.hold(300*time.Millisecond, 1500*time.Millisecond)
 }
-
-// recovery is how long a client may take to reach Redis again after the fault: it has to replace its broken connections.
-func (in *injector) recovery() time.Duration { return in.options.Delta() }

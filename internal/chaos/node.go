@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -90,24 +90,24 @@ func (n node) contents() (map[string]string, error) {
 	return all, nil
 }
 
+// info returns a number from the reply to INFO.
+func (n node) info(field string) (int64, error) {
+	v, err := n.do("INFO")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(fmt.Sprint(v)) {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			return strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s: INFO has no %s", n, field)
+}
+
 // unpause tries again if a sentinel that demotes the node closes the connection.
 func (n node) unpause() error {
 	return await(func() error {
 		_, err := n.do("CLIENT", "UNPAUSE")
 		return err
 	})
-}
-
-// await calls f until it returns nil.
-func await(f func() error) error {
-	const patience = time.Minute
-	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not within %v: %w", patience, err)
-		}
-	}
 }

@@ -13,7 +13,23 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered"
 )
+
+// workerEnv is set in the environment of workers.
+const workerEnv = "TIERCACHE_CHAOS_WORKER"
+
+// assignment configures a worker. It is the first line of its standard input.
+type assignment struct {
+	Incarnation int
+	Slot        int
+	Options     Options
+	Plan        plan
+	Source      string // its address
+	Journal     string // the file
+	Callers     int    // if not 0, the workload is a stampede of so many callers
+}
 
 // process is a worker as the parent sees it.
 type process struct {
@@ -155,4 +171,22 @@ func (p *process) finish(result any) error {
 		return p.fail(errors.New("it failed"))
 	}
 	return p.output.Close()
+}
+
+// tally is a worker's result: the sum of its caches' counters.
+type tally struct {
+	tiered.Stats
+}
+
+func (t *tally) add(s tiered.Stats) {
+	t.LocalHits += s.LocalHits
+	t.RemoteHits += s.RemoteHits
+	t.Misses += s.Misses
+	t.Collapsed += s.Collapsed
+	t.Loads += s.Loads
+	t.LoadErrors += s.LoadErrors
+	t.RedisErrors += s.RedisErrors
+	t.CodecErrors += s.CodecErrors
+	t.Evicted += s.Evicted
+	t.Rejected += s.Rejected
 }

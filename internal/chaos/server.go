@@ -153,17 +153,3 @@ func (n node) ownTag(ctx context.Context, r *redis.Client) (string, error) {
 	}
 	return "", fmt.Errorf("%s has no slots", n)
 }
-
-// info returns a number from the reply to INFO.
-func (n node) info(field string) (int64, error) {
-	v, err := n.do("INFO")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(fmt.Sprint(v)) {
-		if value, ok := strings.CutPrefix(line, field+":"); ok {
-			return strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-		}
-	}
-	return 0, fmt.Errorf("%s: INFO has no %s", n, field)
-}

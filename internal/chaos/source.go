@@ -18,6 +18,9 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
+// span is a range of durations.
+type span struct{ least, most time.Duration }
+
 // source is the HTTP server in the parent that the workers' loaders ask. It decides the outcome of each load.
 type source struct {
 	seed    uint64

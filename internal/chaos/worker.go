@@ -3,34 +3,12 @@
 package chaos
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"os"
 	"slices"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/history"
 	"github.com/tiercache/tiercache/tiered"
 )
-
-// workerEnv is set in the environment of workers.
-const workerEnv = "TIERCACHE_CHAOS_WORKER"
-
-// assignment configures a worker. It is the first line of its standard input.
-type assignment struct {
-	Incarnation int
-	Slot        int
-	Options     Options
-	Plan        plan
-	Source      string // its address
-	Journal     string // the file
-	Callers     int    // if not 0, the workload is a stampede of so many callers
-}
 
 // worker is a process of this program that acts as a service with caches.
 type worker struct {
@@ -46,67 +24,6 @@ type instance struct {
 	process int
 	strict  bool
 	cache   *tiered.Cache[Value]
-}
-
-// IsWorker reports whether this process was started as a worker, and so must only call Work.
-func IsWorker() bool { return os.Getenv(workerEnv) != "" }
-
-// Work runs the worker until its standard input ends, and returns the exit code.
-func Work() int {
-	redis.SetLogger(silence{}) // connections break on purpose
-	if err := work(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "chaos: worker:", err)
-		return 1
-	}
-	return 0
-}
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
-
-func work(in io.Reader, out io.Writer) (err error) {
-	lines := bufio.NewReader(in)
-	first, err := lines.ReadBytes('\n')
-	if err != nil {
-		return fmt.Errorf("reading the assignment: %w", err)
-	}
-	w := &worker{}
-	if err := json.Unmarshal(first, &w.assignment); err != nil {
-		return fmt.Errorf("reading the assignment: %w", err)
-	}
-	w.incarnation = w.Incarnation
-	w.source = newSourceClient(w.Source)
-	defer w.source.close()
-	if w.journal, err = createJournal(w.Journal); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.journal.close()) }()
-	leave, err := w.openCaches()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, leave()) }()
-
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	fmt.Fprintln(out, "ready")
-	var result any
-	if w.Callers > 0 {
-		var at int64
-		if _, err := fmt.Fscanln(lines, &at); err != nil {
-			return fmt.Errorf("waiting for the start: %w", err)
-		}
-		result = w.stampede(ctx, at)
-	} else {
-		go func() {
-			defer cancel()
-			_, _ = io.Copy(io.Discard, lines) // until the parent closes it, or dies
-		}()
-		w.runActors(ctx)
-		result = w.stats()
-	}
-	return json.NewEncoder(out).Encode(result)
 }
 
 // openCaches makes the caches of cacheConfigs. The returned function closes them.
@@ -146,11 +63,6 @@ func (w *worker) openCaches() (leave func() error, err error) {
 	return leave, nil
 }
 
-// tally is a worker's result: the sum of its caches' counters.
-type tally struct {
-	tiered.Stats
-}
-
 // stats adds up the caches' counters.
 func (w *worker) stats() tally {
 	var sum tally
@@ -158,19 +70,6 @@ func (w *worker) stats() tally {
 		sum.add(m.cache.Stats())
 	}
 	return sum
-}
-
-func (t *tally) add(s tiered.Stats) {
-	t.LocalHits += s.LocalHits
-	t.RemoteHits += s.RemoteHits
-	t.Misses += s.Misses
-	t.Collapsed += s.Collapsed
-	t.Loads += s.Loads
-	t.LoadErrors += s.LoadErrors
-	t.RedisErrors += s.RedisErrors
-	t.CodecErrors += s.CodecErrors
-	t.Evicted += s.Evicted
-	t.Rejected += s.Rejected
 }
 
 // op returns a new operation of the instance, which isn't in the journal yet.

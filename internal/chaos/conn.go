@@ -10,6 +10,16 @@ import (
 	"time"
 )
 
+// detour is a connection through a proxy that reports the server's address as its own: a failover client closes
+// connections whose address isn't the master's.
+type detour struct {
+	*net.TCPConn
+	server net.Addr
+}
+
+// RemoteAddr returns the server's address.
+func (d detour) RemoteAddr() net.Addr { return d.server }
+
 // lag is the delay between a worker and Redis.
 type lag struct {
 	Stream time.Duration // of what arrives on connections that subscribed to a channel
