@@ -9,6 +9,13 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
+// Value is a value of the source, as the caches store it.
+type Value struct {
+	Key     string
+	Version uint64
+	Loaded  time.Duration // when its load ended, or its Set began
+}
+
 // cacheConfig configures a cache that every process has.
 type cacheConfig struct {
 	name   string

@@ -2,7 +2,11 @@
 
 package outage
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+	"time"
+)
 
 // kind is a method of a cache.
 type kind string
@@ -35,6 +39,11 @@ func (c *call) loads() bool { return c.kind == getOrLoad || c.kind == getOrLoadM
 
 // reads reports whether the call returns a value.
 func (c *call) reads() bool { return c.loads() || c.kind == lookup }
+
+func (c *call) String() string {
+	return fmt.Sprintf("process %d, %s, %s(%s) from %v, took %v", c.process, c.config.name, c.kind, c.key,
+		c.start.Round(time.Millisecond), c.length().Round(time.Millisecond))
+}
 
 // journal is the record of all calls.
 type journal struct {

@@ -52,3 +52,20 @@ func (r *run) checkLines() (total int, found []finding) {
 	}
 	return total, found
 }
+
+// heapSlack is how much the heap may grow: for pools of buffers and connections, and for stacks.
+const heapSlack = 16 << 20
+
+// checkUsage compares the usage with that before the run, after waiting for goroutines to end.
+func checkUsage(before usage) (after usage, found []finding) {
+	settled := await(patience, func() bool { return len(more(before.goroutines, currentGoroutines())) == 0 })
+	after = currentUsage()
+	if !settled {
+		found = append(found, finding{"goroutines", "there are more than before: " +
+			strings.Join(more(before.goroutines, after.goroutines), ", ")})
+	}
+	if after.heap > 2*before.heap+heapSlack {
+		found = append(found, finding{"heap", fmt.Sprintf("%d KiB, before the fault %d", after.heap>>10, before.heap>>10)})
+	}
+	return after, found
+}

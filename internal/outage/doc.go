@@ -14,6 +14,9 @@
 // Fixed and changing keys belong to the cache with a long TTL. Fixed keys never change, and so need not be loaded again.
 // Changing keys are changed in the source and then in the cache, and every process must read the last version in the end.
 //
+// The files from the bottom up: run.go has the state of a run, process.go the caches, reader.go and changer.go their calls, fault.go
+// the failures and scenarios.go the list of them. bound.go and promise.go have the checks, and driver.go the run as a whole.
+//
 // A [Report] says what happened and lists the findings, which are violations of the checks. Coherence isn't checked here but
 // in package chaos; package history doesn't know policies.
 package outage

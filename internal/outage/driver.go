@@ -16,25 +16,6 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// run is one run of a scenario.
-type run struct {
-	t         testing.TB
-	scenario  Scenario
-	options   Options
-	clock     clock
-	server    *redistest.Server
-	source    *database
-	processes []*process
-	observers []*observer
-	journal   journal
-	noise     noise
-	peak      peak
-	episodes  int           // of the fault
-	fault     span          // all of it
-	loss      time.Duration // from then on unchanged values may be invalid; 0: never
-	recovered time.Duration // when invalidations arrived everywhere again
-}
-
 // Run runs caches through the scenario and returns the report. It fails the test if it can't do that.
 func Run(t testing.TB, s Scenario, o Options) *Report {
 	t.Helper()
@@ -42,7 +23,7 @@ func Run(t testing.TB, s Scenario, o Options) *Report {
 	r.server = redistest.Start(t, s.redis...)
 	r.source = newDatabase(r.clock, o.Seed)
 	for i := range processes {
-		r.processes = append(r.processes, r.startProcess(t, i))
+		r.processes = append(r.processes, startProcess(t, i, r.clock, r.server.Addr()))
 	}
 	r.warm()
 	before := currentUsage()
@@ -51,7 +32,7 @@ func Run(t testing.TB, s Scenario, o Options) *Report {
 	rep := r.report(r.journal.calls)
 	rep.found = append(rep.found, late...)
 	r.journal.calls = nil // or they would count as usage
-	after, found := r.checkUsage(before)
+	after, found := checkUsage(before)
 	rep.found = append(rep.found, found...)
 	rep.before, rep.after = before, after
 	return rep
@@ -149,6 +130,3 @@ func (r *run) injectFault(ctx context.Context, in *injector) {
 	r.fault.end = r.clock.now()
 	background.Wait()
 }
-
-// recordLoss records that from now on unchanged values may be invalid.
-func (r *run) recordLoss() { r.loss = r.clock.now() }

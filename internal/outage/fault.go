@@ -5,22 +5,12 @@ package outage
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/faultproxy"
 )
-
-// injector injects the fault of a run.
-type injector struct {
-	*run
-	rng *rand.Rand
-}
-
-// hold leaves the fault in place for a while.
-func (in *injector) hold(d time.Duration) { pause(context.Background(), d) }
 
 func (in *injector) each(f func(*faultproxy.Proxy)) {
 	for _, p := range in.processes {
@@ -126,4 +116,10 @@ func (in *injector) anyRedisKey() string {
 	}
 	keys := keysOf(m, p)
 	return prefix + m.name + ":" + keys[in.rng.IntN(len(keys))]
+}
+
+// inject puts the source in this mode for the time of the fault.
+func (w sourceMode) inject(in *injector) {
+	defer in.source.setMode(w)()
+	in.hold(in.options.Time)
 }

@@ -17,13 +17,6 @@ type lineCounter struct {
 	first []string
 }
 
-// logger returns a new logger whose lines are counted.
-func (p *process) logger(name string) *slog.Logger {
-	l := &lineCounter{name: name}
-	p.lines = append(p.lines, l)
-	return slog.New(l)
-}
-
 // Enabled implements slog.Handler.
 func (l *lineCounter) Enabled(context.Context, slog.Level) bool { return true }
 

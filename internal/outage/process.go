@@ -3,6 +3,7 @@
 package outage
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -22,11 +23,11 @@ type process struct {
 	traced traced
 }
 
-// startProcess returns a process that is closed when the test ends.
-func (r *run) startProcess(t testing.TB, number int) *process {
+// startProcess returns a process that uses the Redis at the address. It is closed when the test ends.
+func startProcess(t testing.TB, number int, c clock, addr string) *process {
 	t.Helper()
-	p := &process{number: number, caches: make(map[*cacheConfig]*tiered.Cache[Value]), traced: traced{clock: r.clock}}
-	p.proxy = faultproxy.Start(t, r.server.Addr())
+	p := &process{number: number, caches: make(map[*cacheConfig]*tiered.Cache[Value]), traced: traced{clock: c}}
+	p.proxy = faultproxy.Start(t, addr)
 	client := redis.NewClient(&redis.Options{
 		Addr: p.proxy.Addr(), ReadTimeout: time.Second, WriteTimeout: time.Second, DialTimeout: time.Second,
 		ContextTimeoutEnabled: number%2 == 0, // both ways are common
@@ -47,12 +48,12 @@ func (r *run) startProcess(t testing.TB, number int) *process {
 	for _, m := range cacheConfigs {
 		o := m.options(byStrict[m.strict])
 		o.Logger, o.Trace = p.logger(m.name), p.traced.trace()
-		c, err := tiered.New(o)
+		cache, err := tiered.New(o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = c.Close() })
-		p.caches[m] = c
+		t.Cleanup(func() { _ = cache.Close() })
+		p.caches[m] = cache
 	}
 	return p
 }
@@ -65,4 +66,11 @@ func (p *process) status() error {
 		}
 	}
 	return nil
+}
+
+// logger returns a new logger whose lines are counted.
+func (p *process) logger(name string) *slog.Logger {
+	l := &lineCounter{name: name}
+	p.lines = append(p.lines, l)
+	return slog.New(l)
 }

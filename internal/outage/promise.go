@@ -44,11 +44,6 @@ type finding struct{ check, text string }
 
 func (c *call) entry() entryID { return entryID{c.process, c.config, c.key} }
 
-func (c *call) String() string {
-	return fmt.Sprintf("process %d, %s, %s(%s) from %v, took %v", c.process, c.config.name, c.kind, c.key,
-		c.start.Round(time.Millisecond), c.length().Round(time.Millisecond))
-}
-
 // index groups loads and returned values by entry.
 func (e *evidence) index() {
 	e.returned, e.loadsOf = make(map[entryID][]answer), make(map[entryID][]load)

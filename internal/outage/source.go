@@ -10,13 +10,6 @@ import (
 	"time"
 )
 
-// Value is a value of the source, as the caches store it.
-type Value struct {
-	Key     string
-	Version uint64
-	Loaded  time.Duration // when its load ended, or its Set began
-}
-
 // database is the source of all processes.
 type database struct {
 	clock clock
@@ -119,10 +112,4 @@ func (d *database) outcome() (fails bool, takes time.Duration) {
 		return false, w.takes/2 + time.Duration(d.rng.Int64N(int64(w.takes)))
 	}
 	return d.rng.Float64() < w.fails, takes
-}
-
-// inject puts the source in this mode for the time of the fault.
-func (w sourceMode) inject(in *injector) {
-	defer in.source.setMode(w)()
-	in.hold(in.options.Time)
 }

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 )
 
 // usage is the number of goroutines and the memory of the Go process.
@@ -46,23 +45,6 @@ func currentGoroutines() map[string]int {
 	return created
 }
 
-// heapSlack is how much the heap may grow: for pools of buffers and connections, and for stacks.
-const heapSlack = 16 << 20
-
-// checkUsage compares the usage with that before the run, after waiting for goroutines to end.
-func (r *run) checkUsage(before usage) (after usage, found []finding) {
-	settled := await(patience, func() bool { return len(more(before.goroutines, currentGoroutines())) == 0 })
-	after = currentUsage()
-	if !settled {
-		found = append(found, finding{"goroutines", "there are more than before: " +
-			strings.Join(more(before.goroutines, after.goroutines), ", ")})
-	}
-	if after.heap > 2*before.heap+heapSlack {
-		found = append(found, finding{"heap", fmt.Sprintf("%d KiB, before the fault %d", after.heap>>10, before.heap>>10)})
-	}
-	return after, found
-}
-
 // more lists the functions that have created more goroutines than before. A few more are ignored, since their number varies.
 func more(before, after map[string]int) (list []string) {
 	const varies = 2
@@ -78,5 +60,3 @@ func more(before, after map[string]int) (list []string) {
 type peak struct{ goroutines int }
 
 func (p *peak) sample() { p.goroutines = max(p.goroutines, runtime.NumGoroutine()) }
-
-const patience = 20 * time.Second

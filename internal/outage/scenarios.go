@@ -8,26 +8,6 @@ import (
 	"github.com/tiercache/tiercache/internal/faultproxy"
 )
 
-// Scenario is one way in which Redis or the source fails.
-type Scenario struct {
-	Name         string
-	inject       func(*injector) // breaks something, and returns when it works again
-	redis        []string        // arguments of redis-server
-	broken       tier
-	reads        bool // Redis fails, but answers reads
-	intermittent bool // Redis answers some requests only
-	sourceFails  bool // the source fails, too, in the middle third of the fault
-	warm         bool // long-lived values aren't loaded during the fault
-}
-
-// tier is the part that fails.
-type tier int
-
-const (
-	remote tier = iota
-	source
-)
-
 // Scenarios returns all of them.
 func Scenarios() []Scenario {
 	return []Scenario{
@@ -49,22 +29,3 @@ func Scenarios() []Scenario {
 		{Name: "source-slow", inject: sourceMode{takes: 600 * time.Millisecond}.inject, broken: source, warm: true},
 	}
 }
-
-// Options configures a run.
-type Options struct {
-	Time time.Duration // of the fault
-	Seed uint64        // of calls, faults and the source
-}
-
-const (
-	processes = 3
-	readers   = 6 // of each process
-	think     = 8 * time.Millisecond
-	timeout   = 100 * time.Millisecond // RedisOptions.Timeout
-	heartbeat = 400 * time.Millisecond
-	delta     = heartbeat + timeout
-	prefix    = "tc:"
-)
-
-// calm returns how long the workload runs before the fault, and after it.
-func (o Options) calm() time.Duration { return min(max(400*time.Millisecond, o.Time/5), 3*time.Second) }
