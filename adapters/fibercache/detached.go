@@ -70,6 +70,19 @@ func (d *detached) adoptContext(c fiber.Ctx) {
 	c.SetContext(joinedContext{d.run, c.Context()})
 }
 
+// joinedContext is a context that ends with one, and has the values of both.
+type joinedContext struct {
+	context.Context
+	values context.Context
+}
+
+func (w joinedContext) Value(key any) any {
+	if v := w.Context.Value(key); v != nil {
+		return v
+	}
+	return w.values.Value(key)
+}
+
 // conn is a closed connection with the addresses of a real one.
 type conn struct {
 	net.Conn

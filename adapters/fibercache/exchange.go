@@ -17,7 +17,6 @@ import (
 
 // exchange is the httpcache.Exchange of Fiber.
 type exchange struct {
-	*middleware
 	c    fiber.Ctx
 	r    *http.Request // nil: not made yet
 	err  error         // of the handlers inside the cache
@@ -222,17 +221,4 @@ func (x *exchange) abandoned() bool { return x.c.RequestCtx().LastTimeoutErrorRe
 // hasStream reports whether the body is a stream, which Body would drain.
 func (x *exchange) hasStream() bool {
 	return x.c.Response().IsBodyStream() || x.c.RequestCtx().Hijacked()
-}
-
-// joinedContext is a context that ends with one, and has the values of both.
-type joinedContext struct {
-	context.Context
-	values context.Context
-}
-
-func (w joinedContext) Value(key any) any {
-	if v := w.Context.Value(key); v != nil {
-		return v
-	}
-	return w.values.Value(key)
 }

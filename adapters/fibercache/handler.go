@@ -21,7 +21,7 @@ func (m *middleware) handle(c fiber.Ctx) error {
 		return c.Next()
 	}
 	x := exchanges.Get().(*exchange)
-	x.middleware, x.c = m, c
+	x.c = c
 	if !x.preview() {
 		if err := x.parse(); err != nil {
 			return c.Next() // net/http would have rejected it, or parsed it differently

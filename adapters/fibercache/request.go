@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -115,6 +116,34 @@ func (x *exchange) parse() error {
 		x.r = x.r.WithContext(ctx)
 	}
 	return nil
+}
+
+// readHeader copies a request's header fields.
+func (x *exchange) readHeader(in *fasthttp.RequestHeader, text *strings.Builder) {
+	clear(x.fields) // of a preview
+	x.lines = slices.Grow(x.lines[:0], in.Len())
+	for name, value := range in.All() {
+		begin := text.Len()
+		text.Write(name)
+		text.Write(value)
+		line := text.String()[begin:]
+		x.add(http.CanonicalHeaderKey(line[:len(name)]), line[len(name):])
+	}
+	delete(x.fields, "Host") // as in net/http
+}
+
+// add adds a line of a field.
+func (x *exchange) add(key, value string) {
+	if lines := x.fields[key]; lines != nil {
+		x.fields[key] = append(lines, value)
+		return
+	}
+	if x.fields == nil {
+		x.fields = make(http.Header)
+	}
+	x.lines = append(x.lines, value)
+	n := len(x.lines)
+	x.fields[key] = x.lines[n-1 : n : n]
 }
 
 // parseTarget is url.ParseRequestURI with a shortcut for most targets: a path and a query without escapes.
