@@ -1,9 +1,7 @@
 package httpcache
 
 import (
-	"maps"
 	"net/http"
-	"sync"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
@@ -32,13 +30,13 @@ func (c *Cache) Answer(x Exchange) {
 		c.bypass(x, rfc9111.ForRequest)
 		return
 	}
-	view.r = c.normalised(view.r)
+	view.r = c.options.normalised(view.r)
 	var cand candidate
-	if cand.primary, cand.private = c.primary(view.r); cand.primary == "" {
+	if cand.primary, cand.private = c.keys.primary(view.r); cand.primary == "" {
 		c.bypass(x, rfc9111.ForBypass)
 		return
 	}
-	if r := runOf(view.ctx); r != nil && c.serveNested(r, &cand, &view) {
+	if c.serveNested(&cand, &view) {
 		return
 	}
 	c.lookup(&cand, &view)
@@ -62,23 +60,6 @@ func (c *Cache) Answer(x Exchange) {
 		c.forward(&view, &cand, d, true)
 	}
 }
-
-// hit answers with the stored response.
-func (c *Cache) hit(view *requestView, cand *candidate) {
-	c.stats.hits.Add(1)
-	reply := replies.Get().(*Reply)
-	reply.stored, reply.age = cand.found.mergedWith(view.x.Around), cand.age
-	reply.status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: cand.found.Lifetime - cand.age}
-	if cand.softPurged {
-		reply.status.TTL = cand.freshFor()
-	}
-	c.shape(reply, view.r, view.relevant)
-	view.x.Serve(reply)
-	*reply = Reply{}
-	replies.Put(reply) // not after a panic of Serve, when it may still be in use
-}
-
-var replies = sync.Pool{New: func() any { return new(Reply) }}
 
 // forward runs the handler, because there is no stored response or it can't be served as it is. stale: it may be served if the handler
 // fails.
@@ -127,26 +108,3 @@ func (c *Cache) bypass(x Exchange, why rfc9111.Forward) {
 	c.stats.bypassed.Add(1)
 	c.pass(x, why)
 }
-
-// pass runs the handler without recording its response.
-func (c *Cache) pass(x Exchange, why rfc9111.Forward) {
-	x.Run(&Recording{status: rfc9111.Status{Cache: c.options.Name, Forward: why}})
-}
-
-// normalised returns the request with its Accept-Encoding reduced as Options.Encodings says.
-func (c *Cache) normalised(r *http.Request) *http.Request {
-	if len(c.options.Encodings) == 0 {
-		return r
-	}
-	r = r.WithContext(r.Context())
-	r.Header = maps.Clone(r.Header)
-	r.Header[acceptEncoding] = []string{rfc9111.Encoding(r.Header[acceptEncoding], c.options.Encodings)}
-	return r
-}
-
-const (
-	acceptEncoding = "Accept-Encoding"
-	identity       = "identity"
-)
-
-func ranged(r *http.Request) bool { return r.Method == http.MethodGet && len(r.Header["Range"]) > 0 }

@@ -29,14 +29,6 @@ func aroundOf(lines func(name string) []string, private bool) (a around) {
 	return a
 }
 
-// around returns what handlers around the cache have set.
-func (view *requestView) around(private bool) *around {
-	if !view.aroundKnown {
-		view.aroundKnown, view.aroundFields = true, aroundOf(view.x.Around, private)
-	}
-	return &view.aroundFields
-}
-
 // allows reports whether a stored response may be served with these fields; and if not, whether they
 // forbid every stored response.
 //
@@ -54,17 +46,6 @@ func (a *around) allows(r *response) (ok, forbidden bool) {
 
 func containsAll(set, list []string) bool {
 	return !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(set, s) })
-}
-
-// noteAround stores with a response to w the fields that handlers around the cache set, and a name that may be missing in its Vary:
-// if Options.Encodings says that the handler compresses, a response that isn't compressed because the request accepts no coding
-// must not be served to a request that accepts one. Some compressors set Vary only when they compress.
-func (c *Cache) noteAround(m *missRequest, r *response, before http.Header) {
-	a := aroundOf(func(name string) []string { return before[name] }, m.private)
-	r.Varies, r.Around = a.vary, a.control
-	if len(c.options.Encodings) > 0 && m.request.Header.Get(acceptEncoding) == identity && r.get("Content-Encoding") == "" {
-		r.Varies = append(r.Varies, acceptEncoding)
-	}
 }
 
 // vary returns the names in a response's Vary, with those of handlers around the cache.

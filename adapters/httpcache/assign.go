@@ -25,7 +25,7 @@ const (
 	least = time.Millisecond
 )
 
-// loadResult returns the result of a load for w, when the handler's run had the outcome o.
+// loadResult returns the result of a load for m, when the handler's run had the outcome o.
 func (c *Cache) loadResult(ctx context.Context, m *missRequest, e *tiered.Entry[*response], o outcome) (*response, error) {
 	c.dropFormer(ctx, m, o)
 	switch {
@@ -130,8 +130,8 @@ func (c *Cache) tagsOf(m *missRequest, r *response) []string {
 		groups, _ := rfc9111.Groups(lines)
 		tags = append(tags, groupTags(m.request, groups)...)
 	}
-	if c.tagged(m.request) {
-		if tag := c.urlTag(m.request); tag != "" {
+	if c.keys.tagged(m.request) {
+		if tag := c.keys.urlTag(m.request); tag != "" {
 			tags = append(tags, tag)
 		}
 		c.tagging.Store(true)

@@ -20,9 +20,6 @@ const (
 	failingTTL = 2 * time.Second
 )
 
-// maxBackground limits the background runs of a cache. Beyond it the next request tries again.
-const maxBackground = 64
-
 var errBusy = errors.New("httpcache: too many background runs")
 
 // errUnreached is the error of a run that a handler around the cache answered, or that arrived with another key.
@@ -52,7 +49,7 @@ func (c *Cache) renewInForeground(view *requestView, cand *candidate, d rfc9111.
 	p := newParticipant(&missRequest{
 		candidate: *cand, flightKey: cand.key, request: view.request(), directives: d, forward: rfc9111.ForStale, detail: "foreground", reload: true, mayServeStale: true,
 	})
-	if d.OnlyIfCached || c.failing.has(cand.key) || !c.groups.join(p, c.options.Collapse(p.request)) {
+	if d.OnlyIfCached || c.failing.has(cand.key) || !c.join(p, c.options.Collapse(p.request)) {
 		c.hit(view, cand)
 		return
 	}
@@ -66,7 +63,7 @@ func (c *Cache) renewInForeground(view *requestView, cand *candidate, d rfc9111.
 // renewInBackground renews a stale response in the background. The store has one such load of a
 // key at a time, and ends them on Close.
 func (c *Cache) renewInBackground(d Exchange, cand candidate) {
-	m := &missRequest{candidate: cand, flightKey: cand.key, request: c.normalised(d.Request()), forward: rfc9111.ForStale}
+	m := &missRequest{candidate: cand, flightKey: cand.key, request: c.options.normalised(d.Request()), forward: rfc9111.ForStale}
 	// The request doesn't wait for the load, though after a soft purge the store would let it wait.
 	ctx, leave := context.WithCancel(m.request.Context())
 	leave()
@@ -92,7 +89,6 @@ type backgroundRun struct {
 	cache *Cache
 	miss  *missRequest
 	rec   *Recording
-	ctx   context.Context // for the outermost handler
 
 	state atomic.Int32  // underway, arrived or over
 	done  chan struct{} // closed when it has arrived, and the cache has returned
@@ -108,8 +104,7 @@ const (
 func (c *Cache) runInBackground(ctx context.Context, d Exchange, m *missRequest) (o outcome, err error) {
 	p := newParticipant(m)
 	v := &backgroundRun{cache: c, miss: m, rec: c.record(p), done: make(chan struct{})}
-	v.ctx = context.WithValue(ctx, runKey{}, &run{background: v})
-	v.rec.background = v
+	v.rec.background = context.WithValue(ctx, runKey{}, v)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("httpcache: the handler panicked: %v", p)
@@ -147,37 +142,32 @@ func (v *backgroundRun) attach(c *Cache, cand *candidate, view *requestView) boo
 		return false
 	}
 	defer close(v.done)
+	v.rec.arrived = true
 	m.request = ownedCopy(r)
 	c.lead(view.x, v.rec)
 	return true
 }
 
-// selectsSame reports whether a request has the same values as that of w of the fields in the found response's Vary.
+// selectsSame reports whether a request has the same values as that of m of the fields in the found response's Vary.
 func (m *missRequest) selectsSame(request http.Header) bool {
 	names := m.found.vary()
 	return len(names) == 0 || rfc9111.Selecting(names, m.request.Header) == rfc9111.Selecting(names, request)
 }
 
 // serveNested answers a request of a run that a cache records, or of a background run. It reports whether it has.
-func (c *Cache) serveNested(r *run, cand *candidate, view *requestView) bool {
-	switch {
-	case r.background != nil:
-		if !r.background.attach(c, cand, view) {
-			view.x.Run(new(Recording))
+func (c *Cache) serveNested(cand *candidate, view *requestView) bool {
+	switch r := view.ctx.Value(runKey{}).(type) {
+	case *backgroundRun:
+		if r.attach(c, cand, view) {
+			return true
 		}
-	case r.recorded(c, cand.primary): // the cache is twice around one handler: the outer one records
-		view.x.Run(new(Recording))
+	case *run:
+		if !r.recorded(c, cand.primary) { // otherwise the cache is twice around one handler: the outer one records
+			return false
+		}
 	default:
 		return false
 	}
+	view.x.Run(new(Recording))
 	return true
-}
-
-// ownedCopy returns the request with copies of its header and URL, which may be read after the request has been answered: the
-// handler, and those around the cache, may change the originals.
-func ownedCopy(r *http.Request) *http.Request {
-	r = r.WithContext(r.Context())
-	u := *r.URL
-	r.URL, r.Header = &u, r.Header.Clone()
-	return r
 }

@@ -11,9 +11,13 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
+// maxBackground limits the background runs of a cache. Beyond it the next request tries again.
+const maxBackground = 64
+
 // Cache is a shared HTTP cache. Its methods may be called from any number of goroutines.
 type Cache struct {
 	options    Options
+	keys       keyMaker
 	store      *tiered.Cache[*response]
 	stats      counters
 	groups     collapseGroups
@@ -45,8 +49,11 @@ func New(o Options) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("httpcache: %w", err)
 	}
-	return &Cache{options: o, store: store, hitForMiss: newRecentKeys(), unreached: newRecentKeys(), failing: newRecentKeys(),
-		background: make(chan struct{}, maxBackground)}, nil
+	return &Cache{
+		options: o, keys: newKeyMaker(&o), store: store,
+		hitForMiss: newRecentKeys(), unreached: newRecentKeys(), failing: newRecentKeys(),
+		background: make(chan struct{}, maxBackground),
+	}, nil
 }
 
 // Purge removes the responses stored for GETs of r's URL and host, whatever r's method is: all variants, and all spellings of
@@ -69,16 +76,16 @@ func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 
 // purge calls remove with the keys and the tags of responses to r's URL.
 func (c *Cache) purge(ctx context.Context, r *http.Request, byKey, byTag func(context.Context, ...string) error) error {
-	tagged := c.tagging.Load() || c.tagged(r)
+	tagged := c.tagging.Load() || c.keys.tagged(r)
 	var stored, tags []string
-	for _, r := range c.spellings(r) {
-		if key, _ := c.primary(r); key != "" {
+	for _, r := range c.keys.spellings(r) {
+		if key, _ := c.keys.primary(r); key != "" {
 			stored = append(stored, key, partKey(key))
 		}
 		if !tagged {
 			continue
 		}
-		if tag := c.urlTag(r); tag != "" {
+		if tag := c.keys.urlTag(r); tag != "" {
 			tags = append(tags, tag)
 		}
 	}
@@ -108,6 +115,24 @@ func (c *Cache) wrap(err error) error {
 		return fmt.Errorf("httpcache: %w", err)
 	}
 	return nil
+}
+
+// Stats returns the cache's counters. In Tiers, a request that misses is counted more than once, since it looks up the response and then
+// joins a load. A run of the handler whose response can't replace the stored one, or for which a hit-for-miss is stored,
+// is counted as one of the LoadErrors there.
+func (c *Cache) Stats() Stats {
+	s := &c.stats
+	return Stats{
+		Hits:        s.hits.Load(),
+		Stale:       s.stale.Load(),
+		Validated:   s.validated.Load(),
+		NotModified: s.notModified.Load(),
+		Misses:      s.misses.Load(),
+		Collapsed:   s.collapsed.Load(),
+		Stored:      s.stored.Load(),
+		Bypassed:    s.bypassed.Load(),
+		Tiers:       c.store.Stats(),
+	}
 }
 
 // Close ends stores and background runs, and frees the cache's memory. Its handlers continue to work

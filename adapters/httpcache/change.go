@@ -1,19 +1,10 @@
 package httpcache
 
 import (
-	"context"
 	"net/http"
-	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
-
-// change is a run of the handler that may invalidate stored responses: a request with an unsafe method (RFC 9111 §4.4).
-type change struct {
-	cache   *Cache
-	request *http.Request
-	stores  bool // its response is stored
-}
 
 // change runs the handler for a request other than GET and HEAD.
 func (c *Cache) change(x Exchange, r *http.Request) {
@@ -31,14 +22,14 @@ func (c *Cache) change(x Exchange, r *http.Request) {
 // changeAndStore is change for a request whose response may answer later GETs, too. Its load begins before the handler
 // runs, so that another change meanwhile invalidates the result. If another load is running it does nothing, and returns false.
 func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
-	primary, private := c.primary(ch.request)
+	primary, private := c.keys.primary(ch.request)
 	if primary == "" {
 		return false
 	}
 	p := newParticipant(&missRequest{
 		candidate: candidate{primary: primary, private: private, key: primary}, flightKey: primary, request: ch.request, forward: rfc9111.ForMethod, reload: true,
 	})
-	if !c.groups.join(p, false) {
+	if !c.join(p, false) {
 		return false
 	}
 	ctx, cancel, release := borrowContext(ch.request.Context())
@@ -47,7 +38,7 @@ func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 	if !c.waitToLead(p, landed) {
 		cancel()
 		<-landed
-		c.groups.leave(p)
+		c.groups.leave(p.group, p.reload)
 		return false
 	}
 	defer func() {
@@ -62,50 +53,4 @@ func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 	x.Run(rec)
 	rec.end()
 	return true
-}
-
-// head is called before the head is sent, so that a client that has seen it doesn't get what was stored before.
-func (ch *change) head(rec *Recording, status int, header http.Header) {
-	ch.stores = rec.participant != nil && ch.storable(status, header)
-	if !ch.stores {
-		rec.Drop()
-	}
-	if status < 200 || status >= 400 {
-		return
-	}
-	r := ch.request
-	if !ch.stores {
-		ch.invalidate(r)
-	}
-	for _, u := range rfc9111.Invalidated(askedURL(r), r.Host, status, header) {
-		u.Scheme = r.URL.Scheme // it is part of the key
-		other := r.WithContext(r.Context())
-		other.URL, other.RequestURI = u, u.RequestURI()
-		ch.invalidate(other)
-	}
-	if lines := header["Cache-Group-Invalidation"]; len(lines) > 0 {
-		ch.invalidateGroups(lines)
-	}
-}
-
-// invalidate removes the responses for the request's URL. That is queued if Redis doesn't answer.
-func (ch *change) invalidate(r *http.Request) {
-	_ = ch.cache.Purge(context.WithoutCancel(r.Context()), r)
-}
-
-// invalidateGroups removes the responses in one of the groups (RFC 9875 §3). If there are more groups than a response may have, it
-// removes none.
-func (ch *change) invalidateGroups(lines []string) {
-	groups, _ := rfc9111.Groups(lines)
-	_ = ch.cache.store.InvalidateTags(context.WithoutCancel(ch.request.Context()), groupTags(ch.request, groups)...)
-}
-
-// storable reports whether the response says that it is the response to a GET, how long it is fresh, and that it is shared.
-func (ch *change) storable(status int, header http.Header) bool {
-	r := ch.request
-	if status != http.StatusOK || len(header["Vary"]) > 0 || !rfc9111.Represents(r.URL, r.Host, header) {
-		return false
-	}
-	stored, _ := ch.cache.storable(&missRequest{request: r}, status, header, time.Now())
-	return stored != nil && stored.Flags&explicit != 0 && stored.freshFor(0) > 0
 }

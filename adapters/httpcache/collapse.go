@@ -10,57 +10,56 @@ type collapseGroups struct {
 
 // collapseGroup is the shared state of the requests for one key. They get the response itself through the flight.
 type collapseGroup struct {
+	key          string
 	participants int
 	reloading    bool          // one of them wants a new response
 	streams      chan struct{} // closed when a leader's response is sent in parts
 	streaming    bool          // streams is closed
 }
 
-// join lets a participant wait for another request's response, or lead. It returns false if it can't wait: a
-// response that is sent in parts may take any time, only one request at a time requests a new response, and a request that
-// must not share can only lead.
-func (gs *collapseGroups) join(p *participant, shares bool) bool {
+// join lets a request wait for another request's response, or lead. It returns nil if it can't wait: a
+// response that is sent in parts may take any time, only one request at a time requests a new response (reload), and a request
+// that must not share can only lead.
+func (gs *collapseGroups) join(key string, reload, shares bool) *collapseGroup {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	g := gs.byKey[p.flightKey]
+	g := gs.byKey[key]
 	if g != nil && !shares {
-		return false
+		return nil
 	}
 	if g == nil {
-		g = &collapseGroup{streams: make(chan struct{})}
+		g = &collapseGroup{key: key, streams: make(chan struct{})}
 		if gs.byKey == nil {
 			gs.byKey = make(map[string]*collapseGroup)
 		}
-		gs.byKey[p.flightKey] = g
+		gs.byKey[key] = g
 	}
-	if p.reload && g.reloading || !p.reload && g.streaming {
-		return false
+	if reload && g.reloading || !reload && g.streaming {
+		return nil
 	}
 	g.participants++
-	g.reloading = g.reloading || p.reload
-	p.group = g
-	return true
+	g.reloading = g.reloading || reload
+	return g
 }
 
-// leave is called once for each participant that joined.
-func (gs *collapseGroups) leave(p *participant) {
+// leave is called once for each request that joined.
+func (gs *collapseGroups) leave(g *collapseGroup, reload bool) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	g := p.group
 	g.participants--
-	if p.reload {
+	if reload {
 		g.reloading = false
 	}
 	if g.participants == 0 {
-		delete(gs.byKey, p.flightKey)
+		delete(gs.byKey, g.key)
 	}
 }
 
-// stream records that the participant's response is sent in parts from now on.
-func (gs *collapseGroups) stream(p *participant) {
+// stream records that the leader's response is sent in parts from now on.
+func (gs *collapseGroups) stream(g *collapseGroup) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	if g := p.group; !g.streaming {
+	if !g.streaming {
 		g.streaming = true
 		close(g.streams)
 	}

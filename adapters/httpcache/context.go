@@ -7,18 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// runKey is the context key of the run that a handler belongs to.
+// runKey is the context key of the innermost run that a handler belongs to: a *run, or a *backgroundRun that no cache records yet.
 type runKey struct{}
 
 // run tells the caches inside a handler's run which cache records it, and for which key.
 type run struct {
-	cache      *Cache // it records the run
-	primary    string // under this key
-	background *backgroundRun
-	outer      *run
+	cache   *Cache // it records the run
+	primary string // under this key
+	outer   *run
 }
 
-// runOf returns the innermost run that the context is part of, or nil.
+// runOf returns the innermost run that the context is part of, or nil if no cache records that.
 func runOf(ctx context.Context) *run {
 	r, _ := ctx.Value(runKey{}).(*run)
 	return r

@@ -85,10 +85,20 @@
 // [Exchange], which serves a [Reply] from the store, or runs the handler and passes its response to a
 // [Recording]. The Exchange of net/http is in handler.go; the one of Fiber is in package fibercache.
 //
-// answer.go is the path of a request. candidate.go looks up stored responses, under keys made in key.go and, for responses
-// that vary, in index.go. miss.go collapses concurrent requests (RFC 9211): each is a participant (participant.go) of a
-// group (collapse.go), of which one runs the handler. recording.go and storable.go decide whether its response is stored,
-// and assign.go under which key. background.go renews stale responses, change.go serves unsafe methods. recentkeys.go
-// remembers for some seconds the keys whose responses can't be stored (hit-for-miss, as Varnish calls it).
-// precomputed.go has the parts of a reply that hits share.
+// The files can be read in the following order. Each uses only those before it, or its partner where "and" joins two. Readers who
+// would rather begin at the top begin with answer.go, the path of a request.
+//
+//   - What is stored: index.go (the names in the Vary of a URL's responses), response.go and precomputed.go (the parts of a
+//     reply that hits share), codec.go, around.go (fields of handlers around the cache).
+//   - The cache: options.go, target.go (the client's URL), key.go, collapse.go (groups of concurrent requests, of
+//     which one runs the handler: collapsed forwarding in RFC 9211), recentkeys.go (keys whose responses can't be stored:
+//     hit-for-miss, as Varnish calls it), stats.go, cache.go.
+//   - Rules for one response: candidate.go (the key of a request and what is found there), participant.go (a request in its
+//     group), storable.go (whether the response is stored), assign.go (under which key), invalidation.go (what an unsafe method
+//     removes).
+//   - A run of the handler: reply.go, context.go, recording.go and hold.go (replies from the store in place of the handler's
+//     response), exchange.go.
+//   - A request: requestview.go, lookup.go, serve.go, miss.go, background.go (renews stale responses), change.go (unsafe
+//     methods), answer.go.
+//   - net/http: writer.go and delay.go, handler.go, detached.go.
 package httpcache

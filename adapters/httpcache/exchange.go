@@ -52,9 +52,3 @@ type Previewer interface {
 
 // RelevantField returns the canonical name of a field that a Preview must have; "" for other fields. The name may be in any case.
 func RelevantField(name string) (canonical string) { return rfc9111.RelevantField(name) }
-
-// Edit is a change of a header: of the handler's request, or of a response.
-type Edit struct {
-	Name  string // canonical
-	Value string // "": the field is removed
-}

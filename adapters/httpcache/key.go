@@ -13,15 +13,34 @@ import (
 // maxKey is the length of the longest key that isn't shortened: clients choose the length of a URL.
 const maxKey = 1 << 10
 
+// keyMaker makes the keys of requests by the options.
+type keyMaker struct {
+	key      func(*http.Request) string // Options.Key, or the default
+	url      func(*http.Request) string // the same without header fields, for the tag of a URL
+	user     func(*http.Request) string // Options.User
+	usual    bool                       // key is the default, which has a URL's usual spellings
+	extra    bool                       // the key has fields or a user
+	previews bool                       // a preview has all fields that the key and the lookup need
+}
+
+func newKeyMaker(o *Options) keyMaker {
+	k := keyMaker{key: o.Key, url: o.Key, user: o.User, extra: o.User != nil || len(o.KeyHeaders) > 0}
+	if o.Key == nil {
+		k.key, k.url = defaultKey(o.IgnoreQuery, o.KeyHeaders), defaultKey(o.IgnoreQuery, nil)
+		k.usual, k.previews = true, !k.extra && len(o.Encodings) == 0
+	}
+	return k
+}
+
 // primary returns the key of the GET for r's URL, "" if the request bypasses the cache; and whether it is one user's. A shortened
 // key is longer than unshortened ones, and so never equals one.
-func (c *Cache) primary(r *http.Request) (key string, private bool) {
+func (k *keyMaker) primary(r *http.Request) (key string, private bool) {
 	r = asGet(r)
-	if key = c.options.Key(r); key == "" {
+	if key = k.key(r); key == "" {
 		return "", false
 	}
-	if c.options.User != nil {
-		user := c.options.User(r)
+	if k.user != nil {
+		user := k.user(r)
 		key, private = keys.Join(key, user), user != "" // also for "": otherwise a URL could be chosen that has a user's key
 	}
 	switch {
@@ -42,16 +61,40 @@ func asGet(r *http.Request) *http.Request {
 	return r
 }
 
+// spellings returns requests for the client's URL, one for each usual spelling, in both forms of a target.
+func (k *keyMaker) spellings(r *http.Request) []*http.Request {
+	if !k.usual || r.URL.Opaque != "" {
+		return []*http.Request{r}
+	}
+	asked := askedURL(r)
+	schemes := []string{r.URL.Scheme}
+	if r.TLS == nil && strings.HasPrefix(r.RequestURI, "https:") { // the absolute form on a connection without TLS
+		schemes = append(schemes, "")
+	}
+	var list []*http.Request
+	for _, path := range rfc9111.Spellings(asked.EscapedPath()) {
+		for _, scheme := range schemes {
+			other := r.WithContext(r.Context())
+			other.URL = &url.URL{Scheme: scheme, Path: asked.Path, RawPath: path, RawQuery: asked.RawQuery}
+			other.RequestURI = ""
+			absolute := other.WithContext(r.Context())
+			absolute.RequestURI = absoluteURI(other)
+			list = append(list, other, absolute)
+		}
+	}
+	return list
+}
+
 // urlTag returns the tag of all responses for the URL of the client's request, whatever else is in their keys. A NUL,
 // which no header field has, distinguishes it from the handlers' tags. A change or a Purge of the URL removes responses by this tag whose
 // keys have other parts, see tagged.
-func (c *Cache) urlTag(r *http.Request) string {
-	if c.options.defaultKey {
+func (k *keyMaker) urlTag(r *http.Request) string {
+	if k.usual {
 		asked := r.WithContext(r.Context())
 		asked.URL, asked.RequestURI = askedURL(r), ""
 		r = asked
 	}
-	key := c.options.urlKey(asGet(r))
+	key := k.url(asGet(r))
 	if key == "" {
 		return ""
 	}
@@ -60,8 +103,8 @@ func (c *Cache) urlTag(r *http.Request) string {
 
 // tagged reports whether the key for the request has more than the URL of the client's request: the
 // fields of Options.KeyHeaders, a user, or a rewritten URL.
-func (c *Cache) tagged(r *http.Request) bool {
-	return c.options.extraKeyParts || c.options.defaultKey && isRewritten(r)
+func (k *keyMaker) tagged(r *http.Request) bool {
+	return k.extra || k.usual && isRewritten(r)
 }
 
 // groupTags returns the tags of groups, which belong to the request's origin (RFC 9875 §2).
@@ -77,8 +120,8 @@ func groupTags(r *http.Request, groups []string) []string {
 // partKey returns the key of a part of the response with the key.
 func partKey(key string) string { return key + "\x00part" }
 
-// keyMaker returns the default for Options.Key.
-func keyMaker(ignore, headers []string) func(*http.Request) string {
+// defaultKey returns the default for Options.Key.
+func defaultKey(ignore, headers []string) func(*http.Request) string {
 	names := make([]string, len(headers))
 	for i, name := range headers {
 		names[i] = textproto.CanonicalMIMEHeaderKey(name)
@@ -104,8 +147,6 @@ func keyMaker(ignore, headers []string) func(*http.Request) string {
 		return key
 	}
 }
-
-func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
 // withoutParams returns the request without the parameters that match one of the patterns. It keeps parts of the query that can't be
 // parsed.

@@ -2,10 +2,10 @@ package httpcache
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+	"github.com/tiercache/tiercache/tiered"
 )
 
 // maxWait is how long a request waits for another one's response.
@@ -18,7 +18,7 @@ const maxWait = 5 * time.Second
 // before.
 func (c *Cache) miss(x Exchange, m *missRequest) {
 	p := newParticipant(m)
-	if !c.groups.join(p, c.options.Collapse(m.request)) {
+	if !c.join(p, c.options.Collapse(m.request)) {
 		c.pass(x, m.forward)
 		return
 	}
@@ -42,7 +42,7 @@ func (c *Cache) joinFlight(x Exchange, p *participant) {
 	}
 	cancel()
 	<-landed
-	c.groups.leave(p)
+	c.groups.leave(p.group, p.reload)
 	c.follow(x, p, *found)
 }
 
@@ -64,6 +64,23 @@ func (c *Cache) startFlight(ctx context.Context, p *participant) (found **respon
 	return found, done
 }
 
+// load returns the flight's loader, which waits for the response that the leader records.
+func (c *Cache) load(p *participant) tiered.Loader[*response] {
+	return func(ctx context.Context, e *tiered.Entry[*response]) (*response, error) {
+		var o outcome
+		if p.claim() {
+			close(p.lead)
+			select {
+			case o = <-p.outcome:
+			case <-ctx.Done(): // followers needn't wait any longer
+				p.abandoned.Store(true)
+				return nil, ctx.Err()
+			}
+		}
+		return c.loadResult(ctx, p.missRequest, e, o)
+	}
+}
+
 // waitToLead waits until the request must lead, or has nothing to wait for any more.
 func (c *Cache) waitToLead(p *participant, landed <-chan struct{}) bool {
 	late := time.NewTimer(maxWait)
@@ -73,19 +90,9 @@ func (c *Cache) waitToLead(p *participant, landed <-chan struct{}) bool {
 	case <-landed:
 	case <-p.group.streams:
 	case <-late.C:
-		c.groups.stream(p) // later requests would wait in vain, too
+		c.groups.stream(p.group) // later requests would wait in vain, too
 	}
 	return !p.claim() // the loader may have claimed it at the same time
-}
-
-// lead runs the handler and delivers the recorded response to the load that waits for it, also if the handler panics.
-func (c *Cache) lead(x Exchange, rec *Recording) {
-	defer rec.Drop()
-	x.Run(rec)
-	rec.end()
-	if rec.reply != nil {
-		x.Serve(rec.reply)
-	}
 }
 
 // follow answers with the flight's result, if there is one. A request for a new response doesn't accept
@@ -129,9 +136,4 @@ func (c *Cache) follow(x Exchange, p *participant, found *response) {
 	}
 	c.stats.collapsed.Add(1)
 	x.Serve(c.reply(m.request, cand.found.mergedWith(x.Around), cand.age, status))
-}
-
-// conditional reports whether the request has a condition about the client's copy.
-func conditional(r *http.Request) bool {
-	return len(r.Header["If-None-Match"]) > 0 || len(r.Header["If-Modified-Since"]) > 0
 }

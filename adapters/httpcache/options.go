@@ -3,6 +3,7 @@ package httpcache
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -92,11 +93,6 @@ type Options struct {
 	// MaxCost is the local tier's capacity in bytes. A response costs its header fields, its body and 512 bytes
 	// for the rest; its key, which has at most about 1 KiB, isn't included. 0: 64 MiB.
 	MaxCost int64
-
-	previews      bool                       // the key only needs the fields of a preview
-	defaultKey    bool                       // the key is the default, which has a URL's usual spellings
-	extraKeyParts bool                       // the key has fields or a user
-	urlKey        func(*http.Request) string // the key without these
 }
 
 // validated returns o with its defaults. tiered.New checks the Name.
@@ -154,7 +150,7 @@ func (o Options) validated() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return o.validatedKey()
+	return o, o.validateKey()
 }
 
 // tooShort returns an error for a duration that was probably meant in seconds.
@@ -166,8 +162,8 @@ func tooShort(field string, d time.Duration) error {
 	return nil
 }
 
-// validatedKey checks the options of the key.
-func (o Options) validatedKey() (Options, error) {
+// validateKey checks the options of the key.
+func (o *Options) validateKey() error {
 	for _, list := range []struct {
 		field  string
 		values []string
@@ -176,21 +172,14 @@ func (o Options) validatedKey() (Options, error) {
 	} {
 		for _, v := range list.values {
 			if v == "" || strings.ContainsAny(v, " \t,;") {
-				return o, fmt.Errorf("httpcache: Options.%s has %q: want a name", list.field, v)
+				return fmt.Errorf("httpcache: Options.%s has %q: want a name", list.field, v)
 			}
 		}
 	}
 	if o.Key != nil && len(o.IgnoreQuery)+len(o.KeyHeaders) > 0 {
-		return o, fmt.Errorf("httpcache: Options.Key is set with IgnoreQuery or KeyHeaders: want one or the other")
+		return fmt.Errorf("httpcache: Options.Key is set with IgnoreQuery or KeyHeaders: want one or the other")
 	}
-	o.extraKeyParts, o.urlKey = o.User != nil || len(o.KeyHeaders) > 0, o.Key
-	if o.Key == nil {
-		o.defaultKey = true
-		o.previews = o.User == nil && len(o.KeyHeaders)+len(o.Encodings) == 0
-		o.Key = keyMaker(o.IgnoreQuery, o.KeyHeaders)
-		o.urlKey = keyMaker(o.IgnoreQuery, nil)
-	}
-	return o, nil
+	return nil
 }
 
 // anonymous reports whether the request has nothing that identifies a user.
@@ -203,3 +192,19 @@ func (o *Options) defaults() rfc9111.Defaults {
 		TTL: o.TTL, Heuristic: o.Heuristic, StaleWhileRevalidate: o.StaleWhileRevalidate, StaleIfError: o.StaleIfError,
 	}
 }
+
+// normalised returns the request with its Accept-Encoding reduced as Options.Encodings says.
+func (o *Options) normalised(r *http.Request) *http.Request {
+	if len(o.Encodings) == 0 {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.Header = maps.Clone(r.Header)
+	r.Header[acceptEncoding] = []string{rfc9111.Encoding(r.Header[acceptEncoding], o.Encodings)}
+	return r
+}
+
+const (
+	acceptEncoding = "Accept-Encoding"
+	identity       = "identity"
+)

@@ -1,13 +1,11 @@
 package httpcache
 
 import (
-	"context"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
-	"github.com/tiercache/tiercache/tiered"
 )
 
 // missRequest is a request that runs the handler or waits for it, and the key under which the response is to be stored.
@@ -40,6 +38,11 @@ func (m *missRequest) validates() bool {
 	return match != "" || since != ""
 }
 
+// conditional reports whether the request has a condition about the client's copy.
+func conditional(r *http.Request) bool {
+	return len(r.Header["If-None-Match"]) > 0 || len(r.Header["If-Modified-Since"]) > 0
+}
+
 // participant is a request in its key's flight. The flight's loader lets it lead, or the flight ends without that,
 // because another request led or the response was found.
 type participant struct {
@@ -69,21 +72,10 @@ func newParticipant(m *missRequest) *participant {
 
 func (p *participant) claim() bool { return p.claimed.CompareAndSwap(false, true) }
 
-// load returns the flight's loader, which waits for the response that the leader records.
-func (c *Cache) load(p *participant) tiered.Loader[*response] {
-	return func(ctx context.Context, e *tiered.Entry[*response]) (*response, error) {
-		var o outcome
-		if p.claim() {
-			close(p.lead)
-			select {
-			case o = <-p.outcome:
-			case <-ctx.Done(): // followers needn't wait any longer
-				p.abandoned.Store(true)
-				return nil, ctx.Err()
-			}
-		}
-		return c.loadResult(ctx, p.missRequest, e, o)
-	}
+// join lets the participant wait for another request's response, or lead. It returns false if it can do neither.
+func (c *Cache) join(p *participant, shares bool) bool {
+	p.group = c.groups.join(p.flightKey, p.reload, shares)
+	return p.group != nil
 }
 
 // deliver sends the leader's outcome to the loader.
@@ -94,6 +86,6 @@ func (c *Cache) deliver(p *participant, o outcome) {
 	p.unstorable, p.failed, p.stored = o.unstorable, o.failed, o.response != nil
 	p.outcome <- o
 	if p.group != nil {
-		c.groups.leave(p)
+		c.groups.leave(p.group, p.reload)
 	}
 }

@@ -26,7 +26,7 @@ type ageStamp struct {
 
 // prepare is called before the response is stored, when it doesn't change any more.
 func (r *response) prepare() {
-	r.precomputed = &precomputed{contentLength: strconv.Itoa(len(r.Body)), noCacheStatus: !has(r.Header, "Cache-Status")}
+	r.precomputed = &precomputed{contentLength: strconv.Itoa(len(r.Body)), noCacheStatus: !hasField(r.Header, "Cache-Status")}
 	tag := r.get("Etag")
 	if _, ok := rfc9111.ParseETag(tag); ok {
 		r.precomputed.etag = tag
@@ -52,14 +52,14 @@ func (r *precomputed) matches(condition []string) bool {
 }
 
 // stampFor returns the stamp for a hit.
-func (r *precomputed) stampFor(reply *Reply) *ageStamp {
-	age, ttl := int64(reply.age/time.Second), int64(reply.status.TTL/time.Second)
+func (r *precomputed) stampFor(hitAge time.Duration, hit *rfc9111.Status) *ageStamp {
+	age, ttl := int64(hitAge/time.Second), int64(hit.TTL/time.Second)
 	if s := r.age.Load(); s != nil && s.age == age && s.ttl == ttl {
 		return s
 	}
 	b := strconv.AppendInt(make([]byte, 0, 96), age, 10)
 	ageEnd := len(b)
-	all := string(reply.status.Append(b))
+	all := string(hit.Append(b))
 	s := &ageStamp{age: age, ttl: ttl, ageValue: all[:ageEnd], status: all[ageEnd:]}
 	r.age.Store(s)
 	return s

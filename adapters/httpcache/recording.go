@@ -22,10 +22,11 @@ type Recording struct {
 	cache       *Cache
 	miss        *missRequest
 	began       time.Time
-	participant *participant   // nil: the outcome is delivered
-	holds       bool           // the response may be held
-	headOnly    bool           // the run is for a HEAD, which only needs holds
-	background  *backgroundRun // nil: a client waits for the answer
+	participant *participant    // nil: the outcome is delivered
+	holds       bool            // the response may be held
+	headOnly    bool            // the run is for a HEAD, which only needs holds
+	background  context.Context // of a background run, for the outermost handler; nil: a client waits for the answer
+	arrived     bool            // the background run has reached the cache
 
 	served       bool        // there is a server in the run's context
 	serverLookup atomic.Bool // the handler looked it up, see watchedContext
@@ -58,12 +59,21 @@ func (c *Cache) record(p *participant) *Recording {
 	}
 }
 
+// ownedCopy returns the request with copies of its header and URL, which may be read after the request has been answered: the
+// handler, and those around the cache, may change the originals.
+func ownedCopy(r *http.Request) *http.Request {
+	r = r.WithContext(r.Context())
+	u := *r.URL
+	r.URL, r.Header = &u, r.Header.Clone()
+	return r
+}
+
 // Context returns the context for the handler, derived from the request's. With it, a handler that is wrapped in the same
 // cache twice doesn't wait for itself. For the Run of a detached Exchange it is the context for the server's outermost
 // handler, and has none of the request's values.
 func (rec *Recording) Context(ctx context.Context) context.Context {
-	if v := rec.background; v != nil && v.state.Load() == underway {
-		return v.ctx
+	if rec.background != nil && !rec.arrived {
+		return rec.background
 	}
 	if !rec.Active() || rec.miss == nil {
 		return ctx
@@ -71,6 +81,12 @@ func (rec *Recording) Context(ctx context.Context) context.Context {
 	ctx = context.WithValue(ctx, runKey{}, &run{cache: rec.cache, primary: rec.miss.primary, outer: runOf(ctx)})
 	rec.served = serverOf(ctx) != nil
 	return watchedContext{ctx, &rec.serverLookup}
+}
+
+// Edit is a change of a header: of the handler's request, or of a response.
+type Edit struct {
+	Name  string // canonical
+	Value string // "": the field is removed
 }
 
 // Edits returns the differences between the request's header for the handler and the client's: it has the validators of the stored
@@ -149,7 +165,7 @@ func (rec *Recording) finish(o outcome) {
 // recorded all the same.
 func (rec *Recording) Stream() {
 	if rec.participant != nil && rec.participant.group != nil && rec.Active() {
-		rec.cache.groups.stream(rec.participant)
+		rec.cache.groups.stream(rec.participant.group)
 	}
 }
 
@@ -159,7 +175,10 @@ func (rec *Recording) Stream() {
 func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus string) {
 	if ch := rec.change; ch != nil {
 		rec.change = nil
-		ch.head(rec, status, header)
+		if ch.stores = rec.participant != nil && ch.storable(status, header); !ch.stores {
+			rec.Drop()
+		}
+		ch.apply(status, header)
 	}
 	if rec.Active() && len(header["Cache-Control"])+len(header["Cdn-Cache-Control"]) > 0 {
 		rec.clientLines = ownLines(header, rfc9111.Own(header))
@@ -315,7 +334,7 @@ func (rec *Recording) whole() bool {
 	case rec.length >= 0:
 		return int64(len(r.Body)) == rec.length
 	}
-	return rec.miss.request.Context().Err() == nil && (rec.background == nil || rec.background.ctx.Err() == nil)
+	return rec.miss.request.Context().Err() == nil && (rec.background == nil || rec.background.Err() == nil)
 }
 
 // end is called when the handler has returned: the recorded response is stored if it is complete.

@@ -61,6 +61,8 @@ func (c *Cache) shape(reply *Reply, r *http.Request, relevant rfc9111.Relevant) 
 	}
 }
 
+func ranged(r *http.Request) bool { return r.Method == http.MethodGet && len(r.Header["Range"]) > 0 }
+
 // cut turns the reply into one with the range that r asks for. The body begins at first in a whole of the given size.
 func (r *Reply) cut(request *http.Request, first, size int64) {
 	part, use := rfc9111.ParseRange(request.Header["Range"], size)
@@ -143,7 +145,7 @@ func (r *Reply) fields() (h []string, all bool) {
 // one allocation.
 func (r *Reply) values() (length, age, status string) {
 	if ready := r.stored.precomputed; ready != nil && r.age >= 0 && r.status.Hit && r.status.Detail == "" {
-		s := ready.stampFor(r)
+		s := ready.stampFor(r.age, &r.status)
 		switch r.length {
 		case -1:
 		case len(r.stored.Body):

@@ -22,7 +22,7 @@ type requestView struct {
 // view returns a preview, if the exchange has one, and neither the user's functions nor a key with other fields need the whole
 // request.
 func (c *Cache) view(x Exchange) requestView {
-	if g, ok := x.(Previewer); ok && c.options.previews {
+	if g, ok := x.(Previewer); ok && c.keys.previews {
 		if r, ctx := g.Preview(); r != nil {
 			return requestView{x: x, ctx: ctx, r: r, relevant: rfc9111.RelevantOf(r.Header)}
 		}
@@ -40,4 +40,12 @@ func (view *requestView) request() *http.Request {
 		view.r, view.complete = view.x.Request(), true
 	}
 	return view.r
+}
+
+// around returns what handlers around the cache have set.
+func (view *requestView) around(private bool) *around {
+	if !view.aroundKnown {
+		view.aroundKnown, view.aroundFields = true, aroundOf(view.x.Around, private)
+	}
+	return &view.aroundFields
 }

@@ -121,6 +121,16 @@ func (r *response) get(name string) string {
 
 func (r *response) add(name string, value string) { r.Header = append(r.Header, name, value) }
 
+// hasField reports whether the list of lines has one with the name.
+func hasField(fields []string, name string) bool {
+	for i := 0; i < len(fields); i += 2 {
+		if fields[i] == name {
+			return true
+		}
+	}
+	return false
+}
+
 // header returns the response's stored header.
 func (r *response) header() http.Header {
 	h := make(http.Header, len(r.Header)/2)

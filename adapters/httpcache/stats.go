@@ -22,21 +22,3 @@ type Stats struct {
 type counters struct {
 	hits, stale, validated, notModified, misses, collapsed, stored, bypassed atomic.Uint64
 }
-
-// Stats returns the cache's counters. In Tiers, a request that misses is counted more than once, since it looks up the response and then
-// joins a load. A run of the handler whose response can't replace the stored one, or for which a hit-for-miss is stored,
-// is counted as one of the LoadErrors there.
-func (c *Cache) Stats() Stats {
-	s := &c.stats
-	return Stats{
-		Hits:        s.hits.Load(),
-		Stale:       s.stale.Load(),
-		Validated:   s.validated.Load(),
-		NotModified: s.notModified.Load(),
-		Misses:      s.misses.Load(),
-		Collapsed:   s.collapsed.Load(),
-		Stored:      s.stored.Load(),
-		Bypassed:    s.bypassed.Load(),
-		Tiers:       c.store.Stats(),
-	}
-}

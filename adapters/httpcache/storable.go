@@ -8,7 +8,7 @@ import (
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
-// storable returns the value to be stored for a response to w, without its fields and its body; or nil and the reason why it can't be
+// storable returns the value to be stored for a response to m, without its fields and its body; or nil and the reason why it can't be
 // stored.
 func (c *Cache) storable(m *missRequest, status int, header http.Header, received time.Time) (r *response, why string) {
 	length, known := contentLength(header)
@@ -63,47 +63,15 @@ func (c *Cache) worthStoring(r *response, header http.Header) bool {
 	return valid && c.options.Keep > 0 || r.usableStale(r.Age)
 }
 
-// hold reports whether the client gets a reply from another response instead of this one.
-func (rec *Recording) hold(status int, before, header http.Header) bool {
-	m := rec.miss
-	switch {
-	case status == http.StatusNotModified && m.validates() && !rec.headOnly:
-		rec.validated(before, header)
-	case m.mayServeStale && rfc9111.OriginFailed(status):
-		age := rfc9111.Older(m.age, time.Since(rec.began))
-		rec.prepareReply(m.found, age, rfc9111.Status{FwdStatus: status, Detail: "stale-if-error"})
-		rec.finish(outcome{failed: true})
-	case status == http.StatusOK && !rec.headOnly && conditional(m.request) && rec.unmodified(before, header):
-	default:
-		return false
+// noteAround stores with a response to m the fields that handlers around the cache set, and a name that may be missing in its Vary:
+// if Options.Encodings says that the handler compresses, a response that isn't compressed because the request accepts no coding
+// must not be served to a request that accepts one. Some compressors set Vary only when they compress.
+func (c *Cache) noteAround(m *missRequest, r *response, before http.Header) {
+	a := aroundOf(func(name string) []string { return before[name] }, m.private)
+	r.Varies, r.Around = a.vary, a.control
+	if len(c.options.Encodings) > 0 && m.request.Header.Get(acceptEncoding) == identity && r.get("Content-Encoding") == "" {
+		r.Varies = append(r.Varies, acceptEncoding)
 	}
-	rec.held = true
-	return true
-}
-
-// prepareReply prepares a reply from the stored response.
-func (rec *Recording) prepareReply(r *response, age time.Duration, status rfc9111.Status) {
-	status.Cache, status.Forward = rec.cache.options.Name, rec.miss.forward
-	if status.Detail == "" {
-		status.Detail = rec.miss.detail
-	}
-	rec.reply = rec.cache.reply(rec.miss.request, r.mergedWith(func(name string) []string { return rec.before[name] }), age, status)
-}
-
-// validated freshens the stored response with the handler's 304 (RFC 9111 §4.3.4).
-func (rec *Recording) validated(before, header http.Header) {
-	c, m := rec.cache, rec.miss
-	c.stats.validated.Add(1)
-	r := c.freshened(m, rec.began, before, header)
-	why := c.whyUnstorable(m, r.Status, r.termsHeader(before))
-	ok := why == "" && rec.Active()
-	if ok {
-		rec.finish(outcome{response: r})
-	} else {
-		rec.finish(outcome{unstorable: true})
-	}
-	rec.prepareReply(r, r.Age, rfc9111.Status{FwdStatus: http.StatusNotModified, Stored: ok, Detail: why})
-	rec.reply.clientLines = ownLines(header, slices.Concat(rfc9111.Own(header), rfc9111.Own(r.header())))
 }
 
 // freshened returns the stored response with the fields of a 304 (RFC 9111 §3.2). A 304 with another entity tag updates no field
@@ -120,7 +88,7 @@ func (c *Cache) freshened(m *missRequest, began time.Time, before, header http.H
 	r := *m.found
 	r.Header = make([]string, 0, len(m.found.Header)+len(update.Header))
 	for i := 0; i+1 < len(m.found.Header); i += 2 {
-		if name := m.found.Header[i]; !rfc9111.Updates(name) || !has(update.Header, name) {
+		if name := m.found.Header[i]; !rfc9111.Updates(name) || !hasField(update.Header, name) {
 			r.add(name, m.found.Header[i+1])
 		}
 	}
@@ -152,31 +120,4 @@ func (r *response) dropClientFields() {
 		}
 	}
 	r.Header = kept
-}
-
-func has(fields []string, name string) bool {
-	for i := 0; i < len(fields); i += 2 {
-		if fields[i] == name {
-			return true
-		}
-	}
-	return false
-}
-
-// unmodified reports whether the client has a current copy of the handler's response. The handler's request didn't have the client's
-// conditions, so that the response could be stored.
-func (rec *Recording) unmodified(before, header http.Header) bool {
-	r := &response{Status: http.StatusOK}
-	r.addFields(before, header)
-	v := r.validators()
-	v.Date = "" // it replaces a missing Last-Modified of a stored response only, and this one is new
-	if !rfc9111.NotModified(rec.miss.request.Header, v) {
-		return false
-	}
-	if rec.Active() {
-		rec.head(http.StatusOK, before, header)
-	}
-	rec.prepareReply(r, -1, rfc9111.Status{FwdStatus: http.StatusOK, Stored: rec.Active()})
-	rec.reply.clientLines = rec.clientLines
-	return true
 }

@@ -46,30 +46,6 @@ func isRewritten(r *http.Request) bool { return rewrites(askedURL(r), r.URL) }
 // the usual one.
 func isAbsolute(r *http.Request) bool { return r.RequestURI != "" && r.RequestURI[0] != '/' }
 
-// spellings returns requests for the client's URL, one for each usual spelling, in both forms of a target.
-func (c *Cache) spellings(r *http.Request) []*http.Request {
-	if !c.options.defaultKey || r.URL.Opaque != "" {
-		return []*http.Request{r}
-	}
-	asked := askedURL(r)
-	schemes := []string{r.URL.Scheme}
-	if r.TLS == nil && strings.HasPrefix(r.RequestURI, "https:") { // the absolute form on a connection without TLS
-		schemes = append(schemes, "")
-	}
-	var list []*http.Request
-	for _, path := range rfc9111.Spellings(asked.EscapedPath()) {
-		for _, scheme := range schemes {
-			other := r.WithContext(r.Context())
-			other.URL = &url.URL{Scheme: scheme, Path: asked.Path, RawPath: path, RawQuery: asked.RawQuery}
-			other.RequestURI = ""
-			absolute := other.WithContext(r.Context())
-			absolute.RequestURI = absoluteURI(other)
-			list = append(list, other, absolute)
-		}
-	}
-	return list
-}
-
 // absoluteURI returns the absolute form of a target in the usual form.
 func absoluteURI(r *http.Request) string {
 	scheme := "http://"
@@ -100,6 +76,8 @@ func isTarget(u *url.URL, target string) bool {
 	}
 	return strings.IndexByte(target, '#') < 0 && u.RequestURI() == target && u.User == nil
 }
+
+func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
 // withoutPort returns the request without the default port of its scheme (RFC 9110, section 4.2.3).
 func withoutPort(r *http.Request) *http.Request {
