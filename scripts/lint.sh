@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# lint.sh VERSION: checks every module with gofmt, go vet and golangci-lint VERSION.
+# lint.sh VERSION: checks every module with gofmt, go vet and golangci-lint VERSION, and for long cycles
+# of files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$1
@@ -11,6 +12,7 @@ if [ -n "$unformatted" ]; then
 fi
 
 go vet work
+go run ./internal/filecycles work
 
 linter=.bin/golangci-lint-$version
 if [ ! -x "$linter" ]; then

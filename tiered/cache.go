@@ -42,10 +42,10 @@ type core[T any] struct {
 	stats     counters
 	events    *invalidation.Subscriber // nil without Redis
 
-	renewals   chan struct{}           // holds one element for each background load
-	background redisconn.EventThrottle // for log lines about background loads
-	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
-	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
+	refreshSlots chan struct{}           // holds one element for each background load
+	background   redisconn.EventThrottle // for log lines about background loads
+	unkept       redisconn.EventThrottle // for log lines about values that aren't stored
+	badValues    redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
 
 	retries retries[T]
 	life    redisconn.Lifecycle // of the goroutines that load, and of the timers of retries
@@ -73,25 +73,25 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 }
 
 // hash returns the key's hash, with the cache's seed.
-func (t *core[T]) hash(key string) uint64 { return maphash.String(t.seed, key) }
+func (c *core[T]) hash(key string) uint64 { return maphash.String(c.seed, key) }
 
 // valueOf returns a record's value to a caller, cloned if the cache has Clone. For an absence it returns ErrNotFound.
-func (t *core[T]) valueOf(r *record.Record[T]) (T, error) {
+func (c *core[T]) valueOf(r *record.Record[T]) (T, error) {
 	switch {
 	case r.Absent:
 		var none T
 		return none, ErrNotFound
-	case t.values.Clone != nil:
-		return t.cloned(r.Value)
+	case c.values.Clone != nil:
+		return c.cloned(r.Value)
 	}
 	return r.Value, nil
 }
 
 // cloned returns a clone of the value for a caller.
-func (t *core[T]) cloned(value T) (T, error) {
-	clone, err := t.values.Copy(value)
+func (c *core[T]) cloned(value T) (T, error) {
+	clone, err := c.values.Copy(value)
 	if err != nil {
-		t.stats.codecErrors.Add(1)
+		c.stats.codecErrors.Add(1)
 		return clone, fmt.Errorf("tiered: %w", err)
 	}
 	return clone, nil
@@ -118,4 +118,4 @@ func (c *Cache[T]) usable(keys ...string) error {
 }
 
 // released handles the release of a key's lease by this process.
-func (t *core[T]) released(key string) { t.keys.Released(key, t.hash(key)) }
+func (c *core[T]) released(key string) { c.keys.Released(key, c.hash(key)) }

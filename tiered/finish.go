@@ -11,13 +11,13 @@ import (
 )
 
 // finishTasks finishes the flights of the tasks without a result if err isn't nil, and of those with a result if it is.
-func (t *job[T]) finishTasks(tasks []*task[T], err error) {
+func (j *job[T]) finishTasks(tasks []*task[T], err error) {
 	var ending []*task[T]
 	for _, tk := range tasks {
 		if (tk.result == nil) == (err != nil) && !tk.flight.Finished() {
 			ending = append(ending, tk)
 			tk.flight.State.unstorable = tk.unstorable != nil
-			t.remove(tk.flight, err) // before any caller returns: its next call must start a new flight
+			j.remove(tk.flight, err) // before any caller returns: its next call must start a new flight
 		}
 	}
 	for _, tk := range ending {
@@ -27,61 +27,61 @@ func (t *job[T]) finishTasks(tasks []*task[T], err error) {
 			tk.flight.Finish(tk.result, tk.err)
 		}
 	}
-	t.dropFinished()
+	j.dropFinished()
 }
 
 // fail finishes all flights that have not finished.
-func (t *job[T]) fail(err error) {
-	t.dropFinished()
-	for _, f := range t.flights {
-		t.remove(f, err)
+func (j *job[T]) fail(err error) {
+	j.dropFinished()
+	for _, f := range j.flights {
+		j.remove(f, err)
 	}
-	for _, f := range t.flights {
+	for _, f := range j.flights {
 		f.Finish(nil, err)
 	}
-	t.dropFinished()
+	j.dropFinished()
 }
 
 // failPanicked finishes the flights after a panic or a Goexit. The callers panic too; a background load, which has none, only fails.
-func (t *job[T]) failPanicked(err error) {
-	for _, f := range t.flights {
+func (j *job[T]) failPanicked(err error) {
+	for _, f := range j.flights {
 		if f.Reason == inflight.ForBackground {
-			t.remove(f, err)
+			j.remove(f, err)
 		} else {
-			t.cache.keys.Leave(f)
+			j.cache.keys.Leave(f)
 		}
 	}
-	for _, f := range t.flights {
+	for _, f := range j.flights {
 		if f.Reason == inflight.ForBackground {
 			f.Finish(nil, err)
 		} else {
 			finishPanicked(f, err)
 		}
 	}
-	t.dropFinished()
+	j.dropFinished()
 }
 
 // overdue finishes the remaining flights when the job's time is over.
-func (t *job[T]) overdue() {
-	if t.loading || t.cache.life.Closed() {
-		t.cache.stats.loadErrors.Add(1)
-		t.fail(t.cache.overdue(t.timed))
+func (j *job[T]) overdue() {
+	if j.loading || j.cache.life.Closed() {
+		j.cache.stats.loadErrors.Add(1)
+		j.fail(j.cache.overdue(j.timed))
 		return
 	}
-	t.fail(fmt.Errorf("tiered: another process's load took longer than LoadTimeout (%v): %w", t.cache.policy.LoadTimeout, t.timed.Err()))
+	j.fail(fmt.Errorf("tiered: another process's load took longer than LoadTimeout (%v): %w", j.cache.policy.LoadTimeout, j.timed.Err()))
 }
 
 // dropFinished removes the finished flights from the job.
-func (t *job[T]) dropFinished() {
-	t.flights = slices.DeleteFunc(t.flights, func(f *flight[T]) bool { return f.Finished() })
+func (j *job[T]) dropFinished() {
+	j.flights = slices.DeleteFunc(j.flights, func(f *flight[T]) bool { return f.Finished() })
 }
 
 // finishBehind finishes flights before their values are stored, if the policy has StoreBehind. Callers can join these flights until
 // stored is called, after the store has succeeded or failed. A Refresh isn't finished early: its process may still have the old value.
-func (t *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
+func (j *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
 	var finished []*flight[T]
 	for _, tk := range tasks {
-		if t.cache.policy.StoreBehind && tk.result != nil && tk.flight.Reason != inflight.ForRefresh {
+		if j.cache.policy.StoreBehind && tk.result != nil && tk.flight.Reason != inflight.ForRefresh {
 			tk.flight.State.unstorable = tk.unstorable != nil
 			tk.flight.Finish(tk.result, tk.err)
 			finished = append(finished, tk.flight)
@@ -89,15 +89,15 @@ func (t *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
 	}
 	return func() {
 		for _, f := range finished {
-			t.remove(f, nil)
+			j.remove(f, nil)
 		}
 	}
 }
 
 // remove removes a flight that finishes, so that the next caller starts a new one. A failed flight with a fallback to serve stays
 // for RetryAfter, so that a failing source isn't asked again at once. So does a background load whose value can't be stored.
-func (t *job[T]) remove(f *flight[T], failure error) {
-	c := t.cache
+func (j *job[T]) remove(f *flight[T], failure error) {
+	c := j.cache
 	if failure != nil && f.Reason == inflight.ForBackground && !c.life.Closed() {
 		c.logUncaught(&c.background, "tiered: a load in the background failed", f.Key, failure)
 	}

@@ -70,16 +70,16 @@ type fetched[T any] struct {
 }
 
 // fetch reads one chunk of keys.
-func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
-	c := m.cache
-	if m.silence != nil {
-		c.stats.countErrors(c.remote.Failed(len(keys), m.silence))
+func (f *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
+	c := f.cache
+	if f.silence != nil {
+		c.stats.countErrors(c.remote.Failed(len(keys), f.silence))
 		for _, h := range keys {
-			got := c.unreadable(h, record.RefreshDue, m.silence)
+			got := c.unreadable(h, record.RefreshDue, f.silence)
 			if got.record == nil {
 				c.stats.misses.Add(1)
 			}
-			m.add(got)
+			f.add(got)
 		}
 		return
 	}
@@ -95,29 +95,29 @@ func (m *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
 	silent := 0 // unanswered keys at the end; a Cluster's other masters would have answered some in between
 	var last error
 	for _, got := range c.fetch(ctx, refs, record.RefreshDue) {
-		if m.add(got); redisconn.IsUnresponsive(got.err) {
+		if f.add(got); redisconn.IsUnresponsive(got.err) {
 			silent, last = silent+1, got.err
 		} else {
 			silent = 0
 		}
 	}
 	if silent >= min(len(refs), redisconn.MaxChunk) {
-		m.silence = last
+		f.silence = last
 	}
 }
 
 // add adds the result of reading one key.
-func (m *fetched[T]) add(got hit[T]) {
+func (f *fetched[T]) add(got hit[T]) {
 	if got.err != nil {
-		m.unread, m.why = m.unread+1, cmp.Or(m.why, got.err)
+		f.unread, f.why = f.unread+1, cmp.Or(f.why, got.err)
 	}
 	if got.record == nil {
 		return
 	}
-	if v, err := m.cache.valueOf(got.record); err == nil {
-		m.values[got.key] = v
+	if v, err := f.cache.valueOf(got.record); err == nil {
+		f.values[got.key] = v
 	} else {
-		m.failed = cmp.Or(m.failed, notGiven(got.record, got.key, err))
+		f.failed = cmp.Or(f.failed, notGiven(got.record, got.key, err))
 	}
 }
 

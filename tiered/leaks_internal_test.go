@@ -253,7 +253,7 @@ func TestPanicInTheBackground(t *testing.T) {
 			if n := c.Stats().LoadErrors; n != uint64(i+1) {
 				t.Errorf("%d loads failed", n)
 			}
-			if n := len(c.renewals); n != 0 {
+			if n := len(c.refreshSlots); n != 0 {
 				t.Errorf("%d loads in the background", n)
 			}
 			time.Sleep(time.Minute)

@@ -13,12 +13,12 @@ import (
 )
 
 // newTask returns a task for the flight. If the read found no record, the loader gets the one of the local tier.
-func (t *job[T]) newTask(f *flight[T], fd remote.Result[T]) *task[T] {
+func (j *job[T]) newTask(f *flight[T], fd remote.Result[T]) *task[T] {
 	tk := &task[T]{flight: f, found: fd, tier: Remote}
 	if o := f.State.fallback.last.Load(); fd.Record == nil && o != nil && !o.Deleted() {
 		tk.found.Record, tk.tier = &o.Record, Local
 	} else if f.Reason == inflight.ForRefresh && fd.Record == nil {
-		if it := t.cache.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {
+		if it := j.cache.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {
 			tk.found.Record, tk.tier = &it.Record, Local
 		}
 	}
@@ -27,30 +27,30 @@ func (t *job[T]) newTask(f *flight[T], fd remote.Result[T]) *task[T] {
 
 // acquireLeases acquires the free leases, and returns the tasks that this job must load. It reads the position among the invalidations
 // first, so that a later invalidation applies to the loaded values. If err isn't nil the position is unknown, and no lease is taken.
-func (t *job[T]) acquireLeases(tasks, free, refreshing []*task[T], err error) []*task[T] {
-	c := t.cache
-	if len(tasks)+len(free)+len(refreshing) == 0 {
+func (j *job[T]) acquireLeases(tasks, free, occupied []*task[T], err error) []*task[T] {
+	c := j.cache
+	if len(tasks)+len(free)+len(occupied) == 0 {
 		return nil
 	}
 	var s coherence.Position
 	var soonGone []*task[T]
 	if err == nil {
-		s, err = c.tags.Position(t.timed)
+		s, err = c.tags.Position(j.timed)
 	}
 	if err == nil {
-		var beside []*task[T]
-		beside, soonGone = t.acquireRefresh(refreshing)
-		tasks = append(tasks, beside...)
+		var acquired []*task[T]
+		acquired, soonGone = j.acquireSecondary(occupied)
+		tasks = append(tasks, acquired...)
 	} else {
 		s = c.tags.LastKnown()
-		tasks = append(append(tasks, free...), refreshing...)
+		tasks = append(append(tasks, free...), occupied...)
 	}
 	for _, tk := range tasks {
 		c.keys.BeginLoad(tk.flight, false)
 	}
 	if err == nil {
-		tasks = append(tasks, t.acquirePrimary(append(free, soonGone...))...)
-		t.leases.ReleaseForRefresh(t.timed, keysOfTasks(soonGone))
+		tasks = append(tasks, j.acquirePrimary(append(free, soonGone...))...)
+		j.leases.ReleaseSecondary(j.timed, keysOfTasks(soonGone))
 	}
 	for _, tk := range tasks {
 		tk.stamp = s
@@ -61,68 +61,68 @@ func (t *job[T]) acquireLeases(tasks, free, refreshing []*task[T], err error) []
 	return tasks
 }
 
-// acquirePrimary acquires leases for keys without a value, or with one that they replace. It returns the tasks that got one, and those whose request failed. Another
-// process has written the keys of the others.
-func (t *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
+// acquirePrimary acquires leases for keys without a value, or with one that they replace. It returns the tasks that got one, and
+// those whose request failed. Another process has written the keys of the others.
+func (j *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
 	if len(free) == 0 {
 		return nil
 	}
-	c := t.cache
-	t.holdLeases()
+	c := j.cache
+	j.holdLeases()
 	keys, seen := keysOfTasks(free), make([]redisconn.Expected, len(free))
 	for i, tk := range free {
 		seen[i] = tk.found.Seen
 		c.keys.BeginLoad(tk.flight, true)
 	}
-	answers := c.remote.Lease(t.timed, keys, seen, t.leases.Current())
+	answers := c.remote.Lease(j.timed, keys, seen, j.leases.Current())
 	for i, a := range answers {
 		tk := free[i]
 		if a.Err == nil && !remote.Leased(a) {
 			c.keys.AbortLoad(tk.flight)
-			t.waits.Remove(tk.flight) // read it again at once
+			j.waits.Remove(tk.flight) // read it again at once
 			continue
 		}
 		if tk.found.Err = a.Err; a.Err == nil {
 			tk.leased = primaryLease
 		}
 		tasks = append(tasks, tk)
-		t.leases.Add(keys[i]) // after an error too: Redis may have it
+		j.leases.Add(keys[i]) // after an error too: Redis may have it
 	}
 	return tasks
 }
 
-// acquireRefresh acquires leases for values that stay in Redis during the load. It returns the tasks that got one, and those whose
+// acquireSecondary acquires leases for values that stay in Redis during the load. It returns the tasks that got one, and those whose
 // request failed. The others wait for the holder of their lease. soonGone are tasks that got one, whose value nobody is served and
 // Redis drops in less than wire.MaxLease: a primary lease must replace it, so that other processes don't find neither.
 //
 // Redis keeps the other values for wire.MaxLease at least. If the load takes longer than that, another process finds neither value nor
 // lease under the key and loads too, and the result of this load isn't stored.
-func (t *job[T]) acquireRefresh(refreshing []*task[T]) (tasks, soonGone []*task[T]) {
-	if len(refreshing) == 0 {
+func (j *job[T]) acquireSecondary(occupied []*task[T]) (tasks, soonGone []*task[T]) {
+	if len(occupied) == 0 {
 		return nil, nil
 	}
-	c := t.cache
-	t.holdLeases()
-	keys := keysOfTasks(refreshing)
+	c := j.cache
+	j.holdLeases()
+	keys := keysOfTasks(occupied)
 	var taken []*task[T]
-	for i, a := range c.remote.LeaseForRefresh(t.timed, keys, t.leases.Current()) {
-		tk := refreshing[i]
+	for i, a := range c.remote.LeaseSecondary(j.timed, keys, j.leases.Current()) {
+		tk := occupied[i]
 		theirs := remote.Holder(a)
-		if l, ok := wire.ParseLease(theirs); ok && !t.leases.Owns(remote.SeenLease(l)) && t.waits.Add(tk.flight, theirs, a) {
+		if l, ok := wire.ParseLease(theirs); ok && !j.leases.Owns(remote.SeenLease(l)) && j.waits.Add(tk.flight, theirs, a) {
 			continue
 		}
-		t.leases.AddForRefresh(keys[i])
+		j.leases.AddSecondary(keys[i])
 		switch {
 		case a.Err != nil:
 			tasks = append(tasks, tk)
 		case c.soonGone(&tk.found):
 			soonGone = append(soonGone, tk)
 		default:
-			tk.leased = refreshLease
+			tk.leased = secondaryLease
 			taken = append(taken, tk)
 		}
 	}
-	return append(tasks, t.unreplaced(taken)...), soonGone
+	return append(tasks, j.unreplaced(taken)...), soonGone
 }
 
 // soonGone reports whether nobody is served the record, and Redis may drop it during a load.
@@ -133,32 +133,32 @@ func (c *Cache[T]) soonGone(found *remote.Result[T]) bool {
 
 // unreplaced returns the tasks whose old value is still in Redis. The values of the others were replaced after they were read,
 // perhaps by an earlier holder of the lease. Those leases are released, and the keys read again at once.
-func (t *job[T]) unreplaced(taken []*task[T]) (tasks []*task[T]) {
+func (j *job[T]) unreplaced(taken []*task[T]) (tasks []*task[T]) {
 	if len(taken) == 0 {
 		return nil
 	}
-	m := t.cache.remote
+	m := j.cache.remote
 	keys, seen := keysOfTasks(taken), make([]redisconn.Expected, len(taken))
 	for i, tk := range taken {
 		seen[i] = tk.found.Seen
 	}
 	var free []string
-	for i, same := range m.Unchanged(t.timed, keys, seen) {
+	for i, same := range m.Unchanged(j.timed, keys, seen) {
 		if same {
 			tasks = append(tasks, taken[i])
 			continue
 		}
-		t.waits.Remove(taken[i].flight)
+		j.waits.Remove(taken[i].flight)
 		free = append(free, keys[i])
 	}
-	t.leases.ReleaseForRefresh(t.timed, free)
+	j.leases.ReleaseSecondary(j.timed, free)
 	return tasks
 }
 
 // holdLeases creates the job's held leases before the first lease is taken.
-func (t *job[T]) holdLeases() {
-	if c := t.cache; t.leases == nil {
-		l := wire.NewLease(c.policy.LoadTimeout).ForBatch(len(t.flights) - redisconn.MaxChunk)
-		t.leases = c.remote.NewHeldLeases(l, remote.Holding{Base: c.base, Life: &c.life, Released: c.released})
+func (j *job[T]) holdLeases() {
+	if c := j.cache; j.leases == nil {
+		l := wire.NewLease(c.policy.LoadTimeout).ForBatch(len(j.flights) - redisconn.MaxChunk)
+		j.leases = c.remote.NewHeldLeases(l, remote.Holding{Base: c.base, Life: &c.life, Released: c.released})
 	}
 }

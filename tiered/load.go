@@ -31,7 +31,7 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 	if it != nil {
 		if it.NeedsRefresh(&c.view.Windows, at) {
 			c.noteStale(ctx, it.Key, &it.Record, nil)
-			c.refreshBehind(ctx, []keyRef[T]{{Key: it.Key, Hash: hash}}, c.loading(load))
+			c.refreshInBackground(ctx, []keyRef[T]{{Key: it.Key, Hash: hash}}, c.loading(load))
 		}
 		return c.valueOf(&it.Record)
 	}
@@ -87,12 +87,12 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why i
 // lookupOrStart looks up the flight's key and starts a job for the flight if the lookup doesn't finish it.
 func (c *Cache[T]) lookupOrStart(ctx context.Context, f *flight[T], load Loader[T]) {
 	one := [...]*flight[T]{f}
-	rest, renews := c.lookup(ctx, one[:])
+	rest, due := c.lookup(ctx, one[:])
 	if len(rest) > 0 {
 		c.startJob(ctx, f.Owner, rest, c.loading(load))
 	}
-	if len(renews) > 0 {
-		c.refreshBehind(ctx, renews, c.loading(load))
+	if len(due) > 0 {
+		c.refreshInBackground(ctx, due, c.loading(load))
 	}
 }
 

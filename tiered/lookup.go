@@ -18,12 +18,12 @@ import (
 
 // lookup is the state of one such read.
 type lookup[T any] struct {
-	cache     *Cache[T]
-	ctx       context.Context
-	found     []foundFlight[T] // found in Redis; the flights haven't finished yet
-	since     mono.Instant     // when the first of found was decoded
-	rest      []*flight[T]     // flights for the job
-	refreshes []keyRef[T]      // keys whose values are due for a refresh
+	cache *Cache[T]
+	ctx   context.Context
+	found []foundFlight[T] // found in Redis; the flights haven't finished yet
+	since mono.Instant     // when the first of found was decoded
+	rest  []*flight[T]     // flights for the job
+	due   []keyRef[T]      // keys whose values are due for a refresh
 }
 
 // foundFlight is a flight and the item that was read for it from Redis.
@@ -38,7 +38,7 @@ const finishEvery = time.Millisecond
 
 // lookup finishes the flights whose values the tiers have. It returns the other flights, whose started reads the job continues,
 // and the keys whose values are due for a refresh.
-func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*flight[T], renews []keyRef[T]) {
+func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*flight[T], due []keyRef[T]) {
 	began := c.tags.Invalidations()
 	for _, f := range flights {
 		f.State.began = began
@@ -65,40 +65,40 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 		g.finishFound()
 	}
 	over = true
-	return g.rest, g.refreshes
+	return g.rest, g.due
 }
 
 // begin begins to read the flights' keys.
-func (g *lookup[T]) begin(flights []*flight[T]) {
-	m, at := g.cache.remote, flights[0].Start // a moment ago
+func (l *lookup[T]) begin(flights []*flight[T]) {
+	m, at := l.cache.remote, flights[0].Start // a moment ago
 	if len(flights) == 1 {
-		flights[0].State.started = m.StartOne(g.ctx, flights[0].Key, at)
+		flights[0].State.started = m.StartOne(l.ctx, flights[0].Key, at)
 		return
 	}
 	keys := make([]string, len(flights))
 	for i, f := range flights {
 		keys[i] = f.Key
 	}
-	for i, s := range m.Start(g.ctx, keys, at) {
+	for i, s := range m.Start(l.ctx, keys, at) {
 		flights[i].State.started = s
 	}
 }
 
 // readLocal finishes the flights whose values the local tier has, and returns the others.
-func (g *lookup[T]) readLocal(flights []*flight[T]) (outside []*flight[T]) {
+func (l *lookup[T]) readLocal(flights []*flight[T]) (outside []*flight[T]) {
 	outside = flights
 	for i, f := range flights {
 		var r *record.Record[T]
 		if !f.State.missedLocally {
-			r = g.cache.localRecord(f, f.Start)
+			r = l.cache.localRecord(f, f.Start)
 		}
 		switch {
 		case r != nil:
 			if len(outside) == len(flights) {
 				outside = append([]*flight[T](nil), flights[:i]...)
 			}
-			g.serve(f, r, f.Start)
-			g.cache.finishFlight(f, r, nil)
+			l.serve(f, r, f.Start)
+			l.cache.finishFlight(f, r, nil)
 		case len(outside) < len(flights):
 			outside = append(outside, f)
 		}
@@ -107,8 +107,8 @@ func (g *lookup[T]) readLocal(flights []*flight[T]) (outside []*flight[T]) {
 }
 
 // awaitRemote waits for the started reads, and finishes the flights whose values Redis has.
-func (g *lookup[T]) awaitRemote(flights []*flight[T]) {
-	c := g.cache
+func (l *lookup[T]) awaitRemote(flights []*flight[T]) {
+	c := l.cache
 	var late <-chan time.Time
 	if soft := c.policy.SoftTimeout; soft > 0 {
 		timer := time.NewTimer(soft)
@@ -116,67 +116,67 @@ func (g *lookup[T]) awaitRemote(flights []*flight[T]) {
 		late = timer.C
 	}
 	if len(flights) > 1 {
-		g.found = make([]foundFlight[T], 0, len(flights))
+		l.found = make([]foundFlight[T], 0, len(flights))
 	}
 	waits := true
 	for _, f := range flights {
 		rd := f.State.started.Read
 		if waits && rd != nil && !rd.Received {
-			g.finishFound() // found items don't wait for another server
-			waits = rd.Await(g.ctx, late)
+			l.finishFound() // found items don't wait for another server
+			waits = rd.Await(l.ctx, late)
 		}
 		if rd == nil || !rd.Received {
-			g.rest = append(g.rest, f)
+			l.rest = append(l.rest, f)
 			continue
 		}
 		c.local.WaitForRoom(f.Hash)
 		at := mono.Now()
-		if at.Since(g.since) >= finishEvery {
-			g.finishFound()
+		if at.Since(l.since) >= finishEvery {
+			l.finishFound()
 		}
-		it := c.decodeReply(g.ctx, f, at)
+		it := c.decodeReply(l.ctx, f, at)
 		if it == nil {
-			g.rest = append(g.rest, f)
+			l.rest = append(l.rest, f)
 			continue
 		}
 		f.State.started = redisconn.Pending{} // it keeps the replies of the whole batch in memory
 		c.stats.remoteHits.Add(1)
-		g.serve(f, &it.Record, at)
+		l.serve(f, &it.Record, at)
 		if len(flights) == 1 { // nothing to collect
-			g.finishOne(f, it, at)
+			l.finishOne(f, it, at)
 			c.local.Flush()
 			return
 		}
-		if len(g.found) == 0 {
-			g.since = at
+		if len(l.found) == 0 {
+			l.since = at
 		}
-		g.found = append(g.found, foundFlight[T]{f, it})
+		l.found = append(l.found, foundFlight[T]{f, it})
 	}
 }
 
 // finishFound finishes the flights whose items were found.
-func (g *lookup[T]) finishFound() {
-	if len(g.found) == 0 {
+func (l *lookup[T]) finishFound() {
+	if len(l.found) == 0 {
 		return
 	}
-	defer g.cache.local.Flush()
-	for len(g.found) > 0 {
-		s := g.found[0]
-		g.found = g.found[1:]
-		g.finishOne(s.flight, s.item, g.since)
+	defer l.cache.local.Flush()
+	for len(l.found) > 0 {
+		s := l.found[0]
+		l.found = l.found[1:]
+		l.finishOne(s.flight, s.item, l.since)
 	}
 }
 
 // finishOne finishes one flight. The caller must flush the local tier.
-func (g *lookup[T]) finishOne(f *flight[T], it *local.Item[T], at mono.Instant) {
-	g.cache.keys.PutReadAndLeave(f, it, at)
+func (l *lookup[T]) finishOne(f *flight[T], it *local.Item[T], at mono.Instant) {
+	l.cache.keys.PutReadAndLeave(f, it, at)
 	f.Finish(&it.Record, nil)
 }
 
 // serve adds the flight's key to those to refresh, if the record is due for it.
-func (g *lookup[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
-	if r.Use(&g.cache.view.Windows, at) < record.Good {
-		g.refreshes = append(g.refreshes, keyRef[T]{Key: f.Key, Hash: f.Hash})
+func (l *lookup[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
+	if r.Use(&l.cache.view.Windows, at) < record.Good {
+		l.due = append(l.due, keyRef[T]{Key: f.Key, Hash: f.Hash})
 		f.State.stale = r.Stale(at)
 	}
 }

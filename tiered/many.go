@@ -64,8 +64,8 @@ func GetOrLoadEntries[K comparable, T any](ctx context.Context, c *Cache[T], ids
 		return b.values, err
 	}
 	b.load, err = load, b.failed
-	if len(b.refreshing) > 0 {
-		c.refreshBehind(ctx, b.refreshing, b.loader(nil))
+	if len(b.due) > 0 {
+		c.refreshInBackground(ctx, b.due, b.loader(nil))
 	}
 	for round, open := 0, len(b.items); open > 0; round++ {
 		b.retry = round >= 2
@@ -87,8 +87,8 @@ type batch[K comparable, T any] struct {
 	retry   bool              // the flights that it begins are retries
 	strings []uintptr         // the offsets of the strings in an id
 
-	refreshing []keyRef[T] // keys whose values were found and are due for a refresh
-	refreshIDs []K         // their ids
+	due    []keyRef[T] // keys whose values were found and are due for a refresh
+	dueIDs []K         // their ids
 
 	mapIDs sync.Once
 	ids    map[string]K // by key
@@ -116,8 +116,8 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if it != nil {
 			if it.NeedsRefresh(&c.view.Windows, at) {
 				c.noteStale(ctx, it.Key, &it.Record, nil)
-				b.refreshIDs = append(b.refreshIDs, values.OwnID(id, b.strings))
-				b.refreshing = append(b.refreshing, keyRef[T]{Key: it.Key, Hash: hash})
+				b.dueIDs = append(b.dueIDs, values.OwnID(id, b.strings))
+				b.due = append(b.due, keyRef[T]{Key: it.Key, Hash: hash})
 			}
 			v, failed := c.valueOf(&it.Record)
 			if failed == nil {
@@ -144,12 +144,12 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 	if len(own) > 0 {
 		t := inflight.NewTurn()
 		defer t.End()
-		rest, renews := c.lookup(ctx, own)
+		rest, due := c.lookup(ctx, own)
 		if len(rest) > 0 {
 			c.startJob(ctx, b.owner, rest, b.loader(t))
 		}
-		if len(renews) > 0 {
-			c.refreshBehind(ctx, renews, b.loader(t))
+		if len(due) > 0 {
+			c.refreshInBackground(ctx, due, b.loader(t))
 		}
 	}
 	for i := range b.items {
@@ -257,9 +257,9 @@ func (b *batch[K, T]) loadTasks(ctx context.Context, tasks []*task[T]) error {
 
 // mapKeysToIDs maps the keys of the ids that may have to be loaded to the ids.
 func (b *batch[K, T]) mapKeysToIDs() {
-	b.ids = make(map[string]K, len(b.items)+len(b.refreshIDs))
-	for i := len(b.refreshIDs) - 1; i >= 0; i-- {
-		b.ids[b.refreshing[i].Key] = b.refreshIDs[i]
+	b.ids = make(map[string]K, len(b.items)+len(b.dueIDs))
+	for i := len(b.dueIDs) - 1; i >= 0; i-- {
+		b.ids[b.due[i].Key] = b.dueIDs[i]
 	}
 	for i := len(b.items) - 1; i >= 0; i-- { // backwards, so that the first id of a key stays
 		b.ids[b.items[i].Key] = b.items[i].id

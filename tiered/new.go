@@ -50,7 +50,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		logger:    o.Logger,
 		closed:    make(chan struct{}),
 
-		renewals: make(chan struct{}, maxRenewals),
+		refreshSlots: make(chan struct{}, maxRefreshes),
 	}
 	t.retries = retries[T]{keys: t.keys, life: &t.life}
 	t.values = values.Funcs[T]{Codec: o.Codec, Name: name, Cost: o.Cost, Clone: o.Clone, Exited: func(err error) {

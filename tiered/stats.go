@@ -96,20 +96,20 @@ func (c *Cache[T]) Stats() Stats {
 }
 
 // reportValue counts, traces and logs the error of a value that no caller gets.
-func (t *core[T]) reportValue(message, key string, err error) {
-	t.stats.codecErrors.Add(1)
-	if t.trace != nil && t.trace.CodecError != nil {
-		t.trace.CodecError(key, err)
+func (c *core[T]) reportValue(message, key string, err error) {
+	c.stats.codecErrors.Add(1)
+	if c.trace != nil && c.trace.CodecError != nil {
+		c.trace.CodecError(key, err)
 	}
-	t.logUncaught(&t.badValues, message, key, err)
+	c.logUncaught(&c.badValues, message, key, err)
 }
 
 // logUncaught logs a failure that no caller gets, as often as the throttle permits.
-func (t *core[T]) logUncaught(throttle *redisconn.EventThrottle, message, key string, cause error) {
+func (c *core[T]) logUncaught(throttle *redisconn.EventThrottle, message, key string, cause error) {
 	log, suppressed := throttle.Allow(mono.Now())
 	if !log {
 		return
 	}
-	t.logger.LogAttrs(context.Background(), slog.LevelWarn, message, slog.String("cache", t.name),
+	c.logger.LogAttrs(context.Background(), slog.LevelWarn, message, slog.String("cache", c.name),
 		slog.String("key", key), slog.Any("cause", cause), slog.Int("suppressed", suppressed))
 }

@@ -63,7 +63,7 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 	if leased {
 		none.redis.Seen = held.Seen()
 	}
-	replaces := tk.leased == refreshLease || tk.flight.Reason == inflight.ForRefresh
+	replaces := tk.leased == secondaryLease || tk.flight.Reason == inflight.ForRefresh
 	r := tk.result
 	if r == nil || !c.keys.NotWritten(h) {
 		return none, leased

@@ -29,6 +29,12 @@ type task[T any] struct {
 // leaseKind is where a task's lease is.
 type leaseKind uint8
 
+const (
+	noLease        leaseKind = iota
+	primaryLease             // under the key of the value, which has none
+	secondaryLease           // under a second key, while the old value stays until it is replaced
+)
+
 // entry returns the entry that the task's load will replace, for the loader. If Clone fails on the value, the entry has only
 // the tags, so that the new value keeps them.
 func (c *Cache[T]) entry(tk *task[T]) Entry[T] {
@@ -83,12 +89,6 @@ func (c *Cache[T]) newResult(tk *task[T], value T, absent bool, tags []string) *
 	}
 	return r
 }
-
-const (
-	noLease      leaseKind = iota
-	primaryLease           // under the key of the value, which has none
-	refreshLease           // under a second key, while the old value stays until it is replaced
-)
 
 func keysOfTasks[T any](tasks []*task[T]) []string {
 	keys := make([]string, len(tasks))

@@ -107,8 +107,8 @@ func (w *writes[T]) writeInTurn(ctx context.Context, changes []keyWrite[T], wait
 }
 
 // lockWrites locks the keys of the key writes, see inflight.Table.LockWrites. It returns the locked and the other key writes.
-func (t *core[T]) lockWrites(ctx context.Context, changes []keyWrite[T], wait bool) (l *inflight.WriteLock[T, flightState[T]], locked, busy []keyWrite[T]) {
-	l, at, others := t.keys.LockWrites(ctx, refsOf(changes), wait)
+func (c *core[T]) lockWrites(ctx context.Context, changes []keyWrite[T], wait bool) (l *inflight.WriteLock[T, flightState[T]], locked, busy []keyWrite[T]) {
+	l, at, others := c.keys.LockWrites(ctx, refsOf(changes), wait)
 	for _, i := range at {
 		locked = append(locked, changes[i])
 	}
@@ -168,9 +168,9 @@ func (c *Cache[T]) finish(changes []keyWrite[T], answers []redisconn.Reply) {
 }
 
 // traceQueued calls Trace.Queued if err says that a write was queued. It is called when the write is over.
-func (t *core[T]) traceQueued(keys []string, err error) {
-	if e, ok := errors.AsType[*writequeue.Error](err); ok && t.trace != nil && t.trace.Queued != nil {
-		t.trace.Queued(keys, e.Cause)
+func (c *core[T]) traceQueued(keys []string, err error) {
+	if e, ok := errors.AsType[*writequeue.Error](err); ok && c.trace != nil && c.trace.Queued != nil {
+		c.trace.Queued(keys, e.Cause)
 	}
 }
 

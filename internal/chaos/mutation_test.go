@@ -113,7 +113,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "no leases are taken", focus: "hot keys", breaks: []string{"G4"},
-		edits: []edit{{"lease.go", "t.acquirePrimary(append(free, soonGone...))...", "append(free, soonGone...)..."}},
+		edits: []edit{{"lease.go", "j.acquirePrimary(append(free, soonGone...))...", "append(free, soonGone...)..."}},
 	},
 	{
 		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},

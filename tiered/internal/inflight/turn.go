@@ -15,6 +15,7 @@ type Turn struct {
 	over  chan struct{} // closed when the round ends
 }
 
+// NewTurn returns the turn of one round.
 func NewTurn() *Turn {
 	return &Turn{taken: make(chan struct{}, 1), over: make(chan struct{})}
 }

@@ -24,7 +24,7 @@ type View struct {
 var errOtherCodec = errors.New("the frame has another codec's value")
 
 // decode decodes a key's content into f.
-func (m *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) error {
+func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) error {
 	if l, ok := wire.ParseLease(b); ok {
 		f.Seen, f.Lease = SeenLease(l), b
 		return nil
@@ -34,7 +34,7 @@ func (m *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 	r := new(record.Record[T])
 	if wire.IsFrame(b) || wire.IsLease(b) {
 		f.Vacant = true
-		meta, valid, err := m.DecodeFrame(ctx, b, at, v, r)
+		meta, valid, err := t.DecodeFrame(ctx, b, at, v, r)
 		if valid { // its head is never modified
 			f.Seen = redisconn.Expected{Exists: true, Bytes: unsafe.String(&b[0], wire.FrameHead), Head: true}
 		}
@@ -46,7 +46,7 @@ func (m *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 		f.Vacant = len(b) == 0
 		r.Created, r.FreshUntil, r.Meta = at, at.Add(v.TTL), new(record.Meta)
 		var err error
-		if r.Cost, err = m.values.Decode(b, &r.Value); err != nil {
+		if r.Cost, err = t.values.Decode(b, &r.Value); err != nil {
 			return err
 		}
 	}
@@ -56,20 +56,20 @@ func (m *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 
 // DecodeFrame decodes a frame that was read at the instant at. It sets the record's value and times, and returns its metadata. valid
 // reports whether it is a frame of this cache's codec; its value may still be impossible to decode.
-func (m *Tier[T]) DecodeFrame(ctx context.Context, b []byte, at mono.Instant, v *View, r *record.Record[T]) (t record.Meta, valid bool, err error) {
+func (t *Tier[T]) DecodeFrame(ctx context.Context, b []byte, at mono.Instant, v *View, r *record.Record[T]) (m record.Meta, valid bool, err error) {
 	fr, err := wire.ParseFrame(b)
-	if err == nil && fr.Codec != m.values.Name {
+	if err == nil && fr.Codec != t.values.Name {
 		err = errOtherCodec
 	}
 	if err != nil {
-		return t, false, err
+		return m, false, err
 	}
-	r.Created, r.FreshUntil = times(&fr, at, m.Conn.TimeAt(ctx, at))
-	t = meta(&fr, v)
+	r.Created, r.FreshUntil = times(&fr, at, t.Conn.TimeAt(ctx, at))
+	m = meta(&fr, v)
 	if !fr.NotFound {
-		t.Cost, err = m.values.Decode(fr.Payload, &r.Value)
+		m.Cost, err = t.values.Decode(fr.Payload, &r.Value)
 	}
-	return t, true, err
+	return m, true, err
 }
 
 // times returns when the frame's record was created and until when it is fresh. At the instant at, Redis's clock showed onRedis.
@@ -89,12 +89,12 @@ func meta(f *wire.Frame, v *View) record.Meta {
 }
 
 // Encode encodes the record as a frame. Its creation is on Redis's clock, which ctx limits the wait for.
-func (m *Tier[T]) Encode(ctx context.Context, r *record.Record[T]) ([]byte, error) {
-	at := m.Conn.Time(ctx) // may block
+func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T]) ([]byte, error) {
+	at := t.Conn.Time(ctx) // may block
 	f := wire.Frame{
 		ID:       rand.Uint64(),
 		NotFound: r.Absent,
-		Codec:    m.values.Name,
+		Codec:    t.values.Name,
 		Created:  at.Add(-mono.Now().Since(r.Created)),
 		FreshFor: r.FreshUntil.Since(r.Created),
 		Took:     r.Took,
@@ -103,5 +103,5 @@ func (m *Tier[T]) Encode(ctx context.Context, r *record.Record[T]) ([]byte, erro
 		Seq:      r.Seq,
 		Tags:     r.Tags,
 	}
-	return m.values.Encode(&f, &r.Value)
+	return t.values.Encode(&f, &r.Value)
 }

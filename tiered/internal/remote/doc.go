@@ -5,7 +5,7 @@
 // its dependencies are known.
 //
 // A load holds a lease, so that other processes wait for it instead of loading too. [Tier.Lease] puts a primary lease under the
-// key itself, which has no value worth keeping. [Tier.LeaseForRefresh] puts a refresh lease under a second key, while the old value
+// key itself, which has no value worth keeping. [Tier.LeaseSecondary] puts a secondary lease under a second key, while the old value
 // stays. [HeldLeases] are the leases of one load: it extends them while the loader runs, and releases those that no value replaced.
 //
 // [Tier.Write] changes keys whatever they hold. [Tier.Replace] stores the result of a load, only in place of what the load found or

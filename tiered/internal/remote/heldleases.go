@@ -34,127 +34,127 @@ type HeldLeases[T any] struct {
 }
 
 // NewHeldLeases returns an empty set of leases, which will all have the bytes of l.
-func (m *Tier[T]) NewHeldLeases(l wire.Lease, h Holding) *HeldLeases[T] {
-	return &HeldLeases[T]{tier: m, Holding: h, lease: l, seen: SeenLease(l), held: make(map[string]string)}
+func (t *Tier[T]) NewHeldLeases(l wire.Lease, h Holding) *HeldLeases[T] {
+	return &HeldLeases[T]{tier: t, Holding: h, lease: l, seen: SeenLease(l), held: make(map[string]string)}
 }
 
 // Current returns the lease that is written when one is acquired now.
-func (t *HeldLeases[T]) Current() wire.Lease {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.lease
+func (h *HeldLeases[T]) Current() wire.Lease {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lease
 }
 
 // Seen returns what the leased keys hold.
-func (t *HeldLeases[T]) Seen() redisconn.Expected { return t.seen }
+func (h *HeldLeases[T]) Seen() redisconn.Expected { return h.seen }
 
 // Owns reports whether the bytes found in Redis are the load's own lease: Redis stored it, but the reply was lost.
-func (t *HeldLeases[T]) Owns(found redisconn.Expected) bool { return t != nil && t.seen == found }
+func (h *HeldLeases[T]) Owns(found redisconn.Expected) bool { return h != nil && h.seen == found }
 
 // Add records the key's primary lease as held.
-func (t *HeldLeases[T]) Add(key string) { t.add(t.tier.Keys.Value(key), key) }
+func (h *HeldLeases[T]) Add(key string) { h.add(h.tier.Keys.Value(key), key) }
 
-// AddForRefresh records the key's refresh lease as held.
-func (t *HeldLeases[T]) AddForRefresh(key string) { t.add(t.tier.Keys.Lease(key), key) }
+// AddSecondary records the key's secondary lease as held.
+func (h *HeldLeases[T]) AddSecondary(key string) { h.add(h.tier.Keys.Lease(key), key) }
 
 // add records a lease as held, and starts the timer that extends the leases.
-func (t *HeldLeases[T]) add(redisKey, key string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (h *HeldLeases[T]) add(redisKey, key string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	switch {
-	case t.timer == nil:
-		t.due = mono.Now().Add(t.lease.TTL / 3)
-		t.timer = time.AfterFunc(t.lease.CheckEvery(), t.extend)
-	case len(t.held) == 0:
-		t.due = mono.Now().Add(t.lease.TTL / 3)
-		t.timer.Reset(t.lease.CheckEvery())
+	case h.timer == nil:
+		h.due = mono.Now().Add(h.lease.TTL / 3)
+		h.timer = time.AfterFunc(h.lease.CheckEvery(), h.extend)
+	case len(h.held) == 0:
+		h.due = mono.Now().Add(h.lease.TTL / 3)
+		h.timer.Reset(h.lease.CheckEvery())
 	}
-	t.held[redisKey] = key
+	h.held[redisKey] = key
 }
 
 // extend checks the held leases and, when it is time, extends them. The timer calls it until no lease is held.
-func (t *HeldLeases[T]) extend() {
-	if !t.Life.Begin() {
+func (h *HeldLeases[T]) extend() {
+	if !h.Life.Begin() {
 		return
 	}
-	defer t.Life.End()
+	defer h.Life.End()
 	began := mono.Now()
-	t.mu.Lock()
-	empty, due := len(t.held) == 0, began >= t.due
+	h.mu.Lock()
+	empty, due := len(h.held) == 0, began >= h.due
 	var held []string
 	if due {
-		t.lease.Extended++
-		held = slices.Collect(maps.Keys(t.held))
+		h.lease.Extended++
+		held = slices.Collect(maps.Keys(h.held))
 	}
-	l := t.lease
-	t.mu.Unlock()
+	l := h.lease
+	h.mu.Unlock()
 	if empty {
 		return
 	}
 	var lost []string
-	for i, a := range t.tier.extend(t.Base, held, l) {
+	for i, a := range h.tier.extend(h.Base, held, l) {
 		if a.Err == nil && !Leased(a) {
 			lost = append(lost, held[i]) // the key was written or deleted
 		}
 	}
-	t.drop(lost)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	h.drop(lost)
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if due {
-		t.due = began.Add(t.lease.TTL / 3)
+		h.due = began.Add(h.lease.TTL / 3)
 	}
-	if len(t.held) > 0 {
-		t.timer.Reset(t.lease.CheckEvery())
+	if len(h.held) > 0 {
+		h.timer.Reset(h.lease.CheckEvery())
 	}
 }
 
 // Drop records that the primary leases of these keys are no longer held.
-func (t *HeldLeases[T]) Drop(keys []string) {
-	if t != nil {
-		t.drop(t.tier.redisKeys(keys))
+func (h *HeldLeases[T]) Drop(keys []string) {
+	if h != nil {
+		h.drop(h.tier.redisKeys(keys))
 	}
 }
 
 // drop is Drop for leases by Redis's keys.
-func (t *HeldLeases[T]) drop(redisKeys []string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (h *HeldLeases[T]) drop(redisKeys []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, key := range redisKeys {
-		delete(t.held, key)
+		delete(h.held, key)
 	}
-	if len(t.held) == 0 && t.timer != nil {
-		t.timer.Stop()
+	if len(h.held) == 0 && h.timer != nil {
+		h.timer.Stop()
 	}
 }
 
 // Release releases all held leases.
-func (t *HeldLeases[T]) Release() {
-	if t == nil {
+func (h *HeldLeases[T]) Release() {
+	if h == nil {
 		return
 	}
-	t.mu.Lock()
-	held := maps.Clone(t.held)
-	t.mu.Unlock()
+	h.mu.Lock()
+	held := maps.Clone(h.held)
+	h.mu.Unlock()
 	if len(held) == 0 {
 		return
 	}
 	redisKeys := slices.Collect(maps.Keys(held))
-	t.drop(redisKeys)
-	t.tier.release(context.Background(), redisKeys, t.seen)
+	h.drop(redisKeys)
+	h.tier.release(context.Background(), redisKeys, h.seen)
 	for _, key := range held {
-		t.Released(key)
+		h.Released(key)
 	}
 }
 
-// ReleaseForRefresh releases the refresh leases of these keys.
-func (t *HeldLeases[T]) ReleaseForRefresh(ctx context.Context, keys []string) {
+// ReleaseSecondary releases the secondary leases of these keys.
+func (h *HeldLeases[T]) ReleaseSecondary(ctx context.Context, keys []string) {
 	if len(keys) == 0 {
 		return
 	}
 	redisKeys := make([]string, len(keys))
 	for i, key := range keys {
-		redisKeys[i] = t.tier.Keys.Lease(key)
+		redisKeys[i] = h.tier.Keys.Lease(key)
 	}
-	t.drop(redisKeys)
-	t.tier.release(context.WithoutCancel(ctx), redisKeys, t.seen)
+	h.drop(redisKeys)
+	h.tier.release(context.WithoutCancel(ctx), redisKeys, h.seen)
 }

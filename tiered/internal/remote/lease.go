@@ -10,21 +10,21 @@ import (
 )
 
 // Lease tries to replace the content seen under the keys with a primary lease. [Leased] reports whether a reply is a success.
-func (m *Tier[T]) Lease(ctx context.Context, keys []string, seen []redisconn.Expected, l wire.Lease) []redisconn.Reply {
-	return m.lease(ctx, m.redisKeys(keys), seen, l)
+func (t *Tier[T]) Lease(ctx context.Context, keys []string, seen []redisconn.Expected, l wire.Lease) []redisconn.Reply {
+	return t.lease(ctx, t.redisKeys(keys), seen, l)
 }
 
 // lease is Lease for Redis's keys.
-func (m *Tier[T]) lease(ctx context.Context, redisKeys []string, seen []redisconn.Expected, l wire.Lease) []redisconn.Reply {
+func (t *Tier[T]) lease(ctx context.Context, redisKeys []string, seen []redisconn.Expected, l wire.Lease) []redisconn.Reply {
 	value := l.Bytes()
 	size := func(i int) int { return len(seen[i].Bytes) }
-	replies := m.Conn.Do(ctx, redisconn.Request{Name: "lease", Keys: redisKeys, Size: size, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	replies := t.Conn.Do(ctx, redisconn.Request{Name: "lease", Keys: redisKeys, Size: size, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		if !seen[i].Exists {
 			return to.SetNX(ctx, redisKeys[i], value, l.TTL)
 		}
 		return redisconn.CompareAndSet{Expected: seen[i], To: value, TTL: l.TTL}.Queue(ctx, to, redisKeys[i])
 	}})
-	m.countErrors(replies)
+	t.countErrors(replies)
 	return replies
 }
 
@@ -34,28 +34,28 @@ func Leased(a redisconn.Reply) bool {
 	return ok && a.Err == nil && cmd.Val() || a.Swapped()
 }
 
-// refreshLeaseScript returns the lease under the key, or sets one if there is none.
-const refreshLeaseScript = `local v=redis.pcall('GET',KEYS[1])
+// secondaryLeaseScript returns the lease under the key, or sets one if there is none.
+const secondaryLeaseScript = `local v=redis.pcall('GET',KEYS[1])
 if type(v)=='string' then return v end
 redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2])
 return false`
 
-// LeaseForRefresh tries to set the lease under the second keys of the keys, so that the values stay under their own. [Holder] reads
+// LeaseSecondary tries to set the lease under the second keys of the keys, so that the values stay under their own. [Holder] reads
 // the replies.
-func (m *Tier[T]) LeaseForRefresh(ctx context.Context, keys []string, l wire.Lease) []redisconn.Reply {
+func (t *Tier[T]) LeaseSecondary(ctx context.Context, keys []string, l wire.Lease) []redisconn.Reply {
 	value := l.Bytes()
 	second := make([]string, len(keys))
 	for i, key := range keys {
-		second[i] = m.Keys.Lease(key)
+		second[i] = t.Keys.Lease(key)
 	}
-	replies := m.Conn.Do(ctx, redisconn.Request{Name: "lease", Keys: second, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
-		return to.Eval(ctx, refreshLeaseScript, second[i:i+1], value, l.TTL.Milliseconds())
+	replies := t.Conn.Do(ctx, redisconn.Request{Name: "lease", Keys: second, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+		return to.Eval(ctx, secondaryLeaseScript, second[i:i+1], value, l.TTL.Milliseconds())
 	}})
-	m.countErrors(replies)
+	t.countErrors(replies)
 	return replies
 }
 
-// Holder returns the lease of another holder from a reply to LeaseForRefresh, or nil if there is none.
+// Holder returns the lease of another holder from a reply to LeaseSecondary, or nil if there is none.
 func Holder(a redisconn.Reply) []byte {
 	if cmd, ok := a.Value.(*redis.Cmd); ok && a.Err == nil {
 		if s, ok := cmd.Val().(string); ok {
@@ -66,11 +66,11 @@ func Holder(a redisconn.Reply) []byte {
 }
 
 // Unchanged reports for each key whether it still holds what was seen there, or Redis can't be asked.
-func (m *Tier[T]) Unchanged(ctx context.Context, keys []string, seen []redisconn.Expected) []bool {
-	replies := m.Conn.Do(ctx, m.request("get", keys, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+func (t *Tier[T]) Unchanged(ctx context.Context, keys []string, seen []redisconn.Expected) []bool {
+	replies := t.Conn.Do(ctx, t.request("get", keys, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		return to.GetRange(ctx, key, 0, int64(seen[i].End()))
 	}))
-	m.countErrors(replies)
+	t.countErrors(replies)
 	same := make([]bool, len(replies))
 	for i, a := range replies {
 		b, _ := a.Bytes()
@@ -80,17 +80,17 @@ func (m *Tier[T]) Unchanged(ctx context.Context, keys []string, seen []redisconn
 }
 
 // extend renews the lease's TTL under the keys of Redis that still hold it.
-func (m *Tier[T]) extend(ctx context.Context, redisKeys []string, l wire.Lease) []redisconn.Reply {
+func (t *Tier[T]) extend(ctx context.Context, redisKeys []string, l wire.Lease) []redisconn.Reply {
 	seen := make([]redisconn.Expected, len(redisKeys))
 	for i := range seen {
 		seen[i] = SeenLease(l)
 	}
-	return m.lease(ctx, redisKeys, seen, l)
+	return t.lease(ctx, redisKeys, seen, l)
 }
 
 // release deletes the lease from the keys of Redis that still hold it.
-func (m *Tier[T]) release(ctx context.Context, redisKeys []string, seen redisconn.Expected) {
-	m.change(ctx, redisconn.Request{Name: "release", Keys: redisKeys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+func (t *Tier[T]) release(ctx context.Context, redisKeys []string, seen redisconn.Expected) {
+	t.change(ctx, redisconn.Request{Name: "release", Keys: redisKeys, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return redisconn.CompareAndSet{Expected: seen}.Queue(ctx, to, redisKeys[i])
 	}})
 }

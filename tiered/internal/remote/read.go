@@ -59,9 +59,9 @@ type ReadOptions struct {
 }
 
 // Read reads the keys. It decodes the values as the view says.
-func (m *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOptions) []Result[T] {
-	replies := m.replies(ctx, keys, o)
-	m.countErrors(replies)
+func (t *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOptions) []Result[T] {
+	replies := t.replies(ctx, keys, o)
+	t.countErrors(replies)
 	results := make([]Result[T], len(keys))
 	var foreign []int
 	for i, a := range replies {
@@ -75,28 +75,28 @@ func (m *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOption
 			f.Vacant = true
 			continue
 		}
-		if err := m.decode(ctx, f, b, v); err != nil {
-			m.report("tiered: a value in Redis can't be decoded", keys[i], err)
+		if err := t.decode(ctx, f, b, v); err != nil {
+			t.report("tiered: a value in Redis can't be decoded", keys[i], err)
 		}
 		if f.Record != nil && !f.Framed() {
 			foreign = append(foreign, i)
 		}
 	}
-	m.limitForeign(ctx, keys, results, foreign)
+	t.limitForeign(ctx, keys, results, foreign)
 	return results
 }
 
 // replies returns Redis's replies for the keys, from reads already begun where it can.
-func (m *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []redisconn.Reply {
+func (t *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []redisconn.Reply {
 	if len(keys) == 1 && (o.Started == nil || o.Started[0].Read == nil) && !o.Exact {
-		if s := m.Conn.Read(ctx, m.Keys.Value(keys[0]), nil, mono.Now()); s.Read != nil {
+		if s := t.Conn.Read(ctx, t.Keys.Value(keys[0]), nil, mono.Now()); s.Read != nil {
 			o.Started = []redisconn.Pending{s}
 		}
 	}
 	if o.Started == nil || slices.ContainsFunc(o.Started, func(s redisconn.Pending) bool { return s.Read == nil }) {
-		q := m.Conn.Gets(m.redisKeys(keys))
+		q := t.Conn.Gets(t.redisKeys(keys))
 		q.Bulk = !o.Exact
-		return m.Conn.Do(ctx, q)
+		return t.Conn.Do(ctx, q)
 	}
 	replies := make([]redisconn.Reply, len(keys))
 	var late []int
@@ -107,44 +107,44 @@ func (m *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []r
 		}
 	}
 	// A command for many keys may have timed out because their values are large. A request is given more time.
-	for n, a := range m.Conn.Do(ctx, m.Conn.Gets(m.redisKeys(pick(keys, late)))) {
+	for n, a := range t.Conn.Do(ctx, t.Conn.Gets(t.redisKeys(pick(keys, late)))) {
 		replies[late[n]] = a
 	}
 	return replies
 }
 
 // Start begins to read the keys at the instant at, with the values of ctx. A key that needs a call of its own gets no Read.
-func (m *Tier[T]) Start(ctx context.Context, keys []string, at mono.Instant) []redisconn.Pending {
+func (t *Tier[T]) Start(ctx context.Context, keys []string, at mono.Instant) []redisconn.Pending {
 	n := 0
 	for _, key := range keys {
-		n += len(m.Keys.Values) + len(key)
+		n += len(t.Keys.Values) + len(key)
 	}
 	var all strings.Builder // each of Redis's keys is a substring of it
 	all.Grow(n)
 	redisKeys := make([]string, len(keys))
 	for i, key := range keys {
 		from := all.Len()
-		all.WriteString(m.Keys.Values)
+		all.WriteString(t.Keys.Values)
 		all.WriteString(key)
 		redisKeys[i] = all.String()[from:]
 	}
-	return m.Conn.ReadAll(ctx, redisKeys, m.reads, at)
+	return t.Conn.ReadAll(ctx, redisKeys, t.reads, at)
 }
 
 // StartOne is Start for one key. It allocates no slices.
-func (m *Tier[T]) StartOne(ctx context.Context, key string, at mono.Instant) redisconn.Pending {
-	return m.Conn.Read(ctx, m.Keys.Value(key), m.reads, at)
+func (t *Tier[T]) StartOne(ctx context.Context, key string, at mono.Instant) redisconn.Pending {
+	return t.Conn.Read(ctx, t.Keys.Value(key), t.reads, at)
 }
 
 // Abandon ends the reads that were begun by Start, because the cache is closed.
-func (m *Tier[T]) Abandon() { m.Conn.EndSession(m.reads) }
+func (t *Tier[T]) Abandon() { t.Conn.EndSession(t.reads) }
 
 // limitForeign makes records that other programs wrote expire with their keys, which Redis may report up to a second late.
-func (m *Tier[T]) limitForeign(ctx context.Context, keys []string, results []Result[T], foreign []int) {
-	replies := m.Conn.Do(ctx, m.request("pttl", pick(keys, foreign), func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+func (t *Tier[T]) limitForeign(ctx context.Context, keys []string, results []Result[T], foreign []int) {
+	replies := t.Conn.Do(ctx, t.request("pttl", pick(keys, foreign), func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return pttl(ctx, to, key)
 	}))
-	m.countErrors(replies)
+	t.countErrors(replies)
 	for n, i := range foreign {
 		r := results[i].Record
 		if replies[n].Err != nil {

@@ -26,8 +26,8 @@ type Invalidation struct {
 var ErrChanged = errors.New("tiered: redis: the key was changed at the same time")
 
 // Probe sends a command for each key, to learn whether its server answers.
-func (m *Tier[T]) Probe(ctx context.Context, keys []string) []redisconn.Reply {
-	return m.Conn.Do(ctx, m.request("replay", keys, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+func (t *Tier[T]) Probe(ctx context.Context, keys []string) []redisconn.Reply {
+	return t.Conn.Do(ctx, t.request("replay", keys, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.PTTL(ctx, key)
 	}))
 }
@@ -41,11 +41,11 @@ return 1`
 
 // Retract reads the keys, and deletes their content or makes it stale if the invalidation applies to it. It returns an error for
 // each key that must be tried again: ErrChanged if its content changed at the same time.
-func (m *Tier[T]) Retract(ctx context.Context, keys []string, invalidations []Invalidation) (errs []error) {
+func (t *Tier[T]) Retract(ctx context.Context, keys []string, invalidations []Invalidation) (errs []error) {
 	errs = make([]error, len(keys))
 	var places []int
 	var seen []redisconn.Expected
-	for i, a := range m.Conn.Do(ctx, m.request("replay", keys, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+	for i, a := range t.Conn.Do(ctx, t.request("replay", keys, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.GetRange(ctx, key, 0, replayBytes-1)
 	})) {
 		var old redisconn.Expected
@@ -64,7 +64,7 @@ func (m *Tier[T]) Retract(ctx context.Context, keys []string, invalidations []In
 			places, seen = append(places, i), append(seen, old)
 		}
 	}
-	replies := m.Conn.Do(ctx, m.request("replay", pick(keys, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
+	replies := t.Conn.Do(ctx, t.request("replay", pick(keys, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
 		old, mark := seen[n], ""
 		if invalidations[places[n]].Expire && old.Head && len(old.Bytes) == wire.FrameHead && wire.IsFrame([]byte(old.Bytes)) {
 			mark = string([]byte{old.Bytes[wire.ExpiredAt]%255 + 1})

@@ -40,32 +40,32 @@ func New[T any](o Options[T]) *Tier[T] {
 }
 
 // Failed returns the replies to a call for n keys that isn't made, because of err.
-func (m *Tier[T]) Failed(n int, err error) []redisconn.Reply {
-	return redisconn.Failed(n, err, m.Conn.Nodes.AnyFeed())
+func (t *Tier[T]) Failed(n int, err error) []redisconn.Reply {
+	return redisconn.Failed(n, err, t.Conn.Nodes.AnyFeed())
 }
 
 // redisKeys returns Redis's keys of the values.
-func (m *Tier[T]) redisKeys(keys []string) []string {
+func (t *Tier[T]) redisKeys(keys []string) []string {
 	all := make([]string, len(keys))
 	for i, key := range keys {
-		all[i] = m.Keys.Value(key)
+		all[i] = t.Keys.Value(key)
 	}
 	return all
 }
 
 // request returns a request of one command per key.
-func (m *Tier[T]) request(name string, keys []string, command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) redisconn.Request {
-	all := m.redisKeys(keys)
+func (t *Tier[T]) request(name string, keys []string, command func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder) redisconn.Request {
+	all := t.redisKeys(keys)
 	return redisconn.Request{Name: name, Keys: all, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return command(ctx, to, i, all[i])
 	}}
 }
 
 // change makes a request that changes keys, and publishes the changes if the mode of invalidation needs that.
-func (m *Tier[T]) change(ctx context.Context, q redisconn.Request) []redisconn.Reply {
-	replies := m.Conn.Do(ctx, q)
-	m.countErrors(replies)
-	if m.Conn.Publish == nil {
+func (t *Tier[T]) change(ctx context.Context, q redisconn.Request) []redisconn.Reply {
+	replies := t.Conn.Do(ctx, q)
+	t.countErrors(replies)
+	if t.Conn.Publish == nil {
 		return replies
 	}
 	var changed []string
@@ -78,7 +78,7 @@ func (m *Tier[T]) change(ctx context.Context, q redisconn.Request) []redisconn.R
 			publishing = context.WithoutCancel(ctx) // ctx may be done because another master of a Cluster didn't answer in time
 		}
 	}
-	if err := m.Conn.PublishChanges(publishing, changed); err != nil {
+	if err := t.Conn.PublishChanges(publishing, changed); err != nil {
 		for i := range replies {
 			replies[i].Err = errors.Join(replies[i].Err, err)
 		}

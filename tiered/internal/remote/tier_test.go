@@ -152,17 +152,17 @@ func TestReplaceOwnLease(t *testing.T) {
 	}
 }
 
-// A refresh lease leaves the value where it is. The second one to ask gets the first one's lease.
-func TestLeaseForRefresh(t *testing.T) {
+// A secondary lease leaves the value where it is. The second one to ask gets the first one's lease.
+func TestLeaseSecondary(t *testing.T) {
 	t.Parallel()
 	m, _ := open(t)
 	set(t, m, "k", "old")
 	keys, old := []string{"k"}, read(t, m, "k")
 	l := wire.NewLease(time.Minute)
-	if theirs := remote.Holder(m.LeaseForRefresh(t.Context(), keys, l)[0]); theirs != nil {
+	if theirs := remote.Holder(m.LeaseSecondary(t.Context(), keys, l)[0]); theirs != nil {
 		t.Fatalf("held by %q", theirs)
 	}
-	if theirs := remote.Holder(m.LeaseForRefresh(t.Context(), keys, wire.NewLease(time.Minute))[0]); string(theirs) != string(l.Bytes()) {
+	if theirs := remote.Holder(m.LeaseSecondary(t.Context(), keys, wire.NewLease(time.Minute))[0]); string(theirs) != string(l.Bytes()) {
 		t.Errorf("held by %q, want %q", theirs, l.Bytes())
 	}
 	if got := read(t, m, "k").Record; got == nil || got.Value != "old" {
@@ -192,8 +192,8 @@ func TestHeldLeases(t *testing.T) {
 		}
 		held.Add(keys[i])
 	}
-	m.LeaseForRefresh(t.Context(), []string{"beside"}, held.Current())
-	held.AddForRefresh("beside")
+	m.LeaseSecondary(t.Context(), []string{"beside"}, held.Current())
+	held.AddSecondary("beside")
 	set(t, m, "stored", "v")
 	held.Drop([]string{"stored"})
 	if !held.Owns(read(t, m, "a").Seen) {

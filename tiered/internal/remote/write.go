@@ -26,8 +26,8 @@ redis.call('SETRANGE',KEYS[1],ARGV[2],string.char(n%255+1))
 else redis.call('DEL',KEYS[1]) end`
 
 // Write makes the writes, whatever the keys hold. It calls ended once no command of it can reach Redis any more.
-func (m *Tier[T]) Write(ctx context.Context, writes []Write, ended func()) []redisconn.Reply {
-	q := m.request(redisconn.StepWrite, keysOf(writes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+func (t *Tier[T]) Write(ctx context.Context, writes []Write, ended func()) []redisconn.Reply {
+	q := t.request(redisconn.StepWrite, keysOf(writes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		switch w := &writes[i]; {
 		case w.Expire:
 			return to.Eval(ctx, expireScript, []string{key}, wire.FrameMagic+string(rune(wire.FrameVersion)), wire.ExpiredAt)
@@ -38,17 +38,17 @@ func (m *Tier[T]) Write(ctx context.Context, writes []Write, ended func()) []red
 		}
 	})
 	q.Ended, q.Size = ended, sizesOf(writes)
-	return m.change(ctx, q)
+	return t.change(ctx, q)
 }
 
 // Replace makes the writes of the keys that still hold the content seen there. [redisconn.Reply.Swapped] reports which.
-func (m *Tier[T]) Replace(ctx context.Context, writes []Write) []redisconn.Reply {
-	q := m.request("store", keysOf(writes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+func (t *Tier[T]) Replace(ctx context.Context, writes []Write) []redisconn.Reply {
+	q := t.request("store", keysOf(writes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		w := &writes[i]
 		return redisconn.CompareAndSet{Expected: w.Seen, To: w.Frame, TTL: w.TTL}.Queue(ctx, to, key)
 	})
 	q.Size = sizesOf(writes)
-	return m.change(ctx, q)
+	return t.change(ctx, q)
 }
 
 func keysOf(writes []Write) []string {

@@ -16,19 +16,19 @@ import (
 // BindUnstored returns the dependencies of a value that Redis doesn't have. Their validity is p, which the caller bounds by the time
 // at which the value was made. Only this process's invalidations of the tags are known: began is how many there were when the
 // load began. BindUnstored returns nil if the value may have been invalidated since.
-func (t *Index) BindUnstored(s coherence.Position, names []string, p *coherence.Validity, began uint64) *coherence.Deps {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(names) > 0 && began != t.own.Load() {
+func (x *Index) BindUnstored(s coherence.Position, names []string, p *coherence.Validity, began uint64) *coherence.Deps {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(names) > 0 && began != x.own.Load() {
 		return nil
 	}
 	b := &coherence.Deps{Validity: p, Epoch: &coherence.Epoch{ID: s.Epoch.ID, Over: s.Epoch.Over}}
 	b.Epoch.Validity.Store(p)
 	for _, tag := range names {
-		r := t.records[tag]
+		r := x.records[tag]
 		if r == nil {
 			r = &coherence.TagState{Validity: coherence.Never}
-			t.put(tag, r)
+			x.put(tag, r)
 		}
 		b.Tags = append(b.Tags, r)
 	}
@@ -37,9 +37,9 @@ func (t *Index) BindUnstored(s coherence.Position, names []string, p *coherence.
 
 // Bind returns the dependencies of records read from Redis: their epoch and tags. They are nil for a record that was
 // invalidated, and nil with an error if the state of one of its tags can't be read. Bind marks expired records as such.
-func (t *Index) Bind(ctx context.Context, all []*record.Meta) (bound []*coherence.Deps, errs []error) {
+func (x *Index) Bind(ctx context.Context, all []*record.Meta) (bound []*coherence.Deps, errs []error) {
 	bound, errs = make([]*coherence.Deps, len(all)), make([]error, len(all))
-	e, err := t.Epoch(ctx)
+	e, err := x.Epoch(ctx)
 	if err != nil {
 		for i := range errs {
 			errs[i] = err
@@ -52,7 +52,7 @@ func (t *Index) Bind(ctx context.Context, all []*record.Meta) (bound []*coherenc
 			names = append(names, m.Tags...)
 		}
 	}
-	records, failed := t.known(ctx, names)
+	records, failed := x.known(ctx, names)
 	for i, m := range all {
 		if m == nil || m.Epoch != e.ID {
 			continue
@@ -71,15 +71,15 @@ func (t *Index) Bind(ctx context.Context, all []*record.Meta) (bound []*coherenc
 
 // BindKnown is Bind for one record, without asking the tag store. It returns false if it would have to, or if the record was
 // invalidated or expired.
-func (t *Index) BindKnown(m *coherence.Stamp, at mono.Instant) (b coherence.Deps, ok bool) {
-	e := t.epoch.Load()
+func (x *Index) BindKnown(m *coherence.Stamp, at mono.Instant) (b coherence.Deps, ok bool) {
+	e := x.epoch.Load()
 	if e == nil || e.ID != m.Epoch || !e.Validity.Load().Holds(at) {
 		return b, false
 	}
 	var records map[string]*coherence.TagState
 	if len(m.Tags) > 0 {
 		records = make(map[string]*coherence.TagState, len(m.Tags))
-		if unknown, _ := t.kept(m.Tags, 0, records); len(unknown) > 0 {
+		if unknown, _ := x.kept(m.Tags, 0, records); len(unknown) > 0 {
 			return b, false
 		}
 	}
@@ -97,48 +97,48 @@ func depend(m *coherence.Stamp, e *coherence.Epoch, records map[string]*coherenc
 }
 
 // known returns the tags' records, which it reads from the tag store where necessary, and the errors of those reads.
-func (t *Index) known(ctx context.Context, names []string) (records map[string]*coherence.TagState, failed map[string]error) {
+func (x *Index) known(ctx context.Context, names []string) (records map[string]*coherence.TagState, failed map[string]error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
 	records = make(map[string]*coherence.TagState, len(names))
-	unknown, changes := t.kept(names, 0, records)
+	unknown, changes := x.kept(names, 0, records)
 	if len(unknown) == 0 {
 		return records, nil
 	}
-	replies := t.Store.read(ctx, unknown)
+	replies := x.Store.read(ctx, unknown)
 	failed = make(map[string]error)
 	for i, e := range replies {
 		if e.err != nil {
 			failed[unknown[i]] = e.err
 		}
 	}
-	t.keepReplies(unknown, replies, changes, records)
+	x.keepReplies(unknown, replies, changes, records)
 	return records, failed
 }
 
 // Register returns the dependencies of a value that is to be stored for ttl, or nil if it was already invalidated. It creates
 // the missing records of the value's tags.
-func (t *Index) Register(ctx context.Context, s coherence.Position, names []string, ttl time.Duration) (*coherence.Deps, error) {
+func (x *Index) Register(ctx context.Context, s coherence.Position, names []string, ttl time.Duration) (*coherence.Deps, error) {
 	var validity *coherence.Validity
-	if t.Store == nil {
+	if x.Store == nil {
 		validity = coherence.Always
 	}
 	if len(names) == 0 {
 		return &coherence.Deps{Epoch: s.Epoch, Validity: validity}, nil
 	}
 	records := make(map[string]*coherence.TagState, len(names))
-	unknown, changes := t.kept(names, ttl, records)
+	unknown, changes := x.kept(names, ttl, records)
 	switch {
 	case len(unknown) == 0:
-	case t.Store == nil:
-		t.create(unknown, records)
+	case x.Store == nil:
+		x.create(unknown, records)
 	default:
-		replies, err := t.Store.register(ctx, s.Epoch.ID, unknown, ttl)
+		replies, err := x.Store.register(ctx, s.Epoch.ID, unknown, ttl)
 		if err != nil {
 			return nil, err
 		}
-		t.keepReplies(unknown, replies, changes, records)
+		x.keepReplies(unknown, replies, changes, records)
 	}
 	stamp := coherence.Stamp{Epoch: s.Epoch.ID, Seq: s.Seq, Tags: names}
 	d, status := depend(&stamp, s.Epoch, records)

@@ -44,44 +44,44 @@ func New(s *Store, strict bool) *Index {
 }
 
 // Invalidations returns how often this process has invalidated tags.
-func (t *Index) Invalidations() uint64 { return t.own.Load() }
+func (x *Index) Invalidations() uint64 { return x.own.Load() }
 
 // kept puts the known records into records, if they are valid and Redis keeps them for ttl. It returns the other names, and
 // the count of changes for keepReplies.
-func (t *Index) kept(names []string, ttl time.Duration, records map[string]*coherence.TagState) (unknown []string, changes uint64) {
-	at, current := mono.Now(), t.epoch.Load()
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (x *Index) kept(names []string, ttl time.Duration, records map[string]*coherence.TagState) (unknown []string, changes uint64) {
+	at, current := mono.Now(), x.epoch.Load()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	for _, tag := range names {
 		if _, twice := records[tag]; twice {
 			continue
 		}
-		r := t.records[tag]
+		r := x.records[tag]
 		if r == nil || !r.Validity.Holds(at) || ttl > 0 && r.Until < at.Add(ttl) || current != nil && r.Epoch != current.ID {
 			r = nil
 			unknown = append(unknown, tag)
 		}
 		records[tag] = r
 	}
-	return unknown, t.tagChanges
+	return unknown, x.tagChanges
 }
 
 // keepReplies makes records of the tag store's replies. It keeps them unless a change was reported since the read began.
-func (t *Index) keepReplies(names []string, replies []tagReply, changes uint64, records map[string]*coherence.TagState) {
+func (x *Index) keepReplies(names []string, replies []tagReply, changes uint64, records map[string]*coherence.TagState) {
 	at := mono.Now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	for i, e := range replies {
 		if !e.known {
 			continue
 		}
-		r := &coherence.TagState{Epoch: e.epoch, Seq: e.seq, Expiry: e.expiry, Validity: t.Store.lasting(e.validity), Until: at.Add(e.ttl)}
+		r := &coherence.TagState{Epoch: e.epoch, Seq: e.seq, Expiry: e.expiry, Validity: x.Store.lasting(e.validity), Until: at.Add(e.ttl)}
 		records[names[i]] = r
-		if changes != t.tagChanges || !r.Validity.Holds(at) {
+		if changes != x.tagChanges || !r.Validity.Holds(at) {
 			r.Dead.Store(true)
 			continue
 		}
-		older := t.records[names[i]]
+		older := x.records[names[i]]
 		if older != nil && older.Epoch == r.Epoch && older.Seq == r.Seq && older.Expiry == r.Expiry && !older.Dead.Load() {
 			older.Until = max(older.Until, r.Until)
 			if e.validity == coherence.Always {
@@ -92,81 +92,81 @@ func (t *Index) keepReplies(names []string, replies []tagReply, changes uint64, 
 				continue
 			}
 		}
-		t.put(names[i], r)
+		x.put(names[i], r)
 	}
 }
 
 // put stores a tag's record in place of its older one, or of any other if there is no room. The caller holds t.mu.
-func (t *Index) put(tag string, r *coherence.TagState) {
-	if t.records[tag] != nil {
-		t.drop(tag)
-	} else if len(t.records) >= maxTags {
-		for other := range t.records { // any
-			t.drop(other)
+func (x *Index) put(tag string, r *coherence.TagState) {
+	if x.records[tag] != nil {
+		x.drop(tag)
+	} else if len(x.records) >= maxTags {
+		for other := range x.records { // any
+			x.drop(other)
 			break
 		}
 	}
-	t.records[tag] = r
+	x.records[tag] = r
 }
 
 // drop removes a tag's record and makes what depends on it invalid. The caller holds t.mu.
-func (t *Index) drop(tag string) {
-	if r := t.records[tag]; r != nil {
+func (x *Index) drop(tag string) {
+	if r := x.records[tag]; r != nil {
 		if r.Latest != nil {
 			r.Latest.Replace(nil)
 		}
 		r.Dead.Store(true)
-		delete(t.records, tag)
+		delete(x.records, tag)
 	}
 }
 
 // Invalidated applies an invalidation of tags, or with expire an expiry, to this process's memory.
-func (t *Index) Invalidated(names []string, expire bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.Store == nil {
-		s := t.current.Load()
-		t.current.Store(&coherence.Position{Epoch: s.Epoch, Seq: s.Seq + 1})
+func (x *Index) Invalidated(names []string, expire bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.Store == nil {
+		s := x.current.Load()
+		x.current.Store(&coherence.Position{Epoch: s.Epoch, Seq: s.Seq + 1})
 	} else {
-		t.seqChanges++
-		t.current.Store(nil)
+		x.seqChanges++
+		x.current.Store(nil)
 	}
-	t.tagChanges++
+	x.tagChanges++
 	for _, tag := range names {
-		if expire && t.Store == nil {
-			t.expire(tag, t.current.Load().Seq)
+		if expire && x.Store == nil {
+			x.expire(tag, x.current.Load().Seq)
 		} else {
-			t.drop(tag)
+			x.drop(tag)
 		}
 	}
-	t.own.Add(1)
+	x.own.Add(1)
 }
 
 // SeqChanged handles a change of the tag store's count: the position is unknown then.
-func (t *Index) SeqChanged() {
-	if t.Store == nil {
+func (x *Index) SeqChanged() {
+	if x.Store == nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.seqChanges++
-	t.current.Store(nil)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.seqChanges++
+	x.current.Store(nil)
 }
 
 // TagChanged handles a change of a tag's record in the tag store.
-func (t *Index) TagChanged(tag string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.tagChanges++
-	t.drop(tag)
+func (x *Index) TagChanged(tag string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.tagChanges++
+	x.drop(tag)
 }
 
 // Interrupted keeps the replies to reads under way from being kept, because changes may have been missed.
-func (t *Index) Interrupted() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.epochChanges++
-	t.seqChanges++
-	t.tagChanges++
-	t.current.Store(nil)
+func (x *Index) Interrupted() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.epochChanges++
+	x.seqChanges++
+	x.tagChanges++
+	x.current.Store(nil)
 }

@@ -9,22 +9,22 @@ import (
 // are replaced.
 
 // begin begins an epoch in a cache without a tag store.
-func (t *Index) begin(count uint64) {
+func (x *Index) begin(count uint64) {
 	e := coherence.NewEpoch(coherence.EpochID{}, 0, coherence.Always)
-	t.epoch.Store(e)
-	t.current.Store(&coherence.Position{Epoch: e, Seq: count})
+	x.epoch.Store(e)
+	x.current.Store(&coherence.Position{Epoch: e, Seq: count})
 }
 
 // create creates the missing records of tags in a cache without a tag store. They count as invalidated now, because an evicted
 // record may have been.
-func (t *Index) create(names []string, records map[string]*coherence.TagState) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (x *Index) create(names []string, records map[string]*coherence.TagState) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	for _, tag := range names {
-		r := t.records[tag]
+		r := x.records[tag]
 		if r == nil {
-			r = &coherence.TagState{Seq: t.current.Load().Seq, Validity: coherence.Always, Until: mono.Instant(0).Add(1<<63 - 1)}
-			t.put(tag, r)
+			r = &coherence.TagState{Seq: x.current.Load().Seq, Validity: coherence.Always, Until: mono.Instant(0).Add(1<<63 - 1)}
+			x.put(tag, r)
 		}
 		records[tag] = r
 	}
@@ -32,8 +32,8 @@ func (t *Index) create(names []string, records map[string]*coherence.TagState) {
 
 // expire replaces the record of a tag in a cache without a tag store, so that values from before count are stale. The caller
 // holds t.mu.
-func (t *Index) expire(tag string, count uint64) {
-	older := t.records[tag]
+func (x *Index) expire(tag string, count uint64) {
+	older := x.records[tag]
 	if older == nil {
 		return // no value has the tag
 	}
@@ -41,26 +41,26 @@ func (t *Index) expire(tag string, count uint64) {
 	older.Latest = older.Latest.Replace(r)
 	r.Latest = older.Latest
 	older.Dead.Store(true)
-	t.records[tag] = r
+	x.records[tag] = r
 }
 
 // Cleared applies a Clear, or with expire an ExpireAll, in a cache without a tag store.
-func (t *Index) Cleared(expire bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	older, count := t.epoch.Load(), t.current.Load().Seq
+func (x *Index) Cleared(expire bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	older, count := x.epoch.Load(), x.current.Load().Seq
 	if !expire {
 		if older.Latest != nil {
 			older.Latest.Replace(nil)
 		}
 		older.Over.Store(true)
-		t.begin(count)
+		x.begin(count)
 		return
 	}
 	e := coherence.NewEpoch(coherence.EpochID{}, count+1, coherence.Always)
 	older.Latest = older.Latest.Replace(e)
 	e.Latest = older.Latest
 	older.Over.Store(true)
-	t.epoch.Store(e)
-	t.current.Store(&coherence.Position{Epoch: e, Seq: count + 1})
+	x.epoch.Store(e)
+	x.current.Store(&coherence.Position{Epoch: e, Seq: count + 1})
 }

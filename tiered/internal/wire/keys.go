@@ -41,7 +41,7 @@ func NewKeys(prefix, name string) Keys {
 // Value returns the key of a value.
 func (k *Keys) Value(key string) string { return k.Values + key }
 
-// Lease returns the key of a lease beside a value.
+// Lease returns the key of a secondary lease, which is held while the key itself has a value.
 func (k *Keys) Lease(key string) string { return k.leases + key }
 
 // Tag returns the key of a tag's state.
