@@ -20,11 +20,10 @@ type (
 
 // flightState is what the cache keeps of a flight.
 type flightState[T any] struct {
-	began         uint64            // how often this process had invalidated tags when the flight began
-	started       redisconn.Pending // a read that a lookup has started
-	fallback      fallback[T]
-	missedLocally bool // the local tier had no item for it just before it began
-	stale         bool // its result was past its TTL
+	began    uint64            // how often this process had invalidated tags when the flight began
+	started  redisconn.Pending // a read that a lookup has started
+	fallback fallback[T]
+	stale    bool // its result was past its TTL
 
 	// Set before the flight finishes:
 	panicked   bool // its error is a *LoaderPanic of its own loader

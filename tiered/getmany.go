@@ -26,7 +26,7 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 	var failed error // the first error of Clone
 	for _, key := range keys {
 		hash := c.hash(key)
-		if it, _ := c.local.Get(key, hash, at, nil); it == nil {
+		if it := c.local.Get(key, hash, at, nil); it == nil {
 			if !asked[key] {
 				asked[key], missing = true, append(missing, keyRef[T]{Key: key, Hash: hash})
 			}

@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
-	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -27,7 +26,7 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
 	hash, at := c.hash(key), mono.Now()
-	it, sets := c.local.Get(key, hash, at, &c.view.Windows)
+	it := c.local.Get(key, hash, at, &c.view.Windows)
 	if it != nil {
 		if it.NeedsRefresh(&c.view.Windows, at) {
 			c.noteStale(ctx, it.Key, &it.Record, nil)
@@ -35,7 +34,7 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 		}
 		return c.valueOf(&it.Record)
 	}
-	return c.load(ctx, local.Miss{Key: key, Hash: hash, At: at, Sets: sets}, load, inflight.ForRead)
+	return c.load(ctx, keyRef[T]{Key: key, Hash: hash}, at, load, inflight.ForRead)
 }
 
 // Refresh loads the value even if one is cached, and stores it in both tiers. The loader gets the cached value as e.Value. Callers
@@ -46,22 +45,21 @@ func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, 
 		var none T
 		return none, cmp.Or(c.wrong, errNoLoader)
 	}
-	return c.load(ctx, local.Miss{Key: key, Hash: c.hash(key), At: mono.Now(), Sets: local.Unknown}, load, inflight.ForRefresh)
+	return c.load(ctx, keyRef[T]{Key: key, Hash: c.hash(key)}, mono.Now(), load, inflight.ForRefresh)
 }
 
 // load waits for the key's flight, and starts one if there is none.
-func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why inflight.Reason) (none T, err error) {
-	if err := c.usable(s.Key); err != nil {
+func (c *Cache[T]) load(ctx context.Context, k keyRef[T], at mono.Instant, load Loader[T], why inflight.Reason) (none T, err error) {
+	if err := c.usable(k.Key); err != nil {
 		return none, err
 	}
 	invalidations := c.tags.Invalidations()
 	retry := false
 	for {
-		f, mine := c.keys.Join(ctx, s.Key, s.Hash, why, &joinOptions[T]{Owner: new(inflight.Owner), Start: s.At, Limit: c.policy.LoadTimeout, Retry: retry})
+		f, mine := c.keys.Join(ctx, k.Key, k.Hash, why, &joinOptions[T]{Owner: new(inflight.Owner), Start: at, Limit: c.policy.LoadTimeout, Retry: retry})
 		j := joined[T]{flight: f, mine: mine, late: !mine && f.Finished(), invalidations: invalidations}
 		switch {
 		case mine:
-			f.State.missedLocally = c.local.StillMissing(s)
 			c.lookupOrStart(ctx, f, load)
 		case f.Owner.Within(ctx):
 			return none, errOwnKey
@@ -79,7 +77,7 @@ func (c *Cache[T]) load(ctx context.Context, s local.Miss, load Loader[T], why i
 			return c.giveResult(ctx, f, r, offered)
 		}
 		retry = retry || tooShort
-		s.At, s.Sets = mono.Now(), local.Unknown
+		at = mono.Now()
 		c.keys.Dismiss(f)
 	}
 }

@@ -88,10 +88,7 @@ func (l *lookup[T]) begin(flights []*flight[T]) {
 func (l *lookup[T]) readLocal(flights []*flight[T]) (outside []*flight[T]) {
 	outside = flights
 	for i, f := range flights {
-		var r *record.Record[T]
-		if !f.State.missedLocally {
-			r = l.cache.localRecord(f, f.Start)
-		}
+		r := l.cache.localRecord(f, f.Start)
 		switch {
 		case r != nil:
 			if len(outside) == len(flights) {

@@ -20,7 +20,7 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // for which no changes are reported
 	it := c.local.NewItem("k", hash, recordOf("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
 	c.local.Set(hash, it)
-	if got, _ := c.local.Get("k", hash, mono.Now(), nil); got == nil {
+	if got := c.local.Get("k", hash, mono.Now(), nil); got == nil {
 		t.Fatal("no local hit")
 	}
 	before := c.Stats().Unverified
@@ -47,7 +47,7 @@ func caughtUp(t *testing.T, c *Cache[string]) {
 		t.Fatal(err)
 	}
 	eventually(t, "its own writes are reported", func() bool {
-		it, _ := c.local.Get(key, c.hash(key), mono.Now(), nil)
+		it := c.local.Get(key, c.hash(key), mono.Now(), nil)
 		return it == nil
 	})
 	if _, err := c.tags.Position(t.Context()); err != nil {
@@ -197,7 +197,7 @@ func TestLookupOfWhatHasArrivedMeanwhile(t *testing.T) {
 		if v, err := c.Get(t.Context(), "k"); v != "v" || err != nil {
 			t.Fatalf("%q, %v", v, err)
 		}
-		it, _ := c.local.Get("k", c.hash("k"), mono.Now(), &c.view.Windows)
+		it := c.local.Get("k", c.hash("k"), mono.Now(), &c.view.Windows)
 		return it != nil
 	})
 	before := c.Stats()

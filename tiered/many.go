@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
-	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/values"
@@ -96,8 +95,9 @@ type batch[K comparable, T any] struct {
 
 // batchItem is an id and the flight that brings its value.
 type batchItem[K comparable, T any] struct {
-	id K
-	local.Miss
+	id        K
+	key       string
+	hash      uint64
 	joined[T]      // its flight is nil if the caller is the loader of this very id
 	done      bool // the id has its value or its error
 }
@@ -112,7 +112,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 	for i, id := range ids {
 		k := key(id)
 		hash := c.hash(k)
-		it, sets := c.local.Get(k, hash, at, &c.view.Windows)
+		it := c.local.Get(k, hash, at, &c.view.Windows)
 		if it != nil {
 			if it.NeedsRefresh(&c.view.Windows, at) {
 				c.noteStale(ctx, it.Key, &it.Record, nil)
@@ -132,7 +132,7 @@ func newBatch[K comparable, T any](ctx context.Context, c *Cache[T], ids []K, ke
 		if b.items == nil {
 			b.items = make([]batchItem[K, T], 0, len(ids)-i)
 		}
-		b.items = append(b.items, batchItem[K, T]{id: values.OwnID(id, b.strings), Miss: local.Miss{Key: strings.Clone(k), Hash: hash, At: at, Sets: sets}})
+		b.items = append(b.items, batchItem[K, T]{id: values.OwnID(id, b.strings), key: strings.Clone(k), hash: hash})
 	}
 	return b, nil
 }
@@ -162,7 +162,6 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 		if !s.done {
 			left++
 			c.keys.Dismiss(s.flight)
-			s.At, s.Sets = mono.Now(), local.Unknown
 		}
 	}
 	return left, firstErr
@@ -179,11 +178,10 @@ func (b *batch[K, T]) join(ctx context.Context, open int) (own []*flight[T], fir
 		if s.done {
 			continue
 		}
-		f, mine := c.keys.Join(ctx, s.Key, s.Hash, inflight.ForRead, &fl)
+		f, mine := c.keys.Join(ctx, s.key, s.hash, inflight.ForRead, &fl)
 		s.joined = joined[T]{flight: f, mine: f.Owner == b.owner, invalidations: invalidations} // perhaps begun for another id with its key
 		switch {
 		case mine:
-			f.State.missedLocally = c.local.StillMissing(s.Miss)
 			own = append(own, f)
 		case f.Owner.Within(ctx):
 			firstErr = cmp.Or(firstErr, errOwnKey)
@@ -212,7 +210,7 @@ func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T]) error {
 	if err == nil {
 		b.values[s.id] = v
 	}
-	return notGiven(r, s.Key, err)
+	return notGiven(r, s.key, err)
 }
 
 // loader returns loadTasks as the load function of a job. Calls with the same turn run one at a time.
@@ -262,7 +260,7 @@ func (b *batch[K, T]) mapKeysToIDs() {
 		b.ids[b.due[i].Key] = b.dueIDs[i]
 	}
 	for i := len(b.items) - 1; i >= 0; i-- { // backwards, so that the first id of a key stays
-		b.ids[b.items[i].Key] = b.items[i].id
+		b.ids[b.items[i].key] = b.items[i].id
 	}
 }
 

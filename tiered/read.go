@@ -23,7 +23,7 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 		return none, c.wrong
 	}
 	hash := c.hash(key)
-	if it, _ := c.local.Get(key, hash, mono.Now(), nil); it != nil {
+	if it := c.local.Get(key, hash, mono.Now(), nil); it != nil {
 		return c.valueOf(&it.Record)
 	}
 	got, err := c.fetchOne(ctx, key, hash, record.RefreshDue)
@@ -42,7 +42,7 @@ func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
 	}
 	hash, at := c.hash(key), mono.Now()
 	var got hit[T]
-	if it, _ := c.local.Get(key, hash, at, nil); it != nil {
+	if it := c.local.Get(key, hash, at, nil); it != nil {
 		got = hit[T]{record: &it.Record, tier: Local, key: it.Key}
 	} else {
 		var err error

@@ -47,7 +47,7 @@ func newItem(l *local.Tier[string], key, value string) *local.Item[string] {
 
 // has returns the value that the local tier has under the key, or "".
 func has(l *local.Tier[string], key string) string {
-	if it, _ := l.Get(key, hash(key), mono.Now(), new(wire.Windows)); it != nil {
+	if it := l.Get(key, hash(key), mono.Now(), new(wire.Windows)); it != nil {
 		return it.Value
 	}
 	return ""

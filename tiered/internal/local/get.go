@@ -1,8 +1,6 @@
 package local
 
 import (
-	"math"
-
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -18,17 +16,16 @@ const (
 )
 
 // Get returns the item that is served for the key at the instant, or nil. With windows, it may be a stale one that they let
-// be served. If there is none, the number of Sets makes a [Miss]. An item whose validity has run out is served only while
+// be served. An item whose validity has run out is served only while
 // its server doesn't answer, and never if the tier is strict.
-func (l *Tier[T]) Get(key string, hash uint64, at mono.Instant, w *wire.Windows) (it *Item[T], sets uint64) {
+func (l *Tier[T]) Get(key string, hash uint64, at mono.Instant, w *wire.Windows) *Item[T] {
 	return l.find(key, hash, at, w, 0)
 }
 
 // GetStale returns the item that may be served at the instant, or later if a load fails: fresh, or stale under the windows of
 // any view. It doesn't count as a hit.
 func (l *Tier[T]) GetStale(key string, hash uint64, at mono.Instant) *Item[T] {
-	it, _ := l.find(key, hash, at, nil, acceptStale)
-	return it
+	return l.find(key, hash, at, nil, acceptStale)
 }
 
 // GetUnverified returns the item that is served now since Redis can't be read: its validity may have run out. It returns nil
@@ -37,8 +34,7 @@ func (l *Tier[T]) GetUnverified(key string, hash uint64, w *wire.Windows) *Item[
 	if l.strict {
 		return nil
 	}
-	it, _ := l.find(key, hash, mono.Now(), w, acceptUnverified)
-	return it
+	return l.find(key, hash, mono.Now(), w, acceptUnverified)
 }
 
 // GetUnverifiedStale is GetUnverified of an item that may also be stale, as with GetStale.
@@ -46,17 +42,15 @@ func (l *Tier[T]) GetUnverifiedStale(key string, hash uint64) *Item[T] {
 	if l.strict {
 		return nil
 	}
-	it, _ := l.find(key, hash, mono.Now(), nil, acceptUnverified|acceptStale)
-	return it
+	return l.find(key, hash, mono.Now(), nil, acceptUnverified|acceptStale)
 }
 
-func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows, a accept) (it *Item[T], sets uint64) {
+func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows, a accept) (it *Item[T]) {
 	s := l.stripes.of(hash)
 	s.begun.Add(1)
-	sets = s.sets.Load()
 	if l.closed.Load() {
 		s.misses.Add(1)
-		return nil, Unknown
+		return nil
 	}
 	handled := l.buffer.handled.Load()
 	if a == 0 {
@@ -65,9 +59,6 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 		it = l.AfterExpiry(l.peek(hash))
 	}
 	if it == nil || !l.serves(it, key, at, w, a) {
-		if l.isOfUse(it, at) {
-			sets = Unknown
-		}
 		it = l.buffer.get(hash)
 		if it == nil && l.buffer.handled.Load() != handled {
 			it = l.peek(hash) // it went from the write buffer to ristretto in between
@@ -77,10 +68,7 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 		}
 		if it == nil || !l.serves(it, key, at, w, a) {
 			s.misses.Add(1)
-			if l.isOfUse(it, at) {
-				sets = Unknown
-			}
-			return nil, sets
+			return nil
 		}
 	}
 	if a&acceptStale != 0 {
@@ -88,12 +76,7 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 	} else {
 		s.hits.Add(1)
 	}
-	return it, sets
-}
-
-// isOfUse reports whether the item may be served under other terms: to another view, once it is valid again, or stale.
-func (l *Tier[T]) isOfUse(it *Item[T], at mono.Instant) bool {
-	return it != nil && !it.Deleted() && at < it.usableUntil(l.retention)
+	return it
 }
 
 // serves reports whether a Get returns the item: it has the key, and neither the time nor its validity forbids it. Each Get asks
@@ -157,18 +140,3 @@ func (l *Tier[T]) AfterExpiry(it *Item[T]) *Item[T] {
 	}
 	return l.StaleCopy(it, &deps)
 }
-
-// Miss is a key that a Get found nothing for.
-type Miss struct {
-	Key  string
-	Hash uint64
-	At   mono.Instant
-	Sets uint64 // which that Get returned
-}
-
-// Unknown is the number of Sets of a Miss that has to be looked up again: no Get has shown that there is nothing.
-const Unknown = math.MaxUint64
-
-// StillMissing reports whether another look would find nothing either: no item has been set since the Get that missed, and
-// that one found nothing of use.
-func (l *Tier[T]) StillMissing(m Miss) bool { return l.stripes.of(m.Hash).sets.Load() == m.Sets }

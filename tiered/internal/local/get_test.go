@@ -6,7 +6,6 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/local"
-	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
@@ -131,31 +130,5 @@ func TestExpiredTag(t *testing.T) {
 		case it != nil && (!it.Stale(1) || it.Value != 1 || it.Use(&w, 1) != record.IfError):
 			t.Errorf("after the expiry %+v", it)
 		}
-	}
-}
-
-func TestStillMissing(t *testing.T) {
-	w := wire.Windows{IfError: time.Hour}
-	l := open(t, func(o *local.Options) { o.Retention = keeping(w) })
-	miss := func(at mono.Instant) local.Miss {
-		it, sets := l.Get("k", hash("k"), at, nil)
-		if it != nil {
-			t.Fatalf("%+v is there", it)
-		}
-		return local.Miss{Key: "k", Hash: hash("k"), At: at, Sets: sets}
-	}
-	m := miss(0)
-	if !l.StillMissing(m) {
-		t.Error("not missing before a Set")
-	}
-	put(l, "k", 1, record.Meta{}, always)
-	if l.StillMissing(m) {
-		t.Error("missing after a Set")
-	}
-	if m := miss(seconds(100)); m.Sets != local.Unknown || l.StillMissing(m) {
-		t.Errorf("missing though there is a fallback: %+v", m)
-	}
-	if m := miss(seconds(100).Add(time.Hour)); !l.StillMissing(m) {
-		t.Errorf("not missing though it is too old: %+v", m)
 	}
 }

@@ -90,7 +90,7 @@ func localModel(t *testing.T, l *Tier[int], g int, ttl time.Duration, exact bool
 			model[key] = last{n, until}
 		}
 		at := mono.Now()
-		it, _ := l.Get(key, hash, at, nil)
+		it := l.Get(key, hash, at, nil)
 		want, there := model[key]
 		switch {
 		case it != nil && (!there || it.Value != want.value || at >= want.until):

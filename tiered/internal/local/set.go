@@ -44,7 +44,6 @@ func (l *Tier[T]) Set(hash uint64, it *Item[T]) {
 func (l *Tier[T]) SetBuffered(hash uint64, it *Item[T], at mono.Instant) {
 	it.Deps = l.interner.deps(it.Deps)
 	l.buffer.add(hash, it, at)
-	l.stripes.of(hash).sets.Add(1)
 }
 
 // Flush starts emptying the write buffer, and doesn't wait for it.
@@ -58,7 +57,7 @@ func (l *Tier[T]) Delete(key string, hash uint64) { l.buffer.delete(key, hash) }
 
 // Expire makes the key's item stale, if it may then be of use as a fallback, and deletes it otherwise.
 func (l *Tier[T]) Expire(key string, hash uint64) {
-	it, _ := l.find(key, hash, mono.Now(), nil, acceptStale|acceptUnverified)
+	it := l.find(key, hash, mono.Now(), nil, acceptStale|acceptUnverified)
 	if it == nil || it.StaleFor(l.retention) == 0 {
 		l.Delete(key, hash)
 		return
