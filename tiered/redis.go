@@ -145,7 +145,7 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 		options: o,
 		caches:  invalidation.NewRegistry(o.Prefix),
 	}
-	r.conn.BreakerChanged = r.caches.BreakerChanged
+	r.conn.Nodes.BreakerChanged = r.caches.BreakerChanged
 	r.streams = invalidation.New(r.conn, invalidation.Mode(o.Invalidation), r.caches.Hooks())
 	if err := r.streams.Start(); err != nil {
 		_ = r.Close()
@@ -178,7 +178,7 @@ func (r *Redis) Ping(ctx context.Context) error {
 	if !r.isMade() {
 		return errNotMade
 	}
-	_, err := redisconn.Call(ctx, r.conn, "ping", nil, func(ctx context.Context) (struct{}, error) {
+	_, err := redisconn.Call(ctx, r.conn.Caller, "ping", nil, func(ctx context.Context) (struct{}, error) {
 		cluster, ok := r.conn.Client.(*redis.ClusterClient)
 		if !ok {
 			return struct{}{}, r.conn.Client.Ping(ctx).Err()

@@ -80,7 +80,7 @@ func (c *Cache[T]) Stats() Stats {
 		Bypassed:    l.Bypassed,
 		Unverified:  l.Unverified,
 		Opened:      s.opened.Load(),
-		BreakerOpen: c.remote != nil && c.remote.Conn.AnyOpen(),
+		BreakerOpen: c.remote != nil && c.remote.Conn.Nodes.AnyOpen(),
 
 		Invalidations: s.invalidations.Load(),
 

@@ -16,7 +16,7 @@ import (
 func Open(t testing.TB, client redis.UniversalClient) *redisconn.Conn {
 	t.Helper()
 	conn := redisconn.New(client, "tc:", 10*time.Second, time.Minute, slog.New(slog.DiscardHandler))
-	conn.BreakerChanged = func(string, error) {}
+	conn.Nodes.BreakerChanged = func(string, error) {}
 	streams := invalidation.New(conn, invalidation.None, invalidation.Hooks{
 		Changed:     func(string) {},
 		Shared:      func(string) bool { return false },

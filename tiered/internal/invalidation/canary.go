@@ -68,7 +68,7 @@ func (s *stream) sendCanary(ctx context.Context, c *connection) {
 		}
 	}
 	s.group.running.Go(func() {
-		_, err := redisconn.Call(ctx, s.group.Conn, "canary", ended, func(ctx context.Context) (struct{}, error) {
+		_, err := redisconn.Call(ctx, s.group.Caller, "canary", ended, func(ctx context.Context) (struct{}, error) {
 			if err := s.group.Capabilities.Replica(s.status.where()); err != nil {
 				return struct{}{}, err // it may be one that takes writes, and reports them
 			}

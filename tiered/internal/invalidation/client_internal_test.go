@@ -194,7 +194,7 @@ func everyOption(t *testing.T) *redis.Options {
 // The connection of invalidations has the client's options that clientOptions says are carried over.
 func TestOptionsOfTheStream(t *testing.T) {
 	base := everyOption(t)
-	g := &group{Conn: &redisconn.Conn{Timeout: time.Second, Heartbeat: time.Second}}
+	g := &group{Conn: redisconn.New(nil, "tc:", time.Second, time.Second, nil)}
 	o := newConnection(&stream{group: g}).options(base, time.Minute)
 	was, is := reflect.ValueOf(base).Elem(), reflect.ValueOf(o).Elem()
 	for f, treatment := range clientOptions[was.Type()] {

@@ -19,6 +19,7 @@
 //   - tracking.go, pubsub.go: the transports.
 //   - topology.go: the masters of a Cluster, and their streams.
 //   - streams.go: all streams of one Redis.
+//   - registry.go: the caches that get the events.
 //
 // # Why a stream can be relied on
 //

@@ -113,7 +113,7 @@ func open(client redis.UniversalClient, o settings, rec *recorder) (*Streams, er
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	conn := redisconn.New(client, "tc:", o.Timeout, o.Heartbeat, o.Logger)
-	conn.BreakerChanged = func(string, error) {}
+	conn.Nodes.BreakerChanged = func(string, error) {}
 	s := New(conn, o.Invalidation, Hooks{
 		Changed: func(key string) {
 			if name, rest := wire.CutName("tc:", key); name == "c" {

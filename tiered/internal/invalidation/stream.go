@@ -58,7 +58,7 @@ func newStream(g *group, from transport, name string) *stream {
 
 // newNode makes the node of the stream's server.
 func (s *stream) newNode() *redisconn.Node {
-	s.breaker = s.group.NewBreaker(s.status.where, &s.Feed)
+	s.breaker = s.group.Nodes.NewBreaker(s.status.where, &s.Feed)
 	s.breaker.SendCanary = s.sendCanarySoon
 	s.breaker.OutageLogged = func(at mono.Instant) bool { return s.status.loggedRecently(at, mono.Times(2, s.group.MaxAge())) }
 	if s.NoEvents {

@@ -28,7 +28,7 @@ type Streams struct {
 // New returns the streams of the connection's servers. Start starts them.
 func New(c *redisconn.Conn, m Mode, caches Hooks) *Streams {
 	ss := &Streams{group: group{Conn: c, mode: m, hooks: caches}}
-	c.InvalidationCommands = ss.queueCommands
+	c.Capabilities.InvalidationCommands = ss.queueCommands
 	c.Context, ss.stop = context.WithCancel(context.Background())
 	return ss
 }
@@ -74,11 +74,11 @@ func (ss *Streams) startBreakers() {
 		ss.Nodes.Only = only.newNode()
 	case only == nil:
 		t := ss.topology
-		ss.NewClusterBreaker(cluster, t.unknown)
+		ss.Nodes.NewClusterBreaker(cluster, t.unknown)
 		ss.Nodes.Unknown = &redisconn.Node{Feed: t.unknown, Breaker: ss.Nodes.ClusterBreaker}
 		ss.Nodes.Find, ss.Nodes.All = t.nodeOf, t.nodes
 	default:
-		ss.NewClusterBreaker(cluster, nil)
+		ss.Nodes.NewClusterBreaker(cluster, nil)
 		ss.Nodes.Shared = &only.Feed
 	}
 }
@@ -104,7 +104,7 @@ func (ss *Streams) firstOutcomes() error {
 	}
 	refused, answers := ss.awaitOutcomes(late)
 	if answers { // else this would only wait for it
-		if err := ss.CheckCapabilities(late); err != nil {
+		if err := ss.Capabilities.Check(late); err != nil {
 			refused = append(refused, err)
 		}
 	}
@@ -186,7 +186,7 @@ func (ss *Streams) Status() error {
 	for _, s := range ss.all() {
 		errs = append(errs, s.statusError())
 	}
-	for _, b := range ss.Breakers() {
+	for _, b := range ss.Nodes.Breakers() {
 		errs = append(errs, b.Status())
 	}
 	errs = append(errs, ss.Capabilities.Status(), ss.Refusals.Status())

@@ -133,7 +133,7 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := f.Conn.NodeOf(f.Client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").Breaker
+	b := f.Nodes.NodeOf(f.Client.(*redis.ClusterClient), node.Options().Addr, "tc:c:k").Breaker
 	if err := earlier.Close(); err != nil {
 		t.Fatal(err)
 	}

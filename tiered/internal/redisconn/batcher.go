@@ -28,8 +28,7 @@ const (
 // pipelining isn't used since it is experimental, ends no call with its context, has one command for each key instead of one
 // for all, and costs a single caller more than a plain GET.
 type batcher struct {
-	conn    *Conn
-	breaker *Breaker
+	requester *requester
 
 	mu          sync.Mutex
 	closed      bool
@@ -45,56 +44,6 @@ type batcher struct {
 	slow        slowKeys
 }
 
-// batchers are those of one Conn.
-type batchers struct {
-	mu     sync.Mutex
-	closed bool
-	list   []*batcher
-	// doneChans are reused once their element was received. A Read isn't: a sender that is late may still finish it.
-	doneChans sync.Pool
-}
-
-// batcherOf returns the batcher of the breaker's server. It may be closed.
-func (c *Conn) batcherOf(b *Breaker) *batcher {
-	if p := b.batcher.Load(); p != nil {
-		return p
-	}
-	all := &c.batchers
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	if p := b.batcher.Load(); p != nil {
-		return p
-	}
-	p := &batcher{conn: c, breaker: b, closed: all.closed}
-	p.sweepTimer.call, p.gatherTimer.call = p.sweep, p.sendGathered
-	b.batcher.Store(p)
-	if !p.closed {
-		all.list = append(all.list, p)
-	}
-	return p
-}
-
-// CloseBatchers ends the reads that wait. Those under way end by themselves.
-func (c *Conn) CloseBatchers() {
-	c.batchers.mu.Lock()
-	c.batchers.closed = true
-	all := c.batchers.list
-	c.batchers.list = nil
-	c.batchers.mu.Unlock()
-	for _, b := range all {
-		b.close()
-	}
-}
-
-// removeBatcher closes the batcher of a server that was removed.
-func (c *Conn) removeBatcher(b *Breaker) {
-	p := c.batcherOf(b)
-	c.batchers.mu.Lock()
-	c.batchers.list = slices.DeleteFunc(c.batchers.list, func(other *batcher) bool { return other == p })
-	c.batchers.mu.Unlock()
-	p.close()
-}
-
 // enqueue has the read sent, now or with others; false: it takes a call of its own.
 func (b *batcher) enqueue(rd *Read) bool {
 	b.mu.Lock()
@@ -105,7 +54,7 @@ func (b *batcher) enqueue(rd *Read) bool {
 	b.waiting = append(b.waiting, rd)
 	b.keys += len(rd.Keys)
 	b.dispatch(rd.at)
-	b.sweepAt(rd.at.Add(b.conn.Timeout), rd.at)
+	b.sweepAt(rd.at.Add(b.requester.Timeout), rd.at)
 	return true
 }
 
@@ -118,7 +67,7 @@ func (b *batcher) dispatch(at mono.Instant) {
 	var s *sender
 	if n := len(b.idle); n > 0 {
 		s, b.idle = b.idle[n-1], b.idle[:n-1]
-	} else if len(b.senders) < maxSenders && b.conn.Calls.Begin() {
+	} else if len(b.senders) < maxSenders && b.requester.Calls.Begin() {
 		s = &sender{batcher: b, work: make(chan struct{}, 1)}
 		b.senders = append(b.senders, s)
 		go s.run()
@@ -187,7 +136,7 @@ type failedBatch struct {
 
 // collectLate returns the reads that are late, and sets the timer for the next.
 func (b *batcher) collectLate(at mono.Instant) (failed []failedBatch, late []*Read) {
-	timeout := b.conn.Timeout
+	timeout := b.requester.Timeout
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sweepTimer.set = false
@@ -222,7 +171,7 @@ func (b *batcher) collectLate(at mono.Instant) (failed []failedBatch, late []*Re
 
 // abandonLate removes the senders whose batch takes too long. Nobody waits for them any more. It is called with the lock.
 func (b *batcher) abandonLate(at mono.Instant) (failed []failedBatch, late []*Read) {
-	timeout := b.conn.Timeout
+	timeout := b.requester.Timeout
 	b.senders = slices.DeleteFunc(b.senders, func(s *sender) bool {
 		if len(s.batch) == 0 || at.Since(s.sentAt) < timeout-timeout/10 { // a bit less isn't worth another wait
 			return false

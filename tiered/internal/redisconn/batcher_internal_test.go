@@ -58,6 +58,25 @@ func TestClosedBatcherSendsNothing(t *testing.T) {
 	}
 }
 
+// The batcher of a server that was removed is closed, and a read that comes late doesn't make another.
+func TestBatcherOfARemovedServer(t *testing.T) {
+	c := open(t, redistest.Start(t).Client(t))
+	get(t, c, "k")
+	server := c.Nodes.Only.Breaker
+	b := c.batcherOf(server)
+	server.Retire()
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if _, kept := c.batchers.Load(server); kept || !closed {
+		t.Errorf("the batcher is kept: %v, closed: %v", kept, closed)
+	}
+	get(t, c, "k")
+	if _, kept := c.batchers.Load(server); kept {
+		t.Error("the read made another batcher")
+	}
+}
+
 // A waiting read is sent as soon as a sender is free, even if the reads before it take long.
 func TestEveryFreeSenderIsUsed(t *testing.T) {
 	hook, c, b := openStuck(t)
@@ -171,7 +190,7 @@ func TestReadIsGivenUpAsAWhole(t *testing.T) {
 func get(t *testing.T, c *Conn, key string) Reply {
 	p := c.Read(t.Context(), key, nil, mono.Now())
 	if p.Read == nil {
-		return c.Do(t.Context(), c.Gets([]string{key}))[0]
+		return c.Do(t.Context(), Gets([]string{key}))[0]
 	}
 	return p.Wait(t.Context())
 }
@@ -184,11 +203,11 @@ func open(t *testing.T, client *redis.Client) *Conn {
 	c.Context, stop = context.WithCancel(context.Background())
 	f := &coherence.Feed{NoEvents: true}
 	f.Current.Store(coherence.Always)
-	b := c.NewBreaker(func() string { return client.Options().Addr }, f)
+	b := c.Nodes.NewBreaker(func() string { return client.Options().Addr }, f)
 	b.ProbeWith = func(ctx context.Context) error { return c.Probe(ctx, client) }
 	c.Nodes.Only = &Node{f, b}
-	c.BreakerChanged = func(string, error) {}
-	c.InvalidationCommands = func(context.Context, redis.Pipeliner) {}
+	c.Nodes.BreakerChanged = func(string, error) {}
+	c.Capabilities.InvalidationCommands = func(context.Context, redis.Pipeliner) {}
 	t.Cleanup(func() {
 		stop()
 		c.Calls.Close()

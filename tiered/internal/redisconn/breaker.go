@@ -13,6 +13,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // failuresToOpen is how many calls in a row have to go unanswered for a breaker to open.
@@ -22,7 +23,8 @@ const failuresToOpen = 3
 // row weren't answered, nor a probe between them, or when a canary wasn't answered. It closes when a canary or a probe was. Other
 // breakers send a caller's request to find out whether the server is back; here the canaries show it anyway, and sooner.
 type Breaker struct {
-	conn         *Conn
+	caller       *Caller
+	hooks        *breakerHooks
 	Addr         func() string
 	feed         *coherence.Feed                 // unreachable while the breaker is open; nil: none
 	ProbeWith    func(ctx context.Context) error // asks the server whether it answers; nil: canaries do
@@ -31,16 +33,24 @@ type Breaker struct {
 	onRetire     func()                          // nil, or called by Retire
 
 	outage      atomic.Pointer[outage] // nil: closed
-	batcher     atomic.Pointer[batcher]
-	failures    atomic.Int32 // calls in a row that weren't answered
-	answered    atomic.Int64 // the Instant at which the last call began that was answered
-	probing     atomic.Bool  // a probe is under way
-	probeFailed atomic.Bool  // the last probe wasn't answered, nor any call since
+	failures    atomic.Int32           // calls in a row that weren't answered
+	answered    atomic.Int64           // the Instant at which the last call began that was answered
+	probing     atomic.Bool            // a probe is under way
+	probeFailed atomic.Bool            // the last probe wasn't answered, nor any call since
 
 	mu       sync.Mutex // of what changes the breaker
 	retired  bool       // the server was removed: the breaker stays closed
 	throttle LogThrottle
 	deferred deferredCalls
+}
+
+// breakerHooks are functions that the breakers of one Redis call.
+type breakerHooks struct {
+	// BreakerChanged is called when a server isn't asked any more, and with a nil cause when it is again.
+	BreakerChanged func(addr string, cause error)
+
+	answered func(began mono.Instant) // a server has answered a call that began at the instant
+	retired  func(*Breaker)           // a server was removed
 }
 
 // outage is why and since when a breaker is open.
@@ -53,14 +63,9 @@ type outage struct {
 // errNotMaster is the error of a probe of a server that isn't part of the Cluster any more.
 var errNotMaster = errors.New("the node isn't a master any more")
 
-// NewBreaker returns the breaker of a server. The feed may be nil.
-func (c *Conn) NewBreaker(addr func() string, f *coherence.Feed) *Breaker {
-	return &Breaker{conn: c, Addr: addr, feed: f}
-}
-
 // Err returns the error of a call that must not be made; nil: it may.
 func (b *Breaker) Err(name string) error {
-	if o := b.outage.Load(); o != nil && !b.conn.Calls.Closed() { // else it is closed for good
+	if o := b.outage.Load(); o != nil && !b.caller.Calls.Closed() { // else it is closed for good
 		return callError(name, o.err)
 	}
 	return nil
@@ -78,17 +83,12 @@ func (b *Breaker) Status() error {
 	return fmt.Errorf("tiered: redis %s: not asked for %v: %w", o.err.addr, mono.Now().Since(o.since).Round(time.Millisecond), o.err.cause)
 }
 
-// report takes the result of a call to the server. See [Breaker.Report].
-func (t *target) report(ctx context.Context, began mono.Instant, err error) {
-	t.Breaker.Report(ctx, t.client, began, err)
-}
-
 // Report takes the result of a call that began at the instant. A call that ended because its caller's ctx did says nothing. to
 // is the server, or nil if the breaker has a ProbeWith.
 func (b *Breaker) Report(ctx context.Context, to redis.Cmdable, began mono.Instant, err error) {
-	took, timeout := mono.Now().Since(began), b.conn.Timeout
+	took, timeout := mono.Now().Since(began), b.caller.Timeout
 	switch {
-	case !b.conn.Unanswered(err):
+	case !b.caller.Unanswered(err):
 		b.Answered(began)
 	case errors.Is(err, ErrClosed):
 	case took < timeout-timeout/10 && isOver(ctx): // a write's context is a bit shorter than Timeout
@@ -116,7 +116,7 @@ func (b *Breaker) probeSoon(to redis.Cmdable) {
 	if !b.probing.CompareAndSwap(false, true) {
 		return
 	}
-	begun := b.conn.Calls.Go(func() {
+	begun := b.caller.Calls.Go(func() {
 		defer b.probing.Store(false)
 		asked := mono.Now()
 		err := b.probe(to)
@@ -124,7 +124,7 @@ func (b *Breaker) probeSoon(to redis.Cmdable) {
 		case errors.Is(err, ErrClosed):
 		case errors.Is(err, errNotMaster):
 			b.Retire()
-		case !b.conn.Unanswered(err):
+		case !b.caller.Unanswered(err):
 			b.Answered(asked)
 		case !b.answeredSince(asked):
 			b.probeFailed.Store(true)
@@ -140,9 +140,20 @@ func (b *Breaker) probeSoon(to redis.Cmdable) {
 
 func (b *Breaker) probe(to redis.Cmdable) error {
 	if b.ProbeWith != nil {
-		return b.ProbeWith(b.conn.Context)
+		return b.ProbeWith(b.caller.Context)
 	}
-	return b.conn.Probe(b.conn.Context, to)
+	return b.caller.Probe(b.caller.Context, to)
+}
+
+// Probe asks the server for a key that isn't there. Unlike a PING, that is answered only if reads are.
+func (c *Caller) Probe(ctx context.Context, server redis.Cmdable) error {
+	_, err := Call(ctx, c, "probe", nil, func(ctx context.Context) (string, error) {
+		return server.Get(ctx, wire.ProbeKey(c.Prefix, c.ID)).Result()
+	})
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return err
 }
 
 // answeredSince reports whether the server has answered a call that began at the instant or later.
@@ -166,7 +177,7 @@ func (b *Breaker) Answered(began mono.Instant) {
 	if b.probeFailed.Load() {
 		b.probeFailed.Store(false)
 	}
-	b.conn.recheckIfDue(began)
+	b.hooks.answered(began)
 }
 
 // Open opens the breaker, unless the server has answered a call that began after the instant. It reports whether the breaker
@@ -179,7 +190,7 @@ func (b *Breaker) Open(asked mono.Instant, cause error) bool {
 	case b.ProbeWith == nil:
 		b.SendCanary()
 	default:
-		b.conn.Calls.Go(func() { b.probeLoop(b.conn.Context, o) })
+		b.caller.Calls.Go(func() { b.probeLoop(b.caller.Context, o) })
 	}
 	return o != nil
 }
@@ -203,7 +214,7 @@ func (b *Breaker) open(asked mono.Instant, cause error) (o *outage, opened bool)
 		b.feed.Unreachable.Store(true)
 	}
 	b.logOpen(o, at)
-	b.deferred.add(func() { b.conn.BreakerChanged(b.Addr(), o.err.cause) })
+	b.deferred.add(func() { b.hooks.BreakerChanged(b.Addr(), o.err.cause) })
 	return o, true
 }
 
@@ -215,7 +226,7 @@ func (b *Breaker) logOpen(o *outage, at mono.Instant) {
 	if log, suppressed := b.throttle.Begin(at); log {
 		b.deferred.add(func() {
 			attrs := WithSuppressed(suppressed, slog.String("addr", b.Addr()), slog.Any("cause", o.err.cause))
-			b.conn.log(slog.LevelWarn, "tiered: Redis doesn't answer, and isn't asked", attrs...)
+			b.caller.log(slog.LevelWarn, "tiered: Redis doesn't answer, and isn't asked", attrs...)
 		})
 	}
 }
@@ -229,7 +240,7 @@ func (b *Breaker) Close() {
 func (b *Breaker) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.feed != nil && b.conn.Context.Err() == nil {
+	if b.feed != nil && b.caller.Context.Err() == nil {
 		b.feed.Unreachable.Store(false)
 	}
 	o := b.outage.Swap(nil)
@@ -241,9 +252,9 @@ func (b *Breaker) close() {
 	log := b.throttle.End()
 	b.deferred.add(func() {
 		if log {
-			b.conn.log(slog.LevelInfo, "tiered: Redis is asked again", slog.String("addr", b.Addr()), slog.Duration("downtime", at.Since(o.since)))
+			b.caller.log(slog.LevelInfo, "tiered: Redis is asked again", slog.String("addr", b.Addr()), slog.Duration("downtime", at.Since(o.since)))
 		}
-		b.conn.BreakerChanged(b.Addr(), nil)
+		b.hooks.BreakerChanged(b.Addr(), nil)
 	})
 }
 
@@ -253,10 +264,17 @@ func (b *Breaker) Retire() {
 	b.retired = true
 	b.mu.Unlock()
 	b.Close()
-	b.conn.removeBatcher(b)
+	b.hooks.retired(b)
 	if b.onRetire != nil {
 		b.onRetire()
 	}
+}
+
+// isRetired reports whether the server was removed.
+func (b *Breaker) isRetired() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.retired
 }
 
 // MarkUnreachable lets values be served whose validity has run out, since the server doesn't answer. It does nothing if the
@@ -264,23 +282,23 @@ func (b *Breaker) Retire() {
 func (b *Breaker) MarkUnreachable() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.retired || b.conn.Context.Err() != nil {
+	if !b.retired || b.caller.Context.Err() != nil {
 		b.feed.Unreachable.Store(true)
 	}
 }
 
 // probeLoop asks the server until it answers, for as long as the outage lasts.
 func (b *Breaker) probeLoop(ctx context.Context, o *outage) {
-	longest := b.conn.Heartbeat
+	longest := b.caller.Heartbeat
 	for pause := longest / 10; b.outage.Load() == o && mono.Sleep(ctx, pause, nil); {
 		pause = min(mono.Times(2, pause), longest)
 		asked := mono.Now()
-		switch err := b.conn.CatchPanics(func() error { return b.ProbeWith(ctx) }); {
+		switch err := b.caller.CatchPanics(func() error { return b.ProbeWith(ctx) }); {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errNotMaster):
 			b.Retire()
-		case b.conn.Unanswered(err):
+		case b.caller.Unanswered(err):
 			b.Open(asked, err)
 		default:
 			b.Close()

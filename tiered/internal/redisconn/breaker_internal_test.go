@@ -45,7 +45,7 @@ func TestFailuresInARow(t *testing.T) {
 		}, false},
 		"retired": {func(b *Breaker) { b.Retire(); failures(t, b, 3) }, false},
 	} {
-		b := c.NewBreaker(func() string { return "a" }, nil)
+		b := c.Nodes.NewBreaker(func() string { return "a" }, nil)
 		b.ProbeWith = func(context.Context) error { return io.EOF }
 		test.calls(b)
 		for b.probing.Load() {

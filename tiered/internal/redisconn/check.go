@@ -3,7 +3,6 @@ package redisconn
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -11,15 +10,23 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
+
+// checker asks servers whether they do what the caches need.
+type checker struct {
+	caller *Caller
+	nodes  *Nodes
+
+	// InvalidationCommands queues the commands that the invalidations need.
+	InvalidationCommands func(ctx context.Context, pipe redis.Pipeliner)
+}
 
 // queueAll queues each command that the caches use. They change nothing: the key is no cache's, it doesn't exist, and the
 // option of SET keeps it from being made. Redis checks the name of a command and the user's rights before it looks for the
 // key, so that each node of a Cluster can be asked with the same key.
-func (c *Conn) queueAll(ctx context.Context, pipe redis.Pipeliner) {
-	key := wire.ProbeKey(c.Prefix, c.ID)
+func (c *checker) queueAll(ctx context.Context, pipe redis.Pipeliner) {
+	key := wire.ProbeKey(c.caller.Prefix, c.caller.ID)
 	pipe.Time(ctx)
 	pipe.Get(ctx, key)
 	pipe.SetXX(ctx, key, "", redis.KeepTTL)
@@ -34,7 +41,7 @@ func (c *Conn) queueAll(ctx context.Context, pipe redis.Pipeliner) {
 }
 
 // checkServer asks one server, in one round trip. answered is false if it isn't known yet whether anything is missing.
-func (c *Conn) checkServer(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
+func (c *checker) checkServer(ctx context.Context, server redis.UniversalClient) (errs []error, answered bool) {
 	node, known := server.(*redis.Client)
 	if known {
 		if err := checkOptions(node.Options()); err != nil { // ClusterOptions.NewClient has made it
@@ -103,29 +110,29 @@ type reports struct {
 }
 
 // checkServers asks all masters.
-func (c *Conn) checkServers(ctx context.Context) reports {
-	got, err := Call(ctx, c, "rights", nil, func(ctx context.Context) (reports, error) {
-		cluster, ok := c.Client.(*redis.ClusterClient)
+func (c *checker) checkServers(ctx context.Context) reports {
+	got, err := Call(ctx, c.caller, "rights", nil, func(ctx context.Context) (reports, error) {
+		cluster, ok := c.caller.Client.(*redis.ClusterClient)
 		if ok {
 			return c.checkMasters(ctx, cluster), nil
 		}
-		errs, answered := c.checkServer(ctx, c.Client)
+		errs, answered := c.checkServer(ctx, c.caller.Client)
 		if !answered {
 			return reports{}, nil
 		}
-		return reports{[]serverReport{{c.Nodes.Only.Breaker.Addr(), errs}}, true}, nil
+		return reports{[]serverReport{{c.nodes.Only.Breaker.Addr(), errs}}, true}, nil
 	})
 	got.complete = got.complete && err == nil
 	return got
 }
 
-func (c *Conn) checkMasters(ctx context.Context, cluster *redis.ClusterClient) reports {
+func (c *checker) checkMasters(ctx context.Context, cluster *redis.ClusterClient) reports {
 	var mu sync.Mutex
 	got := reports{complete: true}
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 		var errs []error
 		var answered bool
-		err := c.CatchPanics(func() error { // the goroutine is the client's
+		err := c.caller.CatchPanics(func() error { // the goroutine is the client's
 			errs, answered = c.checkServer(ctx, node)
 			return nil
 		})
@@ -145,37 +152,4 @@ func (c *Conn) checkMasters(ctx context.Context, cluster *redis.ClusterClient) r
 	}
 	slices.SortFunc(got.servers, func(a, b serverReport) int { return cmp.Compare(a.addr, b.addr) })
 	return got
-}
-
-// CheckCapabilities asks until it is known of all masters whether anything is missing, or ctx ends. A replica may be one
-// because a failover isn't over yet. The nodes of a real Cluster say themselves which of them are masters.
-func (c *Conn) CheckCapabilities(ctx context.Context) error {
-	cluster, is := c.Client.(*redis.ClusterClient)
-	replicasSettle := is && cluster.Options().ClusterSlots == nil
-	var errs []error
-	for {
-		asked := mono.Now()
-		got := c.checkServers(ctx)
-		if len(got.servers) == 0 {
-			return Join(errs) // of the last servers that answered
-		}
-		errs = nil
-		replica := false
-		for _, v := range got.servers {
-			if replicasSettle {
-				v.errs = slices.DeleteFunc(slices.Clone(v.errs), func(err error) bool { return errors.Is(err, errReplica) })
-			}
-			if len(v.errs) > 0 {
-				errs = append(errs, &missingError{v.addr, v.errs})
-				replica = replica || slices.Contains(v.errs, errReplica)
-			}
-		}
-		if replica && mono.Sleep(ctx, 20*time.Millisecond, nil) {
-			continue
-		}
-		if got.complete && len(errs) == 0 {
-			c.noteReports(asked, got)
-		}
-		return Join(errs)
-	}
 }

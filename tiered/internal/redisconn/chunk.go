@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
 // A request for many keys goes to a server in chunks, each a call of its own. So Timeout is the time of one chunk, and replies
@@ -74,15 +76,6 @@ func (c *callCount) done() {
 	}
 }
 
-// bytes returns about how much the request sends for a key.
-func (q *Request) bytes(i int) int {
-	n := len(q.Keys[i]) // the prefix is part of CommandBytes
-	if q.Size != nil {
-		n += q.Size(i)
-	}
-	return n
-}
-
 // chunkLen returns how many of the indexes, of which there is at least one, are the next chunk.
 func (q *Request) chunkLen(indexes []int, most int) int {
 	bytes := 0
@@ -96,11 +89,11 @@ func (q *Request) chunkLen(indexes []int, most int) int {
 
 // chunks are the keys of a request for one server, on their way to it.
 type chunks struct {
-	conn    *Conn
-	request Request
-	batch   nodeBatch
-	calls   *callCount
-	replies []Reply // of the batch's keys
+	requester *requester
+	request   Request
+	batch     nodeBatch
+	calls     *callCount
+	replies   []Reply // of the batch's keys
 
 	mu           sync.Mutex
 	next         int    // the first key that no chunk has
@@ -114,10 +107,47 @@ type chunks struct {
 // span are keys of a batch that are read once more, in chunks of so many keys at most.
 type span struct{ from, to, maxKeys int }
 
+// callBatch makes the part of a request that goes to one server as one call.
+func (r *requester) callBatch(ctx context.Context, q Request, nb nodeBatch, ended func()) ([]Reply, outcome) {
+	type result struct {
+		replies []Reply
+		err     error // the server's
+	}
+	began := mono.Now()
+	send := func(ctx context.Context) (result, error) {
+		replies, err := r.send(ctx, q, nb)
+		return result{replies, err}, nil
+	}
+	var got result
+	var err error
+	if len(nb.indexes) > 1 || q.bytes(nb.indexes[0]) >= largeValue {
+		got, err = callLarge(ctx, nb.target, q.Name, ended, send)
+	} else {
+		got, err = Call(ctx, r.Caller, q.Name, ended, send)
+	}
+	if err != nil {
+		got = result{Failed(len(nb.indexes), err, nb.Feed), err}
+	}
+	nb.report(ctx, began, got.err)
+	r.Refusals.note(nb.Breaker.Addr, q.Name, got.replies)
+	switch {
+	case !r.Unanswered(got.err):
+		return got.replies, wasAnswered
+	case nb.Breaker.answeredSince(began), len(nb.indexes) == 1: // a single value may be too large, and the breaker notices an outage
+		return got.replies, wasLate
+	}
+	for i := range got.replies {
+		if got.replies[i].Err != nil {
+			got.replies[i].Err = &unresponsiveError{got.replies[i].Err}
+		}
+	}
+	return got.replies, wasUnresponsive
+}
+
 // doBatch makes the part of a request that goes to one server, in chunks. When the server answered nothing during one of
 // them, nor during a smaller one, it isn't asked for the rest.
-func (c *Conn) doBatch(ctx context.Context, q Request, nb nodeBatch, calls *callCount) []Reply {
-	cs := chunks{conn: c, request: q, batch: nb, calls: calls, maxKeys: MaxChunk}
+func (r *requester) doBatch(ctx context.Context, q Request, nb nodeBatch, calls *callCount) []Reply {
+	cs := chunks{requester: r, request: q, batch: nb, calls: calls, maxKeys: MaxChunk}
 	if q.Values {
 		cs.maxKeys = firstChunk
 	}
@@ -126,7 +156,7 @@ func (c *Conn) doBatch(ctx context.Context, q Request, nb nodeBatch, calls *call
 		return cs.run(ctx)
 	}
 	calls.add()
-	replies, o := c.callBatch(ctx, q, nb, calls.done)
+	replies, o := r.callBatch(ctx, q, nb, calls.done)
 	if o == wasAnswered || !q.Values || len(nb.indexes) == 1 {
 		return replies
 	}
@@ -155,7 +185,7 @@ func (cs *chunks) callAll(ctx context.Context) {
 			return
 		}
 		cs.calls.add()
-		replies, o := cs.conn.callBatch(ctx, cs.request, nodeBatch{cs.batch.indexes[s.from:s.to], cs.batch.target}, cs.calls.done)
+		replies, o := cs.requester.callBatch(ctx, cs.request, nodeBatch{cs.batch.indexes[s.from:s.to], cs.batch.target}, cs.calls.done)
 		cs.note(s, replies, o)
 	}
 }

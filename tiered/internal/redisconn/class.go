@@ -137,15 +137,6 @@ func (cl class) isMissing() bool { return cl == noPermission || cl == unknownCom
 // password or too many clients, isn't answered.
 func Unanswered(err error) bool { return classify(err).traits().unanswered }
 
-// Unanswered reports whether the error of a call says that the server answers no reads of this client, whatever the key. That
-// some slots of a Cluster aren't served doesn't say so.
-func (c *Conn) Unanswered(err error) bool {
-	if _, cluster := c.Client.(*redis.ClusterClient); cluster && redis.HasErrorPrefix(err, "CLUSTERDOWN Hash slot not served") {
-		return false
-	}
-	return Unanswered(err)
-}
-
 // IsMoved reports whether the canary's slot is another node's.
 func IsMoved(err error) bool { return errors.Is(err, ErrNoSlots) || classify(err) == wrongNode }
 

@@ -17,8 +17,8 @@ func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
 func TestClassify(t *testing.T) {
-	single := &Conn{Client: new(redis.Client)}
-	cluster := &Conn{Client: new(redis.ClusterClient)}
+	single := &Caller{Client: new(redis.Client)}
+	cluster := &Caller{Client: new(redis.ClusterClient)}
 	const inScript = "ERR Error running script (call to f_1): @user_script:1: "
 	for _, c := range []struct {
 		err       error

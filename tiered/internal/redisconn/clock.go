@@ -19,7 +19,8 @@ const (
 // takes old ones for fresh. It is off by at most half the round trip of its last sample. While Redis can't be asked, it is
 // this machine's clock.
 type clock struct {
-	last atomic.Pointer[sample]
+	requester *requester
+	last      atomic.Pointer[sample]
 
 	mu       sync.Mutex
 	sampling chan struct{} // closed at the end of the sampling under way; nil: there is none
@@ -37,7 +38,7 @@ func (s *sample) timeAt(at mono.Instant) time.Time { return s.time.Add(at.Since(
 
 // Time returns Redis's time. If the last sample is too old, a new one is taken in the background. Time waits for it only if
 // there is no sample yet, and only until ctx ends.
-func (c *Conn) Time(ctx context.Context) time.Time {
+func (c *clock) Time(ctx context.Context) time.Time {
 	if s := c.sampled(ctx, mono.Now()); s != nil {
 		return s.timeAt(mono.Now())
 	}
@@ -45,24 +46,24 @@ func (c *Conn) Time(ctx context.Context) time.Time {
 }
 
 // HasTime reports whether Time returns at once.
-func (c *Conn) HasTime() bool { return c.clock.last.Load() != nil }
+func (c *clock) HasTime() bool { return c.last.Load() != nil }
 
 // TimeAt returns the time that Time returned at an instant shortly before.
-func (c *Conn) TimeAt(ctx context.Context, at mono.Instant) time.Time {
+func (c *clock) TimeAt(ctx context.Context, at mono.Instant) time.Time {
 	if s := c.sampled(ctx, at); s != nil {
 		return s.timeAt(at)
 	}
 	return time.Now().Add(-mono.Now().Since(at))
 }
 
-func (c *Conn) sampled(ctx context.Context, at mono.Instant) *sample {
-	s := c.clock.last.Load()
+func (c *clock) sampled(ctx context.Context, at mono.Instant) *sample {
+	s := c.last.Load()
 	if s == nil || at >= s.until {
 		sampled := c.sampleClock()
 		if s == nil {
 			select {
 			case <-sampled:
-				s = c.clock.last.Load()
+				s = c.last.Load()
 			case <-ctx.Done():
 			}
 		}
@@ -73,52 +74,52 @@ func (c *Conn) sampled(ctx context.Context, at mono.Instant) *sample {
 // LatestTime returns a time that Redis's clock hasn't reached, whichever process reads it: each process is off by half a
 // round trip, which is half the Timeout at most, and by the drift of two clocks since its last sample, which is less than a
 // thousandth; the sample of another process is a minute old. It sends nothing. It returns false if Redis was never asked.
-func (c *Conn) LatestTime() (time.Time, bool) {
-	s := c.clock.last.Load()
+func (c *clock) LatestTime() (time.Time, bool) {
+	s := c.last.Load()
 	if s == nil || !s.asked {
 		return time.Time{}, false
 	}
 	drift := mono.Sum(mono.Now().Since(s.at), clockSampleEvery) / 1000
-	return s.timeAt(mono.Now()).Add(mono.Sum(c.Timeout, drift+clockSlack)), true
+	return s.timeAt(mono.Now()).Add(mono.Sum(c.requester.Timeout, drift+clockSlack)), true
 }
 
 // sampleClock takes a sample in the background, unless that is under way. It returns a channel that is closed when the sample
 // is there.
-func (c *Conn) sampleClock() <-chan struct{} {
-	clk := &c.clock
-	clk.mu.Lock()
-	defer clk.mu.Unlock()
-	if clk.sampling != nil {
-		return clk.sampling
+func (c *clock) sampleClock() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sampling != nil {
+		return c.sampling
 	}
 	done := make(chan struct{})
-	begun := c.Calls.Go(func() {
-		clk.last.Store(c.takeSample(clk.last.Load()))
-		clk.mu.Lock()
-		defer clk.mu.Unlock()
-		clk.sampling = nil
+	begun := c.requester.Calls.Go(func() {
+		c.last.Store(c.takeSample(c.last.Load()))
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.sampling = nil
 		close(done)
 	})
 	if !begun {
 		close(done)
 		return done
 	}
-	clk.sampling = done
+	c.sampling = done
 	return done
 }
 
 // takeSample asks Redis for its time. If Redis doesn't answer, it keeps the previous sample for a moment, or takes one of this
 // machine's clock if there is none.
-func (c *Conn) takeSample(previous *sample) *sample {
-	if !c.allOpen() {
+func (c *clock) takeSample(previous *sample) *sample {
+	r := c.requester
+	if !r.Nodes.allOpen() {
 		asked := mono.Now()
-		t, err := Call(context.Background(), c, "time", nil, func(ctx context.Context) (time.Time, error) {
-			return c.Client.Time(ctx).Result()
+		t, err := Call(context.Background(), r.Caller, "time", nil, func(ctx context.Context) (time.Time, error) {
+			return r.Client.Time(ctx).Result()
 		})
 		if classify(err).isMissing() {
-			c.Capabilities.checkSoon(c)
+			r.Capabilities.checkSoon()
 		}
-		c.Refusals.note(func() string { return AddrOf(c.Client) }, "time", []Reply{{Err: err}})
+		r.Refusals.note(func() string { return AddrOf(r.Client) }, "time", []Reply{{Err: err}})
 		if err == nil {
 			answered := mono.Now()
 			return &sample{time: t, at: asked.Add(answered.Since(asked) / 2), until: answered.Add(clockSampleEvery), asked: true}

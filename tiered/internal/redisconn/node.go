@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,7 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
-	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // Node is one server.
@@ -21,6 +19,9 @@ type Node struct {
 
 // Nodes are the servers of one Redis.
 type Nodes struct {
+	breakerHooks
+	caller *Caller
+
 	Only           *Node                   // the only server; nil: a Cluster
 	Shared         *coherence.Feed         // of a Cluster with one stream for all its nodes; nil: each master has its own
 	Find           func(addr string) *Node // where each master has its own stream: the master at the address, or Unknown
@@ -42,28 +43,33 @@ func (ns *Nodes) AnyFeed() *coherence.Feed {
 	return ns.Unknown.Feed
 }
 
-// NewClusterBreaker makes Nodes.ClusterBreaker. The feed may be nil.
-func (c *Conn) NewClusterBreaker(cluster *redis.ClusterClient, f *coherence.Feed) {
-	b := c.NewBreaker(func() string { return "cluster" }, f)
+// NewBreaker returns the breaker of a server. The feed may be nil.
+func (ns *Nodes) NewBreaker(addr func() string, f *coherence.Feed) *Breaker {
+	return &Breaker{caller: ns.caller, hooks: &ns.breakerHooks, Addr: addr, feed: f}
+}
+
+// NewClusterBreaker makes the ClusterBreaker. The feed may be nil.
+func (ns *Nodes) NewClusterBreaker(cluster *redis.ClusterClient, f *coherence.Feed) {
+	b := ns.NewBreaker(func() string { return "cluster" }, f)
 	b.ProbeWith = func(ctx context.Context) error {
-		_, err := Call(ctx, c, "cluster", nil, func(ctx context.Context) (struct{}, error) {
+		_, err := Call(ctx, ns.caller, "cluster", nil, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, cluster.ForEachMaster(ctx, func(context.Context, *redis.Client) error { return nil })
 		})
 		return err
 	}
-	c.Nodes.ClusterBreaker = b
+	ns.ClusterBreaker = b
 }
 
 // NodeOf returns the Cluster's node that has the key, which the client finds at an address.
-func (c *Conn) NodeOf(cluster *redis.ClusterClient, addr, key string) *Node {
-	if c.Nodes.Find != nil {
-		return c.Nodes.Find(addr)
+func (ns *Nodes) NodeOf(cluster *redis.ClusterClient, addr, key string) *Node {
+	if ns.Find != nil {
+		return ns.Find(addr)
 	}
-	masters := &c.Nodes.masters
+	masters := &ns.masters
 	if n, ok := masters.Load(addr); ok {
 		return n.(*Node)
 	}
-	b := c.NewBreaker(func() string { return addr }, nil)
+	b := ns.NewBreaker(func() string { return addr }, nil)
 	b.onRetire = func() { masters.Delete(addr) }
 	b.ProbeWith = func(ctx context.Context) error {
 		cluster.ReloadState(ctx) // by itself the client would look late for the node that took over
@@ -76,54 +82,43 @@ func (c *Conn) NodeOf(cluster *redis.ClusterClient, addr, key string) *Node {
 		case current.Options().Addr != addr:
 			return errNotMaster
 		}
-		return c.Probe(ctx, current)
+		return ns.caller.Probe(ctx, current)
 	}
-	n, _ := masters.LoadOrStore(addr, &Node{c.Nodes.Shared, b})
+	n, _ := masters.LoadOrStore(addr, &Node{ns.Shared, b})
 	return n.(*Node)
 }
 
-// Probe asks the server for a key that isn't there. Unlike a PING, that is answered only if reads are.
-func (c *Conn) Probe(ctx context.Context, server redis.Cmdable) error {
-	_, err := Call(ctx, c, "probe", nil, func(ctx context.Context) (string, error) {
-		return server.Get(ctx, wire.ProbeKey(c.Prefix, c.ID)).Result()
-	})
-	if errors.Is(err, redis.Nil) {
-		return nil
-	}
-	return err
-}
-
 // Breakers returns all breakers.
-func (c *Conn) Breakers() (all []*Breaker) {
-	if c.Nodes.Only != nil {
-		return []*Breaker{c.Nodes.Only.Breaker}
+func (ns *Nodes) Breakers() (all []*Breaker) {
+	if ns.Only != nil {
+		return []*Breaker{ns.Only.Breaker}
 	}
-	if c.Nodes.All != nil {
-		for _, n := range c.Nodes.All() {
+	if ns.All != nil {
+		for _, n := range ns.All() {
 			all = append(all, n.Breaker)
 		}
 	}
-	c.Nodes.masters.Range(func(_, n any) bool {
+	ns.masters.Range(func(_, n any) bool {
 		all = append(all, n.(*Node).Breaker)
 		return true
 	})
-	if lost := c.Nodes.ClusterBreaker; lost != nil {
+	if lost := ns.ClusterBreaker; lost != nil {
 		all = append(all, lost)
 	}
 	return all
 }
 
 // AnyOpen reports whether there is a server that isn't asked.
-func (c *Conn) AnyOpen() bool { return slices.ContainsFunc(c.Breakers(), (*Breaker).IsOpen) }
+func (ns *Nodes) AnyOpen() bool { return slices.ContainsFunc(ns.Breakers(), (*Breaker).IsOpen) }
 
 // allOpen reports whether no server is asked.
-func (c *Conn) allOpen() bool {
+func (ns *Nodes) allOpen() bool {
 	open, closed := 0, 0
-	for _, b := range c.Breakers() {
+	for _, b := range ns.Breakers() {
 		switch {
 		case b.IsOpen():
 			open++
-		case b != c.Nodes.ClusterBreaker:
+		case b != ns.ClusterBreaker:
 			closed++
 		}
 	}

@@ -21,7 +21,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("the client panicked: %
 // CatchPanics returns f's error, or that of a panic in f. Every call of the client in a goroutine of this package goes through it:
 // the client's hooks, its dialer and its other callbacks are code of the user, who could recover a panic in a goroutine of
 // their own, but not in this one.
-func (c *Conn) CatchPanics(f func() error) (err error) {
+func (c *Caller) CatchPanics(f func() error) (err error) {
 	returned := false
 	defer func() {
 		if returned {
@@ -37,7 +37,7 @@ func (c *Conn) CatchPanics(f func() error) (err error) {
 	return err
 }
 
-func (c *Conn) logPanic(err error) {
+func (c *Caller) logPanic(err error) {
 	if log, suppressed := c.panics.Allow(mono.Now()); log {
 		attrs := WithSuppressed(suppressed, slog.Any("cause", err), slog.String("stack", string(debug.Stack())))
 		c.log(slog.LevelError, "tiered: the client panicked", attrs...)

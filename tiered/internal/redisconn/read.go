@@ -2,7 +2,7 @@ package redisconn
 
 import (
 	"context"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +23,7 @@ type Read struct {
 	state    atomic.Uint32 // readAsked, readReplied or readGivenUp
 	Received bool          // the caller has the replies
 	done     chan struct{} // gets one element when the replies are there, and never a second
+	chans    *sync.Pool    // gets done when its element was received, for another Read
 	replies  []Reply       // one for each key
 }
 
@@ -37,73 +38,6 @@ const (
 type Pending struct {
 	*Read
 	index int // of the key in Keys
-}
-
-// Read begins to read a key. The Pending has no Read if that takes a call of its own.
-func (c *Conn) Read(caller context.Context, key string, session *Session, at mono.Instant) Pending {
-	to, ok := c.readTarget(caller, key)
-	if !ok {
-		return Pending{}
-	}
-	rd := c.newRead(caller, to, session, at)
-	rd.Keys = append(rd.Keys, key)
-	if !c.batcherOf(to.Breaker).enqueue(rd) {
-		return Pending{}
-	}
-	return Pending{rd, 0}
-}
-
-// ReadAll begins to read some keys, those of one server together. It returns nil if that takes calls of their own.
-func (c *Conn) ReadAll(caller context.Context, keys []string, session *Session, at mono.Instant) []Pending {
-	if !c.located() {
-		return nil
-	}
-	batches, err := c.group(caller, keys)
-	if err != nil || slices.ContainsFunc(batches, func(nb nodeBatch) bool { return nb.Breaker.IsOpen() }) {
-		return nil
-	}
-	pending := make([]Pending, len(keys))
-	for _, nb := range batches {
-		rd := c.newRead(caller, nb.target, session, at)
-		rd.Keys = nb.keys(keys)
-		for n, i := range nb.indexes {
-			pending[i] = Pending{rd, n}
-		}
-		if !c.batcherOf(nb.Breaker).enqueue(rd) {
-			return nil
-		}
-	}
-	return pending
-}
-
-// EndSession ends the reads of a session with ErrClosed.
-func (c *Conn) EndSession(session *Session) {
-	c.batchers.mu.Lock()
-	all := slices.Clone(c.batchers.list)
-	c.batchers.mu.Unlock()
-	for _, b := range all {
-		b.endSession(session)
-	}
-}
-
-// readTarget returns the server of a key; false: reading it takes a call of its own.
-func (c *Conn) readTarget(caller context.Context, key string) (target, bool) {
-	if !c.located() {
-		return target{}, false
-	}
-	t, err := c.targetOf(caller, key)
-	return t, err == nil && !t.Breaker.IsOpen()
-}
-
-// newRead returns a Read without its keys.
-func (c *Conn) newRead(caller context.Context, to target, session *Session, at mono.Instant) *Read {
-	done, ok := c.batchers.doneChans.Get().(chan struct{})
-	if !ok {
-		done = make(chan struct{}, 1)
-	}
-	rd := &Read{session: session, target: to, ctx: caller, at: at, done: done}
-	rd.Keys = rd.only[:0]
-	return rd
 }
 
 // finish gives the replies to the caller, unless the caller gave up or has others already.
@@ -144,7 +78,7 @@ func (rd *Read) Await(ctx context.Context, late <-chan time.Time) bool {
 	select {
 	case <-rd.done:
 		rd.Received = true
-		rd.target.Breaker.conn.batchers.doneChans.Put(rd.done)
+		rd.chans.Put(rd.done)
 	case <-ctx.Done():
 	case <-late:
 	}

@@ -24,7 +24,7 @@ type sender struct {
 }
 
 func (s *sender) run() {
-	defer s.batcher.conn.Calls.End()
+	defer s.batcher.requester.Calls.End()
 	for range s.work {
 		for s.begin() {
 			s.send()
@@ -64,7 +64,7 @@ func (s *sender) takeBatch(at mono.Instant) bool {
 	s.batch, s.keys, s.indexes = s.batch[:0], s.keys[:0], s.indexes[:0]
 	n := 0
 	for _, rd := range b.waiting {
-		if len(s.batch) > 0 && (len(s.keys)+len(rd.Keys) > MaxBatch || !s.batch[0].target.equal(rd.target)) {
+		if len(s.batch) > 0 && (len(s.keys)+len(rd.Keys) > MaxBatch || !b.requester.Nodes.same(s.batch[0].target, rd.target)) {
 			break
 		}
 		n++
@@ -85,24 +85,24 @@ func (s *sender) takeBatch(at mono.Instant) bool {
 
 // send reads the batch's keys, and gives the replies to its callers.
 func (s *sender) send() {
-	c, first := s.batcher.conn, s.batch[0]
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(first.ctx), c.Timeout)
+	r, first := s.batcher.requester, s.batch[0]
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(first.ctx), r.Timeout)
 	defer cancel()
 	nb := nodeBatch{s.indexes, first.target}
 	sentAt := s.sentAt
-	q := c.Gets(s.keys)
+	q := Gets(s.keys)
 	var replies []Reply
-	err := c.CatchPanics(func() (err error) {
-		replies, err = c.send(ctx, q, nb)
+	err := r.CatchPanics(func() (err error) {
+		replies, err = r.send(ctx, q, nb)
 		return err
 	})
 	if replies == nil { // the client panicked
 		err = callError("get", err)
 		replies = Failed(len(s.keys), err, nb.Feed)
 	}
-	c.Refusals.note(nb.Breaker.Addr, q.Name, replies)
+	r.Refusals.note(nb.Breaker.Addr, q.Name, replies)
 	if s.mayReport() {
-		if err == nil && mono.Now().Since(sentAt) >= c.Timeout {
+		if err == nil && mono.Now().Since(sentAt) >= r.Timeout {
 			err = errLate
 		}
 		nb.report(context.Background(), sentAt, err)
@@ -120,7 +120,7 @@ func (s *sender) noteSlow(replies []Reply, at mono.Instant) {
 	b := s.batcher
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	late := s.abandoned || at.Since(s.sentAt) >= b.conn.Timeout
+	late := s.abandoned || at.Since(s.sentAt) >= b.requester.Timeout
 	for i, key := range s.keys {
 		stay := time.Duration(0)
 		if len(s.keys) > 1 && late {

@@ -3,7 +3,6 @@ package redisconn
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -16,10 +15,9 @@ type target struct {
 	*Node
 }
 
-// equal reports whether both have the same client of the same server. Where one stream serves all nodes there is one client,
-// which may be of a type that can't be compared.
-func (t *target) equal(other target) bool {
-	return t.Node == other.Node && (t.Breaker.conn.Nodes.Find == nil || t.client == other.client)
+// report takes the result of a call to the server. See [Breaker.Report].
+func (t *target) report(ctx context.Context, began mono.Instant, err error) {
+	t.Breaker.Report(ctx, t.client, began, err)
 }
 
 // nodeBatch are those keys of a request that go to one server.
@@ -42,42 +40,42 @@ func (nb *nodeBatch) keys(all []string) []string {
 
 // batches groups the keys of a request by their server. One pipeline for each can't be held up by another server that doesn't
 // answer. If the client hasn't found a Cluster's nodes yet, it asks for them.
-func (c *Conn) batches(ctx context.Context, keys []string) ([]nodeBatch, error) {
-	if c.located() {
-		batches, err := c.group(ctx, keys)
+func (ns *Nodes) batches(ctx context.Context, keys []string) ([]nodeBatch, error) {
+	if ns.located() {
+		batches, err := ns.group(ctx, keys)
 		if err != nil {
 			err = callError("cluster", err)
 		}
 		return batches, err
 	}
-	cluster := c.Nodes.ClusterBreaker
+	cluster := ns.ClusterBreaker
 	if err := cluster.Err("cluster"); err != nil {
 		return nil, err
 	}
 	began := mono.Now()
-	batches, err := Call(ctx, c, "cluster", nil, func(ctx context.Context) ([]nodeBatch, error) {
-		return c.group(ctx, keys)
+	batches, err := Call(ctx, ns.caller, "cluster", nil, func(ctx context.Context) ([]nodeBatch, error) {
+		return ns.group(ctx, keys)
 	})
 	cluster.Report(ctx, nil, began, err)
 	if err == nil {
-		c.Nodes.Located.Store(true)
+		ns.Located.Store(true)
 	}
 	return batches, err
 }
 
 // located reports whether group and targetOf send nothing.
-func (c *Conn) located() bool { return c.Nodes.Only != nil || c.Nodes.Located.Load() }
+func (ns *Nodes) located() bool { return ns.Only != nil || ns.Located.Load() }
 
-func (c *Conn) group(ctx context.Context, keys []string) (batches []nodeBatch, err error) {
-	if only := c.Nodes.Only; only != nil {
-		return []nodeBatch{{upTo(len(keys)), target{c.Client, only}}}, nil
+func (ns *Nodes) group(ctx context.Context, keys []string) (batches []nodeBatch, err error) {
+	if only := ns.Only; only != nil {
+		return []nodeBatch{{upTo(len(keys)), target{ns.caller.Client, only}}}, nil
 	}
 	for i, key := range keys {
-		t, err := c.targetOf(ctx, key)
+		t, err := ns.targetOf(ctx, key)
 		if err != nil {
 			return nil, err
 		}
-		at := slices.IndexFunc(batches, func(nb nodeBatch) bool { return nb.equal(t) })
+		at := slices.IndexFunc(batches, func(nb nodeBatch) bool { return ns.same(nb.target, t) })
 		if at < 0 {
 			at, batches = len(batches), append(batches, nodeBatch{target: t})
 		}
@@ -86,18 +84,24 @@ func (c *Conn) group(ctx context.Context, keys []string) (batches []nodeBatch, e
 	return batches, nil
 }
 
+// same reports whether both have the same client of the same server. Where one stream serves all nodes there is one client,
+// which may be of a type that can't be compared.
+func (ns *Nodes) same(a, b target) bool {
+	return a.Node == b.Node && (ns.Find == nil || a.client == b.client)
+}
+
 // targetOf returns the server of a key.
-func (c *Conn) targetOf(ctx context.Context, key string) (target, error) {
-	cluster, ok := c.Client.(*redis.ClusterClient)
+func (ns *Nodes) targetOf(ctx context.Context, key string) (target, error) {
+	cluster, ok := ns.caller.Client.(*redis.ClusterClient)
 	if !ok {
-		return target{c.Client, c.Nodes.Only}, nil
+		return target{ns.caller.Client, ns.Only}, nil
 	}
 	node, err := cluster.MasterForKey(ctx, key)
 	if err != nil {
 		return target{}, err
 	}
-	n := c.NodeOf(cluster, node.Options().Addr, key)
-	if c.Nodes.Find == nil {
+	n := ns.NodeOf(cluster, node.Options().Addr, key)
+	if ns.Find == nil {
 		return target{cluster, n}, nil // one stream serves all nodes: any of them may answer
 	}
 	return target{node, n}, nil
@@ -110,14 +114,4 @@ func upTo(n int) []int {
 		all[i] = i
 	}
 	return all
-}
-
-// eachBatch calls f for all batches at the same time, and returns when all calls have.
-func eachBatch(batches []nodeBatch, f func(nodeBatch)) {
-	var others sync.WaitGroup
-	for _, nb := range batches[1:] {
-		others.Go(func() { f(nb) })
-	}
-	f(batches[0])
-	others.Wait()
 }

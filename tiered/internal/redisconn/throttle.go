@@ -1,7 +1,6 @@
 package redisconn
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -66,8 +65,4 @@ func WithSuppressed(n int, attrs ...slog.Attr) []slog.Attr {
 		attrs = append(attrs, slog.Int("suppressed", n))
 	}
 	return attrs
-}
-
-func (c *Conn) log(level slog.Level, message string, attrs ...slog.Attr) {
-	c.Logger.LogAttrs(context.Background(), level, message, attrs...)
 }

@@ -94,7 +94,7 @@ func (t *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []r
 		}
 	}
 	if o.Started == nil || slices.ContainsFunc(o.Started, func(s redisconn.Pending) bool { return s.Read == nil }) {
-		q := t.Conn.Gets(t.redisKeys(keys))
+		q := redisconn.Gets(t.redisKeys(keys))
 		q.Bulk = !o.Exact
 		return t.Conn.Do(ctx, q)
 	}
@@ -107,7 +107,7 @@ func (t *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []r
 		}
 	}
 	// A command for many keys may have timed out because their values are large. A request is given more time.
-	for n, a := range t.Conn.Do(ctx, t.Conn.Gets(t.redisKeys(pick(keys, late)))) {
+	for n, a := range t.Conn.Do(ctx, redisconn.Gets(t.redisKeys(pick(keys, late)))) {
 		replies[late[n]] = a
 	}
 	return replies

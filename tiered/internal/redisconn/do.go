@@ -1,0 +1,74 @@
+package redisconn
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
+
+// Do makes a request, with one round trip for each node of a Cluster and each chunk. It returns a reply for each key.
+func (r *requester) Do(ctx context.Context, q Request) []Reply {
+	replies := make([]Reply, len(q.Keys))
+	calls := newCallCount(q.Ended)
+	defer calls.done()
+	var batches []nodeBatch
+	var err error
+	if len(q.Keys) > 0 {
+		if batches, err = r.Nodes.batches(ctx, q.Keys); err != nil {
+			copy(replies, Failed(len(q.Keys), err, r.Nodes.AnyFeed()))
+		}
+	}
+	fill := func(nb nodeBatch, got []Reply) {
+		for n, i := range nb.indexes {
+			replies[i] = got[n]
+		}
+	}
+	batches = slices.DeleteFunc(batches, func(nb nodeBatch) bool {
+		err := nb.Breaker.Err(q.Name)
+		if err != nil {
+			fill(nb, Failed(len(nb.indexes), err, nb.Feed))
+		}
+		return err != nil
+	})
+	if len(batches) > 0 {
+		eachBatch(batches, func(nb nodeBatch) { fill(nb, r.doBatch(ctx, q, nb, calls)) })
+	}
+	return replies
+}
+
+// eachBatch calls f for all batches at the same time, and returns when all calls have.
+func eachBatch(batches []nodeBatch, f func(nodeBatch)) {
+	var others sync.WaitGroup
+	for _, nb := range batches[1:] {
+		others.Go(func() { f(nb) })
+	}
+	f(batches[0])
+	others.Wait()
+}
+
+// CallServer calls f, which sends commands to the server of the key. A large call sends much.
+func (r *requester) CallServer(ctx context.Context, name, key string, large bool, f func(context.Context) error) error {
+	batches, err := r.Nodes.batches(ctx, []string{key})
+	if err != nil {
+		return err
+	}
+	t := batches[0].target
+	if err := t.Breaker.Err(name); err != nil {
+		return err
+	}
+	call := func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) }
+	began := mono.Now()
+	if large {
+		_, err = callLarge(ctx, t, name, nil, call)
+	} else {
+		_, err = Call(ctx, r.Caller, name, nil, call)
+	}
+	t.report(ctx, began, err)
+	if err != nil {
+		r.Capabilities.noteError(t.Breaker.Addr, name, err)
+	}
+	r.Refusals.note(t.Breaker.Addr, name, []Reply{{Err: err}})
+	return err
+}

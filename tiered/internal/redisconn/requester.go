@@ -1,0 +1,122 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
+
+// requester sends requests to the servers, and notes what their replies say about them.
+type requester struct {
+	*Caller
+	Nodes        Nodes
+	Refusals     refusals
+	Capabilities capabilities
+	noMGet       atomic.Bool // the server doesn't have MGET, or not for this user or for keys of several slots
+}
+
+// send makes a request's commands for the keys of one server. The error is that of a server that didn't answer, though
+// another may have.
+func (r *requester) send(ctx context.Context, q Request, nb nodeBatch) (replies []Reply, err error) {
+	// Taken before anything is read. If it doesn't hold now, this client may talk to another server than the stream does.
+	v := nb.Feed.Validity()
+	if !v.Holds(mono.Now()) {
+		v = coherence.Never
+	}
+	replies = r.sendTo(ctx, nb.client, q, nb.indexes)
+	var moved []int // indexes of replies
+	unanswered := 0
+	for n := range replies {
+		replies[n].Feed, replies[n].Validity = nb.Feed, v
+		err := replies[n].Err
+		if err == nil {
+			continue
+		}
+		if r.Unanswered(err) {
+			unanswered++
+		}
+		r.Capabilities.noteError(nb.Breaker.Addr, q.Name, err)
+		if r.Nodes.Find != nil && mayRetryElsewhere(err) {
+			moved = append(moved, n)
+		}
+	}
+	if unanswered == len(replies) {
+		err = replies[0].Err
+	}
+	if len(moved) > 0 {
+		r.retryElsewhere(ctx, q, nb, replies, moved)
+	}
+	return replies, err
+}
+
+// retryElsewhere replaces some replies of a batch: the client finds the node. What is read there has no validity.
+func (r *requester) retryElsewhere(ctx context.Context, q Request, nb nodeBatch, replies []Reply, moved []int) {
+	indexes := make([]int, len(moved))
+	for at, n := range moved {
+		indexes[at] = nb.indexes[n]
+	}
+	for at, reply := range r.sendTo(ctx, r.Client, q, indexes) {
+		reply.Feed, reply.Validity = r.Nodes.AnyFeed(), coherence.Never
+		replies[moved[at]] = reply
+	}
+}
+
+// sendTo sends one command, a pipeline, or an MGET.
+func (r *requester) sendTo(ctx context.Context, to redis.Cmdable, q Request, indexes []int) []Reply {
+	if q.Bulk && len(indexes) > 1 && r.canMGet() {
+		if replies, ok := r.mget(ctx, to, q, indexes); ok {
+			return replies
+		}
+	}
+	var cmds []redis.Cmder
+	if len(indexes) == 1 {
+		cmds = []redis.Cmder{q.Command(ctx, to, indexes[0])}
+	} else {
+		cmds, _ = to.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
+			for _, i := range indexes {
+				q.Command(ctx, pipe, i)
+			}
+			return nil
+		})
+	}
+	replies := make([]Reply, len(indexes))
+	for n, cmd := range cmds {
+		replies[n].Value = cmd
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			replies[n].Err = callError(q.Name, err)
+		}
+	}
+	return replies
+}
+
+// canMGet reports whether one server has all keys, and hasn't refused MGET.
+func (r *requester) canMGet() bool {
+	_, single := r.Client.(*redis.Client)
+	return single && !r.noMGet.Load()
+}
+
+// mget reads the keys with one command; false: they have to be read one by one. A server that is a whole Cluster behind one
+// address has all keys, but lets no command have those of two slots.
+func (r *requester) mget(ctx context.Context, to redis.Cmdable, q Request, indexes []int) ([]Reply, bool) {
+	batch := nodeBatch{indexes: indexes}
+	cmd := to.MGet(ctx, batch.keys(q.Keys)...)
+	err := cmd.Err()
+	if cl := classify(err); cl.isMissing() || cl == crossSlot {
+		r.noMGet.Store(true)
+		return nil, false
+	}
+	replies := make([]Reply, len(indexes))
+	for n := range replies {
+		if err == nil {
+			replies[n].Value = cmd.Val()[n]
+		} else {
+			replies[n].Err = callError(q.Name, err)
+		}
+	}
+	return replies, true
+}
