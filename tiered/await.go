@@ -11,6 +11,11 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
+// This file is the caller's side of a flight. A caller waits for three things at a time: the flight's result, the end of its own
+// context, and, if its policy has a SoftTimeout or the flight only refreshes a value, something to serve meanwhile. That is the flight's
+// fallback: a value that lookup or job found on the way but that doesn't finish the flight, because it is stale, or because Redis
+// can't be asked whether it is still valid. It is checked again when it is served, since flights may take long.
+
 // fallbackOf returns the flight's fallback if the policy now allows at least the given use of it, else nil. The flight may have
 // begun long ago, so the item's validity is checked again. An item from Redis that is no longer valid is served only if it is
 // stale, as the policy allows. An item that the local tier has dropped can still be served: Redis may have reported the write of

@@ -8,6 +8,9 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
+// What a cache does when Redis reports something. The functions run on the goroutine that reads the stream of invalidations, so
+// they must be short: they mark and wake, and leave all reading to others.
+
 // contents is what all caches of a name have in common.
 type contents struct {
 	value reflect.Type

@@ -18,6 +18,9 @@ type (
 	joinOptions[T any] = inflight.JoinOptions[T, flightState[T]]
 )
 
+// Package inflight knows nothing of what a flight is for. These are its types with what this package keeps of a flight: where its
+// lookup got to, and the fallback that its callers may get.
+
 // flightState is what the cache keeps of a flight.
 type flightState[T any] struct {
 	began    uint64            // how often this process had invalidated tags when the flight began

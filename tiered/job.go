@@ -13,6 +13,18 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
 
+// A job does what a lookup couldn't: whatever takes more than one read, or may take long. It runs on a goroutine of the cache, because
+// the load goes on when the caller that began it has left.
+//
+// A job works in rounds. Each round reads both tiers (look) and sorts the flights: those with a value are finished at once; those
+// for which the job gets a lease become tasks (lease.go, task.go); the others wait, because another process holds the lease. If
+// there are tasks, the loader is called for all of them, and its results are stored (store.go). If there are none, the job sleeps
+// until Redis reports a change of one of the keys, or the lease must have ended, and begins the next round. The flights that wait go
+// to a job of their own when this one has something to load, since a load may take longer than what they wait for.
+//
+// After LoadTimeout the flights must have results even if the loader ignores its context, or Redis doesn't answer. The job's
+// goroutine may then be anywhere, so another one finishes the flights (interrupt): finishing says which of the two may.
+
 // job brings the flight of one key, or the flights of a batch, to their results. It reads both tiers, loads the values for
 // which it gets a lease, and waits for the values that other processes load.
 type job[T any] struct {

@@ -12,6 +12,12 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
+// Before a job loads, it asks Redis for leases, so that other processes wait for the result. There are two kinds. A primary lease is
+// put under the key itself, if that holds nothing worth keeping: another process that reads the key finds the lease, and a write
+// of the key by anyone ends it. A secondary lease is put under a key beside it, while the old value stays readable; a load that
+// replaces a value then checks that the value is still the one that it read. A lease that can't be had doesn't stop a load when
+// Redis doesn't answer: each process then loads for itself.
+
 // newTask returns a task for the flight. If the read found no record, the loader gets the one of the local tier.
 func (j *job[T]) newTask(f *flight[T], fd remote.Result[T]) *task[T] {
 	tk := &task[T]{flight: f, found: fd, tier: Remote}

@@ -9,6 +9,16 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
+// A read that may load, from the top down:
+//
+//	GetOrLoad      a hit of the local tier ends here
+//	  load         joins the key's flight or begins one, until a flight brings a result that the call may have
+//	    lookup     reads both tiers on the caller's goroutine (lookup.go)
+//	    startJob   lease, loader, store, on a goroutine of the cache (job.go)
+//	    await      waits for the flight, for as long as the caller and its policy want (await.go)
+//
+// All callers of a key wait for the same flight, also the one that began it. So none of them depends on another's context.
+
 // GetOrLoad returns the value from the local tier, else from Redis. If neither has it, GetOrLoad calls load and stores the
 // result in both tiers; all callers in all processes that share the Redis wait for one load. The [Policy] says what happens
 // to a value past its TTL, and when a load is slow or fails.

@@ -14,6 +14,11 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/values"
 )
 
+// A batch is many reads that share what can be shared: one lookup, one job, one call of the loader, one request to each server for
+// reading, for leases and for storing. Each id still has a flight of its own, so single reads and other batches that want
+// the same key wait for it, and the batch waits for theirs. A batch goes in rounds like a single read (load.go): an id whose
+// flight belonged to another call and failed gets a flight of the batch's own in the next round.
+
 // GetOrLoadMany returns the cached values of the ids, and loads the missing ones with one call of load. That call gets only the ids
 // that no other call, in this process or another, is loading already; GetOrLoadMany waits for those. Ids for which such a load
 // brings no value are loaded in further calls: the failure, or panic, of another caller's load isn't the batch's. (Of several

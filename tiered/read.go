@@ -15,6 +15,9 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
+// Reads without a loader. They look in the local tier and then in Redis, have no flight, and don't wait for leases. The lower half of the
+// file, reading keys from Redis and checking their validity, also serves jobs.
+
 // Get returns the cached value if it is fresh. It doesn't serve a stale value, since it has no loader that would replace it. It
 // returns [ErrNotFound] on a miss and for a remembered absence, and the context's error if ctx ends while Redis is read.
 func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {

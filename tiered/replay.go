@@ -12,6 +12,9 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
+// The cache's part in replaying the write queue. The queue itself, and the goroutine that replays it, are in package writequeue; the
+// cache lends it a goroutine, and replays the invalidations of keys, which need the write locks and the remote tier.
+
 // replayLooks is how often a replay tries a key that others keep changing.
 const replayLooks = 3
 

@@ -10,6 +10,13 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
+// A load's result is stored only in place of what the load may replace: its own lease under the key, or, if the old value stayed
+// during the load, that very value. Redis compares and sets in one step. So a write by anyone, redis-cli included, that comes between
+// the lease and the result wins, and the result is only returned to the callers that wait for it.
+//
+// If Redis can't be written, the result still enters the local tier, with a validity that ends soon: nobody would report
+// a change of it.
+
 // store puts loaded values into the tiers: into Redis only if they replace the load's lease, or the value that a refresh was
 // to replace. Errors of Redis are only counted, because the callers have their values.
 func (c *Cache[T]) store(ctx context.Context, tasks []*task[T], held *remote.HeldLeases[T]) {

@@ -16,6 +16,11 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
+// The methods that change the cache. Writes of keys go through a writes (writes.go): Redis first, then the key's generation, then the
+// local tier. In this order a read that finds the old value in Redis can't put it into the local tier after the write has returned.
+// Invalidations of tags and of everything go through the write queue, which has the order for them (package writequeue). What Redis
+// doesn't take is queued as an invalidation, never as a value: a value that is replayed later might undo a write of another process.
+
 // Set stores the value in both tiers. InvalidateTags of one of its tags makes it invalid. When Set returns nil, no read of
 // the key through this cache that starts afterwards gets an older value: a load under way in any process is superseded, and
 // its result isn't stored. The key and the tags are copied. The local tier keeps the value itself, which must not be

@@ -18,6 +18,10 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
 
+// A write of one or many keys: locked in this process, sent to Redis, applied to the local tier, or queued. The lock keeps the order in
+// which two writes of a key reach Redis, even if the first was given up because Redis was slow; what can't get the lock within the
+// Timeout counts as not taken by Redis. Loads come here only for the form of a key write and for binding it to its server.
+
 // keyWrite is the new content of a key after a write or a load.
 type keyWrite[T any] struct {
 	ref   keyRef[T]
@@ -79,30 +83,30 @@ func (w *writes[T]) write(changes []keyWrite[T], silence error) error {
 	// The timeout bounds the wait for the write lock, whose holder may hang.
 	ctx, cancel := context.WithTimeout(w.ctx, c.remote.Conn.Timeout)
 	defer cancel()
-	busy, silence := w.writeInTurn(ctx, changes, false)
+	busy, silence := w.writeLocked(ctx, changes, false)
 	if len(busy) > 0 {
 		var later error
-		busy, later = w.writeInTurn(ctx, busy, true)
+		busy, later = w.writeLocked(ctx, busy, true)
 		silence = cmp.Or(silence, later)
 	}
 	if len(busy) > 0 {
-		w.finish(busy, 0, c.remote.Failed(len(busy), fmt.Errorf("%w: %w", errTurnTaken, ctx.Err())))
+		w.finish(busy, 0, c.remote.Failed(len(busy), fmt.Errorf("%w: %w", errStillWriting, ctx.Err())))
 	}
 	return silence
 }
 
-// writeInTurn makes the key writes whose lock it gets, at once or with wait before ctx ends, and returns the others.
-func (w *writes[T]) writeInTurn(ctx context.Context, changes []keyWrite[T], wait bool) (busy []keyWrite[T], silence error) {
+// writeLocked makes the key writes whose lock it gets, at once or with wait before ctx ends, and returns the others.
+func (w *writes[T]) writeLocked(ctx context.Context, changes []keyWrite[T], wait bool) (busy []keyWrite[T], silence error) {
 	c := w.cache
-	lock, inTurn, busy := c.lockWrites(ctx, changes, wait)
+	lock, locked, busy := c.lockWrites(ctx, changes, wait)
 	defer lock.Release()
-	for i, ch := range inTurn {
-		inTurn[i].ref = c.keys.Listen(ch.ref, nil)
+	for i, ch := range locked {
+		locked[i].ref = c.keys.Listen(ch.ref, nil)
 	}
 	mark := c.queue.Mark()
 	lock.Retain()
-	answers := c.remote.Write(w.ctx, redisWrites(inTurn), lock.Release)
-	w.finish(inTurn, mark, answers)
+	answers := c.remote.Write(w.ctx, redisWrites(locked), lock.Release)
+	w.finish(locked, mark, answers)
 	return busy, redisconn.UnresponsiveError(answers)
 }
 

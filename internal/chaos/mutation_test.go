@@ -26,7 +26,7 @@ var mutations = []mutation{
 		name: "the local tier is changed before Redis, and not after", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{
 			{"writes.go", "	mark := c.queue.Mark()\n",
-				"	for _, ch := range inTurn {\n		c.keys.EndWrite(ch.ref, nil, false)\n	}\n	mark := c.queue.Mark()\n"},
+				"	for _, ch := range locked {\n		c.keys.EndWrite(ch.ref, nil, false)\n	}\n	mark := c.queue.Mark()\n"},
 			{"writes.go", "	w.cache.finish(changes, answers)\n", ""},
 		},
 	},
