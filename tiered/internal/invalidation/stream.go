@@ -29,7 +29,7 @@ type stream struct {
 	refused      *redisconn.PermanentError // the first outcome, if Redis refuses what the stream needs
 	once         sync.Once
 
-	canary  canaryState // what was last sent
+	canary  canaryState
 	status  status
 	breaker *redisconn.Breaker         // nil: the stream is that of many servers
 	node    *redisconn.Node            // with the breaker

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// maxSenders is how many batches go to a server at a time, each over a connection of its own. At least missesToOpen of
+	// maxSenders is how many batches go to a server at a time, each over a connection of its own. At least failuresToOpen of
 	// them have to fail before a breaker opens.
 	maxSenders = 4
 	// MaxBatch is how many keys a batch has at most: all its callers wait for the slowest.
@@ -35,9 +35,9 @@ type batcher struct {
 	senders     []*sender // all but those that were given up
 	idle        []*sender
 	waiting     []*Read
-	keys        int // of the waiting reads
-	sweepTimer  oneShot
-	gatherTimer oneShot       // of what gathers
+	keys        int           // of the waiting reads
+	sweepTimer  oneShot       // of sweep
+	gatherTimer oneShot       // of sendGathered
 	sentAt      mono.Instant  // when the last batch was sent
 	batchTime   time.Duration // a batch, on average
 	callers     int           // how many callers recent batches had
@@ -84,7 +84,7 @@ func (b *batcher) gathering(at mono.Instant) bool {
 	return b.callers >= minCallers && len(b.idle) < len(b.senders) && b.keys < MaxBatch && at.Since(b.sentAt) < b.batchTime/2
 }
 
-// sendGathered sends what gathers if no further read came, and the batch before isn't back.
+// sendGathered sends the waiting reads if no further one came, and the batch before isn't back.
 func (b *batcher) sendGathered() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -96,7 +96,7 @@ func (b *batcher) sendGathered() {
 // sweepAt sets the timer of sweep to that instant, unless it is set to an earlier one. It is called with the lock.
 func (b *batcher) sweepAt(then, at mono.Instant) { b.sweepTimer.start(then.Since(at)) }
 
-// oneShot is a timer for one call at a time. It is used under the batcher's lock, and do sets set to false.
+// oneShot is a timer for one call at a time. It is used under the batcher's lock, and call sets set to false.
 type oneShot struct {
 	call  func()
 	set   bool

@@ -21,7 +21,7 @@ const failuresToOpen = 3
 
 // Breaker keeps calls from a server that doesn't answer: they fail at once instead of after Timeout. It opens when some calls in a
 // row weren't answered, nor a probe between them, or when a canary wasn't answered. It closes when a canary or a probe was. Other
-// breakers send a caller's request to find out whether the server is back; here the canaries show it anyway, and sooner.
+// libraries' breakers send a caller's request to find out whether the server is back; here the canaries show it anyway, and sooner.
 type Breaker struct {
 	caller       *Caller
 	hooks        *breakerHooks
@@ -38,7 +38,7 @@ type Breaker struct {
 	probing     atomic.Bool            // a probe is under way
 	probeFailed atomic.Bool            // the last probe wasn't answered, nor any call since
 
-	mu       sync.Mutex // of what changes the breaker
+	mu       sync.Mutex // held while the breaker changes
 	retired  bool       // the server was removed: the breaker stays closed
 	throttle LogThrottle
 	deferred deferredCalls
@@ -100,13 +100,13 @@ func (b *Breaker) Report(ctx context.Context, to redis.Cmdable, began mono.Insta
 // countFailure counts a call that wasn't answered. Unless Redis refused it, the reason may be a value that is too large for its
 // time. So a probe follows the first such call in a row, and the breaker opens only if that isn't answered either.
 func (b *Breaker) countFailure(to redis.Cmdable, began mono.Instant, err error) {
-	misses := b.failures.Add(1)
+	failures := b.failures.Add(1)
 	if classify(err).isReply() {
 		b.probeFailed.Store(true)
 	} else if !b.probeFailed.Load() {
 		b.probeSoon(to)
 	}
-	if misses >= failuresToOpen && b.probeFailed.Load() {
+	if failures >= failuresToOpen && b.probeFailed.Load() {
 		b.Open(began, err)
 	}
 }
