@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -146,7 +147,7 @@ func TestServerBecomesAReplica(t *testing.T) {
 		master, s := redistest.Start(t), redistest.Start(t)
 		o := lively(mode)
 		o.Timeout = time.Second
-		log := new(lockedBuffer)
+		log := new(observe.Log)
 		o.Logger = slog.New(slog.NewTextHandler(log, nil))
 		r := newRedis(t, s, o)
 		c := newCache(t, tiered.Options[string]{Redis: r, Policy: longLived})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
@@ -67,7 +68,7 @@ func TestEraThatWasOutdatedWhenItWasLearned(t *testing.T) {
 		if err := other.Clear(ctx); err != nil {
 			t.Error(err)
 		}
-		eventually(t, "the Clear is heard of", func() bool { return c.tags.KnownEpoch() == nil })
+		observe.Until(t, "the Clear is heard of", func() bool { return c.tags.KnownEpoch() == nil })
 	})
 	if v, err := c.GetOrLoad(ctx, "k", one); v != "v" || err != nil {
 		t.Fatalf("%q, %v", v, err)

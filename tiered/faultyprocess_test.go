@@ -1,20 +1,19 @@
 package tiered_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/faultproxy"
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -78,29 +77,12 @@ type faultyProcess struct {
 	redis   *tiered.Redis
 	blocker *replayBlocker
 	traced  atomic.Int64
-	log     *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+	log     *observe.Log
 }
 
 func newFaultyProcess(t *testing.T, s *redistest.Server, o tiered.RedisOptions) *faultyProcess {
 	t.Helper()
-	out := &faultyProcess{proxy: faultproxy.Start(t, s.Addr()), blocker: new(replayBlocker), log: new(lockedBuffer)}
+	out := &faultyProcess{proxy: faultproxy.Start(t, s.Addr()), blocker: new(replayBlocker), log: new(observe.Log)}
 	// A call that was given up doesn't go on trying, and arrive in the end.
 	client := redis.NewClient(&redis.Options{Addr: out.proxy.Addr(), MaxRetries: -1, DialerRetries: 1})
 	client.AddHook(out.blocker)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
@@ -135,7 +136,7 @@ func TestLeaseIsExtended(t *testing.T) {
 			t.Errorf("the other process: %q, %v", v, err)
 		}
 	})
-	eventually(t, "five extensions", func() bool { return extended(t, s) >= 5 })
+	observe.Until(t, "five extensions", func() bool { return extended(t, s) >= 5 })
 	if d := time.Since(start); d < ttl {
 		t.Errorf("after %v", d)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
@@ -46,7 +47,7 @@ func caughtUp(t *testing.T, c *Cache[string]) {
 	if err := c.remote.Conn.Client.Del(t.Context(), c.remote.Keys.Values+key).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its own writes are reported", func() bool {
+	observe.Until(t, "its own writes are reported", func() bool {
 		it := c.local.Get(key, c.hash(key), mono.Now(), nil)
 		return it == nil
 	})
@@ -193,7 +194,7 @@ func TestLookupOfWhatHasArrivedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	caughtUp(t, c)
-	eventually(t, "the value is in the local tier", func() bool {
+	observe.Until(t, "the value is in the local tier", func() bool {
 		if v, err := c.Get(t.Context(), "k"); v != "v" || err != nil {
 			t.Fatalf("%q, %v", v, err)
 		}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"runtime/debug"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -45,9 +45,5 @@ func newCache[T any](t testing.TB, o tiered.Options[T]) *tiered.Cache[T] {
 // waitFor waits until something that happens in the background has happened.
 func waitFor(t testing.TB, happened func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !happened(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it didn't happen within 30 s")
-		}
-	}
+	observe.Until(t, "what the test waits for", happened)
 }

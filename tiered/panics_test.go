@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -132,7 +133,7 @@ func (h exceptTopology) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 func survives(t *testing.T, with throwing, mode tiered.Invalidation) {
-	log := new(lockedBuffer)
+	log := new(observe.Log)
 	o := lively(mode)
 	o.Timeout, o.Logger = time.Second, slog.New(slog.NewTextHandler(log, nil))
 	with.throws(true)

@@ -13,19 +13,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
-// The rights that NewRedis's documentation lists.
-var (
-	cacheRights  = []string{"~tc:*", "+get", "+set", "+del", "+eval", "+time", "+pttl", "+pexpire", "+getrange", "+setrange", "+incrby"}
-	streamRights = map[Invalidation][]string{
-		Tracking: {"~tc!*", "&tc!*", "+client|tracking", "+subscribe", "+ping"},
-		PubSub:   {"&tc!*", "+publish", "+subscribe", "+ping"},
-	}
-)
+// streamRights are what a user needs beside redistest.CacheRights.
+var streamRights = map[Invalidation][]string{Tracking: redistest.TrackingRights, PubSub: redistest.PubSubRights}
 
 // Rights that are missing on a server that is down at first are reported when it is reached.
 func TestRightsOfAServerThatIsDownAtFirst(t *testing.T) {
@@ -42,12 +37,12 @@ func TestRightsOfAServerThatIsDownAtFirst(t *testing.T) {
 		}
 		defer c.Close()
 		server.Restart()
-		eventually(t, "the status", func() bool {
+		observe.Until(t, "the status", func() bool {
 			_, _ = c.Get(t.Context(), "k")
 			err := l.Status()
 			return err != nil && strings.Contains(err.Error(), "eval: ") && strings.Contains(err.Error(), "setrange: ")
 		})
-		eventually(t, "the log", func() bool { return l.log.count("Redis lacks what the caches need") == 1 })
+		observe.Until(t, "the log", func() bool { return l.log.Count("Redis lacks what the caches need") == 1 })
 	}
 }
 
@@ -56,12 +51,12 @@ func TestRightsAreTakenAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	for mode, some := range streamRights {
-		c := openListening(t, server.UserClient(t, "somebody", slices.Concat(cacheRights, some)...), mode)
+		c := openListening(t, server.UserClient(t, "somebody", slices.Concat(redistest.CacheRights, some)...), mode)
 		r := c.redis
 		if _, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil }); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the status", func() bool { return r.Status() == nil })
+		observe.Until(t, "the status", func() bool { return r.Status() == nil })
 		server.Do("ACL", "SETUSER", "somebody", "-setrange", "-del")
 		if err := c.Delete(t.Context(), "k"); !errors.Is(err, ErrQueued) {
 			t.Errorf("mode %d: Delete: %v", mode, err)
@@ -69,12 +64,12 @@ func TestRightsAreTakenAway(t *testing.T) {
 		if err := r.Status(); err == nil || !redis.IsPermissionError(err) {
 			t.Errorf("mode %d: right after the refusal the status is %v", mode, err)
 		}
-		eventually(t, "all that is missing", func() bool {
+		observe.Until(t, "all that is missing", func() bool {
 			err := r.Status()
 			return err != nil && strings.Contains(err.Error(), "del: ") && strings.Contains(err.Error(), "setrange: ")
 		})
 		server.Do("ACL", "SETUSER", "somebody", "+setrange", "+del")
-		eventually(t, "the status", func() bool { return r.Status() == nil })
+		observe.Until(t, "the status", func() bool { return r.Status() == nil })
 	}
 }
 
@@ -116,7 +111,7 @@ func TestReplayOfOtherMastersKeys(t *testing.T) {
 	if err := c.queue.Failed(keys, false, io.EOF); !errors.Is(err, ErrQueued) {
 		t.Fatal(err)
 	}
-	eventually(t, "only the keys of the master that doesn't answer are left", func() bool { return c.queue.Len() == theirs })
+	observe.Until(t, "only the keys of the master that doesn't answer are left", func() bool { return c.queue.Len() == theirs })
 	_, _, numbers := c.queue.Invalidations(keys)
 	c.queue.Settle(numbers) // Close needn't try
 }

@@ -24,19 +24,10 @@ import (
 
 	"github.com/tiercache/tiercache/adapters/fibercache"
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 )
 
 const behind = "max-age=0, stale-while-revalidate=60"
-
-// eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("in 20 s not: " + what)
-		}
-	}
-}
 
 func TestStaleWhileRevalidate(t *testing.T) {
 	type key struct{}
@@ -68,7 +59,7 @@ func TestStaleWhileRevalidate(t *testing.T) {
 	t.Cleanup(open) // before the cache waits for a run
 
 	s.get("/a?b=c", "X-Id", "1").expect(t, 200, stored, "run 1")
-	eventually(t, "a run behind", func() bool { // which nobody waits for
+	observe.Until(t, "a run behind", func() bool { // which nobody waits for
 		s.get("/a?b=c", "X-Id", "2", "If-None-Match", `"x"`).expect(t, 200, "http; hit", "run 1")
 		return len(runs) == 2
 	})
@@ -80,7 +71,7 @@ func TestStaleWhileRevalidate(t *testing.T) {
 		t.Errorf("contexts of %q and %q: want one of each run", first.value, second.value)
 	}
 	open()
-	eventually(t, "a new response", func() bool { return s.get("/a?b=c").body != "run 1" })
+	observe.Until(t, "a new response", func() bool { return s.get("/a?b=c").body != "run 1" })
 }
 
 // What a run behind leaves behind it is nobody's: the stale response stays, and the app goes on.
@@ -115,7 +106,7 @@ func TestFailureBehind(t *testing.T) {
 			s := cached(t, httpcache.Options{}, o.serve)
 			s.get("/a").expect(t, 200, stored, "hello")
 			s.get("/a").expect(t, 200, "http; hit", "hello")
-			eventually(t, "a new response", func() bool { return s.get("/a").body == "hello again" })
+			observe.Until(t, "a new response", func() bool { return s.get("/a").body == "hello again" })
 		})
 	}
 }
@@ -133,7 +124,7 @@ func TestStreamBehind(t *testing.T) {
 	}
 	s := cached(t, httpcache.Options{}, o.serve)
 	s.get("/a")
-	eventually(t, "the stream is closed", func() bool {
+	observe.Until(t, "the stream is closed", func() bool {
 		s.get("/a").expect(t, 200, "http; ", "hello")
 		select {
 		case <-closed:
@@ -169,14 +160,14 @@ func TestNestedBehind(t *testing.T) {
 		if a := s.get("/a"); a.body != "run 1" {
 			t.Errorf("%q, %v", a.body, a.header)
 		}
-		eventually(t, "the outer cache has it", func() bool {
+		observe.Until(t, "the outer cache has it", func() bool {
 			return strings.Contains(strings.Join(s.get("/a").header["Cache-Status"], ", "), "outer; hit")
 		})
 		if err := outer.Clear(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the inner cache has a new one", func() bool {
+	observe.Until(t, "the inner cache has a new one", func() bool {
 		if err := outer.Clear(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +225,7 @@ func TestTLS(t *testing.T) {
 	s := startOn(t, app, ln)
 	s.url = strings.Replace(s.url, "http:", "https:", 1)
 	s.get("/a").expect(t, 200, stored, "https true 1")
-	eventually(t, "a response made behind", func() bool { return s.get("/a").body != "https true 1" })
+	observe.Until(t, "a response made behind", func() bool { return s.get("/a").body != "https true 1" })
 	if a := s.get("/a"); !strings.HasPrefix(a.body, "https true ") {
 		t.Errorf("behind: %q", a.body)
 	}
@@ -274,7 +265,7 @@ func TestWhatIsAskedForBehind(t *testing.T) {
 		}
 	}
 	runs := o.runs.Load()
-	eventually(t, "three runs behind", func() bool {
+	observe.Until(t, "three runs behind", func() bool {
 		a := s.get("/a", "Accept-Encoding", coding, "Range", "bytes=0-1", "If-None-Match", `"x"`)
 		a.expect(t, 206, "http; hit", "gz")
 		return o.runs.Load() > runs+2
@@ -307,14 +298,14 @@ func TestBehindDoesNotReachTheCache(t *testing.T) {
 				return c.Next()
 			}, fibercache.New(newCache(t, httpcache.Options{})), o.serve)
 			s.get("/a").expect(t, 200, stored, "run 1")
-			eventually(t, "a run behind", func() bool { s.get("/a"); return sent.Load() > 0 })
+			observe.Until(t, "a run behind", func() bool { s.get("/a"); return sent.Load() > 0 })
 			if a := s.get("/b"); strings.Contains(a.header.Get("Cache-Status"), "hit") {
 				t.Errorf("/b is stored: %v", a.header)
 			}
 			if a := s.get("/a", "X-Lang", "fr"); strings.Contains(a.header.Get("Cache-Status"), "hit") {
 				t.Errorf("the variant is stored: %v", a.header)
 			}
-			eventually(t, "it is renewed before it is served", func() bool {
+			observe.Until(t, "it is renewed before it is served", func() bool {
 				return strings.Contains(s.get("/a").header.Get("Cache-Status"), "detail=foreground")
 			})
 		})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tiercache/tiercache/adapters/fibercache"
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 )
 
 // raw sends bytes over a connection of their own, and returns the last of the responses.
@@ -141,7 +142,7 @@ func TestNothingAnswered(t *testing.T) {
 				s.get("/a").expect(t, 200, missed, "")
 			}
 			answers.Store(true)
-			eventually(t, "it is stored", func() bool { // a dropped connection is noticed before the run is over
+			observe.Until(t, "it is stored", func() bool { // a dropped connection is noticed before the run is over
 				a := s.get("/a")
 				if a.body != "hello" {
 					t.Errorf("%d, %v, %q: want hello", a.status, a.header, a.body)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tiercache/tiercache/adapters/fibercache"
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 )
 
 // What the purges of a cache make stale is served while it is renewed, or validated.
@@ -50,8 +51,8 @@ func TestSoftPurge(t *testing.T) {
 				}
 				soft()
 				s.get("/a", fields...).expect(t, 200, "http; hit", "run 1")
-				eventually(t, "a run behind", func() bool { return cache.Stats().Validated == 1 })
-				eventually(t, "a fresh response", func() bool {
+				observe.Until(t, "a run behind", func() bool { return cache.Stats().Validated == 1 })
+				observe.Until(t, "a fresh response", func() bool {
 					stale := cache.Stats().Stale
 					s.get("/a", fields...).expect(t, 200, "http; hit", "run 1")
 					return cache.Stats().Stale == stale
@@ -95,7 +96,7 @@ func TestSoftPurgeOfWhatIsRefused(t *testing.T) {
 	}
 	soft()
 	s.get("/a", "X-Lang", "fr").expect(t, 200, "http; hit", "fr") // whose new response begins an index
-	eventually(t, "a fresh response", func() bool {
+	observe.Until(t, "a fresh response", func() bool {
 		stale := cache.Stats().Stale
 		s.get("/a", "X-Lang", "fr").expect(t, 200, "http; hit", "fr")
 		return cache.Stats().Stale == stale
@@ -103,7 +104,7 @@ func TestSoftPurgeOfWhatIsRefused(t *testing.T) {
 	gone.Store(true)
 	for _, l := range []string{"de", "en"} {
 		s.get("/a", "X-Lang", l).expect(t, 200, "http; hit", l)
-		eventually(t, "what the handler answers", func() bool { return s.get("/a", "X-Lang", l).body == "gone" })
+		observe.Until(t, "what the handler answers", func() bool { return s.get("/a", "X-Lang", l).body == "gone" })
 		soft()
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 )
 
 const behindControl = "max-age=10, stale-while-revalidate=1000"
@@ -43,7 +44,7 @@ func TestBehindGoesThroughTheServer(t *testing.T) {
 		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, fmt.Sprint("outer ", outer.Add(1)))))
 	}))
 	fetch(t, s, "/api/a?b=c", "X-Id", "1")
-	eventually(t, func() bool { _, body := fetch(t, s, "/api/a?b=c", "X-Id", "2"); return body != "version 1" })
+	observe.Until(t, "the response", func() bool { _, body := fetch(t, s, "/api/a?b=c", "X-Id", "2"); return body != "version 1" })
 	want := run{"2", "/api/a?b=c", "/a", runs[0].addr, runs[1].value, "GET"}
 	if runs[1] != want || runs[0].value != "outer 1" || runs[1].value == "outer 1" || runs[1].value == "" {
 		t.Errorf("the runs have %q, want %q", runs, want)
@@ -202,7 +203,7 @@ func TestOutermost(t *testing.T) {
 				if want := tc.behind || named; strings.Contains(status, "; hit") != want || (body == "version 1") != want {
 					t.Errorf("%q, %q: want it renewed behind: %v", status, body, want)
 				}
-				eventually(t, func() bool { _, body := fetch(t, s, "/a"); return body != "version 1" })
+				observe.Until(t, "the response", func() bool { _, body := fetch(t, s, "/a"); return body != "version 1" })
 			})
 		}
 	}
@@ -217,7 +218,7 @@ func TestBehindThroughTheDefaultMux(t *testing.T) {
 	t.Cleanup(s.Close)
 	expectMiss(t, s, "/behind-default-mux", "version 1")
 	expectHit(t, s, "/behind-default-mux", "version 1")
-	eventually(t, func() bool { _, body := fetch(t, s, "/behind-default-mux"); return body != "version 1" })
+	observe.Until(t, "the response", func() bool { _, body := fetch(t, s, "/behind-default-mux"); return body != "version 1" })
 }
 
 func TestBehindWithTLS(t *testing.T) {
@@ -236,7 +237,7 @@ func TestBehindWithTLS(t *testing.T) {
 		if !strings.HasPrefix(first, "true") {
 			t.Error(first)
 		}
-		eventually(t, func() bool { _, body := fetch(t, s, "/a"); return body != first && strings.HasPrefix(body, prefix) })
+		observe.Until(t, "the response", func() bool { _, body := fetch(t, s, "/a"); return body != first && strings.HasPrefix(body, prefix) })
 	}
 }
 
@@ -256,10 +257,10 @@ func TestBehindATimeout(t *testing.T) {
 	s := listenAs(t, http.TimeoutHandler(newCache(t, httpcache.Options{Logger: silent()}).Handler(o), time.Second, "late"))
 	fetch(t, s, "/a")
 	slow.Store(true)
-	eventually(t, func() bool { expectHit(t, s, "/a", "version 1"); return o.runs.Load() == 2 })
+	observe.Until(t, "the response", func() bool { expectHit(t, s, "/a", "version 1"); return o.runs.Load() == 2 })
 	<-returned
 	slow.Store(false)
-	eventually(t, func() bool {
+	observe.Until(t, "the response", func() bool {
 		_, body := fetch(t, s, "/a")
 		if body == "version 2" {
 			t.Fatal("it is stored")
@@ -315,5 +316,5 @@ func TestBehindWriter(t *testing.T) {
 		h.ServeHTTP(w, r)
 	}))
 	fetch(t, s, "/a")
-	eventually(t, func() bool { _, body := fetch(t, s, "/a"); return body != "version 1" })
+	observe.Until(t, "the response", func() bool { _, body := fetch(t, s, "/a"); return body != "version 1" })
 }

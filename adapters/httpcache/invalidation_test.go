@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
@@ -132,7 +133,7 @@ func TestInvalidationReachesOtherProcesses(t *testing.T) {
 		t.Errorf("%v", w.Header())
 	}
 	serve(first.Handler(o), request("PUT", "/a"))
-	eventually(t, func() bool { return get(second.Handler(o), "/a").Body.String() == "version 3" })
+	observe.Until(t, "the response", func() bool { return get(second.Handler(o), "/a").Body.String() == "version 3" })
 	if w := get(first.Handler(o), "/a"); w.Body.String() != "version 3" {
 		t.Errorf("%q", w.Body)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -244,7 +245,7 @@ func TestSoftPurgeInOtherProcesses(t *testing.T) {
 			}
 			for i, c := range []*httpcache.Cache{second, first} { // each is the first to ask for one of them
 				l := languages[i]
-				eventually(t, func() bool {
+				observe.Until(t, "the response", func() bool {
 					w := get(c.Handler(o), "/a", "X-Lang", l)
 					if w.Body.String() != l {
 						t.Errorf("%s: %v, %q", l, w.Header(), w.Body)
@@ -254,7 +255,7 @@ func TestSoftPurgeInOtherProcesses(t *testing.T) {
 			}
 			for i, c := range []*httpcache.Cache{first, second} {
 				l := languages[i]
-				eventually(t, func() bool {
+				observe.Until(t, "the response", func() bool {
 					return strings.HasPrefix(get(c.Handler(o), "/a", "X-Lang", l).Header().Get("Cache-Status"), "http; hit; ttl=")
 				})
 			}
@@ -279,7 +280,7 @@ func TestSoftPurgeRenewsBehindForAllProcesses(t *testing.T) {
 			get(first.Handler(o), "/a")
 			for n := int64(1); n <= 3; n++ {
 				for _, c := range []*httpcache.Cache{first, second} {
-					eventually(t, func() bool { return get(c.Handler(o), "/a").Body.String() == fmt.Sprint("version ", n) })
+					observe.Until(t, "the response", func() bool { return get(c.Handler(o), "/a").Body.String() == fmt.Sprint("version ", n) })
 				}
 				if err := purge(t.Context(), second); err != nil {
 					t.Fatal(err)
@@ -287,7 +288,7 @@ func TestSoftPurgeRenewsBehindForAllProcesses(t *testing.T) {
 				expect(t, get(second.Handler(o), "/a"), 200, "http; hit; ttl=0", fmt.Sprint("version ", n))
 			}
 			for _, c := range []*httpcache.Cache{first, second} {
-				eventually(t, func() bool { return get(c.Handler(o), "/a").Body.String() == "version 4" })
+				observe.Until(t, "the response", func() bool { return get(c.Handler(o), "/a").Body.String() == "version 4" })
 			}
 			o.expectRuns(t, 4)
 		})

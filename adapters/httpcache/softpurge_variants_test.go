@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
@@ -231,7 +232,7 @@ func TestSoftPurgeOfWhatIsRefusedElsewhere(t *testing.T) {
 			t.Errorf("%v, %q", w.Header(), w.Body)
 		}
 		for _, c := range []*httpcache.Cache{first, second} {
-			eventually(t, func() bool { return get(c.Handler(o), "/a", "X-Lang", l).Code == http.StatusNotFound })
+			observe.Until(t, "the response", func() bool { return get(c.Handler(o), "/a", "X-Lang", l).Code == http.StatusNotFound })
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
@@ -94,20 +95,10 @@ func TestRevalidatesBehindOnTheWire(t *testing.T) {
 	expectMiss(t, s, "/a", "version 1")
 	expectHit(t, s, "/a", "version 1")
 	close(gate)
-	eventually(t, func() bool {
+	observe.Until(t, "the response", func() bool {
 		_, body := fetch(t, s, "/a")
 		return body == "new version 2"
 	})
-}
-
-// eventually waits for a condition outside of a bubble.
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it didn't come to pass")
-		}
-	}
 }
 
 // The answer to a HEAD has no body: a run behind for it would store that nothing.

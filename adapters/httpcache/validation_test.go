@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
@@ -42,7 +43,7 @@ func TestValidation(t *testing.T) {
 				t.Errorf("%d, %s", w.Code, s)
 			}
 		}
-		eventually(t, func() bool {
+		observe.Until(t, "the response", func() bool {
 			w := get(second.Handler(o), "/a")
 			return w.Body.String() == `body of "1"` && w.Header().Get("X-Run") == want && strings.Contains(w.Header().Get("Cache-Status"), "hit")
 		})
@@ -51,7 +52,7 @@ func TestValidation(t *testing.T) {
 	if w := get(first.Handler(o), "/a", "Cache-Control", "no-cache"); w.Body.String() != `body of "2"` {
 		t.Errorf("%v, %q", w.Header(), w.Body)
 	}
-	eventually(t, func() bool { return get(second.Handler(o), "/a").Body.String() == `body of "2"` })
+	observe.Until(t, "the response", func() bool { return get(second.Handler(o), "/a").Body.String() == `body of "2"` })
 }
 
 // validatingAs numbers all answers alike.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
@@ -83,7 +84,7 @@ func TestPurgeOfVariants(t *testing.T) {
 				if w := get(first.Handler(o), "/a", "Accept-Language", l); w.Body.String() != body {
 					t.Errorf("%s: %q, want %q", l, w.Body, body)
 				}
-				eventually(t, func() bool { return get(second.Handler(o), "/a", "Accept-Language", l).Body.String() == body })
+				observe.Until(t, "the response", func() bool { return get(second.Handler(o), "/a", "Accept-Language", l).Body.String() == body })
 			}
 			o.expectRuns(t, 6)
 		})

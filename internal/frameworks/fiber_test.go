@@ -18,6 +18,7 @@ import (
 	"github.com/gofiber/fiber/v3"
 
 	"github.com/tiercache/tiercache/internal/faultproxy"
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -131,15 +132,6 @@ func serve(t *testing.T, app *fiber.App) (get func(target string) (status int, b
 	}
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("in 20 s not: " + what)
-		}
-	}
-}
-
 // acts has the paths of the service, repeated by how often they are requested.
 var acts = strings.Fields(strings.Repeat("load loadMany ", 8) + strings.Repeat("get lookup getMany ", 2) + "refresh set setMany delete expire invalidate")
 
@@ -236,7 +228,7 @@ func TestFiberParamsInTheQueue(t *testing.T) {
 			}
 			proxy.Refuse(true)
 			proxy.Cut()
-			eventually(t, "queued", func() bool {
+			observe.Until(t, "queued", func() bool {
 				status, _, err := get("/" + write + "/001")
 				return err == nil && status == fiber.StatusAccepted
 			})
@@ -244,7 +236,7 @@ func TestFiberParamsInTheQueue(t *testing.T) {
 				_, _, _ = get("/load/002") // Fiber reuses the memory
 			}
 			proxy.Refuse(false)
-			eventually(t, "replayed", func() bool { return cache.Stats().Queued == 0 })
+			observe.Until(t, "replayed", func() bool { return cache.Stats().Queued == 0 })
 			got, err := other.GetMany(t.Context(), "001", "002")
 			if err != nil || len(got) != 1 || got["002"] != of("002") {
 				t.Errorf("%v, %v", got, err)

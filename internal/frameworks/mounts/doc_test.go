@@ -19,6 +19,7 @@ import (
 	echo5 "github.com/labstack/echo/v5"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/observe"
 )
 
 // Each Go block in docs/mounting.md is, except for its indentation, in an example file, which is compiled.
@@ -113,7 +114,7 @@ func TestMountedWithBaseContext(t *testing.T) {
 	s.Start()
 	client := newClient(t)
 	first := get(t, client, s.URL)
-	eventually(t, "a new response", func() bool {
+	observe.Until(t, "a new response", func() bool {
 		a := get(t, client, s.URL)
 		if status := a.header.Get("Cache-Status"); !strings.Contains(status, "; hit") {
 			t.Fatalf("%q isn't a hit", status)

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/internal/observe"
 )
 
 // A response that isn't stored is the same as without the cache, also if there is no such page or route.
@@ -78,7 +80,7 @@ func testBehind(t *testing.T, m mounting) {
 		t.Error("no hits")
 	}
 	first := get(t, c.client, c.url+"/behind/1").body
-	eventually(t, "a new response", func() bool { return get(t, c.client, c.url+"/behind/1").body != first })
+	observe.Until(t, "a new response", func() bool { return get(t, c.client, c.url+"/behind/1").body != first })
 }
 
 // The cache answers the client's conditional requests, and serves the stored response after the handler's 304.

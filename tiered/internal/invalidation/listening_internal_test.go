@@ -1,11 +1,8 @@
 package invalidation
 
 import (
-	"bytes"
 	"log/slog"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
@@ -58,30 +56,6 @@ func (rec *recorder) interruptions() int {
 	return rec.flushes
 }
 
-// logBuffer is a log that a test reads.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logBuffer) count(what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.buf.String(), what)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // settings are those of a Redis as NewRedis takes them.
 type settings struct {
 	Invalidation       Mode
@@ -101,7 +75,7 @@ func shortLived() settings {
 type fixture struct {
 	*Streams
 	changes *recorder
-	log     *logBuffer
+	log     *observe.Log
 }
 
 // open does what NewRedis does, for a cache "c".
@@ -139,7 +113,7 @@ func (f fixture) Close() error {
 // openFixture opens streams, which must succeed.
 func openFixture(t *testing.T, client redis.UniversalClient, o settings) fixture {
 	t.Helper()
-	f := fixture{changes: new(recorder), log: new(logBuffer)}
+	f := fixture{changes: new(recorder), log: new(observe.Log)}
 	o.Logger = slog.New(slog.NewTextHandler(f.log, nil))
 	var err error
 	if f.Streams, err = open(client, o, f.changes); err != nil {
@@ -149,20 +123,10 @@ func openFixture(t *testing.T, client redis.UniversalClient, o settings) fixture
 	return f
 }
 
-func eventually(t testing.TB, what string, happened func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !happened(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			stacks := make([]byte, 1<<20)
-			t.Fatalf("%s: not within 20 s\n%s", what, stacks[:runtime.Stack(stacks, true)])
-		}
-	}
-}
-
 func (f fixture) waitValid(t testing.TB) *coherence.Validity {
 	t.Helper()
 	var v *coherence.Validity
-	eventually(t, "the validity holds", func() bool {
+	observe.Until(t, "the validity holds", func() bool {
 		v = f.only.Validity()
 		return v.Holds(mono.Now()) && f.Status() == nil
 	})
@@ -172,8 +136,8 @@ func (f fixture) waitValid(t testing.TB) *coherence.Validity {
 // checkLog waits for what is logged after Status knows.
 func (f fixture) checkLog(t *testing.T, warnings, failures, infos int) {
 	t.Helper()
-	eventually(t, "the log of the recovery", func() bool { return f.log.count("level=INFO") >= infos })
-	w, e, i := f.log.count("level=WARN"), f.log.count("level=ERROR"), f.log.count("level=INFO")
+	observe.Until(t, "the log of the recovery", func() bool { return f.log.Count("level=INFO") >= infos })
+	w, e, i := f.log.Count("level=WARN"), f.log.Count("level=ERROR"), f.log.Count("level=INFO")
 	if w != warnings || e != failures || i != infos {
 		t.Errorf("%d warnings, %d errors, %d infos:\n%s", w, e, i, f.log)
 	}

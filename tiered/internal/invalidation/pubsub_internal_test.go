@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
@@ -45,7 +46,7 @@ func testMessagesArrive(t *testing.T, client func() redis.UniversalClient, o set
 	if err := a.Client.Publish(t.Context(), "tc!changes", "garbage").Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the last", func() bool { return b.changes.has(keys[len(keys)-1][len("tc:c"):]) })
+	observe.Until(t, "the last", func() bool { return b.changes.has(keys[len(keys)-1][len("tc:c"):]) })
 	b.changes.mu.Lock()
 	if len(b.changes.keys) != len(keys) {
 		t.Errorf("%d of %d keys", len(b.changes.keys), len(keys))
@@ -53,12 +54,12 @@ func testMessagesArrive(t *testing.T, client func() redis.UniversalClient, o set
 	b.changes.mu.Unlock()
 	v := a.waitValid(t)
 	n := v.Until()
-	eventually(t, "a canary that was sent later", func() bool { return v.Until() > n })
+	observe.Until(t, "a canary that was sent later", func() bool { return v.Until() > n })
 	if len(a.changes.keys) != 0 {
 		t.Errorf("got %d changes of its own", len(a.changes.keys))
 	}
-	eventually(t, "the log", func() bool {
-		return a.log.count("isn't from tiercache") == 1 && b.log.count("isn't from tiercache") == 1
+	observe.Until(t, "the log", func() bool {
+		return a.log.Count("isn't from tiercache") == 1 && b.log.Count("isn't from tiercache") == 1
 	})
 
 	// A second cache of the name in one process gets the changes of the first.
@@ -66,7 +67,7 @@ func testMessagesArrive(t *testing.T, client func() redis.UniversalClient, o set
 	if err := a.Publish(t.Context(), []string{"tc:c:own"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the other cache's change", func() bool { return a.changes.has(":own") })
+	observe.Until(t, "the other cache's change", func() bool { return a.changes.has(":own") })
 }
 
 func TestPublishFails(t *testing.T) {
@@ -79,8 +80,8 @@ func TestPublishFails(t *testing.T) {
 	if err := f.Publish(t.Context(), []string{"tc:c:k"}); err == nil || !strings.HasPrefix(err.Error(), "tiered: redis: publish: ") {
 		t.Errorf("got %v", err)
 	}
-	eventually(t, "the old validity ends", func() bool { return before.Ended() })
-	eventually(t, "silence", f.only.Unreachable.Load)
+	observe.Until(t, "the old validity ends", func() bool { return before.Ended() })
+	observe.Until(t, "silence", f.only.Unreachable.Load)
 	server.Restart()
 	f.waitValid(t)
 }

@@ -12,23 +12,18 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// The rights that NewRedis's documentation lists.
-var (
-	cacheRights  = []string{"~tc:*", "+get", "+set", "+del", "+eval", "+time", "+pttl", "+pexpire", "+getrange", "+setrange", "+incrby"}
-	streamRights = map[Mode][]string{
-		Tracking: {"~tc!*", "&tc!*", "+client|tracking", "+subscribe", "+ping"},
-		PubSub:   {"&tc!*", "+publish", "+subscribe", "+ping"},
-	}
-)
+// streamRights are what a user needs beside redistest.CacheRights.
+var streamRights = map[Mode][]string{Tracking: redistest.TrackingRights, PubSub: redistest.PubSubRights}
 
 func TestRights(t *testing.T) {
 	server := redistest.Start(t)
 	for m, some := range streamRights {
-		rights := slices.Concat(cacheRights, some)
+		rights := slices.Concat(redistest.CacheRights, some)
 		o := quick()
 		o.Invalidation = m
 		f := openFixture(t, server.UserClient(t, "able", rights...), o)
@@ -153,7 +148,7 @@ func TestRightsInACluster(t *testing.T) {
 		return client
 	}
 	for m, some := range streamRights {
-		rights := slices.Concat(cacheRights, some, []string{"+cluster|slots"})
+		rights := slices.Concat(redistest.CacheRights, some, []string{"+cluster|slots"})
 		o := quick()
 		o.Invalidation = m
 		f := openFixture(t, client(rights...), o)
@@ -233,12 +228,12 @@ func TestServersThatCannotTrack(t *testing.T) {
 // A right that is taken away later is logged once and checked now and then. When it is back, the stream uses it.
 func TestRefusedLater(t *testing.T) {
 	server := redistest.Start(t)
-	rights := slices.Concat(cacheRights, streamRights[Tracking])
+	rights := slices.Concat(redistest.CacheRights, streamRights[Tracking])
 	f := openFixture(t, server.UserClient(t, "somebody", rights...), quick())
 	f.waitValid(t)
 	server.Do("ACL", "SETUSER", "somebody", "-client|tracking")
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
-	eventually(t, "the log", func() bool { return f.log.count("level=ERROR") == 1 })
+	observe.Until(t, "the log", func() bool { return f.log.Count("level=ERROR") == 1 })
 	if err := f.Status(); !redis.IsPermissionError(err) {
 		t.Errorf("status: %v", err)
 	}
@@ -253,8 +248,8 @@ func TestOutOfMemory(t *testing.T) {
 	f := openFixture(t, server.Client(t), shortLived())
 	v := f.waitValid(t)
 	server.Do("CONFIG", "SET", "maxmemory", "1")
-	eventually(t, "the validity runs out", func() bool { return !v.Holds(mono.Now()) })
-	eventually(t, "the cause", func() bool { err := f.Status(); return err != nil && strings.Contains(err.Error(), "OOM") })
+	observe.Until(t, "the validity runs out", func() bool { return !v.Holds(mono.Now()) })
+	observe.Until(t, "the cause", func() bool { err := f.Status(); return err != nil && strings.Contains(err.Error(), "OOM") })
 	if f.only.Unreachable.Load() {
 		t.Error("silent, though reads are answered")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
@@ -26,7 +27,7 @@ func TestValidityHolds(t *testing.T) {
 	}
 	for range 20 {
 		before := s.canary.last()
-		eventually(t, "the next canary", func() bool { return s.canary.last() > before })
+		observe.Until(t, "the next canary", func() bool { return s.canary.last() > before })
 		if s.Validity() != v || !v.Holds(mono.Now()) {
 			t.Fatal("the validity doesn't go on")
 		}
@@ -62,7 +63,7 @@ func TestEvents(t *testing.T) {
 		name := fmt.Sprint("k", i)
 		if slices.Contains([]any{"DEL", "EXPIRE", "PERSIST"}, commands[0]) {
 			server.Do("SET", "tc:c:"+name, "1", "PX", "100000")
-			eventually(t, "preparation", func() bool { return f.changes.has(":" + name) })
+			observe.Until(t, "preparation", func() bool { return f.changes.has(":" + name) })
 			f.changes.reset()
 		}
 		sep := ":"
@@ -75,27 +76,27 @@ func TestEvents(t *testing.T) {
 			}
 		}
 		server.Do(commands...)
-		eventually(t, fmt.Sprint(commands), func() bool { return f.changes.has(sep + name) })
+		observe.Until(t, fmt.Sprint(commands), func() bool { return f.changes.has(sep + name) })
 	}
-	eventually(t, "RENAME's source", func() bool { return f.changes.has(":there") })
+	observe.Until(t, "RENAME's source", func() bool { return f.changes.has(":there") })
 
 	f.changes.reset()
 	server.Do("SET", "tc:c:victim", "1")
-	eventually(t, "the victim", func() bool { return f.changes.has(":victim") })
+	observe.Until(t, "the victim", func() bool { return f.changes.has(":victim") })
 	f.changes.reset()
 	server.Do("CONFIG", "SET", "maxmemory", "1") // each command evicts all there is, and is refused
 	_, _ = server.Client(t).Set(t.Context(), "x", 1, 0).Result()
-	eventually(t, "eviction", func() bool { return f.changes.has(":victim") })
+	observe.Until(t, "eviction", func() bool { return f.changes.has(":victim") })
 	server.Do("CONFIG", "SET", "maxmemory", "0")
 
 	for _, flush := range []string{"FLUSHALL", "FLUSHDB"} {
 		before, n := f.waitValid(t), f.changes.interruptions()
 		server.Do(flush)
-		eventually(t, flush, func() bool { return before.Ended() })
+		observe.Until(t, flush, func() bool { return before.Ended() })
 		if v := f.only.Validity(); v == before || !v.Holds(mono.Now()) {
 			t.Errorf("%s: the new validity is the old one or doesn't hold", flush)
 		}
-		eventually(t, flush, func() bool { return f.changes.interruptions() > n }) // the next canary, which finds no mark, adds one
+		observe.Until(t, flush, func() bool { return f.changes.interruptions() > n }) // the next canary, which finds no mark, adds one
 	}
 }
 
@@ -110,7 +111,7 @@ func TestForeignCanaries(t *testing.T) {
 	server.Do("SET", f.canaryPrefix()+"-5", "1")
 	server.Do("SET", other.canaryPrefix()+"1", "1")
 	server.Do("SET", "tc:c:last", "1")
-	eventually(t, "everything is reported", func() bool { return f.changes.has(":last") })
+	observe.Until(t, "everything is reported", func() bool { return f.changes.has(":last") })
 	if u := f.only.Validity().Until(); u != until {
 		t.Errorf("the validity was extended by %v", time.Duration(u-until))
 	}
@@ -137,14 +138,14 @@ func TestConnectionLost(t *testing.T) {
 			t.Fatalf("%d connections with tracking", len(ids))
 		}
 		server.Do("CLIENT", "KILL", "ID", ids[0])
-		eventually(t, "the old validity ends", func() bool { return before.Ended() })
-		eventually(t, "an interruption", func() bool { return f.changes.interruptions() > n })
+		observe.Until(t, "the old validity ends", func() bool { return before.Ended() })
+		observe.Until(t, "an interruption", func() bool { return f.changes.interruptions() > n })
 		if f.waitValid(t) == before {
 			t.Error("the old validity")
 		}
 		key := fmt.Sprint("k", i)
 		server.Do("SET", "tc:c:"+key, "1")
-		eventually(t, "events", func() bool { return f.changes.has(":" + key) })
+		observe.Until(t, "events", func() bool { return f.changes.has(":" + key) })
 	}
 	f.checkLog(t, 1, 0, 1) // the others come too soon to be logged
 }
@@ -155,14 +156,14 @@ func TestFreeze(t *testing.T) {
 	f := openFixture(t, server.Client(t), settings{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
 	v, n := f.waitValid(t), f.changes.interruptions()
 	server.Freeze()
-	eventually(t, "the validity runs out", func() bool { return !v.Holds(mono.Now()) })
+	observe.Until(t, "the validity runs out", func() bool { return !v.Holds(mono.Now()) })
 	if err := f.Status(); err == nil || !strings.Contains(err.Error(), "no invalidations for") || !strings.Contains(err.Error(), server.Addr()) {
 		t.Errorf("status: %v", err)
 	}
-	eventually(t, "silence", f.only.Unreachable.Load)
+	observe.Until(t, "silence", f.only.Unreachable.Load)
 	server.Thaw()
-	eventually(t, "the validity holds again", func() bool { return v.Holds(mono.Now()) })
-	eventually(t, "no silence", func() bool { return !f.only.Unreachable.Load() })
+	observe.Until(t, "the validity holds again", func() bool { return v.Holds(mono.Now()) })
+	observe.Until(t, "no silence", func() bool { return !f.only.Unreachable.Load() })
 	if f.waitValid(t) != v || f.changes.interruptions() != n {
 		t.Errorf("the stream was taken for dead:\n%s", f.log)
 	}
@@ -174,7 +175,7 @@ func TestLongFreeze(t *testing.T) {
 	f := openFixture(t, server.Client(t), shortLived())
 	before := f.waitValid(t)
 	server.Freeze()
-	eventually(t, "the old validity ends", func() bool { return before.Ended() })
+	observe.Until(t, "the old validity ends", func() bool { return before.Ended() })
 	if !f.only.Unreachable.Load() {
 		t.Error("not silent")
 	}
@@ -190,8 +191,8 @@ func TestKillAndRestart(t *testing.T) {
 	f := openFixture(t, server.Client(t), quick())
 	before := f.waitValid(t)
 	server.Kill()
-	eventually(t, "the old validity ends", func() bool { return before.Ended() })
-	eventually(t, "silence", f.only.Unreachable.Load)
+	observe.Until(t, "the old validity ends", func() bool { return before.Ended() })
+	observe.Until(t, "silence", f.only.Unreachable.Load)
 	if err := f.Status(); err == nil {
 		t.Error("status is nil")
 	}
@@ -200,9 +201,9 @@ func TestKillAndRestart(t *testing.T) {
 	if after == before {
 		t.Error("the old validity")
 	}
-	eventually(t, "no silence", func() bool { return !f.only.Unreachable.Load() })
+	observe.Until(t, "no silence", func() bool { return !f.only.Unreachable.Load() })
 	server.Do("SET", "tc:c:k", "1")
-	eventually(t, "events", func() bool { return f.changes.has(":k") })
+	observe.Until(t, "events", func() bool { return f.changes.has(":k") })
 	f.checkLog(t, 1, 0, 1)
 }
 
@@ -220,11 +221,11 @@ func TestMovedAddress(t *testing.T) {
 	before := f.waitValid(t)
 	lead(to)
 	from.Do("CLIENT", "KILL", "TYPE", "normal") // not the stream
-	eventually(t, "the old validity ends", func() bool { return before.Ended() })
+	observe.Until(t, "the old validity ends", func() bool { return before.Ended() })
 	f.waitValid(t)
 	to.Do("SET", "tc:c:k", "1")
-	eventually(t, "events", func() bool { return f.changes.has(":k") })
-	if n := f.log.count("hangs on a server") + f.log.count("in time"); n == 0 {
+	observe.Until(t, "events", func() bool { return f.changes.has(":k") })
+	if n := f.log.Count("hangs on a server") + f.log.Count("in time"); n == 0 {
 		t.Errorf("logged %s", f.log)
 	}
 }
@@ -274,6 +275,6 @@ func TestManyObjects(t *testing.T) {
 	server.Do("SET", "tc:c:k", "1")
 	for _, f := range all {
 		f.waitValid(t)
-		eventually(t, "events", func() bool { return f.changes.has(":k") })
+		observe.Until(t, "events", func() bool { return f.changes.has(":k") })
 	}
 }

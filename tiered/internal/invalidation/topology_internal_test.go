@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
@@ -22,9 +23,9 @@ func TestSentinelFailover(t *testing.T) {
 		before := f.waitValid(t)
 		old := s.Master()
 		fail()
-		eventually(t, "the old validity ends", func() bool { return before.Ended() })
+		observe.Until(t, "the old validity ends", func() bool { return before.Ended() })
 		f.waitValid(t)
-		eventually(t, "a stream from the new master", func() bool {
+		observe.Until(t, "a stream from the new master", func() bool {
 			return f.waitValid(t) != before && f.only.status.where() == s.Master().Addr()
 		})
 		if old.Addr() == s.Master().Addr() {
@@ -32,14 +33,14 @@ func TestSentinelFailover(t *testing.T) {
 		}
 		key := fmt.Sprint("k", i)
 		s.Master().Do("SET", "tc:c:"+key, "1")
-		eventually(t, "events", func() bool { return f.changes.has(":" + key) })
+		observe.Until(t, "events", func() bool { return f.changes.has(":" + key) })
 	}
 }
 
 // waitAllValid waits until each master has a stream, and each stream is a master's and its validity holds.
 func (f fixture) waitAllValid(t *testing.T, c *redistest.Cluster) {
 	t.Helper()
-	eventually(t, "the masters' streams", func() bool {
+	observe.Until(t, "the masters' streams", func() bool {
 		var want, got []string
 		for _, m := range c.Masters() {
 			want = append(want, m.Addr())
@@ -57,8 +58,8 @@ func (f fixture) waitReceives(t *testing.T, client *redis.ClusterClient, name st
 	t.Helper()
 	for i := range 60 {
 		key := fmt.Sprint(name, i)
-		eventually(t, "a write", func() bool { return client.Set(t.Context(), "tc:c:"+key, 1, 0).Err() == nil })
-		eventually(t, "the event of "+key, func() bool { return f.changes.has(":" + key) })
+		observe.Until(t, "a write", func() bool { return client.Set(t.Context(), "tc:c:"+key, 1, 0).Err() == nil })
+		observe.Until(t, "the event of "+key, func() bool { return f.changes.has(":" + key) })
 	}
 }
 
@@ -102,13 +103,13 @@ func TestClusterFrozenMaster(t *testing.T) {
 	v := of().Validity()
 	frozen.Freeze()
 	defer frozen.Thaw()
-	eventually(t, "the validity runs out", func() bool { return !v.Holds(mono.Now()) })
+	observe.Until(t, "the validity runs out", func() bool { return !v.Holds(mono.Now()) })
 	for _, s := range f.all() {
 		if s != of() && s.status.where() != frozen.Addr() && !s.Validity().Holds(mono.Now()) {
 			t.Errorf("%s isn't valid either: %v", s.status.where(), s.statusError())
 		}
 	}
-	eventually(t, "another master in its place", func() bool { return of() == nil })
+	observe.Until(t, "another master in its place", func() bool { return of() == nil })
 	frozen.Thaw()
 	f.waitAllValid(t, c)
 }
@@ -140,7 +141,7 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 	if !b.Open(mono.Now(), io.EOF) {
 		t.Fatal("it isn't open")
 	}
-	eventually(t, "the node is asked again", func() bool { return !b.IsOpen() })
+	observe.Until(t, "the node is asked again", func() bool { return !b.IsOpen() })
 }
 
 // A stream that ends as its node leaves the Cluster doesn't say which node has the keys now.

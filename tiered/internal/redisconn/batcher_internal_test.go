@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
@@ -29,7 +30,7 @@ func TestIdleSendersEnd(t *testing.T) {
 	for range 3 {
 		get(t, c, "k")
 		seen += senders()
-		waitFor(t, "the senders' end", func() bool { return senders() == 0 })
+		observe.Until(t, "the senders' end", func() bool { return senders() == 0 })
 	}
 	if seen == 0 {
 		t.Error("there was no sender")
@@ -45,7 +46,7 @@ func TestClosedBatcherSendsNothing(t *testing.T) {
 	b.close()
 	close(hook.release)
 	calls.Wait()
-	waitFor(t, "the sender's end", func() bool {
+	observe.Until(t, "the sender's end", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return len(b.senders) == 0
@@ -215,15 +216,6 @@ func open(t *testing.T, client *redis.Client) *Conn {
 		c.Calls.Wait()
 	})
 	return c
-}
-
-func waitFor(t *testing.T, what string, happened func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !happened(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 20 s", what)
-		}
-	}
 }
 
 func deadClient(t *testing.T) *redis.Client {
