@@ -27,6 +27,19 @@ const (
 // wait until an earlier batch is back, and are sent together: the more there are, the less each costs. go-redis's automatic
 // pipelining isn't used since it is experimental, ends no call with its context, has one command for each key instead of one
 // for all, and costs a single caller more than a plain GET.
+//
+// With minCallers or more lately (callers) and a batch under way, reads wait even if a sender is free: until a busy
+// sender is back, until there are MaxBatch keys, or until the first read that comes after half of the time that
+// batches take lately (batchTime). If that batch hangs and no other read comes, gatherTimer has them sent when it
+// should have been back.
+//
+// One timer, sweepTimer, serves the Timeouts of all reads: a timer for each read took a tenth of a hit's time. When
+// it goes off, sweep ends the reads that are late, and sets it for the oldest of the others. The sender of a late
+// batch doesn't count among maxSenders any more, so that four batches that hang don't hold up later reads.
+//
+// Measured, and no better (docs/performance.md): more senders, with which batches were half as long; longer waits of
+// several kinds; and reuse of Reads. Waiting only from eight callers on left nearly all reads of eight callers
+// single.
 type batcher struct {
 	requester *requester
 

@@ -22,6 +22,23 @@ const failuresToOpen = 3
 // Breaker keeps calls from a server that doesn't answer: they fail at once instead of after Timeout. It opens when some calls in a
 // row weren't answered, nor a probe between them, or when a canary wasn't answered. It closes when a canary or a probe was. Other
 // libraries' breakers send a caller's request to find out whether the server is back; here the canaries show it anyway, and sooner.
+//
+// A failed call alone says little: its value may be too large for Timeout, or its caller may have given it up. So
+// Report ignores calls that ended with their caller's context before Timeout, and those that began before the last
+// one that was answered. And a probe must fail as well: it is as small as a call can be, so that three large values
+// in a row don't open the breaker.
+//
+// All that a call needs is atomic: neither Err nor Report takes the lock while the server answers. BreakerChanged
+// leads to code of the user, which may ask for the Status of Redis. So it is called after the lock is released, as is
+// the Logger, and deferred keeps these calls in the order of the changes.
+//
+// answered is an Instant since results don't come in the order in which calls began. Close sets it to the present: a
+// call that began during the outage then can't open the breaker again.
+//
+// A breaker finds out in one of two ways that its server is back. The stream of the server sends canaries: then
+// SendCanary has one sent when the breaker opens, others follow with each heartbeat, and package invalidation calls
+// Answered and Close. Or there is no such stream, and ProbeWith is set: then probeLoop calls it at growing intervals,
+// from a tenth of Heartbeat to a whole one.
 type Breaker struct {
 	caller       *Caller
 	hooks        *breakerHooks

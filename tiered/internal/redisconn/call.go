@@ -15,6 +15,10 @@ var ErrClosed = errors.New("tiered: closed")
 // Call calls f in a goroutine of its own, so that Call can return when Timeout is over or ctx ends: go-redis regards neither
 // unless its ContextTimeoutEnabled is set. The name is for errors. The function ended is called when f has returned, which may
 // be after Call has; it may be nil.
+//
+// What Call doesn't wait for any more goes on in its goroutine until go-redis returns, and may be executed by Redis.
+// The goroutine is counted by Calls, so Close waits for it, though not for long. For the breaker its error is that of
+// a call that wasn't answered.
 func Call[R any](ctx context.Context, c *Caller, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()

@@ -19,6 +19,14 @@ import (
 // capabilities is whether the servers do for the client's user everything that the caches need. All masters are asked by
 // NewRedis; when one first answers, if it didn't then; and after a server refused a command, until none is refused any more.
 // Between these they are asked now and then: a server that became a replica may not refuse anything.
+//
+// No timer starts a check. Each call that any server answers passes recheckIfDue, which until checkAt costs one
+// atomic read. So a Redis that is down isn't asked, and one that is back is asked soon. The check runs in a goroutine
+// of its own, one at a time. Errors of a cache's own commands move checkAt forward (checkSoon), but not to more than
+// one check in a heartbeat.
+//
+// A check that finds nothing ends what an earlier check found. It doesn't end what a cache's own command has found
+// until some heartbeats after the last refusal: the check may not have the key or the option that was refused.
 type capabilities struct {
 	checker
 	checkAt atomic.Int64 // the Instant from which on an answer of a server is the occasion to ask

@@ -14,6 +14,15 @@ import (
 )
 
 // checker asks servers whether they do what the caches need.
+//
+// It sends each command that the caches use, all in one pipeline, so that everything that is missing is found in one
+// round trip and NewRedis can name it at once. An unknown command, a missing right and an option that an old server
+// doesn't know each show as the error of their command. Errors that depend on the server's state don't count: a full
+// memory is no lack. That the server is a replica does. HELLO shows it, or, if the reply has no role, that writes are
+// refused with READONLY.
+//
+// In a Cluster each master is asked by its own client, in a goroutine of go-redis. A server that answers none of the
+// commands has no report, and the reports are then incomplete, so that the check is repeated sooner.
 type checker struct {
 	caller *Caller
 	nodes  *Nodes

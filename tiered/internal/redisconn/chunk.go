@@ -88,6 +88,19 @@ func (q *Request) chunkLen(indexes []int, most int) int {
 }
 
 // chunks are the keys of a request for one server, on their way to it.
+//
+// Two goroutines, of which one is the caller's, take a chunk (nextSpan), call the server, and note the outcome, until
+// nothing is left. The lock guards what they decide together. The size of a write is known before it is sent
+// (Request.Size). That of a value shows only in the reply: so a request for values begins with firstChunk keys, and
+// grows as far as the sizes allow.
+//
+// A chunk that was late had too many keys, as far as can be known. The next have a sixteenth of them. If it was to
+// read values, its own keys are read again, too, in such chunks (retries): what fits into a Timeout by itself is then
+// read. Other requests aren't repeated: a write that was late may have been executed.
+//
+// The rest isn't asked for (err) if the breaker opened, if ctx ended, after maxLate late chunks in a row, and if the
+// server answered nothing at all during one chunk and then during one of the reduced size. Once isn't enough, see
+// note. What arrived before stays.
 type chunks struct {
 	requester *requester
 	request   Request

@@ -9,6 +9,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// What an error means for its server is decided here. classify sorts an error into a class, by the texts of
+// replyClasses if it is Redis's own, and traitsOf has all that follows from each class: for the breaker and the local
+// tier (unanswered), for a Cluster (anotherNode), for NewRedis and the status of a stream (temporary), and for
+// refusals. A reply that isn't in replyClasses is otherReply: an answer, and a refusal.
+//
+// The most important line is between an answer and silence. A server that refuses may still serve other clients,
+// which change values. So a process that took its refusal for silence, and served what it has, could be behind for as
+// long as its values live: see [Unanswered]. An error of this module says nothing against the server (ownError). A
+// call that a breaker prevented counts as silence (notSent).
+
 // class says what the error of a command means for its server. What follows from each is in [traitsOf].
 type class uint8
 

@@ -15,9 +15,18 @@ const (
 	clockSlack       = 50 * time.Millisecond // between servers that replicate each other, and for rounding
 )
 
-// clock is Redis's clock, whose time is in the frames: a machine whose own clock is wrong neither finds all values stale nor
-// takes old ones for fresh. It is off by at most half the round trip of its last sample. While Redis can't be asked, it is
-// this machine's clock.
+// clock is Redis's clock, whose time is in the frames: a machine whose own clock is wrong neither finds all values
+// stale nor takes old ones for fresh. It is off by at most half the round trip of its last sample. While Redis can't
+// be asked, it is this machine's clock, or goes on from the last sample if there is one.
+//
+// Most calls of Time send nothing: they add to the last sample the time that has passed since, by the monotonic
+// clock. The first caller that finds it a minute old has another taken in the background, and uses the old one. The
+// goroutine that takes the sample is the only writer of last, and there is one at a time (sampling).
+//
+// If Redis doesn't answer, or all breakers are open, the sample before stays in use, and a call of Time that comes a
+// second later has Redis asked again. Only if there never was one does the sample have this machine's time, with
+// asked false. LatestTime then reports that it knows no time: what it returns is compared with times that other
+// processes have written.
 type clock struct {
 	requester *requester
 	last      atomic.Pointer[sample]

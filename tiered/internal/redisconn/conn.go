@@ -21,7 +21,10 @@ type Conn struct {
 	Publish func(ctx context.Context, keys []string) error
 }
 
-// New returns a Conn. Its exported fields have to be set before it is used.
+// New returns a Conn. Its exported fields have to be set before it is used: Nodes.BreakerChanged by package tiered,
+// Context and Capabilities.InvalidationCommands by invalidation.New, and the servers in Nodes, and with PubSub
+// Publish, by its Start. Here only the hooks between the parts are connected: an answer of a server may be the
+// occasion for a check of the servers, and a server that was removed loses its batcher.
 func New(client redis.UniversalClient, prefix string, timeout, heartbeat time.Duration, logger *slog.Logger) *Conn {
 	c := new(Conn)
 	c.Caller = &Caller{Client: client, Prefix: prefix, Timeout: timeout, Heartbeat: heartbeat, Logger: logger, ID: randomID()}

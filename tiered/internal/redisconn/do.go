@@ -8,7 +8,10 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// Do makes a request, with one round trip for each node of a Cluster and each chunk. It returns a reply for each key.
+// Do makes a request, with one round trip for each node of a Cluster and each chunk. It returns a reply for each key,
+// in the order of the keys. Parts of a request fail by themselves: replies that arrived are returned beside the
+// errors of a server that isn't asked, or of a chunk that was late. If the nodes of a Cluster can't be found, all
+// keys have that error.
 func (r *requester) Do(ctx context.Context, q Request) []Reply {
 	replies := make([]Reply, len(q.Keys))
 	calls := newCallCount(q.Ended)

@@ -7,6 +7,13 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
+// A call for many keys, or for a large value, may well take longer than Timeout though nothing is wrong. If such
+// calls just had a longer Timeout, a batch would also wait that long for a server that is down. So a large call is
+// watched: after a quarter of Timeout a probe is sent beside it, unless one is under way. If at the end of Timeout
+// the server has answered the probe, or any other call that began after this one, the wait begins anew. If it hasn't,
+// the call is given up, or a quarter later if the probe, which has a Timeout of its own, is still under way.
+// MaxTimeouts bounds the whole.
+
 // MaxTimeouts is how many Timeouts a large call may take, as long as the server answers other calls meanwhile. With
 // the default options go-redis itself waits longer.
 const MaxTimeouts = 8

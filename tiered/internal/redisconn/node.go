@@ -17,7 +17,18 @@ type Node struct {
 	Breaker *Breaker
 }
 
-// Nodes are the servers of one Redis.
+// Nodes are the servers of one Redis. Package invalidation knows which of these there are, and sets the fields before
+// the first request:
+//
+//   - A single server: Only.
+//   - A Cluster with a stream for each master: Find and All, whose Nodes are made and retired as masters come and go.
+//     An address that isn't known as a master's is Unknown's, whose feed never holds, and whose breaker is the
+//     ClusterBreaker.
+//   - A Cluster with one stream for all nodes, or with none: Shared is its feed. NodeOf makes a Node when a key first
+//     leads to an address. Each has that feed, and a breaker without a feed of its own that probes by itself, and
+//     retires if the address isn't that of the key's master any more.
+//
+// A Cluster also has the ClusterBreaker, for the call that finds its nodes.
 type Nodes struct {
 	breakerHooks
 	caller *Caller

@@ -13,6 +13,11 @@ import (
 type Session struct{ _ byte } // not empty, so that no two have one address
 
 // Read is one caller's read of the keys that one server has. The caller may give it up; then nobody gets the replies.
+//
+// A Read ends when its state leaves readAsked, which happens once. The goroutine that does it, of a sender, of sweep,
+// of Close, or of the caller, is the only one to write replies. So replies need no lock, and a sender that comes late
+// can't disturb anybody. It may come at any time later, so a Read isn't used again: the replies might reach the next
+// caller. Its channel is: only finish sends on it, and only if it ended the Read.
 type Read struct {
 	session  *Session
 	Keys     []string

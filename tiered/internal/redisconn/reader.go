@@ -9,6 +9,15 @@ import (
 )
 
 // reader reads keys. Those that several callers read at the same time may share a command.
+//
+// Read and ReadAll only begin a read, and don't block: the caller does what else it has to do, and then waits for its
+// Pending. They return no errors. Whatever isn't the usual case gets no Read, and the caller uses Do, which finds the
+// nodes of the Cluster, returns the error of an open breaker, or reads a large value on its own. If ReadAll finds
+// that out after it has put the keys of one server into a queue, these are read for nobody.
+//
+// A batcher belongs to a breaker, and not to an address: a server that was removed and comes back has another
+// breaker, and so another batcher. Breaker.Retire has the old batcher closed. Since batcherOf checks under the lock
+// whether the breaker is retired, none is added after that.
 type reader struct {
 	requester *requester
 	batchers  sync.Map   // *Breaker to *batcher: one for each server that was read

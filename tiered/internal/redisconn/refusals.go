@@ -21,6 +21,14 @@ import (
 // refusals are the commands of caches that Redis has lately answered with an error: its memory is full, say, or it can't
 // write its snapshots. Unlike an outage such a state may last unnoticed, since the caches go on without these commands. So it
 // is in Status and in the log.
+//
+// A refusal is known by its server and its code (refusalKind), such as OOM. Within it the steps that were refused are
+// counted, by Request.Name, and it is over when each was accepted again. For the codes that are due to the server's
+// state (stateCodes) an accepted StepWrite proves nothing, as it may be a Delete, which needs no memory. There a
+// canary proves it, which is a write (NoteWritable). What no step tries again ends by its age, and isn't logged.
+//
+// Errors that lie with one key, with rights or with the place of a key aren't refusals, nor are those that count as
+// silence: see traits.refused. While nothing is refused an accepted command costs one atomic read, of any.
 type refusals struct {
 	logger *slog.Logger
 	maxAge time.Duration // how long a refusal counts

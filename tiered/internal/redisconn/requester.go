@@ -12,6 +12,20 @@ import (
 )
 
 // requester sends requests to the servers, and notes what their replies say about them.
+//
+// This is where a reply gets its Validity: that of the server's stream before the command is sent. If the stream
+// connects again meanwhile, the reply has the validity that has ended, since the stream may have missed a change of
+// the value. If the validity doesn't hold when it is taken, the reply gets Never instead, which can't be extended:
+// the stream may be connected to another server than this client.
+//
+// In a Cluster with a stream for each master, commands go to the client of the key's node, which follows no
+// redirection. So the reply is from the server whose Feed it has. Commands that the node can't carry out, because it
+// has lost the slot, say, are then sent through the Cluster's client, which follows redirections. What is read there
+// has no validity. With one stream for all nodes commands go through the Cluster's client at once.
+//
+// Many GETs of one server are an MGET. It costs less than a pipeline of GETs on both sides, but takes a value of
+// another type for none. Request.Bulk says that the caller accepts this. Only the client of one server sends an MGET:
+// in a Cluster the keys of a server are in many slots.
 type requester struct {
 	*Caller
 	Nodes        Nodes

@@ -10,6 +10,19 @@ import (
 )
 
 // sender is a goroutine that has one batch of reads under way at a time.
+//
+// It calls the client in its own goroutine. It needs no Call, which could return early, as nobody waits for a sender:
+// callers wait for their Reads, which sweep ends when they are late. The context is that of the batch's first read
+// without its end, so that the client's hooks find a caller's values in it.
+//
+// Sweep abandons a sender at nine tenths of Timeout. From then on another may be made in its place. The abandoned one
+// does no harm when go-redis returns: its Reads have ended, so that finish does nothing; the breaker has had the
+// batch's result (reported); and it doesn't take another batch. It still notes the keys as slow. If the client ends
+// the goroutine with runtime.Goexit, the batch stays under way until sweep abandons the sender, as if Redis hadn't
+// answered.
+//
+// With many callers begin yields the processor once before it takes a batch: the callers of the batch before then
+// run, and their next reads may be in this one. Without that nine of ten batches had one key.
 type sender struct {
 	batcher *batcher
 	work    chan struct{}

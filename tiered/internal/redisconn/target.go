@@ -9,6 +9,15 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
+// The client knows which node of a Cluster has a key, or rather had when it last looked. Here its node is mapped to
+// the Node with the stream and the breaker. Where each master has a stream, a target's client is that of the node: so
+// the breaker, the validity and the server that gets the command belong together, even if the Cluster changes
+// meanwhile. Otherwise it is the Cluster's client.
+//
+// A client that hasn't found the nodes yet asks for them, which may take as long as any call. Until it has
+// (Nodes.Located), that is a call with a Timeout, which the ClusterBreaker guards. From then on the client finds a
+// node in memory, and no goroutine is needed.
+
 // target is the server of some keys, and the client that reaches it.
 type target struct {
 	client redis.Cmdable

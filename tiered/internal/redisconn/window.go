@@ -7,6 +7,10 @@ import (
 
 // Window sends writes in chunks: some chunks are on their way while the next is assembled. The last chunk, which is the only
 // one of a small batch, is sent in the caller's goroutine.
+//
+// So the memory of a batch in transit is bounded: Add waits while ParallelChunks are under way. If Redis answered two
+// chunks in a row not at all, Window doesn't stop: each later chunk still goes to send, which gets the error and must
+// not ask Redis any more. It has to do what is done with a write that Redis didn't take.
 type Window[W any] struct {
 	size func(W) int                           // the bytes of its key and value
 	send func(writes []W, silence error) error // returns an error if Redis didn't answer at all
