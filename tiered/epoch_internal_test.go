@@ -82,6 +82,34 @@ func TestEraThatWasOutdatedWhenItWasLearned(t *testing.T) {
 	}
 }
 
+// After InvalidateTags this process gets no value with the tag, also if another process has just begun a new epoch, under which the
+// tag has no record, and the report of that is still to come.
+func TestInvalidateTagsBeforeAClearIsReported(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := redistest.Start(t)
+	client := s.Client(t)
+	var clearing interlude
+	client.AddHook(&clearing)
+	c, other := openListening(t, s.Client(t), PubSub), openListening(t, client, PubSub)
+	for name, invalidate := range map[string]func(context.Context, ...string) error{"invalidated": c.InvalidateTags, "expired": c.ExpireTags} {
+		if err := c.Set(ctx, "k", "old", "tag"); err != nil {
+			t.Fatal(err)
+		}
+		clearing.next(func(redis.Cmder) { // before it is published
+			if err := invalidate(ctx, "tag"); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if v, err := c.GetOrLoad(ctx, "k", one); v != "v" || err != nil {
+				t.Errorf("%s: %q, %v", name, v, err)
+			}
+		})
+		if err := other.Clear(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // openListening returns a cache on a server, as in a process of its own.
 func openListening(t *testing.T, client redis.UniversalClient, how Invalidation) *Cache[string] {
 	t.Helper()

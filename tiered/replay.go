@@ -28,7 +28,7 @@ func (c *core[T]) newQueue() *writequeue.Queue {
 			return at
 		},
 		Tags: writequeue.Tags{
-			Invalidate:    c.tags.Store.Invalidate,
+			Invalidate:    c.tags.Invalidate,
 			InvalidateAll: c.tags.Store.Clear,
 			Forget:        c.tags.Invalidated,
 			ForgetAll:     c.tags.EpochChanged,

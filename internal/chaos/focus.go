@@ -59,6 +59,11 @@ var focuses = map[string]focus{
 		keys: 60, tags: 6, load: span{time.Millisecond, 40 * time.Millisecond},
 		acts: map[string]int{"getOrLoad": 100, "lookup": 100, "burst": 10, "expireTags": 4, "expireAll": 1},
 	},
+	// Everything is invalidated while tags are, and the report of that is late.
+	"clears": {
+		keys: 60, tags: 6, lag: lag{Stream: 100 * time.Millisecond},
+		acts: map[string]int{"getOrLoad": 60, "lookup": 60, "burst": 10, "invalidateTags": 20, "clear": 4},
+	},
 	// Redis loses the records of tags.
 	"lost tags": {
 		keys: 150, tags: 12, faults: []string{"lose tags"},

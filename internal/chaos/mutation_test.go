@@ -116,6 +116,10 @@ var mutations = []mutation{
 		edits: []edit{{"lease.go", "j.acquirePrimary(append(free, soonGone...))...", "append(free, soonGone...)..."}},
 	},
 	{
+		name: "an invalidation of tags doesn't notice a new epoch", focus: "clears", breaks: []string{"G3"},
+		edits: []edit{{"internal/tags/epoch.go", "	if !at.is(x.epoch.Load()) { // none is known: an older one may be on its way\n		x.EpochChanged()\n	}\n", ""}},
+	},
+	{
 		name: "a tag without a record was never invalidated", focus: "lost tags", breaks: []string{"G2", "G3"},
 		edits: []edit{{"internal/tags/bind.go", "		d.Tags = append(d.Tags, records[tag])\n",
 			"		if records[tag] != nil {\n			d.Tags = append(d.Tags, records[tag])\n		}\n"}},

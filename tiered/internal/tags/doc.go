@@ -15,7 +15,7 @@
 //     the Index knows them.
 //   - A value that couldn't be stored gets its dependencies from [Index.BindUnstored].
 //
-// [Store.Invalidate] and [Store.Clear] change Redis; [Index.Invalidated] and [Index.EpochChanged] then change this process's copy.
+// [Index.Invalidate] and [Store.Clear] change Redis; [Index.Invalidated] and [Index.EpochChanged] then change this process's copy.
 // The caller must keep this order. Other processes' changes are reported to [Index.TagChanged], [Index.SeqChanged],
 // [Index.EpochChanged] and [Index.Interrupted].
 //

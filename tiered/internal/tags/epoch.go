@@ -105,7 +105,7 @@ func (x *Index) ask(ctx context.Context) (coherence.Position, error) {
 func (x *Index) setEpoch(o *epochState) *coherence.Epoch {
 	p := x.Store.lasting(o.validity)
 	known := x.epoch.Load()
-	if known != nil && known.ID == o.epoch && known.Expiry == o.expiry {
+	if o.is(known) {
 		known.Validity.Store(p)
 		return known
 	}
@@ -118,6 +118,22 @@ func (x *Index) setEpoch(o *epochState) *coherence.Epoch {
 	e := coherence.NewEpoch(o.epoch, o.expiry, p)
 	x.epoch.Store(e)
 	return e
+}
+
+// Invalidate makes the values that have one of the tags invalid in the tag store, or with expire stale. It returns the tags for
+// which it succeeded, and those for which it failed.
+//
+// The tag store may have a new epoch, whose report is still to come. It then has no record that says whether values of the known
+// epoch are invalid, and that epoch ends here.
+func (x *Index) Invalidate(ctx context.Context, names []string, expire bool) (done, failed []string, err error) {
+	at, err := x.Store.open(ctx, 1, false)
+	if err != nil {
+		return nil, names, err
+	}
+	if !at.is(x.epoch.Load()) { // none is known: an older one may be on its way
+		x.EpochChanged()
+	}
+	return x.Store.invalidate(ctx, at, names, expire)
 }
 
 // EpochChanged ends the current epoch, because the tag store's has changed.

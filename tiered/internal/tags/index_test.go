@@ -60,11 +60,11 @@ func TestInvalidateTags(t *testing.T) {
 		reported, cleared bool   // how another process hears of it
 	}{
 		"invalidated": {do: func(x *tags.Index) error {
-			_, _, err := x.Store.Invalidate(t.Context(), []string{"a"}, false)
+			_, _, err := x.Invalidate(t.Context(), []string{"a"}, false)
 			return err
 		}, tagged: "invalid", untagged: "valid", reported: true},
 		"expired": {do: func(x *tags.Index) error {
-			_, _, err := x.Store.Invalidate(t.Context(), []string{"a"}, true)
+			_, _, err := x.Invalidate(t.Context(), []string{"a"}, true)
 			return err
 		}, tagged: "expired", untagged: "valid", reported: true},
 		"cleared": {do: func(x *tags.Index) error { return x.Store.Clear(t.Context(), false) }, tagged: "invalid", untagged: "invalid", cleared: true},
@@ -100,6 +100,32 @@ func TestInvalidateTags(t *testing.T) {
 	}
 }
 
+// A process that invalidates tags learns of a new epoch before that is reported: values of the older one are invalid from then on.
+func TestInvalidateInAnEpochThatIsNotReported(t *testing.T) {
+	t.Parallel()
+	client := redistest.Start(t).Client(t)
+	for _, expire := range []bool{false, true} {
+		x, other := open(t, client), open(t, client)
+		tagged := load(t, x, "a")
+		if err := other.Store.Clear(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		if got := status(t, x, tagged); got != "valid" {
+			t.Fatalf("before the report: %s", got)
+		}
+		if done, _, err := x.Invalidate(t.Context(), []string{"a"}, expire); len(done) != 1 || err != nil {
+			t.Fatalf("%q, %v", done, err)
+		}
+		x.Invalidated([]string{"a"}, expire)
+		if got := status(t, x, tagged); got != "invalid" {
+			t.Errorf("with expire %v: %s", expire, got)
+		}
+		if got := status(t, x, load(t, x, "a")); got != "valid" {
+			t.Errorf("loaded afterwards: %s", got)
+		}
+	}
+}
+
 // A load that began before an invalidation isn't registered, nor kept where it couldn't be stored.
 func TestInvalidatedDuringALoad(t *testing.T) {
 	t.Parallel()
@@ -113,7 +139,7 @@ func TestInvalidatedDuringALoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			if x.Store != nil {
-				if _, _, err := x.Store.Invalidate(t.Context(), []string{"a"}, false); err != nil {
+				if _, _, err := x.Invalidate(t.Context(), []string{"a"}, false); err != nil {
 					t.Fatal(err)
 				}
 			}

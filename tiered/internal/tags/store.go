@@ -91,6 +91,11 @@ func (o *epochState) parse(epoch, seq string) error {
 	return nil
 }
 
+// is reports whether known is the epoch with its last expiry. It may be nil.
+func (o *epochState) is(known *coherence.Epoch) bool {
+	return known != nil && known.ID == o.epoch && known.Expiry == o.expiry
+}
+
 // open adds step to the count and returns the epoch and the new count. With expire it makes everything stale.
 func (s *Store) open(ctx context.Context, step int, expire bool) (o epochState, err error) {
 	fresh := randomID()
@@ -321,13 +326,9 @@ elseif expiry and tonumber(expiry)>to then v=v..'~'..expiry end
 redis.call('SET',KEYS[1],ARGV[1]..v,'KEEPTTL')
 return 1`
 
-// Invalidate makes the values that have one of the tags invalid, or with expire stale. It returns the tags for which it
-// succeeded, and those for which it failed.
-func (s *Store) Invalidate(ctx context.Context, tags []string, expire bool) (done, failed []string, err error) {
-	at, err := s.open(ctx, 1, false)
-	if err != nil {
-		return nil, tags, err
-	}
+// invalidate makes the values of the epoch that have one of the tags invalid, or with expire stale, if they were loaded before its
+// count. It returns the tags for which it succeeded, and those for which it failed.
+func (s *Store) invalidate(ctx context.Context, at epochState, tags []string, expire bool) (done, failed []string, err error) {
 	keys := s.tagKeys(tags)
 	answers := s.do(ctx, redisconn.Request{
 		Name: "invalidate tags",
