@@ -16,5 +16,7 @@
 //     begins afterwards doesn't find an invalidated value in memory, and doesn't rely on Redis while the invalidation is queued.
 //   - Each queued write has a number. A successful write takes off the queue only what was queued before it began.
 //   - An expiry neither replaces nor takes off the invalidation of the same key or tag.
+//   - An invalidation of tags, or of everything, stays queued while its replay is under way: a write whose value it would remove has to
+//     wait for it.
 //   - A queue of limited size becomes one invalidation of everything; nothing in it is dropped.
 package writequeue

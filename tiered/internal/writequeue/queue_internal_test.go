@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -177,6 +178,77 @@ func TestForgottenBeforeItIsTakenOff(t *testing.T) {
 				t.Errorf("%s: %d queued, forgotten %d times", name, q.Len(), forgotten)
 			}
 		}
+	}
+}
+
+// Only what is still queued is replayed: a write doesn't wait for anything else, and would lose its value to it.
+func TestReplayedWhileItIsQueued(t *testing.T) {
+	for name, queue := range map[string]func(q *Queue){
+		"ExpireTags":     func(q *Queue) { _ = q.failedTags([]string{"a"}, true, errDown) },
+		"InvalidateTags": func(q *Queue) { _ = q.failedTags([]string{"a"}, false, errDown) },
+		"both": func(q *Queue) {
+			_, _ = q.failedTags([]string{"a"}, true, errDown), q.failedTags([]string{"b"}, false, errDown)
+		},
+	} {
+		for _, all := range []bool{false, true} { // after an ExpireAll
+			q := open()
+			replaying := func() {
+				if !q.HidesAll() {
+					t.Errorf("%s, after an ExpireAll: %v: it is replayed, and not queued", name, all)
+				}
+			}
+			q.Tags = Tags{
+				Invalidate: func(_ context.Context, names []string, _ bool) (done, failed []string, err error) {
+					replaying()
+					return names, nil, nil
+				},
+				InvalidateAll: func(context.Context, bool) error {
+					replaying()
+					return nil
+				},
+				Forget:    func([]string, bool) {},
+				ForgetAll: func() {},
+			}
+			if all {
+				_ = q.failedAll(true, errDown)
+			}
+			queue(q)
+			q.ReplayTags(t.Context())
+			if q.Len() != 0 {
+				t.Errorf("%s, after an ExpireAll: %v: %d queued", name, all, q.Len())
+			}
+		}
+	}
+}
+
+// An invalidation that is being replayed isn't taken off the queue by another one.
+func TestTakenOffAfterItsReplay(t *testing.T) {
+	q := open()
+	var others sync.WaitGroup
+	taken := make(chan struct{}, 2)
+	first := true
+	q.Tags = Tags{
+		Invalidate: func(_ context.Context, names []string, _ bool) (done, failed []string, err error) {
+			if first {
+				first = false
+				others.Go(func() { _ = q.InvalidateTags(t.Context(), names, false) })
+				<-taken
+				for range 1000 {
+					runtime.Gosched() // the other one goes on
+				}
+				if !q.HidesAll() {
+					t.Error("it isn't queued any more")
+				}
+			}
+			return names, nil, nil
+		},
+		Forget: func([]string, bool) { taken <- struct{}{} },
+	}
+	_ = q.failedTags([]string{"a"}, false, errDown)
+	q.ReplayTags(t.Context())
+	others.Wait()
+	if q.Len() != 0 {
+		t.Errorf("%d queued", q.Len())
 	}
 }
 

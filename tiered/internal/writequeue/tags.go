@@ -27,7 +27,9 @@ func (q *Queue) InvalidateTags(ctx context.Context, names []string, expire bool)
 		err = q.failedTags(failed, expire, err)
 	}
 	q.Tags.Forget(names, expire)
-	q.remove(func() { q.removeTags(done, mark, expire) })
+	if len(done) > 0 {
+		q.takeOff(func() { q.removeTags(done, mark, expire) })
+	}
 	return err
 }
 
@@ -40,9 +42,17 @@ func (q *Queue) InvalidateAll(ctx context.Context, expire bool) error {
 	}
 	q.Tags.ForgetAll()
 	if err == nil {
-		q.remove(func() { q.removeAll(mark, expire) })
+		q.takeOff(func() { q.removeAll(mark, expire) })
 	}
 	return err
+}
+
+// takeOff calls f, which takes off the queue what an invalidation has made unnecessary. It waits for a replay that is under way, because
+// a write doesn't wait for one that isn't queued, and would lose its value to it.
+func (q *Queue) takeOff(f func()) {
+	q.replayingTags.Lock()
+	defer q.replayingTags.Unlock()
+	q.remove(f)
 }
 
 // ReplayTags replays queued tags and invalidations of everything. A write calls it first, because a later replay would remove its
@@ -50,22 +60,35 @@ func (q *Queue) InvalidateAll(ctx context.Context, expire bool) error {
 func (q *Queue) ReplayTags(ctx context.Context) {
 	q.replayingTags.Lock()
 	defer q.replayingTags.Unlock()
+	q.replayAll(ctx)
+	q.replayTags(ctx) // those that are still queued
+}
+
+// replayAll replays a queued invalidation of everything. The caller holds q.replayingTags.
+func (q *Queue) replayAll(ctx context.Context) {
 	q.mu.Lock()
 	number, clears, expires := q.number, q.clear > 0, q.expireAll > 0 // never both
-	names := make(map[bool][]string)                                  // by expire
+	q.mu.Unlock()
+	if !clears && !expires {
+		return
+	}
+	if err := q.Tags.InvalidateAll(ctx, expires); err != nil {
+		q.remove(func() { q.tagsErr = err })
+		return
+	}
+	q.Tags.ForgetAll()
+	q.remove(func() { q.removeAll(number, expires) })
+	q.done.Add(1)
+}
+
+// replayTags replays the queued tags. The caller holds q.replayingTags.
+func (q *Queue) replayTags(ctx context.Context) {
+	q.mu.Lock()
+	number, names := q.number, make(map[bool][]string) // by expire
 	for tag, d := range q.tags {
 		names[d.expire] = append(names[d.expire], tag)
 	}
 	q.mu.Unlock()
-	if clears || expires {
-		if err := q.Tags.InvalidateAll(ctx, expires); err != nil {
-			q.remove(func() { q.tagsErr = err })
-		} else {
-			q.Tags.ForgetAll()
-			q.remove(func() { q.removeAll(number, expires) })
-			q.done.Add(1)
-		}
-	}
 	for expire, some := range names {
 		done, _, err := q.Tags.Invalidate(ctx, some, expire)
 		if err != nil {
