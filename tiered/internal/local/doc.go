@@ -1,5 +1,6 @@
 // Package local is the first tier: items in this process's memory. It is ristretto with an exact interface: what was set is
-// what is read next, and what was deleted isn't read again.
+// what is read next, and what was deleted isn't read again. The package knows neither Redis nor loads. It doesn't decide
+// whether an item is newer than what its key has: package inflight does, which makes all Sets and Deletes.
 //
 //   - [Tier] is the tier. Get is a hit; the other Gets return what may be served when Redis can't be read or a load fails.
 //   - [Item] is a record in the tier, with what its validity depends on. A reader checks the key, the time, and the validity.
@@ -21,6 +22,40 @@
 //   - Its expiry reads the clock on each Get. So items have their own times, and the sweeper removes them.
 //   - A Get or a Set during Close is a data race. So Close waits until the Gets that have begun have ended, and the write
 //     buffer refuses Sets.
+//
+// # The life of an item
+//
+//   - NewItem makes it of a record, or SetMeta and SetDeps fill one that a caller has decoded into. Both share the Meta and the
+//     Deps of the item before, if these are equal. NewItem and WaitForRoom wait while the hash's part of the write buffer is full.
+//   - Set, or SetBuffered and later Flush, adds it to the write buffer, which hands it over to ristretto. From then on each Get
+//     finds it. An older item of the hash that is still in the buffer is marked as deleted.
+//   - When ristretto has handled its queue, the buffer forgets the item. ristretto has admitted it, or rejected it because it
+//     values others more; the item is then gone.
+//   - Get finds it in ristretto, or else in the buffer, and serves asks whether this reader may have it: the key, the time, the
+//     validity. What is stale, or not verified, is served by the rules of record.Use and of the cache's Strict.
+//   - It leaves by Delete, by Expire, which may leave a stale copy, by the Set of another, by ristretto's eviction, or by the
+//     sweeper once it can't be served any more. An invalidation of its tags or its epoch doesn't touch it: the flags in its
+//     Deps change, and the next Get sees that.
+//
+// # Goroutines and locks
+//
+// The write buffer's goroutine empties it, and the sweeper's removes items; ristretto has its own. A lock of the buffer guards
+// a 32nd of the hashes. It is held when an item is added or deleted, and for a Get only if the buffer isn't empty and ristretto
+// has no item to serve. Everything else of this package that a Get uses is atomic or doesn't change.
+//
+// # Why this way
+//
+//   - Waiting for ristretto after each Set would delay each Set, and not bring back those that its queue had no room for. The
+//     buffer's goroutine waits once for all that were handed over, and repeats what was dropped.
+//   - ristretto's own TTL keeps another map, and reads the clock once more for each hit.
+//   - Most items have the metadata and dependencies of the item before. Sharing them leaves an item of 64 bytes, one cache line,
+//     where each had 224 (docs/performance.md).
+//
+// # The files, from the bottom up
+//
+//   - item.go, stats.go, intern.go, stripe.go, capacity.go: what the others work on. capacity.go sizes ristretto's counters.
+//   - store.go, then writebuffer.go, then sweeper.go: ristretto and what makes it exact.
+//   - tier.go: the tier, which has all of these; then get.go, and set.go, which uses it.
 //
 // # Invariants
 //
