@@ -92,6 +92,10 @@ func (k *keyState[T, S]) wake() {
 
 // changed counts a change of the key, and keeps new callers from joining a flight that may be older than it. A change that Redis
 // has reported may be the flight's own. The caller holds the shard's lock.
+//
+// A report has only the key, so it can't be told whose change it is. While the loader runs, one report is taken for that of the
+// flight's lease. If another process changes the key too, there is a second report, which ends the joining, in whichever order
+// they come. The count of changes includes both.
 func (k *keyState[T, S]) changed(reported bool) {
 	k.changes++
 	k.wake()

@@ -10,7 +10,11 @@ type Owner struct {
 	_ byte // gives each Owner its own address
 }
 
-// ownedContext is a context of a load. It has the values of the load's caller.
+// ownedContext is a context of a load. It has the values of the load's caller, and ends with the cache.
+//
+// Value asks base first, so that package context finds base's own cancellation there and needs no goroutine to wait for its end.
+// base has no other values; all those of a program come from the caller's context. The chain of ownedContexts that Within
+// follows is one of loads: a loader's call begins a load, whose loader makes a call, and so on.
 type ownedContext struct {
 	context.Context // ends the load
 	caller          context.Context

@@ -5,7 +5,13 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// All that is read, loaded or written is put into the local tier here, under the lock of its key's shard.
+// All that is read, loaded or written is put into the local tier here, under the lock of its key's shard. The check whether an
+// item is outdated and the change of the local tier are one step: a write or a reported change comes before both, and is seen, or
+// after both, and replaces or deletes the item.
+//
+// The three kinds differ in what makes them outdated. What was read is dropped after any write, load or change. What was loaded
+// is dropped after a write or another load; after a change the local tier must not keep what it has either. What was written
+// always replaces what is there, unless a change was reported meanwhile: then nobody knows which came last, and the key is deleted.
 
 // isCurrent reports whether the key wasn't changed or loaded since h was taken. The caller holds the shard's lock.
 func (h *Ref[T, S]) isCurrent() bool {

@@ -9,6 +9,10 @@ import (
 )
 
 // keyState orders what this process does with one key. The shard's lock guards all its fields.
+//
+// It is made by the first reference and removed with the last, so an idle table is empty. Its numbers begin at 0 each time: they
+// are only compared with those in a Ref, and a Ref keeps its state. Most states belong to a single flight, so Join takes both
+// out of one slot, which a batch allocates for many keys at once.
 type keyState[T, S any] struct {
 	key  string // the cache's own copy: a caller's string may be backed by a buffer that is reused after the call
 	refs int

@@ -12,6 +12,11 @@ import (
 //
 // A writer may stop waiting for a call to Redis that goes on, and no later write may overtake that call. So the call retains the
 // lock too, and the lock is held until both have released it.
+//
+// The lock of a key is a channel with room for one element, because a wait for it may end with a context, as that for a sync.Mutex
+// can't. It is made for the first write of the key and goes with the key's state, which each holder and each waiter refers to. A
+// caller first locks what it can at once, and writes that, before it waits for the others: a key whose write hangs doesn't hold
+// up the other keys of a batch.
 type WriteLock[T, S any] struct {
 	table *Table[T, S]
 	held  []keyLock[T, S]

@@ -45,6 +45,9 @@ func (l *Tier[T]) GetUnverifiedStale(key string, hash uint64) *Item[T] {
 	return l.find(key, hash, mono.Now(), nil, acceptUnverified|acceptStale)
 }
 
+// find looks into ristretto, and then into the write buffer. An item that goes from the buffer to ristretto at that time could
+// be missed in both places. The buffer therefore increments handled after ristretto has the items and before it forgets them:
+// if the number has changed, find looks into ristretto again. Only the first look of a plain Get counts as a use.
 func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows, a accept) (it *Item[T]) {
 	s := l.stripes.of(hash)
 	s.begun.Add(1)

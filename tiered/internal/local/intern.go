@@ -9,6 +9,10 @@ import (
 
 // interner keeps the Meta and Deps of the last item. The next item usually has the same ones, and shares them: with a small
 // value they would take more memory than the rest of the item.
+//
+// Only the last ones are compared, so that there is no table to be bounded or locked; two goroutines that store different ones at
+// the same time only share less. A value and an absence differ in their Meta, and a cache may have both in turn: each has a last
+// Meta of its own. Values with RefreshAfter have Metas of their own anyway, since each draws its own time.
 type interner struct {
 	ofValue, ofAbsence atomic.Pointer[record.Meta]
 	last               atomic.Pointer[coherence.Deps]

@@ -14,6 +14,12 @@ const (
 
 // sweeper removes expired and invalidated items, to free their memory. Whether an item is served doesn't depend on it.
 // ristretto's own expiry would read the clock once more on every Get, and keep a second map.
+//
+// It looks at every item, because an item's end isn't known when it is set: a view with a longer window moves it, and an
+// invalidation of a tag doesn't touch the items that have it. So it may be slow, and pauses for 50 times as long as it looked.
+// It collects what is useless before it removes any of it, since ristretto holds a lock while it shows its items. An item may be
+// replaced between the two: deleteItem removes it only if ristretto still has this very one, and leaves to the write buffer
+// what is there.
 type sweeper[T any] struct {
 	store  *store[T]
 	buffer *writeBuffer[T]

@@ -21,6 +21,13 @@ type Holding struct {
 
 // HeldLeases are the leases that a load holds. They are extended until it ends; then those that no value has replaced are released.
 // A nil *HeldLeases holds none.
+//
+// All leases of a load have the same token, so that one value extends them all. An extension replaces the lease only where the key
+// still holds one with this token, so it can't bring back a lease that was voided, and its reply shows which are lost. Each
+// extension has another number: a process that waits sees by the changed bytes that the holder is alive.
+//
+// A timer runs the extensions, and only while something is held. It looks at least every third of wire.MaxLease, also if the
+// leases of a large batch last longer, and extends when a third of their time is over.
 type HeldLeases[T any] struct {
 	tier *Tier[T]
 	Holding

@@ -22,6 +22,12 @@ const (
 
 // LeaseWaiter waits for the loads of other processes. Each K waits for the lease of one key. It wakes when Redis reports a change of
 // one of the keys. It polls only a server that reports no changes, and a key whose lease should have ended.
+//
+// A lease says for how long it was taken, and each extension changes its bytes. The same bytes after that time mean that the holder
+// doesn't extend it any more and that Redis is about to drop it, which Redis may report late. So the key is polled. If the bytes are
+// there leaseGrace later, the lease has no expiry, and Add doesn't wait for it any longer.
+//
+// Reports can be relied on while the validity of the reply with the lease holds. Once it doesn't, the key is polled.
 type LeaseWaiter[K comparable] struct {
 	woken chan struct{}
 	pause time.Duration // between polls

@@ -15,7 +15,19 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// Result is what was read of a key.
+// Result is what was read of a key:
+//
+//	the key holds                      Record  Lease  Vacant  Seen
+//	nothing                                           yes     nothing
+//	a frame                            yes                    its head
+//	a frame whose value can't be decoded              yes     its head
+//	a damaged frame, or another codec's               yes     all its bytes
+//	a lease                                    yes            its head
+//	a value of another program         yes                    all its bytes
+//	one that can't be decoded                                 all its bytes
+//
+// The last one isn't Vacant, unless it is empty: another program may still need it, so no lease replaces it, only a new value. A
+// frame that was invalidated becomes Vacant later, by its dependencies.
 type Result[T any] struct {
 	Record          *record.Record[T]  // fresh or stale; nil: none that can be decoded
 	Seen            redisconn.Expected // the content that a store of a newer value replaces
@@ -53,6 +65,9 @@ func (f *Result[T]) Leasable() bool {
 }
 
 // ReadOptions says how to read keys.
+//
+// Many keys are read with one MGET where that is possible. It returns the same for a value of another type as for no value. That is
+// noticed when a lease is to replace the key's content, since SET NX finds the key there; the next read of it is then an Exact one.
 type ReadOptions struct {
 	Started []redisconn.Pending // reads already begun, one per key; unused if nil or if one has no Read
 	Exact   bool                // tell a value of another type from no value; otherwise only replacing it shows the difference

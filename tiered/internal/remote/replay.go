@@ -17,6 +17,10 @@ import (
 const replayBytes = 4 << 10
 
 // Invalidation is an invalidation of a key that Redis didn't take when it was made.
+//
+// It is replayed in two steps. The process reads the key and decides whether its content is older than the invalidation, which takes
+// the parser of frames. A script then removes that content, if the key still holds it. A replay thus never removes what was stored
+// after it had looked, and needs no lock in Redis.
 type Invalidation struct {
 	Expire bool      // the key's frame is made stale, not deleted
 	Until  time.Time // on Redis's clock: values whose making began later stay; zero: none does

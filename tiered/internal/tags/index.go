@@ -13,6 +13,11 @@ import (
 
 // Index holds what this process knows of a cache's tag store, so that hits, and most loads, don't have to read it. In a
 // cache without Redis, which has no tag store, it is the only place for tags.
+//
+// It forgets a state by marking it and dropping the pointer; a new read makes another. So a state never becomes valid again, and
+// items needn't be found when their tag is invalidated. A reply of the store isn't kept if a change of what it says was reported
+// since the request began: epochChanges, seqChanges and tagChanges count these. own counts this process's invalidations of tags,
+// also those that Redis didn't take: a value that isn't in Redis has nothing else to be compared with.
 type Index struct {
 	Store   *Store                             // nil: in-process only
 	strict  bool                               // never rely on the last known position

@@ -7,6 +7,11 @@ import (
 
 // A cache without Redis has no tag store. Its index alone counts the invalidations, and its states of tags are valid until they
 // are replaced.
+//
+// With Redis, a value that was expired is read from there again, with the tag's new state. Here the item is all there is. So the
+// states of a tag that follow each other by expiries share a Latest, which points to the last one: an item finds there what its
+// stale copy depends on, however many expiries there were. After an invalidation it points to nothing, and the item is of no use.
+// The epochs of ExpireAll and Clear do the same.
 
 // begin begins an epoch in a cache without a tag store.
 func (x *Index) begin(count uint64) {

@@ -34,7 +34,8 @@ func StringsIn(t reflect.Type) (offsets []uintptr) {
 }
 
 // OwnID returns a batch's id with copies of its strings, which are at the offsets. A load may go on after the call has returned,
-// when the caller's strings may be overwritten.
+// when the caller's strings may be overwritten. It uses unsafe, because an id may be a struct with unexported fields, which
+// reflection can't set.
 func OwnID[K comparable](id K, offsets []uintptr) K {
 	for _, at := range offsets {
 		s := (*string)(unsafe.Add(unsafe.Pointer(&id), at))

@@ -91,7 +91,9 @@ func intern(name []byte) string {
 // maxMillis is how many milliseconds a time.Duration can hold: 292 years.
 const maxMillis = uint64(1<<63-1) / uint64(time.Millisecond)
 
-// reader reads uvarints and strings. After something that is missing, all it returns is zero, and failed is set.
+// reader reads uvarints and strings. After something that is missing, all it returns is zero, and failed is set. So a parser can
+// read all fields one after the other and check for a failure once, at the end. Each number has a limit, so that it can be converted,
+// and no length is believed before that many bytes are there: what a parser allocates is bounded by its input.
 type reader struct {
 	rest   []byte
 	failed bool

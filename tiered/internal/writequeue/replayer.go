@@ -8,7 +8,9 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// The replayer is a goroutine that runs while something is queued.
+// The replayer is a goroutine that runs while something is queued. A cache whose Redis takes all writes has none. add starts it if
+// none runs, which the flag replaying says. The replayer clears the flag with the queue's lock held, and only if nothing is queued or
+// its context has ended: a write that is queued while it ends starts another.
 
 const (
 	firstPause  = 10 * time.Millisecond // a write may have failed by chance
