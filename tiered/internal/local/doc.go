@@ -8,7 +8,7 @@
 //   - writeBuffer has the items that ristretto may not have taken in yet.
 //   - sweeper removes expired items, to free their memory.
 //   - interner lets items share what is the same in them.
-//   - stripe counts reads and writes without contention.
+//   - stripe counts reads without contention.
 //
 // # What ristretto leaves open
 //

@@ -47,7 +47,7 @@ func (l *Tier[T]) GetUnverifiedStale(key string, hash uint64) *Item[T] {
 
 // find looks into ristretto, and then into the write buffer. An item that goes from the buffer to ristretto at that time could
 // be missed in both places. The buffer therefore increments handled after ristretto has the items and before it forgets them:
-// if the number has changed, find looks into ristretto again. Only the first look of a plain Get counts as a use.
+// if the number has changed, find looks into ristretto again. Each call counts once in its stripe, as a hit or a miss.
 func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows, a accept) (it *Item[T]) {
 	s := l.stripes.of(hash)
 	s.begun.Add(1)
