@@ -42,8 +42,7 @@
 // # Locks
 //
 // mu guards all that is queued; it isn't held while Redis is asked. size repeats how much that is, so that a read of a cache with
-// an empty queue takes no lock. replayingTags is held during a replay of tags, and while an
-// invalidation takes something off.
+// an empty queue takes no lock. replayingTags is held during a replay of tags, and while an invalidation takes something off.
 //
 // # The files
 //
