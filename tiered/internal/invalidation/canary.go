@@ -10,6 +10,18 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
+// A canary has three uses. Its report proves that invalidations arrive, as the package documentation says. Its answer
+// closes the server's breaker, and its lack opens it, so that no call of a cache has to find out whether the server
+// is back. And with tracking it is a write, so that its success ends the refusals of writes.
+//
+// Answer and report come over two connections, and in any order. A report in time counts as an answer. But if the
+// answer to that canary then doesn't come, reports don't count any more until a canary is answered (answerMissing).
+// Otherwise a server that reports, but answers no call, would seem well.
+//
+// A canary isn't sent while another one is under way, which may be for longer than Timeout, since go-redis may not
+// return. It is sent when the other has ended (due). A server that is known to be a replica gets none: it may take
+// the write and report it, though the caches have to use its master.
+
 // canaryState is the state of a stream's canaries. One is under way at a time.
 type canaryState struct {
 	underWay      atomic.Bool

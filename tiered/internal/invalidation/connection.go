@@ -21,6 +21,18 @@ var errSecondConnection = errors.New("a stream has one connection at a time")
 
 // connection is one connection of a stream, from its dial to its end. go-redis would connect again by itself. Here it must not, so
 // that each connection has a validity of its own.
+//
+// It is made with a client of its own, with the options of the caches' client: one connection, no retries, and a
+// dialer that works once. Its hooks aren't called. What go-redis would do after an error (dial again, or read on)
+// ends it instead, see options and stickyConn. All that it receives is handled in the goroutine of run: go-redis
+// calls HandlePushNotification for invalidations there, and returns other messages from Receive.
+//
+// end may be called by any goroutine, at any time: by the watchdog's, by a timer while it connects, or when ctx ends.
+// It closes the connection, whereupon the read fails, and run returns the cause that was given first. So ends are
+// handled in one place.
+//
+// What Redis refuses for good in the handshake isn't returned to go-redis at once (handshakeErr): subscribe goes on,
+// to find out whether the subscription is refused, too. NewRedis then names both.
 type connection struct {
 	stream      *stream
 	client      *redis.Client

@@ -6,10 +6,15 @@
 //   - tracking: the server itself reports every change of a key under the prefix (CLIENT TRACKING in broadcast mode).
 //   - pubsub: the processes publish what they change. All of it goes through one channel.
 //
-// With [None] nothing is reported, and values are read again after Heartbeat + Timeout.
+// With [None] nothing is reported.
 //
 // A stream's [coherence.Feed] is what values in the local tier depend on. The watchdog gives up connections that are dead or
 // were left behind on another server. The status of a stream is what Redis.Status and the log say.
+//
+// This package doesn't know what a changed key is: the [Registry] gives it to the caches of its name. What was
+// invalidated by tag, or with the whole cache, is in package tags; in Redis these are keys, whose changes are
+// reported like all others. The requests and the breakers are those of package redisconn, whose Conn all streams
+// share.
 //
 // # The files, from the bottom up
 //
@@ -39,6 +44,52 @@
 // was current at t0: the validity of such reads is extended to t0 + Heartbeat + Timeout. When Redis or the network stalls, the
 // validity runs out, and the next canary that comes back on the same connection extends it again. The end of the connection
 // ends it for good.
+//
+// # The life of a stream
+//
+// A stream has two goroutines. One makes a connection, reads it to its end, and makes the next (connectLoop). The
+// other sends a canary and a PING with each heartbeat, and whenever it is woken (heartbeatLoop). Each canary is
+// waited for in one more.
+//
+//   - It connects: handshake, then subscriptions. Until these are confirmed, what is read from the server is never valid.
+//   - It is established: it installs a new validity, which doesn't hold yet, calls Interrupted, and has a canary sent
+//     at once.
+//   - It is up when the canary was reported and a PING answered. The outcome is then known to Start.
+//   - Each further canary that is reported extends the validity. If none is, the validity runs out, and the stream is
+//     down, though the connection is still there.
+//   - It breaks when the connection fails or the watchdog gives it up. The validity ends, Interrupted is called, the
+//     log has the cause, and a canary is sent at once. If Redis doesn't answer it, the server's breaker opens.
+//   - It connects again: at once after an established connection or a first failure, then after up to 20 ms, 40 ms
+//     and so on, to the shorter of a heartbeat and a second. If Redis refuses what the stream needs, it waits for up
+//     to ten of these.
+//
+// # A Cluster
+//
+// With tracking each master has a stream, since each reports its own keys alone. The topology, a goroutine of its
+// own, has the client list the masters every five heartbeats, and soon after a stream ended, a canary was redirected,
+// or a key led to an address that isn't known. A new master gets a stream and a Node. That of a server that isn't a
+// master any more is stopped, and its breaker retired, see package redisconn. What is read from an address that isn't
+// known is never valid.
+//
+// # PubSub and None
+//
+// PubSub is for servers without tracking. A cache publishes what it changed, so changes of other programs, evictions
+// and flushes aren't reported. There is one stream, also in a Cluster: all messages go through the node of the
+// channel's name, since only one node keeps their order, on which the canaries rely. A process skips its own
+// messages, unless several of its caches have the key.
+//
+// With None there is one stream too, which isn't started: no goroutine, no connection, no canary. Its validity is
+// [coherence.Always], and its Feed has NoEvents. So package tags reads its keys again after Heartbeat + Timeout,
+// those that wait for a lease poll, and breakers send probes of their own.
+//
+// # Hooks, goroutines and locks
+//
+//   - Changed, Shared and Interrupted are called by the goroutine that reads a connection. In a Cluster there are
+//     several. They must be short: what comes next on the connection waits, canaries included.
+//   - Answered is called by the goroutine of a canary.
+//   - BreakerChanged of the Registry is called by package redisconn, in the goroutine that noticed: of a call, a
+//     probe, a canary, a stream or the topology.
+//   - The log and the hooks are called without a lock.
 //
 // # Invariants
 //

@@ -24,7 +24,8 @@ type Hooks struct {
 	Answered    func()                // Redis answers
 }
 
-// group is what the streams of one Redis have in common.
+// group is what the streams of one Redis have in common. The topology, each stream and each transport use it, and
+// so needn't use Streams, which has them.
 type group struct {
 	*redisconn.Conn
 	mode    Mode

@@ -17,6 +17,14 @@ import (
 
 // pubsub is the channel on which the caches of all processes publish the keys that they change, and another one for the canaries
 // of this process. In a Cluster all messages go through one node, to which the channel's name hashes, and which keeps their order.
+//
+// A cache publishes after it has changed Redis, as a call of its own (Conn.PublishChanges), with the breaker of the
+// channel's node. So a change is reported later than with tracking, and if the process dies in between, never. Nobody
+// publishes evictions, flushes and what other programs write.
+//
+// A canary goes the way of a message: through the same node's client, and in the same stream. So its report proves
+// that the messages before it have arrived. It has a channel of its own, so that other processes don't get it. It
+// isn't a write, and says nothing about whether Redis accepts these.
 type pubsub struct {
 	group         *group
 	node          func(ctx context.Context) (*redis.Client, error)

@@ -15,7 +15,10 @@ type Subscriber struct {
 	Answered       func()                         // Redis answers
 }
 
-// Registry has the caches of a Redis by their names.
+// Registry has the caches of a Redis by their names. The streams know only keys of Redis; it finds the caches that a
+// key concerns by the name in it, and all of them where changes may have been missed. The lists of caches are
+// replaced, not changed: so the functions of a Subscriber are called without the lock, and a cache that is removed
+// meanwhile may get one more event.
 type Registry struct {
 	prefix string // of Redis's keys
 

@@ -20,6 +20,18 @@ var (
 )
 
 // status is what is logged, and what Redis.Status says, about whether invalidations arrive.
+//
+// A stream is up when its validity holds and Redis answers on its connection (recovered). It is down when the
+// connection ended, when the validity ran out (checkLapsed, with each heartbeat), or when Redis refuses its canaries
+// for good. Whether a value is valid doesn't depend on it, but on the feed alone. So status may notice late, and
+// statusError asks the validity itself.
+//
+// The cause of an outage is often known before the outage: a canary fails, and some time later the validity runs out.
+// noteCause keeps the error for then, and forgetCause drops it when a later canary is reported.
+//
+// One outage is to be one line of the log, though stream and breaker both notice it: see toLog, and the breaker's
+// OutageLogged. The breaker calls that, and where, with its own lock. So what is called with the lock of status must
+// not take the breaker's.
 type status struct {
 	mu       sync.Mutex
 	name     string // of the server in the client's options

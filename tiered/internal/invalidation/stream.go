@@ -16,6 +16,15 @@ import (
 
 // stream receives the invalidations of one server of Redis, over one connection at a time. The package documentation says why it
 // can be relied on.
+//
+// The goroutine of connectLoop reads the connection. It alone changes the validity: connected, disconnected, flushed
+// and canaryReported run there, one after the other, so that no report is about to extend a validity while it is
+// replaced. heartbeatLoop and the goroutines of canaries send, note in status and breaker what came of it, and may
+// close the connection.
+//
+// The parts: canary has the canaries under way, status what is said about the stream, connection and its watchdog
+// what is known of the present connection, and breaker whether the server is asked. A stream of many servers has no
+// breaker: it sets Unreachable itself.
 type stream struct {
 	coherence.Feed
 

@@ -17,6 +17,15 @@ import (
 const minFirstOutcome = 500 * time.Millisecond
 
 // Streams are the invalidation streams of one Redis: one for each master, or a single one.
+//
+// NewRedis calls New and Start. Start makes the streams, gives the Conn its servers and breakers, and starts the
+// streams. Then it waits a little for their first outcomes, so that a configuration that can't work is an error of
+// NewRedis, and not only a line in the log. A Redis that is down, slow or still loading isn't one: the streams go on
+// trying. From the end of Start on (Started) all errors go to the log and to Status. The caches subscribe to the
+// Registry, whose hooks New has got.
+//
+// Close ends the streams first, so that none opens a breaker or starts a call any more, then the calls and the
+// batchers, and waits for all of them together no longer than Timeout.
 type Streams struct {
 	group
 	only     *stream   // nil with a Cluster's topology

@@ -20,6 +20,15 @@ import (
 
 // topology keeps a stream for each master of a Cluster. It has the client load the Cluster's topology when a stream ends or a read
 // meets a node that isn't known: by itself go-redis does so once a minute (go-redis issue 3979).
+//
+// One goroutine (run) scans, and alone starts and stops streams. Others only wake it, however often: at least a
+// quarter of a second, or of a shorter heartbeat, is between two scans. Each scan has one more goroutine, since
+// go-redis may not return when its context ends. Every read finds its Node here, so byAddr is replaced and not
+// changed, and nodeOf takes no lock.
+//
+// A scan that fails changes nothing: the streams of masters that were known go on, and the next scan is soon. A
+// master that is gone is stopped before its breaker is retired, and the map without it is stored last: until then a
+// read may still get a Node whose validity is about to end.
 type topology struct {
 	group   *group
 	cluster *redis.ClusterClient

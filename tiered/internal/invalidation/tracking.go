@@ -14,6 +14,18 @@ import (
 )
 
 // tracking is a server that reports the changes of keys itself (CLIENT TRACKING).
+//
+// In broadcast mode a connection gets every change under its prefixes, whichever client made it, those of this
+// process included, and whichever keys were read. A report has the names of keys alone. A flush is reported as one,
+// without keys.
+//
+// A canary is a key that expires after a heartbeat. In a Cluster it must be in a slot of the stream's server: the
+// hash tag in its name is counted up until the client finds that server for it (canaryKey), and further when the slot
+// moves away. Should the server have no slots at all, that is no error of the server (ErrNoSlots).
+//
+// A canary alone wouldn't show that databases were swapped (SWAPDB), which Redis doesn't report. So each reads back
+// the mark that the one before it left, in the same script, and a canary that doesn't find it has another name. The
+// stream then handles it like a flush.
 type tracking struct {
 	group   *group
 	options *redis.Options

@@ -18,6 +18,13 @@ var (
 
 // watchdog decides whether a connection is still good. It counts beats instead of reading a clock, so that a
 // process that was frozen doesn't take what it hasn't read yet for what didn't come.
+//
+// A connection is given up for two reasons. It is dead if nothing at all came for 2 × (Heartbeat + Timeout), not even
+// the answer to one of the PINGs, which are sent with each canary. It was left behind if Redis executed a canary that
+// the connection doesn't report, though it answers PINGs: after a failover, say, it may still be open to the old
+// master, or to a server that an address no longer leads to. A report and a PONG come in order, so a PONG to a PING
+// that was sent after the canary was executed proves that the report isn't merely late. The validity has run out by
+// then in any case. What the watchdog adds is that the stream connects again.
 type watchdog struct {
 	silent atomic.Int64 // beats since something was last received
 	pings  atomic.Int64 // the number of the last PING
