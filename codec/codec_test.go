@@ -51,9 +51,10 @@ func users(n int) []user {
 }
 
 func TestNames(t *testing.T) {
-	for name, c := range map[string]codec.Codec{"json": codec.JSON, "msgpack": codec.Msgpack, "raw": codec.Raw} {
-		if got := c.Name(); got != name {
-			t.Errorf("Name() = %q, want %q", got, name)
+	want := []string{"json", "msgpack", "raw"} // values are stored with them
+	for i, c := range codecs {
+		if i >= len(want) || c.Name() != want[i] {
+			t.Errorf("codec %d has the name %q; want %q", i, c.Name(), want)
 		}
 	}
 }
@@ -126,7 +127,7 @@ func equalize(a *account) *account {
 }
 
 func TestRoundTrip(t *testing.T) {
-	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack} {
+	for _, c := range structured {
 		t.Run(c.Name(), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
 			for range 1000 {
@@ -149,7 +150,7 @@ func TestRoundTrip(t *testing.T) {
 
 // What was encoded before must not change when the codec's buffers are used again.
 func TestMarshalOwnsItsBytes(t *testing.T) {
-	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack, codec.Zstd(codec.JSON, 0), codec.S2(codec.Msgpack, 0)} {
+	for _, c := range withCompressing(structured, 0) {
 		for _, n := range []int{3, 3_000} { // from a pooled buffer, and from one that is too large for that
 			first, err := c.Marshal(users(n))
 			if err != nil {
@@ -171,16 +172,13 @@ func TestMarshalOwnsItsBytes(t *testing.T) {
 // Append is Marshal behind what is there already, with room for it and without.
 func TestAppend(t *testing.T) {
 	values := []any{"", strings.Repeat("what repeats gets smaller. ", 100), []byte("<bytes>"), blob(strings.Repeat("x", 300_000)), users(1), users(200), nil, make(chan int)}
-	inners := []codec.Codec{codec.JSON, codec.Msgpack, codec.Raw, quoted{}}
-	for _, inner := range inners {
-		for _, c := range []codec.Codec{inner, codec.Zstd(inner, 0), codec.S2(inner, 0)} {
-			for _, v := range values {
-				want, wantErr := c.Marshal(v)
-				for _, room := range []int{0, 10, 1 << 16} {
-					got, err := codec.Append(c, append(make([]byte, 0, 6+room), "prefix"...), v)
-					if (err != nil) != (wantErr != nil) || err == nil && string(got) != "prefix"+string(want) {
-						t.Errorf("%s of a %T: %.80q, %v; want %.80q, %v", c.Name(), v, got, err, want, wantErr)
-					}
+	for _, c := range withCompressing(append([]codec.Codec{quoted{}}, codecs...), 0) {
+		for _, v := range values {
+			want, wantErr := c.Marshal(v)
+			for _, room := range []int{0, 10, 1 << 16} {
+				got, err := codec.Append(c, append(make([]byte, 0, 6+room), "prefix"...), v)
+				if (err != nil) != (wantErr != nil) || err == nil && string(got) != "prefix"+string(want) {
+					t.Errorf("%s of a %T: %.80q, %v; want %.80q, %v", c.Name(), v, got, err, want, wantErr)
 				}
 			}
 		}
@@ -244,7 +242,7 @@ func TestUnmarshalKeepsNoReference(t *testing.T) {
 }
 
 func TestUnmarshalTargets(t *testing.T) {
-	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack, codec.Raw} {
+	for _, c := range codecs {
 		data := []byte{0x31} // "1" to all of them
 		for _, target := range []any{nil, "not a pointer", (*string)(nil), (*[]string)(nil), (*user)(nil)} {
 			if err := c.Unmarshal(data, target); err == nil {

@@ -110,8 +110,8 @@ func TestPointerReceivers(t *testing.T) {
 	} {
 		all = append(all, of...)
 	}
-	for _, inner := range []codec.Codec{codec.JSON, codec.Msgpack} {
-		for _, c := range []codec.Codec{inner, codec.Zstd(inner, 1), codec.S2(inner, 1)} {
+	for _, inner := range structured {
+		for _, c := range append(compressing(inner, 1), inner) {
 			tested := all
 			if inner == codec.Msgpack {
 				tested = append(places(withUser), all...)
@@ -163,7 +163,7 @@ func ptr[T any](v T) *T { return &v }
 
 // The pointer changes no byte of what was encoded before.
 func TestPointersChangeNoBytes(t *testing.T) {
-	for _, c := range []codec.Codec{codec.JSON, codec.Msgpack, codec.Zstd(codec.JSON, 1), codec.S2(codec.Msgpack, 1)} {
+	for _, c := range withCompressing(structured, 1) {
 		for _, p := range plainValues() {
 			v := reflect.ValueOf(p).Elem().Interface()
 			want, err := c.Marshal(v)
@@ -173,7 +173,7 @@ func TestPointersChangeNoBytes(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range []codec.Codec{codec.Raw, codec.Zstd(codec.Raw, 1)} {
+	for _, c := range withCompressing([]codec.Codec{codec.Raw}, 1) {
 		for _, p := range []any{ptr("s"), ptr([]byte("b")), ptr(text("t")), ptr(blob("b")), ptr(""), new([]byte)} {
 			v := reflect.ValueOf(p).Elem().Interface()
 			want, err := c.Marshal(v)

@@ -10,8 +10,9 @@ import (
 )
 
 // What is in Redis must stay readable, and other programs read it too: these bytes were written once and for all. The compressed
-// ones are only read, since a later version of the compressor may find a shorter form.
+// ones are only read, since a later version of the compressor may find a shorter form. Each codec has a vector.
 func TestVectors(t *testing.T) {
+	tested := make(map[string]bool)
 	one := users(2)[1:]
 	many := []string{strings.Repeat("abc ", 30)}
 	for _, vector := range []struct {
@@ -22,6 +23,7 @@ func TestVectors(t *testing.T) {
 	}{
 		{codec.JSON, one, true, jsonVector},
 		{codec.Msgpack, one, true, msgpackVector},
+		{codec.Raw, "text", true, "74657874"},
 		{codec.Zstd(codec.JSON, 0), one, true, "00" + jsonVector},
 		{codec.S2(codec.Msgpack, 0), one, true, "00" + msgpackVector},
 		{codec.Zstd(codec.JSON, 1), many, false, zstdVector},
@@ -43,6 +45,12 @@ func TestVectors(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got.Elem().Interface(), vector.value) {
 			t.Errorf("%s read %+v", vector.codec.Name(), got.Elem())
+		}
+		tested[vector.codec.Name()] = true
+	}
+	for _, c := range codecs {
+		if !tested[c.Name()] {
+			t.Errorf("%s has no vector", c.Name())
 		}
 	}
 }

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +130,38 @@ func TestTrial(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Each codec that package codec exports is among ours, or its name begins with a wrapper.
+func TestOursAreAll(t *testing.T) {
+	names := slices.Clone(wrappers)
+	for _, c := range ours {
+		names = append(names, c.Name())
+	}
+	exported := regexp.MustCompile(`(?m)^(?:var ([A-Z]\w*) Codec\b|func ([A-Z]\w*)\(.*\) Codec \{)`)
+	files, err := filepath.Glob("../../../codec/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range exported.FindAllStringSubmatch(string(source), -1) {
+			name := strings.ToLower(m[1])
+			if m[2] != "" {
+				name = strings.ToLower(m[2]) + "("
+			}
+			if found++; !slices.Contains(names, name) {
+				t.Errorf("%s is missing: New would treat it as a codec of somebody else", m[1]+m[2])
+			}
+		}
+	}
+	if found != len(names) {
+		t.Errorf("found %d codecs, want %d", found, len(names))
 	}
 }
 

@@ -1,0 +1,63 @@
+package codec_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tiercache/tiercache/codec"
+)
+
+// codecs are the codecs of the package that encode values themselves, and structured are those of them that can encode values of any
+// type. The tests of what each codec must do run over these.
+var (
+	codecs     = []codec.Codec{codec.JSON, codec.Msgpack, codec.Raw}
+	structured = []codec.Codec{codec.JSON, codec.Msgpack}
+)
+
+// compressing returns a codec of each kind that compresses what inner encodes.
+func compressing(inner codec.Codec, minSize int) []codec.Codec {
+	return []codec.Codec{codec.Zstd(inner, minSize), codec.S2(inner, minSize)}
+}
+
+// withCompressing returns the codecs, each with those that compress what it encodes.
+func withCompressing(inners []codec.Codec, minSize int) (all []codec.Codec) {
+	for _, inner := range inners {
+		all = append(append(all, inner), compressing(inner, minSize)...)
+	}
+	return all
+}
+
+// Each codec that the package exports is in codecs, or is made in compressing, under a name like that of its variable or function.
+func TestCodecsAreListed(t *testing.T) {
+	exported := regexp.MustCompile(`(?m)^(?:var ([A-Z]\w*) Codec\b|func ([A-Z]\w*)\(.*\) Codec \{)`)
+	names := make(map[string]bool)
+	for _, c := range codecs {
+		names[c.Name()] = true
+	}
+	for _, c := range compressing(codec.JSON, 0) {
+		names[strings.TrimSuffix(c.Name(), "(json)")] = true
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range exported.FindAllStringSubmatch(string(source), -1) {
+			name := m[1] + m[2]
+			if found++; !names[strings.ToLower(name)] {
+				t.Errorf("%s has the codec %s, which isn't in codecs or compressing", file, name)
+			}
+		}
+	}
+	if found != len(names) {
+		t.Errorf("found %d codecs, want %d", found, len(names))
+	}
+}
