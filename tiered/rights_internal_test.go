@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,19 @@ import (
 
 // streamRights are what a user needs beside redistest.CacheRights.
 var streamRights = map[Invalidation][]string{Tracking: redistest.TrackingRights, PubSub: redistest.PubSubRights}
+
+// NewRedis's documentation lists the rights with which the tests run.
+func TestRightsAreDocumented(t *testing.T) {
+	source, err := os.ReadFile("redis.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rights := range [][]string{redistest.CacheRights, redistest.TrackingRights, redistest.PubSubRights} {
+		if want := "//\t" + strings.Join(rights, " ") + " "; !strings.Contains(string(source), want) {
+			t.Errorf("redis.go has no line %q", want)
+		}
+	}
+}
 
 // Rights that are missing on a server that is down at first are reported when it is reached.
 func TestRightsOfAServerThatIsDownAtFirst(t *testing.T) {
