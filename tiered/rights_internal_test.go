@@ -17,6 +17,7 @@ import (
 	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
@@ -32,6 +33,37 @@ func TestRightsAreDocumented(t *testing.T) {
 	for _, rights := range [][]string{redistest.CacheRights, redistest.TrackingRights, redistest.PubSubRights} {
 		if want := "//\t" + strings.Join(rights, " ") + " "; !strings.Contains(string(source), want) {
 			t.Errorf("redis.go has no line %q", want)
+		}
+	}
+}
+
+// The documented rights suffice: Redis denies nothing but what a cache can do without, whatever it does.
+func TestRightsSuffice(t *testing.T) {
+	t.Parallel()
+	for mode, some := range streamRights {
+		server := redistest.Start(t)
+		c := openListening(t, server.UserClient(t, "somebody", slices.Concat(redistest.CacheRights, some)...), mode)
+		ctx, tags := t.Context(), []string{"a"}
+		load := func(_ context.Context, e *Entry[string]) (string, error) {
+			e.Tags = tags
+			return "v", nil
+		}
+		_, loaded := c.GetOrLoad(ctx, "k", load)
+		_, refreshed := c.Refresh(ctx, "k", load)
+		_, failed := c.Refresh(ctx, "none", func(context.Context, *Entry[string]) (string, error) { return "", ErrNotFound })
+		errs := []error{
+			loaded, refreshed, c.Set(ctx, "k", "v", tags...), c.Expire(ctx, "k"), c.ExpireTags(ctx, tags...), c.InvalidateTags(ctx, tags...),
+			c.ExpireAll(ctx), c.Delete(ctx, "k"), c.Clear(ctx), errors.Join(c.remote.Retract(ctx, []string{"k"}, make([]remote.Invalidation, 1))...),
+		}
+		_, got := c.GetMany(ctx, "k", "l")
+		if err := errors.Join(append(errs, got)...); err != nil || !errors.Is(failed, ErrNotFound) {
+			t.Errorf("mode %d: %v, %v", mode, err, failed)
+		}
+		for _, entry := range server.Do("ACL", "LOG").([]any) {
+			denied, _ := entry.(map[any]any)["object"].(string)
+			if denied != "mget" && !strings.HasPrefix(denied, "client|") { // of which go-redis sends some when it connects
+				t.Errorf("mode %d: Redis denied %s", mode, denied)
+			}
 		}
 	}
 }

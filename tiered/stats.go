@@ -24,9 +24,9 @@ type Stats struct {
 	RedisErrors uint64 // keys, tags and epochs whose read from Redis, or write to it, failed or timed out
 	Spared      uint64 // keys not read from or written to Redis because it doesn't answer; not in RedisErrors
 	CodecErrors uint64 // values that Codec, Cost or Clone failed on, and bytes in Redis that could not be decoded
-	// Entries of the local tier that may be older than Redis's, because invalidations are not proved to arrive:
-	Bypassed   uint64 // asked for, but not served
-	Unverified uint64 // served because Redis didn't answer; none if RedisOptions.Strict
+	// While it isn't certain that all invalidations arrive, an entry of the local tier may be older than Redis's value:
+	Bypassed   uint64 // lookups that found such an entry and didn't use it, so that the value was read from Redis or loaded
+	Unverified uint64 // reads served with such an entry, because Redis didn't answer; none if RedisOptions.Strict
 
 	Opened      uint64 // how often Redis, or a master of a Cluster, was no longer asked because it didn't answer
 	BreakerOpen bool   // Redis, or a master of a Cluster, isn't asked at present; Redis.Status says why

@@ -26,7 +26,9 @@ var vectors = map[string]Frame{
 		Epoch: coherence.EpochID{1, 2, 3, 4, 5, 6, 7, 255}, Seq: 300, Tags: []string{"admins", "users", "é"}, Payload: []byte{0xc0}},
 	"expired": {Expired: true, ID: 1, Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`)},
 	"loaded":  {Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Took: 1234 * time.Millisecond, Payload: []byte(`{"id":7}`)},
-	"empty":   {Codec: "raw", Created: time.UnixMilli(0), FreshFor: 24 * time.Hour * 365, Payload: []byte{}},
+	"windows": {Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`),
+		Windows: &Windows{RefreshAfter: 30 * time.Second, WhileRevalidate: 10 * time.Second, IfError: time.Hour}},
+	"empty": {Codec: "raw", Created: time.UnixMilli(0), FreshFor: 24 * time.Hour * 365, Payload: []byte{}},
 }
 
 // append adds f's bytes to b, which must be empty.
@@ -71,7 +73,7 @@ func TestFrameVectors(t *testing.T) {
 func sameFrame(a, b Frame) bool {
 	return a.Expired == b.Expired && a.ID == b.ID && a.Epoch == b.Epoch && a.Seq == b.Seq &&
 		a.NotFound == b.NotFound && a.Codec == b.Codec && a.Created.Equal(b.Created) && a.FreshFor == b.FreshFor && a.Took == b.Took &&
-		slices.Equal(a.Tags, b.Tags) && bytes.Equal(a.Payload, b.Payload)
+		reflect.DeepEqual(a.Windows, b.Windows) && slices.Equal(a.Tags, b.Tags) && bytes.Equal(a.Payload, b.Payload)
 }
 
 // No byte of a frame can be lost, changed or added without notice.
