@@ -88,6 +88,7 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason,
 			continue
 		case <-ctx.Done():
 			if !f.Finished() {
+				c.keys.GiveUp(f)
 				return nil, false, fmt.Errorf("tiered: waiting for a load: %w", ctx.Err())
 			}
 			continue

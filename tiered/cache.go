@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 
+	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/invalidation"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -42,10 +43,10 @@ type core[T any] struct {
 	stats     counters
 	events    *invalidation.Subscriber // nil without Redis
 
-	refreshSlots chan struct{}           // holds one element for each background load
-	background   redisconn.EventThrottle // for log lines about background loads
-	unkept       redisconn.EventThrottle // for log lines about values that aren't stored
-	badValues    redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
+	places     *inflight.Places        // of loads
+	background redisconn.EventThrottle // for log lines about background loads
+	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
+	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
 
 	retries retries[T]
 	life    redisconn.Lifecycle // of the goroutines that load, and of the timers of retries

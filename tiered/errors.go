@@ -24,12 +24,19 @@ var (
 	// are more. Changes that are still queued when the process ends are lost. Other processes then serve Redis's old values
 	// until their TTL, and the time for which they are served stale, is over. [Cache].Close makes one more attempt.
 	ErrQueued = errors.New("tiered: queued until redis is back")
+
+	// ErrOverloaded is wrapped by the errors of GetOrLoad, Refresh, GetOrLoadMany and GetOrLoadEntries if a value would have to
+	// be loaded, and there was no place for the load ([Options].MaxLoads): at once if the line of waiting loads was full; after
+	// [Policy].LoadTimeout, with context.DeadlineExceeded, if the load's turn hadn't come by then. Where StaleIfError permits it,
+	// the stale value is returned instead.
+	ErrOverloaded = errors.New("tiered: overloaded")
 )
 
 var (
 	errNoLoader     = errors.New("tiered: the loader is nil")
 	errNoKey        = errors.New("tiered: the key function is nil")
 	errOwnKey       = errors.New("tiered: a loader asked for the key it is loading")
+	errAbandoned    = errors.New("tiered: all callers left before the load began")
 	errGoexit       = errors.New("tiered: the loader, or a method of a value, ended the goroutine with runtime.Goexit")
 	errNotMade      = errors.New("tiered: the Redis wasn't made by NewRedis")
 	errEmptyKey     = errors.New("tiered: the key is empty")

@@ -63,9 +63,14 @@ func (j *job[T]) failPanicked(err error) {
 
 // overdue finishes the remaining flights when the job's time is over.
 func (j *job[T]) overdue() {
-	if j.loading || j.cache.life.Closed() {
+	switch {
+	case j.loading || j.cache.life.Closed():
 		j.cache.stats.loadErrors.Add(1)
 		j.fail(j.cache.overdue(j.timed))
+		return
+	case j.lined:
+		j.cache.stats.countShed(len(j.flights))
+		j.fail(fmt.Errorf("%w: there was no place within LoadTimeout (%v): %w", ErrOverloaded, j.cache.policy.LoadTimeout, j.timed.Err()))
 		return
 	}
 	j.fail(fmt.Errorf("tiered: another process's load took longer than LoadTimeout (%v): %w", j.cache.policy.LoadTimeout, j.timed.Err()))

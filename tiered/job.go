@@ -39,7 +39,8 @@ type job[T any] struct {
 	loading    bool        // the loader was called
 	readBefore bool        // Redis was asked
 	due        []keyRef[T] // keys whose values were served and are due for a refresh
-	slot       bool        // the job holds one of the cache's refreshSlots
+	place      inflight.Place
+	lined      bool // the job waited for its place when it last looked
 
 	// finishing is set while one goroutine has the right to finish the flights: the job's own, or, if the job's time ends
 	// while that goroutine is in the loader or waiting, the one that interrupts the job.
@@ -47,27 +48,24 @@ type job[T any] struct {
 	finishes  bool // the job's goroutine has the right
 }
 
-// startJob starts a job for new flights, with or without a lookup before it.
-func (c *Cache[T]) startJob(caller context.Context, p *inflight.Owner, flights []*flight[T], load func(context.Context, []*task[T]) error) {
-	t := &job[T]{cache: c, caller: caller, owner: p, flights: flights, load: load}
-	t.finishes, t.slot = t.beginFinishing(), flights[0].Reason == inflight.ForBackground
+// startJob starts a new job, with or without a lookup before it.
+func (c *Cache[T]) startJob(j *job[T]) {
+	j.cache = c
+	j.finishes = j.beginFinishing()
 	if !c.life.Begin() {
-		t.fail(ErrClosed)
-		t.releaseSlot()
+		j.fail(ErrClosed)
+		c.places.End(&j.place)
 		return
 	}
-	t.start()
+	j.start()
 }
 
-// maxRefreshes limits a cache's concurrent background loads. Beyond it no load is begun: the next hit tries again.
-const maxRefreshes = 64
-
-// refreshInBackground starts a background load of those keys that have no flight yet, and doesn't wait for it. The keys must be the
+// refreshInBackground starts a background load of those keys that have no flight yet, and doesn't wait for it. If there is no place
+// for it, no load is begun: the next hit tries again. So no caller can join a flight that is last in the line. The keys must be the
 // cache's own copies.
 func (c *Cache[T]) refreshInBackground(ctx context.Context, keys []keyRef[T], load func(context.Context, []*task[T]) error) {
-	select {
-	case c.refreshSlots <- struct{}{}:
-	default:
+	place, ok := c.places.EnterBehind()
+	if !ok {
 		return
 	}
 	fl := joinOptions[T]{Owner: new(inflight.Owner), Start: mono.Now(), Limit: c.policy.LoadTimeout, OwnedKeys: true, Size: len(keys)}
@@ -78,7 +76,7 @@ func (c *Cache[T]) refreshInBackground(ctx context.Context, keys []keyRef[T], lo
 		}
 	}
 	if len(own) == 0 {
-		<-c.refreshSlots
+		c.places.End(&place)
 		return
 	}
 	began := c.tags.Invalidations()
@@ -86,7 +84,7 @@ func (c *Cache[T]) refreshInBackground(ctx context.Context, keys []keyRef[T], lo
 		f.State.began = began
 	}
 	c.stats.refreshes.Add(uint64(len(own)))
-	c.startJob(ctx, fl.Owner, own, load)
+	c.startJob(&job[T]{caller: ctx, owner: fl.Owner, flights: own, load: load, place: place})
 }
 
 // start runs the job in a goroutine of its own. Its context is made here, because that would make the goroutine's stack grow. If
@@ -97,19 +95,12 @@ func (j *job[T]) start() {
 	go j.run(done)
 }
 
-// releaseSlot frees the job's slot among the background loads, if it has one.
-func (j *job[T]) releaseSlot() {
-	if j.slot {
-		<-j.cache.refreshSlots
-	}
-}
-
 // beginFinishing acquires the right to finish the flights, and reports whether it did.
 func (j *job[T]) beginFinishing() bool { return j.finishing.CompareAndSwap(false, true) }
 
 // run finishes every flight of the job, unless the job's time is over first. It calls done before it returns.
 func (j *job[T]) run(done func()) {
-	defer j.releaseSlot() // a loader that doesn't return keeps the slot
+	defer j.cache.places.End(&j.place) // a loader that doesn't return keeps the place
 	defer j.end(done)
 	for len(j.flights) > 0 {
 		if j.timed.Err() != nil {
@@ -117,12 +108,18 @@ func (j *job[T]) run(done func()) {
 			return
 		}
 		tasks, waiting := j.look()
-		if len(tasks) > 0 {
+		finishes := true
+		switch {
+		case len(tasks) > 0:
 			j.split(waiting)
-			if !j.loadTasks(tasks) {
-				return
-			}
-		} else if j.waits.All(waiting) && !j.interruptible(func() { j.waits.Wait(j.timed, (*flight[T]).Finished) }) {
+			finishes = j.loadTasks(tasks)
+		case j.lined:
+			finishes = j.awaitPlace()
+		case j.waits.All(waiting):
+			j.cache.places.Leave(&j.place) // the load is another process's
+			finishes = j.interruptible(func() { j.waits.Wait(j.timed, (*flight[T]).Finished) })
+		}
+		if !finishes {
 			return
 		}
 	}
@@ -188,6 +185,7 @@ func (j *job[T]) end(done func()) {
 func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 	c := j.cache
 	began := mono.Now()
+	j.lined = j.lined && c.places.Enter(&j.place, false) == inflight.Waiting
 	_, err := c.tags.Epoch(j.timed) // items of the local tier may depend on it
 	j.readLocal()
 	if c.remote == nil {
@@ -196,10 +194,13 @@ func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 			tk.began = began
 			tasks = append(tasks, tk)
 		}
+		if !j.enter(tasks) {
+			return nil, j.flights
+		}
 		return j.acquireLeases(tasks, nil, nil, nil), nil
 	}
 	var free, occupied []*task[T]
-	awaited := slices.DeleteFunc(slices.Clone(j.flights), func(f *flight[T]) bool { return !j.waits.Due(f, !c.keys.IsCurrent(f)) })
+	awaited := slices.DeleteFunc(slices.Clone(j.flights), func(f *flight[T]) bool { return !j.mustRead(f) })
 	for i, fd := range j.readRemote(awaited, err) {
 		f := awaited[i]
 		fd.DropExpiring()
@@ -230,6 +231,9 @@ func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 	}
 	j.dropFinished()
 	j.startRefreshes()
+	if !j.enter(tasks, free, occupied) {
+		return nil, j.flights
+	}
 	tasks = j.acquireLeases(tasks, free, occupied, err)
 	claimed := make([]*flight[T], len(tasks))
 	for i, tk := range tasks {
@@ -354,6 +358,7 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 
 // callLoader calls the loader, and the trace's LoadDone after it.
 func (j *job[T]) callLoader(tasks []*task[T]) error {
+	defer j.cache.places.Leave(&j.place)
 	trace := j.cache.trace
 	if trace == nil || trace.LoadDone == nil {
 		return j.load(j.timed, tasks)

@@ -253,8 +253,8 @@ func TestPanicInTheBackground(t *testing.T) {
 			if n := c.Stats().LoadErrors; n != uint64(i+1) {
 				t.Errorf("%d loads failed", n)
 			}
-			if n := len(c.refreshSlots); n != 0 {
-				t.Errorf("%d loads in the background", n)
+			if n := c.Stats().LoadsRunning; n != 0 {
+				t.Errorf("%d loads run", n)
 			}
 			time.Sleep(time.Minute)
 		}

@@ -64,9 +64,11 @@ func (c *Cache[T]) load(ctx context.Context, k keyRef[T], at mono.Instant, load 
 		return none, err
 	}
 	invalidations := c.tags.Invalidations()
-	retry := false
+	retry, nested := false, inflight.Loading(ctx, c.base)
 	for {
-		f, mine := c.keys.Join(ctx, k.Key, k.Hash, why, &joinOptions[T]{Owner: new(inflight.Owner), Start: at, Limit: c.policy.LoadTimeout, Retry: retry})
+		f, mine := c.keys.Join(ctx, k.Key, k.Hash, why, &joinOptions[T]{
+			Owner: new(inflight.Owner), Start: at, Limit: c.policy.LoadTimeout, Retry: retry, Urgent: nested,
+		})
 		j := joined[T]{flight: f, mine: mine, late: !mine && f.Finished(), invalidations: invalidations}
 		switch {
 		case mine:
@@ -97,7 +99,7 @@ func (c *Cache[T]) lookupOrStart(ctx context.Context, f *flight[T], load Loader[
 	one := [...]*flight[T]{f}
 	rest, due := c.lookup(ctx, one[:])
 	if len(rest) > 0 {
-		c.startJob(ctx, f.Owner, rest, c.loading(load))
+		c.startJob(&job[T]{caller: ctx, owner: f.Owner, flights: rest, load: c.loading(load)})
 	}
 	if len(due) > 0 {
 		c.refreshInBackground(ctx, due, c.loading(load))

@@ -151,7 +151,7 @@ func (b *batch[K, T]) run(ctx context.Context, open int) (left int, firstErr err
 		defer t.End()
 		rest, due := c.lookup(ctx, own)
 		if len(rest) > 0 {
-			c.startJob(ctx, b.owner, rest, b.loader(t))
+			c.startJob(&job[T]{caller: ctx, owner: b.owner, flights: rest, load: b.loader(t)})
 		}
 		if len(due) > 0 {
 			c.refreshInBackground(ctx, due, b.loader(t))
@@ -177,7 +177,7 @@ func (b *batch[K, T]) join(ctx context.Context, open int) (own []*flight[T], fir
 	c := b.cache
 	own = make([]*flight[T], 0, open)
 	invalidations := c.tags.Invalidations()
-	fl := joinOptions[T]{Owner: b.owner, Start: mono.Now(), OwnedKeys: true, Size: open, Limit: c.policy.LoadTimeout, Retry: b.retry}
+	fl := joinOptions[T]{Owner: b.owner, Start: mono.Now(), OwnedKeys: true, Size: open, Limit: c.policy.LoadTimeout, Retry: b.retry, Urgent: inflight.Loading(ctx, c.base)}
 	for i := range b.items {
 		s := &b.items[i]
 		if s.done {

@@ -17,6 +17,7 @@ import (
 
 const (
 	defaultMaxCost     = 100_000
+	defaultMaxLoads    = 256
 	defaultTTL         = time.Minute
 	defaultLoadTimeout = 30 * time.Second
 	defaultRetryAfter  = time.Second
@@ -57,6 +58,23 @@ type Options[T any] struct {
 	// the cache, and to every one that Set or a Loader gives it. nil: the local tier keeps the value that it was given, a
 	// []byte with its array, and all callers get that one; it must not be modified any more.
 	Clone func(T) T
+	// MaxLoads limits how many loads run at a time, to protect the source: calls of a Loader, of which a batch is one. It holds for all
+	// views of the cache together, in this process. A loader that hangs, or goes on after LoadTimeout, counts until it returns, so
+	// loaders that never return can't use up the process's memory.
+	//
+	// Loads beyond the limit wait in a line, in which up to 16 for each place begin in the order in which they came. Further ones are
+	// shed, see [ErrOverloaded]. The wait is part of LoadTimeout. A load whose callers have all given up leaves the line; one whose
+	// callers got a stale value after SoftTimeout doesn't. Background loads take no more than a quarter of the places, and aren't
+	// begun if none is free. Hits take no place, nor do calls that wait for another process's load.
+	//
+	// A load that a Loader begins in the same cache, with the context that it got, doesn't wait but begins beyond the limit, since the
+	// Loader keeps its place meanwhile. (Two caches whose loaders use each other can take all of each other's places, and
+	// then wait until LoadTimeout.)
+	//
+	// 0: 256, which is more than most sources serve at a time, and few enough for the memory of a process: loads of 10
+	// milliseconds can begin 25,600 times a second. Set it to what the source can do, such as the size of a connection pool,
+	// divided by the number of processes. Negative: no limit; then up to 64 background loads run.
+	MaxLoads int
 	// Policy says how long values are kept. The zero Policy is a TTL of one minute.
 	Policy Policy
 	// Trace has functions that are called for events of the cache. nil: none.
@@ -234,6 +252,9 @@ func (o Options[T]) validated() (Options[T], error) {
 		return o, errors.New("tiered: Options.MaxCost is 0, and there is a Cost: want the local tier's capacity in units of Cost")
 	case o.MaxCost == 0:
 		o.MaxCost = defaultMaxCost
+	}
+	if o.MaxLoads == 0 {
+		o.MaxLoads = defaultMaxLoads
 	}
 	if o.Codec == nil {
 		o.Codec = codec.JSON

@@ -10,8 +10,8 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
-// Stats counts the events of a cache since New, in all its views together. The counters only grow. Queued, BreakerOpen, Entries
-// and Cost are present values.
+// Stats counts the events of a cache since New, in all its views together. The counters only grow. Queued, BreakerOpen, Entries,
+// Cost, LoadsRunning and LoadsWaiting are present values.
 type Stats struct {
 	LocalHits   uint64 // reads of a key answered by the local tier, with a value or a remembered absence
 	RemoteHits  uint64 // reads of a key answered by Redis, likewise
@@ -20,10 +20,15 @@ type Stats struct {
 	Loads       uint64 // calls of a loader; a batch is one
 	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is not a failure
 	Refreshes   uint64 // keys for which a load in the background was begun
+	Shed        uint64 // loads that weren't begun, see ErrOverloaded; a batch is one
 	Stale       uint64 // reads served with a value past its TTL
 	RedisErrors uint64 // keys, tags and epochs whose read from Redis, or write to it, failed or timed out
 	Spared      uint64 // keys not read from or written to Redis because it doesn't answer; not in RedisErrors
 	CodecErrors uint64 // values that Codec, Cost or Clone failed on, and bytes in Redis that could not be decoded
+
+	LoadsRunning int // loads that have a place now, see Options.MaxLoads
+	LoadsWaiting int // loads that wait for one now
+
 	// While it isn't certain that all invalidations arrive, an entry of the local tier may be older than Redis's value:
 	Bypassed   uint64 // lookups that found such an entry and didn't use it, so that the value was read from Redis or loaded
 	Unverified uint64 // reads served with such an entry, because Redis didn't answer; none if RedisOptions.Strict
@@ -45,8 +50,8 @@ type Stats struct {
 
 // counters are the counters behind Stats that the local tier and the write queue don't have.
 type counters struct {
-	remoteHits, misses, collapsed, loads, loadErrors, refreshes, stale, redisErrors, codecErrors atomic.Uint64
-	invalidations, spared, opened                                                                atomic.Uint64
+	remoteHits, misses, collapsed, loads, loadErrors, refreshes, shed, stale, redisErrors, codecErrors atomic.Uint64
+	invalidations, spared, opened                                                                      atomic.Uint64
 }
 
 // countErrors counts the errors of Redis, and the commands that weren't sent to it.
@@ -62,9 +67,16 @@ func (s *counters) countErrors(answers []redisconn.Reply) {
 	}
 }
 
+// countShed counts a load of that many keys that isn't begun.
+func (s *counters) countShed(keys int) {
+	s.shed.Add(1)
+	s.misses.Add(uint64(keys))
+}
+
 // Stats returns the cache's counters.
 func (c *Cache[T]) Stats() Stats {
 	s, l := &c.stats, c.local.Stats()
+	running, waiting := c.places.Count()
 	return Stats{
 		LocalHits:   l.Hits,
 		RemoteHits:  s.remoteHits.Load(),
@@ -73,10 +85,15 @@ func (c *Cache[T]) Stats() Stats {
 		Loads:       s.loads.Load(),
 		LoadErrors:  s.loadErrors.Load(),
 		Refreshes:   s.refreshes.Load(),
+		Shed:        s.shed.Load(),
 		Stale:       s.stale.Load(),
 		RedisErrors: s.redisErrors.Load(),
 		Spared:      s.spared.Load(),
 		CodecErrors: s.codecErrors.Load(),
+
+		LoadsRunning: running,
+		LoadsWaiting: waiting,
+
 		Bypassed:    l.Bypassed,
 		Unverified:  l.Unverified,
 		Opened:      s.opened.Load(),

@@ -26,8 +26,11 @@ type Flight[T, S any] struct {
 	done  Latch
 
 	// Guarded by the key state's lock:
-	loading   bool  // the loader runs
-	ownEvents uint8 // how many reports of the flight's own changes are still to come
+	loading   bool          // the loader runs
+	ownEvents uint8         // how many reports of the flight's own changes are still to come
+	urgent    bool          // see JoinOptions
+	callers   int           // how many calls have joined it, less those that gave up
+	lined     chan struct{} // wakes the goroutine that waits for a place for the flight; nil if none has
 }
 
 // Reason is the purpose of a flight.
@@ -51,6 +54,23 @@ func (f *Flight[T, S]) Finished() bool { return f.done.IsSet() }
 // Done returns a channel that is closed when the flight has its result.
 func (f *Flight[T, S]) Done() <-chan struct{} { return f.done.Done() }
 
+// joined counts a call that joins the flight. The caller holds the shard's lock.
+func (f *Flight[T, S]) joined(o *JoinOptions[T, S]) {
+	f.callers++
+	if o.Urgent && !f.urgent {
+		f.urgent = true
+		f.notify()
+	}
+}
+
+// notify wakes the goroutine that waits for a place. The caller holds the shard's lock.
+func (f *Flight[T, S]) notify() {
+	select {
+	case f.lined <- struct{}{}:
+	default: // nobody waits, or it was notified already
+	}
+}
+
 // JoinOptions describes a call that joins or begins flights. It also allocates the flights and their key states, for a batch many
 // at a time.
 type JoinOptions[T, S any] struct {
@@ -60,6 +80,7 @@ type JoinOptions[T, S any] struct {
 	OwnedKeys bool          // the keys are the cache's own copies
 	Size      int           // how many more flights may begin; 0 means one
 	Retry     bool          // the call has waited in vain for flights of other callers
+	Urgent    bool          // the call is a running load's: a flight that it joins must not wait for a place until a load ends
 
 	slots []slot[T, S]
 }

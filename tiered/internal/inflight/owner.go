@@ -61,3 +61,15 @@ func (p *Owner) Within(ctx context.Context) bool {
 		ctx = c.caller
 	}
 }
+
+// Loading reports whether ctx belongs to a load whose context was made with base, or to a load begun by such a load's loader, at any
+// depth.
+func Loading(ctx, base context.Context) bool {
+	for {
+		c, ok := ctx.Value(ownerKey{}).(*ownedContext)
+		if !ok || c.Context == base {
+			return ok
+		}
+		ctx = c.caller
+	}
+}

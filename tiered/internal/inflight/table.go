@@ -137,6 +137,7 @@ func (t *Table[T, S]) Join(ctx context.Context, key string, hash uint64, why Rea
 	k := s.keys[key]
 	if k != nil && k.flight != nil {
 		if f := k.flight; o.joins(f, why) || f.Owner.Within(ctx) {
+			f.joined(o)
 			return f, false
 		}
 		k.supersede()
@@ -152,6 +153,7 @@ func (t *Table[T, S]) Join(ctx context.Context, key string, hash uint64, why Rea
 	f = &b.flight
 	f.Ref, f.Reason, f.Owner, f.Start = k.ref(hash), why, o.Owner, o.Start
 	f.Limit, f.retry = o.Limit, o.Retry
+	f.joined(o)
 	k.flight = f
 	return f, true
 }

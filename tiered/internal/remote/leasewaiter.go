@@ -70,6 +70,12 @@ func (w *LeaseWaiter[K]) Add(k K, lease []byte, from redisconn.Reply) bool {
 // Remove forgets the lease of k, so that it is read again at once.
 func (w *LeaseWaiter[K]) Remove(k K) { delete(w.waits, k) }
 
+// Has reports whether k waits for a lease.
+func (w *LeaseWaiter[K]) Has(k K) bool {
+	_, waits := w.waits[k]
+	return waits
+}
+
 // All reports whether there are any, and each of them waits for a lease.
 func (w *LeaseWaiter[K]) All(all []K) bool {
 	for _, k := range all {

@@ -1,0 +1,40 @@
+package inflight
+
+// A flight that waits for a place may be needed more, or less, than when it began: a running load may join it, which must not wait until
+// loads end, and all its callers may give up. Demand tells the goroutine that waits.
+
+// Demand says who waits for a flight.
+type Demand uint8
+
+const (
+	Wanted    Demand = iota
+	Urgent           // a running load waits for it
+	Abandoned        // nobody does any more
+)
+
+// Demand returns the demand for a flight that waits for a place. Later changes of it are signalled on wake. If the flight is
+// abandoned, no new caller joins it.
+func (t *Table[T, S]) Demand(f *Flight[T, S], wake chan struct{}) Demand {
+	s := t.locked(f.Hash)
+	defer s.mu.Unlock()
+	f.lined = wake
+	switch {
+	case f.urgent:
+		return Urgent
+	case f.callers > 0, f.Reason == ForBackground:
+		return Wanted
+	}
+	if f.state.flight == f {
+		f.state.flight = nil
+	}
+	return Abandoned
+}
+
+// GiveUp says that a call no longer waits for the flight, and hasn't been served in another way either.
+func (t *Table[T, S]) GiveUp(f *Flight[T, S]) {
+	s := t.locked(f.Hash)
+	defer s.mu.Unlock()
+	if f.callers--; f.callers == 0 {
+		f.notify()
+	}
+}

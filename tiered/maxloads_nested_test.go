@@ -1,0 +1,176 @@
+package tiered_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// Loaders that need other keys of their cache get these though all places are theirs: a load of their own begins beyond the limit,
+// at any depth, and so does one in the line that they join. No time passes.
+func TestNestedLoadsNeedNoPlace(t *testing.T) {
+	needs := func(c *tiered.Cache[string], keys ...string) tiered.Loader[string] {
+		return func(ctx context.Context, _ *tiered.Entry[string]) (all string, err error) {
+			for _, key := range keys {
+				v, err := c.GetOrLoad(ctx, key, value(key))
+				if err != nil {
+					return "", err
+				}
+				all += v
+			}
+			return all, nil
+		}
+	}
+	for name, load := range map[string]func(c *tiered.Cache[string]) tiered.Loader[string]{
+		"one": func(c *tiered.Cache[string]) tiered.Loader[string] { return needs(c, "x", "y") },
+		"deep": func(c *tiered.Cache[string]) tiered.Loader[string] {
+			return func(ctx context.Context, _ *tiered.Entry[string]) (string, error) {
+				return c.GetOrLoad(ctx, "deep", needs(c, "x", "y"))
+			}
+		},
+		"refresh": func(c *tiered.Cache[string]) tiered.Loader[string] {
+			return func(ctx context.Context, e *tiered.Entry[string]) (string, error) {
+				return c.Refresh(ctx, e.Key+" inner", needs(c, "x", "y"))
+			}
+		},
+		"batch": func(c *tiered.Cache[string]) tiered.Loader[string] {
+			return func(ctx context.Context, _ *tiered.Entry[string]) (string, error) {
+				got, err := tiered.GetOrLoadMany(ctx, c, []string{"x", "y"}, self, many(""))
+				return fmt.Sprint("xy"[:len(got)]), err
+			}
+		},
+		"another cache between": func(c *tiered.Cache[string]) tiered.Loader[string] {
+			other := newCache(t, tiered.Options[string]{Name: "other"})
+			return func(ctx context.Context, e *tiered.Entry[string]) (string, error) {
+				return other.GetOrLoad(ctx, e.Key, needs(c, "x", "y"))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Run("begins", func(t *testing.T) { testNested(t, load, "") })
+			t.Run("joins", func(t *testing.T) { testNested(t, load, "x") })
+		})
+	}
+}
+
+// testNested runs two such loads where there are two places. If waits isn't empty, a load of it waits in the line before that.
+func testNested(t *testing.T, load func(c *tiered.Cache[string]) tiered.Loader[string], waits string) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, tiered.Options[string]{MaxLoads: 2})
+		l := load(c)
+		start, all := make(chan struct{}), []*call(nil)
+		for i := range 2 {
+			all = append(all, begin(t, c, fmt.Sprint("outer", i), func(ctx context.Context, e *tiered.Entry[string]) (string, error) {
+				<-start
+				return l(ctx, e)
+			}))
+		}
+		synctest.Wait()
+		var first *call
+		if waits != "" {
+			first = begin(t, c, waits, value(waits))
+			synctest.Wait()
+			if s := c.Stats(); s.LoadsRunning != 2 || s.LoadsWaiting != 1 {
+				t.Errorf("%+v", s)
+			}
+		}
+		at := time.Now()
+		close(start)
+		for _, cl := range all {
+			cl.gets(t, "xy")
+		}
+		if first != nil {
+			first.gets(t, waits)
+		}
+		synctest.Wait()
+		if s := c.Stats(); time.Since(at) != 0 || s.LoadsRunning != 0 || s.LoadsWaiting != 0 || s.Shed != 0 {
+			t.Errorf("after %v %+v", time.Since(at), s)
+		}
+	})
+}
+
+// What runs beyond the limit counts: no other load begins until fewer run than the limit, so nested loads that hang can't pile up.
+func TestNestedLoadsThatHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, tiered.Options[string]{MaxLoads: 1, Policy: tiered.Policy{LoadTimeout: time.Second}})
+		release := make(chan struct{})
+		for i := range 10 {
+			_, err := c.GetOrLoad(t.Context(), fmt.Sprint("outer", i), func(ctx context.Context, e *tiered.Entry[string]) (string, error) {
+				return c.GetOrLoad(ctx, e.Key+" inner", func(context.Context, *tiered.Entry[string]) (string, error) {
+					<-release
+					return "", errDown
+				})
+			})
+			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, tiered.ErrOverloaded) != (i > 0) {
+				t.Error(i, err)
+			}
+		}
+		synctest.Wait()
+		if s := c.Stats(); s.LoadsRunning != 1 || s.Loads != 2 || s.Shed != 9 {
+			t.Errorf("%+v", s)
+		}
+		close(release)
+	})
+}
+
+// Two caches whose loaders need each other can take all of each other's places; the loads then end with ErrOverloaded.
+func TestCachesThatNeedEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := tiered.Policy{LoadTimeout: time.Second}
+		a := newCache(t, tiered.Options[string]{Name: "a", MaxLoads: 1, Policy: p})
+		b := newCache(t, tiered.Options[string]{Name: "b", MaxLoads: 1, Policy: p})
+		start := make(chan struct{})
+		uses := func(other *tiered.Cache[string]) tiered.Loader[string] {
+			return func(ctx context.Context, _ *tiered.Entry[string]) (string, error) {
+				<-start
+				return other.GetOrLoad(ctx, "inner", value("v"))
+			}
+		}
+		first, second := begin(t, a, "outer", uses(b)), begin(t, b, "outer", uses(a))
+		synctest.Wait()
+		close(start)
+		for _, cl := range []*call{first, second} {
+			if _, err := cl.wait(t); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		}
+		synctest.Wait()
+		gets(t, a, "outer", uses(b), "v")
+	})
+}
+
+// A batch is one load, however many ids it has, and its ids wait for one place.
+func TestBatchIsOneLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, end := overloaded(t, tiered.Policy{})
+		ids := make([]string, 100)
+		for i := range ids {
+			ids[i] = fmt.Sprint(i)
+		}
+		batch := func() *call {
+			return begun(func() (string, error) {
+				got, err := tiered.GetOrLoadMany(t.Context(), c, ids, self, many("v"))
+				return fmt.Sprint(len(got)), err
+			})
+		}
+		first := batch()
+		synctest.Wait()
+		second, single := batch(), begin(t, c, "7", noLoad[string](t))
+		synctest.Wait()
+		if s := c.Stats(); s.LoadsRunning != 1 || s.LoadsWaiting != 1 {
+			t.Errorf("%+v", s)
+		}
+		end()
+		first.gets(t, "100")
+		second.gets(t, "100")
+		single.gets(t, "v")
+		if s := c.Stats(); s.Loads != 2 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
