@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tiercache/tiercache/keys"
@@ -64,6 +65,41 @@ func ExamplePolicy_staleIfError() {
 	// 3 <nil>
 	// the source is asked
 	// the source is down
+}
+
+// A source that can do two things at a time is never asked for more. What can't wait gets the stale value, or an error.
+func ExampleOptions_maxLoads() {
+	ctx := context.Background()
+	reports, _ := tiered.New(tiered.Options[string]{
+		Name:     "reports",
+		MaxLoads: 2,
+		Policy:   tiered.Policy{StaleIfError: time.Hour, LoadTimeout: 50 * time.Millisecond},
+	})
+	defer reports.Close()
+	_ = reports.Set(ctx, "may", "the report of May")
+	_ = reports.Expire(ctx, "may")
+
+	var running sync.WaitGroup
+	for _, month := range []string{"june", "july"} {
+		running.Go(func() {
+			_, _ = reports.GetOrLoad(ctx, month, func(context.Context, *tiered.Entry[string]) (string, error) {
+				time.Sleep(200 * time.Millisecond) // though its context ends after LoadTimeout
+				return "", errors.New("too late")
+			})
+		})
+	}
+	for reports.Stats().LoadsRunning < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	load := func(context.Context, *tiered.Entry[string]) (string, error) { return "a new report", nil }
+	report, err := reports.GetOrLoad(ctx, "may", load)
+	fmt.Println(report, err)
+	_, err = reports.GetOrLoad(ctx, "august", load)
+	fmt.Println(errors.Is(err, tiered.ErrOverloaded))
+	running.Wait()
+	// Output:
+	// the report of May <nil>
+	// true
 }
 
 // A value that is asked for is replaced before its TTL is over: nobody waits for a load.

@@ -26,25 +26,25 @@ func TestNestedLoadsNeedNoPlace(t *testing.T) {
 			return all, nil
 		}
 	}
-	for name, load := range map[string]func(c *tiered.Cache[string]) tiered.Loader[string]{
-		"one": func(c *tiered.Cache[string]) tiered.Loader[string] { return needs(c, "x", "y") },
-		"deep": func(c *tiered.Cache[string]) tiered.Loader[string] {
+	for name, load := range map[string]func(t *testing.T, c *tiered.Cache[string]) tiered.Loader[string]{
+		"one": func(_ *testing.T, c *tiered.Cache[string]) tiered.Loader[string] { return needs(c, "x", "y") },
+		"deep": func(_ *testing.T, c *tiered.Cache[string]) tiered.Loader[string] {
 			return func(ctx context.Context, _ *tiered.Entry[string]) (string, error) {
 				return c.GetOrLoad(ctx, "deep", needs(c, "x", "y"))
 			}
 		},
-		"refresh": func(c *tiered.Cache[string]) tiered.Loader[string] {
+		"refresh": func(_ *testing.T, c *tiered.Cache[string]) tiered.Loader[string] {
 			return func(ctx context.Context, e *tiered.Entry[string]) (string, error) {
 				return c.Refresh(ctx, e.Key+" inner", needs(c, "x", "y"))
 			}
 		},
-		"batch": func(c *tiered.Cache[string]) tiered.Loader[string] {
+		"batch": func(_ *testing.T, c *tiered.Cache[string]) tiered.Loader[string] {
 			return func(ctx context.Context, _ *tiered.Entry[string]) (string, error) {
 				got, err := tiered.GetOrLoadMany(ctx, c, []string{"x", "y"}, self, many(""))
 				return fmt.Sprint("xy"[:len(got)]), err
 			}
 		},
-		"another cache between": func(c *tiered.Cache[string]) tiered.Loader[string] {
+		"another cache between": func(t *testing.T, c *tiered.Cache[string]) tiered.Loader[string] {
 			other := newCache(t, tiered.Options[string]{Name: "other"})
 			return func(ctx context.Context, e *tiered.Entry[string]) (string, error) {
 				return other.GetOrLoad(ctx, e.Key, needs(c, "x", "y"))
@@ -59,10 +59,10 @@ func TestNestedLoadsNeedNoPlace(t *testing.T) {
 }
 
 // testNested runs two such loads where there are two places. If waits isn't empty, a load of it waits in the line before that.
-func testNested(t *testing.T, load func(c *tiered.Cache[string]) tiered.Loader[string], waits string) {
+func testNested(t *testing.T, load func(t *testing.T, c *tiered.Cache[string]) tiered.Loader[string], waits string) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, tiered.Options[string]{MaxLoads: 2})
-		l := load(c)
+		l := load(t, c)
 		start, all := make(chan struct{}), []*call(nil)
 		for i := range 2 {
 			all = append(all, begin(t, c, fmt.Sprint("outer", i), func(ctx context.Context, e *tiered.Entry[string]) (string, error) {

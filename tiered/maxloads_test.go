@@ -165,6 +165,7 @@ func TestWaitForAPlaceIsLimited(t *testing.T) {
 		if d := time.Since(start); !errors.Is(err, tiered.ErrOverloaded) || !errors.Is(err, context.DeadlineExceeded) || d != 11*time.Second {
 			t.Errorf("%v after %v", err, d)
 		}
+		synctest.Wait()
 		if s := c.Stats(); s.Shed != 1 || s.LoadErrors != 0 || s.LoadsWaiting != 1 {
 			t.Errorf("%+v", s)
 		}
@@ -187,7 +188,7 @@ func TestHungLoadersKeepTheirPlaces(t *testing.T) {
 		before := runtime.NumGoroutine()
 		for round := range 100 {
 			_, err := c.GetOrLoad(t.Context(), fmt.Sprint(round), hang)
-			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, tiered.ErrOverloaded) != (round >= most) {
+			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, tiered.ErrOverloaded) != (round > 0) { // the callers that left took the other places
 				t.Error(round, err)
 			}
 			for i := range 10 {
@@ -246,6 +247,8 @@ func TestLoadsNobodyWaitsFor(t *testing.T) {
 		gets(t, c, "old", value("new"), "stale")
 		first, leaveFirst := context.WithCancel(t.Context())
 		second, leaveSecond := context.WithCancel(t.Context())
+		defer leaveFirst()
+		defer leaveSecond()
 		ask := func(ctx context.Context) *call {
 			return begun(func() (string, error) { return c.GetOrLoad(ctx, "left", noLoad[string](t)) })
 		}

@@ -43,6 +43,8 @@ func New(o Options) (*Cache, error) {
 		MaxCost: o.MaxCost,
 		Cost:    (*response).cost,
 		Logger:  o.Logger,
+		// The handlers of requests run in any case, and runs in the background have a limit of their own.
+		MaxLoads: -1,
 		// Without jitter, since Cache-Control and Age say when a response is stale.
 		Policy: tiered.Policy{Jitter: -1},
 	})
