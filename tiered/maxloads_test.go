@@ -142,6 +142,7 @@ func TestLineIsFull(t *testing.T) {
 		gets(t, c, "k", value("v"), "v")
 		gets(t, c, "old", noLoad[string](t), "stale") // until RetryAfter
 		time.Sleep(time.Second)
+		synctest.Wait()
 		gets(t, c, "old", value("new"), "new")
 	})
 }
@@ -157,7 +158,7 @@ func TestWaitForAPlaceIsLimited(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		gets(t, c, "old", noLoad[string](t), "stale")
+		gets(t, c, "old", value("late"), "stale")
 		if d := time.Since(start); d != time.Second {
 			t.Errorf("SoftTimeout: it took %v", d)
 		}
@@ -197,9 +198,9 @@ func TestHungLoadersKeepTheirPlaces(t *testing.T) {
 				if _, err := c.GetOrLoad(ctx, fmt.Sprint(round, "left", i), hang); !errors.Is(err, context.Canceled) {
 					t.Error(err)
 				}
+				synctest.Wait()
 			}
 		}
-		synctest.Wait()
 		if n := runtime.NumGoroutine() - before; hung.Load() != most || n > most {
 			t.Errorf("%d loaders hang, %d goroutines more", hung.Load(), n)
 		}
