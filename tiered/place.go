@@ -23,28 +23,31 @@ import (
 // enter reports whether the job may load the tasks, because it has a place. If it may not, it waits in the line, or the tasks' flights
 // have failed because the line is full.
 func (j *job[T]) enter(tasks ...[]*task[T]) bool {
-	c, all := j.cache, slices.Concat(tasks...)
-	if len(all) == 0 {
-		return true
+	c, n := j.cache, 0
+	for _, some := range tasks {
+		n += len(some)
 	}
-	if j.lined {
+	switch {
+	case n == 0:
+		return true
+	case j.lined:
 		return false
 	}
-	switch c.places.Enter(&j.place, all[0].flight.Reason == inflight.ForBackground) {
+	switch c.places.Enter(&j.place, j.flights[0].Reason == inflight.ForBackground) {
 	case inflight.Inside:
 		return true
 	case inflight.Waiting:
 		j.lined = true
 		return false
 	}
-	flights := make([]*flight[T], len(all))
+	all, flights := slices.Concat(tasks...), make([]*flight[T], n)
 	for i, tk := range all {
 		flights[i] = tk.flight
 	}
 	if j.assess(flights) {
 		return true
 	}
-	c.stats.countShed(len(all))
+	c.stats.countShed(n)
 	j.finishTasks(all, fmt.Errorf("%w: all places are taken, and the line of those that wait is full", ErrOverloaded))
 	return false
 }
