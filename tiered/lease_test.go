@@ -150,12 +150,16 @@ func TestWaiterIsWoken(t *testing.T) {
 			s, a, b := twoProcesses(t, modes[name])
 			caughtUp(t, a, b) // so that the epoch and the tags are known
 			loading, release := make(chan struct{}), make(chan struct{})
+			heard := b.Stats().Invalidations
 			first := begin(t, a, "k", func(context.Context, *tiered.Entry[string]) (string, error) {
 				close(loading)
 				<-release
 				return "v", nil
 			})
 			<-loading
+			if name == "tracking" { // else a report of the lease that comes late ends the joining
+				waitFor(t, func() bool { return b.Stats().Invalidations > heard })
+			}
 			s.Do("CONFIG", "RESETSTAT")
 			var all []*call
 			for range 20 {

@@ -120,7 +120,12 @@ func TestWaitForAnotherProcessTakesNoPlace(t *testing.T) {
 	})
 	waitFor(t, func() bool { return leased(s, "k") })
 	misses := here.Stats().Misses
-	ours := begin(t, here, "k", value("here"))
+	var order []string
+	load := func(_ context.Context, e *tiered.Entry[string]) (string, error) {
+		order = append(order, e.Key) // one at a time
+		return "here", nil
+	}
+	ours := begin(t, here, "k", load)
 	gets(t, here, "other", value("v"), "v") // has the place
 	end := occupy(t, here)
 	close(fail)
@@ -128,9 +133,15 @@ func TestWaitForAnotherProcessTakesNoPlace(t *testing.T) {
 		t.Error(err)
 	}
 	waits(t, here, 1)
+	later := begin(t, here, "later", load)
+	waits(t, here, 2)
 	end()
 	ours.gets(t, "here")
-	if n := here.Stats().Misses - misses; n != 3 {
+	later.gets(t, "here")
+	if order[0] != "k" {
+		t.Errorf("loaded in the order %q: the load that came first left the line", order)
+	}
+	if n := here.Stats().Misses - misses; n != 4 {
 		t.Errorf("%d misses", n)
 	}
 }

@@ -26,6 +26,9 @@ func (j *job[T]) enter(tasks ...[]*task[T]) bool {
 	c, n := j.cache, 0
 	for _, some := range tasks {
 		n += len(some)
+		for _, tk := range some {
+			j.waits.Remove(tk.flight) // the lease that it may have waited for is gone
+		}
 	}
 	switch {
 	case n == 0:
