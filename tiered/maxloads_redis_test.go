@@ -219,4 +219,6 @@ func TestMaxLoadsWhileRedisIsDown(t *testing.T) {
 	for _, cl := range all {
 		cl.gets(t, "v")
 	}
+	s.Restart() // or the client's goroutines that dial would go on for a while
+	waitFor(t, func() bool { return !c.Stats().BreakerOpen })
 }

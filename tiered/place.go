@@ -26,9 +26,6 @@ func (j *job[T]) enter(tasks ...[]*task[T]) bool {
 	c, n := j.cache, 0
 	for _, some := range tasks {
 		n += len(some)
-		for _, tk := range some {
-			j.waits.Remove(tk.flight) // the lease that it may have waited for is gone
-		}
 	}
 	switch {
 	case n == 0:
@@ -36,16 +33,17 @@ func (j *job[T]) enter(tasks ...[]*task[T]) bool {
 	case j.lined:
 		return false
 	}
-	switch c.places.Enter(&j.place, j.flights[0].Reason == inflight.ForBackground) {
-	case inflight.Inside:
+	standing := c.places.Enter(&j.place, j.flights[0].Reason == inflight.ForBackground)
+	if standing == inflight.Inside {
 		return true
-	case inflight.Waiting:
-		j.lined = true
-		return false
 	}
 	all, flights := slices.Concat(tasks...), make([]*flight[T], n)
 	for i, tk := range all {
 		flights[i] = tk.flight
+		j.waits.Remove(tk.flight) // it may have waited for a lease before
+	}
+	if j.lined = standing == inflight.Waiting; j.lined {
+		return false
 	}
 	if j.assess(flights) {
 		return true
