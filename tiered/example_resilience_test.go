@@ -79,11 +79,12 @@ func ExampleOptions_maxLoads() {
 	_ = reports.Set(ctx, "may", "the report of May")
 	_ = reports.Expire(ctx, "may")
 
+	end := make(chan struct{})
 	var running sync.WaitGroup
 	for _, month := range []string{"june", "july"} {
 		running.Go(func() {
 			_, _ = reports.GetOrLoad(ctx, month, func(context.Context, *tiered.Entry[string]) (string, error) {
-				time.Sleep(200 * time.Millisecond) // though its context ends after LoadTimeout
+				<-end // though its context ends after LoadTimeout
 				return "", errors.New("too late")
 			})
 		})
@@ -96,6 +97,7 @@ func ExampleOptions_maxLoads() {
 	fmt.Println(report, err)
 	_, err = reports.GetOrLoad(ctx, "august", load)
 	fmt.Println(errors.Is(err, tiered.ErrOverloaded))
+	close(end)
 	running.Wait()
 	// Output:
 	// the report of May <nil>
