@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -39,4 +41,30 @@ func ExampleOptions_codec() {
 	// float64 <nil>
 	// int <nil>
 	// 7 <nil>
+}
+
+// A release that adds a field to a struct loads its values anew: the new field would be zero in the values that the release before
+// has stored. If that is right for the field, a Version keeps the values; it is changed when they can't be used any more.
+func ExampleOptions_version() {
+	client := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+	second, err := tiered.NewRedis(client, tiered.RedisOptions{})
+	if err != nil {
+		panic(err)
+	}
+	defer second.Close()
+
+	type Page struct {
+		Visits int    `json:"visits"`
+		Note   string `json:"note"` // new; a page without one has ""
+	}
+	pages, err := tiered.New(tiered.Options[Page]{
+		Name:    "pages",
+		Redis:   second,
+		Version: "1",
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer pages.Close()
 }

@@ -223,7 +223,9 @@ func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 		case fd.Leasable():
 			free = append(free, tk)
 		case f.Reason != inflight.ForRefresh && fd.Framed():
-			f.State.fallback.make(c.fill(f.Ref, fd), fromRemote)
+			if fd.Record != nil { // otherwise the key has only values of other releases
+				f.State.fallback.make(c.fill(f.Ref, fd), fromRemote)
+			}
 			occupied = append(occupied, tk)
 		default:
 			tasks = append(tasks, tk) // the old value stays until a newer one is stored

@@ -131,10 +131,10 @@ func (j *job[T]) acquireSecondary(occupied []*task[T]) (tasks, soonGone []*task[
 	return append(tasks, j.unreplaced(taken)...), soonGone
 }
 
-// soonGone reports whether nobody is served the record, and Redis may drop it during a load.
+// soonGone reports whether nobody is served what the key holds, and Redis may drop it during a load.
 func (c *Cache[T]) soonGone(found *remote.Result[T]) bool {
 	r := found.Record
-	return found.Use(&c.view.Windows) == record.Unusable && r != nil && r.Created.Add(r.RedisTTL(c.retention)) <= mono.Now().Add(wire.MaxLease)
+	return found.Use(&c.view.Windows) == record.Unusable && r != nil && found.Others == nil && r.Created.Add(r.RedisTTL(c.retention)) <= mono.Now().Add(wire.MaxLease)
 }
 
 // unreplaced returns the tasks whose old value is still in Redis. The values of the others were replaced after they were read,

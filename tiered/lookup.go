@@ -214,9 +214,9 @@ func (c *Cache[T]) decodeReply(ctx context.Context, f *flight[T], at mono.Instan
 		return nil
 	}
 	it := &local.Item[T]{Key: f.Key}
-	t, _, err := c.remote.DecodeFrame(ctx, data, at, &c.view, &it.Record)
-	if err != nil {
-		return nil // the job reports it
+	t, found, err := c.remote.DecodeFrame(ctx, data, at, &c.view, &it.Record)
+	if !found || err != nil {
+		return nil // the job reports an error
 	}
 	c.local.SetMeta(it, t, c.policy.localUntil(at, it.FreshUntil))
 	b, ok := c.tags.BindKnown(&it.Stamp, at)

@@ -48,6 +48,16 @@ type Options[T any] struct {
 	// [codec.JSON] and [codec.Msgpack]. The local tier holds the values themselves: if T is any, an int that comes from Redis is
 	// a float64. Choose a T that says what the values are. null is nil if T can be nil, otherwise a miss.
 	Codec codec.Codec
+	// Version names the form of T's values in Redis. Values of another Version, and of another Codec, are misses that stay for the
+	// processes that use them: while two releases of a program are deployed each keeps its own hits, and gets no value in the
+	// form of the other. Set, Delete, Expire, tags and Clear reach the values of all versions.
+	//
+	// "": a fingerprint of T: the names, types and tags of its exported fields, and of those within, and the name of each type
+	// that encodes itself (MarshalJSON, MarshalBinary and the like), whose form can't be seen. It is the same in every build and
+	// on every machine. So a release that changes a struct loads its values anew, where it would otherwise get new
+	// fields as zero; one that changes only what such a type encodes, or what a field means, needs a new Version. With a
+	// Version of its own a cache keeps its values across changes of T, which its Codec must then be able to read.
+	Version string
 	// MaxCost is the local tier's capacity, in units of Cost. A value that costs more than all of it is never in the local tier.
 	// 0: 100,000 entries; with a Cost there is no such default, and New returns an error.
 	MaxCost int64

@@ -199,7 +199,7 @@ func (c *Cache[T]) readRemote(ctx context.Context, refs []keyRef[T], how remote.
 		case errs[i] != nil:
 			f.Err = errs[i]
 		case bound[i] == nil:
-			f.Record, f.Vacant = nil, true
+			f.Record, f.Vacant = nil, f.Others == nil
 		default:
 			f.Deps = bound[i]
 			f.Deps.Validity, f.Deps.Feed = f.Validity, f.Feed

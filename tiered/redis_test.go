@@ -157,7 +157,7 @@ func TestGarbageIsAMiss(t *testing.T) {
 		}
 	}
 	// GetMany's one command doesn't tell the list from nothing.
-	if st := c.Stats(); st.CodecErrors != 7*3 || st.RedisErrors != 2 {
+	if st := c.Stats(); st.CodecErrors != 5*3 || st.RedisErrors != 2 { // another codec's values are nothing wrong
 		t.Errorf("stats %+v", st)
 	}
 	fresh := newCache(t, tiered.Options[user]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{})})

@@ -70,11 +70,13 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 	if leased {
 		none.redis.Seen = held.Seen()
 	}
-	replaces := tk.leased == secondaryLease || tk.flight.Reason == inflight.ForRefresh
 	r := tk.result
 	if r == nil || !c.keys.NotWritten(h) {
 		return none, leased
 	}
+	// A value that isn't stored leaves those of other releases alone, but an absence ends them too.
+	replaces := (tk.leased == secondaryLease || tk.flight.Reason == inflight.ForRefresh) &&
+		(tk.found.Record != nil || tk.found.Others == nil || r.Absent)
 	if !r.Storable() {
 		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
 		return none, leased || replaces || c.remote == nil || tk.found.Err != nil
@@ -85,7 +87,7 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 	}
 	ch, err := keyWrite[T]{}, tk.unstorable
 	if err == nil {
-		ch, err = c.newWrite(ctx, h, r, b, tk.policy)
+		ch, err = c.newWrite(ctx, keyWrite[T]{ref: h, redis: remote.Write{Others: tk.found.Others}}, r, b, tk.policy)
 	}
 	if err != nil {
 		tk.unstorable = err

@@ -100,7 +100,7 @@ func TestPanicWhileDecoding(t *testing.T) {
 	s := redistest.Start(t)
 	for _, cd := range valueCodecs() {
 		t.Run(cd.Name(), func(t *testing.T) {
-			before := newCache(t, tiered.Options[oldWare]{Redis: newRedis(t, s, tiered.RedisOptions{}), Codec: cd})
+			before := newCache(t, tiered.Options[oldWare]{Redis: newRedis(t, s, tiered.RedisOptions{}), Codec: cd, Version: "1"})
 			keys := []string{"get", "lookup", "load", "a", "b", "m"}
 			for _, key := range keys {
 				if err := before.Set(t.Context(), key, oldWare{Price: 0}); err != nil {
@@ -108,7 +108,7 @@ func TestPanicWhileDecoding(t *testing.T) {
 				}
 			}
 			var seen observed
-			c := newCache(t, tiered.Options[ware]{Redis: newRedis(t, s, tiered.RedisOptions{}), Codec: cd, Trace: seen.trace(),
+			c := newCache(t, tiered.Options[ware]{Redis: newRedis(t, s, tiered.RedisOptions{}), Codec: cd, Version: "1", Trace: seen.trace(),
 				Logger: slog.New(slog.NewTextHandler(&seen, nil))})
 			if v, err := c.Get(t.Context(), "get"); err != tiered.ErrNotFound {
 				t.Errorf("Get: %v, %v", v, err)
@@ -141,7 +141,7 @@ func TestPanicWhileDecoding(t *testing.T) {
 			if len(seen.keys) != 7 || seen.keys[0] != "get" || !strings.Contains(seen.log.String(), "UnmarshalJSON") && !strings.Contains(seen.log.String(), "DecodeMsgpack") {
 				t.Errorf("told of %q\n%s", seen.keys, seen.log.String())
 			}
-			other := newCache(t, tiered.Options[ware]{Redis: newRedis(t, s, tiered.RedisOptions{}), Codec: cd})
+			other := newCache(t, tiered.Options[ware]{Redis: newRedis(t, s, tiered.RedisOptions{}), Codec: cd, Version: "1"})
 			if v, err := other.Get(t.Context(), "load"); err != nil || v.Price != "7" {
 				t.Errorf("in another process: %v, %v", v, err)
 			}

@@ -124,7 +124,7 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 		return
 	}
 	f := wire.Frame{
-		Codec: "raw", Created: c.remote.Conn.Time(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,
+		Schema: c.values.Schema, Codec: "raw", Created: c.remote.Conn.Time(t.Context()).Add(-age), FreshFor: whenPolicy.TTL,
 		Epoch: s.Epoch.ID, Seq: s.Seq, Payload: []byte("old"),
 	}
 	marker := c.keys.Ref("marker", c.hash("marker"))

@@ -178,22 +178,22 @@ func (c *core[T]) traceQueued(keys []string, err error) {
 	}
 }
 
-// newWrite returns the key write that stores the record. b is nil if the record is already invalid: then Redis alone gets it. The
-// error is the codec's.
-func (c *Cache[T]) newWrite(ctx context.Context, h keyRef[T], r *record.Record[T], b *coherence.Deps, p Policy) (keyWrite[T], error) {
+// newWrite makes the key write store the record. b is nil if the record is already invalid: then Redis alone gets it. The error is
+// the codec's.
+func (c *Cache[T]) newWrite(ctx context.Context, ch keyWrite[T], r *record.Record[T], b *coherence.Deps, p Policy) (keyWrite[T], error) {
 	if !r.Storable() {
-		return keyWrite[T]{ref: h}, nil
+		return ch, nil
 	}
-	ch := keyWrite[T]{ref: h, redis: remote.Write{TTL: mono.WholeMillis(r.RedisTTL(c.retention))}, began: r.Created}
+	ch.redis.TTL, ch.began = r.RedisTTL(c.retention), r.Created
 	if b != nil {
-		ch.item = c.local.NewItem(h.Key, h.Hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
+		ch.item = c.local.NewItem(ch.ref.Key, ch.ref.Hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
 	}
 	if c.remote != nil {
-		var err error
-		if ch.redis.Frame, err = c.remote.Encode(ctx, r); err != nil {
-			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", h.Key, err)
+		if err := c.remote.Encode(ctx, r, &ch.redis); err != nil {
+			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", ch.ref.Key, err)
 		}
 	}
+	ch.redis.TTL = mono.WholeMillis(ch.redis.TTL)
 	return ch, nil
 }
 

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 	"unsafe"
@@ -21,8 +20,6 @@ type View struct {
 	Jitter  float64       // of the time of an early refresh
 }
 
-var errOtherCodec = errors.New("the frame has another codec's value")
-
 // decode decodes a key's content into f.
 func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) error {
 	if l, ok := wire.ParseLease(b); ok {
@@ -33,43 +30,54 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 	f.Seen = redisconn.Expected{Exists: true, Bytes: string(b)}
 	r := new(record.Record[T])
 	if wire.IsFrame(b) || wire.IsLease(b) {
-		f.Vacant = true
-		meta, valid, err := t.DecodeFrame(ctx, b, at, v, r)
-		if valid { // its head is never modified
-			f.Seen = redisconn.Expected{Exists: true, Bytes: unsafe.String(&b[0], wire.FrameHead), Head: true}
-		}
+		fr, found, only, err := wire.FindFrame(b, t.values.Name, t.values.Schema)
 		if err != nil {
+			f.Vacant = true
+			return err
+		}
+		f.Seen = redisconn.Expected{Exists: true, Bytes: unsafe.String(&b[0], wire.FrameHead), Head: true} // it is never modified
+		if !only {
+			f.Others = b
+		}
+		if !found {
+			return nil
+		}
+		meta, err := t.decodeFrame(ctx, &fr, at, v, r)
+		if err != nil {
+			f.Vacant = only
 			return err
 		}
 		r.Meta = &meta
 	} else {
-		f.Vacant = len(b) == 0
 		r.Created, r.FreshUntil, r.Meta = at, at.Add(v.TTL), new(record.Meta)
 		var err error
 		if r.Cost, err = t.values.Decode(b, &r.Value); err != nil {
+			f.Vacant = len(b) == 0
 			return err
 		}
 	}
-	f.Record, f.Vacant = r, false
+	f.Record = r
 	return nil
 }
 
-// DecodeFrame decodes a frame that was read at the instant at. It sets the record's value and times, and returns its metadata. valid
-// reports whether it is a frame of this cache's codec; its value may still be impossible to decode.
-func (t *Tier[T]) DecodeFrame(ctx context.Context, b []byte, at mono.Instant, v *View, r *record.Record[T]) (m record.Meta, valid bool, err error) {
-	fr, err := wire.ParseFrame(b)
-	if err == nil && fr.Codec != t.values.Name {
-		err = errOtherCodec
+// DecodeFrame decodes the frame of this cache's codec and schema among those of a key that was read at the instant at. It sets the
+// record's value and times, and returns its metadata. found is false if there is none.
+func (t *Tier[T]) DecodeFrame(ctx context.Context, b []byte, at mono.Instant, v *View, r *record.Record[T]) (m record.Meta, found bool, err error) {
+	fr, found, _, err := wire.FindFrame(b, t.values.Name, t.values.Schema)
+	if found {
+		m, err = t.decodeFrame(ctx, &fr, at, v, r)
 	}
-	if err != nil {
-		return m, false, err
+	return m, found, err
+}
+
+// decodeFrame is DecodeFrame of a frame that was parsed.
+func (t *Tier[T]) decodeFrame(ctx context.Context, f *wire.Frame, at mono.Instant, v *View, r *record.Record[T]) (m record.Meta, err error) {
+	r.Created, r.FreshUntil = times(f, at, t.Conn.TimeAt(ctx, at))
+	m = meta(f, v)
+	if !f.NotFound {
+		m.Cost, err = t.values.Decode(f.Payload, &r.Value)
 	}
-	r.Created, r.FreshUntil = times(&fr, at, t.Conn.TimeAt(ctx, at))
-	m = meta(&fr, v)
-	if !fr.NotFound {
-		m.Cost, err = t.values.Decode(fr.Payload, &r.Value)
-	}
-	return m, true, err
+	return m, err
 }
 
 // times returns when the frame's record was created and until when it is fresh. At the instant at, Redis's clock showed onRedis.
@@ -88,12 +96,14 @@ func meta(f *wire.Frame, v *View) record.Meta {
 	return t
 }
 
-// Encode encodes the record as a frame. Its creation is on Redis's clock, which ctx limits the wait for.
-func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T]) ([]byte, error) {
+// Encode encodes the record as the write's frame, with the write's others behind it, for whose freshness it extends the TTL. The
+// record's creation is on Redis's clock, which ctx limits the wait for.
+func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T], w *Write) (err error) {
 	at := t.Conn.Time(ctx) // may block
 	f := wire.Frame{
 		ID:       rand.Uint64(),
 		NotFound: r.Absent,
+		Schema:   t.values.Schema,
 		Codec:    t.values.Name,
 		Created:  at.Add(-mono.Now().Since(r.Created)),
 		FreshFor: r.FreshUntil.Since(r.Created),
@@ -103,5 +113,9 @@ func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T]) ([]byte, erro
 		Seq:      r.Seq,
 		Tags:     r.Tags,
 	}
-	return t.values.Encode(&f, &r.Value)
+	if w.Others != nil {
+		w.TTL = max(w.TTL, f.KeepOthers(w.Others, at))
+	}
+	w.Frame, err = t.values.Encode(&f, &r.Value)
+	return err
 }

@@ -36,14 +36,22 @@ func newRecord(value string) *record.Record[string] {
 	return record.New(value, false, time.Hour, coherence.Stamp{})
 }
 
+// encoded returns a write of the record.
+func encoded(t *testing.T, m *remote.Tier[string], r *record.Record[string]) remote.Write {
+	t.Helper()
+	w := remote.Write{TTL: time.Hour}
+	if err := m.Encode(t.Context(), r, &w); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // set stores a value whatever the key holds.
 func set(t *testing.T, m *remote.Tier[string], key, value string) {
 	t.Helper()
-	b, err := m.Encode(t.Context(), newRecord(value))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := redisconn.FirstError(m.Write(t.Context(), []remote.Write{{Key: key, Frame: b, TTL: time.Hour}}, func() {})); err != nil {
+	w := encoded(t, m, newRecord(value))
+	w.Key = key
+	if err := redisconn.FirstError(m.Write(t.Context(), []remote.Write{w}, func() {})); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -101,11 +109,9 @@ func TestWindowsRoundTrip(t *testing.T) {
 	for name, windows := range map[string]*wire.Windows{"policy's": nil, "own": &own, "none": new(wire.Windows)} {
 		r := newRecord("v")
 		r.Took, r.Windows = 1500*time.Millisecond, windows
-		b, err := m.Encode(t.Context(), r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.Write(t.Context(), []remote.Write{{Key: name, Frame: b, TTL: time.Hour}}, func() {})
+		w := encoded(t, m, r)
+		w.Key = name
+		m.Write(t.Context(), []remote.Write{w}, func() {})
 		switch got := read(t, m, name).Record; {
 		case got == nil:
 			t.Errorf("%s: nothing", name)
@@ -121,10 +127,7 @@ func TestWindowsRoundTrip(t *testing.T) {
 func TestReplaceOwnLease(t *testing.T) {
 	t.Parallel()
 	m, s := open(t)
-	frame, err := m.Encode(t.Context(), newRecord("loaded"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	loaded := encoded(t, m, newRecord("loaded"))
 	for name, c := range map[string]struct {
 		meanwhile func(key string)
 		stored    bool
@@ -145,7 +148,7 @@ func TestReplaceOwnLease(t *testing.T) {
 			t.Fatalf("%s: two leases", name)
 		}
 		c.meanwhile(name)
-		a := m.Replace(t.Context(), []remote.Write{{Key: name, Frame: frame, TTL: time.Hour, Seen: remote.SeenLease(l)}})[0]
+		a := m.Replace(t.Context(), []remote.Write{{Key: name, Frame: loaded.Frame, TTL: time.Hour, Seen: remote.SeenLease(l)}})[0]
 		if a.Err != nil || a.Swapped() != c.stored {
 			t.Errorf("after %s: stored %v, %v", name, a.Swapped(), a.Err)
 		}

@@ -14,7 +14,8 @@ import (
 type Write struct {
 	Key    string
 	Frame  []byte             // nil: the key is deleted
-	TTL    time.Duration      // of the frame
+	Others []byte             // the frames under the key, of which those of other codecs and schemas are kept behind it; nil: none are
+	TTL    time.Duration      // of the frames
 	Seen   redisconn.Expected // the content that Replace replaces
 	Expire bool               // the key's frame is kept but made stale; for Tier.Write alone
 }

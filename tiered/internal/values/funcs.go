@@ -12,10 +12,11 @@ import (
 
 // Funcs calls the options Codec, Cost and Clone of a cache. Codec, Name and Exited must be set.
 type Funcs[T any] struct {
-	Codec codec.Codec
-	Name  string        // the codec's
-	Cost  func(T) int64 // nil: each value costs 1
-	Clone func(T) T     // nil: callers share the value
+	Codec  codec.Codec
+	Name   string        // the codec's
+	Schema uint64        // of T, see SchemaOf
+	Cost   func(T) int64 // nil: each value costs 1
+	Clone  func(T) T     // nil: callers share the value
 	// Exited is called once, when one of them has called runtime.Goexit.
 	Exited func(error)
 

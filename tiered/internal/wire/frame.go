@@ -21,8 +21,14 @@ import (
 //	4       1      0; 1 to 255 once the value was expired before its time, a different number each time
 //	5       4      CRC-32C (Castagnoli) of all that follows, big-endian
 //	9       8      an id that no other frame of the key has
-//	17      1      flags: 1 = not found, the source has no value and the payload is empty; 2 = it has windows; others are 0
-//	18      uvarint n, then n bytes    the codec's name
+//	17      1      flags: 1 = not found, the source has no value and the payload is empty; 2 = it has windows; 4 = it has a
+//	               schema; others are 0
+//	        with a schema:
+//	18      8      the schema of the value's type, see package values
+//	26      4      the length of the frame, big-endian: the frames of other schemas or codecs follow
+//	30      uvarint                    in the first frame: when the first of the loads of those began, as below; 0: none follow
+//
+//	        uvarint n, then n bytes    the codec's name
 //	        uvarint                    when the value was made: milliseconds since the Unix epoch on Redis's clock
 //	        uvarint                    how long it is fresh from then on: milliseconds, more than 0
 //	        uvarint                    how long its load took until then: milliseconds, rounded up; 0 for a Set
@@ -35,6 +41,10 @@ import (
 //	                                   neither. At most 128 different tags, of 1 to 256 bytes each
 //	        the rest                   the payload
 //
+// While two releases of a program are deployed, a key has a frame of each, the last written first. A load replaces the frame of
+// its own schema and codec, and keeps the others. All other writes replace the whole. The first 17 bytes of the first frame stand
+// for all: if it is expired, they all are.
+//
 // A uvarint is base 128, least significant group first, at most 64 bits, as in Protocol Buffers. The first 17 bytes
 // distinguish a frame from every other frame and from its own expired form. The expiry of the key in Redis is the end of
 // freshness, or later for as long as the value may be of use when it is stale. A value that begins with neither magic was
@@ -43,6 +53,7 @@ type Frame struct {
 	Expired  bool
 	ID       uint64
 	NotFound bool
+	Schema   uint64 // 0: none
 	Codec    string
 	Created  time.Time
 	FreshFor time.Duration
@@ -52,6 +63,9 @@ type Frame struct {
 	Seq      uint64
 	Tags     []string
 	Payload  []byte
+
+	Others []byte    // the frames that follow, only with a Schema
+	Oldest time.Time // of the first frame of a key: when the first of their loads began; zero: none follow
 }
 
 // Windows are the parts of a policy that say when a value is replaced, and for how long past its TTL it is served.
@@ -74,6 +88,10 @@ const (
 	frameSummed   = ExpiredAt + 1 + crc32.Size // the offset of what the checksum covers
 	frameNotFound = 1
 	frameWindows  = 2
+	frameSchema   = 4
+
+	frameSchemaAt = FrameHead + 1     // the offset of the schema
+	frameLengthAt = frameSchemaAt + 8 // the offset of the frame's length
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -101,7 +119,19 @@ func (f *Frame) appendHeader(b []byte) []byte {
 	if f.Windows != nil {
 		flags |= frameWindows
 	}
+	if f.Schema != 0 {
+		flags |= frameSchema
+	}
 	b = append(b, flags)
+	if f.Schema != 0 {
+		b = binary.BigEndian.AppendUint64(b, f.Schema)
+		b = append(b, 0, 0, 0, 0)
+		var oldest uint64
+		if len(f.Others) > 0 {
+			oldest = uint64(max(1, f.Oldest.UnixMilli()))
+		}
+		b = binary.AppendUvarint(b, oldest)
+	}
 	b = appendString(b, f.Codec)
 	b = binary.AppendUvarint(b, uint64(max(0, f.Created.UnixMilli())))
 	b = binary.AppendUvarint(b, uint64(mono.WholeMillis(f.FreshFor).Milliseconds()))
@@ -136,7 +166,7 @@ func (f *Frame) Encode(c codec.Codec, v any) ([]byte, error) {
 			return nil, err
 		}
 	}
-	b = seal(b)
+	b = append(seal(b), f.Others...)
 	if cap(b) > maxFrameBuffer {
 		return b, nil
 	}
@@ -146,14 +176,23 @@ func (f *Frame) Encode(c codec.Codec, v any) ([]byte, error) {
 	return whole, nil
 }
 
-// seal writes the checksum of a frame that is complete otherwise.
+// seal writes the length and the checksum of a frame that is complete otherwise.
 func seal(b []byte) []byte {
+	if b[FrameHead]&frameSchema != 0 {
+		binary.BigEndian.PutUint32(b[frameLengthAt:], uint32(len(b))) // Redis keeps at most half a gigabyte
+	}
 	binary.BigEndian.PutUint32(b[ExpiredAt+1:], crc32.Checksum(b[frameSummed:], castagnoli))
 	return b
 }
 
-// Began returns when the load that brought the value began, or the Set.
-func (f *Frame) Began() time.Time { return f.Created.Add(-f.Took) }
+// Began returns when the load that brought the value began, or the Set. If other frames follow, it returns the earliest such time.
+func (f *Frame) Began() time.Time {
+	began := f.Created.Add(-f.Took)
+	if !f.Oldest.IsZero() && f.Oldest.Before(began) {
+		return f.Oldest
+	}
+	return began
+}
 
 func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)

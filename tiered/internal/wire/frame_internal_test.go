@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
@@ -18,6 +19,8 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 )
 
+var loaded = Frame{Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Took: 1234 * time.Millisecond, Payload: []byte(`{"id":7}`)}
+
 // vectors are the frames of testdata/frames.txt, by name.
 var vectors = map[string]Frame{
 	"json":      {Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`)},
@@ -25,14 +28,19 @@ var vectors = map[string]Frame{
 	"tags": {ID: 0x0102030405060708, Codec: "msgpack", Created: time.UnixMilli(1), FreshFor: time.Millisecond,
 		Epoch: coherence.EpochID{1, 2, 3, 4, 5, 6, 7, 255}, Seq: 300, Tags: []string{"admins", "users", "é"}, Payload: []byte{0xc0}},
 	"expired": {Expired: true, ID: 1, Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`)},
-	"loaded":  {Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Took: 1234 * time.Millisecond, Payload: []byte(`{"id":7}`)},
 	"windows": {Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`),
 		Windows: &Windows{RefreshAfter: 30 * time.Second, WhileRevalidate: 10 * time.Second, IfError: time.Hour}},
-	"empty": {Codec: "raw", Created: time.UnixMilli(0), FreshFor: 24 * time.Hour * 365, Payload: []byte{}},
+	"schema": {Schema: 0x0102030405060708, Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`)},
+	"two releases": {ID: 2, Schema: 0x0102030405060708, Codec: "json", Created: time.UnixMilli(1_700_000_000_456), FreshFor: time.Minute, Payload: []byte(`{"id":7}`),
+		Oldest: time.UnixMilli(1_699_999_998_889), Others: loaded.append(nil)},
+	"loaded": loaded,
+	"empty":  {Codec: "raw", Created: time.UnixMilli(0), FreshFor: 24 * time.Hour * 365, Payload: []byte{}},
 }
 
 // append adds f's bytes to b, which must be empty.
-func (f *Frame) append(b []byte) []byte { return seal(append(f.appendHeader(b), f.Payload...)) }
+func (f *Frame) append(b []byte) []byte {
+	return append(seal(append(f.appendHeader(b), f.Payload...)), f.Others...)
+}
 
 func TestFrameVectors(t *testing.T) {
 	file, err := os.Open("testdata/frames.txt")
@@ -71,16 +79,16 @@ func TestFrameVectors(t *testing.T) {
 }
 
 func sameFrame(a, b Frame) bool {
-	return a.Expired == b.Expired && a.ID == b.ID && a.Epoch == b.Epoch && a.Seq == b.Seq &&
+	return a.Schema == b.Schema && a.Oldest.Equal(b.Oldest) && bytes.Equal(a.Others, b.Others) && a.Expired == b.Expired && a.ID == b.ID && a.Epoch == b.Epoch && a.Seq == b.Seq &&
 		a.NotFound == b.NotFound && a.Codec == b.Codec && a.Created.Equal(b.Created) && a.FreshFor == b.FreshFor && a.Took == b.Took &&
 		reflect.DeepEqual(a.Windows, b.Windows) && slices.Equal(a.Tags, b.Tags) && bytes.Equal(a.Payload, b.Payload)
 }
 
-// No byte of a frame can be lost, changed or added without notice.
+// No byte of a frame can be lost, changed or added without notice. Those of the frames that follow are checked when they are read.
 func TestFrameDamage(t *testing.T) {
 	for name, f := range vectors {
 		whole := f.append(nil)
-		for i := range whole {
+		for i := range whole[:len(whole)-len(f.Others)] {
 			if _, err := ParseFrame(whole[:i]); err == nil {
 				t.Errorf("%s: cut at %d", name, i)
 			}
@@ -93,7 +101,7 @@ func TestFrameDamage(t *testing.T) {
 				t.Errorf("%s: byte %d changed", name, i)
 			}
 		}
-		if _, err := ParseFrame(append(bytes.Clone(whole), 0)); err == nil {
+		if _, err := ParseFrame(append(bytes.Clone(whole), 0)); err == nil && f.Others == nil {
 			t.Errorf("%s: a byte added", name)
 		}
 	}
@@ -101,8 +109,11 @@ func TestFrameDamage(t *testing.T) {
 
 // sealed makes the checksum right, so that what is behind it is tested.
 func sealed(body []byte) []byte {
-	sum := crc32.Checksum(body, castagnoli)
-	return append([]byte{0xc1, 't', 'c', FrameVersion, 0, byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}, body...)
+	b := append([]byte{0xc1, 't', 'c', FrameVersion, 0, 0, 0, 0, 0}, body...)
+	if own, _ := cutFrame(b); own != nil {
+		binary.BigEndian.PutUint32(b[ExpiredAt+1:], crc32.Checksum(own[frameSummed:], castagnoli))
+	}
+	return b
 }
 
 func TestFrameOfOthers(t *testing.T) {

@@ -9,25 +9,14 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// ParseFrame reads a frame. Its payload is a part of b. The error is ErrFrame.
+// ParseFrame reads a frame. Its payload, and the frames that follow it, are parts of b. The error is ErrFrame.
 func ParseFrame(b []byte) (Frame, error) {
-	if len(b) <= FrameHead || !IsFrame(b) || b[len(FrameMagic)] != FrameVersion {
+	whole, others := cutFrame(b)
+	if whole == nil || binary.BigEndian.Uint32(b[ExpiredAt+1:]) != crc32.Checksum(whole[frameSummed:], castagnoli) {
 		return Frame{}, ErrFrame
 	}
-	if binary.BigEndian.Uint32(b[ExpiredAt+1:]) != crc32.Checksum(b[frameSummed:], castagnoli) {
-		return Frame{}, ErrFrame
-	}
-	r := reader{rest: b[FrameHead:]}
-	flags := r.byte()
-	f := Frame{
-		Expired:  b[ExpiredAt] != 0,
-		ID:       binary.BigEndian.Uint64(b[frameSummed:]),
-		NotFound: flags&frameNotFound != 0,
-		Codec:    intern(r.bytes(r.upTo(math.MaxInt64))),
-		Created:  time.UnixMilli(int64(r.upTo(maxMillis))),
-		FreshFor: r.millis(),
-		Took:     r.millis(),
-	}
+	f, flags, r := parseTimes(whole)
+	f.Others = others
 	if flags&frameWindows != 0 {
 		f.Windows = &Windows{RefreshAfter: r.millis(), WhileRevalidate: r.millis(), IfError: r.millis()}
 	}
@@ -45,10 +34,31 @@ func ParseFrame(b []byte) (Frame, error) {
 		}
 	}
 	f.Payload = r.rest
-	if r.failed || flags > frameNotFound|frameWindows || f.FreshFor == 0 {
+	switch {
+	case r.failed, flags > frameNotFound|frameWindows|frameSchema, f.FreshFor == 0:
+		return Frame{}, ErrFrame
+	case flags&frameSchema != 0 && f.Schema == 0, len(others) > 0 && !IsFrame(others):
 		return Frame{}, ErrFrame
 	}
 	return f, nil
+}
+
+// cutFrame returns the first frame in b, and what follows it. The frame is nil if b is none, or ends within it.
+func cutFrame(b []byte) (whole, others []byte) {
+	if len(b) <= FrameHead || !IsFrame(b) || b[len(FrameMagic)] != FrameVersion {
+		return nil, nil
+	}
+	if b[FrameHead]&frameSchema == 0 {
+		return b, nil
+	}
+	if len(b) < frameLengthAt+4 {
+		return nil, nil
+	}
+	n := binary.BigEndian.Uint32(b[frameLengthAt:])
+	if n < uint32(frameLengthAt+4) || uint64(n) > uint64(len(b)) {
+		return nil, nil
+	}
+	return b[:n], b[n:]
 }
 
 // ParseFrameTimes reads when the value was made, and how long that took, from what may be only the beginning of a frame. It
@@ -57,14 +67,35 @@ func ParseFrameTimes(b []byte) (Frame, error) {
 	if len(b) <= FrameHead || !IsFrame(b) || b[len(FrameMagic)] != FrameVersion {
 		return Frame{}, ErrFrame
 	}
-	r := reader{rest: b[FrameHead:]}
-	r.byte() // the flags
-	r.bytes(r.upTo(math.MaxInt64))
-	f := Frame{Created: time.UnixMilli(int64(r.upTo(maxMillis))), FreshFor: r.millis(), Took: r.millis()}
+	f, _, r := parseTimes(b)
 	if r.failed {
 		return Frame{}, ErrFrame
 	}
 	return f, nil
+}
+
+// parseTimes reads a frame up to its times. The reader has the rest.
+func parseTimes(b []byte) (f Frame, flags byte, r *reader) {
+	r = &reader{rest: b[FrameHead:]}
+	flags = r.byte()
+	f = Frame{
+		Expired:  b[ExpiredAt] != 0,
+		ID:       binary.BigEndian.Uint64(b[frameSummed:]),
+		NotFound: flags&frameNotFound != 0,
+	}
+	if flags&frameSchema != 0 {
+		if schema := r.bytes(8); schema != nil {
+			f.Schema = binary.BigEndian.Uint64(schema)
+		}
+		r.bytes(4) // the length, see cutFrame
+		if oldest := r.upTo(maxMillis); oldest > 0 {
+			f.Oldest = time.UnixMilli(int64(oldest))
+		}
+	}
+	f.Codec = intern(r.bytes(r.upTo(math.MaxInt64)))
+	f.Created = time.UnixMilli(int64(r.upTo(maxMillis)))
+	f.FreshFor, f.Took = r.millis(), r.millis()
+	return f, flags, r
 }
 
 // intern returns the name as a string, without allocating for the names that most frames have.

@@ -1,0 +1,282 @@
+package tiered_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/internal/observe"
+	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// The same struct in two releases of a program.
+type (
+	oldUser struct {
+		ID   int
+		Name string
+		Rev  int64
+	}
+	newUser struct {
+		ID       int
+		FullName string `json:"full_name"`
+		Rev      int64
+	}
+)
+
+// release is a process of one release, as the test sees it.
+type release struct {
+	get                func(ctx context.Context, id int) (rev int64, err error) // an error if the value has another form
+	del, expire        func(ctx context.Context, keys ...string) error
+	set                func(ctx context.Context, id int) error
+	invalidate         func(ctx context.Context, tags ...string) error
+	stats              func() tiered.Stats
+	reads, loads, hits atomic.Int64
+}
+
+func userKey(id int) string { return fmt.Sprintf("user:%d", id) }
+
+// newRelease returns a process whose T is the user of one release. make makes it, and ok reports whether it is whole.
+func newRelease[T any](t *testing.T, s *redistest.Server, source func(id int) int64, make func(id int, rev int64) T, ok func(v T, id int) (rev int64, whole bool)) *release {
+	c := newCache(t, tiered.Options[T]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{})})
+	r := &release{del: c.Delete, expire: c.Expire, invalidate: c.InvalidateTags, stats: c.Stats}
+	r.set = func(ctx context.Context, id int) error {
+		return c.Set(ctx, userKey(id), make(id, source(id)), "users", userKey(id))
+	}
+	r.get = func(ctx context.Context, id int) (int64, error) {
+		r.reads.Add(1)
+		v, err := c.GetOrLoad(ctx, userKey(id), func(_ context.Context, e *tiered.Entry[T]) (T, error) {
+			r.loads.Add(1)
+			e.Tags = []string{"users", userKey(id)}
+			return make(id, source(id)), nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		rev, whole := ok(v, id)
+		if !whole {
+			return 0, fmt.Errorf("id %d: the value of another release: %+v", id, v)
+		}
+		return rev, nil
+	}
+	return r
+}
+
+func newOldUsers(t *testing.T, s *redistest.Server, source func(id int) int64) *release {
+	return newRelease(t, s, source,
+		func(id int, rev int64) oldUser { return oldUser{id, fmt.Sprint("user ", id), rev} },
+		func(v oldUser, id int) (int64, bool) { return v.Rev, v.ID == id && v.Name == fmt.Sprint("user ", id) })
+}
+
+func newNewUsers(t *testing.T, s *redistest.Server, source func(id int) int64) *release {
+	return newRelease(t, s, source,
+		func(id int, rev int64) newUser { return newUser{id, fmt.Sprint("User ", id), rev} },
+		func(v newUser, id int) (int64, bool) {
+			return v.Rev, v.ID == id && v.FullName == fmt.Sprint("User ", id)
+		})
+}
+
+// While two releases of a program are deployed, each gets its own values from the cache, and nothing older than what was
+// deleted, set or invalidated by the other.
+func TestRollingDeploy(t *testing.T) {
+	t.Parallel()
+	const ids, rounds = 40, 3000
+	s := redistest.Start(t)
+	var revs [ids]atomic.Int64
+	source := func(id int) int64 { return revs[id].Load() }
+	processes := []*release{newOldUsers(t, s, source), newOldUsers(t, s, source), newNewUsers(t, s, source), newNewUsers(t, s, source)}
+	var wg sync.WaitGroup
+	for p, r := range processes {
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(p)))
+			for range rounds {
+				id := random.IntN(ids)
+				least := revs[id].Load()
+				write := func(do error) {
+					if do != nil {
+						t.Error(do)
+					}
+				}
+				switch n := random.IntN(2000); {
+				case n == 0:
+					revs[id].Add(1)
+					write(r.del(t.Context(), userKey(id)))
+				case n == 1:
+					revs[id].Add(1)
+					write(r.invalidate(t.Context(), userKey(id)))
+				case n == 2:
+					revs[id].Add(1)
+					write(r.expire(t.Context(), userKey(id)))
+				default:
+					least = -1 // another process may be about to write
+				}
+				if rev, err := r.get(t.Context(), id); err != nil {
+					t.Error(err)
+				} else if rev < least {
+					t.Errorf("process %d: user %d is of revision %d after a write at %d", p, id, rev, least)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for p, r := range processes {
+		if loads, reads := r.loads.Load(), r.reads.Load(); loads*10 > reads {
+			t.Errorf("process %d loaded %d times for %d reads: %+v", p, loads, reads, r.stats())
+		}
+		if st := r.stats(); st.CodecErrors != 0 {
+			t.Errorf("process %d: %+v", p, st)
+		}
+	}
+}
+
+// What one release writes ends the values of all.
+func TestWritesReachAllReleases(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for name, write := range map[string]func(ctx context.Context, r *release, id int) error{
+		"Delete":         func(ctx context.Context, r *release, id int) error { return r.del(ctx, userKey(id)) },
+		"Expire":         func(ctx context.Context, r *release, id int) error { return r.expire(ctx, userKey(id)) },
+		"Set":            func(ctx context.Context, r *release, id int) error { return r.set(ctx, id) },
+		"InvalidateTags": func(ctx context.Context, r *release, id int) error { return r.invalidate(ctx, userKey(id)) },
+		"DEL":            func(_ context.Context, _ *release, id int) error { s.Do("DEL", "tc:users:"+userKey(id)); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			id := int(rand.Int32())
+			var rev atomic.Int64
+			source := func(int) int64 { return rev.Load() }
+			older, newer := newOldUsers(t, s, source), newNewUsers(t, s, source)
+			for _, writer := range []*release{older, newer} {
+				for range 3 { // each has its value, in Redis too
+					for _, r := range []*release{older, newer} {
+						if got, err := r.get(t.Context(), id); err != nil || got != rev.Load() {
+							t.Fatalf("%d, %v", got, err)
+						}
+					}
+				}
+				loads := older.loads.Load() + newer.loads.Load()
+				for _, fresh := range []*release{newOldUsers(t, s, source), newNewUsers(t, s, source)} {
+					if got, err := fresh.get(t.Context(), id); err != nil || got != rev.Load() || fresh.loads.Load() != 0 {
+						t.Fatalf("Redis hasn't the values of both releases: %d, %v, %d loads", got, err, fresh.loads.Load())
+					}
+				}
+				rev.Add(1)
+				if err := write(t.Context(), writer, id); err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range []*release{older, newer} {
+					observe.Until(t, "the new value", func() bool {
+						got, err := r.get(t.Context(), id)
+						return err == nil && got == rev.Load()
+					})
+				}
+				if more := older.loads.Load() + newer.loads.Load() - loads; more < 1 || more > 2 {
+					t.Errorf("%d loads after the write", more)
+				}
+			}
+		})
+	}
+}
+
+// A load of one release whose result isn't stored leaves the other's value, but the news that there is none doesn't.
+func TestUnstoredResultLeavesOtherReleases(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	r := newRedis(t, s, tiered.RedisOptions{})
+	older := newCache(t, tiered.Options[oldUser]{Name: "users", Redis: r})
+	newer := newCache(t, tiered.Options[newUser]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{})})
+	if err := older.Set(t.Context(), "k", oldUser{ID: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if v, err := newer.GetOrLoad(t.Context(), "k", func(_ context.Context, e *tiered.Entry[newUser]) (newUser, error) {
+			e.Policy.TTL = 0
+			return newUser{ID: 2}, nil
+		}); err != nil || v.ID != 2 {
+			t.Fatalf("%+v, %v", v, err)
+		}
+	}
+	again := newCache(t, tiered.Options[oldUser]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{})})
+	if v, err := again.Get(t.Context(), "k"); err != nil || v.ID != 1 {
+		t.Errorf("the other release's value: %+v, %v", v, err)
+	}
+	if _, err := newer.Refresh(t.Context(), "k", func(_ context.Context, e *tiered.Entry[newUser]) (newUser, error) {
+		e.Policy.NotFoundTTL = 0
+		return newUser{}, tiered.ErrNotFound
+	}); err != tiered.ErrNotFound {
+		t.Fatal(err)
+	}
+	observe.Until(t, "the other release's value is gone", func() bool {
+		_, err := again.Get(t.Context(), "k")
+		return err == tiered.ErrNotFound
+	})
+}
+
+// Values of another codec are another release's, too, and so are those of another Version; with one Version both read them.
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for name, tc := range map[string]struct {
+		a, b   tiered.Options[oldUser]
+		shared bool
+	}{
+		"alike":               {shared: true},
+		"one Version":         {tiered.Options[oldUser]{Version: "1"}, tiered.Options[oldUser]{Version: "1"}, true},
+		"another Version":     {tiered.Options[oldUser]{Version: "1"}, tiered.Options[oldUser]{Version: "2"}, false},
+		"a Version, and none": {tiered.Options[oldUser]{}, tiered.Options[oldUser]{Version: "2"}, false},
+		"another codec":       {tiered.Options[oldUser]{Version: "1", Codec: codec.JSON}, tiered.Options[oldUser]{Version: "1", Codec: codec.Msgpack}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			open := func(o tiered.Options[oldUser]) *tiered.Cache[oldUser] {
+				o.Name, o.Redis = "users", newRedis(t, s, tiered.RedisOptions{})
+				return newCache(t, o)
+			}
+			key := t.Name()
+			loads := 0
+			for range 2 {
+				for _, o := range []tiered.Options[oldUser]{tc.a, tc.b} {
+					if _, err := open(o).GetOrLoad(t.Context(), key, func(context.Context, *tiered.Entry[oldUser]) (oldUser, error) {
+						loads++
+						return oldUser{ID: 1}, nil
+					}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if want := map[bool]int{true: 1, false: 2}[tc.shared]; loads != want {
+				t.Errorf("%d loads, want %d", loads, want)
+			}
+		})
+	}
+}
+
+// A release that is gone leaves nothing behind: its values stay no longer than they are fresh.
+func TestValuesOfAFormerRelease(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	short := tiered.Policy{TTL: 200 * time.Millisecond}
+	older := newCache(t, tiered.Options[oldUser]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{}), Policy: short})
+	newer := newCache(t, tiered.Options[newUser]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{})})
+	if err := older.Set(t.Context(), "k", oldUser{ID: 1, Name: "a name that is easy to find"}); err != nil {
+		t.Fatal(err)
+	}
+	load := func() {
+		if _, err := newer.Refresh(t.Context(), "k", value(newUser{ID: 2})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load()
+	both := s.Do("STRLEN", "tc:users:k").(int64)
+	observe.Until(t, "only one value is left", func() bool {
+		load()
+		return s.Do("STRLEN", "tc:users:k").(int64) < both
+	})
+	if left := s.Do("PTTL", "tc:users:k").(int64); left < 50_000 {
+		t.Errorf("the value expires in %d ms", left)
+	}
+}

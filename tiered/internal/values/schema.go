@@ -1,0 +1,78 @@
+package values
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"reflect"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// The schema of a cache's values says whether a process can use a value that another has encoded. Two releases of a program whose
+// struct differs have different schemas, so neither decodes the other's values, which would leave fields at zero.
+//
+// The fingerprint of a type is a hash of its description. The description has what codecs look at: names, types and tags of exported
+// fields, in order. It has no names of packages and types, which may be moved and renamed without a change of the encoding, except
+// those of types that encode themselves: of these nothing else is known. A type within itself is described by its
+// place among those that enclose it.
+
+// SchemaOf returns the schema of a cache's values: a fingerprint of T, or of the version if it isn't "". It is never 0.
+func SchemaOf[T any](version string) uint64 {
+	h := fnv.New64a()
+	if version != "" {
+		_, _ = io.WriteString(h, "version "+version)
+	} else {
+		describe(h, reflect.TypeFor[T](), nil)
+	}
+	return max(1, h.Sum64())
+}
+
+// selfEncoding are the interfaces of types that encode themselves under one of the codecs.
+var selfEncoding = []reflect.Type{
+	reflect.TypeFor[json.Marshaler](),
+	reflect.TypeFor[encoding.TextMarshaler](),
+	reflect.TypeFor[encoding.BinaryMarshaler](),
+	reflect.TypeFor[msgpack.CustomEncoder](),
+	reflect.TypeFor[msgpack.Marshaler](),
+}
+
+// describe writes the description of a type that is enclosed by others.
+func describe(w io.Writer, t reflect.Type, enclosing []reflect.Type) {
+	for i, other := range enclosing {
+		if t == other {
+			fmt.Fprintf(w, "within %d;", len(enclosing)-i)
+			return
+		}
+	}
+	if t.Name() != "" {
+		for _, encodes := range selfEncoding {
+			if t.Implements(encodes) || reflect.PointerTo(t).Implements(encodes) {
+				fmt.Fprintf(w, "%s.%s;", t.PkgPath(), t.Name())
+				return
+			}
+		}
+		enclosing = append(enclosing[:len(enclosing):len(enclosing)], t)
+	}
+	fmt.Fprintf(w, "%v ", t.Kind())
+	switch t.Kind() {
+	case reflect.Array:
+		fmt.Fprintf(w, "%d ", t.Len())
+		describe(w, t.Elem(), enclosing)
+	case reflect.Pointer, reflect.Slice:
+		describe(w, t.Elem(), enclosing)
+	case reflect.Map:
+		describe(w, t.Key(), enclosing)
+		describe(w, t.Elem(), enclosing)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if f := t.Field(i); f.IsExported() || f.Anonymous {
+				fmt.Fprintf(w, "%s %q %v ", f.Name, f.Tag, f.Anonymous)
+				describe(w, f.Type, enclosing)
+			}
+		}
+	}
+	_, _ = io.WriteString(w, ";")
+}

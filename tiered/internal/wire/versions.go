@@ -1,0 +1,49 @@
+package wire
+
+import "time"
+
+// maxOthers limits the frames that follow the first one of a key: those of more releases than are deployed at a time.
+const maxOthers = 3
+
+// FindFrame returns the frame of the codec and schema among the frames b of a key, and whether it is the only one. If there is none,
+// found is false. The error is ErrFrame if b doesn't begin with a frame.
+func FindFrame(b []byte, codec string, schema uint64) (f Frame, found, only bool, err error) {
+	first, err := ParseFrame(b)
+	if err != nil {
+		return first, false, false, err
+	}
+	for f = first; err == nil; f, err = ParseFrame(f.Others) {
+		if f.Codec == codec && f.Schema == schema {
+			only = len(first.Others) == 0
+			f.Expired = f.Expired || first.Expired
+			return f, true, only, nil
+		}
+	}
+	return first, false, false, nil
+}
+
+// KeepOthers makes the frames of other codecs and schemas, among the frames b of a key, follow f, as long as they are fresh at the
+// instant now on Redis's clock. It returns for how long the last of them will be.
+func (f *Frame) KeepOthers(b []byte, now time.Time) (freshFor time.Duration) {
+	f.Others, f.Oldest = nil, time.Time{}
+	first, err := ParseFrame(b)
+	o := first
+	for n := 0; err == nil && n < maxOthers; o, err = ParseFrame(b) {
+		own := b[:len(b)-len(o.Others)]
+		b = o.Others
+		left := o.Created.Add(o.FreshFor).Sub(now)
+		if left <= 0 || o.Codec == f.Codec && o.Schema == f.Schema {
+			continue
+		}
+		n++
+		f.Others = append(f.Others, own...)
+		if first.Expired {
+			f.Others[len(f.Others)-len(own)+ExpiredAt] = 1
+		}
+		if began := o.Created.Add(-o.Took); f.Oldest.IsZero() || began.Before(f.Oldest) {
+			f.Oldest = began
+		}
+		freshFor = max(freshFor, left)
+	}
+	return freshFor
+}
