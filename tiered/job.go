@@ -17,10 +17,11 @@ import (
 // the load goes on when the caller that began it has left.
 //
 // A job works in rounds. Each round reads both tiers (look) and sorts the flights: those with a value are finished at once; for
-// those that must be loaded the job needs a place, for which it may have to wait (place.go); those for which it then gets a lease
-// become tasks (lease.go, task.go); the others wait, because another process holds the lease. If there are tasks, the loader is called for all of them, and its results are stored (store.go). If there are none, the job sleeps
-// until Redis reports a change of one of the keys, or the lease must have ended, and begins the next round. The flights that wait go
-// to a job of their own when this one has something to load, since a load may take longer than what they wait for.
+// those that must be loaded the job needs a place, for which it may have to wait (place.go); those for which it then gets a
+// lease become tasks (lease.go, task.go); the others wait, because another process holds the lease. If there are tasks, the
+// loader is called for all of them, and its results are stored (store.go). If there are none, the job sleeps until Redis
+// reports a change of one of the keys, or the lease must have ended, and begins the next round. The flights that wait go to a
+// job of their own when this one has something to load, since a load may take longer than what they wait for.
 //
 // After LoadTimeout the flights must have results even if the loader ignores its context, or Redis doesn't answer. The job's
 // goroutine may then be anywhere, so another one finishes the flights (interrupt): finishing says which of the two may.

@@ -123,8 +123,8 @@ type Policy struct {
 	// StaleWhileRevalidate permits that; one of them must be set. The load goes on. Less than LoadTimeout. 0: as long as it
 	// takes.
 	SoftTimeout time.Duration
-	// LoadTimeout bounds one load, including the time it waits for another process's load, or for a place (see MaxLoads). Then its callers get an error that
-	// is context.DeadlineExceeded, and a later result of the loader is dropped. 0: 30 seconds.
+	// LoadTimeout bounds one load, including the time it waits for another process's load, or for a place (see MaxLoads). Then
+	// its callers get an error that is context.DeadlineExceeded, and a later result of the loader is dropped. 0: 30 seconds.
 	LoadTimeout time.Duration
 	// Jitter is the largest fraction of a TTL that is taken off at random, so that entries stored together don't expire
 	// together. Less than 1. 0: 0.05. Negative: none.

@@ -52,8 +52,8 @@ func (w *LeaseWaiter[K]) Wake() chan struct{} {
 	return w.woken
 }
 
-// Add records the lease that k waits for, and the reply that it was found in. It returns false if the lease should have ended more than leaseGrace ago:
-// a lease without an expiry might never be released.
+// Add records the lease that k waits for, and the reply that it was found in. It returns false if the lease should have ended
+// more than leaseGrace ago: a lease without an expiry might never be released.
 func (w *LeaseWaiter[K]) Add(k K, lease []byte, from redisconn.Reply) bool {
 	at := mono.Now()
 	l := string(lease)
