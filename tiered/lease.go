@@ -101,8 +101,8 @@ func (j *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
 // request failed. The others wait for the holder of their lease. soonGone are tasks that got one, whose value nobody is served and
 // Redis drops in less than wire.MaxLease: a primary lease must replace it, so that other processes don't find neither.
 //
-// Redis keeps the other values for wire.MaxLease at least. If the load takes longer than that, another process finds neither value nor
-// lease under the key and loads too, and the result of this load isn't stored.
+// Redis keeps the other values for wire.MaxLease at least, those of other releases for as long as they are of use. If the load takes
+// longer than that, another process finds neither value nor lease under the key and loads too, and this load's result isn't stored.
 func (j *job[T]) acquireSecondary(occupied []*task[T]) (tasks, soonGone []*task[T]) {
 	if len(occupied) == 0 {
 		return nil, nil

@@ -53,7 +53,7 @@ type Options[T any] struct {
 	// form of the other. Set, Delete, Expire, tags and Clear reach the values of all versions.
 	//
 	// "": a fingerprint of T: the names, types and tags of its exported fields, and of those within, and the name of each type
-	// that encodes itself (MarshalJSON, MarshalBinary and the like), whose form can't be seen. It is the same in every build and
+	// that encodes itself (MarshalJSON, MarshalBinary and the like), whose form may be another. It is the same in every build and
 	// on every machine. So a release that changes a struct loads its values anew, where it would otherwise get new
 	// fields as zero; one that changes only what such a type encodes, or what a field means, needs a new Version. With a
 	// Version of its own a cache keeps its values across changes of T, which its Codec must then be able to read.

@@ -44,9 +44,12 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 	} else {
 		answers = c.remote.Failed(len(changes), silence)
 	}
-	var over []string
+	var over, lost []string
 	for i, a := range answers {
 		ch := changes[i]
+		if ch.refresh && ch.redis.Others != nil && a.Err == nil && !a.Swapped() {
+			lost = append(lost, ch.ref.Key)
+		}
 		if a.Swapped() || a.Err == nil && held.Owns(ch.redis.Seen) { // otherwise another lease may be in its place
 			over = append(over, ch.ref.Key)
 		}
@@ -58,6 +61,9 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 	held.Drop(over)
 	for _, key := range over {
 		c.released(key)
+	}
+	if len(lost) > 0 { // another release's load has kept the value that the Refresh was to replace
+		_ = c.remove(ctx, lost, false) // if Redis doesn't take it, it is queued
 	}
 	return redisconn.UnresponsiveError(answers)
 }
@@ -74,9 +80,9 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 	if r == nil || !c.keys.NotWritten(h) {
 		return none, leased
 	}
-	// A value that isn't stored leaves those of other releases alone, but an absence ends them too.
-	replaces := (tk.leased == secondaryLease || tk.flight.Reason == inflight.ForRefresh) &&
-		(tk.found.Record != nil || tk.found.Others == nil || r.Absent)
+	refresh := tk.flight.Reason == inflight.ForRefresh
+	// A result that isn't stored replaces this release's value, and leaves those of others alone if there is none.
+	replaces := (refresh || tk.leased == secondaryLease) && (tk.found.Others == nil || tk.found.Record != nil && tk.tier == Remote)
 	if !r.Storable() {
 		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
 		return none, leased || replaces || c.remote == nil || tk.found.Err != nil
@@ -94,7 +100,7 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 		c.reportValue("tiered: a loaded value can't be stored", h.Key, err)
 		return none, leased || replaces // remove the value to be replaced: it isn't the one that the callers got
 	}
-	ch.redis.Seen, ch.began = none.redis.Seen, tk.began
+	ch.redis.Seen, ch.began, ch.refresh = none.redis.Seen, tk.began, refresh
 	return ch, true
 }
 

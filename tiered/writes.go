@@ -28,6 +28,8 @@ type keyWrite[T any] struct {
 	item  *local.Item[T] // for the local tier; nil: delete
 	redis remote.Write   // for Redis; its key is ref's
 	began mono.Instant   // the earliest time at which the value can have been made
+
+	refresh bool // it is the result of a Refresh
 }
 
 // writes makes the key writes of one call. The keys must differ. It sends them to Redis in chunks, so that only the chunks on
@@ -189,7 +191,7 @@ func (c *Cache[T]) newWrite(ctx context.Context, ch keyWrite[T], r *record.Recor
 		ch.item = c.local.NewItem(ch.ref.Key, ch.ref.Hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
 	}
 	if c.remote != nil {
-		if err := c.remote.Encode(ctx, r, &ch.redis); err != nil {
+		if err := c.remote.Encode(ctx, r, &ch.redis, c.retention.StaleFor()); err != nil {
 			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", ch.ref.Key, err)
 		}
 	}

@@ -29,6 +29,9 @@ func (k *Retention) Add(w *wire.Windows) {
 	}
 }
 
+// StaleFor returns for how long past its TTL a record without windows of its own may be of use.
+func (k *Retention) StaleFor() time.Duration { return time.Duration(k.staleFor.Load()) }
+
 // StaleFor returns for how long past the end of its TTL the record may be of use.
 func (r *Record[T]) StaleFor(k *Retention) time.Duration {
 	switch {
@@ -37,7 +40,7 @@ func (r *Record[T]) StaleFor(k *Retention) time.Duration {
 	case r.Windows != nil:
 		return r.Windows.Keep()
 	}
-	return time.Duration(k.staleFor.Load())
+	return k.StaleFor()
 }
 
 // RedisTTL returns for how long Redis keeps the record: for as long as it may be of use, and for a lease's time more if a
@@ -53,5 +56,5 @@ func (r *Record[T]) RedisTTL(k *Retention) time.Duration {
 // MaxRedisTTL returns the longest time for which Redis keeps a record that is fresh for ttl, unless it has windows of its
 // own.
 func (k *Retention) MaxRedisTTL(ttl time.Duration) time.Duration {
-	return mono.Sum(mono.Sum(ttl, time.Duration(k.staleFor.Load())), wire.MaxLease)
+	return mono.Sum(mono.Sum(ttl, k.StaleFor()), wire.MaxLease)
 }

@@ -96,9 +96,10 @@ func meta(f *wire.Frame, v *View) record.Meta {
 	return t
 }
 
-// Encode encodes the record as the write's frame, with the write's others behind it, for whose freshness it extends the TTL. The
-// record's creation is on Redis's clock, which ctx limits the wait for.
-func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T], w *Write) (err error) {
+// Encode encodes the record as the write's frame, with those of the write's others behind it that are of use, for which it extends the
+// TTL; staleFor is how long past its freshness a value without windows of its own is. The record's creation is on Redis's clock, which
+// ctx limits the wait for.
+func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T], w *Write, staleFor time.Duration) (err error) {
 	at := t.Conn.Time(ctx) // may block
 	f := wire.Frame{
 		ID:       rand.Uint64(),
@@ -114,7 +115,7 @@ func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T], w *Write) (er
 		Tags:     r.Tags,
 	}
 	if w.Others != nil {
-		w.TTL = max(w.TTL, f.KeepOthers(w.Others, at))
+		w.TTL = max(w.TTL, f.KeepOthers(w.Others, at, staleFor))
 	}
 	w.Frame, err = t.values.Encode(&f, &r.Value)
 	return err

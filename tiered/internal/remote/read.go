@@ -21,13 +21,15 @@ import (
 //	nothing                                           yes     nothing
 //	a frame                            yes                    its head
 //	a frame whose value can't be decoded              yes     its head
-//	a damaged frame, or another codec's               yes     all its bytes
+//	only frames of other releases                             the first one's head
+//	a damaged frame                                   yes     all its bytes
 //	a lease                                    yes            its head
 //	a value of another program         yes                    all its bytes
 //	one that can't be decoded                                 all its bytes
 //
 // The last one isn't Vacant, unless it is empty: another program may still need it, so no lease replaces it, only a new value. A
-// frame that was invalidated becomes Vacant later, by its dependencies.
+// frame that was invalidated becomes Vacant later, by its dependencies. While there are frames of other releases (Others), nothing
+// is Vacant, and Seen is the head of the first frame.
 type Result[T any] struct {
 	Record          *record.Record[T]  // fresh or stale; nil: none that can be decoded
 	Seen            redisconn.Expected // the content that a store of a newer value replaces

@@ -40,7 +40,7 @@ func newRecord(value string) *record.Record[string] {
 func encoded(t *testing.T, m *remote.Tier[string], r *record.Record[string]) remote.Write {
 	t.Helper()
 	w := remote.Write{TTL: time.Hour}
-	if err := m.Encode(t.Context(), r, &w); err != nil {
+	if err := m.Encode(t.Context(), r, &w, 0); err != nil {
 		t.Fatal(err)
 	}
 	return w

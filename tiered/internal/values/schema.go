@@ -16,8 +16,8 @@ import (
 //
 // The fingerprint of a type is a hash of its description. The description has what codecs look at: names, types and tags of exported
 // fields, in order. It has no names of packages and types, which may be moved and renamed without a change of the encoding, except
-// those of types that encode themselves: of these nothing else is known. A type within itself is described by its
-// place among those that enclose it.
+// those of types that encode themselves, whose fields may not be all. Each type with a name is described once; after that its
+// number stands for it, so that types may refer to each other.
 
 // SchemaOf returns the schema of a cache's values: a fingerprint of T, or of the version if it isn't "". It is never 0.
 func SchemaOf[T any](version string) uint64 {
@@ -25,7 +25,7 @@ func SchemaOf[T any](version string) uint64 {
 	if version != "" {
 		_, _ = io.WriteString(h, "version "+version)
 	} else {
-		describe(h, reflect.TypeFor[T](), nil)
+		describe(h, reflect.TypeFor[T](), make(map[reflect.Type]int))
 	}
 	return max(1, h.Sum64())
 }
@@ -39,38 +39,36 @@ var selfEncoding = []reflect.Type{
 	reflect.TypeFor[msgpack.Marshaler](),
 }
 
-// describe writes the description of a type that is enclosed by others.
-func describe(w io.Writer, t reflect.Type, enclosing []reflect.Type) {
-	for i, other := range enclosing {
-		if t == other {
-			fmt.Fprintf(w, "within %d;", len(enclosing)-i)
+// describe writes the description of a type. The types with a name that were described before are known by their numbers.
+func describe(w io.Writer, t reflect.Type, known map[reflect.Type]int) {
+	if t.Name() != "" {
+		if number, ok := known[t]; ok {
+			fmt.Fprintf(w, "type %d;", number)
 			return
 		}
-	}
-	if t.Name() != "" {
+		known[t] = len(known)
 		for _, encodes := range selfEncoding {
 			if t.Implements(encodes) || reflect.PointerTo(t).Implements(encodes) {
-				fmt.Fprintf(w, "%s.%s;", t.PkgPath(), t.Name())
-				return
+				fmt.Fprintf(w, "%s.%s ", t.PkgPath(), t.Name())
+				break
 			}
 		}
-		enclosing = append(enclosing[:len(enclosing):len(enclosing)], t)
 	}
 	fmt.Fprintf(w, "%v ", t.Kind())
 	switch t.Kind() {
 	case reflect.Array:
 		fmt.Fprintf(w, "%d ", t.Len())
-		describe(w, t.Elem(), enclosing)
+		describe(w, t.Elem(), known)
 	case reflect.Pointer, reflect.Slice:
-		describe(w, t.Elem(), enclosing)
+		describe(w, t.Elem(), known)
 	case reflect.Map:
-		describe(w, t.Key(), enclosing)
-		describe(w, t.Elem(), enclosing)
+		describe(w, t.Key(), known)
+		describe(w, t.Elem(), known)
 	case reflect.Struct:
 		for i := range t.NumField() {
 			if f := t.Field(i); f.IsExported() || f.Anonymous {
 				fmt.Fprintf(w, "%s %q %v ", f.Name, f.Tag, f.Anonymous)
-				describe(w, f.Type, enclosing)
+				describe(w, f.Type, known)
 			}
 		}
 	}

@@ -42,8 +42,8 @@ import (
 //	        the rest                   the payload
 //
 // While two releases of a program are deployed, a key has a frame of each, the last written first. A load replaces the frame of
-// its own schema and codec, and keeps the others. All other writes replace the whole. The first 17 bytes of the first frame stand
-// for all: if it is expired, they all are.
+// its own schema and codec, and keeps up to three others that are of use. All other writes replace or delete the whole. The first
+// 17 bytes of the first frame stand for all: if it is expired, they all are.
 //
 // A uvarint is base 128, least significant group first, at most 64 bits, as in Protocol Buffers. The first 17 bytes
 // distinguish a frame from every other frame and from its own expired form. The expiry of the key in Redis is the end of

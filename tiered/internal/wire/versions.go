@@ -1,6 +1,10 @@
 package wire
 
-import "time"
+import (
+	"time"
+
+	"github.com/tiercache/tiercache/tiered/internal/mono"
+)
 
 // maxOthers limits the frames that follow the first one of a key: those of more releases than are deployed at a time.
 const maxOthers = 3
@@ -22,16 +26,17 @@ func FindFrame(b []byte, codec string, schema uint64) (f Frame, found, only bool
 	return first, false, false, nil
 }
 
-// KeepOthers makes the frames of other codecs and schemas, among the frames b of a key, follow f, as long as they are fresh at the
-// instant now on Redis's clock. It returns for how long the last of them will be.
-func (f *Frame) KeepOthers(b []byte, now time.Time) (freshFor time.Duration) {
+// KeepOthers makes the frames of other codecs and schemas, among the frames b of a key, follow f, as long as they are of use at the
+// instant now on Redis's clock: while they are fresh, and then for as long as their windows say, or for staleFor if they have none. It
+// returns for how long the last of them will be of use.
+func (f *Frame) KeepOthers(b []byte, now time.Time, staleFor time.Duration) (useful time.Duration) {
 	f.Others, f.Oldest = nil, time.Time{}
 	first, err := ParseFrame(b)
 	o := first
 	for n := 0; err == nil && n < maxOthers; o, err = ParseFrame(b) {
 		own := b[:len(b)-len(o.Others)]
 		b = o.Others
-		left := o.Created.Add(o.FreshFor).Sub(now)
+		left := o.Created.Add(mono.Sum(o.FreshFor, o.keep(staleFor))).Sub(now)
 		if left <= 0 || o.Codec == f.Codec && o.Schema == f.Schema {
 			continue
 		}
@@ -43,7 +48,18 @@ func (f *Frame) KeepOthers(b []byte, now time.Time) (freshFor time.Duration) {
 		if began := o.Created.Add(-o.Took); f.Oldest.IsZero() || began.Before(f.Oldest) {
 			f.Oldest = began
 		}
-		freshFor = max(freshFor, left)
+		useful = max(useful, left)
 	}
-	return freshFor
+	return useful
+}
+
+// keep returns for how long past its freshness the value may be of use, which is staleFor if it has no windows of its own.
+func (f *Frame) keep(staleFor time.Duration) time.Duration {
+	switch {
+	case f.NotFound:
+		return 0
+	case f.Windows != nil:
+		return f.Windows.Keep()
+	}
+	return staleFor
 }

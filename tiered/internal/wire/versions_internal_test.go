@@ -13,7 +13,7 @@ func frames(n int, created time.Time) (b []byte, newest Frame) {
 			ID: uint64(schema), Schema: uint64(schema + 1), Codec: "json", Created: created.Add(time.Duration(schema) * time.Second),
 			FreshFor: time.Minute, Took: 100 * time.Millisecond, Payload: []byte{byte('a' + schema)},
 		}
-		f.KeepOthers(b, created)
+		f.KeepOthers(b, created, 0)
 		b, newest = f.append(nil), f
 	}
 	return b, newest
@@ -72,7 +72,7 @@ func TestExpiredForAllReleases(t *testing.T) {
 		}
 	}
 	f := Frame{Schema: 2, Codec: "json", Created: time.UnixMilli(1_700_000_000_000), FreshFor: time.Minute}
-	f.KeepOthers(b, f.Created)
+	f.KeepOthers(b, f.Created, 0)
 	if other, found, _, err := FindFrame(f.append(nil), "json", 1); err != nil || !found || !other.Expired {
 		t.Errorf("after a load of the other: %+v, %v", other, err)
 	}
@@ -102,7 +102,7 @@ func TestKeepOthers(t *testing.T) {
 		time.Hour:        {0, ""},
 	} {
 		f := Frame{Schema: 3, Codec: "json", Created: created, FreshFor: time.Minute}
-		if got := f.KeepOthers(b, created.Add(after)); got != want.freshFor {
+		if got := f.KeepOthers(b, created.Add(after), 0); got != want.freshFor {
 			t.Errorf("after %v: fresh for %v", after, got)
 		}
 		var kept []byte
@@ -114,7 +114,10 @@ func TestKeepOthers(t *testing.T) {
 		}
 	}
 	f := Frame{Schema: 3, Codec: "json", Created: created, FreshFor: time.Minute}
-	if f.KeepOthers([]byte("another program's"), created); f.Others != nil {
+	if got := f.KeepOthers(b, created.Add(time.Hour), 2*time.Hour); got != time.Hour+61*time.Second || f.Others == nil {
+		t.Errorf("stale values: %v", got)
+	}
+	if f.KeepOthers([]byte("another program's"), created, 0); f.Others != nil {
 		t.Errorf("kept %q", f.Others)
 	}
 }
@@ -131,7 +134,7 @@ func FuzzVersions(f *testing.F) {
 			t.Errorf("%+v, %v, %v, %v", found, ok, only, err)
 		}
 		next := Frame{Schema: max(1, schema), Codec: "json", Created: time.UnixMilli(1_700_000_000_000), FreshFor: time.Minute}
-		next.KeepOthers(b, next.Created)
+		next.KeepOthers(b, next.Created, time.Hour)
 		if _, ok, _, err := FindFrame(next.append(nil), "json", next.Schema); !ok || err != nil {
 			t.Errorf("a frame before those of %q: %v, %v", b, ok, err)
 		}
