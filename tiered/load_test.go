@@ -172,9 +172,12 @@ func TestPanickingLoader(t *testing.T) {
 		// With nobody left to hear of it, the process lives on.
 		ctx, leave := context.WithCancel(t.Context())
 		leave()
-		if _, err := c.GetOrLoad(ctx, "other", load); !errors.Is(err, context.Canceled) {
+		left := make(chan struct{})
+		late := func(context.Context, *tiered.Entry[string]) (string, error) { <-left; panic(cause) }
+		if _, err := c.GetOrLoad(ctx, "other", late); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
+		close(left)
 		synctest.Wait()
 	})
 }
