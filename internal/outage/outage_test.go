@@ -10,8 +10,11 @@ import (
 	"github.com/tiercache/tiercache/internal/outage"
 )
 
+// shortTime is how long a fault lasts unless the flag says otherwise.
+const shortTime = 2 * time.Second
+
 var (
-	flagTime = flag.Duration("outage.time", 2*time.Second, "how long each fault lasts")
+	flagTime = flag.Duration("outage.time", shortTime, "how long each fault lasts")
 	flagSeed = flag.Uint64("outage.seed", 1, "of calls and faults")
 )
 
