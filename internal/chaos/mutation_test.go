@@ -86,13 +86,13 @@ var mutations = []mutation{
 	{
 		name: "a PONG extends the validity", focus: "late stream", breaks: []string{"G2"},
 		edits: []edit{{"internal/invalidation/connection.go", "			c.watchdog.answered(m.Payload)\n",
-			"			c.watchdog.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.streams.MaxAge()))\n"}},
+			"			c.watchdog.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"}},
 	},
 	{
 		name: "a PONG extends the validity, also one of a demoted master", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
 		edits: []edit{
 			{"internal/invalidation/connection.go", "			c.watchdog.answered(m.Payload)\n",
-				"			c.watchdog.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.streams.MaxAge()))\n"},
+				"			c.watchdog.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"},
 			{"internal/invalidation/watchdog.go", "		return errLeftBehind\n", "		return nil\n"},
 		},
 	},
