@@ -31,12 +31,12 @@ type (
 
 // release is a process of one release, as the test sees it.
 type release struct {
-	get                func(ctx context.Context, id int) (rev int64, err error) // an error if the value has another form
-	del, expire        func(ctx context.Context, keys ...string) error
-	set                func(ctx context.Context, id int) error
-	invalidate         func(ctx context.Context, tags ...string) error
-	stats              func() tiered.Stats
-	reads, loads, hits atomic.Int64
+	get          func(ctx context.Context, id int) (rev int64, err error) // an error if the value has another form
+	del, expire  func(ctx context.Context, keys ...string) error
+	set          func(ctx context.Context, id int) error
+	invalidate   func(ctx context.Context, tags ...string) error
+	stats        func() tiered.Stats
+	reads, loads atomic.Int64
 }
 
 func userKey(id int) string { return fmt.Sprintf("user:%d", id) }
@@ -102,14 +102,14 @@ func TestRollingDeploy(t *testing.T) {
 						t.Error(do)
 					}
 				}
-				switch n := random.IntN(2000); {
-				case n == 0:
+				switch random.IntN(2000) {
+				case 0:
 					revs[id].Add(1)
 					write(r.del(t.Context(), userKey(id)))
-				case n == 1:
+				case 1:
 					revs[id].Add(1)
 					write(r.invalidate(t.Context(), userKey(id)))
-				case n == 2:
+				case 2:
 					revs[id].Add(1)
 					write(r.expire(t.Context(), userKey(id)))
 				default:
