@@ -1,7 +1,6 @@
 package tiered
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,17 +62,21 @@ func (j *job[T]) failPanicked(err error) {
 
 // overdue finishes the remaining flights when the job's time is over.
 func (j *job[T]) overdue() {
+	c := j.cache
+	limit, ended := c.policy.LoadTimeout, j.timed.Err()
 	switch {
-	case j.loading || j.cache.life.Closed():
-		j.cache.stats.loadErrors.Add(1)
-		j.fail(j.cache.overdue(j.timed))
-		return
+	case c.life.Closed():
+		c.stats.loadErrors.Add(1)
+		j.fail(ErrClosed)
+	case j.loading:
+		c.stats.loadErrors.Add(1)
+		j.fail(fmt.Errorf("tiered: the load took longer than LoadTimeout (%v): %w", limit, ended))
 	case j.lined:
-		j.cache.stats.countShed(len(j.flights))
-		j.fail(fmt.Errorf("%w: there was no place within LoadTimeout (%v): %w", ErrOverloaded, j.cache.policy.LoadTimeout, j.timed.Err()))
-		return
+		c.stats.countShed(len(j.flights))
+		j.fail(fmt.Errorf("%w: there was no place within LoadTimeout (%v): %w", ErrOverloaded, limit, ended))
+	default:
+		j.fail(fmt.Errorf("tiered: another process's load took longer than LoadTimeout (%v): %w", limit, ended))
 	}
-	j.fail(fmt.Errorf("tiered: another process's load took longer than LoadTimeout (%v): %w", j.cache.policy.LoadTimeout, j.timed.Err()))
 }
 
 // dropFinished removes the finished flights from the job.
@@ -120,12 +123,4 @@ func (c *Cache[T]) loadError(err error) error {
 	}
 	c.stats.loadErrors.Add(1)
 	return err
-}
-
-// overdue returns the error of a load whose context ended.
-func (c *Cache[T]) overdue(timed context.Context) error {
-	if c.life.Closed() {
-		return ErrClosed
-	}
-	return fmt.Errorf("tiered: the load took longer than LoadTimeout (%v): %w", c.policy.LoadTimeout, timed.Err())
 }

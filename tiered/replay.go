@@ -88,16 +88,16 @@ func (c *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 	}
 	// While the keys are locked, no write by this process is under way or can begin. The lock is released even if a call of
 	// the replay is still under way: that deletes only the content that it has seen.
-	lock, inTurn, _ := c.lockWrites(ctx, changes, false)
+	lock, locked, _ := c.lockWrites(ctx, changes, false)
 	defer lock.Release()
-	c.replayLocked(ctx, inTurn)
+	c.replayLocked(ctx, locked)
 	return true
 }
 
 // replayLocked replays the invalidations of locked keys, so that Redis holds nothing older than them.
-func (c *core[T]) replayLocked(ctx context.Context, inTurn []keyWrite[T]) {
+func (c *core[T]) replayLocked(ctx context.Context, locked []keyWrite[T]) {
 	q := c.queue
-	keys, invalidations, numbers := q.Invalidations(keysOf(inTurn)) // other keys were written meanwhile
+	keys, invalidations, numbers := q.Invalidations(keysOf(locked)) // other keys were written meanwhile
 	var changed []string                                            // Redis's keys
 	settled := make(map[string]uint64)
 	for attempt := 0; attempt < replayLooks && len(keys) > 0; attempt++ {

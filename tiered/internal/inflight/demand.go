@@ -3,13 +3,13 @@ package inflight
 // A flight that waits for a place may be needed more, or less, than when it began: a running load may join it, which must not wait until
 // loads end, and all its callers may give up. Demand tells the goroutine that waits.
 
-// Demand says who waits for a flight.
+// Demand is how much a flight that waits for a place is needed.
 type Demand uint8
 
 const (
 	Wanted    Demand = iota
 	Urgent           // a running load waits for it
-	Abandoned        // nobody does any more
+	Abandoned        // no call does any more
 )
 
 // Demand returns the demand for a flight that waits for a place. Later changes of it are signalled on wake. If the flight is

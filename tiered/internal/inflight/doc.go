@@ -62,7 +62,7 @@
 // # The files, from the bottom up
 //
 //   - latch.go, owner.go, turn.go, places.go: they use no other file.
-//   - flight.go, table.go, changes.go, put.go, which use each other: flights; key states and who joins; what Redis reports; what
+//   - flight.go, table.go, changes.go, put.go, which use each other: flights; key states, and which calls join; what Redis reports; what
 //     enters the local tier.
 //   - demand.go, writelock.go: flights that wait for a place, and the locks of writes, over table.go.
 //

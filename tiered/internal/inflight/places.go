@@ -84,9 +84,10 @@ func (s *Places) EnterBehind() (p Place, ok bool) {
 	if s.running >= s.most || s.background >= s.behind {
 		return Place{}, false
 	}
+	p.behind = true
 	s.background++
-	s.running++
-	return Place{standing: Inside, behind: true}, true
+	s.take(&p)
+	return p, true
 }
 
 // Admit gives the load a place at once, beyond the limit if none is free.

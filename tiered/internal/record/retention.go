@@ -34,13 +34,7 @@ func (k *Retention) StaleFor() time.Duration { return time.Duration(k.staleFor.L
 
 // StaleFor returns for how long past the end of its TTL the record may be of use.
 func (r *Record[T]) StaleFor(k *Retention) time.Duration {
-	switch {
-	case r.Absent:
-		return 0
-	case r.Windows != nil:
-		return r.Windows.Keep()
-	}
-	return k.StaleFor()
+	return wire.StaleFor(r.Absent, r.Windows, k.StaleFor())
 }
 
 // RedisTTL returns for how long Redis keeps the record: for as long as it may be of use, and for a lease's time more if a

@@ -27,12 +27,11 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 		return nil
 	}
 	at := mono.Now()
-	f.Seen = redisconn.Expected{Exists: true, Bytes: string(b)}
 	r := new(record.Record[T])
 	if wire.IsFrame(b) || wire.IsLease(b) {
 		fr, found, only, err := wire.FindFrame(b, t.values.Name, t.values.Schema)
 		if err != nil {
-			f.Vacant = true
+			f.Seen, f.Vacant = seenWhole(b), true
 			return err
 		}
 		f.Seen = redisconn.Expected{Exists: true, Bytes: unsafe.String(&b[0], wire.FrameHead), Head: true} // it is never modified
@@ -49,6 +48,7 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 		}
 		r.Meta = &meta
 	} else {
+		f.Seen = seenWhole(b)
 		r.Created, r.FreshUntil, r.Meta = at, at.Add(v.TTL), new(record.Meta)
 		var err error
 		if r.Cost, err = t.values.Decode(b, &r.Value); err != nil {
@@ -58,6 +58,11 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 	}
 	f.Record = r
 	return nil
+}
+
+// seenWhole returns what a store expects to replace: bytes that are no frame, and are known only as a whole.
+func seenWhole(b []byte) redisconn.Expected {
+	return redisconn.Expected{Exists: true, Bytes: string(b)}
 }
 
 // DecodeFrame decodes the frame of this cache's codec and schema among those of a key that was read at the instant at. It sets the

@@ -76,6 +76,18 @@ type Windows struct {
 // Keep returns for how long past its TTL a value may be of use.
 func (w Windows) Keep() time.Duration { return max(w.WhileRevalidate, w.IfError) }
 
+// StaleFor returns for how long past its TTL a value may be of use: as long as its own windows say, or policy if it has none. An
+// absence never is.
+func StaleFor(absent bool, own *Windows, policy time.Duration) time.Duration {
+	switch {
+	case absent:
+		return 0
+	case own != nil:
+		return own.Keep()
+	}
+	return policy
+}
+
 // The parts of a frame that scripts and partial reads depend on.
 const (
 	FrameMagic   = "\xc1tc"

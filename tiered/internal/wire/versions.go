@@ -36,7 +36,7 @@ func (f *Frame) KeepOthers(b []byte, now time.Time, staleFor time.Duration) (use
 	for n := 0; err == nil && n < maxOthers; o, err = ParseFrame(b) {
 		own := b[:len(b)-len(o.Others)]
 		b = o.Others
-		left := o.Created.Add(mono.Sum(o.FreshFor, o.keep(staleFor))).Sub(now)
+		left := o.Created.Add(mono.Sum(o.FreshFor, StaleFor(o.NotFound, o.Windows, staleFor))).Sub(now)
 		if left <= 0 || o.Codec == f.Codec && o.Schema == f.Schema {
 			continue
 		}
@@ -51,15 +51,4 @@ func (f *Frame) KeepOthers(b []byte, now time.Time, staleFor time.Duration) (use
 		useful = max(useful, left)
 	}
 	return useful
-}
-
-// keep returns for how long past its freshness the value may be of use, which is staleFor if it has no windows of its own.
-func (f *Frame) keep(staleFor time.Duration) time.Duration {
-	switch {
-	case f.NotFound:
-		return 0
-	case f.Windows != nil:
-		return f.Windows.Keep()
-	}
-	return staleFor
 }

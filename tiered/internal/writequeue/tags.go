@@ -50,6 +50,9 @@ func (q *Queue) InvalidateAll(ctx context.Context, expire bool) error {
 // takeOff calls f, which takes off the queue what an invalidation has made unnecessary. It waits for a replay that is under way, because
 // a write doesn't wait for one that isn't queued, and would lose its value to it.
 func (q *Queue) takeOff(f func()) {
+	if q.size.Load() == 0 {
+		return
+	}
 	q.replayingTags.Lock()
 	defer q.replayingTags.Unlock()
 	q.remove(f)
