@@ -1,13 +1,11 @@
 package codec_test
 
 import (
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/internal/codectest"
 )
 
 // codecs are the codecs of the package that encode values themselves, and structured are those of them that can encode values of any
@@ -32,7 +30,6 @@ func withCompressing(inners []codec.Codec, minSize int) (all []codec.Codec) {
 
 // Each codec that the package exports is in codecs, or is made in compressing, under a name like that of its variable or function.
 func TestCodecsAreListed(t *testing.T) {
-	exported := regexp.MustCompile(`(?m)^(?:var ([A-Z]\w*) Codec\b|func ([A-Z]\w*)\(.*\) Codec \{)`)
 	names := make(map[string]bool)
 	for _, c := range codecs {
 		names[c.Name()] = true
@@ -40,24 +37,14 @@ func TestCodecsAreListed(t *testing.T) {
 	for _, c := range compressing(codec.JSON, 0) {
 		names[strings.TrimSuffix(c.Name(), "(json)")] = true
 	}
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	for _, file := range files {
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range exported.FindAllStringSubmatch(string(source), -1) {
-			name := m[1] + m[2]
-			if found++; !names[strings.ToLower(name)] {
-				t.Errorf("%s has the codec %s, which isn't in codecs or compressing", file, name)
-			}
+	variables, wrappers := codectest.Exported(t, ".")
+	found := append(variables, wrappers...)
+	for _, name := range found {
+		if !names[strings.ToLower(name)] {
+			t.Errorf("the codec %s isn't in codecs or compressing", name)
 		}
 	}
-	if found != len(names) {
-		t.Errorf("found %d codecs, want %d", found, len(names))
+	if len(found) != len(names) {
+		t.Errorf("found %d codecs, want %d", len(found), len(names))
 	}
 }

@@ -45,7 +45,7 @@ func (in *injector) victim() (v victim, err error) {
 	all := in.deployment.masters()
 	v.server = all[in.rng.IntN(len(all))]
 	v.node = node(v.server.Addr())
-	err = await(func() (err error) {
+	err = redistest.Await(func() (err error) {
 		v.replica, err = v.node.linkedReplica()
 		return err
 	})
@@ -79,7 +79,7 @@ func (v victim) waitForReplica() error {
 	if err != nil {
 		return err
 	}
-	return await(func() error {
+	return redistest.Await(func() error {
 		offset, err := v.replica.info("slave_repl_offset")
 		if err == nil && offset < master.offset {
 			err = fmt.Errorf("the replica is at %d, the master at %d", offset, master.offset)
@@ -173,7 +173,7 @@ func (in *injector) replaceMaster(v victim, end func(time.Duration)) error {
 		}
 	}
 	in.expectMasters()
-	return await(func() error {
+	return redistest.Await(func() error {
 		_, err := v.replica.linkedReplica()
 		return err
 	})
@@ -261,7 +261,7 @@ func (in *injector) promote(v victim) error {
 		defer close(done)
 		in.deployment.failover()
 	}()
-	err := await(func() error {
+	err := redistest.Await(func() error {
 		r, err := v.replica.role()
 		if err == nil && !r.master {
 			err = errors.New("the replica hasn't been promoted")

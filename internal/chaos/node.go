@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
 )
 
 // node is a server by its address. Its methods use connections of their own, as redis-cli would.
@@ -106,7 +108,7 @@ func (n node) info(field string) (int64, error) {
 
 // unpause tries again if a sentinel that demotes the node closes the connection.
 func (n node) unpause() error {
-	return await(func() error {
+	return redistest.Await(func() error {
 		_, err := n.do("CLIENT", "UNPAUSE")
 		return err
 	})

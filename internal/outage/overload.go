@@ -5,6 +5,7 @@ package outage
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -90,14 +91,14 @@ func RunOverload(t testing.TB, maxLoads int, o Options) *Overload {
 	server := redistest.Start(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
 	defer client.Close()
-	lines := &process{}
-	tier, err := tiered.NewRedis(client, tiered.RedisOptions{Prefix: prefix, Timeout: timeout, Heartbeat: heartbeat, Logger: lines.logger("redis")})
+	quiet := slog.New(slog.DiscardHandler)
+	tier, err := tiered.NewRedis(client, tiered.RedisOptions{Prefix: prefix, Timeout: timeout, Heartbeat: heartbeat, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tier.Close()
 	cache, err := tiered.New(tiered.Options[Value]{
-		Name: "overload", Redis: tier, MaxCost: overloadKeys / 20, MaxLoads: maxLoads, Logger: lines.logger("overload"),
+		Name: "overload", Redis: tier, MaxCost: overloadKeys / 20, MaxLoads: maxLoads, Logger: quiet,
 		Policy: tiered.Policy{TTL: ages, LoadTimeout: loadTimeout},
 	})
 	if err != nil {

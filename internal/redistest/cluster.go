@@ -116,7 +116,7 @@ func (c *Cluster) replicated() (shard, bool) {
 
 func (c *Cluster) awaitMaster(s *Server) {
 	c.t.Helper()
-	err := await(func() error {
+	err := Await(func() error {
 		shards, err := c.agreed()
 		if err == nil && !slices.ContainsFunc(shards, func(sh shard) bool { return sh.master == s }) {
 			err = fmt.Errorf("%s is still a replica", s.Addr())
@@ -131,7 +131,7 @@ func (c *Cluster) awaitMaster(s *Server) {
 // shards returns the shards as soon as the nodes agree on them.
 func (c *Cluster) shards() (shards []shard) {
 	c.t.Helper()
-	err := await(func() (err error) {
+	err := Await(func() (err error) {
 		shards, err = c.agreed()
 		return err
 	})
@@ -231,7 +231,7 @@ func (c *Cluster) form() error {
 			}
 		}
 	}
-	return await(func() error {
+	return Await(func() error {
 		_, err := c.agreed()
 		return err
 	})
@@ -267,5 +267,5 @@ func (c *Cluster) follow(ctx context.Context, r *redis.Client, i int) error {
 		return err
 	}
 	// The command is refused until the node knows its master.
-	return await(func() error { return r.Do(ctx, "CLUSTER", "REPLICATE", master).Err() })
+	return Await(func() error { return r.Do(ctx, "CLUSTER", "REPLICATE", master).Err() })
 }

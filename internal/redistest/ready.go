@@ -37,8 +37,8 @@ func respondsAs(addr string, pid int) bool {
 	return false
 }
 
-// await calls f until it returns nil. After a minute it returns f's last error.
-func await(f func() error) error {
+// Await calls f until it returns nil. After a minute it returns f's last error.
+func Await(f func() error) error {
 	const patience = time.Minute
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		err := f()

@@ -67,7 +67,7 @@ func (s *Sentinel) Client(t testing.TB) *redis.Client {
 // Master returns the master, as soon as all sentinels agree on it.
 func (s *Sentinel) Master() (master *Server) {
 	s.t.Helper()
-	err := await(func() (err error) {
+	err := Await(func() (err error) {
 		master, _, err = s.agreed()
 		return err
 	})
@@ -89,7 +89,7 @@ func (s *Sentinel) Failover() {
 	}
 	// The command is refused while this sentinel has no recent reply from the replica, and fails on a busy machine.
 	var asked time.Time
-	err = await(func() error {
+	err = Await(func() error {
 		master, _, err := s.agreed()
 		if err != nil || master == replica {
 			return err
@@ -126,7 +126,7 @@ func (s *Sentinel) KillMaster() *Server {
 
 func (s *Sentinel) awaitMaster(want *Server) {
 	s.t.Helper()
-	err := await(func() error {
+	err := Await(func() error {
 		master, _, err := s.agreed()
 		if err == nil && master != want {
 			err = fmt.Errorf("%s is still a replica", want.Addr())
@@ -140,7 +140,7 @@ func (s *Sentinel) awaitMaster(want *Server) {
 
 // replicated waits until the replica can be promoted.
 func (s *Sentinel) replicated() (master, replica *Server, err error) {
-	err = await(func() (err error) {
+	err = Await(func() (err error) {
 		if master, replica, err = s.agreed(); err == nil && replica == nil {
 			err = errors.New("no replica is in sync")
 		}

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
-	"os"
-	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/internal/codectest"
 )
 
 type (
@@ -139,29 +137,17 @@ func TestOursAreAll(t *testing.T) {
 	for _, c := range ours {
 		names = append(names, c.Name())
 	}
-	exported := regexp.MustCompile(`(?m)^(?:var ([A-Z]\w*) Codec\b|func ([A-Z]\w*)\(.*\) Codec \{)`)
-	files, err := filepath.Glob("../../../codec/*.go")
-	if err != nil {
-		t.Fatal(err)
+	found, wrapping := codectest.Exported(t, "../../../codec")
+	for _, name := range wrapping {
+		found = append(found, name+"(")
 	}
-	found := 0
-	for _, file := range files {
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range exported.FindAllStringSubmatch(string(source), -1) {
-			name := strings.ToLower(m[1])
-			if m[2] != "" {
-				name = strings.ToLower(m[2]) + "("
-			}
-			if found++; !slices.Contains(names, name) {
-				t.Errorf("%s is missing: New would treat it as a codec of somebody else", m[1]+m[2])
-			}
+	for _, name := range found {
+		if !slices.Contains(names, strings.ToLower(name)) {
+			t.Errorf("%s is missing: New would treat it as a codec of somebody else", name)
 		}
 	}
-	if found != len(names) {
-		t.Errorf("found %d codecs, want %d", found, len(names))
+	if len(found) != len(names) {
+		t.Errorf("found %d codecs, want %d", len(found), len(names))
 	}
 }
 
