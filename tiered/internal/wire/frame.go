@@ -139,7 +139,7 @@ func (f *Frame) appendHeader(b []byte) []byte {
 		b = binary.BigEndian.AppendUint64(b, f.Schema)
 		b = append(b, 0, 0, 0, 0)
 		var oldest uint64
-		if len(f.Others) > 0 {
+		if !f.Oldest.IsZero() {
 			oldest = uint64(max(1, f.Oldest.UnixMilli()))
 		}
 		b = binary.AppendUvarint(b, oldest)
