@@ -189,24 +189,28 @@ func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 	j.lined = j.lined && c.places.Enter(&j.place, false) == inflight.Waiting
 	_, err := c.tags.Epoch(j.timed) // items of the local tier may depend on it
 	j.readLocal()
-	if c.remote == nil {
-		for _, f := range j.flights {
-			tk := j.newTask(f, remote.Result[T]{})
-			tk.began = began
-			tasks = append(tasks, tk)
-		}
-		if !j.enter(tasks) {
-			return nil, j.flights
-		}
-		return j.acquireLeases(tasks, nil, nil, nil), nil
+	if c.remote != nil {
+		return j.lookInRedis(began, err)
 	}
+	for _, f := range j.flights {
+		tasks = append(tasks, j.newTask(f, &remote.Result[T]{}, began))
+	}
+	if !j.enter(tasks) {
+		return nil, j.flights
+	}
+	return j.acquireLeases(tasks, nil, nil, nil), nil
+}
+
+// lookInRedis is look for a cache with Redis. It reads there for the job's flights, unless the epoch couldn't be read: then failure
+// says why.
+func (j *job[T]) lookInRedis(began mono.Instant, failure error) (tasks []*task[T], waiting []*flight[T]) {
+	c := j.cache
 	var free, occupied []*task[T]
 	awaited := slices.DeleteFunc(slices.Clone(j.flights), func(f *flight[T]) bool { return !j.mustRead(f) })
-	for i, fd := range j.readRemote(awaited, err) {
+	for i, fd := range j.readRemote(awaited, failure) {
 		f := awaited[i]
 		fd.DropExpiring()
-		tk := j.newTask(f, fd)
-		tk.began = began
+		tk := j.newTask(f, &fd, began)
 		switch use := fd.Use(&c.view.Windows); {
 		case fd.Err != nil:
 			if !j.finishUnverified(f, fd.Err) {
@@ -237,7 +241,7 @@ func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 	if !j.enter(tasks, free, occupied) {
 		return nil, j.flights
 	}
-	tasks = j.acquireLeases(tasks, free, occupied, err)
+	tasks = j.acquireLeases(tasks, free, occupied, failure)
 	claimed := make([]*flight[T], len(tasks))
 	for i, tk := range tasks {
 		claimed[i] = tk.flight

@@ -18,9 +18,9 @@ import (
 // replaces a value then checks that the value is still the one that it read. A lease that can't be had doesn't stop a load when
 // Redis doesn't answer: each process then loads for itself.
 
-// newTask returns a task for the flight. If the read found no record, the loader gets the one of the local tier.
-func (j *job[T]) newTask(f *flight[T], fd remote.Result[T]) *task[T] {
-	tk := &task[T]{flight: f, found: fd, tier: Remote}
+// newTask returns a task for the flight, whose job began to look then. If the read found no record, the loader gets the one of the local tier.
+func (j *job[T]) newTask(f *flight[T], fd *remote.Result[T], began mono.Instant) *task[T] {
+	tk := &task[T]{flight: f, found: *fd, tier: Remote, began: began}
 	if o := f.State.fallback.last.Load(); fd.Record == nil && o != nil && !o.Deleted() {
 		tk.found.Record, tk.tier = &o.Record, Local
 	} else if f.Reason == inflight.ForRefresh && fd.Record == nil {

@@ -23,9 +23,9 @@ func (c *Cache[T]) store(ctx context.Context, tasks []*task[T], held *remote.Hel
 	w := redisconn.NewWindow(len(tasks), keyWrite[T].size, func(changes []keyWrite[T], silence error) error { return c.replace(ctx, changes, held, silence) })
 	defer w.Wait() // a codec or Cost may panic
 	for _, tk := range tasks {
-		ch, ok := c.taskWrite(ctx, tk, held)
+		var ch keyWrite[T]
 		switch {
-		case !ok:
+		case !c.taskWrite(ctx, tk, held, &ch):
 		case c.remote == nil || tk.found.Err != nil:
 			c.keys.PutLoaded(ch.ref, ch.item)
 		default:
@@ -68,40 +68,41 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 	return redisconn.UnresponsiveError(answers)
 }
 
-// taskWrite returns the key write for a task's result, or false if there is nothing to write.
-func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.HeldLeases[T]) (keyWrite[T], bool) {
-	h := c.keys.Listen(tk.flight.Ref, nil)
-	none := keyWrite[T]{ref: h, redis: remote.Write{Seen: tk.found.Seen}}
+// taskWrite makes ch the key write for a task's result, and reports whether there is anything to write. ch must be zero: it has no
+// item and no frame unless the result is to be stored.
+func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.HeldLeases[T], ch *keyWrite[T]) bool {
+	ch.ref, ch.redis.Seen = c.keys.Listen(tk.flight.Ref, nil), tk.found.Seen
 	leased := tk.leased == primaryLease
 	if leased {
-		none.redis.Seen = held.Seen()
+		ch.redis.Seen = held.Seen()
 	}
 	r := tk.result
-	if r == nil || !c.keys.NotWritten(h) {
-		return none, leased
+	if r == nil || !c.keys.NotWritten(ch.ref) {
+		return leased
 	}
 	refresh := tk.flight.Reason == inflight.ForRefresh
 	// A result that isn't stored replaces this release's value, and leaves those of others alone if there is none.
 	replaces := (refresh || tk.leased == secondaryLease) && (tk.found.Others == nil || tk.found.Record != nil && tk.tier == Remote)
 	if !r.Storable() {
 		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
-		return none, leased || replaces || c.remote == nil || tk.found.Err != nil
+		return leased || replaces || c.remote == nil || tk.found.Err != nil
 	}
 	b, err := c.bindResult(ctx, tk)
 	if b == nil || err != nil {
-		return none, leased
+		return leased
 	}
-	ch, err := keyWrite[T]{}, tk.unstorable
-	if err == nil {
-		ch, err = c.newWrite(ctx, keyWrite[T]{ref: h, redis: remote.Write{Others: tk.found.Others}}, r, b, tk.policy)
+	if err = tk.unstorable; err == nil {
+		ch.redis.Others, ch.refresh = tk.found.Others, refresh
+		err = c.newWrite(ctx, ch, r, b, tk.policy)
+		ch.began = tk.began
 	}
 	if err != nil {
 		tk.unstorable = err
-		c.reportValue("tiered: a loaded value can't be stored", h.Key, err)
-		return none, leased || replaces // remove the value to be replaced: it isn't the one that the callers got
+		c.reportValue("tiered: a loaded value can't be stored", ch.ref.Key, err)
+		*ch = keyWrite[T]{ref: ch.ref, redis: remote.Write{Seen: ch.redis.Seen}}
+		return leased || replaces // remove the value to be replaced: it isn't the one that the callers got
 	}
-	ch.redis.Seen, ch.began, ch.refresh = none.redis.Seen, tk.began, refresh
-	return ch, true
+	return true
 }
 
 // bindResult returns the dependencies of a task's result, or nil if it was already invalidated.

@@ -140,7 +140,9 @@ func (c *Cache[T]) newSet(ctx context.Context, key string, value T, m coherence.
 	if r.Cost, err = c.values.Weigh(&r.Value); err != nil {
 		return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
 	}
-	return c.newWrite(ctx, keyWrite[T]{ref: keyRef[T]{Key: key, Hash: c.hash(key)}}, r, b, c.policy)
+	ch := keyWrite[T]{ref: keyRef[T]{Key: key, Hash: c.hash(key)}}
+	err = c.newWrite(ctx, &ch, r, b, c.policy)
+	return ch, err
 }
 
 // register returns the position and the dependencies of values that are being set. Concurrent invalidations may be ordered

@@ -182,9 +182,9 @@ func (c *core[T]) traceQueued(keys []string, err error) {
 
 // newWrite makes the key write store the record. b is nil if the record is already invalid: then Redis alone gets it. The error is
 // the codec's.
-func (c *Cache[T]) newWrite(ctx context.Context, ch keyWrite[T], r *record.Record[T], b *coherence.Deps, p Policy) (keyWrite[T], error) {
+func (c *Cache[T]) newWrite(ctx context.Context, ch *keyWrite[T], r *record.Record[T], b *coherence.Deps, p Policy) error {
 	if !r.Storable() {
-		return ch, nil
+		return nil
 	}
 	ch.redis.TTL, ch.began = r.RedisTTL(c.retention), r.Created
 	if b != nil {
@@ -192,11 +192,11 @@ func (c *Cache[T]) newWrite(ctx context.Context, ch keyWrite[T], r *record.Recor
 	}
 	if c.remote != nil {
 		if err := c.remote.Encode(ctx, r, &ch.redis, c.retention.StaleFor()); err != nil {
-			return ch, fmt.Errorf("tiered: encoding the value of %.100q: %w", ch.ref.Key, err)
+			return fmt.Errorf("tiered: encoding the value of %.100q: %w", ch.ref.Key, err)
 		}
 	}
 	ch.redis.TTL = mono.WholeMillis(ch.redis.TTL)
-	return ch, nil
+	return nil
 }
 
 // bindToServer makes the item depend on the server that replied to the write. If Redis may not have the value, it may not report

@@ -127,6 +127,16 @@ func (x *Index) Register(ctx context.Context, s coherence.Position, names []stri
 	if len(names) == 0 {
 		return &coherence.Deps{Epoch: s.Epoch, Validity: validity}, nil
 	}
+	d, err := x.registerTags(ctx, s, names, ttl)
+	if d != nil {
+		d.Validity = validity
+	}
+	return d, err
+}
+
+// registerTags is Register without the validity, for at least one tag. It is apart because it takes a lot of stack, which the job of
+// a value without tags would have to grow.
+func (x *Index) registerTags(ctx context.Context, s coherence.Position, names []string, ttl time.Duration) (*coherence.Deps, error) {
 	records := make(map[string]*coherence.TagState, len(names))
 	unknown, changes := x.kept(names, ttl, records)
 	switch {
@@ -145,6 +155,5 @@ func (x *Index) Register(ctx context.Context, s coherence.Position, names []stri
 	if status != coherence.Valid {
 		return nil, nil
 	}
-	d.Validity = validity
 	return &d, nil
 }
