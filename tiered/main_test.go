@@ -24,9 +24,12 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// newCache makes a cache that is closed with the test.
+// newCache makes a cache that is closed with the test. Unless the test says otherwise it is small, because hundreds are made.
 func newCache[T any](t testing.TB, o tiered.Options[T]) *tiered.Cache[T] {
 	t.Helper()
+	if o.MaxCost == 0 && o.Cost == nil {
+		o.MaxCost = 10_000
+	}
 	if o.Name == "" {
 		o.Name = "test"
 	}
