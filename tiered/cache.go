@@ -43,7 +43,7 @@ type core[T any] struct {
 	stats     counters
 	events    *invalidation.Subscriber // nil without Redis
 
-	places     *inflight.Places        // of loads
+	permits    *inflight.Permits       // of loads
 	background redisconn.EventThrottle // for log lines about background loads
 	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
 	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded

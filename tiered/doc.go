@@ -12,7 +12,7 @@
 //  2. One load: of the callers that miss a key at the same time, one looks further. The others wait, each on its own context.
 //  3. Redis: a fresh value is decoded, put into the local tier and returned. An error of Redis is a miss; if Redis can't be read
 //     at all, the local tier may serve what it has. A Redis that doesn't answer isn't asked again until it does.
-//  4. Place: MaxLoads loads run at a time. Others wait in a line, or get a stale value or [ErrOverloaded].
+//  4. Permit: MaxLoads loads run at a time. Others wait in a queue, or get a stale value or [ErrOverloaded].
 //  5. Lease: the first process to miss writes a lease under the key. The others wait until Redis reports what replaced it.
 //  6. Load: the Loader runs in a goroutine of the cache's, on a context of its own that ends after LoadTimeout. If it is slow or
 //     fails, callers whose policy allows it get a stale value instead.

@@ -26,7 +26,7 @@ var (
 	ErrQueued = errors.New("tiered: queued until redis is back")
 
 	// ErrOverloaded is wrapped by the errors of GetOrLoad, Refresh, GetOrLoadMany and GetOrLoadEntries if a value would have to
-	// be loaded, and there was no place for the load ([Options].MaxLoads): at once if the line of waiting loads was full; after
+	// be loaded, and there was no permit for the load ([Options].MaxLoads): at once if the queue of waiting loads was full; after
 	// [Policy].LoadTimeout, with context.DeadlineExceeded, if the load's turn hadn't come by then. Where StaleIfError permits it,
 	// the stale value is returned instead.
 	ErrOverloaded = errors.New("tiered: overloaded")

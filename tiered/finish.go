@@ -71,9 +71,9 @@ func (j *job[T]) overdue() {
 	case j.loading:
 		c.stats.loadErrors.Add(1)
 		j.fail(fmt.Errorf("tiered: the load took longer than LoadTimeout (%v): %w", limit, ended))
-	case j.lined:
+	case j.inQueue:
 		c.stats.countShed(len(j.flights))
-		j.fail(fmt.Errorf("%w: there was no place within LoadTimeout (%v): %w", ErrOverloaded, limit, ended))
+		j.fail(fmt.Errorf("%w: there was no permit within LoadTimeout (%v): %w", ErrOverloaded, limit, ended))
 	default:
 		j.fail(fmt.Errorf("tiered: another process's load took longer than LoadTimeout (%v): %w", limit, ended))
 	}

@@ -17,7 +17,7 @@ import (
 // the load goes on when the caller that began it has left.
 //
 // A job works in rounds. Each round reads both tiers (look) and sorts the flights: those with a value are finished at once; for
-// those that must be loaded the job needs a place, for which it may have to wait (place.go); those for which it then gets a
+// those that must be loaded the job needs a permit, for which it may have to wait (permit.go); those for which it then gets a
 // lease become tasks (lease.go, task.go); the others wait, because another process holds the lease. If there are tasks, the
 // loader is called for all of them, and its results are stored (store.go). If there are none, the job sleeps until Redis
 // reports a change of one of the keys, or the lease must have ended, and begins the next round. The flights that wait go to a
@@ -40,8 +40,8 @@ type job[T any] struct {
 	loading    bool        // the loader was called
 	readBefore bool        // Redis was asked
 	due        []keyRef[T] // keys whose values were served and are due for a refresh
-	place      inflight.Place
-	lined      bool // the job waited for its place when it last looked
+	permit     inflight.Permit
+	inQueue    bool // the job waited for its permit when it last looked
 
 	// finishing is set while one goroutine has the right to finish the flights: the job's own, or, if the job's time ends
 	// while that goroutine is in the loader or waiting, the one that interrupts the job.
@@ -55,17 +55,17 @@ func (c *Cache[T]) startJob(j *job[T]) {
 	j.finishes = j.beginFinishing()
 	if !c.life.Begin() {
 		j.fail(ErrClosed)
-		c.places.End(&j.place)
+		c.permits.End(&j.permit)
 		return
 	}
 	j.start()
 }
 
-// refreshInBackground starts a background load of those keys that have no flight yet, and doesn't wait for it. If there is no place
-// for it, no load is begun: the next hit tries again. So no caller can join a flight that is last in the line. The keys must be the
+// refreshInBackground starts a background load of those keys that have no flight yet, and doesn't wait for it. If there is no permit
+// for it, no load is begun: the next hit tries again. So no caller can join a flight that is last in the queue. The keys must be the
 // cache's own copies.
 func (c *Cache[T]) refreshInBackground(ctx context.Context, keys []keyRef[T], load func(context.Context, []*task[T]) error) {
-	place, ok := c.places.EnterBehind()
+	permit, ok := c.permits.AcquireBackground()
 	if !ok {
 		return
 	}
@@ -77,7 +77,7 @@ func (c *Cache[T]) refreshInBackground(ctx context.Context, keys []keyRef[T], lo
 		}
 	}
 	if len(own) == 0 {
-		c.places.End(&place)
+		c.permits.End(&permit)
 		return
 	}
 	began := c.tags.Invalidations()
@@ -85,7 +85,7 @@ func (c *Cache[T]) refreshInBackground(ctx context.Context, keys []keyRef[T], lo
 		f.State.began = began
 	}
 	c.stats.refreshes.Add(uint64(len(own)))
-	c.startJob(&job[T]{caller: ctx, owner: fl.Owner, flights: own, load: load, place: place})
+	c.startJob(&job[T]{caller: ctx, owner: fl.Owner, flights: own, load: load, permit: permit})
 }
 
 // start runs the job in a goroutine of its own. Its context is made here, because that would make the goroutine's stack grow. If
@@ -101,7 +101,7 @@ func (j *job[T]) beginFinishing() bool { return j.finishing.CompareAndSwap(false
 
 // run finishes every flight of the job, unless the job's time is over first. It calls done before it returns.
 func (j *job[T]) run(done func()) {
-	defer j.cache.places.End(&j.place) // a loader that doesn't return keeps the place
+	defer j.cache.permits.End(&j.permit) // a loader that doesn't return keeps the permit
 	defer j.end(done)
 	for len(j.flights) > 0 {
 		if j.timed.Err() != nil {
@@ -114,10 +114,10 @@ func (j *job[T]) run(done func()) {
 		case len(tasks) > 0:
 			j.split(waiting)
 			finishes = j.loadTasks(tasks)
-		case j.lined:
-			finishes = j.awaitPlace()
+		case j.inQueue:
+			finishes = j.awaitPermit()
 		case j.waits.All(waiting):
-			j.cache.places.Leave(&j.place) // the load is another process's
+			j.cache.permits.Release(&j.permit) // the load is another process's
 			finishes = j.interruptible(func() { j.waits.Wait(j.timed, (*flight[T]).Finished) })
 		}
 		if !finishes {
@@ -186,7 +186,7 @@ func (j *job[T]) end(done func()) {
 func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 	c := j.cache
 	began := mono.Now()
-	j.lined = j.lined && c.places.Enter(&j.place, false) == inflight.Waiting
+	j.inQueue = j.inQueue && c.permits.Acquire(&j.permit, false) == inflight.Waiting
 	_, err := c.tags.Epoch(j.timed) // items of the local tier may depend on it
 	j.readLocal()
 	if c.remote != nil {
@@ -195,7 +195,7 @@ func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 	for _, f := range j.flights {
 		tasks = append(tasks, j.newTask(f, &remote.Result[T]{}, began))
 	}
-	if !j.enter(tasks) {
+	if !j.acquirePermit(tasks) {
 		return nil, j.flights
 	}
 	return j.acquireLeases(tasks, nil, nil, nil), nil
@@ -238,7 +238,7 @@ func (j *job[T]) lookInRedis(began mono.Instant, failure error) (tasks []*task[T
 	}
 	j.dropFinished()
 	j.startRefreshes()
-	if !j.enter(tasks, free, occupied) {
+	if !j.acquirePermit(tasks, free, occupied) {
 		return nil, j.flights
 	}
 	tasks = j.acquireLeases(tasks, free, occupied, failure)
@@ -365,7 +365,7 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 
 // callLoader calls the loader, and the trace's LoadDone after it.
 func (j *job[T]) callLoader(tasks []*task[T]) error {
-	defer j.cache.places.Leave(&j.place)
+	defer j.cache.permits.Release(&j.permit)
 	trace := j.cache.trace
 	if trace == nil || trace.LoadDone == nil {
 		return j.load(j.timed, tasks)

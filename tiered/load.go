@@ -24,8 +24,8 @@ import (
 // to a value past its TTL, and when a load is slow or fails.
 //
 // GetOrLoad returns [ErrNotFound] for a remembered absence, the loader's error if the load failed, and ctx's error as soon as
-// ctx ends; the load then continues for the other callers and for the cache, unless it still waits for a place and no caller does
-// ([Options].MaxLoads). If there is no place for the load, the error wraps [ErrOverloaded]. If the loader panics, GetOrLoad panics with a
+// ctx ends; the load then continues for the other callers and for the cache, unless it still waits for a permit and no caller does
+// ([Options].MaxLoads). If there is no permit for the load, the error wraps [ErrOverloaded]. If the loader panics, GetOrLoad panics with a
 // *[LoaderPanic]. An error of Redis counts as a miss and is never returned. A loader may use the cache for other keys, but two
 // loaders that need each other's keys wait until LoadTimeout. Asking for the key being loaded is an error. load must not be nil.
 //

@@ -11,9 +11,9 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// Loaders that need other keys of their cache get these though all places are theirs: a load of their own begins beyond the limit,
-// at any depth, and so does one in the line that they join. No time passes.
-func TestNestedLoadsNeedNoPlace(t *testing.T) {
+// Loaders that need other keys of their cache get these though all permits are theirs: a load of their own begins beyond the limit,
+// at any depth, and so does one in the queue that they join. No time passes.
+func TestNestedLoadsNeedNoPermit(t *testing.T) {
 	needs := func(c *tiered.Cache[string], keys ...string) tiered.Loader[string] {
 		return func(ctx context.Context, _ *tiered.Entry[string]) (all string, err error) {
 			for _, key := range keys {
@@ -58,7 +58,7 @@ func TestNestedLoadsNeedNoPlace(t *testing.T) {
 	}
 }
 
-// testNested runs two such loads where there are two places. If waits isn't empty, a load of it waits in the line before that.
+// testNested runs two such loads where there are two permits. If waits isn't empty, a load of it waits in the queue before that.
 func testNested(t *testing.T, load func(t *testing.T, c *tiered.Cache[string]) tiered.Loader[string], waits string) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, tiered.Options[string]{MaxLoads: 2})
@@ -118,7 +118,7 @@ func TestNestedLoadsThatHang(t *testing.T) {
 	})
 }
 
-// Two caches whose loaders need each other can take all of each other's places. They wait until LoadTimeout, no longer.
+// Two caches whose loaders need each other can take all of each other's permits. They wait until LoadTimeout, no longer.
 func TestCachesThatNeedEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := tiered.Policy{LoadTimeout: time.Second}
@@ -135,7 +135,7 @@ func TestCachesThatNeedEachOther(t *testing.T) {
 		synctest.Wait()
 		at := time.Now()
 		close(start)
-		for _, cl := range []*call{first, second} { // one may get the other's place at the last moment
+		for _, cl := range []*call{first, second} { // one may get the other's permit at the last moment
 			if _, err := cl.wait(t); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
 			}
@@ -148,7 +148,7 @@ func TestCachesThatNeedEachOther(t *testing.T) {
 	})
 }
 
-// A batch is one load, however many ids it has, and its ids wait for one place.
+// A batch is one load, however many ids it has, and its ids wait for one permit.
 func TestBatchIsOneLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, end := overloaded(t, tiered.Policy{})

@@ -12,13 +12,13 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// newLimited makes a cache "test" with that many places and a second tier of its own.
+// newLimited makes a cache "test" with that many permits and a second tier of its own.
 func newLimited(t *testing.T, s *redistest.Server, most int, p tiered.Policy) *tiered.Cache[string] {
 	t.Helper()
 	return newCache(t, tiered.Options[string]{Redis: newRedis(t, s, tiered.RedisOptions{}), MaxLoads: most, Policy: p})
 }
 
-// waits returns when that many loads wait for a place.
+// waits returns when that many loads wait for a permit.
 func waits(t *testing.T, c *tiered.Cache[string], n int) {
 	t.Helper()
 	waitFor(t, func() bool { return c.Stats().LoadsWaiting == n })
@@ -64,8 +64,8 @@ func TestMaxLoadsWithRedis(t *testing.T) {
 	waitFor(t, func() bool { return c.Stats().LoadsRunning == 0 })
 }
 
-// A process that waits for a place has no lease, so another process loads the key; the first one's callers get that value at once, though
-// there is still no place. A batch gets it for this one key, and its other keys keep their turn.
+// A process that waits for a permit has no lease, so another process loads the key; the first one's callers get that value at once, though
+// there is still no permit. A batch gets it for this one key, and its other keys keep their turn.
 func TestAnotherProcessLoadsMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -87,7 +87,7 @@ func TestAnotherProcessLoadsMeanwhile(t *testing.T) {
 	batch.gets(t, "map[a:there b:here]")
 }
 
-// A value that is refreshed, and stays in Redis meanwhile, has no lease beside it while the process waits for a place.
+// A value that is refreshed, and stays in Redis meanwhile, has no lease beside it while the process waits for a permit.
 func TestRefreshWaitsWithoutALease(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -108,8 +108,8 @@ func TestRefreshWaitsWithoutALease(t *testing.T) {
 	refresh.gets(t, "refreshed")
 }
 
-// A call that waits for another process's load takes no place, and isn't in the line. When that load fails, it is.
-func TestWaitForAnotherProcessTakesNoPlace(t *testing.T) {
+// A call that waits for another process's load takes no permit, and isn't in the queue. When that load fails, it is.
+func TestWaitForAnotherProcessTakesNoPermit(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	here, there := newLimited(t, s, 1, tiered.Policy{}), newLimited(t, s, 1, tiered.Policy{})
@@ -126,7 +126,7 @@ func TestWaitForAnotherProcessTakesNoPlace(t *testing.T) {
 		return "here", nil
 	}
 	ours := begin(t, here, "k", load)
-	gets(t, here, "other", value("v"), "v") // has the place
+	gets(t, here, "other", value("v"), "v") // has the permit
 	end := occupy(t, here)
 	close(fail)
 	if _, err := theirs.wait(t); !errors.Is(err, errDown) {
@@ -139,14 +139,14 @@ func TestWaitForAnotherProcessTakesNoPlace(t *testing.T) {
 	ours.gets(t, "here")
 	later.gets(t, "here")
 	if order[0] != "k" {
-		t.Errorf("loaded in the order %q: the load that came first left the line", order)
+		t.Errorf("loaded in the order %q: the load that came first left the queue", order)
 	}
 	if n := here.Stats().Misses - misses; n != 4 {
 		t.Errorf("%d misses", n)
 	}
 }
 
-// A batch of which another process loads a part waits for its place only with the rest.
+// A batch of which another process loads a part waits for its permit only with the rest.
 func TestBatchWaitsForItsOwnPart(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -180,9 +180,9 @@ func TestShedWithRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := occupy(t, here)
-	var line []*call
+	var queued []*call
 	for i := range 16 {
-		line = append(line, begin(t, here, fmt.Sprint("line", i), value("v")))
+		queued = append(queued, begin(t, here, fmt.Sprint("queued", i), value("v")))
 	}
 	waits(t, here, 16)
 	gets(t, here, "fresh", noLoad[string](t), "v")
@@ -191,7 +191,7 @@ func TestShedWithRedis(t *testing.T) {
 		t.Error(err)
 	}
 	end()
-	for _, cl := range line {
+	for _, cl := range queued {
 		cl.gets(t, "v")
 	}
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// overloaded returns a cache with one place, which a load of "busy" has until end is called. The load ignores its context.
+// overloaded returns a cache with one permit, which a load of "busy" has until end is called. The load ignores its context.
 func overloaded(t *testing.T, p tiered.Policy) (c *tiered.Cache[string], end func()) {
 	t.Helper()
 	c = newCache(t, tiered.Options[string]{MaxLoads: 1, Policy: p})
 	return c, occupy(t, c)
 }
 
-// occupy takes a place until end is called.
+// occupy takes a permit until end is called.
 func occupy(t *testing.T, c *tiered.Cache[string]) (end func()) {
 	t.Helper()
 	release := make(chan struct{})
@@ -33,11 +33,11 @@ func occupy(t *testing.T, c *tiered.Cache[string]) (end func()) {
 	return func() { close(release) }
 }
 
-// lineUp begins loads until the line is full.
-func lineUp(t *testing.T, c *tiered.Cache[string]) (all []*call) {
+// fillQueue begins loads until the queue is full.
+func fillQueue(t *testing.T, c *tiered.Cache[string]) (all []*call) {
 	t.Helper()
 	for i := range 16 {
-		all = append(all, begin(t, c, fmt.Sprint("line", i), value("v")))
+		all = append(all, begin(t, c, fmt.Sprint("queued", i), value("v")))
 	}
 	synctest.Wait()
 	if s := c.Stats(); s.LoadsWaiting != 16 || s.LoadsRunning != 1 || s.Shed != 0 {
@@ -82,7 +82,7 @@ func TestMaxLoads(t *testing.T) {
 	}
 }
 
-// Loads get a place in the order in which they came.
+// Loads get a permit in the order in which they came.
 func TestLoadsWaitInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, end := overloaded(t, tiered.Policy{})
@@ -105,8 +105,8 @@ func TestLoadsWaitInOrder(t *testing.T) {
 	})
 }
 
-// When the line is full a caller gets ErrOverloaded, or a stale value if its policy permits it, and no time passes.
-func TestLineIsFull(t *testing.T) {
+// When the queue is full a caller gets ErrOverloaded, or a stale value if its policy permits it, and no time passes.
+func TestLoadQueueIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, tiered.Options[string]{MaxLoads: 1, Policy: tiered.Policy{StaleIfError: time.Hour, RetryAfter: time.Second, LoadTimeout: time.Hour}})
 		set(t, c, "old", "stale")
@@ -114,7 +114,7 @@ func TestLineIsFull(t *testing.T) {
 			t.Fatal(err)
 		}
 		end := occupy(t, c)
-		all := lineUp(t, c)
+		all := fillQueue(t, c)
 		start := time.Now()
 		for range 3 { // none has an effect on the next
 			if _, err := c.GetOrLoad(t.Context(), "k", noLoad[string](t)); !errors.Is(err, tiered.ErrOverloaded) || errors.Is(err, context.DeadlineExceeded) {
@@ -147,8 +147,8 @@ func TestLineIsFull(t *testing.T) {
 	})
 }
 
-// The wait for a place is part of LoadTimeout. A load whose turn hasn't come by then fails with ErrOverloaded.
-func TestWaitForAPlaceIsLimited(t *testing.T) {
+// The wait for a permit is part of LoadTimeout. A load whose turn hasn't come by then fails with ErrOverloaded.
+func TestWaitForAPermitIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, end := overloaded(t, tiered.Policy{StaleIfError: time.Hour, SoftTimeout: time.Second, LoadTimeout: time.Minute})
 		defer end()
@@ -173,9 +173,9 @@ func TestWaitForAPlaceIsLimited(t *testing.T) {
 	})
 }
 
-// A loader that hangs keeps its place until it returns, whatever its context does, and whether its callers are still there. So loaders that
-// hang take up no more goroutines than there are places.
-func TestHungLoadersKeepTheirPlaces(t *testing.T) {
+// A loader that hangs keeps its permit until it returns, whatever its context does, and whether its callers are still there. So loaders that
+// hang take up no more goroutines than there are permits.
+func TestHungLoadersKeepTheirPermits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 4
 		c := newCache(t, tiered.Options[string]{MaxLoads: most, Policy: tiered.Policy{LoadTimeout: time.Second}})
@@ -189,7 +189,7 @@ func TestHungLoadersKeepTheirPlaces(t *testing.T) {
 		before := runtime.NumGoroutine()
 		for round := range 100 {
 			_, err := c.GetOrLoad(t.Context(), fmt.Sprint(round), hang)
-			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, tiered.ErrOverloaded) != (round > 0) { // the callers that left took the other places
+			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, tiered.ErrOverloaded) != (round > 0) { // the callers that left took the other permits
 				t.Error(round, err)
 			}
 			for i := range 10 {
@@ -217,8 +217,8 @@ func TestHungLoadersKeepTheirPlaces(t *testing.T) {
 	})
 }
 
-// A load that fails in any way gives its place up.
-func TestFailedLoadsLeaveTheirPlaces(t *testing.T) {
+// A load that fails in any way releases its permit.
+func TestFailedLoadsReleaseTheirPermits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, tiered.Options[string]{MaxLoads: 1})
 		for range 3 {
@@ -238,7 +238,7 @@ func TestFailedLoadsLeaveTheirPlaces(t *testing.T) {
 	})
 }
 
-// Callers that leave take their load out of the line. One that got the stale value after SoftTimeout doesn't.
+// Callers that leave take their load from the queue. One that got the stale value after SoftTimeout doesn't.
 func TestLoadsNobodyWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, end := overloaded(t, tiered.Policy{StaleIfError: time.Hour, SoftTimeout: time.Second, LoadTimeout: time.Hour})
@@ -286,12 +286,12 @@ func TestLoadsNobodyWaitsFor(t *testing.T) {
 	})
 }
 
-// Close ends the waits for places, and isn't held up by a loader that hangs.
+// Close ends the waits for permits, and isn't held up by a loader that hangs.
 func TestCloseWhileLoadsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, end := overloaded(t, tiered.Policy{})
 		defer end()
-		all := lineUp(t, c)
+		all := fillQueue(t, c)
 		start := time.Now()
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -307,7 +307,7 @@ func TestCloseWhileLoadsWait(t *testing.T) {
 	})
 }
 
-// A background load isn't begun while no place is free, and the line isn't its place either: the next hit tries again.
+// A background load isn't begun while no permit is free, and it doesn't wait in the queue either: the next hit tries again.
 func TestBackgroundLoadsComeLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, end := overloaded(t, tiered.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Hour, LoadTimeout: time.Hour, Jitter: -1})
@@ -330,8 +330,8 @@ func TestBackgroundLoadsComeLast(t *testing.T) {
 	})
 }
 
-// Background loads take a quarter of the places.
-func TestBackgroundLoadsLeavePlaces(t *testing.T) {
+// Background loads take a quarter of the permits.
+func TestBackgroundLoadsLeavePermits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, tiered.Options[string]{MaxLoads: 8, Policy: tiered.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Hour, Jitter: -1}})
 		for i := range 8 {
@@ -351,8 +351,8 @@ func TestBackgroundLoadsLeavePlaces(t *testing.T) {
 	})
 }
 
-// All views of a cache share its places. Hits need none.
-func TestViewsSharePlaces(t *testing.T) {
+// All views of a cache share its permits. Hits need none.
+func TestViewsSharePermits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, end := overloaded(t, tiered.Policy{})
 		view := c.With(func(p *tiered.Policy) { p.TTL = time.Hour })

@@ -49,7 +49,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		maxKey:    maxRedisKey,
 		logger:    o.Logger,
 		closed:    make(chan struct{}),
-		places:    inflight.NewPlaces(o.MaxLoads),
+		permits:   inflight.NewPermits(o.MaxLoads),
 	}
 	t.retries = retries[T]{keys: t.keys, life: &t.life}
 	t.values = values.Funcs[T]{Codec: o.Codec, Name: name, Schema: values.SchemaOf[T](o.Version), Cost: o.Cost, Clone: o.Clone, Exited: func(err error) {

@@ -72,13 +72,13 @@ type Options[T any] struct {
 	// views of the cache together, in this process. A loader that hangs, or goes on after LoadTimeout, counts until it returns, so
 	// loaders that never return can't use up the process's memory.
 	//
-	// Loads beyond the limit wait in a line, in which up to 16 for each place begin in the order in which they came. Further ones are
-	// shed, see [ErrOverloaded]. The wait is part of LoadTimeout. A load whose callers have all given up leaves the line; one whose
-	// callers got a stale value after SoftTimeout doesn't. Background loads take no more than a quarter of the places, and aren't
-	// begun if none is free. Hits take no place, nor do calls that wait for another process's load.
+	// Loads beyond the limit wait in a queue, in which up to 16 for each permit begin in the order in which they came. Further ones are
+	// shed, see [ErrOverloaded]. The wait is part of LoadTimeout. A load whose callers have all given up leaves the queue; one whose
+	// callers got a stale value after SoftTimeout doesn't. Background loads take no more than a quarter of the permits, and aren't
+	// begun if none is free. Hits take no permit, nor do calls that wait for another process's load.
 	//
 	// A load that a Loader begins in the same cache, with the context that it got, doesn't wait but begins beyond the limit, since the
-	// Loader keeps its place meanwhile. (Two caches whose loaders use each other can take all of each other's places, and
+	// Loader keeps its permit meanwhile. (Two caches whose loaders use each other can take all of each other's permits, and
 	// then wait until LoadTimeout.)
 	//
 	// 0: 256, which is more than most sources serve at a time, and few enough for the memory of a process: loads of 10
@@ -123,7 +123,7 @@ type Policy struct {
 	// StaleWhileRevalidate permits that; one of them must be set. The load goes on. Less than LoadTimeout. 0: as long as it
 	// takes.
 	SoftTimeout time.Duration
-	// LoadTimeout bounds one load, including the time it waits for another process's load, or for a place (see MaxLoads). Then
+	// LoadTimeout bounds one load, including the time it waits for another process's load, or for a permit (see MaxLoads). Then
 	// its callers get an error that is context.DeadlineExceeded, and a later result of the loader is dropped. 0: 30 seconds.
 	LoadTimeout time.Duration
 	// Jitter is the largest fraction of a TTL that is taken off at random, so that entries stored together don't expire

@@ -26,7 +26,7 @@ type Stats struct {
 	Spared      uint64 // keys not read from or written to Redis because it doesn't answer; not in RedisErrors
 	CodecErrors uint64 // values that Codec, Cost or Clone failed on, and bytes in Redis that could not be decoded
 
-	LoadsRunning int // loads that have a place now, see Options.MaxLoads
+	LoadsRunning int // loads that have a permit now, see Options.MaxLoads
 	LoadsWaiting int // loads that wait for one now
 
 	// While it isn't certain that all invalidations arrive, an entry of the local tier may be older than Redis's value:
@@ -76,7 +76,7 @@ func (s *counters) countShed(keys int) {
 // Stats returns the cache's counters.
 func (c *Cache[T]) Stats() Stats {
 	s, l := &c.stats, c.local.Stats()
-	running, waiting := c.places.Count()
+	running, waiting := c.permits.Count()
 	return Stats{
 		LocalHits:   l.Hits,
 		RemoteHits:  s.remoteHits.Load(),

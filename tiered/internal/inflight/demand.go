@@ -1,9 +1,9 @@
 package inflight
 
-// A flight that waits for a place may be needed more, or less, than when it began: a running load may join it, which must not wait until
+// A flight that waits for a permit may be needed more, or less, than when it began: a running load may join it, which must not wait until
 // loads end, and all its callers may give up. Demand tells the goroutine that waits.
 
-// Demand is how much a flight that waits for a place is needed.
+// Demand is how much a flight that waits for a permit is needed.
 type Demand uint8
 
 const (
@@ -12,12 +12,12 @@ const (
 	Abandoned        // no call does any more
 )
 
-// Demand returns the demand for a flight that waits for a place. Later changes of it are signalled on wake. If the flight is
+// Demand returns the demand for a flight that waits for a permit. Later changes of it are signalled on wake. If the flight is
 // abandoned, no new caller joins it.
 func (t *Table[T, S]) Demand(f *Flight[T, S], wake chan struct{}) Demand {
 	s := t.locked(f.Hash)
 	defer s.mu.Unlock()
-	f.lined = wake
+	f.waiter = wake
 	switch {
 	case f.urgent:
 		return Urgent

@@ -6,7 +6,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 )
 
-// The demand for a flight that waits for a place follows the calls that join it and give up.
+// The demand for a flight that waits for a permit follows the calls that join it and give up.
 func TestDemand(t *testing.T) {
 	tb, _ := open(t)
 	joins := func(key string, why inflight.Reason, urgent bool) (*inflight.Flight[string, int], bool) {

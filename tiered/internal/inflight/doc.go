@@ -11,7 +11,7 @@
 //   - [Owner] identifies the call that began a flight. [NewContext] marks the context of a load with it, so that a loader that
 //     asks for its own key is found out instead of waiting for itself.
 //   - [Turn] lets one call of a batch's loader run at a time. [Latch] is an event that happens once.
-//   - [Places] limits how many loads a cache runs at a time. A load has, or waits for, a [Place]. [Demand] says whether anybody still
+//   - [Permits] limits how many loads a cache runs at a time. A load has, or waits for, a [Permit]. [Demand] says whether anybody still
 //     needs a flight that waits.
 //
 // # Two numbers
@@ -26,8 +26,8 @@
 //   - The caller may read Redis itself. PutReadAndLeave then keeps the item, if it is current, and Finish wakes the callers.
 //   - Otherwise a job runs it. It calls Listen before each read, which renews the count of changes and asks to be woken by the
 //     next one. BeginLoad comes before a primary lease is asked for; AbortLoad undoes it if another process has the lease.
-//   - Before that it needs a place. If none is free it waits in the line, from which it may read again. Table.Demand says whether all
-//     callers of a flight have given up (GiveUp), and whether a running load has joined it, which must not wait for the line.
+//   - Before that it needs a permit. If none is free it waits in the queue, from which it may read again. Table.Demand says whether all
+//     callers of a flight have given up (GiveUp), and whether a running load has joined it, which must not wait for the queue.
 //   - The result is stored in Redis, and PutLoaded puts it into the local tier, unless the key was written meanwhile. If only a
 //     change was reported while it was stored, the key is deleted there instead.
 //   - Leave makes later callers begin a new flight, and then Finish wakes those that wait: when a call has returned, its next one
@@ -49,7 +49,7 @@
 //
 // A shard's lock guards the states of its keys, with the fields of their flights that say so; there are 64 shards. The local tier is
 // changed with it held. Nothing waits with it held: a write lock is a channel of its own, and Finish is called without it. A
-// lock of its own guards the Places.
+// lock of its own guards the Permits.
 //
 // # Why this way
 //
@@ -61,10 +61,10 @@
 //
 // # The files, from the bottom up
 //
-//   - latch.go, owner.go, turn.go, places.go: they use no other file.
+//   - latch.go, owner.go, turn.go, permits.go: they use no other file.
 //   - flight.go, table.go, changes.go, put.go, which use each other: flights; key states, and which calls join; what Redis reports; what
 //     enters the local tier.
-//   - demand.go, writelock.go: flights that wait for a place, and the locks of writes, over table.go.
+//   - demand.go, writelock.go: flights that wait for a permit, and the locks of writes, over table.go.
 //
 // # Invariants
 //
@@ -76,6 +76,6 @@
 //   - Writes of a key reach Redis in the order in which they got the key's lock. The lock is held until the writer and its call
 //     to Redis are both done, also if the writer stops waiting.
 //   - A key is copied when its state is made. All that outlives the call uses that copy.
-//   - While a load waits in a line, no place is free.
+//   - While a load waits in a queue, no permit is free.
 //   - A state exists only while it is referred to.
 package inflight

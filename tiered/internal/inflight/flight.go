@@ -30,7 +30,7 @@ type Flight[T, S any] struct {
 	ownEvents uint8         // how many reports of the flight's own changes are still to come
 	urgent    bool          // see JoinOptions
 	callers   int           // how many calls have joined it, less those that gave up
-	lined     chan struct{} // wakes the goroutine that waits for a place for the flight; nil if none has
+	waiter    chan struct{} // wakes the goroutine that waits for a permit for the flight; nil if none has
 }
 
 // Reason is the purpose of a flight.
@@ -63,10 +63,10 @@ func (f *Flight[T, S]) joined(o *JoinOptions[T, S]) {
 	}
 }
 
-// notify wakes the goroutine that waits for a place. The caller holds the shard's lock.
+// notify wakes the goroutine that waits for a permit. The caller holds the shard's lock.
 func (f *Flight[T, S]) notify() {
 	select {
-	case f.lined <- struct{}{}:
+	case f.waiter <- struct{}{}:
 	default: // nobody waits, or it was notified already
 	}
 }
@@ -80,7 +80,7 @@ type JoinOptions[T, S any] struct {
 	OwnedKeys bool          // the keys are the cache's own copies
 	Size      int           // how many more flights may begin; 0 means one
 	Retry     bool          // the call has waited in vain for flights of other callers
-	Urgent    bool          // the call is a running load's: a flight that it joins must not wait for a place until a load ends
+	Urgent    bool          // the call is a running load's: a flight that it joins must not wait for a permit until a load ends
 
 	slots []slot[T, S]
 }
