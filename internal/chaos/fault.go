@@ -15,6 +15,7 @@ const (
 	network layer = iota // between one worker and Redis
 	workers              // their processes
 	servers
+	origin // the source
 )
 
 // fault is a way to break something. inject breaks it, and returns when it works again.

@@ -20,6 +20,7 @@ type focus struct {
 	load       span // how long the source takes for each load; all succeed
 	lag        lag
 	think      time.Duration
+	maxLoads   int
 }
 
 // focuses by name. None of them has writes by other programs.
@@ -95,6 +96,16 @@ var focuses = map[string]focus{
 		keys: 60, caches: longLived, lag: lag{Stream: 450 * time.Millisecond},
 		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 20, "delete": 1, "set": 1},
 	},
+	// One worker after the other is replaced by one of the next release, which has values of another type.
+	"deploys": {
+		keys: 60, faults: []string{"deploy"}, think: 5 * time.Millisecond,
+		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "getMany": 10, "burst": 5, "set": 2, "refresh": 2, "delete": 2, "expire": 3},
+	},
+	// The source is slow, and callers don't wait for it.
+	"overload": {
+		keys: 300, load: span{100 * time.Millisecond, 300 * time.Millisecond}, maxLoads: 2,
+		acts: map[string]int{"getOrLoad": 40, "impatient": 40, "getOrLoadMany": 10, "refresh": 5, "delete": 10},
+	},
 	// Another server becomes the master, and the streams stay connected to the old one.
 	"failover": {
 		keys: 200, caches: longLived, faults: []string{"failover"},
@@ -111,7 +122,7 @@ func (o Options) On(name string) (Options, error) {
 	if !ok {
 		return o, fmt.Errorf("chaos: focus %q: want one of %s", name, strings.Join(slices.Sorted(maps.Keys(focuses)), ", "))
 	}
-	o.Focus, o.MaxCost = name, 0
+	o.Focus, o.MaxCost, o.MaxLoads = name, 0, f.maxLoads
 	if f.keys > 0 {
 		o.Keys = f.keys
 	}

@@ -23,10 +23,11 @@ func createJournal(path string) (*journal, error) {
 	return &journal{f, history.NewLog(f)}, nil
 }
 
-// begin writes the operations down before they make their values, so that a value is known even if the worker is killed.
+// begin writes the operations of one call down before they make their values, so that a value is known even if the worker is killed.
 func (j *journal) begin(ops ...*history.Op) {
+	start := history.Clock()
 	for _, op := range ops {
-		op.Start = history.Clock()
+		op.Start = start
 		j.log.Append(*op)
 	}
 	_ = j.log.Flush() // the log keeps its error for close

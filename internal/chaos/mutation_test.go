@@ -97,6 +97,18 @@ var mutations = []mutation{
 		},
 	},
 	{
+		name: "values of other releases are decoded", focus: "deploys", breaks: []string{"schema"},
+		edits: []edit{{"internal/wire/versions.go", "f.Codec == codec && f.Schema == schema {", "f.Codec == codec {"}},
+	},
+	{
+		name: "an expiry ends only the value of the release that stored last", focus: "deploys", breaks: []string{"G1", "G2", "G3"},
+		edits: []edit{{"internal/wire/versions.go", "			f.Expired = f.Expired || first.Expired\n", ""}},
+	},
+	{
+		name: "loads don't wait for a permit", focus: "overload", breaks: []string{"limit"},
+		edits: []edit{{"internal/inflight/places.go", "	if s.running < s.most {\n		s.take(p)", "	if true {\n		s.take(p)"}},
+	},
+	{
 		name: "keys aren't copied", focus: "reused memory", breaks: []string{"identity"},
 		edits: []edit{
 			{"internal/inflight/table.go", "s.add(k, strings.Clone(key))", "s.add(k, key)"},

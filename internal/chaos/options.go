@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -17,7 +18,7 @@ const (
 	Cluster  Topology = "cluster"
 )
 
-// Options configures a run. All fields but MaxCost and Focus are required; [Defaults] sets them.
+// Options configures a run. All fields but MaxCost, MaxLoads and Focus are required; [Defaults] sets them.
 type Options struct {
 	Topology   Topology
 	Time       time.Duration // how long workers run and faults are injected, without startup and checks
@@ -30,6 +31,7 @@ type Options struct {
 	Timeout    time.Duration // RedisOptions.Timeout
 	Heartbeat  time.Duration // RedisOptions.Heartbeat
 	MaxCost    int64         // Options.MaxCost; 0: that of tiered
+	MaxLoads   int           // Options.MaxLoads; 0: that of tiered
 	Focus      string        // see On; "": none
 }
 
@@ -44,6 +46,7 @@ func Defaults(topology Topology, seed uint64) Options {
 		Keys:       300,
 		Tags:       24,
 		Think:      10 * time.Millisecond,
+		MaxLoads:   3,
 		Timeout:    100 * time.Millisecond,
 		Heartbeat:  200 * time.Millisecond,
 	}
@@ -66,5 +69,8 @@ const (
 
 // redisKey returns the Redis key of a cache's key.
 func redisKey(key string) string { return redisPrefix + cacheName + ":" + key }
+
+// releaseName returns the Options.Version of a release.
+func releaseName(release int) string { return strconv.Itoa(release) }
 
 func keyName(i int) string { return fmt.Sprintf("key-%03d", i) }

@@ -24,6 +24,7 @@ const workerEnv = "TIERCACHE_CHAOS_WORKER"
 type assignment struct {
 	Incarnation int
 	Slot        int
+	Release     int
 	Options     Options
 	Plan        plan
 	Source      string // its address
@@ -183,6 +184,7 @@ func (t *tally) add(s tiered.Stats) {
 	t.RemoteHits += s.RemoteHits
 	t.Misses += s.Misses
 	t.Collapsed += s.Collapsed
+	t.Shed += s.Shed
 	t.Loads += s.Loads
 	t.LoadErrors += s.LoadErrors
 	t.RedisErrors += s.RedisErrors

@@ -25,7 +25,7 @@ func (r *run) record() (*history.Record, error) {
 		return nil, err
 	}
 	record := &history.Record{
-		Delta: r.options.Delta(), Slack: slack, Lease: lease,
+		Delta: r.options.Delta(), Slack: slack, Lease: lease, Releases: r.workers.releases, MaxLoads: r.options.MaxLoads,
 		Ops:  slices.Concat(ops, r.foreign.ops),
 		Lost: make(map[int64]string),
 	}

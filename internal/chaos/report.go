@@ -73,8 +73,8 @@ func (r *Report) String() string {
 	fmt.Fprintf(&b, "workers killed %d, keys evicted %d, writes lost %d, unplanned failovers %d\n",
 		r.Restarts, r.Evicted, r.Lost, r.Unplanned)
 	fmt.Fprintf(&b, "reads that returned a value: %s\n", listed(r.Tiers))
-	fmt.Fprintf(&b, "source asked %d times; caches counted local hits %d, remote hits %d, misses %d, loads %d, collapsed %d, redis errors %d\n",
-		r.Loads, c.LocalHits, c.RemoteHits, c.Misses, c.Loads, c.Collapsed, c.RedisErrors)
+	fmt.Fprintf(&b, "source asked %d times; caches counted local hits %d, remote hits %d, misses %d, loads %d, collapsed %d, shed %d, redis errors %d\n",
+		r.Loads, c.LocalHits, c.RemoteHits, c.Misses, c.Loads, c.Collapsed, c.Shed, c.RedisErrors)
 	b.WriteString(r.Summary.String())
 	if len(r.Violations) > 0 {
 		fmt.Fprintf(&b, "faults before the first violation: %s\n", r.Around)

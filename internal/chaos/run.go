@@ -20,6 +20,7 @@ type run struct {
 	workers    *workerSet
 	foreign    *foreignWriter
 	killed     atomic.Int64 // workers
+	deployed   atomic.Int64 // workers
 	evicted    atomic.Int64 // keys
 
 	mu        sync.Mutex

@@ -11,7 +11,7 @@ import (
 )
 
 func faults() []fault {
-	return slices.Concat(networkFaults(), workerFaults(), serverFaults(), failovers())
+	return slices.Concat(networkFaults(), workerFaults(), serverFaults(), failovers(), sourceFaults())
 }
 
 // rareFaults returns the faults that only some focuses have.

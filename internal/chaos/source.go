@@ -24,7 +24,8 @@ type span struct{ least, most time.Duration }
 // source is the HTTP server in the parent that the workers' loaders ask. It decides the outcome of each load.
 type source struct {
 	seed    uint64
-	fixed   span // if not 0, how long each load takes; all succeed
+	fixed   span         // if not 0, how long each load takes; all succeed
+	delay   atomic.Int64 // nanoseconds that each load takes longer
 	loads   atomic.Int64
 	server  *http.Server
 	address string
@@ -56,7 +57,7 @@ func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.ParseUint(r.URL.Query().Get("id"), 10, 64) // made by sourceClient
 	takes, status := s.outcome(id)
 	select {
-	case <-time.After(takes):
+	case <-time.After(takes + time.Duration(s.delay.Load())):
 		w.WriteHeader(status)
 	case <-r.Context().Done():
 	}

@@ -51,7 +51,7 @@ func (w *worker) openCaches() (leave func() error, err error) {
 			tiers[entry.strict] = r
 		}
 		c, err := tiered.New(tiered.Options[Value]{
-			Name: cacheName, Redis: r, MaxCost: w.Options.MaxCost,
+			Name: cacheName, Redis: r, MaxCost: w.Options.MaxCost, MaxLoads: w.Options.MaxLoads, Version: releaseName(w.Release),
 			Policy: tiered.Policy{TTL: valueTTL, LocalTTL: entry.localTTL, NotFoundTTL: absentTTL, LoadTimeout: loadTimeout},
 		})
 		if err != nil {

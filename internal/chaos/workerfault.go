@@ -9,6 +9,7 @@ func workerFaults() []fault {
 	return []fault{
 		{"kill a worker", workers, nil, (*injector).killWorker},
 		{"freeze a worker", workers, nil, (*injector).freezeWorker},
+		{"deploy", workers, nil, (*injector).deploy},
 	}
 }
 
@@ -33,5 +34,15 @@ func (in *injector) freezeWorker() {
 	in.hold(in.options.Delta(), in.options.Delta()+1500*time.Millisecond)
 	if err := s.worker.thaw(); err != nil {
 		in.t.Errorf("chaos: thawing a worker: %v", err)
+	}
+}
+
+// deploy replaces one worker by one of the next release, which has another type of values. The workers take turns, so releases run
+// beside each other until the next deploy, as while a service is being deployed.
+func (in *injector) deploy() {
+	all := in.workers.slots
+	s := all[in.deployed.Add(1)%int64(len(all))]
+	if err := in.workers.deploy(s); err != nil {
+		in.t.Error(err)
 	}
 }

@@ -22,6 +22,9 @@ type workerSet struct {
 	callers int    // if not 0, the workload is a stampede of so many callers in each worker
 	slots   []*slot
 	started atomic.Int64 // incarnations
+
+	replaced tally       // of the workers that were shut down for one of the next release
+	releases map[int]int // by process number in the record
 }
 
 // slot is a worker and its successors. Its proxies outlive a worker.
@@ -29,19 +32,20 @@ type slot struct {
 	index        int
 	proxies      []*faultproxy.Proxy
 	detours      map[string]string
+	release      int
 	worker       *process
 	incarnations []int    // the incarnations there have been
 	journals     []string // theirs
 }
 
 func newWorkerSet(o Options, p plan, source, dir string) *workerSet {
-	return &workerSet{options: o, plan: p, source: source, dir: dir}
+	return &workerSet{options: o, plan: p, source: source, dir: dir, releases: make(map[int]int)}
 }
 
 // launch starts a worker in each slot. Every worker reaches each server through a proxy of its own.
 func (ws *workerSet) launch(servers []string) error {
 	for i := range ws.options.Workers {
-		s := &slot{index: i, detours: map[string]string{}}
+		s := &slot{index: i, detours: map[string]string{}, release: 1}
 		ws.slots = append(ws.slots, s)
 		for _, addr := range servers {
 			proxy, err := faultproxy.New(addr)
@@ -64,7 +68,7 @@ func (ws *workerSet) startWorker(s *slot) error {
 	p := ws.plan
 	p.Detours, p.Timeout, p.Lag = s.detours, 3*ws.options.Timeout, ws.options.focus().lag
 	w, err := startProcess(assignment{
-		Incarnation: incarnation, Slot: s.index, Options: ws.options, Plan: p, Source: ws.source, Callers: ws.callers,
+		Incarnation: incarnation, Slot: s.index, Release: s.release, Options: ws.options, Plan: p, Source: ws.source, Callers: ws.callers,
 	}, ws.dir)
 	if err != nil {
 		return fmt.Errorf("worker %d: %w", incarnation, err)
@@ -72,11 +76,26 @@ func (ws *workerSet) startWorker(s *slot) error {
 	s.worker = w
 	s.incarnations = append(s.incarnations, incarnation)
 	s.journals = append(s.journals, w.journal)
+	for c := range cachesPerWorker {
+		ws.releases[processID(incarnation, c)] = s.release
+	}
 	return nil
 }
 
-// finish shuts all workers down and adds up their counters.
+// deploy replaces a slot's worker by one of the next release.
+func (ws *workerSet) deploy(s *slot) error {
+	var t tally
+	if err := s.worker.finish(&t); err != nil {
+		return err
+	}
+	ws.replaced.add(t.Stats)
+	s.release++
+	return ws.startWorker(s)
+}
+
+// finish shuts all workers down and adds up their counters, and those of the workers that were replaced.
 func (ws *workerSet) finish() (sum tally, err error) {
+	sum = ws.replaced
 	for _, s := range ws.slots {
 		var t tally
 		err = errors.Join(err, s.worker.finish(&t))

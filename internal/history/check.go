@@ -13,6 +13,8 @@ const (
 	readYourWrites   = "G3"
 	oneLoad          = "G4"
 	identity         = "identity"
+	ownSchema        = "schema"
+	limitedLoads     = "limit"
 )
 
 const (
@@ -44,6 +46,7 @@ func Check(r *Record) Summary {
 		}
 	}
 	c.checkLoads()
+	c.checkLimit()
 	slices.SortFunc(c.summary.Violations, func(a, b Violation) int {
 		return cmp.Or(cmp.Compare(a.Read.Start, b.Read.Start), cmp.Compare(a.Read.ID, b.Read.ID),
 			cmp.Compare(a.Guarantee, b.Guarantee))
@@ -56,6 +59,7 @@ type checker struct {
 	made       map[int64]*Op // the Loads and Sets
 	kept, lost index
 	outages    map[int]spans // by process
+	mixed      bool          // there are several releases
 	summary    Summary
 
 	// The timelines of the value being checked:
@@ -75,6 +79,11 @@ func (c *checker) prepare() {
 		}
 		c.made[op.ID] = op
 	}
+	releases := make(map[int]bool)
+	for _, release := range c.record.Releases {
+		releases[release] = true
+	}
+	c.mixed = len(releases) > 1
 	outages := map[int][]span{}
 	for _, w := range c.record.Outages {
 		outages[w.Process] = append(outages[w.Process], span{w.Start, w.End})
@@ -93,6 +102,7 @@ func (c *checker) read(r *Op) {
 	if made == nil {
 		return
 	}
+	c.checkSchema(r, made)
 	after, ok := made.supersededAfter()
 	if !ok {
 		return
@@ -143,6 +153,19 @@ func (c *checker) identify(r *Op) *Op {
 	}
 	c.violated(v)
 	return nil
+}
+
+// checkSchema checks that a value is returned to processes of its release only.
+func (c *checker) checkSchema(r, made *Op) {
+	reads, makes := c.record.Releases[r.Process], c.record.Releases[made.Process]
+	if !c.mixed || reads == 0 || makes == 0 {
+		return
+	}
+	c.summary.Checks[ownSchema]++
+	if reads != makes {
+		c.violated(Violation{Guarantee: ownSchema, Read: *r, Made: *made, Detail: fmt.Sprintf(
+			"a value of release %d, returned in release %d", makes, reads)})
+	}
 }
 
 // joinedLoad reports whether r may have waited for the Load that made its value, rather than found the value in a tier, and

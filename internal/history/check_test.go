@@ -272,6 +272,21 @@ func TestIdentity(t *testing.T) {
 	})
 }
 
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	releases := func(made, read int) func(*scenario) {
+		return func(s *scenario) { s.Releases = map[int]int{s.made.Process: made, s.read.Process: read} }
+	}
+	runCases(t, func(s *scenario) { s.write.OK = false }, []scenarioCase{
+		{"one", releases(1, 1), ""},
+		{"of a later", releases(2, 1), "schema"},
+		{"of a former", releases(1, 2), "schema"},
+		{"of no release", releases(0, 2), ""},
+		{"read in no release", releases(1, 0), ""},
+		{"a set", func(s *scenario) { set(s); releases(1, 2)(s) }, "schema"},
+	})
+}
+
 func TestMaxStaleness(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

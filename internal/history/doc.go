@@ -9,8 +9,10 @@
 //   - G2, bounded staleness: a local tier serves no value for longer than Delta after another process's invalidation of it
 //     returned; nor does Redis, if that was an invalidation by tag or of everything;
 //   - G3, read your writes: a process never reads a value that it has invalidated itself;
-//   - G4, one load: at most one loader runs per key and unexpired lease, while there is no fault;
-//   - identity: a value is returned for its own key only, and not before it was made.
+//   - G4, one load: at most one loader runs per key, release and unexpired lease, while there is no fault;
+//   - identity: a value is returned for its own key only, and not before it was made;
+//   - schema: a value is returned only in the release that made it, if two releases differ in its type;
+//   - limit: a cache runs at most MaxLoads loads at a time.
 //
 // Each value contains the ID of the Load or Set that made it, so that a read says which value it returned. Of all invalidations
 // of the value before a read only the one that ended first matters, and a timeline for each key and tag finds it with a

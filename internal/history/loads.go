@@ -10,18 +10,23 @@ import (
 
 // checkLoads checks G4: of two loads of one key the second begins after the end of the first or, if that wasn't
 // recorded, of its lease. (A lease is extended while its load runs.) A write voids a lease, and so does an invalidation of the
-// value that the load is to replace; a fault may void it.
+// value that the load is to replace; a fault may void it. Releases load a key each for themselves.
 func (c *checker) checkLoads() {
-	loads := map[string][]*Op{}
+	type owner struct {
+		key     string
+		release int
+	}
+	loads := map[owner][]*Op{}
 	for i := range c.record.Ops {
 		if op := &c.record.Ops[i]; op.Kind == Load {
-			loads[op.Key] = append(loads[op.Key], op)
+			o := owner{op.Key, c.record.Releases[op.Process]}
+			loads[o] = append(loads[o], op)
 		}
 	}
 	voids := newVoids(c.record)
-	for key, l := range loads {
+	for o, l := range loads {
 		slices.SortFunc(l, byStart)
-		c.checkKeyLoads(l, voids.of(key))
+		c.checkKeyLoads(l, voids.of(o.key))
 	}
 }
 

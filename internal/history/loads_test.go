@@ -42,6 +42,8 @@ func TestOneLoad(t *testing.T) {
 		{"after it", func(r *run) { r.second.Start = 1200 }, ""},
 		{"at its last moment", func(r *run) { r.second.Start = 1199 }, "G4"},
 		{"another key", func(r *run) { r.second.Key = "l" }, ""},
+		{"another release", func(r *run) { r.Releases = map[int]int{1: 1, 2: 2} }, ""},
+		{"one release", func(r *run) { r.Releases = map[int]int{1: 2, 2: 2} }, "G4"},
 		{"in one process", func(r *run) { r.second.Process = 1 }, "G4"},
 		{"at the same time", func(r *run) { r.second.Start = 1000 }, "G4"},
 		{"it failed", func(r *run) { r.first.OK = false }, "G4"},

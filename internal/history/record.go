@@ -22,4 +22,8 @@ type Record struct {
 	Lost map[int64]string
 	// Disturbed has the times with any fault, up to the replay of the last queued write. G4 is checked outside them.
 	Disturbed []Window
+	// Releases has the releases of the processes, which differ in the type of the cache's values. A process that has none, like a
+	// foreign writer, makes values that all can read.
+	Releases map[int]int
+	MaxLoads int // of each process; 0: no limit
 }

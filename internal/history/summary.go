@@ -10,10 +10,10 @@ import (
 
 // Violation is a violation of a guarantee.
 type Violation struct {
-	Guarantee string // G1 to G4, identity
-	Read      Op     // G4: the second load
-	Write     Op     // the invalidation that should have hidden the value; G4: the first load; identity: the other value
-	Made      Op     // the Load or Set that made the value; zero for G4, or if it isn't known
+	Guarantee string // G1 to G4, identity, schema, limit
+	Read      Op     // G4: the second load; limit: the last
+	Write     Op     // the invalidation that should have hidden the value; G4, limit: the first load; identity: the other value
+	Made      Op     // the Load or Set that made the value; zero for G4 and limit, or if it isn't known
 	Detail    string
 }
 
