@@ -7,7 +7,8 @@
 // injects one or two faults at a time, with pauses in between, and writes to Redis as another program without a cache would.
 // A worker is a second process of the same program. It reaches every server through a proxy of its own, has several caches
 // of one name, some of them Strict, and calls their methods at random from many goroutines. Each call is an
-// operation in the worker's journal, which survives a SIGKILL.
+// operation in the worker's journal, which survives a SIGKILL. A worker may be replaced by one of the next release, whose values have
+// another schema.
 //
 // At the end the journals are merged into one record. A fault that keeps a worker from Redis is recorded as an outage, during
 // which only caches that aren't Strict may serve unverified values. A write that a failover lost is recorded with the evidence: it

@@ -12,7 +12,8 @@ import (
 func (r *run) evidence(calls []call) *evidence {
 	e := &evidence{
 		scenario: r.scenario, fault: r.fault, loss: r.loss, calls: calls,
-		noEvents: make(map[int][]span), breakerOpen: make(map[int][]span), unanswered: make(map[int]bool), noise: r.noise.worst,
+		noEvents: make(map[int][]span), breakerOpen: make(map[int][]span), closings: make(map[int][]time.Duration),
+		unanswered: make(map[int]bool), noise: r.noise.worst,
 	}
 	e.loads, e.sourceFaults = r.source.takeLoads()
 	for _, p := range r.processes {
@@ -23,6 +24,7 @@ func (r *run) evidence(calls []call) *evidence {
 	}
 	for _, o := range r.observers {
 		e.noEvents[o.number], e.breakerOpen[o.number] = o.noEvents, o.traced.openSpans(r.clock.now())
+		e.closings[o.number] = o.traced.closings()
 	}
 	e.index()
 	return e

@@ -102,6 +102,22 @@ func TestChecks(t *testing.T) {
 			},
 			want: "policy",
 		},
+		"a value that was loaded without a Redis that answers again": {
+			evidence: evidence{
+				calls:        []call{read(stale, key, 12*s, 12*s), read(stale, key, 15*s, 0).failed(errSource)},
+				loads:        []load{{config: stale, key: key, span: span{12*s - 1, 12 * s}}},
+				closings:     map[int][]time.Duration{0: {15 * s}},
+				sourceFaults: []span{{14 * s, 16 * s}},
+			},
+		},
+		"a value of a Redis that had answered again before": {
+			evidence: evidence{
+				calls:        []call{known, read(stale, key, 15*s, 0).failed(errSource)},
+				closings:     map[int][]time.Duration{0: {7 * s}, 1: {15 * s}},
+				sourceFaults: []span{{14 * s, 16 * s}},
+			},
+			want: "policy",
+		},
 		"a value in a Redis that answers reads": {
 			scenario: Scenario{reads: true},
 			evidence: evidence{calls: []call{known, read(stale, key, 15*s, 0).failed(errSource)}, sourceFaults: []span{{14 * s, 16 * s}}},

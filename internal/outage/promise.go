@@ -19,10 +19,11 @@ type evidence struct {
 	loss         time.Duration // see run
 	calls        []call
 	loads        []load
-	sourceFaults []span         // when the source failed
-	noEvents     map[int][]span // by process, when it received no invalidations
-	breakerOpen  map[int][]span // by process, when a breaker may have been open
-	unanswered   map[int]bool   // by process, whether Redis ever failed to answer it
+	sourceFaults []span                  // when the source failed
+	noEvents     map[int][]span          // by process, when it received no invalidations
+	breakerOpen  map[int][]span          // by process, when a breaker may have been open
+	closings     map[int][]time.Duration // by process, when a breaker was closed
+	unanswered   map[int]bool            // by process, whether Redis ever failed to answer it
 	noise        time.Duration
 
 	returned map[entryID][]answer // in order of time
@@ -95,7 +96,15 @@ func (e *evidence) reliable(c *call, last time.Duration) bool {
 	case e.scenario.reads: // the value stays in Redis, unless a lease had replaced it when the fault began
 		return e.answered(c) && !e.loaded(c.entry(), span{e.fault.start, e.fault.start}.widened(timeout+e.noise, timeout+e.noise))
 	}
-	return slices.ContainsFunc(e.returned[c.entry()], func(a answer) bool { return a.at <= c.start && e.local(c.entry(), a) })
+	return slices.ContainsFunc(e.returned[c.entry()], func(a answer) bool {
+		return a.at <= c.start && e.local(c.entry(), a) && !e.answeredAgain(c.process, span{a.loaded, c.end})
+	})
+}
+
+// answeredAgain reports whether Redis began to answer the process in the span, after it hadn't. Then a value that only the local tier
+// has is no longer served, and on a busy machine that may happen at any time.
+func (e *evidence) answeredAgain(process int, s span) bool {
+	return slices.ContainsFunc(e.closings[process], func(at time.Duration) bool { return s.start <= at && at <= s.end })
 }
 
 // answered reports whether Redis answered the call. go-redis retries a READONLY error until Timeout is over, so that a breaker

@@ -65,3 +65,15 @@ func (t *traced) openSpans(now time.Duration) (spans []span) {
 	}
 	return spans
 }
+
+// closings returns when a breaker of the process was closed.
+func (t *traced) closings() (times []time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, turn := range t.changes {
+		if !turn.open {
+			times = append(times, turn.at)
+		}
+	}
+	return times
+}
