@@ -137,9 +137,10 @@ func (l *Tier[T]) AfterExpiry(it *Item[T]) *Item[T] {
 	if it == nil || it.Deleted() {
 		return it
 	}
-	deps, ok := it.AfterExpiry()
+	after, ok := it.AfterExpiry()
 	if !ok {
 		return it
 	}
+	deps := after // a variable whose address is kept is allocated where it is declared
 	return l.StaleCopy(it, &deps)
 }

@@ -75,8 +75,8 @@ func ParseFrameTimes(b []byte) (Frame, error) {
 }
 
 // parseTimes reads a frame up to its times. The reader has the rest.
-func parseTimes(b []byte) (f Frame, flags byte, r *reader) {
-	r = &reader{rest: b[FrameHead:]}
+func parseTimes(b []byte) (f Frame, flags byte, r reader) {
+	r.rest = b[FrameHead:]
 	flags = r.byte()
 	f = Frame{
 		Expired:  b[ExpiredAt] != 0,
