@@ -16,11 +16,11 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log has the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
-.PHONY: help demo test race mutations fuzz lint tidy-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis ci
+.PHONY: help demo test race mutations fuzz lint tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis ci
 .NOTPARALLEL: # ci has an order, and tests and benchmarks need the machine for themselves
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## run the example users, which measures a service with and without its cache
 	go run ./examples/users -demo
@@ -55,6 +55,12 @@ lint: tidy-check ## check formatting, vet and golangci-lint
 tidy-check: ## check that each module is tidy and builds by itself, and that the core has no dependencies of adapters
 	scripts/modules.sh
 
+release-check: ## check that users can get and use the modules: releases them in a clone, and runs programs in empty modules
+	go run ./internal/release -check
+
+api-check: ## check that CHANGELOG.md announces all incompatible changes of the API since the last release
+	go run ./internal/release -api
+
 bench: redis ## run the benchmarks of the tiers, COUNT (6) times; BENCH=regexp selects some
 	scripts/bench.sh . tiers '$(BENCH)' $(COUNT) $(BENCHSTAT)
 
@@ -75,4 +81,4 @@ redis:
 
 ci: export CI = true # a missing Redis is then a failure, never a skip
 ci: FUZZTIME = 5s
-ci: lint fuzz conformance test race mutations ## run everything that must pass before a merge
+ci: lint release-check api-check fuzz conformance test race mutations ## run everything that must pass before a merge
