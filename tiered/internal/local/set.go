@@ -40,8 +40,13 @@ func (l *Tier[T]) Set(hash uint64, it *Item[T]) {
 }
 
 // SetBuffered is Set without Flush, for one of many items. The item can be read at once. It stays in the write buffer until
-// the next Flush.
+// the next Flush. An item that costs more than the whole tier may hold only replaces the older one.
 func (l *Tier[T]) SetBuffered(hash uint64, it *Item[T], at mono.Instant) {
+	if it.Cost > l.maxCost {
+		l.counters.rejected.Add(1)
+		l.Delete(it.Key, hash)
+		return
+	}
 	it.Deps = l.interner.deps(it.Deps)
 	l.buffer.add(hash, it, at)
 }

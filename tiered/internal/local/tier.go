@@ -20,6 +20,7 @@ type Tier[T any] struct {
 	interner interner
 	buffer   writeBuffer[T]
 	sweeper  sweeper[T]
+	maxCost  int64
 }
 
 // Options configure a Tier.
@@ -35,7 +36,7 @@ type Options struct {
 func New[T any](o Options) (*Tier[T], error) {
 	l := &Tier[T]{
 		store:  store[T]{costed: o.Costed, hash: o.Hash, retention: o.Retention, counters: new(counters)},
-		strict: o.Strict,
+		strict: o.Strict, maxCost: o.MaxCost,
 	}
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *Item[T]]{
 		NumCounters:        countersFor(o.MaxCost, o.Costed),

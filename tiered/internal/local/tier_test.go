@@ -237,10 +237,18 @@ func TestCost(t *testing.T) {
 				t.Errorf("cost %d: %+v", cost, s)
 			}
 		}
-		put(l, "k", 2, record.Meta{Cost: 101}, always)
-		synctest.Wait()
-		if s := l.Stats(); s.Cost > 100 || got(l, "k", 0, nil) == 1 {
-			t.Errorf("more than there is room for: %+v, got %d", s, got(l, "k", 0, nil))
+		rejected := l.Stats().Rejected
+		for _, when := range []string{"at once", "later"} {
+			put(l, "k", 2, record.Meta{Cost: 101}, always)
+			if when == "later" {
+				synctest.Wait()
+			}
+			if v := got(l, "k", 0, nil); v == 1 || v == 2 {
+				t.Errorf("more than there is room for, %s: got %d", when, v)
+			}
+		}
+		if s := l.Stats(); s.Entries != 0 || s.Rejected != rejected+2 {
+			t.Errorf("more than there is room for: %+v", s)
 		}
 	})
 }
