@@ -30,20 +30,18 @@ func (x *Index) Epoch(ctx context.Context) (*coherence.Epoch, error) {
 	return s.Epoch, err
 }
 
-// open reads the position from the tag store. If that fails, it returns the last known position with the error. If the tag
+// open returns the position that askInTime does. If that fails, it returns the last known position with the error. If the tag
 // store's server doesn't answer, that position may be used without an error for a heartbeat at a time: in a Cluster, whose other
 // nodes may answer, and without invalidation, where the end of an epoch isn't reported anyway. With strict it never may.
 func (x *Index) open(ctx context.Context) (s coherence.Position, err error) {
 	last := x.last.Load()
-	if last == nil || last.Epoch.Over.Load() || last.Epoch.ID == (coherence.EpochID{}) {
-		return x.ask(ctx)
-	}
-	if s, err = x.ask(ctx); err == nil {
-		return s, nil
+	s, inTime, err := x.askInTime(ctx)
+	if err == nil || last == nil || last.Epoch.Over.Load() || last.Epoch.ID == (coherence.EpochID{}) {
+		return s, err
 	}
 	r := x.Store.redis
 	_, cluster := r.Client.(*redis.ClusterClient)
-	if (cluster || r.Nodes.AnyFeed().NoEvents) && !x.strict && redisconn.Unanswered(err) && x.prolong(last) {
+	if (cluster || r.Nodes.AnyFeed().NoEvents) && !x.strict && inTime && redisconn.Unanswered(err) && x.prolong(last) {
 		err = nil
 	}
 	return *last, err
@@ -72,33 +70,61 @@ func (x *Index) LastKnown() coherence.Position {
 	return *x.last.Load()
 }
 
-// ask reads the position from the tag store. Concurrent calls share one read, but not a read that began before a new
-// epoch was reported.
-func (x *Index) ask(ctx context.Context) (coherence.Position, error) {
+// askInTime reads the position from the tag store, again if that took more than a local hit may be behind. It can't take so long unless
+// this process was paused. Then the reply may be older than it seems, and the lack of one doesn't say that the server gave none.
+// askInTime reports whether the second read was in time, if there was one.
+func (x *Index) askInTime(ctx context.Context) (s coherence.Position, inTime bool, err error) {
+	for range 2 {
+		var began mono.Instant
+		s, began, err = x.ask(ctx)
+		if inTime = mono.Now().Since(began) <= x.Store.redis.MaxAge(); inTime {
+			break
+		}
+	}
+	return s, inTime, err
+}
+
+// ask reads the position from the tag store, and returns when the read began. Concurrent calls share one read, but not a read that
+// began before a new epoch was reported.
+func (x *Index) ask(ctx context.Context) (s coherence.Position, began mono.Instant, err error) {
 	ctx = context.WithoutCancel(ctx)
-	s, err, _ := x.asking.Do("", func() (any, error) {
-		x.mu.Lock()
-		epochs, seqs := x.epochChanges, x.seqChanges
-		x.mu.Unlock()
-		o, err := x.Store.open(ctx, 0, false)
-		if err != nil {
-			return coherence.Position{}, err
-		}
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		if epochs != x.epochChanges {
-			e := coherence.NewEpoch(o.epoch, o.expiry, coherence.Never)
-			e.Over.Store(true) // EpochChanged has already run, and would not end this one
-			return coherence.Position{Epoch: e, Seq: o.seq}, nil
-		}
-		s := coherence.Position{Epoch: x.setEpoch(&o), Seq: o.seq}
-		x.last.Store(&s)
-		if seqs == x.seqChanges {
-			x.current.Store(&s)
-		}
-		return s, nil
+	got, err, _ := x.asking.Do("", func() (any, error) {
+		began := mono.Now()
+		s, err := x.askAlone(ctx)
+		return asked{s, began}, err
 	})
-	return s.(coherence.Position), err
+	a := got.(asked)
+	return a.Position, a.began, err
+}
+
+// asked is a position, or none, with the time at which it was asked for.
+type asked struct {
+	coherence.Position
+	began mono.Instant
+}
+
+// askAlone is ask for one call.
+func (x *Index) askAlone(ctx context.Context) (coherence.Position, error) {
+	x.mu.Lock()
+	epochs, seqs := x.epochChanges, x.seqChanges
+	x.mu.Unlock()
+	o, err := x.Store.open(ctx, 0, false)
+	if err != nil {
+		return coherence.Position{}, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if epochs != x.epochChanges {
+		e := coherence.NewEpoch(o.epoch, o.expiry, coherence.Never)
+		e.Over.Store(true) // EpochChanged has already run, and would not end this one
+		return coherence.Position{Epoch: e, Seq: o.seq}, nil
+	}
+	s := coherence.Position{Epoch: x.setEpoch(&o), Seq: o.seq}
+	x.last.Store(&s)
+	if seqs == x.seqChanges {
+		x.current.Store(&s)
+	}
+	return s, nil
 }
 
 // setEpoch makes the epoch in the reply the current one. The caller holds t.mu.
