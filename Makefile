@@ -77,7 +77,7 @@ bench-http: ## compare hits and 304s over HTTP with nginx, Varnish and Fiber's m
 	scripts/bench-http.sh $(ROUNDS) $(SECONDS)
 
 redis:
-	@scripts/need.sh redis-server redis-server
+	@scripts/need.sh $${TIERCACHE_REDIS_SERVER:-redis-server} redis-server
 
 ci: export CI = true # a missing Redis is then a failure, never a skip
 ci: FUZZTIME = 5s

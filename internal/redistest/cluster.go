@@ -176,10 +176,11 @@ func (c *Cluster) agreed() (shards []shard, err error) {
 // view returns the shards as a node sees them.
 func (c *Cluster) view(node *Server) ([]shard, error) {
 	var info string
-	var seen []redis.ClusterShard
+	var ranges []redis.ClusterSlot
 	err := node.withClient(func(ctx context.Context, r *redis.Client) (err error) {
 		if info, err = r.ClusterInfo(ctx).Result(); err == nil {
-			seen, err = r.ClusterShards(ctx).Result()
+			//nolint:staticcheck // where a failed master and its slots are in CLUSTER SHARDS depends on the version
+			ranges, err = r.ClusterSlots(ctx).Result()
 		}
 		return err
 	})
@@ -190,16 +191,10 @@ func (c *Cluster) view(node *Server) ([]shard, error) {
 		return nil, errors.New("refuses queries")
 	}
 	var shards []shard
-	for _, of := range seen {
-		if len(of.Slots) == 0 {
-			continue // a dead node that was a master
-		}
-		sh := shard{first: int(of.Slots[0].Start), last: int(of.Slots[0].End)}
-		for _, n := range of.Nodes {
-			switch server := c.node(n.Port); {
-			case n.Role == "master":
-				sh.master = server
-			case n.Health == "online" && server.up(): // not "loading": that one lacks the master's data
+	for _, of := range ranges {
+		sh := shard{first: of.Start, last: of.End, master: c.node(of.Nodes[0].Addr)}
+		for _, n := range of.Nodes[1:] { // the replicas that have the master's data
+			if server := c.node(n.Addr); server.up() {
 				sh.replica = server
 			}
 		}
@@ -212,9 +207,9 @@ func (c *Cluster) view(node *Server) ([]shard, error) {
 	return shards, nil
 }
 
-// node returns the node with the port, or nil.
-func (c *Cluster) node(port int64) *Server {
-	i := slices.IndexFunc(c.nodes, func(s *Server) bool { return int64(s.port.number) == port })
+// node returns the node with the address, or nil.
+func (c *Cluster) node(addr string) *Server {
+	i := slices.IndexFunc(c.nodes, func(s *Server) bool { return s.Addr() == addr })
 	if i < 0 {
 		return nil
 	}

@@ -3,6 +3,7 @@
 package redistest_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -84,7 +85,8 @@ func common(a, b []*redistest.Server) (n int) {
 
 // If a start fails half-way, the servers that were started end with the test.
 func TestStartFailsHalfWay(t *testing.T) {
-	redis, err := exec.LookPath("redis-server")
+	const variable = "TIERCACHE_REDIS_SERVER"
+	redis, err := exec.LookPath(cmp.Or(os.Getenv(variable), "redis-server"))
 	if err != nil {
 		redistest.Start(t) // fails or skips the test
 	}
@@ -98,7 +100,7 @@ func TestStartFailsHalfWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			t.Setenv(variable, filepath.Join(bin, "redis-server"))
 			if r := record(t, start); !strings.Contains(r.fatal, "enough") {
 				t.Errorf("failed with %q", r.fatal)
 			}

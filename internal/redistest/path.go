@@ -3,16 +3,20 @@
 package redistest
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"testing"
 )
 
+// pathVariable is the environment variable with the path of the server, for tests with another version of Redis or with Valkey.
+const pathVariable = "TIERCACHE_REDIS_SERVER"
+
 // lookPath returns the path of redis-server. Without one it fails the test, or skips it if the user asked for that; in CI it
 // always fails it.
 func lookPath(t testing.TB) string {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
+	path, err := exec.LookPath(cmp.Or(os.Getenv(pathVariable), "redis-server"))
 	if err == nil {
 		return path
 	}

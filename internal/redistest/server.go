@@ -33,7 +33,8 @@ type Server struct {
 // Start returns a server that answers on 127.0.0.1, has no data and persists none. args are added to the end of its command
 // line, so that they override Start's own: Start(t, "--maxmemory", "2mb").
 //
-// Without a redis-server on the PATH the test fails. With TIERCACHE_SKIP_REDIS=1 it is skipped instead, unless CI is set.
+// The server is the redis-server on the PATH, or the program that TIERCACHE_REDIS_SERVER names, such as a valkey-server. Without
+// it the test fails. With TIERCACHE_SKIP_REDIS=1 it is skipped instead, unless CI is set.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	return start(t, standalone, args...)

@@ -178,6 +178,7 @@ func TestWithoutRedis(t *testing.T) {
 	} {
 		t.Run("CI="+tc.ci+",skip="+tc.skip, func(t *testing.T) {
 			t.Setenv("PATH", t.TempDir())
+			t.Setenv("TIERCACHE_REDIS_SERVER", "")
 			t.Setenv("CI", tc.ci)
 			t.Setenv("TIERCACHE_SKIP_REDIS", tc.skip)
 			r := record(t, func(tb testing.TB) { redistest.Start(tb) })
