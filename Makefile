@@ -3,6 +3,8 @@
 GOTESTSUM     := gotest.tools/gotestsum@v1.13.0
 BENCHSTAT     := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 GOLANGCI_LINT := v2.15.0
+ACTIONLINT    := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 FUZZTIME ?= 10s
 BENCH    ?= .
@@ -16,7 +18,7 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log has the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
-.PHONY: help demo test race mutations fuzz lint tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis ci
+.PHONY: help demo test race mutations fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis ci
 .NOTPARALLEL: # ci has an order, and tests and benchmarks need the machine for themselves
 
 help: ## list the targets
@@ -49,8 +51,12 @@ conformance: ## run the HTTP caching suite http-cache-tests on net/http and Fibe
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	scripts/fuzz.sh $(FUZZTIME)
 
-lint: tidy-check ## check formatting, vet and golangci-lint
+lint: tidy-check ## check formatting, vet, golangci-lint and the workflows of .github
+	go run $(ACTIONLINT) -shellcheck= -pyflakes=
 	scripts/lint.sh $(GOLANGCI_LINT)
+
+vuln: ## look for known vulnerabilities in what the modules call; needs the database of the Go project
+	go run $(GOVULNCHECK) work
 
 tidy-check: ## check that each module is tidy and builds by itself, and that the core has no dependencies of adapters
 	scripts/modules.sh
