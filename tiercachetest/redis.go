@@ -21,7 +21,8 @@ type Redis struct {
 }
 
 // StartRedis starts a redis-server on a free port of the loopback interface, with further arguments if there are any. It ends with the
-// test. The test fails if the program isn't installed; with TIERCACHE_SKIP_REDIS=1 in the environment it is skipped instead.
+// test. TIERCACHE_REDIS_SERVER in the environment names another program, such as a valkey-server. The test fails if the program isn't
+// installed; with TIERCACHE_SKIP_REDIS=1 it is skipped instead.
 func StartRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
 	r := &Redis{server: redistest.Start(t, args...)}
