@@ -33,6 +33,12 @@ func (j *journal) begin(ops ...*history.Op) {
 	_ = j.log.Flush() // the log keeps its error for close
 }
 
+// begun writes an operation down at once.
+func (j *journal) begun(op *history.Op) {
+	j.log.Append(*op)
+	_ = j.log.Flush()
+}
+
 // end writes the operations down with their ends.
 func (j *journal) end(ok bool, ops ...*history.Op) {
 	end := history.Clock()

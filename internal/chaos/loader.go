@@ -39,11 +39,18 @@ func (w *worker) loader(m *instance, in *intent) tiered.Loader[Value] {
 		op := w.op(m, history.Load, e.Key)
 		op.Tags = in.tags
 		w.journal.begin(op)
+		overlaps := w.overlaps(op)
+		if in.refresh { // at once: the worker may be killed during the load
+			overlaps[0].End = op.Start + int64(loadTimeout)
+			w.journal.begun(overlaps[0])
+		}
 		ok := false
 		defer func() {
 			in.loaded.Store(true)
 			w.journal.end(ok, op)
-			w.mayOverlap(ctx, in.refresh, op)
+			if in.refresh || ctx.Err() != nil {
+				w.journal.end(false, overlaps...)
+			}
 		}()
 		err = w.source.load(ctx, op.ID)
 		if in.panics {
@@ -70,7 +77,9 @@ func (w *worker) batchLoader(m *instance) func(context.Context, []string) (map[s
 		w.journal.begin(ops...)
 		err := w.source.load(ctx, ops[0].ID)
 		w.journal.end(err == nil, ops...)
-		w.mayOverlap(ctx, false, ops...)
+		if ctx.Err() != nil {
+			w.journal.end(false, w.overlaps(ops...)...)
+		}
 		switch {
 		case errors.Is(err, tiered.ErrNotFound):
 			return nil, nil
@@ -81,15 +90,13 @@ func (w *worker) batchLoader(m *instance) func(context.Context, []string) (map[s
 	}
 }
 
-// mayOverlap records loads during which another load of the key is allowed: a Refresh supersedes a running load, and a load
-// that timed out was abandoned a moment before its loader returned. It records a failed Expire, which means just that to the checker.
-func (w *worker) mayOverlap(ctx context.Context, refresh bool, loads ...*history.Op) {
-	if !refresh && ctx.Err() == nil {
-		return
+// overlaps returns operations that say, once they are in the journal, that other loads of the loads' keys may run beside them: a Refresh
+// supersedes a running load, and a load that timed out was abandoned a moment before its loader returned. Each is a failed Expire, which
+// means just that to the checker.
+func (w *worker) overlaps(loads ...*history.Op) []*history.Op {
+	ops := make([]*history.Op, len(loads))
+	for i, load := range loads {
+		ops[i] = &history.Op{ID: w.next(), Process: load.Process, Kind: history.Expire, Key: load.Key, Start: load.Start}
 	}
-	for _, load := range loads {
-		w.journal.log.Append(history.Op{
-			ID: w.next(), Process: load.Process, Kind: history.Expire, Key: load.Key, Start: load.Start, End: load.End,
-		})
-	}
+	return ops
 }
