@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -134,6 +135,42 @@ func ExampleGetOrLoadMany() {
 	// 2 <nil>
 	// loading [3]
 	// 2 <nil>
+}
+
+// A process loads the keys that are read often before it reports that it is ready. Values that Redis has aren't loaded. Each chunk is one
+// load of Options.MaxLoads, and has LoadTimeout for itself.
+func ExampleGetOrLoadMany_warm() {
+	ctx := context.Background()
+	users, _ := tiered.New(tiered.Options[User]{Name: "users"})
+	defer users.Close()
+
+	key := func(id int) string { return keys.Join("user", fmt.Sprint(id)) }
+	load := func(_ context.Context, ids []int) (map[int]User, error) {
+		fmt.Println("loading", len(ids))
+		found := make(map[int]User)
+		for _, id := range ids {
+			found[id] = User{ID: id, Name: fmt.Sprint("user ", id)}
+		}
+		return found, nil
+	}
+	hot := make([]int, 250) // such as the ids that were read most often yesterday
+	for i := range hot {
+		hot[i] = i
+	}
+	for chunk := range slices.Chunk(hot, 100) {
+		if _, err := tiered.GetOrLoadMany(ctx, users, chunk, key, load); err != nil {
+			fmt.Println(err) // its values are loaded when they are read
+		}
+	}
+	fmt.Println("ready")
+	user, err := users.Get(ctx, key(42))
+	fmt.Println(user.Name, err)
+	// Output:
+	// loading 100
+	// loading 100
+	// loading 50
+	// ready
+	// user 42 <nil>
 }
 
 // A batch whose loader gives each value tags and a TTL of its own, and returns what has not changed in the source.

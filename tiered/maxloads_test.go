@@ -82,7 +82,7 @@ func TestMaxLoads(t *testing.T) {
 	}
 }
 
-// Loads get a permit in the order in which they came.
+// Loads with as many callers get a permit in the order in which they came.
 func TestLoadsWaitInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, end := overloaded(t, tiered.Policy{})

@@ -72,8 +72,8 @@ type Options[T any] struct {
 	// views of the cache together, in this process. A loader that hangs, or goes on after LoadTimeout, counts until it returns, so
 	// loaders that never return can't use up the process's memory.
 	//
-	// Loads beyond the limit wait in a queue, in which up to 16 for each permit begin in the order in which they came. Further ones are
-	// shed, see [ErrOverloaded]. The wait is part of LoadTimeout. A load whose callers have all given up leaves the queue; one whose
+	// Loads beyond the limit wait in a queue, up to 16 for each permit. Those with the most callers begin first, and among those with about
+	// as many the oldest; each eighth that begins is one of those with the fewest. Further ones are shed, see [ErrOverloaded]. The wait is part of LoadTimeout. A load whose callers have all given up leaves the queue; one whose
 	// callers got a stale value after SoftTimeout doesn't. Background loads take no more than a quarter of the permits, and aren't
 	// begun if none is free. Hits take no permit, nor do calls that wait for another process's load.
 	//

@@ -11,7 +11,7 @@ import (
 // that a hit needs none, and before it takes leases, so that it doesn't keep other processes from loading keys for which it has no permit.
 // The loader may outlive the job's time: the permit is free when it has returned.
 //
-// A job that finds no free permit waits in the queue. Its rounds go on: when another process stores one of the values, the flight of that
+// A job that finds no free permit waits in the queue, in which more callers of a key move it forward. Its rounds go on: when another process stores one of the values, the flight of that
 // key is finished. A job leaves the queue when all its flights have finished, wait for loads of other processes, or are abandoned.
 //
 // A loader may use its cache for other keys, and keeps its permit meanwhile. If all loads that have a permit did that, and waited for
@@ -87,7 +87,7 @@ func (j *job[T]) awaitPermit() bool {
 func (j *job[T]) assess(flights []*flight[T]) (admitted bool) {
 	c := j.cache
 	for _, f := range flights {
-		switch c.keys.Demand(f, j.waits.Wake()) {
+		switch c.keys.Demand(f, &j.permit, j.waits.Wake()) {
 		case inflight.Urgent:
 			admitted = true
 		case inflight.Abandoned:

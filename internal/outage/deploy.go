@@ -54,7 +54,7 @@ type Deploy struct {
 	Failed  int // calls
 	Calls   [2]int
 	Loads   [2]int
-	Curve   [2][]Bin // by release; answered are the hits
+	Curve   [2]Curve // by release; answered are the hits
 }
 
 // HitRatio returns the share of a release's calls that didn't load.
@@ -121,7 +121,7 @@ func (r *deployRun) call(s *service, key string) {
 	curve := &d.Curve[s.release]
 	bin := int(r.clock.now() / binTime)
 	for len(*curve) <= bin {
-		*curve = append(*curve, Bin{Start: time.Duration(len(*curve)) * binTime})
+		*curve = append(*curve, Bin{})
 	}
 	(*curve)[bin].Calls++
 	d.Calls[s.release]++
@@ -196,7 +196,7 @@ func (d *Deploy) String() string {
 			name, 100*d.HitRatio(release), d.Loads[release])
 		for i, bin := range d.Curve[release] {
 			if bin.Calls > 0 {
-				fmt.Fprintf(&b, " %.0f", 100*share(d.Curve[release][i:i+1]))
+				fmt.Fprintf(&b, " %.0f", 100*d.Curve[release][i:i+1].Share())
 			}
 		}
 		b.WriteByte('\n')

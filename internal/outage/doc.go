@@ -17,7 +17,8 @@
 // The files from the bottom up: run.go has the state of a run, process.go the caches, reader.go and changer.go their calls, fault.go
 // the failures and scenarios.go the list of them. bound.go and promise.go have the checks, and driver.go the run as a whole.
 //
-// [RunOverload] is apart from that (overload.go): one cache, far more calls than its source can serve, and a limit of loads or none.
+// [RunOverload] and [RunColdStart] are apart from that (overload.go, coldstart.go): one cache, far more calls than its source can serve
+// (arrivals.go, fragile.go), and a limit of loads or none. The result is a [Curve] of the answered calls.
 //
 // A [Report] says what happened and lists the findings, which are violations of the checks. Coherence isn't checked here but
 // in package chaos; package history doesn't know policies.

@@ -13,6 +13,9 @@ type Options struct {
 // calm returns how long the workload runs before the fault, and after it.
 func (o Options) calm() time.Duration { return min(max(400*time.Millisecond, o.Time/5), 3*time.Second) }
 
+// cold returns how long a cold start is watched.
+func (o Options) cold() time.Duration { return min(max(4*time.Second, o.Time), 10*time.Second) }
+
 const (
 	processes = 3
 	readers   = 6 // of each process

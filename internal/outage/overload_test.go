@@ -14,7 +14,7 @@ import (
 // short run checks only the limit. A longer one, as of make outage, shows a run without the limit beside it.
 func TestOverload(t *testing.T) {
 	o := outage.Options{Time: *flagTime, Seed: *flagSeed}
-	const most = 16
+	const most = 80
 	limited := outage.RunOverload(t, most, o)
 	t.Log("\n" + limited.String())
 	if limited.Peak > most {

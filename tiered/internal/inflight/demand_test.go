@@ -23,7 +23,7 @@ func TestDemand(t *testing.T) {
 	}
 	check := func(f *inflight.Flight[string, int], want inflight.Demand) {
 		t.Helper()
-		if d := tb.Demand(f, wake); d != want {
+		if d := tb.Demand(f, new(inflight.Permit), wake); d != want {
 			t.Errorf("demand %d, want %d", d, want)
 		}
 	}

@@ -11,8 +11,8 @@
 //   - [Owner] identifies the call that began a flight. [NewContext] marks the context of a load with it, so that a loader that
 //     asks for its own key is found out instead of waiting for itself.
 //   - [Turn] lets one call of a batch's loader run at a time. [Latch] is an event that happens once.
-//   - [Permits] limits how many loads a cache runs at a time. A load has, or waits for, a [Permit]. [Demand] says whether anybody still
-//     needs a flight that waits.
+//   - [Permits] limits how many loads a cache runs at a time. A load has, or waits for, a [Permit]; those with the most callers
+//     get theirs first. [Demand] says whether anybody still needs a flight that waits.
 //
 // # Two numbers
 //
@@ -49,7 +49,7 @@
 //
 // A shard's lock guards the states of its keys, with the fields of their flights that say so; there are 64 shards. The local tier is
 // changed with it held. Nothing waits with it held: a write lock is a channel of its own, and Finish is called without it. A
-// lock of its own guards the Permits.
+// lock of its own guards the Permits; it is taken with a shard's lock held, never the other way round.
 //
 // # Why this way
 //
@@ -57,12 +57,13 @@
 //   - A write changes the generation at its beginning, so that a load that ends meanwhile isn't stored, and at its end, because
 //     a read that began meanwhile may have found the old value in Redis.
 //   - If a writer that stops waiting released the lock alone, its command might reach Redis later than the next write's.
+//   - In order of arrival a slow source would be busy with loads whose callers have just given up, while keys that are read often wait.
 //   - Without the count of own events, a flight could not be joined after its own lease, which Redis reports as a change.
 //
 // # The files, from the bottom up
 //
 //   - latch.go, owner.go, turn.go, permits.go: they use no other file.
-//   - flight.go, table.go, changes.go, put.go, which use each other: flights; key states, and which calls join; what Redis reports; what
+//   - flight.go (over permits.go), table.go, changes.go, put.go, which use each other: flights; key states, and which calls join; what Redis reports; what
 //     enters the local tier.
 //   - demand.go, writelock.go: flights that wait for a permit, and the locks of writes, over table.go.
 //

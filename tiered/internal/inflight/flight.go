@@ -31,6 +31,7 @@ type Flight[T, S any] struct {
 	urgent    bool          // see JoinOptions
 	callers   int           // how many calls have joined it, less those that gave up
 	waiter    chan struct{} // wakes the goroutine that waits for a permit for the flight; nil if none has
+	permit    *Permit       // of the load that waits; nil if none has
 }
 
 // Reason is the purpose of a flight.
@@ -57,6 +58,9 @@ func (f *Flight[T, S]) Done() <-chan struct{} { return f.done.Done() }
 // joined counts a call that joins the flight. The caller holds the shard's lock.
 func (f *Flight[T, S]) joined(o *JoinOptions[T, S]) {
 	f.callers++
+	if f.callers&(f.callers-1) == 0 { // the callers of the next level
+		f.permit.raise(f.callers)
+	}
 	if o.Urgent && !f.urgent {
 		f.urgent = true
 		f.notify()

@@ -3,6 +3,7 @@ package inflight
 import (
 	"container/list"
 	"math"
+	"math/bits"
 	"sync"
 )
 
@@ -12,26 +13,38 @@ const (
 	queuePerPermit = 16
 	// maxBehind is how many background loads there may be at a time without a limit of loads.
 	maxBehind = 64
+	// levels is how many levels a queue has. A load with n callers is in level log2(n), or in the last one.
+	levels = 8
+	// fairTurn is how often the queue's lowest level has its turn: each eighth time.
+	fairTurn = 8
 )
 
-// Permits limits how many loads a cache runs at a time. A load that finds no free permit waits in a queue of bounded length, and gets one in
-// order; background loads get one when no other load waits. Not golang.org/x/sync/semaphore: that has one queue without a bound, in
+// Permits limits how many loads a cache runs at a time. A load that finds no free permit waits in a queue of bounded length. Those with
+// the most callers get a permit first, so that a cache which starts without values soon has the ones that are read often. Within a level
+// the first comes first, and each eighth permit goes to the lowest level, so that no load waits for ever. Background loads have a queue of
+// their own, and get a permit when no other load waits. Not golang.org/x/sync/semaphore: that has one queue without a bound, in order, in
 // which no load can be admitted before the first.
 type Permits struct {
 	most   int // how many loads may run
-	length int // of each queue, at most
+	length int // of each of the two queues, at most
 	behind int // how many background loads there may be
 
 	mu         sync.Mutex
 	running    int // more than most if some were admitted beyond the limit
 	background int
-	queues     [2]list.List // of *Permit: of callers' loads, and of background loads. Empty while a permit is free
+	waiting    int               // callers' loads in the queue
+	queue      [levels]list.List // of *Permit: of callers' loads, by level. Empty while a permit is free
+	later      list.List         // of *Permit: of background loads. Empty while a permit is free
+	turns      uint              // how many loads got their permit from the queue
 }
 
-// Permit is a load's permit, or its position in the queue. It belongs to one goroutine. The zero Permit has neither.
+// Permit is a load's permit, or its position in the queue. The zero Permit has neither. It belongs to one goroutine, except that calls
+// which join its load's flights raise it.
 type Permit struct {
+	all      *Permits // nil before Acquire
 	standing Standing
 	behind   bool // it counts as a background load
+	level    int  // of the flight that has had the most callers
 	granted  chan struct{}
 	queue    *list.List // nil unless it waits
 	position *list.Element
@@ -61,20 +74,60 @@ func NewPermits(most int) *Permits {
 func (s *Permits) Acquire(p *Permit, background bool) Standing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.standing != NoPermit {
-		return p.standing
+	if p.all == nil {
+		p.all = s
 	}
-	if s.running < s.most {
+	switch {
+	case p.standing != NoPermit:
+	case s.running < s.most:
 		s.take(p)
-		return Held
-	}
-	if p.queue = &s.queues[0]; background {
-		p.queue = &s.queues[1]
-	}
-	if p.queue.Len() < s.length {
-		p.standing, p.granted, p.position = Waiting, make(chan struct{}), p.queue.PushBack(p)
+	case background && s.later.Len() < s.length:
+		s.wait(p, &s.later)
+	case !background && s.waiting < s.length:
+		s.wait(p, &s.queue[p.level])
 	}
 	return p.standing
+}
+
+// wait puts the load into a queue. The caller holds the lock.
+func (s *Permits) wait(p *Permit, queue *list.List) {
+	p.standing, p.granted = Waiting, make(chan struct{})
+	s.push(p, queue)
+}
+
+// push puts a load that waits at the end of a queue. The caller holds the lock.
+func (s *Permits) push(p *Permit, queue *list.List) {
+	p.queue, p.position = queue, queue.PushBack(p)
+	if queue != &s.later {
+		s.waiting++
+	}
+}
+
+// remove takes a load that waits out of its queue. The caller holds the lock.
+func (s *Permits) remove(p *Permit) {
+	p.queue.Remove(p.position)
+	if p.queue != &s.later {
+		s.waiting--
+	}
+}
+
+// raise moves a load that waits to the level of that many callers, unless it is in that or a higher one. A p of nil is allowed.
+func (p *Permit) raise(callers int) {
+	if p == nil || p.all == nil {
+		return
+	}
+	s := p.all
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	level := min(bits.Len(uint(callers)), levels) - 1
+	if level <= p.level {
+		return
+	}
+	p.level = level
+	if p.standing == Waiting && p.queue != &s.later {
+		s.remove(p)
+		s.push(p, &s.queue[level])
+	}
 }
 
 // AcquireBackground takes a permit for a background load. It reports false if none is free, or if such loads have a quarter of all.
@@ -95,7 +148,7 @@ func (s *Permits) Admit(p *Permit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.standing == Waiting {
-		p.queue.Remove(p.position)
+		s.remove(p)
 	}
 	if p.standing != Held {
 		s.take(p)
@@ -116,18 +169,34 @@ func (s *Permits) Release(p *Permit) {
 func (s *Permits) release(p *Permit) {
 	switch p.standing {
 	case Waiting:
-		p.queue.Remove(p.position)
+		s.remove(p)
 	case Held:
 		s.running--
 	}
 	p.standing = NoPermit
-	for i := range s.queues {
-		for l := &s.queues[i]; s.running < s.most && l.Len() > 0; {
-			next := l.Remove(l.Front()).(*Permit)
-			s.take(next)
-			close(next.granted)
+	for s.running < s.most && s.waiting+s.later.Len() > 0 {
+		next := s.next()
+		s.remove(next)
+		s.take(next)
+		close(next.granted)
+	}
+}
+
+// next returns the load that gets the next permit. The caller holds the lock.
+func (s *Permits) next() *Permit {
+	from := &s.later
+	if s.waiting > 0 {
+		s.turns++
+		for i := range s.queue {
+			if s.queue[i].Len() == 0 {
+				continue
+			}
+			if from = &s.queue[i]; s.turns%fairTurn == 0 {
+				break
+			}
 		}
 	}
+	return from.Front().Value.(*Permit)
 }
 
 // End is Release for a load that is over. A background load counts as one until then, also while it has no permit.
@@ -148,5 +217,5 @@ func (p *Permit) Granted() <-chan struct{} { return p.granted }
 func (s *Permits) Count() (running, waiting int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.running, s.queues[0].Len() + s.queues[1].Len()
+	return s.running, s.waiting + s.later.Len()
 }

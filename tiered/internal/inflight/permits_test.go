@@ -1,7 +1,9 @@
 package inflight_test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,6 +61,69 @@ func TestPermitsInOrder(t *testing.T) {
 	}
 	s.End(previous)
 	counts(t, s, 0, 0)
+}
+
+// release releases the permit of a load, and returns which of the others then has its own.
+func release(t *testing.T, s *inflight.Permits, held *inflight.Permit, waiting []*inflight.Permit) (next int) {
+	t.Helper()
+	s.Release(held)
+	next = slices.IndexFunc(waiting, func(p *inflight.Permit) bool { return s.Acquire(p, false) == inflight.Held })
+	if next < 0 {
+		t.Fatal("no load has the permit")
+	}
+	return next
+}
+
+// The loads with the most callers get a permit first: of those with at least twice as many callers as others the first comes before them.
+func TestMostCallersFirst(t *testing.T) {
+	tb, _ := open(t)
+	s := inflight.NewPermits(1)
+	held := new(inflight.Permit)
+	s.Acquire(held, false)
+	names, callers := []string{"one", "two", "one more", "three", "nine"}, []int{1, 2, 1, 3, 9}
+	var waiting []*inflight.Permit
+	for i, name := range names {
+		p, wake := new(inflight.Permit), make(chan struct{}, 1)
+		waiting = append(waiting, p)
+		for n := range callers[i] {
+			f, _ := tb.Join(t.Context(), name, hash(name), inflight.ForRead, &options{Owner: new(inflight.Owner)})
+			if n == callers[i]/2 { // the others join while it waits
+				s.Acquire(p, false)
+				tb.Demand(f, p, wake)
+			}
+		}
+	}
+	var order []string
+	for len(waiting) > 0 {
+		i := release(t, s, held, waiting)
+		order, held = append(order, names[i]), waiting[i]
+		names, waiting = slices.Delete(names, i, i+1), slices.Delete(waiting, i, i+1)
+	}
+	if want := []string{"nine", "two", "three", "one", "one more"}; !slices.Equal(order, want) {
+		t.Errorf("%q, want %q", order, want)
+	}
+}
+
+// Loads with many callers that never end don't keep one with a single caller from its permit: each eighth is for those with the fewest.
+func TestFewCallersWaitNotForEver(t *testing.T) {
+	tb, _ := open(t)
+	s := inflight.NewPermits(1)
+	held, few := new(inflight.Permit), new(inflight.Permit)
+	s.Acquire(held, false)
+	s.Acquire(few, false)
+	for i := range 8 {
+		name, many := fmt.Sprint(i), new(inflight.Permit)
+		s.Acquire(many, false)
+		for range 2 {
+			f, _ := tb.Join(t.Context(), name, hash(name), inflight.ForRead, &options{Owner: new(inflight.Owner)})
+			tb.Demand(f, many, make(chan struct{}, 1))
+		}
+		next := release(t, s, held, []*inflight.Permit{many, few})
+		if want := i / 7; next != want {
+			t.Errorf("release %d: %d has the permit, want %d", i, next, want)
+		}
+		held = many
+	}
 }
 
 // A queue takes 16 loads for each permit, and background loads have a queue of their own.
@@ -147,6 +212,7 @@ func TestBackgroundPermits(t *testing.T) {
 // Loads that come and go in any order never exceed the limit, and leave nothing behind.
 func TestPermitsConcurrently(t *testing.T) {
 	const most = 3
+	tb, _ := open(t)
 	s := inflight.NewPermits(most)
 	var running atomic.Int32
 	var wg sync.WaitGroup
@@ -157,6 +223,8 @@ func TestPermitsConcurrently(t *testing.T) {
 				var p inflight.Permit
 				background := r.IntN(3) == 0
 				standing := s.Acquire(&p, background)
+				f, _ := tb.Join(t.Context(), "k", hash("k"), inflight.ForRead, &options{Owner: new(inflight.Owner)})
+				tb.Demand(f, &p, nil) // the next call that joins may raise it
 				if standing == inflight.Waiting && r.IntN(4) > 0 {
 					<-p.Granted()
 					standing = s.Acquire(&p, background)
