@@ -15,6 +15,9 @@ import (
 // Name returns the cache's name.
 func (c *Cache[T]) Name() string { return c.name }
 
+// TierStats is Stats. Caches of other packages that are made of tiers, such as httpcache.Cache, have it too, beside a Stats of their own.
+func (c *Cache[T]) TierStats() Stats { return c.Stats() }
+
 // Keys returns a page of about n of the keys that begin with the prefix, from Redis or, if the cache is in-process only, from memory.
 // cursor is "", or the Next of the page before. n is 1 to 1,000.
 //
