@@ -2,8 +2,6 @@ package inspect
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/tiercache/tiercache/tiered"
@@ -41,29 +39,4 @@ type Options struct {
 	HideValues bool
 	// Title is the heading of all pages. "": "Caches".
 	Title string
-}
-
-// New returns a handler of the pages, whose URLs are relative: it may be mounted anywhere, with http.StripPrefix. It returns an error
-// if an option is invalid. The handler starts no goroutine.
-func New(o Options) (http.Handler, error) {
-	if len(o.Caches) == 0 {
-		return nil, errors.New("inspect: Options.Caches is empty: want at least one cache")
-	}
-	if o.AllowWrites && o.Authorize == nil {
-		return nil, errors.New("inspect: Options.AllowWrites is set, and Authorize is nil: want a function that decides who may delete values")
-	}
-	if o.Title == "" {
-		o.Title = "Caches"
-	}
-	h := &handler{options: o, caches: make(map[string]*observed)}
-	for i, c := range o.Caches {
-		if c == nil {
-			return nil, fmt.Errorf("inspect: Options.Caches[%d] is nil: want a cache", i)
-		}
-		if _, twice := h.caches[c.Name()]; twice {
-			return nil, fmt.Errorf("inspect: Options.Caches has two caches named %q: want different names", c.Name())
-		}
-		h.caches[c.Name()] = &observed{Cache: c}
-	}
-	return h.routes(), nil
 }

@@ -203,33 +203,3 @@ func (c copyOf) State() string {
 
 // Type is the value's type.
 func (c copyOf) Type() string { return strings.TrimPrefix(fmt.Sprintf("%T", c.Value), "*") }
-
-// ago returns a duration as people read it: with two units at most.
-func ago(d time.Duration) string {
-	sign := ""
-	if d < 0 {
-		sign, d = "-", -d
-	}
-	switch {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%s%dd%dh", sign, d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%s%dh%dm", sign, d/time.Hour, d%time.Hour/time.Minute)
-	case d >= time.Minute:
-		return fmt.Sprintf("%s%dm%ds", sign, d/time.Minute, d%time.Minute/time.Second)
-	case d >= time.Second:
-		return fmt.Sprintf("%s%.1fs", sign, d.Seconds())
-	}
-	return sign + d.Round(10*time.Microsecond).String()
-}
-
-// size returns a number of bytes as people read it.
-func size(n int) string {
-	switch {
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f kB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d bytes", n)
-}
