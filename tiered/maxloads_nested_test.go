@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,6 +176,39 @@ func TestBatchIsOneLoad(t *testing.T) {
 		single.gets(t, "v")
 		if s := c.Stats(); s.Loads != 2 {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// Once a loader's time is over nobody waits for the loads that it begins, and they don't begin beyond the limit.
+func TestNestedLoadsOfAnOverdueLoader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, tiered.Options[string]{MaxLoads: 2, Policy: tiered.Policy{LoadTimeout: time.Second}})
+		var running, most atomic.Int64
+		slow := func(ctx context.Context, _ *tiered.Entry[string]) (string, error) {
+			n := running.Add(1)
+			defer running.Add(-1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			select {
+			case <-ctx.Done():
+				return "", ctx.Err()
+			case <-time.After(600 * time.Millisecond):
+				return "v", nil
+			}
+		}
+		_, err := c.GetOrLoad(t.Context(), "list", func(ctx context.Context, _ *tiered.Entry[string]) (string, error) {
+			for i := range 100 {
+				_, _ = c.GetOrLoad(ctx, fmt.Sprint("item", i), slow) // goes on though its time is over
+			}
+			return "done", nil
+		})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		time.Sleep(10 * time.Second)
+		if s := c.Stats(); most.Load() > 2 || s.LoadsRunning+s.LoadsWaiting > 0 {
+			t.Errorf("%d loads at a time; %+v", most.Load(), s)
 		}
 	})
 }

@@ -106,7 +106,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "loads don't wait for a permit", focus: "overload", breaks: []string{"limit"},
-		edits: []edit{{"internal/inflight/permits.go", "	if s.running < s.most {\n		s.take(p)", "	if true {\n		s.take(p)"}},
+		edits: []edit{{"internal/inflight/permits.go", "	case s.running < s.most:\n		s.take(p)", "	case true:\n		s.take(p)"}},
 	},
 	{
 		name: "keys aren't copied", focus: "reused memory", breaks: []string{"identity"},

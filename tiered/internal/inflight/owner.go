@@ -63,8 +63,11 @@ func (p *Owner) Within(ctx context.Context) bool {
 }
 
 // Loading reports whether ctx belongs to a load whose context was made with base, or to a load begun by such a load's loader, at any
-// depth.
+// depth. It doesn't once ctx has ended: then no load waits for what is begun with it.
 func Loading(ctx, base context.Context) bool {
+	if ctx.Err() != nil {
+		return false
+	}
 	for {
 		c, ok := ctx.Value(ownerKey{}).(*ownedContext)
 		if !ok || c.Context == base {

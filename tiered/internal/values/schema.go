@@ -1,14 +1,10 @@
 package values
 
 import (
-	"encoding"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"reflect"
-
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 // The schema of a cache's values says whether a process can use a value that another has encoded. Two releases of a program whose
@@ -30,15 +26,6 @@ func SchemaOf[T any](version string) uint64 {
 	return max(1, h.Sum64())
 }
 
-// selfEncoding are the interfaces of types that encode themselves under one of the codecs.
-var selfEncoding = []reflect.Type{
-	reflect.TypeFor[json.Marshaler](),
-	reflect.TypeFor[encoding.TextMarshaler](),
-	reflect.TypeFor[encoding.BinaryMarshaler](),
-	reflect.TypeFor[msgpack.CustomEncoder](),
-	reflect.TypeFor[msgpack.Marshaler](),
-}
-
 // describe writes the description of a type. The types with a name that were described before are known by their numbers.
 func describe(w io.Writer, t reflect.Type, known map[reflect.Type]int) {
 	if t.Name() != "" {
@@ -47,11 +34,8 @@ func describe(w io.Writer, t reflect.Type, known map[reflect.Type]int) {
 			return
 		}
 		known[t] = len(known)
-		for _, encodes := range selfEncoding {
-			if t.Implements(encodes) || reflect.PointerTo(t).Implements(encodes) {
-				fmt.Fprintf(w, "%s.%s ", t.PkgPath(), t.Name())
-				break
-			}
+		if encodesItself(t) {
+			fmt.Fprintf(w, "%s.%s ", t.PkgPath(), t.Name())
 		}
 	}
 	fmt.Fprintf(w, "%v ", t.Kind())

@@ -41,6 +41,8 @@ type (
 		Prev  *longList
 	}
 	tree      struct{ Children map[string][]tree }
+	cborOne   struct{ n int }
+	cborTwo   struct{ s string }
 	secret    struct{ n int }
 	hidden    struct{ m, n int }
 	sealed    struct{ A, B int }
@@ -49,11 +51,14 @@ type (
 
 func (secret) MarshalJSON() ([]byte, error)      { return []byte("1"), nil }
 func (sealed) MarshalBinary() ([]byte, error)    { return nil, nil }
+func (*cborOne) MarshalCBOR() ([]byte, error)    { return nil, nil }
+func (*cborTwo) MarshalCBOR() ([]byte, error)    { return nil, nil }
 func (sealedToo) MarshalBinary() ([]byte, error) { return nil, nil }
 func (*hidden) MarshalText() ([]byte, error)     { return nil, nil }
 
 func TestSchema(t *testing.T) {
 	_ = private{c: 1}
+	_, _ = cborOne{n: 1}, cborTwo{s: ""}
 	_ = secret{n: 1}
 	_ = hidden{1, 2}
 	base := values.SchemaOf[plain]("")
@@ -80,6 +85,7 @@ func TestSchema(t *testing.T) {
 		"within a map and a slice":       {values.SchemaOf[tree](""), values.SchemaOf[list](""), false},
 		"types that encode themselves":   {values.SchemaOf[secret](""), values.SchemaOf[hidden](""), false},
 		"one that does, and its content": {values.SchemaOf[time.Time](""), values.SchemaOf[time.Duration](""), false},
+		"by a codec of their own":        {values.SchemaOf[cborOne](""), values.SchemaOf[cborTwo](""), false},
 		"a field of a type that does":    {values.SchemaOf[sealed](""), values.SchemaOf[sealedToo](""), false},
 		"a version":                      {values.SchemaOf[plain]("1"), base, false},
 		"a version of another type":      {values.SchemaOf[plain]("1"), values.SchemaOf[longer]("1"), true},
