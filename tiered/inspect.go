@@ -90,7 +90,7 @@ func (x *inspector[T]) invalidity(ctx context.Context, it *local.Item[T]) string
 				return why
 			}
 		}
-		for i, t := range it.Deps.Tags {
+		for i, t := range it.Tags {
 			if t.Dead.Load() && i < len(it.Record.Tags) {
 				return "the record of its tag " + quoted(it.Record.Tags[i]) + " has changed since it was read, so Redis is read first"
 			}

@@ -67,7 +67,7 @@ func (x *inspector[T]) fallback() string {
 
 // failed says why the last load of the key failed, if that was recorded and no later one succeeded.
 func (x *inspector[T]) failed() string {
-	for _, e := range x.Cache.recent.of(x.key.Key) {
+	for _, e := range x.recent.of(x.key.Key) {
 		switch e.Kind {
 		case inspection.Failed:
 			return fmt.Sprintf(" The last load failed %v ago: %s.", rounded(time.Since(e.At)), e.Reason)
