@@ -49,7 +49,6 @@ type core[T any] struct {
 	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
 
 	retries retries[T]
-	recent  recentEvents
 	life    redisconn.Lifecycle // of the goroutines that load, and of the timers of retries
 	base    context.Context     // ends with the cache
 	stop    context.CancelFunc

@@ -346,7 +346,6 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	c.stats.misses.Add(uint64(len(tasks)))
 	c.stats.loads.Add(1)
 	j.loading = true
-	began := c.recordMisses(tasks)
 	var err error
 	if !j.interruptible(func() { err = j.callLoader(tasks) }) {
 		return false
@@ -358,7 +357,6 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	if err = c.loadError(err); err != nil {
 		j.finishTasks(tasks, err)
 	}
-	c.recordLoads(tasks, began)
 	defer j.finishBehind(tasks)()
 	c.store(context.WithoutCancel(j.timed), tasks, j.leases)
 	j.finishTasks(tasks, nil)

@@ -112,7 +112,6 @@ func (c *Cache[T]) fetch(ctx context.Context, refs []keyRef[T], least record.Use
 		}
 		if ctx.Err() == nil {
 			c.stats.misses.Add(1)
-			c.recordMiss(refs[i].Key, &f)
 		}
 	}
 	return got

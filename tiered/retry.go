@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
@@ -14,13 +13,7 @@ type retries[T any] struct {
 	life *redisconn.Lifecycle
 
 	mu     sync.Mutex
-	timers map[*flight[T]]retry // each of which is counted in life
-}
-
-// retry is the end of a failed flight.
-type retry struct {
-	timer *time.Timer
-	until mono.Instant
+	timers map[*flight[T]]*time.Timer // each of which is counted in life
 }
 
 // delay lets callers join the failed flight for the given time, or until the cache closes. It returns false, and does nothing,
@@ -33,9 +26,9 @@ func (r *retries[T]) delay(f *flight[T], by time.Duration) bool {
 	}
 	r.keys.Linger(f)
 	if r.timers == nil {
-		r.timers = make(map[*flight[T]]retry)
+		r.timers = make(map[*flight[T]]*time.Timer)
 	}
-	r.timers[f] = retry{time.AfterFunc(by, func() { r.end(f) }), mono.Now().Add(by)}
+	r.timers[f] = time.AfterFunc(by, func() { r.end(f) })
 	return true
 }
 
@@ -52,8 +45,8 @@ func (r *retries[T]) end(f *flight[T]) {
 func (r *retries[T]) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for f, p := range r.timers {
-		if p.timer.Stop() { // otherwise end is about to remove it
+	for f, timer := range r.timers {
+		if timer.Stop() { // otherwise end is about to remove it
 			delete(r.timers, f)
 			r.keys.Leave(f)
 			r.life.End()

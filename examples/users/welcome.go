@@ -22,8 +22,6 @@ const tour = `Listening on {url}. In another terminal:
   curl {url}/stats
       Hits, misses and loads of both caches.
 
-In a browser on this machine, {url}/debug/cache/ shows what the caches have, and why.
-
 Ctrl-C stops.
 `
 
