@@ -50,9 +50,11 @@ func (in *injector) flap() {
 	}
 }
 
-// delay adds half a second to each round trip, which is more than Timeout.
+// delayed is how long delay holds back what is sent, in each direction. Together that is more than Timeout.
+const delayed = 250 * time.Millisecond
+
 func (in *injector) delay() {
-	in.each(func(p *faultproxy.Proxy) { p.Delay(250 * time.Millisecond) })
+	in.each(func(p *faultproxy.Proxy) { p.Delay(delayed) })
 	in.hold(in.options.Time)
 	in.each(func(p *faultproxy.Proxy) { p.Delay(0) })
 }

@@ -118,7 +118,7 @@ func (e *evidence) answered(c *call) bool {
 // the value must have been loaded without Redis, or read after that invalidation, and no later load may have
 // taken a lease, which causes an invalidation, too.
 func (e *evidence) local(p entryID, a answer) bool {
-	silent := e.fault.start + 3*timeout + e.noise
+	silent := e.fault.start + 3*timeout + e.noise + e.scenario.late
 	if a.loaded > silent {
 		return true
 	}

@@ -17,10 +17,11 @@ type Scenario struct {
 	inject       func(*injector) // breaks something, and returns when it works again
 	redis        []string        // arguments of redis-server
 	broken       tier
-	reads        bool // Redis fails, but answers reads
-	intermittent bool // Redis answers some requests only
-	sourceFails  bool // the source fails, too, in the middle third of the fault
-	warm         bool // long-lived values aren't loaded during the fault
+	reads        bool          // Redis fails, but answers reads
+	intermittent bool          // Redis answers some requests only
+	late         time.Duration // how long after a call has failed its effect may be reported; until then it may remove a local copy
+	sourceFails  bool          // the source fails, too, in the middle third of the fault
+	warm         bool          // long-lived values aren't loaded during the fault
 }
 
 // tier is the part that fails.

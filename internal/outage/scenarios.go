@@ -16,7 +16,7 @@ func Scenarios() []Scenario {
 			redis: []string{"--appendonly", "yes", "--appendfsync", "no"}},
 		{Name: "frozen", inject: (*injector).freeze, sourceFails: true, warm: true},
 		{Name: "flapping", inject: (*injector).flap, intermittent: true, warm: true},
-		{Name: "latency", inject: (*injector).delay, sourceFails: true, warm: true},
+		{Name: "latency", inject: (*injector).delay, late: 2 * delayed, sourceFails: true, warm: true},
 		{Name: "stalls", inject: (*injector).stallSome, intermittent: true, warm: true},
 		{Name: "loading", inject: pretend(faultproxy.Loading), sourceFails: true, warm: true},
 		// While a refused InvalidateTags is queued, unverified values aren't served, and Redis isn't read: values are loaded.
