@@ -19,9 +19,15 @@ func (s *service) loadUser(context.Context, *tiered.Entry[*user]) (*user, error)
 	return &user{ID: 7}, nil
 }
 
-// A hit in the local tier allocates nothing. (Not under the race detector, which makes sync.Pool forget.)
+// A hit in the local tier allocates nothing, with and without a Trace. (Not under the race detector, which makes sync.Pool forget.)
 func TestLocalHitAllocatesNothing(t *testing.T) {
-	s := &service{users: newCache(t, tiered.Options[*user]{})}
+	for name, trace := range map[string]*tiered.Trace{"no trace": nil, "a trace": (&recorder{t: t}).trace()} {
+		t.Run(name, func(t *testing.T) { testLocalHitAllocatesNothing(t, trace) })
+	}
+}
+
+func testLocalHitAllocatesNothing(t *testing.T, trace *tiered.Trace) {
+	s := &service{users: newCache(t, tiered.Options[*user]{Trace: trace})}
 	s.load = s.loadUser
 	ctx := t.Context()
 	if _, err := s.users.GetOrLoad(ctx, "7", s.load); err != nil {

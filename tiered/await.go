@@ -113,6 +113,35 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason,
 	return nil, false, f.Err
 }
 
+// awaitJoined is await for a flight that the call has joined. If another call began the flight, the wait is reported to the trace.
+func (c *Cache[T]) awaitJoined(ctx context.Context, j *joined[T], why inflight.Reason, panics bool) (r *record.Record[T], offered bool, err error) {
+	if j.mine {
+		return c.await(ctx, j.flight, why, panics)
+	}
+	w := c.beginWait(ctx, false, func() []string { return []string{j.Key} })
+	if w == nil {
+		return c.await(ctx, j.flight, why, panics)
+	}
+	returned := false
+	defer func() {
+		failure := err
+		switch {
+		case r != nil:
+			failure = nil // it was ErrNotFound, if anything
+		case !returned && j.Finished():
+			failure = j.Err // await panicked with it
+		}
+		if load := j.State.loadCtx.Load(); load != nil {
+			w.info.Load = *load
+		}
+		w.info.Fallback = offered
+		c.endWait(w, failure)
+	}()
+	r, offered, err = c.await(ctx, j.flight, why, panics)
+	returned = true
+	return r, offered, err
+}
+
 // joined is a flight that a call waits for.
 type joined[T any] struct {
 	*flight[T]

@@ -47,6 +47,7 @@ type core[T any] struct {
 	background redisconn.EventThrottle // for log lines about background loads
 	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
 	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
+	badHooks   redisconn.EventThrottle // for log lines about functions of the trace that panicked
 
 	retries retries[T]
 	life    redisconn.Lifecycle // of the goroutines that load, and of the timers of retries

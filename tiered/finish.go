@@ -32,6 +32,7 @@ func (j *job[T]) finishTasks(tasks []*task[T], err error) {
 // fail finishes all flights that have not finished.
 func (j *job[T]) fail(err error) {
 	j.dropFinished()
+	j.endWait(err)
 	for _, f := range j.flights {
 		j.remove(f, err)
 	}
@@ -43,6 +44,7 @@ func (j *job[T]) fail(err error) {
 
 // failPanicked finishes the flights after a panic or a Goexit. The callers panic too; a background load, which has none, only fails.
 func (j *job[T]) failPanicked(err error) {
+	j.endWait(err)
 	for _, f := range j.flights {
 		if f.Reason == inflight.ForBackground {
 			j.remove(f, err)

@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"context"
 	"errors"
 	"runtime/debug"
 	"sync/atomic"
@@ -26,7 +27,8 @@ type flightState[T any] struct {
 	began    uint64            // how often this process had invalidated tags when the flight began
 	started  redisconn.Pending // a read that a lookup has started
 	fallback fallback[T]
-	stale    bool // its result was past its TTL
+	stale    bool                            // its result was past its TTL
+	loadCtx  atomic.Pointer[context.Context] // of its load, for Trace.WaitDone
 
 	// Set before the flight finishes:
 	panicked   bool // its error is a *LoaderPanic of its own loader

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
@@ -40,6 +39,7 @@ type job[T any] struct {
 	loading    bool        // the loader was called
 	readBefore bool        // Redis was asked
 	due        []keyRef[T] // keys whose values were served and are due for a refresh
+	wait       *tracedWait // for another process's load, if the job waits or has just waited for one
 	permit     inflight.Permit
 	inQueue    bool // the job waited for its permit when it last looked
 
@@ -118,6 +118,7 @@ func (j *job[T]) run(done func()) {
 			finishes = j.awaitPermit()
 		case j.waits.All(waiting):
 			j.cache.permits.Release(&j.permit) // the load is another process's
+			j.beginWait()
 			finishes = j.interruptible(func() { j.waits.Wait(j.timed, (*flight[T]).Finished) })
 		}
 		if !finishes {
@@ -144,6 +145,19 @@ func (j *job[T]) interruptible(f func()) bool {
 	}
 	j.finishes = j.beginFinishing()
 	return j.finishes
+}
+
+// beginWait reports to the trace that the job waits for another process's load, unless it did when it last waited.
+func (j *job[T]) beginWait() {
+	if j.wait == nil {
+		j.wait = j.cache.beginWait(j.timed, true, func() []string { return keysOfFlights(j.flights) })
+	}
+}
+
+// endWait reports that the job no longer waits for another process's load. It is called before the flights finish.
+func (j *job[T]) endWait(err error) {
+	j.cache.endWait(j.wait, err)
+	j.wait = nil
 }
 
 // split hands the waiting flights to a job of their own, so that their callers don't wait for this job's load.
@@ -280,6 +294,7 @@ func (j *job[T]) serve(f *flight[T], r *record.Record[T]) {
 		j.due = append(j.due, keyRef[T]{Key: f.Key, Hash: f.Hash})
 	}
 	f.State.stale = r.Stale(at)
+	j.endWait(nil)
 	c.finishFlight(f, r, nil)
 }
 
@@ -343,11 +358,12 @@ func (j *job[T]) finishUnverified(f *flight[T], err error) bool {
 // time.
 func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	c := j.cache
+	j.endWait(nil)
 	c.stats.misses.Add(uint64(len(tasks)))
 	c.stats.loads.Add(1)
 	j.loading = true
-	var err error
-	if !j.interruptible(func() { err = j.callLoader(tasks) }) {
+	ctx, err := j.timed, error(nil)
+	if !j.interruptible(func() { ctx, err = j.callLoader(tasks) }) {
 		return false
 	}
 	if j.timed.Err() != nil { // interrupt would have dropped the results a moment earlier or later
@@ -358,20 +374,26 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 		j.finishTasks(tasks, err)
 	}
 	defer j.finishBehind(tasks)()
-	c.store(context.WithoutCancel(j.timed), tasks, j.leases)
+	c.store(context.WithoutCancel(ctx), tasks, j.leases)
 	j.finishTasks(tasks, nil)
 	return true
 }
 
-// callLoader calls the loader, and the trace's LoadDone after it.
-func (j *job[T]) callLoader(tasks []*task[T]) error {
+// callLoader calls the loader, and the trace's functions before and after it. It returns the loader's context.
+func (j *job[T]) callLoader(tasks []*task[T]) (context.Context, error) {
 	defer j.cache.permits.Release(&j.permit)
-	trace := j.cache.trace
-	if trace == nil || trace.LoadDone == nil {
-		return j.load(j.timed, tasks)
+	t := j.cache.trace
+	if t == nil || t.LoadStart == nil && t.LoadDone == nil {
+		return j.timed, j.load(j.timed, tasks)
 	}
-	began, keys := time.Now(), keysOfTasks(tasks)
-	err := j.load(j.timed, tasks)
-	trace.LoadDone(j.timed, keys, time.Since(began), err)
-	return err
+	why := tasks[0].flight.Reason
+	l := LoadInfo{Keys: keysOfTasks(tasks), Refresh: why == inflight.ForRefresh, Background: why == inflight.ForBackground}
+	return t.traceLoad(j.timed, l, func(ctx context.Context) error {
+		if t.LoadStart != nil {
+			for _, tk := range tasks {
+				tk.flight.State.loadCtx.Store(&ctx)
+			}
+		}
+		return j.load(ctx, tasks)
+	})
 }

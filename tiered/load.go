@@ -79,7 +79,7 @@ func (c *Cache[T]) load(ctx context.Context, k keyRef[T], at mono.Instant, load 
 		default:
 			c.stats.collapsed.Add(1)
 		}
-		r, offered, err := c.await(ctx, f, why, true)
+		r, offered, err := c.awaitJoined(ctx, &j, why, true)
 		tooShort := f.Limit < c.policy.LoadTimeout && errors.Is(err, context.DeadlineExceeded) // the LoadTimeout of another view
 		leavesOld := f.Reason == inflight.ForRefresh && why != inflight.ForRefresh             // a Refresh that failed
 		switch {

@@ -203,7 +203,7 @@ func (b *batch[K, T]) join(ctx context.Context, open int) (own []*flight[T], fir
 // another caller began counts like that of the batch's own.
 func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T]) error {
 	c := b.cache
-	r, offered, err := c.await(ctx, s.flight, inflight.ForRead, s.mine)
+	r, offered, err := c.awaitJoined(ctx, &s.joined, inflight.ForRead, s.mine)
 	if !c.settles(&s.joined, r, offered, ctx.Err() != nil || !s.late && b.retry) {
 		return nil
 	}

@@ -61,9 +61,14 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 			l.Close()
 			return nil, err
 		}
-		t.remote = remote.New(remote.Options[T]{Conn: o.Redis.conn, Name: o.Name, Values: &t.values, CountErrors: t.stats.countErrors, Report: t.reportValue})
+		trace := t.redisTrace()
+		t.remote = remote.New(remote.Options[T]{
+			Conn: o.Redis.conn, Name: o.Name, Values: &t.values, CountErrors: t.stats.countErrors, Report: t.reportValue, Trace: trace,
+		})
 		t.maxKey -= len(t.remote.Keys.Values)
-		t.tags = tags.New(tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors), o.Redis.options.Strict)
+		store := tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors)
+		store.Trace = trace
+		t.tags = tags.New(store, o.Redis.options.Strict)
 		t.queue = t.newQueue()
 		t.keys.OwnEvents = o.Redis.options.Invalidation == Tracking
 		if err := t.subscribe(); err != nil {

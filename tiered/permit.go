@@ -27,10 +27,11 @@ func (j *job[T]) acquirePermit(tasks ...[]*task[T]) bool {
 	for _, some := range tasks {
 		n += len(some)
 	}
-	switch {
-	case n == 0:
+	if n == 0 {
 		return true
-	case j.inQueue:
+	}
+	j.endWait(j.timed.Err()) // no other process loads these, or Redis wasn't read because the time is over
+	if j.inQueue {
 		return false
 	}
 	standing := c.permits.Acquire(&j.permit, j.flights[0].Reason == inflight.ForBackground)

@@ -90,6 +90,14 @@ func (c *Cache[T]) newResult(tk *task[T], value T, absent bool, tags []string) *
 	return r
 }
 
+func keysOfFlights[T any](flights []*flight[T]) []string {
+	keys := make([]string, len(flights))
+	for i, f := range flights {
+		keys[i] = f.Key
+	}
+	return keys
+}
+
 func keysOfTasks[T any](tasks []*task[T]) []string {
 	keys := make([]string, len(tasks))
 	for i, tk := range tasks {

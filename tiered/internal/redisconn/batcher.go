@@ -57,11 +57,39 @@ type batcher struct {
 	slow        slowKeys
 }
 
+// begin enqueues the read, and traces it; false: it takes a call of its own.
+func (b *batcher) begin(rd *Read) bool {
+	if rd.session.trace() == nil {
+		return b.enqueue(rd)
+	}
+	if !b.accepts(rd) {
+		return false
+	}
+	rd.traceStart()
+	ok := b.enqueue(rd)
+	if !ok { // the batcher was closed just now
+		rd.traceDone(rd.failed(ErrClosed))
+	}
+	return ok
+}
+
+// accepts reports whether the read may share a command.
+func (b *batcher) accepts(rd *Read) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.takes(rd)
+}
+
+// takes is accepts with the lock.
+func (b *batcher) takes(rd *Read) bool {
+	return !b.closed && !slices.ContainsFunc(rd.Keys, func(key string) bool { return b.slow.has(key, rd.at) })
+}
+
 // enqueue has the read sent, now or with others; false: it takes a call of its own.
 func (b *batcher) enqueue(rd *Read) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || slices.ContainsFunc(rd.Keys, func(key string) bool { return b.slow.has(key, rd.at) }) {
+	if !b.takes(rd) {
 		return false
 	}
 	b.waiting = append(b.waiting, rd)
@@ -199,37 +227,33 @@ func (b *batcher) abandonLate(at mono.Instant) (failed []failedBatch, late []*Re
 	return failed, late
 }
 
-var errLate = callError("get", context.DeadlineExceeded)
+var errLate = callError(stepGet, context.DeadlineExceeded)
 
 // close ends the waiting reads, and the senders as they are back.
 func (b *batcher) close() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return
-	}
+	waiting := b.waiting
+	b.waiting, b.keys = nil, 0
 	b.closed = true
 	b.endIdle()
-	for _, rd := range b.waiting {
+	b.mu.Unlock()
+	for _, rd := range waiting {
 		rd.finishClosed()
 	}
-	b.waiting, b.keys = nil, 0
 }
 
 // endSession ends the reads of a session.
 func (b *batcher) endSession(session *Session) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	finish := func(reads []*Read) {
-		for _, rd := range reads {
-			if rd.session == session {
-				rd.finishClosed()
-			}
-		}
-	}
-	finish(b.waiting)
+	reads := slices.Clone(b.waiting)
 	for _, s := range b.senders {
-		finish(s.batch)
+		reads = append(reads, s.batch...)
+	}
+	b.mu.Unlock()
+	for _, rd := range reads {
+		if rd.session == session {
+			rd.finishClosed()
+		}
 	}
 }
 

@@ -121,7 +121,18 @@ type chunks struct {
 type span struct{ from, to, maxKeys int }
 
 // callBatch makes the part of a request that goes to one server as one call.
-func (r *requester) callBatch(ctx context.Context, q Request, nb nodeBatch, ended func()) ([]Reply, outcome) {
+func (r *requester) callBatch(ctx context.Context, q Request, nb nodeBatch, ended func()) (replies []Reply, o outcome) {
+	if q.Trace == nil {
+		return r.callUntraced(ctx, q, nb, ended)
+	}
+	began, info := mono.Now(), q.callInfo(nb)
+	ctx = q.Trace.Start(ctx, info)
+	defer func() { q.Trace.done(ctx, info, began, replies) }()
+	return r.callUntraced(ctx, q, nb, ended)
+}
+
+// callUntraced is callBatch without its Trace.
+func (r *requester) callUntraced(ctx context.Context, q Request, nb nodeBatch, ended func()) ([]Reply, outcome) {
 	type result struct {
 		replies []Reply
 		err     error // the server's

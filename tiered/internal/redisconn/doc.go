@@ -21,6 +21,7 @@
 //   - [Read] is a read that may share a command with reads of other callers, [Pending] one key of it, [Session] the
 //     reads of one cache. Each server has a batcher. Its lock guards a queue of Reads, and the batches of up to four
 //     senders. A sender is a goroutine; two timers of the batcher have others.
+//   - A [Trace] is told of the calls of one cache, and of its Reads.
 //   - A [PermanentError] doesn't end by itself.
 //   - Conn.Time is Redis's clock, sampled once a minute.
 //   - Conn.Capabilities has what the servers lack, Conn.Refusals what they refuse at present, each under a lock of
@@ -32,7 +33,7 @@
 //   - class.go, errors.go, client.go: what an error means for its server, the errors of this package, and which clients it accepts.
 //   - caller.go, panics.go, call.go: one call of the client.
 //   - breaker.go, node.go, target.go, largecall.go: the servers, whether each is asked, which has a key, and a call of one.
-//   - request.go, cas.go, refusals.go, check.go, capabilities.go: requests and replies, and what these say about a server.
+//   - request.go, trace.go, cas.go, refusals.go, check.go, capabilities.go: requests and replies, and what these say about a server.
 //   - requester.go, chunk.go, do.go, window.go: a request. clock.go asks for the time.
 //   - read.go, batcher.go and sender.go, which use each other, reader.go: a read.
 //   - conn.go: all of these together.

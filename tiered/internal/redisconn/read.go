@@ -9,8 +9,18 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
-// Session is the reads of one cache. EndSession ends them when the cache is closed.
-type Session struct{ _ byte } // not empty, so that no two have one address
+// Session is some reads of one cache. EndSession ends them when the cache is closed.
+type Session struct {
+	Trace *Trace // nil, or gets the reads
+}
+
+// trace returns the Trace of a session that may be nil.
+func (s *Session) trace() *Trace {
+	if s == nil {
+		return nil
+	}
+	return s.Trace
+}
 
 // Read is one caller's read of the keys that one server has. The caller may give it up; then nobody gets the replies.
 //
@@ -49,6 +59,7 @@ type Pending struct {
 func (rd *Read) finish(replies []Reply) {
 	if rd.state.CompareAndSwap(readAsked, readReplied) {
 		rd.replies = replies
+		rd.traceDone(replies) // before the caller, which may go on at once, has the replies
 		rd.done <- struct{}{}
 	}
 }
@@ -56,7 +67,7 @@ func (rd *Read) finish(replies []Reply) {
 func (rd *Read) finishClosed() { rd.finish(Failed(len(rd.Keys), ErrClosed, rd.target.Feed)) }
 
 func (rd *Read) failed(err error) []Reply {
-	return Failed(len(rd.Keys), callError("get", err), rd.target.Feed)
+	return Failed(len(rd.Keys), callError(stepGet, err), rd.target.Feed)
 }
 
 // Wait returns the key's reply, or an error when ctx ends.
@@ -64,6 +75,7 @@ func (p Pending) Wait(ctx context.Context) Reply {
 	if !p.Await(ctx, nil) {
 		if p.state.CompareAndSwap(readAsked, readGivenUp) {
 			p.replies, p.Received = p.failed(ctx.Err()), true
+			p.traceDone(p.replies)
 		} else {
 			p.Await(context.Background(), nil)
 		}

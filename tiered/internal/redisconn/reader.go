@@ -35,7 +35,7 @@ func (r *reader) Read(caller context.Context, key string, session *Session, at m
 	}
 	rd := r.newRead(caller, to, session, at)
 	rd.Keys = append(rd.Keys, key)
-	if !r.batcherOf(to.Breaker).enqueue(rd) {
+	if !r.batcherOf(to.Breaker).begin(rd) {
 		return Pending{}
 	}
 	return Pending{rd, 0}
@@ -57,7 +57,7 @@ func (r *reader) ReadAll(caller context.Context, keys []string, session *Session
 		for n, i := range nb.indexes {
 			pending[i] = Pending{rd, n}
 		}
-		if !r.batcherOf(nb.Breaker).enqueue(rd) {
+		if !r.batcherOf(nb.Breaker).begin(rd) {
 			return nil
 		}
 	}

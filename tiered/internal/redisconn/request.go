@@ -19,6 +19,7 @@ type Request struct {
 	Bulk    bool            // the commands are GETs, and one MGET may replace them: a value of another type then counts as none
 	Values  bool            // the replies may be large
 	Size    func(i int) int // nil, or about how many bytes the command sends beside the key
+	Trace   *Trace          // nil, or gets the request's calls
 }
 
 // bytes returns about how much the request sends for a key.
@@ -63,9 +64,12 @@ func FirstError(replies []Reply) error {
 	return nil
 }
 
+// stepGet is the name of a read of values.
+const stepGet = "get"
+
 // Gets is the request for the values of the keys.
 func Gets(keys []string) Request {
-	return Request{Name: "get", Keys: keys, Bulk: true, Values: true, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	return Request{Name: stepGet, Keys: keys, Bulk: true, Values: true, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return to.Get(ctx, keys[i])
 	}}
 }

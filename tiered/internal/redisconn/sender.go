@@ -110,7 +110,7 @@ func (s *sender) send() {
 		return err
 	})
 	if replies == nil { // the client panicked
-		err = callError("get", err)
+		err = callError(stepGet, err)
 		replies = Failed(len(s.keys), err, nb.Feed)
 	}
 	r.Refusals.note(nb.Breaker.Addr, q.Name, replies)

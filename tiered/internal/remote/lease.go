@@ -18,7 +18,7 @@ func (t *Tier[T]) Lease(ctx context.Context, keys []string, seen []redisconn.Exp
 func (t *Tier[T]) lease(ctx context.Context, redisKeys []string, seen []redisconn.Expected, l wire.Lease) []redisconn.Reply {
 	value := l.Bytes()
 	size := func(i int) int { return len(seen[i].Bytes) }
-	replies := t.Conn.Do(ctx, redisconn.Request{Name: "lease", Keys: redisKeys, Size: size, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	replies := t.do(ctx, redisconn.Request{Name: "lease", Keys: redisKeys, Size: size, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		if !seen[i].Exists {
 			return to.SetNX(ctx, redisKeys[i], value, l.TTL)
 		}
@@ -48,7 +48,7 @@ func (t *Tier[T]) LeaseSecondary(ctx context.Context, keys []string, l wire.Leas
 	for i, key := range keys {
 		second[i] = t.Keys.Lease(key)
 	}
-	replies := t.Conn.Do(ctx, redisconn.Request{Name: "lease", Keys: second, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	replies := t.do(ctx, redisconn.Request{Name: "lease", Keys: second, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return to.Eval(ctx, secondaryLeaseScript, second[i:i+1], value, l.TTL.Milliseconds())
 	}})
 	t.countErrors(replies)
@@ -67,7 +67,7 @@ func Holder(a redisconn.Reply) []byte {
 
 // Unchanged reports for each key whether it still holds what was seen there, or Redis can't be asked.
 func (t *Tier[T]) Unchanged(ctx context.Context, keys []string, seen []redisconn.Expected) []bool {
-	replies := t.Conn.Do(ctx, t.request("get", keys, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+	replies := t.do(ctx, t.request("get", keys, func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		return to.GetRange(ctx, key, 0, int64(seen[i].End()))
 	}))
 	t.countErrors(replies)

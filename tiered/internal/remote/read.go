@@ -107,14 +107,14 @@ func (t *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOption
 // replies returns Redis's replies for the keys, from reads already begun where it can.
 func (t *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []redisconn.Reply {
 	if len(keys) == 1 && (o.Started == nil || o.Started[0].Read == nil) && !o.Exact {
-		if s := t.Conn.Read(ctx, t.Keys.Value(keys[0]), nil, mono.Now()); s.Read != nil {
+		if s := t.Conn.Read(ctx, t.Keys.Value(keys[0]), t.jobReads, mono.Now()); s.Read != nil {
 			o.Started = []redisconn.Pending{s}
 		}
 	}
 	if o.Started == nil || slices.ContainsFunc(o.Started, func(s redisconn.Pending) bool { return s.Read == nil }) {
 		q := redisconn.Gets(t.redisKeys(keys))
 		q.Bulk = !o.Exact
-		return t.Conn.Do(ctx, q)
+		return t.do(ctx, q)
 	}
 	replies := make([]redisconn.Reply, len(keys))
 	var late []int
@@ -125,7 +125,7 @@ func (t *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []r
 		}
 	}
 	// A command for many keys may have timed out because their values are large. A request is given more time.
-	for n, a := range t.Conn.Do(ctx, redisconn.Gets(t.redisKeys(pick(keys, late)))) {
+	for n, a := range t.do(ctx, redisconn.Gets(t.redisKeys(pick(keys, late)))) {
 		replies[late[n]] = a
 	}
 	return replies
@@ -159,7 +159,7 @@ func (t *Tier[T]) Abandon() { t.Conn.EndSession(t.reads) }
 
 // limitForeign makes records that other programs wrote expire with their keys, which Redis may report up to a second late.
 func (t *Tier[T]) limitForeign(ctx context.Context, keys []string, results []Result[T], foreign []int) {
-	replies := t.Conn.Do(ctx, t.request("pttl", pick(keys, foreign), func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+	replies := t.do(ctx, t.request("pttl", pick(keys, foreign), func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return pttl(ctx, to, key)
 	}))
 	t.countErrors(replies)

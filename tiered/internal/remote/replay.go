@@ -31,7 +31,7 @@ var ErrChanged = errors.New("tiered: redis: the key was changed at the same time
 
 // Probe sends a command for each key, to learn whether its server answers.
 func (t *Tier[T]) Probe(ctx context.Context, keys []string) []redisconn.Reply {
-	return t.Conn.Do(ctx, t.request("replay", keys, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+	return t.do(ctx, t.request("replay", keys, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.PTTL(ctx, key)
 	}))
 }
@@ -49,7 +49,7 @@ func (t *Tier[T]) Retract(ctx context.Context, keys []string, invalidations []In
 	errs = make([]error, len(keys))
 	var places []int
 	var seen []redisconn.Expected
-	for i, a := range t.Conn.Do(ctx, t.request("replay", keys, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+	for i, a := range t.do(ctx, t.request("replay", keys, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.GetRange(ctx, key, 0, replayBytes-1)
 	})) {
 		var old redisconn.Expected
@@ -68,7 +68,7 @@ func (t *Tier[T]) Retract(ctx context.Context, keys []string, invalidations []In
 			places, seen = append(places, i), append(seen, old)
 		}
 	}
-	replies := t.Conn.Do(ctx, t.request("replay", pick(keys, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
+	replies := t.do(ctx, t.request("replay", pick(keys, places), func(ctx context.Context, to redis.Cmdable, n int, key string) redis.Cmder {
 		old, mark := seen[n], ""
 		if invalidations[places[n]].Expire && old.Head && len(old.Bytes) == wire.FrameHead && wire.IsFrame([]byte(old.Bytes)) {
 			mark = string([]byte{old.Bytes[wire.ExpiredAt]%255 + 1})

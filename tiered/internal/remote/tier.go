@@ -11,13 +11,14 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// Options are what a Tier is made of. All fields must be set.
+// Options are what a Tier is made of. All fields but Trace must be set.
 type Options[T any] struct {
 	Conn        *redisconn.Conn
 	Name        string // the cache's
 	Values      *values.Funcs[T]
 	CountErrors func([]redisconn.Reply)              // gets the replies of all requests but those of replays
 	Report      func(message, key string, err error) // of a value that can't be decoded
+	Trace       *redisconn.Trace                     // gets the calls; nil: none does
 }
 
 // Tier is a cache's Redis tier.
@@ -25,7 +26,9 @@ type Tier[T any] struct {
 	Conn *redisconn.Conn
 	Keys wire.Keys
 
-	reads       *redisconn.Session
+	reads       *redisconn.Session // of callers, which Abandon ends
+	jobReads    *redisconn.Session
+	trace       *redisconn.Trace
 	values      *values.Funcs[T]
 	countErrors func([]redisconn.Reply)
 	report      func(message, key string, err error)
@@ -34,8 +37,8 @@ type Tier[T any] struct {
 // New returns a Redis tier.
 func New[T any](o Options[T]) *Tier[T] {
 	return &Tier[T]{
-		Conn: o.Conn, Keys: wire.NewKeys(o.Conn.Prefix, o.Name), reads: new(redisconn.Session),
-		values: o.Values, countErrors: o.CountErrors, report: o.Report,
+		Conn: o.Conn, Keys: wire.NewKeys(o.Conn.Prefix, o.Name), reads: &redisconn.Session{Trace: o.Trace}, jobReads: &redisconn.Session{Trace: o.Trace},
+		trace: o.Trace, values: o.Values, countErrors: o.CountErrors, report: o.Report,
 	}
 }
 
@@ -61,9 +64,15 @@ func (t *Tier[T]) request(name string, keys []string, command func(ctx context.C
 	}}
 }
 
+// do makes a request.
+func (t *Tier[T]) do(ctx context.Context, q redisconn.Request) []redisconn.Reply {
+	q.Trace = t.trace
+	return t.Conn.Do(ctx, q)
+}
+
 // change makes a request that changes keys, and publishes the changes if the mode of invalidation needs that.
 func (t *Tier[T]) change(ctx context.Context, q redisconn.Request) []redisconn.Reply {
-	replies := t.Conn.Do(ctx, q)
+	replies := t.do(ctx, q)
 	t.countErrors(replies)
 	if t.Conn.Publish == nil {
 		return replies

@@ -36,6 +36,8 @@ type Store struct {
 	redis       *redisconn.Conn
 	countErrors func([]redisconn.Reply) // counts the errors
 	names       wire.Keys
+
+	Trace *redisconn.Trace // gets the calls; nil: none does
 }
 
 // minTTL is the minimum time for which Redis keeps a tag's record. It is longer if a value with the tag is kept longer.
@@ -50,6 +52,7 @@ func NewStore(conn *redisconn.Conn, name string, count func([]redisconn.Reply)) 
 
 // do makes a request and counts its errors.
 func (s *Store) do(ctx context.Context, q redisconn.Request) []redisconn.Reply {
+	q.Trace = s.Trace
 	answers := s.redis.Do(ctx, q)
 	s.countErrors(answers)
 	return answers
