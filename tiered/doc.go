@@ -3,7 +3,7 @@
 // A [Cache] of T is made with New and [Options]. A [Redis] is made once per process with NewRedis and [RedisOptions], and
 // shared by all caches. A [Policy] says how long values are kept and served; With returns a view of a cache under another
 // policy. A [Loader] gets a value from the source. An [Entry] is a value with its age, [Tier] and [State]. [Stats] counts what
-// happened, and [Trace] reports it as it happens. Absence is the error [ErrNotFound].
+// happened, and [Trace] reports it as it happens, with a [LoadInfo], a [RedisInfo] or a [WaitInfo]. Absence is the error [ErrNotFound].
 //
 // A read, from top to bottom:
 //

@@ -358,7 +358,6 @@ func (j *job[T]) finishUnverified(f *flight[T], err error) bool {
 // time.
 func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	c := j.cache
-	j.endWait(nil)
 	c.stats.misses.Add(uint64(len(tasks)))
 	c.stats.loads.Add(1)
 	j.loading = true

@@ -48,7 +48,7 @@ func callOf(f reflect.Value, ctx context.Context) context.Context {
 	return ctx
 }
 
-// Both have all of the calls: the first begins first and ends last, like a caller around a callee.
+// Both have all of the calls: the first begins first and ends last, like a caller around a callee, with the contexts that they made.
 func TestJoin(t *testing.T) {
 	var calls []string
 	a, b := recording("a", &calls), recording("b", &calls)
@@ -56,7 +56,12 @@ func TestJoin(t *testing.T) {
 	for i := range joined.NumField() {
 		name := joined.Type().Field(i).Name
 		calls = nil
-		ctx := callOf(joined.Field(i), as(t.Context(), "-"))
+		ctx := as(t.Context(), "-")
+		if begin, ok := strings.CutSuffix(name, "Done"); ok {
+			ctx = callOf(joined.FieldByName(begin+"Start"), ctx)
+			calls = nil
+		}
+		ctx = callOf(joined.Field(i), ctx)
 		got := fmt.Sprint(calls)
 		switch {
 		case strings.HasSuffix(name, "Start"):
@@ -64,7 +69,7 @@ func TestJoin(t *testing.T) {
 				t.Errorf("%s, %v, want %s", got, ctx, want)
 			}
 		case strings.HasSuffix(name, "Done"):
-			if want := fmt.Sprintf("[b.%[1]s(-) a.%[1]s(-)]", name); got != want {
+			if want := fmt.Sprintf("[b.%[1]s(-ab) a.%[1]s(-a)]", name); got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
 		case len(calls) != 2 || !strings.HasPrefix(calls[0], "a."+name) || !strings.HasPrefix(calls[1], "b."+name):
