@@ -68,7 +68,9 @@ func (j *job[T]) overdue() {
 	limit, ended := c.policy.LoadTimeout, j.timed.Err()
 	switch {
 	case c.life.Closed():
-		c.stats.loadErrors.Add(1)
+		if j.loading {
+			c.stats.loadErrors.Add(1)
+		}
 		j.fail(ErrClosed)
 	case j.loading:
 		c.stats.loadErrors.Add(1)

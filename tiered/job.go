@@ -170,7 +170,10 @@ func (j *job[T]) split(waiting []*flight[T]) {
 		j.cache.keys.StopListening(f)
 	}
 	j.flights = j.others(waiting)
-	other := &job[T]{cache: j.cache, caller: j.caller, owner: j.owner, flights: waiting, load: j.load, readBefore: j.readBefore}
+	other := &job[T]{
+		cache: j.cache, caller: j.caller, owner: j.owner, flights: waiting, load: j.load, readBefore: j.readBefore,
+		permit: j.cache.permits.Split(&j.permit),
+	}
 	other.finishes = other.beginFinishing()
 	other.start()
 }
@@ -200,7 +203,7 @@ func (j *job[T]) end(done func()) {
 func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 	c := j.cache
 	began := mono.Now()
-	j.inQueue = j.inQueue && c.permits.Acquire(&j.permit, false) == inflight.Waiting
+	j.inQueue = j.inQueue && c.permits.Acquire(&j.permit) == inflight.Waiting
 	_, err := c.tags.Epoch(j.timed) // items of the local tier may depend on it
 	j.readLocal()
 	if c.remote != nil {

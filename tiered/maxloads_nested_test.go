@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -210,5 +211,35 @@ func TestNestedLoadsOfAnOverdueLoader(t *testing.T) {
 		if s := c.Stats(); most.Load() > 2 || s.LoadsRunning+s.LoadsWaiting > 0 {
 			t.Errorf("%d loads at a time; %+v", most.Load(), s)
 		}
+	})
+}
+
+// A context of a loader that has returned is of no load, whatever was made from it.
+func TestContextOfAFormerLoader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, tiered.Options[string]{MaxLoads: 1})
+		var kept context.Context
+		_, _ = c.GetOrLoad(t.Context(), "first", func(ctx context.Context, _ *tiered.Entry[string]) (string, error) {
+			kept = context.WithoutCancel(ctx)
+			return "v", nil
+		})
+		var running atomic.Int64
+		var all sync.WaitGroup
+		for i := range 10 {
+			all.Go(func() {
+				_, err := c.GetOrLoad(kept, fmt.Sprint(i), func(context.Context, *tiered.Entry[string]) (string, error) {
+					if n := running.Add(1); n > 1 {
+						t.Errorf("%d loads at a time", n)
+					}
+					time.Sleep(time.Second)
+					running.Add(-1)
+					return "v", nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
 	})
 }

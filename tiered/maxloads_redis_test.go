@@ -146,6 +146,54 @@ func TestWaitForAnotherProcessTakesNoPermit(t *testing.T) {
 	}
 }
 
+// What a background batch hands to jobs of their own, because another process loads it, is still in the background: when that process
+// fails, no more than a quarter of the permits is for these.
+func TestPartsOfABackgroundBatch(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	stale := tiered.Policy{TTL: 50 * time.Millisecond, StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour, Jitter: -1}
+	theirs := stale
+	theirs.StaleWhileRevalidate = 0
+	here, there := newLimited(t, s, 8, stale), newLimited(t, s, 8, theirs)
+	keys := []string{"ours", "1", "2", "3", "4", "5"}
+	for _, key := range keys {
+		set(t, here, key, "old")
+	}
+	waitFor(t, func() bool {
+		e, err := here.Lookup(t.Context(), keys[len(keys)-1])
+		return err == nil && e.State == tiered.Stale
+	})
+	fail := make(map[string]chan struct{})
+	var all []*call
+	for _, key := range keys[1:] {
+		fail[key] = make(chan struct{})
+		all = append(all, begin(t, there, key, func(context.Context, *tiered.Entry[string]) (string, error) {
+			<-fail[key]
+			return "", errDown
+		}))
+	}
+	waitFor(t, func() bool { return there.Stats().LoadsRunning == len(keys)-1 })
+	open := make(chan struct{})
+	if _, err := tiered.GetOrLoadMany(t.Context(), here, keys, func(key string) string { return key }, func(_ context.Context, keys []string) (map[string]string, error) {
+		<-open
+		return nil, errDown
+	}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return here.Stats().LoadsRunning == 1 })
+	for i, key := range keys[1:] {
+		close(fail[key])
+		all[i].gets(t, "old")
+		waitFor(t, func() bool { st := here.Stats(); return st.LoadsRunning+st.LoadsWaiting >= min(i+2, 3) }) // the rest waits as one
+	}
+	if n := here.Stats().LoadsRunning; n != 2 {
+		t.Errorf("%d background loads run", n)
+	}
+	gets(t, here, "k", value("v"), "v")
+	close(open)
+	waitFor(t, func() bool { st := here.Stats(); return st.LoadsRunning+st.LoadsWaiting == 0 })
+}
+
 // A batch of which another process loads a part waits for its permit only with the rest.
 func TestBatchWaitsForItsOwnPart(t *testing.T) {
 	t.Parallel()

@@ -304,6 +304,9 @@ func TestCloseWhileLoadsWait(t *testing.T) {
 		if d := time.Since(start); d != 0 {
 			t.Errorf("it took %v", d)
 		}
+		if s := c.Stats(); s.LoadErrors != s.Loads {
+			t.Errorf("%d errors of %d loads", s.LoadErrors, s.Loads)
+		}
 	})
 }
 

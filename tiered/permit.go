@@ -34,7 +34,7 @@ func (j *job[T]) acquirePermit(tasks ...[]*task[T]) bool {
 	if j.inQueue {
 		return false
 	}
-	standing := c.permits.Acquire(&j.permit, j.flights[0].Reason == inflight.ForBackground)
+	standing := c.permits.Acquire(&j.permit)
 	if standing == inflight.Held {
 		return true
 	}

@@ -44,11 +44,12 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 	} else {
 		answers = c.remote.Failed(len(changes), silence)
 	}
-	var over, lost []string
+	var over []string
+	var lost []*task[T]
 	for i, a := range answers {
 		ch := changes[i]
-		if ch.refresh && ch.redis.Others != nil && a.Err == nil && !a.Swapped() {
-			lost = append(lost, ch.ref.Key)
+		if a.Err == nil && !a.Swapped() && ch.load.found.Own != 0 {
+			lost = append(lost, ch.load)
 		}
 		if a.Swapped() || a.Err == nil && held.Owns(ch.redis.Seen) { // otherwise another lease may be in its place
 			over = append(over, ch.ref.Key)
@@ -62,16 +63,35 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 	for _, key := range over {
 		c.released(key)
 	}
-	if len(lost) > 0 { // another release's load has kept the value that the Refresh was to replace
-		_ = c.remove(ctx, lost, false) // if Redis doesn't take it, it is queued
-	}
+	c.storeAgain(ctx, lost, held)
 	return redisconn.UnresponsiveError(answers)
+}
+
+// storeAgain stores the results of those loads whose key has changed but still has the value that they were to replace: a load of
+// another release has kept it behind its own.
+func (c *Cache[T]) storeAgain(ctx context.Context, lost []*task[T], held *remote.HeldLeases[T]) {
+	if len(lost) == 0 {
+		return
+	}
+	refs := make([]keyRef[T], len(lost))
+	for i, tk := range lost {
+		refs[i] = tk.flight.Ref
+	}
+	var again []*task[T]
+	for i, found := range c.readUnlessQueued(ctx, refs, remote.ReadOptions{Exact: true}) {
+		tk := lost[i]
+		if found.Err == nil && found.Own == tk.found.Own {
+			tk.found = found
+			again = append(again, tk)
+		}
+	}
+	c.store(ctx, again, held)
 }
 
 // taskWrite makes ch the key write for a task's result, and reports whether there is anything to write. ch must be zero: it has no
 // item and no frame unless the result is to be stored.
 func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.HeldLeases[T], ch *keyWrite[T]) bool {
-	ch.ref, ch.redis.Seen = c.keys.Listen(tk.flight.Ref, nil), tk.found.Seen
+	ch.load, ch.ref, ch.redis.Seen = tk, c.keys.Listen(tk.flight.Ref, nil), tk.found.Seen
 	leased := tk.leased == primaryLease
 	if leased {
 		ch.redis.Seen = held.Seen()
@@ -80,10 +100,11 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 	if r == nil || !c.keys.NotWritten(ch.ref) {
 		return leased
 	}
-	refresh := tk.flight.Reason == inflight.ForRefresh
-	// A result that isn't stored replaces this release's value, and leaves those of others alone if there is none.
-	replaces := (refresh || tk.leased == secondaryLease) && (tk.found.Others == nil || tk.found.Record != nil && tk.tier == Remote)
+	ch.redis.Others = tk.found.Others
+	// A result that isn't stored replaces this release's value, and leaves those of others alone.
+	replaces := (tk.flight.Reason == inflight.ForRefresh || tk.leased == secondaryLease) && (tk.found.Others == nil || tk.found.Own != 0)
 	if !r.Storable() {
+		c.keepOthers(ctx, ch)
 		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
 		return leased || replaces || c.remote == nil || tk.found.Err != nil
 	}
@@ -92,17 +113,24 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 		return leased
 	}
 	if err = tk.unstorable; err == nil {
-		ch.redis.Others, ch.refresh = tk.found.Others, refresh
 		err = c.newWrite(ctx, ch, r, b, tk.policy)
 		ch.began = tk.began
 	}
 	if err != nil {
 		tk.unstorable = err
 		c.reportValue("tiered: a loaded value can't be stored", ch.ref.Key, err)
-		*ch = keyWrite[T]{ref: ch.ref, redis: remote.Write{Seen: ch.redis.Seen}}
+		ch.item, ch.redis.Frame = nil, nil
+		c.keepOthers(ctx, ch)
 		return leased || replaces // remove the value to be replaced: it isn't the one that the callers got
 	}
 	return true
+}
+
+// keepOthers makes a key write without a value keep those of other releases.
+func (c *Cache[T]) keepOthers(ctx context.Context, ch *keyWrite[T]) {
+	if ch.redis.Others != nil {
+		c.remote.EncodeOthers(ctx, &ch.redis)
+	}
 }
 
 // bindResult returns the dependencies of a task's result, or nil if it was already invalidated.

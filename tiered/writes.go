@@ -28,8 +28,7 @@ type keyWrite[T any] struct {
 	item  *local.Item[T] // for the local tier; nil: delete
 	redis remote.Write   // for Redis; its key is ref's
 	began mono.Instant   // the earliest time at which the value can have been made
-
-	refresh bool // it is the result of a Refresh
+	load  *task[T]       // whose result it is; nil: a write by a caller
 }
 
 // writes makes the key writes of one call. The keys must differ. It sends them to Redis in chunks, so that only the chunks on

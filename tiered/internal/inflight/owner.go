@@ -19,6 +19,7 @@ type ownedContext struct {
 	context.Context // ends the load
 	caller          context.Context
 	owner           *Owner
+	timed           context.Context // made from this one: it ends after the load's time, or with the load
 }
 
 // ownerKey is the key of the ownedContext among the values of a load's context.
@@ -28,7 +29,9 @@ type ownerKey struct{}
 // ends after the timeout or with base; then overdue is called in a goroutine of its own, unless done was called before. done ends the
 // context. base must have no values but what the standard library needs to derive a context from it without a goroutine.
 func NewContext(base, caller context.Context, p *Owner, timeout time.Duration, overdue func()) (ctx context.Context, done func()) {
-	ctx, cancel := context.WithTimeout(&ownedContext{base, caller, p}, timeout)
+	owned := &ownedContext{Context: base, caller: caller, owner: p}
+	ctx, cancel := context.WithTimeout(owned, timeout)
+	owned.timed = ctx
 	stop := context.AfterFunc(ctx, overdue)
 	return ctx, func() {
 		stop()
@@ -63,15 +66,19 @@ func (p *Owner) Within(ctx context.Context) bool {
 }
 
 // Loading reports whether ctx belongs to a load whose context was made with base, or to a load begun by such a load's loader, at any
-// depth. It doesn't once ctx has ended: then no load waits for what is begun with it.
+// depth. It doesn't once ctx or one of those loads has ended, even if ctx was made by context.WithoutCancel: then no load waits for
+// what is begun with it.
 func Loading(ctx, base context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
 	for {
 		c, ok := ctx.Value(ownerKey{}).(*ownedContext)
-		if !ok || c.Context == base {
-			return ok
+		if !ok || c.timed.Err() != nil {
+			return false
+		}
+		if c.Context == base {
+			return true
 		}
 		ctx = c.caller
 	}

@@ -29,16 +29,28 @@ func granted(p *inflight.Permit) bool {
 	}
 }
 
+// background returns the permit of a background load that has given it back.
+func background(t *testing.T, s *inflight.Permits) inflight.Permit {
+	t.Helper()
+	p, ok := s.AcquireBackground()
+	if !ok {
+		t.Fatal("no permit is free")
+	}
+	s.Release(&p)
+	return p
+}
+
 // Permits are given in order, to background loads last, and one that leaves the queue is passed over.
 func TestPermitsInOrder(t *testing.T) {
 	s := inflight.NewPermits(1)
 	var first inflight.Permit
-	if got := s.Acquire(&first, false); got != inflight.Held {
+	var waiting [5]inflight.Permit
+	waiting[0] = background(t, s)
+	if got := s.Acquire(&first); got != inflight.Held {
 		t.Fatal(got)
 	}
-	var waiting [5]inflight.Permit
 	for i := range waiting {
-		if got := s.Acquire(&waiting[i], i == 0); got != inflight.Waiting { // 0 is in the background
+		if got := s.Acquire(&waiting[i]); got != inflight.Waiting {
 			t.Fatal(i, got)
 		}
 	}
@@ -51,7 +63,7 @@ func TestPermitsInOrder(t *testing.T) {
 		}
 		s.Release(previous)
 		s.Release(previous) // has no effect
-		if previous = &waiting[i]; !granted(previous) || s.Acquire(previous, false) != inflight.Held {
+		if previous = &waiting[i]; !granted(previous) || s.Acquire(previous) != inflight.Held {
 			t.Errorf("%d has no permit", i)
 		}
 		running, _ := s.Count()
@@ -67,7 +79,7 @@ func TestPermitsInOrder(t *testing.T) {
 func release(t *testing.T, s *inflight.Permits, held *inflight.Permit, waiting []*inflight.Permit) (next int) {
 	t.Helper()
 	s.Release(held)
-	next = slices.IndexFunc(waiting, func(p *inflight.Permit) bool { return s.Acquire(p, false) == inflight.Held })
+	next = slices.IndexFunc(waiting, func(p *inflight.Permit) bool { return s.Acquire(p) == inflight.Held })
 	if next < 0 {
 		t.Fatal("no load has the permit")
 	}
@@ -79,7 +91,7 @@ func TestMostCallersFirst(t *testing.T) {
 	tb, _ := open(t)
 	s := inflight.NewPermits(1)
 	held := new(inflight.Permit)
-	s.Acquire(held, false)
+	s.Acquire(held)
 	names, callers := []string{"one", "two", "one more", "three", "nine"}, []int{1, 2, 1, 3, 9}
 	var waiting []*inflight.Permit
 	for i, name := range names {
@@ -88,7 +100,7 @@ func TestMostCallersFirst(t *testing.T) {
 		for n := range callers[i] {
 			f, _ := tb.Join(t.Context(), name, hash(name), inflight.ForRead, &options{Owner: new(inflight.Owner)})
 			if n == callers[i]/2 { // the others join while it waits
-				s.Acquire(p, false)
+				s.Acquire(p)
 				tb.Demand(f, p, wake)
 			}
 		}
@@ -109,11 +121,11 @@ func TestFewCallersWaitNotForEver(t *testing.T) {
 	tb, _ := open(t)
 	s := inflight.NewPermits(1)
 	held, few := new(inflight.Permit), new(inflight.Permit)
-	s.Acquire(held, false)
-	s.Acquire(few, false)
+	s.Acquire(held)
+	s.Acquire(few)
 	for i := range 8 {
 		name, many := fmt.Sprint(i), new(inflight.Permit)
-		s.Acquire(many, false)
+		s.Acquire(many)
 		for range 2 {
 			f, _ := tb.Join(t.Context(), name, hash(name), inflight.ForRead, &options{Owner: new(inflight.Owner)})
 			tb.Demand(f, many, make(chan struct{}, 1))
@@ -129,25 +141,26 @@ func TestFewCallersWaitNotForEver(t *testing.T) {
 // A queue takes 16 loads for each permit, and background loads have a queue of their own.
 func TestLoadQueueIsBounded(t *testing.T) {
 	s := inflight.NewPermits(2)
+	later := background(t, s)
 	var held [2]inflight.Permit
 	for i := range held {
-		s.Acquire(&held[i], false)
+		s.Acquire(&held[i])
 	}
 	queued := make([]inflight.Permit, 32)
 	for i := range queued {
-		if got := s.Acquire(&queued[i], false); got != inflight.Waiting {
+		if got := s.Acquire(&queued[i]); got != inflight.Waiting {
 			t.Fatal(i, got)
 		}
 	}
-	var late, background inflight.Permit
-	if got := s.Acquire(&late, false); got != inflight.NoPermit {
+	var late inflight.Permit
+	if got := s.Acquire(&late); got != inflight.NoPermit {
 		t.Error(got)
 	}
-	if got := s.Acquire(&background, true); got != inflight.Waiting {
+	if got := s.Acquire(&later); got != inflight.Waiting {
 		t.Error(got)
 	}
 	s.Release(&queued[7])
-	if got := s.Acquire(&late, false); got != inflight.Waiting {
+	if got := s.Acquire(&late); got != inflight.Waiting {
 		t.Error(got)
 	}
 	counts(t, s, 2, 33)
@@ -157,9 +170,9 @@ func TestLoadQueueIsBounded(t *testing.T) {
 func TestAdmittedBeyondTheLimit(t *testing.T) {
 	s := inflight.NewPermits(1)
 	var first, waits, admitted, other inflight.Permit
-	s.Acquire(&first, false)
-	s.Acquire(&other, false)
-	s.Acquire(&waits, false)
+	s.Acquire(&first)
+	s.Acquire(&other)
+	s.Acquire(&waits)
 	s.Admit(&waits)
 	s.Admit(&waits) // has no effect
 	s.Admit(&admitted)
@@ -202,10 +215,44 @@ func TestBackgroundPermits(t *testing.T) {
 	}
 	s := inflight.NewPermits(8)
 	for range 8 {
-		s.Acquire(new(inflight.Permit), false)
+		s.Acquire(new(inflight.Permit))
 	}
 	if _, ok := s.AcquireBackground(); ok {
 		t.Error("no permit was free")
+	}
+}
+
+// What is split off a background load is one, too: all of them run no more than a quarter of the loads, while callers' loads run at once.
+func TestSplitBackground(t *testing.T) {
+	s := inflight.NewPermits(8)
+	first, _ := s.AcquireBackground()
+	second, _ := s.AcquireBackground()
+	split, caller := s.Split(&first), new(inflight.Permit)
+	if got := s.Acquire(&split); got != inflight.Waiting {
+		t.Error(got)
+	}
+	if got := s.Acquire(caller); got != inflight.Held {
+		t.Error(got)
+	}
+	plain := s.Split(caller)
+	if got := s.Acquire(&plain); got != inflight.Held {
+		t.Error("split off a caller's load:", got)
+	}
+	s.End(caller)
+	s.End(&plain)
+	if granted(&split) {
+		t.Error("two background loads run")
+	}
+	s.End(&first)
+	if !granted(&split) {
+		t.Error("only one background load runs")
+	}
+	if _, ok := s.AcquireBackground(); ok {
+		t.Error("two background loads run, and another begins")
+	}
+	s.End(&second)
+	if _, ok := s.AcquireBackground(); !ok {
+		t.Error("only one background load runs, and no other begins")
 	}
 }
 
@@ -221,13 +268,21 @@ func TestPermitsConcurrently(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, uint64(i)))
 			for range 500 {
 				var p inflight.Permit
-				background := r.IntN(3) == 0
-				standing := s.Acquire(&p, background)
+				if r.IntN(3) == 0 {
+					p, _ = s.AcquireBackground()
+					s.Release(&p)
+				}
+				if r.IntN(3) == 0 {
+					whole := p
+					p = s.Split(&whole)
+					s.End(&whole)
+				}
+				standing := s.Acquire(&p)
 				f, _ := tb.Join(t.Context(), "k", hash("k"), inflight.ForRead, &options{Owner: new(inflight.Owner)})
 				tb.Demand(f, &p, nil) // the next call that joins may raise it
 				if standing == inflight.Waiting && r.IntN(4) > 0 {
 					<-p.Granted()
-					standing = s.Acquire(&p, background)
+					standing = s.Acquire(&p)
 				}
 				if standing == inflight.Held {
 					if n := running.Add(1); n > most {
@@ -248,7 +303,7 @@ func TestPermitAllocatesNothing(t *testing.T) {
 	s := inflight.NewPermits(1)
 	var p inflight.Permit
 	if n := testing.AllocsPerRun(100, func() {
-		s.Acquire(&p, false)
+		s.Acquire(&p)
 		s.End(&p)
 		if q, ok := s.AcquireBackground(); ok {
 			s.End(&q)

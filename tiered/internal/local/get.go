@@ -62,9 +62,13 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 		it = l.AfterExpiry(l.peek(hash))
 	}
 	if it == nil || !l.serves(it, key, at, w, a) {
+		refused := it
 		it = l.buffer.get(hash)
 		if it == nil && l.buffer.handled.Load() != handled {
 			it = l.peek(hash) // it went from the write buffer to ristretto in between
+		}
+		if it == refused { // it is in both: count it once
+			it = nil
 		}
 		if a != 0 {
 			it = l.AfterExpiry(it)

@@ -30,7 +30,7 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 	r := new(record.Record[T])
 	if wire.IsFrame(b) || wire.IsLease(b) {
 		fr, found, only, err := wire.FindFrame(b, t.values.Name, t.values.Schema)
-		if err != nil {
+		if fr.FreshFor == 0 { // b begins with no whole frame
 			f.Seen, f.Vacant = seenWhole(b), true
 			return err
 		}
@@ -39,7 +39,10 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 			f.Others = b
 		}
 		if !found {
-			return nil
+			return err
+		}
+		if !fr.Expired {
+			f.Own = fr.ID
 		}
 		meta, err := t.decodeFrame(ctx, &fr, at, v, r)
 		if err != nil {
@@ -102,9 +105,9 @@ func meta(f *wire.Frame, v *View) record.Meta {
 }
 
 // Encode encodes the record as the write's frame, with those of the write's others behind it that are of use, for which it extends the
-// TTL; staleFor is how long past its freshness a value without windows of its own is. The record's creation is on Redis's clock, which
-// ctx limits the wait for.
-func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T], w *Write, staleFor time.Duration) (err error) {
+// TTL; kept is how long past its freshness a value without windows of its own is of use. The record's creation is on Redis's clock,
+// which ctx limits the wait for.
+func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T], w *Write, kept time.Duration) (err error) {
 	at := t.Conn.Time(ctx) // may block
 	f := wire.Frame{
 		ID:       rand.Uint64(),
@@ -118,10 +121,18 @@ func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T], w *Write, sta
 		Epoch:    r.Epoch,
 		Seq:      r.Seq,
 		Tags:     r.Tags,
+		Kept:     kept,
 	}
 	if w.Others != nil {
-		w.TTL = max(w.TTL, f.KeepOthers(w.Others, at, staleFor))
+		w.TTL = max(w.TTL, f.KeepOthers(w.Others, at))
 	}
 	w.Frame, err = t.values.Encode(&f, &r.Value)
 	return err
+}
+
+// EncodeOthers makes the write keep those of its others that are of use, without a frame of this cache's codec and schema. If there are
+// none, the key is deleted.
+func (t *Tier[T]) EncodeOthers(ctx context.Context, w *Write) {
+	w.Frame, w.TTL = wire.RemoveFrame(w.Others, t.values.Name, t.values.Schema, rand.Uint64(), t.Conn.Time(ctx))
+	w.TTL = mono.WholeMillis(w.TTL)
 }

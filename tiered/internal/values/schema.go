@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"io"
 	"reflect"
+	"regexp"
 )
 
 // The schema of a cache's values says whether a process can use a value that another has encoded. Two releases of a program whose
@@ -26,6 +27,10 @@ func SchemaOf[T any](version string) uint64 {
 	return max(1, h.Sum64())
 }
 
+// localNumber is what reflection adds to the name of a type that was declared in a function, as a type's argument: a number that depends
+// on the rest of the package.
+var localNumber = regexp.MustCompile(`·[0-9]+`)
+
 // describe writes the description of a type. The types with a name that were described before are known by their numbers.
 func describe(w io.Writer, t reflect.Type, known map[reflect.Type]int) {
 	if t.Name() != "" {
@@ -33,9 +38,11 @@ func describe(w io.Writer, t reflect.Type, known map[reflect.Type]int) {
 			fmt.Fprintf(w, "type %d;", number)
 			return
 		}
-		known[t] = len(known)
+		if hasParts(t) { // so that a basic type with a name is described like one without
+			known[t] = len(known)
+		}
 		if encodesItself(t) {
-			fmt.Fprintf(w, "%s.%s ", t.PkgPath(), t.Name())
+			fmt.Fprintf(w, "%s.%s ", t.PkgPath(), localNumber.ReplaceAllString(t.Name(), ""))
 		}
 	}
 	fmt.Fprintf(w, "%v ", t.Kind())
@@ -57,4 +64,13 @@ func describe(w io.Writer, t reflect.Type, known map[reflect.Type]int) {
 		}
 	}
 	_, _ = io.WriteString(w, ";")
+}
+
+// hasParts reports whether the type is made of other types.
+func hasParts(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Array, reflect.Map, reflect.Pointer, reflect.Slice, reflect.Struct:
+		return true
+	}
+	return false
 }

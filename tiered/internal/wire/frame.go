@@ -27,6 +27,7 @@ import (
 //	18      8      the schema of the value's type, see package values
 //	26      4      the length of the frame, big-endian: the frames of other schemas or codecs follow
 //	30      uvarint                    in the first frame: when the first of the loads of those began, as below; 0: none follow
+//	        uvarint                    how long past its freshness its writer keeps it: milliseconds; with windows they decide
 //
 //	        uvarint n, then n bytes    the codec's name
 //	        uvarint                    when the value was made: milliseconds since the Unix epoch on Redis's clock
@@ -66,6 +67,10 @@ type Frame struct {
 
 	Others []byte    // the frames that follow, only with a Schema
 	Oldest time.Time // of the first frame of a key: when the first of their loads began; zero: none follow
+
+	// Kept is how long past its freshness its writer keeps it, if it has no windows: a release that loads doesn't know the policy of
+	// another. It is stored only with a Schema.
+	Kept time.Duration
 }
 
 // Windows are the parts of a policy that say when a value is replaced, and for how long past its TTL it is served.
@@ -143,6 +148,7 @@ func (f *Frame) appendHeader(b []byte) []byte {
 			oldest = uint64(max(1, f.Oldest.UnixMilli()))
 		}
 		b = binary.AppendUvarint(b, oldest)
+		b = binary.AppendUvarint(b, uint64(mono.WholeMillis(f.Kept).Milliseconds()))
 	}
 	b = appendString(b, f.Codec)
 	b = binary.AppendUvarint(b, uint64(max(0, f.Created.UnixMilli())))

@@ -30,7 +30,7 @@ var vectors = map[string]Frame{
 	"expired": {Expired: true, ID: 1, Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`)},
 	"windows": {Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`),
 		Windows: &Windows{RefreshAfter: 30 * time.Second, WhileRevalidate: 10 * time.Second, IfError: time.Hour}},
-	"schema": {Schema: 0x0102030405060708, Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`)},
+	"schema": {Schema: 0x0102030405060708, Kept: 10 * time.Second, Codec: "json", Created: time.UnixMilli(1_700_000_000_123), FreshFor: time.Minute, Payload: []byte(`{"id":7}`)},
 	"two releases": {ID: 2, Schema: 0x0102030405060708, Codec: "json", Created: time.UnixMilli(1_700_000_000_456), FreshFor: time.Minute, Payload: []byte(`{"id":7}`),
 		Oldest: time.UnixMilli(1_699_999_998_889), Others: loaded.append(nil)},
 	"loaded": loaded,
@@ -79,7 +79,7 @@ func TestFrameVectors(t *testing.T) {
 }
 
 func sameFrame(a, b Frame) bool {
-	return a.Schema == b.Schema && a.Oldest.Equal(b.Oldest) && bytes.Equal(a.Others, b.Others) && a.Expired == b.Expired && a.ID == b.ID && a.Epoch == b.Epoch && a.Seq == b.Seq &&
+	return a.Schema == b.Schema && a.Kept == b.Kept && a.Oldest.Equal(b.Oldest) && bytes.Equal(a.Others, b.Others) && a.Expired == b.Expired && a.ID == b.ID && a.Epoch == b.Epoch && a.Seq == b.Seq &&
 		a.NotFound == b.NotFound && a.Codec == b.Codec && a.Created.Equal(b.Created) && a.FreshFor == b.FreshFor && a.Took == b.Took &&
 		reflect.DeepEqual(a.Windows, b.Windows) && slices.Equal(a.Tags, b.Tags) && bytes.Equal(a.Payload, b.Payload)
 }

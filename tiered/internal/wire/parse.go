@@ -91,6 +91,7 @@ func parseTimes(b []byte) (f Frame, flags byte, r reader) {
 		if oldest := r.upTo(maxMillis); oldest > 0 {
 			f.Oldest = time.UnixMilli(int64(oldest))
 		}
+		f.Kept = r.millis()
 	}
 	f.Codec = intern(r.bytes(r.upTo(math.MaxInt64)))
 	f.Created = time.UnixMilli(int64(r.upTo(maxMillis)))

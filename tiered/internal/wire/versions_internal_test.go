@@ -13,7 +13,7 @@ func frames(n int, created time.Time) (b []byte, newest Frame) {
 			ID: uint64(schema), Schema: uint64(schema + 1), Codec: "json", Created: created.Add(time.Duration(schema) * time.Second),
 			FreshFor: time.Minute, Took: 100 * time.Millisecond, Payload: []byte{byte('a' + schema)},
 		}
-		f.KeepOthers(b, created, 0)
+		f.KeepOthers(b, created)
 		b, newest = f.append(nil), f
 	}
 	return b, newest
@@ -72,7 +72,7 @@ func TestExpiredForAllReleases(t *testing.T) {
 		}
 	}
 	f := Frame{Schema: 2, Codec: "json", Created: time.UnixMilli(1_700_000_000_000), FreshFor: time.Minute}
-	f.KeepOthers(b, f.Created, 0)
+	f.KeepOthers(b, f.Created)
 	if other, found, _, err := FindFrame(f.append(nil), "json", 1); err != nil || !found || !other.Expired {
 		t.Errorf("after a load of the other: %+v, %v", other, err)
 	}
@@ -102,7 +102,7 @@ func TestKeepOthers(t *testing.T) {
 		time.Hour:        {0, ""},
 	} {
 		f := Frame{Schema: 3, Codec: "json", Created: created, FreshFor: time.Minute}
-		if got := f.KeepOthers(b, created.Add(after), 0); got != want.freshFor {
+		if got := f.KeepOthers(b, created.Add(after)); got != want.freshFor {
 			t.Errorf("after %v: fresh for %v", after, got)
 		}
 		var kept []byte
@@ -114,11 +114,66 @@ func TestKeepOthers(t *testing.T) {
 		}
 	}
 	f := Frame{Schema: 3, Codec: "json", Created: created, FreshFor: time.Minute}
-	if got := f.KeepOthers(b, created.Add(time.Hour), 2*time.Hour); got != time.Hour+61*time.Second || f.Others == nil {
-		t.Errorf("stale values: %v", got)
-	}
-	if f.KeepOthers([]byte("another program's"), created, 0); f.Others != nil {
+	if f.KeepOthers([]byte("another program's"), created); f.Others != nil {
 		t.Errorf("kept %q", f.Others)
+	}
+}
+
+// A stale frame of another release is of use for as long as its writer says, or its windows.
+func TestKeptOthers(t *testing.T) {
+	created := time.UnixMilli(1_700_000_000_000)
+	for name, tc := range map[string]struct {
+		f    Frame
+		want time.Duration
+	}{
+		"no window":     {Frame{}, time.Minute},
+		"its writer's":  {Frame{Kept: time.Hour}, time.Hour + time.Minute},
+		"its own":       {Frame{Kept: time.Hour, Windows: &Windows{WhileRevalidate: time.Second}}, time.Minute + time.Second},
+		"of an absence": {Frame{Kept: time.Hour, NotFound: true}, time.Minute},
+	} {
+		tc.f.Schema, tc.f.Codec, tc.f.Created, tc.f.FreshFor = 1, "json", created, time.Minute
+		b := tc.f.append(nil)
+		f := Frame{Schema: 2, Codec: "json"}
+		if got := f.KeepOthers(b, created); got != tc.want || !bytes.Equal(f.Others, b) {
+			t.Errorf("%s: %v, want %v; %q", name, got, tc.want, f.Others)
+		}
+		if f.KeepOthers(b, created.Add(tc.want)); f.Others != nil {
+			t.Errorf("%s: kept after %v", name, tc.want)
+		}
+	}
+}
+
+// A frame is removed from those of other releases, wherever it is.
+func TestRemoveFrame(t *testing.T) {
+	created := time.UnixMilli(1_700_000_000_000)
+	for _, expired := range []byte{0, 3} {
+		b, _ := frames(3, created)
+		b[ExpiredAt] = expired
+		for schema, want := range map[uint64]string{1: "cb", 2: "ca", 3: "ba", 4: "cba"} {
+			others, useful := RemoveFrame(b, "json", schema, 77, created)
+			first, err := ParseFrame(others)
+			began := created.Add(-100 * time.Millisecond)
+			if schema == 1 {
+				began = began.Add(time.Second)
+			}
+			if err != nil || first.ID != 77 || first.Expired != (expired != 0) || !first.Began().Equal(began) {
+				t.Errorf("without %d: %+v, %v", schema, first, err)
+			}
+			if longest := time.Minute + time.Duration(want[0]-'a')*time.Second; useful != longest {
+				t.Errorf("without %d: of use for %v, want %v", schema, useful, longest)
+			}
+			var left []byte
+			for o := first; err == nil; o, err = ParseFrame(o.Others) {
+				left = append(left, o.Payload...)
+			}
+			if string(left) != want {
+				t.Errorf("without %d: %q, want %q", schema, left, want)
+			}
+		}
+	}
+	b, _ := frames(1, created)
+	if others, useful := RemoveFrame(b, "json", 1, 77, created); others != nil || useful != 0 {
+		t.Errorf("of a single frame is left %q, %v", others, useful)
 	}
 }
 
@@ -134,9 +189,14 @@ func FuzzVersions(f *testing.F) {
 			t.Errorf("%+v, %v, %v, %v", found, ok, only, err)
 		}
 		next := Frame{Schema: max(1, schema), Codec: "json", Created: time.UnixMilli(1_700_000_000_000), FreshFor: time.Minute}
-		next.KeepOthers(b, next.Created, time.Hour)
+		next.KeepOthers(b, next.Created)
 		if _, ok, _, err := FindFrame(next.append(nil), "json", next.Schema); !ok || err != nil {
 			t.Errorf("a frame before those of %q: %v, %v", b, ok, err)
+		}
+		if left, _ := RemoveFrame(b, "json", schema, 1, next.Created); left != nil {
+			if _, ok, _, err := FindFrame(left, "json", schema); ok || err != nil {
+				t.Errorf("%q without the schema %d: %v, %v", b, schema, ok, err)
+			}
 		}
 	})
 }
