@@ -7,10 +7,10 @@
 //
 // A read, from top to bottom:
 //
-//  1. Local tier: a fresh value is returned if no change of it can have gone unheard. As the [Policy] says, a value that is due
+//  1. Local tier: a fresh value is returned if no report of a change can have been missed. As the [Policy] says, a value that is due
 //     for a refresh, or stale, may be returned too, and is then replaced in the background.
 //  2. One load: of the callers that miss a key at the same time, one looks further. The others wait, each on its own context.
-//  3. Redis: a fresh value is decoded, put into the local tier and returned. An error of Redis is a miss; if Redis can't be read
+//  3. Redis: a fresh value of the same schema (the type, or Options.Version) is decoded, put into the local tier and returned. An error of Redis is a miss; if Redis can't be read
 //     at all, the local tier may serve what it has. A Redis that doesn't answer isn't asked again until it does.
 //  4. Permit: MaxLoads loads run at a time. Others wait in a queue, or get a stale value or [ErrOverloaded].
 //  5. Lease: the first process to miss writes a lease under the key. The others wait until Redis reports what replaced it.
@@ -20,7 +20,7 @@
 //
 // A write changes Redis and then the local tier, so that a read through the same Cache that starts after it returned sees it.
 // Redis tells the other processes, which are behind for Heartbeat + Timeout at most. What couldn't be written to Redis is
-// queued ([ErrQueued]); until it was made up for, reads don't rely on what Redis has there.
+// queued ([ErrQueued]); until that is replayed, reads don't rely on what Redis has there.
 //
 // docs/guarantees.md says what is promised, and what is not; docs/architecture.md how it is built.
 package tiered

@@ -14,7 +14,7 @@ import (
 //	GetOrLoad      a hit of the local tier ends here
 //	  load         joins the key's flight or begins one, until a flight brings a result that the call may have
 //	    lookup     reads both tiers on the caller's goroutine (lookup.go)
-//	    startJob   lease, loader, store, on a goroutine of the cache (job.go)
+//	    startJob   permit, lease, loader, store, on a goroutine of the cache (job.go)
 //	    await      waits for the flight, for as long as the caller and its policy want (await.go)
 //
 // All callers of a key wait for the same flight, also the one that began it. So none of them depends on another's context.

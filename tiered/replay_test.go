@@ -195,7 +195,7 @@ func TestReplayFollowsALateSet(t *testing.T) {
 	}
 }
 
-// What a server that was demoted doesn't have may well be in its master: with a replay there the change isn't made up for.
+// What a server that was demoted doesn't have may well be in its master: with a replay there the change isn't replayed.
 func TestReplayOnADemotedServer(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -118,7 +118,7 @@ func (s *settlement) spare(t *testing.T, cluster *redistest.Cluster) string {
 	return ""
 }
 
-// What couldn't be written to one master is made up for when that is back; what was for the others isn't held up, and not
+// What couldn't be written to one master is replayed when that is back; what was for the others isn't held up, and not
 // done twice.
 func TestReplayInACluster(t *testing.T) {
 	t.Parallel()

@@ -29,7 +29,7 @@ var writes = map[string]struct {
 	"Clear":          {func(ctx context.Context, c *tiered.Cache[string]) error { return c.Clear(ctx) }, ""},
 }
 
-// What couldn't be written is made up for when Redis is back. Until then this process doesn't rely on what Redis has.
+// What couldn't be written is replayed when Redis is back. Until then this process doesn't rely on what Redis has.
 func TestWritesAreQueued(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

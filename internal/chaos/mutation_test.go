@@ -98,7 +98,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "values of other releases are decoded", focus: "deploys", breaks: []string{"schema"},
-		edits: []edit{{"internal/wire/versions.go", "f.Codec == codec && f.Schema == schema {", "f.Codec == codec {"}},
+		edits: []edit{{"internal/wire/versions.go", "case f.Codec == codec && f.Schema == schema:", "case f.Codec == codec:"}},
 	},
 	{
 		name: "an expiry ends only the value of the release that stored last", focus: "deploys", breaks: []string{"G1", "G2", "G3"},
@@ -106,7 +106,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "loads don't wait for a permit", focus: "overload", breaks: []string{"limit"},
-		edits: []edit{{"internal/inflight/permits.go", "	case s.running < s.most:\n		s.take(p)", "	case true:\n		s.take(p)"}},
+		edits: []edit{{"internal/inflight/permits.go", "	case ps.running < ps.most && (!p.background || ps.refreshing < ps.mostBackground):\n", "	case true:\n"}},
 	},
 	{
 		name: "keys aren't copied", focus: "reused memory", breaks: []string{"identity"},

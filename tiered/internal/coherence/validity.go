@@ -46,7 +46,7 @@ func (v *Validity) Extend(until mono.Instant) {
 	}
 }
 
-// End ends it for good: a change may have gone unheard.
+// End ends it for good: the report of a change may have been missed.
 func (v *Validity) End() { v.until.Store(ended) }
 
 // Ended reports whether End was called.

@@ -16,13 +16,13 @@
 //
 // # Two numbers
 //
-// The generation of a key is incremented by this process: when a write begins, when it ends, and when a loaded value is put into
-// the local tier. The count of changes is incremented by what Redis reports. A reader takes a Ref with both before it reads Redis,
+// The generation of a key is incremented by this process: when a write begins, when it ends, when a Refresh or a retry begins a
+// flight of its own, and when a loaded value is put into the local tier. The count of changes is incremented by what Redis reports. A reader takes a Ref with both before it reads Redis,
 // and the local tier gets what it read only if both are still the same.
 //
 // # The life of a flight
 //
-//   - Table.Join returns the flight of the key. If it is new, the caller must run it. Joinable only looks.
+//   - Table.Join returns the flight of the key. If it is new, the caller must run it.
 //   - The caller may read Redis itself. PutReadAndLeave then keeps the item, if it is current, and Finish wakes the callers.
 //   - Otherwise a job runs it. It calls Listen before each read, which renews the count of changes and asks to be woken by the
 //     next one. BeginLoad comes before a primary lease is asked for; AbortLoad undoes it if another process has the lease.

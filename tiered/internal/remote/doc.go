@@ -1,4 +1,4 @@
-// Package remote is a cache's Redis tier: values, leases and the deletions that are made up for.
+// Package remote is a cache's Redis tier: values, leases and the deletions that are replayed.
 //
 // A [Tier] maps the cache's keys to Redis's, and records to frames and back; package wire has the bytes, package redisconn sends
 // the commands. It knows nothing of loads and callers, and doesn't judge what it reads: a [Result] says what is under a key, and
@@ -55,7 +55,7 @@
 //   - lease.go, write.go: commands for leases and values.
 //   - decode.go, read.go, which use each other: reads, and frames from and to records.
 //   - heldleases.go, leasewaiter.go: this process's leases, and the wait for others. leasewaiter.go uses no other file.
-//   - replay.go: invalidations that are made up for.
+//   - replay.go: invalidations that are replayed.
 //
 // # Invariants
 //

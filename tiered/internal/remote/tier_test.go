@@ -217,7 +217,7 @@ func TestHeldLeases(t *testing.T) {
 	none.Release()
 }
 
-// An invalidation that is made up for removes what is older, and nothing newer.
+// An invalidation that is replayed removes what is older, and nothing newer.
 func TestRetract(t *testing.T) {
 	t.Parallel()
 	m, s := open(t)

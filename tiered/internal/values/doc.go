@@ -3,7 +3,8 @@
 //
 // [Funcs] is the only caller of them. A failure concerns one value: a panic becomes an error with a [codec.PanicError], and no
 // flight, lock or goroutine of the cache is lost by it. [Funcs.Try] finds out, when a cache is opened, whether the codec can hold
-// values of its type at all. [OwnID] copies the strings in a batch's id.
+// values of its type at all. [OwnID] copies the strings in a batch's id, and
+// [SchemaOf] says which processes can read each other's values.
 //
 // # A call
 //
@@ -46,7 +47,7 @@
 //
 //   - funcs.go: the calls.
 //   - trial.go: Try, which uses funcs.go.
-//   - id.go: copies of the strings in an id, which uses neither.
+//   - id.go, schema.go: copies of the strings in an id; the fingerprint of a type. They use no other file.
 //
 // # Invariants
 //

@@ -24,8 +24,9 @@
 //	expired            1       │ the head: FrameHead, 17 bytes, which no other frame of the key has
 //	checksum           4       │
 //	id                 8       ┘ from here on the checksum covers it
-//	flags, codec, created, fresh for, load time, [3 windows], epoch, sequence number, tags
-//	payload            the codec's bytes, to the end
+//	flags, [schema, length, oldest load, kept for], codec, created, fresh for, load time, [3 windows], epoch, sequence number, tags
+//	payload            the codec's bytes, to the end of the length
+//	frames of other schemas and codecs, to the end
 //
 // A [Lease] is what a key holds while its value is loaded:
 //
@@ -52,13 +53,14 @@
 //     a value that was deleted and set again to the same bytes would pass for the old one.
 //   - Times are of Redis's clock. With the clocks of the processes, a wrong one would make all values stale, or old ones fresh.
 //   - C1 begins neither UTF-8 text nor a msgpack value, so what other programs store isn't taken for a frame.
-//   - The payload comes last and unchanged, so that a codec.Appender writes it without a slice of its own.
+//   - The payload is the last part of its frame, and unchanged, so that a codec.Appender writes it without a slice of its own.
 //   - The epoch and the count have the cache's name as their hash tag: one script uses both, also in a Cluster.
 //
 // # The files, from the bottom up
 //
 //   - keys.go, tags.go, message.go: the keys, the bounds of tags, the messages. They use no other file.
 //   - frame.go, then parse.go: what a frame is and how it is written; how it is read.
+//   - versions.go: the frames of several releases under one key.
 //   - lease.go: leases, which are read with the reader of parse.go.
 //
 // # Invariants

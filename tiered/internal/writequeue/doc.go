@@ -1,4 +1,4 @@
-// Package writequeue keeps the writes that Redis didn't take, or may not have taken, until they are made up for. Until then it
+// Package writequeue keeps the writes that Redis didn't take, or may not have taken, until they are replayed. Until then it
 // says which keys can't be read from Redis. It doesn't write keys itself, and knows no values.
 //
 // A [Queue] holds invalidations in place of writes. It never replays a value, because another process may have deleted that since.
