@@ -22,10 +22,12 @@ type Proxy struct {
 	delay    atomic.Int64 // a time.Duration
 	stalls   atomic.Pointer[stalls]
 	state    atomic.Uint32
+	replace  atomic.Pointer[func(words [][]byte) []byte]
 	wg       sync.WaitGroup
 
 	mu           sync.Mutex // held while a fault takes effect, so that faults take effect one after the other
-	upstream     string
+	upstreams    []string   // of which each new connection takes the next
+	accepted     int
 	links        []*link // in the order in which they were accepted
 	refuse       bool
 	stall        bool
@@ -39,7 +41,7 @@ func New(upstream string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("faultproxy: %w", err)
 	}
-	p := &Proxy{listener: listener, upstream: upstream}
+	p := &Proxy{listener: listener, upstreams: []string{upstream}}
 	p.wg.Go(p.serve)
 	return p, nil
 }
@@ -59,10 +61,14 @@ func Start(t testing.TB, upstream string) *Proxy {
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
 // SetUpstream forwards connections that are accepted from now on to the server at addr. Open connections aren't affected.
-func (p *Proxy) SetUpstream(addr string) {
+func (p *Proxy) SetUpstream(addr string) { p.Balance(addr) }
+
+// Balance forwards connections that are accepted from now on to the servers at these addresses in turn, as a load balancer does.
+// Open connections aren't affected.
+func (p *Proxy) Balance(addrs ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.upstream = addr
+	p.upstreams = slices.Clone(addrs)
 }
 
 // Conns returns the number of open connections. A connection that one side has closed counts until the other side's is
@@ -110,7 +116,8 @@ func (p *Proxy) admit(client *net.TCPConn) {
 	l := newLink(client, p, cancel)
 	l.hold(p.stall, p.stall || p.stallReplies)
 	p.links = append(p.links, l)
-	upstream := p.upstream
+	upstream := p.upstreams[p.accepted%len(p.upstreams)]
+	p.accepted++
 	p.wg.Go(func() {
 		l.run(ctx, upstream)
 		p.forget(l)

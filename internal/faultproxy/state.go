@@ -55,6 +55,9 @@ func requestEditor(p *Proxy) func(chunk) []byte {
 		if s := State(p.state.Load()); s != Well {
 			return c.take(next.bytes, s.edit)
 		}
+		if edit := p.replace.Load(); edit != nil {
+			return c.take(next.bytes, *edit)
+		}
 		return c.take(next.bytes, nil)
 	}
 }
