@@ -27,7 +27,7 @@ type Stats struct {
 	CodecErrors uint64 // values that Codec, Cost or Clone failed on, and bytes in Redis that could not be decoded
 
 	LoadsRunning int // loads that have a permit now, see Options.MaxLoads
-	LoadsWaiting int // loads that wait for one now
+	LoadsWaiting int // loads that wait for one now, at most 16 for each permit
 
 	// While it isn't certain that all invalidations arrive, an entry of the local tier may be older than Redis's value:
 	Bypassed   uint64 // lookups that found such an entry and didn't use it, so that the value was read from Redis or loaded

@@ -25,11 +25,11 @@ type ownedContext struct {
 // ownerKey is the key of the ownedContext among the values of a load's context.
 type ownerKey struct{}
 
-// NewContext returns the context of a load of p. It has the values of the caller that began the load and isn't cancelled with it. It
+// NewContext returns the context of a load of o. It has the values of the caller that began the load and isn't cancelled with it. It
 // ends after the timeout or with base; then overdue is called in a goroutine of its own, unless done was called before. done ends the
 // context. base must have no values but what the standard library needs to derive a context from it without a goroutine.
-func NewContext(base, caller context.Context, p *Owner, timeout time.Duration, overdue func()) (ctx context.Context, done func()) {
-	owned := &ownedContext{Context: base, caller: caller, owner: p}
+func NewContext(base, caller context.Context, o *Owner, timeout time.Duration, overdue func()) (ctx context.Context, done func()) {
+	owned := &ownedContext{Context: base, caller: caller, owner: o}
 	ctx, cancel := context.WithTimeout(owned, timeout)
 	owned.timed = ctx
 	stop := context.AfterFunc(ctx, overdue)
@@ -50,15 +50,15 @@ func (c *ownedContext) Value(key any) any {
 	return c.caller.Value(key)
 }
 
-// Within reports whether ctx belongs to a load of p, or to a load begun by such a load's loader, at any depth. A caller with that
-// ctx must not wait for p's flights: it would wait for itself.
-func (p *Owner) Within(ctx context.Context) bool {
+// Within reports whether ctx belongs to a load of o, or to a load begun by such a load's loader, at any depth. A caller with that
+// ctx must not wait for o's flights: it would wait for itself.
+func (o *Owner) Within(ctx context.Context) bool {
 	for {
 		c, ok := ctx.Value(ownerKey{}).(*ownedContext)
 		if !ok {
 			return false
 		}
-		if c.owner == p {
+		if c.owner == o {
 			return true
 		}
 		ctx = c.caller
