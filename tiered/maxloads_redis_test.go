@@ -165,14 +165,16 @@ func TestPartsOfABackgroundBatch(t *testing.T) {
 	})
 	fail := make(map[string]chan struct{})
 	var all []*call
+	var loading atomic.Int32
 	for _, key := range keys[1:] {
 		fail[key] = make(chan struct{})
 		all = append(all, begin(t, there, key, func(context.Context, *tiered.Entry[string]) (string, error) {
+			loading.Add(1)
 			<-fail[key]
 			return "", errDown
 		}))
 	}
-	waitFor(t, func() bool { return there.Stats().LoadsRunning == len(keys)-1 })
+	waitFor(t, func() bool { return int(loading.Load()) == len(keys)-1 })
 	open := make(chan struct{})
 	if _, err := tiered.GetOrLoadMany(t.Context(), here, keys, func(key string) string { return key }, func(_ context.Context, keys []string) (map[string]string, error) {
 		<-open
