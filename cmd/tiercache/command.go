@@ -4,14 +4,43 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/cmd/tiercache/internal/connect"
 )
+
+// The exit codes.
+const (
+	exitOK = iota
+	exitFailed
+	exitUsage
+	exitNotFound
+)
+
+// errNotFound ends a command with exitNotFound. The command has said what wasn't found.
+var errNotFound = errors.New("not found")
+
+// errUnhealthy ends a command with exitFailed. The command has said why.
+var errUnhealthy = errors.New("unhealthy")
+
+// usageError is the error of arguments that a command doesn't take.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// streams are those of the process.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
 
 // command is a subcommand.
 type command struct {
@@ -23,43 +52,10 @@ type command struct {
 	execute func(ctx context.Context, f *flags, s streams) error
 }
 
-// commands returns the subcommands in the order of the usage.
-func commands() []*command { return []*command{doctorCommand()} }
-
-func find(name string) (*command, bool) {
-	for _, c := range commands() {
-		if c.name == name {
-			return c, true
-		}
-	}
-	return nil, false
-}
-
 const (
 	urlVariable = "TIERCACHE_REDIS"
 	localURL    = "redis://localhost:6379"
 )
-
-func writeUsage(w io.Writer) {
-	fmt.Fprint(w, `tiercache looks into the caches that programs with tiercache have in Redis.
-
-    tiercache command [flags] [arguments]
-
-The commands:
-
-`)
-	for _, c := range commands() {
-		fmt.Fprintf(w, "    %-8s %s\n", c.name, c.short)
-	}
-	fmt.Fprintf(w, `
-tiercache help command describes one of them.
-
-All take -redis URL, or the variable %s: redis://user:password@host:port/db, rediss:// for TLS. A node of a Cluster stands for
-the whole. For Sentinel: redis://host:26379?master_name=name.
-
-Exit codes: 0 success; 1 failure, or doctor found one; 2 wrong usage; 3 the key isn't in Redis.
-`, urlVariable)
-}
 
 // flags are those of a command, of which all have some.
 type flags struct {
@@ -117,6 +113,15 @@ func (f *flags) target() (connect.Target, error) {
 	return t, nil
 }
 
+// open returns a client for the Redis that the flags name. The caller must close it.
+func (f *flags) open(ctx context.Context) (redis.UniversalClient, error) {
+	t, err := f.target()
+	if err != nil {
+		return nil, err
+	}
+	return t.Open(ctx)
+}
+
 // printJSON prints a value as JSON, in several lines.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
@@ -124,3 +129,9 @@ func printJSON(w io.Writer, v any) error {
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
+
+// ms formats a number of milliseconds.
+func ms(n int64) string { return (time.Duration(n) * time.Millisecond).String() }
+
+// size formats a number of bytes.
+func size(n int) string { return fmt.Sprintf("%d B", n) }

@@ -12,31 +12,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The exit codes.
-const (
-	exitOK = iota
-	exitFailed
-	exitUsage
-	exitNotFound
-)
-
-// errNotFound ends a command with exitNotFound. The command has said what wasn't found.
-var errNotFound = errors.New("not found")
-
-// errUnhealthy ends a command with exitFailed. The command has said why.
-var errUnhealthy = errors.New("unhealthy")
-
-// usageError is the error of arguments that a command doesn't take.
-type usageError string
-
-func (e usageError) Error() string { return string(e) }
-
-// streams are those of the process.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	redis.SetLogger(discard{}) // the commands return the same errors
@@ -45,10 +20,45 @@ func main() {
 	os.Exit(code)
 }
 
+func writeUsage(w io.Writer) {
+	fmt.Fprint(w, `tiercache looks into the caches that programs with tiercache have in Redis.
+
+    tiercache command [flags] [arguments]
+
+The commands:
+
+`)
+	for _, c := range commands() {
+		fmt.Fprintf(w, "    %-8s %s\n", c.name, c.short)
+	}
+	fmt.Fprintf(w, `
+tiercache help command describes one of them.
+
+All take -redis URL, or the variable %s: redis://user:password@host:port/db, rediss:// for TLS. A node of a Cluster stands for
+the whole. For Sentinel: redis://host:26379?master_name=name.
+
+Exit codes: 0 success; 1 failure, or doctor found one; 2 wrong usage; 3 the key isn't in Redis.
+`, urlVariable)
+}
+
 // discard is a logger of go-redis.
 type discard struct{}
 
 func (discard) Printf(context.Context, string, ...any) {}
+
+// commands returns the subcommands in the order of the usage.
+func commands() []*command {
+	return []*command{doctorCommand(), getCommand(), lsCommand(), purgeCommand()}
+}
+
+func find(name string) (*command, bool) {
+	for _, c := range commands() {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return nil, false
+}
 
 // run runs a command and returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {

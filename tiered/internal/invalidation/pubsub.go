@@ -50,7 +50,7 @@ func newPubSub(g *group) (*pubsub, error) {
 	return p, nil
 }
 
-func (p *pubsub) changesChannel() string { return p.group.ControlPrefix() + "changes" }
+func (p *pubsub) changesChannel() string { return wire.ChangesChannel(p.group.Prefix) }
 
 func (p *pubsub) canaryChannel() string { return p.group.ControlPrefix() + p.group.ID }
 

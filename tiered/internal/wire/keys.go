@@ -96,3 +96,6 @@ func ControlPrefix(prefix string) string { return strings.TrimSuffix(prefix, ":"
 
 // ProbeKey is a key that is never there, by which a server is asked whether it answers and what it allows.
 func ProbeKey(prefix, id string) string { return prefix + "!" + id }
+
+// ChangesChannel is the channel on which processes publish the keys that they change, where Redis doesn't report them.
+func ChangesChannel(prefix string) string { return ControlPrefix(prefix) + "changes" }
