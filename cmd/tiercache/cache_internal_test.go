@@ -238,12 +238,13 @@ func TestUsage(t *testing.T) {
 	for _, args := range []string{
 		"", "none", "help none", "doctor x", "doctor -timeout 0", "get users", "get -redis x:// users 1", "ls a b c", "ls -n 0", "purge", "purge users",
 		"purge -all users 1", "purge -all -tag users", "get -none users 1", "ls -cursor x users -redis nonsense://",
+		"tail a b", "tail -for -1s", "stats users", "stats -limit 0",
 	} {
 		if got := runCommand(t, "", strings.Fields(args)...); got.code != exitUsage || got.err == "" || got.out != "" {
 			t.Errorf("%q: %+v", args, got)
 		}
 	}
-	for _, args := range []string{"help", "-h", "help doctor", "help get", "help ls", "help purge"} {
+	for _, args := range []string{"help", "-h", "help doctor", "help get", "help ls", "help purge", "help tail", "help stats"} {
 		got := runCommand(t, "", strings.Fields(args)...)
 		if got.code != exitOK || got.err != "" {
 			t.Errorf("%q: %+v", args, got)

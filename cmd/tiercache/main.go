@@ -48,7 +48,7 @@ func (discard) Printf(context.Context, string, ...any) {}
 
 // commands returns the subcommands in the order of the usage.
 func commands() []*command {
-	return []*command{doctorCommand(), getCommand(), lsCommand(), purgeCommand()}
+	return []*command{doctorCommand(), getCommand(), lsCommand(), purgeCommand(), tailCommand(), statsCommand()}
 }
 
 func find(name string) (*command, bool) {

@@ -8,8 +8,9 @@
 // A release is a commit in which each go.mod requires the other modules in the new version, and a tag for each published
 // module: v1.2.3 for the root, adapters/name/v1.2.3 for an adapter. Release first rehearses: it makes the release in a clone,
 // serves the modules from a folder as a module proxy would, and runs for each one a program of a user who follows the README
-// in an empty module (testdata/smoke). If all of them work, it makes the release in the
-// repository. Nothing is pushed without -push, which pushes the branch and all tags to a remote, or none of them.
+// in an empty module (testdata/smoke). It installs the commands that the README names, and has each print its help. If all of that
+// works, it makes the release in the repository. Nothing is pushed without -push, which pushes the branch and all tags to a remote,
+// or none of them.
 //
 // Release refuses a version that isn't valid, has a tag or has no section in CHANGELOG.md, one that breaks the API and has the
 // minor version of the last release, a changelog with entries under Unreleased, and a repository with uncommitted changes or

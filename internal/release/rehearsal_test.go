@@ -15,6 +15,8 @@ func TestRehearsal(t *testing.T) {
 		"changes don't count":   {changed: map[string]string{"core/core.go": "package", "README.md": ""}},
 		"program fails":         {committed: map[string]string{"core/core.go": "package core\n\nfunc Answer() int { return 41 }\n"}, want: "panic: 41"},
 		"adapter doesn't build": {committed: map[string]string{"adapters/web/web.go": "package web\n\nimport \"lib.test/cache/core\"\n\nvar Answer = core.Question\n"}, want: "undefined: core.Question"},
+		"command fails":         {committed: map[string]string{"cmd/tool/main.go": "package main\n\nfunc main() { panic(41) }\n"}, want: "panic: 41"},
+		"no such command":       {committed: map[string]string{"cmd/tool/main.go": ""}, want: "does not contain package lib.test/cache/cmd/tool"},
 		"no line in the README": {committed: map[string]string{"README.md": "    go get lib.test/cache/core\n"}, want: `no line "go get" for lib.test/cache/adapters/web`},
 		"wrong line":            {committed: map[string]string{"README.md": "    go get lib.test/cache/nothing\n"}, want: "does not contain package"},
 		"other license":         {committed: map[string]string{"adapters/web/LICENSE": "not free\n"}, want: "adapters/web/LICENSE isn't the repository's"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -87,7 +88,25 @@ func (u *users) tryOut(m workModule) error {
 	if _, err := u.run(dir, filepath.Join(dir, "smoke")); err != nil {
 		return err
 	}
-	return errors.Join(u.checkLicense(m), u.checkBuildList(m, dir))
+	return errors.Join(u.tryCommands(m, dir), u.checkLicense(m), u.checkBuildList(m, dir))
+}
+
+// tryCommands installs the commands of the module that the README tells users to install, and has each print its help. go install refuses a
+// module whose go.mod has a replace directive.
+func (u *users) tryCommands(m workModule, dir string) error {
+	packages, err := u.readmeLines(m, `go install (\S+)@latest`)
+	if err != nil {
+		return err
+	}
+	for _, pkg := range packages {
+		if _, err := run(dir, append([]string{"GOBIN=" + dir}, u.env...), "go", "install", pkg+"@"+u.version); err != nil {
+			return err
+		}
+		if _, err := u.run(dir, filepath.Join(dir, path.Base(pkg)), "help"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (u *users) run(dir, name string, args ...string) (string, error) {
@@ -96,18 +115,24 @@ func (u *users) run(dir, name string, args ...string) (string, error) {
 
 // installLines returns the packages of the module that the README tells users to get.
 func (u *users) installLines(m workModule) ([]string, error) {
+	packages, err := u.readmeLines(m, `go get (\S+)`)
+	if err == nil && packages == nil {
+		return nil, fmt.Errorf("README.md has no line \"go get\" for %s", m.path())
+	}
+	return packages, err
+}
+
+// readmeLines returns the packages of the module in the lines of the README that have the form of a command.
+func (u *users) readmeLines(m workModule, form string) ([]string, error) {
 	readme, err := os.ReadFile(u.repo.file("README.md"))
 	if err != nil {
 		return nil, err
 	}
 	var packages []string
-	for _, line := range regexp.MustCompile(`(?m)^    go get (\S+)(?: +#.*)?$`).FindAllSubmatch(readme, -1) {
+	for _, line := range regexp.MustCompile(`(?m)^    `+form+`(?: +#.*)?$`).FindAllSubmatch(readme, -1) {
 		if pkg := string(line[1]); u.moduleOf(pkg) == m.path() {
 			packages = append(packages, pkg)
 		}
-	}
-	if packages == nil {
-		return nil, fmt.Errorf("README.md has no line \"go get\" for %s", m.path())
 	}
 	return packages, nil
 }

@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -55,4 +56,16 @@ func isRefusal(err error) bool {
 		}
 	}
 	return false
+}
+
+// Info returns the fields of INFO; none if the user may not read them.
+func Info(ctx context.Context, client redis.Cmdable) map[string]string {
+	fields := make(map[string]string)
+	text, _ := client.Info(ctx).Result()
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[name] = value
+		}
+	}
+	return fields
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/cmd/tiercache/internal/connect"
 )
 
 // lead is where a connection leads.
@@ -73,7 +75,7 @@ func follow(ctx context.Context, client *redis.Client) (l lead) {
 	if n, err := id.Int64(); err == nil {
 		l.id = fmt.Sprint(n)
 	}
-	l.run = readInfo(ctx, one)["run_id"]
+	l.run = connect.Info(ctx, one)["run_id"]
 	if text, err := one.Do(ctx, "client", "info").Text(); err == nil && l.here != "" {
 		for field := range strings.FieldsSeq(text) {
 			if addr, ok := strings.CutPrefix(field, "addr="); ok {

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/tiercache/tiercache/cmd/tiercache/internal/connect"
 )
 
 // examineMemory reports what the server does when its memory is full.
 func (e *examination) examineMemory(ctx context.Context, s *server) {
-	info := readInfo(ctx, s.Client)
+	info := connect.Info(ctx, s.Client)
 	policy := info["maxmemory_policy"]
 	limit, _ := strconv.ParseInt(info["maxmemory"], 10, 64)
 	used, _ := strconv.ParseInt(info["used_memory"], 10, 64)

@@ -9,12 +9,14 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/cmd/tiercache/internal/connect"
 )
 
 // examineServer reports what kind of server it is, and whether it has RESP3.
 func (e *examination) examineServer(ctx context.Context, s *server) {
 	e.found(s, connection, OK, "Redis answers", "")
-	info := readInfo(ctx, s.Client)
+	info := connect.Info(ctx, s.Client)
 	version, program := s.hello.Version, s.hello.Server
 	if version == "" {
 		version, program = info["redis_version"], "redis"
@@ -77,18 +79,6 @@ func nameOf(reply any) string {
 		}
 	}
 	return ""
-}
-
-// readInfo returns the fields of INFO; none if the user may not read them.
-func readInfo(ctx context.Context, client redis.Cmdable) map[string]string {
-	fields := make(map[string]string)
-	text, _ := client.Info(ctx).Result()
-	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			fields[name] = value
-		}
-	}
-	return fields
 }
 
 // major returns the first number of a version, or 0.
