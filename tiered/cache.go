@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 
+	"github.com/tiercache/tiercache/tiered/internal/eventlog"
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/invalidation"
 	"github.com/tiercache/tiercache/tiered/internal/local"
@@ -48,6 +49,7 @@ type core[T any] struct {
 	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
 	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
 	badHooks   redisconn.EventThrottle // for log lines about functions of the trace that panicked
+	eventLog   eventlog.Log            // misses and loads, while somebody looks at them
 
 	retries retries[T]
 	life    redisconn.Lifecycle // of the goroutines that load, and of the timers of retries

@@ -110,6 +110,9 @@ func (j *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
 // for RetryAfter, so that a failing source isn't asked again at once. So does a background load whose value can't be stored.
 func (j *job[T]) remove(f *flight[T], failure error) {
 	c := j.cache
+	if failure != nil {
+		c.eventLog.Failed(f.Key, failure)
+	}
 	if failure != nil && f.Reason == inflight.ForBackground && !c.life.Closed() {
 		c.logUncaught(&c.background, "tiered: a load in the background failed", f.Key, failure)
 	}

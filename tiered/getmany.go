@@ -9,6 +9,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
 
 // GetMany returns the cached values by key, without the keys that aren't cached or are remembered as absent. It reads up to 256
@@ -37,7 +38,9 @@ func (c *Cache[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, e
 		}
 	}
 	if c.remote == nil || len(missing) == 0 {
-		c.stats.misses.Add(uint64(len(missing)))
+		for _, h := range missing {
+			c.missed(h.Key, nil)
+		}
 		return values, failed
 	}
 	m := fetched[T]{cache: c, values: values, failed: failed}
@@ -77,7 +80,7 @@ func (f *fetched[T]) fetch(ctx context.Context, keys []keyRef[T]) {
 		for _, h := range keys {
 			got := c.unreadable(h, record.RefreshDue, f.silence)
 			if got.record == nil {
-				c.stats.misses.Add(1)
+				c.missed(h.Key, &remote.Result[T]{Reply: redisconn.Reply{Err: f.silence}})
 			}
 			f.add(got)
 		}

@@ -364,6 +364,7 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	c.stats.misses.Add(uint64(len(tasks)))
 	c.stats.loads.Add(1)
 	j.loading = true
+	began := c.recordMisses(tasks)
 	ctx, err := j.timed, error(nil)
 	if !j.interruptible(func() { ctx, err = j.callLoader(tasks) }) {
 		return false
@@ -375,6 +376,7 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	if err = c.loadError(err); err != nil {
 		j.finishTasks(tasks, err)
 	}
+	c.recordLoads(tasks, began)
 	defer j.finishBehind(tasks)()
 	c.store(context.WithoutCancel(ctx), tasks, j.leases)
 	j.finishTasks(tasks, nil)

@@ -80,7 +80,7 @@ func (c *Cache[T]) fetchOne(ctx context.Context, key string, hash uint64, least 
 				return hit[T]{record: &it.Record, tier: Local, key: it.Key}, nil
 			}
 		}
-		c.stats.misses.Add(1)
+		c.missed(key, nil)
 		return hit[T]{}, ErrNotFound
 	}
 	h := c.keys.Ref(key, hash)
@@ -111,7 +111,7 @@ func (c *Cache[T]) fetch(ctx context.Context, refs []keyRef[T], least record.Use
 			continue
 		}
 		if ctx.Err() == nil {
-			c.stats.misses.Add(1)
+			c.missed(refs[i].Key, &f)
 		}
 	}
 	return got

@@ -86,7 +86,7 @@ type Redis struct {
 //
 // where tc stands for the Prefix without its colon. The error names everything that is missing; if the nodes of a Cluster can't
 // be found, only that. Rights and commands that go missing later show in Status and the log. With +mget the values of many keys
-// are read with one command.
+// are read with one command. [Cache.Keys] and [Cache.Tags] need +scan.
 //
 // # The client's options
 //

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
@@ -13,7 +14,13 @@ type retries[T any] struct {
 	life *redisconn.Lifecycle
 
 	mu     sync.Mutex
-	timers map[*flight[T]]*time.Timer // each of which is counted in life
+	timers map[*flight[T]]retry // each of which is counted in life
+}
+
+// retry is the end of a failed flight.
+type retry struct {
+	timer *time.Timer
+	until mono.Instant
 }
 
 // delay lets callers join the failed flight for the given time, or until the cache closes. It returns false, and does nothing,
@@ -26,9 +33,9 @@ func (r *retries[T]) delay(f *flight[T], by time.Duration) bool {
 	}
 	r.keys.Linger(f)
 	if r.timers == nil {
-		r.timers = make(map[*flight[T]]*time.Timer)
+		r.timers = make(map[*flight[T]]retry)
 	}
-	r.timers[f] = time.AfterFunc(by, func() { r.end(f) })
+	r.timers[f] = retry{time.AfterFunc(by, func() { r.end(f) }), mono.Now().Add(by)}
 	return true
 }
 
@@ -45,11 +52,18 @@ func (r *retries[T]) end(f *flight[T]) {
 func (r *retries[T]) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for f, timer := range r.timers {
-		if timer.Stop() { // otherwise end is about to remove it
+	for f, p := range r.timers {
+		if p.timer.Stop() { // otherwise end is about to remove it
 			delete(r.timers, f)
 			r.keys.Leave(f)
 			r.life.End()
 		}
 	}
+}
+
+// left returns for how long callers still join the failed flight.
+func (r *retries[T]) left(f *flight[T]) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(0, r.timers[f].until.Since(mono.Now()))
 }

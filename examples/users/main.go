@@ -7,7 +7,7 @@
 // With -redis URL, or REDIS_URL in the environment, it uses that Redis. Otherwise it starts an embedded one.
 //
 // Read service.go first, which caches values with tiered.Cache. Then pages.go, which caches HTTP responses with httpcache. api.go
-// has the handlers, which hardly depend on either, main.go puts everything together, and demo.go measures. The database
+// has the handlers, which hardly depend on either, inspector.go the pages at /debug/cache/ that show both caches, main.go puts everything together, and demo.go measures. The database
 // and the choice of a Redis are in examples/internal.
 package main
 
@@ -86,7 +86,12 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer closing(pages, &err)
-	return serve(ctx, out, *addr, (&api{db: db, service: service, pages: pages}).handler())
+	inspector, err := newInspector(service, pages)
+	if err != nil {
+		return err
+	}
+	h := (&api{db: db, service: service, pages: pages}).handler()
+	return serve(ctx, out, *addr, withInspector(h, inspector))
 }
 
 // serve serves requests until ctx ends, and then lets running ones finish.

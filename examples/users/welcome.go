@@ -22,6 +22,8 @@ const tour = `Listening on {url}. In another terminal:
   curl {url}/stats
       Hits, misses and loads of both caches.
 
+In a browser on this machine, {url}/debug/cache/ shows what the caches have, and why.
+
 Ctrl-C stops.
 `
 

@@ -23,7 +23,7 @@
 //   - stream.go, connection.go, canary.go, status.go: a stream and its parts, which use each other.
 //   - tracking.go, pubsub.go: the transports.
 //   - topology.go: the masters of a Cluster, and their streams.
-//   - streams.go: all streams of one Redis.
+//   - streams.go, proof.go: all streams of one Redis, and what is known of each.
 //   - registry.go: the caches that get the events.
 //
 // # Why a stream can be relied on

@@ -55,7 +55,8 @@
 //
 //   - item.go, stats.go, intern.go, stripe.go, capacity.go: what the others work on. capacity.go sizes ristretto's counters.
 //   - store.go, then writebuffer.go, then sweeper.go: ristretto and what makes it exact.
-//   - tier.go: the tier, which has all of these; then get.go, and set.go, which uses it.
+//   - tier.go: the tier, which has all of these; sampler.go, samples of the hits; then get.go, and set.go, which uses it.
+//   - peek.go: the items as they are, for those who inspect them.
 //
 // # Invariants
 //
@@ -63,6 +64,6 @@
 //     Its queue may hold an older item of the hash, and it would keep that one or drop a newer one.
 //   - An item, its Meta and its Deps don't change once the item is set, except for its local end, which is atomic. What
 //     changes is set as a new item.
-//   - A hit allocates nothing, calls no interface, and reads no clock: the caller's one reading decides about time and
-//     validity.
+//   - A hit allocates nothing, calls no interface, and reads no clock unless the sampler takes a sample of it: the caller's one reading
+//     decides about time and validity.
 package local

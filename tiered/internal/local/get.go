@@ -80,8 +80,8 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 	}
 	if a&acceptStale != 0 {
 		s.misses.Add(1) // the caller keeps it as a fallback
-	} else {
-		s.hits.Add(1)
+	} else if n := s.hits.Add(1); s.due(n) {
+		l.sample(hash, it.Key)
 	}
 	return it
 }

@@ -11,7 +11,8 @@ type stripes [64]stripe
 // stripe has the counters of a part of all hashes, so that processors don't contend for them.
 type stripe struct {
 	begun, hits, misses atomic.Uint64 // Gets; begun - hits - misses are under way
-	_                   [40]byte      // the size of a stripe is that of a cache line
+	sampleAt            atomic.Uint64 // the number of the next hit of which the sampler takes a sample; 0: none
+	_                   [32]byte      // the size of a stripe is that of a cache line
 }
 
 func (s *stripes) of(hash uint64) *stripe { return &s[hash>>58] }

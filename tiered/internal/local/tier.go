@@ -21,6 +21,7 @@ type Tier[T any] struct {
 	buffer   writeBuffer[T]
 	sweeper  sweeper[T]
 	maxCost  int64
+	sampler  sampler
 }
 
 // Options configure a Tier.

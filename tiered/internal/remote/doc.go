@@ -55,7 +55,7 @@
 //   - lease.go, write.go: commands for leases and values.
 //   - decode.go, read.go, which use each other: reads, and frames from and to records.
 //   - heldleases.go, leasewaiter.go: this process's leases, and the wait for others. leasewaiter.go uses no other file.
-//   - replay.go: invalidations that are replayed.
+//   - replay.go: invalidations that are replayed. inspect.go: all that Redis has for a key.
 //
 // # Invariants
 //

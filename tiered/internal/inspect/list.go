@@ -1,0 +1,99 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tiercache/tiercache/tiered/inspection"
+	"github.com/tiercache/tiercache/tiered/internal/local"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+)
+
+const (
+	maxPage     = 1_000 // names
+	maxLocalTag = 100   // keys of entries with a tag
+)
+
+// Keys returns a page of about n of the keys that begin with the prefix.
+func (t *Tiers[T]) Keys(ctx context.Context, prefix, cursor string, n int) (inspection.Page, error) {
+	if t.Remote != nil {
+		return t.scan(ctx, t.Remote.Keys.Value(""), prefix, cursor, n)
+	}
+	return pageOf(prefix, cursor, n, func(add func(string)) {
+		t.Local.Each(func(it *local.Item[T]) bool {
+			add(it.Key)
+			return true
+		})
+	})
+}
+
+// Tags returns a page of about n of the tags that begin with the prefix.
+func (t *Tiers[T]) Tags(ctx context.Context, prefix, cursor string, n int) (inspection.Page, error) {
+	if t.Remote != nil {
+		return t.scan(ctx, t.Remote.Keys.Tag(""), prefix, cursor, n)
+	}
+	return pageOf(prefix, cursor, n, t.Index.Names)
+}
+
+// scan returns the names that follow a kind's prefix in Redis's keys.
+func (t *Tiers[T]) scan(ctx context.Context, kind, prefix, cursor string, n int) (p inspection.Page, err error) {
+	if err := checkSize(n); err != nil {
+		return p, err
+	}
+	s, err := t.Remote.Conn.Scan(ctx, redisconn.Pattern(kind+prefix), cursor, n)
+	p.Next, p.Examined = s.Next, s.Examined
+	for _, key := range s.Keys {
+		if name := strings.TrimPrefix(key, kind); name != "" {
+			p.Names = append(p.Names, name)
+		}
+	}
+	return p, err
+}
+
+// pageOf returns the first n of the names that each adds, begin with the prefix and follow the cursor. The cursor of the next page is the
+// last of them.
+func pageOf(prefix, cursor string, n int, each func(add func(string))) (p inspection.Page, err error) {
+	if err := checkSize(n); err != nil {
+		return p, err
+	}
+	each(func(name string) {
+		p.Examined++
+		if name > cursor && strings.HasPrefix(name, prefix) {
+			p.Names = append(p.Names, name)
+		}
+	})
+	slices.Sort(p.Names)
+	if len(p.Names) > n {
+		p.Names, p.Next = p.Names[:n], p.Names[n-1]
+	}
+	return p, nil
+}
+
+func checkSize(n int) error {
+	if n < 1 || n > maxPage {
+		return fmt.Errorf("tiered: a page of %d: want 1 to %d", n, maxPage)
+	}
+	return nil
+}
+
+// Tag reports what is known of a tag.
+func (t *Tiers[T]) Tag(ctx context.Context, tag string) inspection.Tag {
+	y := inspection.Tag{Tag: tag}
+	states, err := t.Index.Look(ctx, []string{tag})
+	if y.Err = err; err == nil {
+		y.Count = states.Count
+		if s := states.Tags[0]; s != nil {
+			y.Known, y.Invalidations, y.Expiry, y.TTL = true, s.Seq, s.Expiry, states.TTLs[0]
+		}
+	}
+	t.Local.Each(func(it *local.Item[T]) bool {
+		if slices.Contains(it.Record.Tags, tag) {
+			y.Local = append(y.Local, it.Key)
+		}
+		return len(y.Local) < maxLocalTag
+	})
+	slices.Sort(y.Local)
+	return y
+}
