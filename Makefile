@@ -18,7 +18,7 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log has the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
-.PHONY: help demo test race mutations fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis promtool ci
+.PHONY: help demo test race mutations fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis promtool chromium ci
 .NOTPARALLEL: # ci has an order, and tests and benchmarks need the machine for themselves
 
 help: ## list the targets
@@ -85,13 +85,16 @@ bench-http: ## compare hits and 304s over HTTP with nginx, Varnish and Fiber's m
 redis:
 	@scripts/need.sh $${TIERCACHE_REDIS_SERVER:-redis-server} redis-server
 
+chromium: # without it the tests of the inspector's pages in a browser are skipped, but not in CI
+	@command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || scripts/need.sh chromium chromium
+
 promtool: # without it the tests of promcache's alerts are skipped, but not in CI
 	@scripts/need.sh promtool prometheus
 
 ifneq ($(CI),)
-test race: promtool
+test race: promtool chromium
 endif
 
 ci: export CI = true # a missing Redis is then a failure, never a skip
 ci: FUZZTIME = 5s
-ci: lint release-check api-check fuzz conformance promtool test race mutations ## run everything that must pass before a merge
+ci: lint release-check api-check fuzz conformance promtool chromium test race mutations ## run everything that must pass before a merge

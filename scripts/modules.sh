@@ -14,8 +14,8 @@ while read -r module; do
 done <<<"$modules"
 
 # Packages for users of the core must not import these. internal/release checks the modules that users get.
-heavy='gofiber|valyala|sqlite|opentelemetry|prometheus|testify|miniredis|goleak'
-if deps=$(go list -deps ./tiered ./codec ./keys ./adapters/httpcache ./tiercachetest) && found=$(grep -E "$heavy" <<<"$deps"); then
+heavy='gofiber|valyala|sqlite|opentelemetry|prometheus|testify|miniredis|goleak|chromedp'
+if deps=$(go list -deps ./tiered ./codec ./keys ./adapters/httpcache ./adapters/inspect ./tiercachetest) && found=$(grep -E "$heavy" <<<"$deps"); then
 	printf 'the core must not import:\n%s\n' "$found" >&2
 	status=1
 fi
