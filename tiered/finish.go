@@ -7,6 +7,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 // finishTasks finishes the flights of the tasks without a result if err isn't nil, and of those with a result if it is.
@@ -27,6 +28,25 @@ func (j *job[T]) finishTasks(tasks []*task[T], err error) {
 		}
 	}
 	j.dropFinished()
+}
+
+// finishUnverified finishes the flight with the local tier's value if Redis can't be read, and reports whether it did. A value that
+// can't finish the flight becomes its fallback.
+func (j *job[T]) finishUnverified(f *flight[T], err error) bool {
+	c := j.cache
+	if f.Reason == inflight.ForRefresh || !redisconn.Unanswered(err) {
+		return false
+	}
+	if f.Reason == inflight.ForRead {
+		if it := c.local.GetUnverified(f.Key, f.Hash, &c.view.Windows); it != nil {
+			j.serve(f, &it.Record)
+			return true
+		}
+	}
+	if it := c.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {
+		f.State.fallback.make(it, fromUnverified)
+	}
+	return false
 }
 
 // fail finishes all flights that have not finished.

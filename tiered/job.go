@@ -338,25 +338,6 @@ func (j *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 	return results
 }
 
-// finishUnverified finishes the flight with the local tier's value if Redis can't be read, and reports whether it did. A value that
-// can't finish the flight becomes its fallback.
-func (j *job[T]) finishUnverified(f *flight[T], err error) bool {
-	c := j.cache
-	if f.Reason == inflight.ForRefresh || !redisconn.Unanswered(err) {
-		return false
-	}
-	if f.Reason == inflight.ForRead {
-		if it := c.local.GetUnverified(f.Key, f.Hash, &c.view.Windows); it != nil {
-			j.serve(f, &it.Record)
-			return true
-		}
-	}
-	if it := c.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {
-		f.State.fallback.make(it, fromUnverified)
-	}
-	return false
-}
-
 // loadTasks runs the loader, stores the results and finishes the flights. It reports whether the load ended within the job's
 // time.
 func (j *job[T]) loadTasks(tasks []*task[T]) bool {
