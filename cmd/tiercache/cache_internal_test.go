@@ -160,6 +160,27 @@ func TestLs(t *testing.T) {
 	}
 }
 
+// What ls prints are arguments for the other commands, whatever characters it has.
+func TestQuotedKeys(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	url := "redis://" + server.Addr()
+	c := process(t, server.Client(t), tiered.Tracking, tiered.Options[user]{})
+	for _, key := range []string{"a:1 b", "zero\x00byte", "two\nlines", `"quoted"`, `back\slash`, "\xff", "Zürich"} {
+		must(t, c.Set(t.Context(), key, user{}))
+		printed := strings.TrimSuffix(runCommand(t, "", "ls", "-redis", url, "users").out, "\n")
+		if got := runCommand(t, "", "get", "-value", "-redis", url, "users", printed); got.code != exitOK || strings.ContainsAny(printed, "\x00\n") {
+			t.Errorf("%q is printed as %s: %+v", key, printed, got)
+		}
+		if got := runCommand(t, "", "purge", "-yes", "-redis", url, "users", printed); got.code != exitOK {
+			t.Errorf("%+v", got)
+		}
+		if left := runCommand(t, "", "ls", "-redis", url, "users").out; left != "" {
+			t.Errorf("%q is still there: %s", key, left)
+		}
+	}
+}
+
 // Each purge changes what processes have in memory, whichever their mode of invalidation.
 func TestPurge(t *testing.T) {
 	t.Parallel()
@@ -196,7 +217,7 @@ func TestPurge(t *testing.T) {
 				}
 			}
 			got := runCommand(t, "y\n", append([]string{"purge", "-redis", url}, c.args...)...)
-			if got.code != exitOK || !strings.HasPrefix(got.out, "done: ") || !strings.HasSuffix(got.err, "? [y/N] ") {
+			if got.code != exitOK || got.out != "done\n" || !strings.HasSuffix(got.err, "? [y/N] ") {
 				t.Errorf("%+v", got)
 			}
 			for i, p := range processes {
@@ -223,8 +244,12 @@ func TestPurgeRefused(t *testing.T) {
 	if n := client.Exists(t.Context(), "tc:users:1").Val(); n != 1 {
 		t.Error("the key is gone")
 	}
-	reader := userURL(t, []string{"~tc:*", "+get"})
+	server.UserClient(t, "reader", "~tc:*", "+get")
+	reader := "redis://reader:secret@" + server.Addr()
 	if got := runCommand(t, "", "purge", "-yes", "-redis", reader, "users", "1"); got.code != exitFailed || !strings.Contains(got.err, "NOPERM") {
+		t.Errorf("%+v", got)
+	}
+	if got := runCommand(t, "", "purge", "-yes", "-all", "-redis", url, "user"); got.code != exitNotFound || !strings.Contains(got.err, "no cache user") {
 		t.Errorf("%+v", got)
 	}
 	server.Kill()

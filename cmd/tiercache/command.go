@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -135,3 +136,21 @@ func ms(n int64) string { return (time.Duration(n) * time.Millisecond).String() 
 
 // size formats a number of bytes.
 func size(n int) string { return fmt.Sprintf("%d B", n) }
+
+// quote returns a key or tag as text: in quotes, with the escapes of Go, if it has characters that a line or a shell can't have, such as the
+// zero bytes in the keys of HTTP caches. unquote is the inverse.
+func quote(name string) string {
+	quoted := strconv.Quote(name)
+	if quoted[1:len(quoted)-1] != name {
+		return quoted
+	}
+	return name
+}
+
+// unquote returns the key or tag that an argument means.
+func unquote(arg string) string {
+	if name, err := strconv.Unquote(arg); err == nil && arg[0] == '"' {
+		return name
+	}
+	return arg
+}

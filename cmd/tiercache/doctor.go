@@ -15,7 +15,7 @@ func doctorCommand() *command {
 		long: `
 It checks the version, RESP3, the commands and rights that tiered.NewRedis needs, whether changes of keys (Tracking) and messages (PubSub)
 really arrive, maxmemory and its policy, the round trip, the clocks, and whether something in between mixes connections up. It writes
-under names that no cache has, which expire within a second.
+under names that no cache has, a few bytes, of which the last expire after an hour.
 
 Each line begins with ok, warn (the caches work, but worse than they could), fail (they don't work, or don't keep their guarantees) or skip
 (it couldn't be checked). The exit code is 1 if a line begins with fail.`,

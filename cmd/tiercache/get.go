@@ -41,12 +41,12 @@ A lease says that a process loads the value. What processes have in memory isn't
 				return err
 			}
 			defer client.Close()
-			e, err := readEntry(ctx, client, stored.NewKeys(f.prefix, f.Arg(0)), f.Arg(1))
+			e, err := readEntry(ctx, client, stored.NewKeys(f.prefix, f.Arg(0)), unquote(f.Arg(1)))
 			switch {
 			case err != nil:
 				return err
 			case !e.found():
-				fmt.Fprintf(s.err, "tiercache get: Redis has nothing under %s\n", e.RedisKey)
+				fmt.Fprintf(s.err, "tiercache get: Redis has nothing under %s\n", quote(e.RedisKey))
 				return errNotFound
 			case value:
 				return e.writeValue(s)
@@ -209,7 +209,7 @@ func (e *entry) writeValue(s streams) error {
 	}
 	switch {
 	case v == nil, len(e.Frames) > 0 && e.Frames[0].Absent:
-		fmt.Fprintf(s.err, "tiercache get: Redis has no value under %s\n", e.RedisKey)
+		fmt.Fprintf(s.err, "tiercache get: Redis has no value under %s\n", quote(e.RedisKey))
 		return errNotFound
 	case v.Problem != "":
 		return errors.New(v.Problem)
@@ -226,9 +226,9 @@ func (e *entry) write(w io.Writer) error {
 		ttl = "for " + ms(*e.TTL)
 	}
 	if e.Bytes > 0 || e.Foreign != nil {
-		fmt.Fprintf(&b, "%s: %s, Redis keeps it %s\n", e.RedisKey, size(e.Bytes), ttl)
+		fmt.Fprintf(&b, "%s: %s, Redis keeps it %s\n", quote(e.RedisKey), size(e.Bytes), ttl)
 	} else {
-		fmt.Fprintf(&b, "%s: nothing\n", e.RedisKey)
+		fmt.Fprintf(&b, "%s: nothing\n", quote(e.RedisKey))
 	}
 	if l := e.Lease; l != nil {
 		fmt.Fprintf(&b, "\nlease       a process loads the value; unless the lease is extended, it ends in %s (extended %d times)\n", ms(l.EndsIn), l.Extended)
@@ -271,7 +271,11 @@ func (f *frame) write(b *strings.Builder, i, n int) {
 	}
 	b.WriteByte('\n')
 	if len(f.Tags) > 0 {
-		fmt.Fprintf(b, "tags        %s\n", strings.Join(f.Tags, " "))
+		b.WriteString("tags       ")
+		for _, tag := range f.Tags {
+			b.WriteString(" " + quote(tag))
+		}
+		b.WriteByte('\n')
 	}
 	if f.Windows != nil {
 		var parts []string

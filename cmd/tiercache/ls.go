@@ -27,7 +27,8 @@ func lsCommand() *command {
 		short: "list the caches, or the keys or tags of a cache",
 		long: `
 Without arguments it lists the caches, otherwise the cache's keys that begin with the prefix, in no order, one a line. Keys that a process
-loads for the first time are among them.
+loads for the first time are among them. Keys with characters that a line or a shell can't have are in quotes, as in Go; all commands take them
+so.
 
 Redis has no index of keys: ls reads all of them with SCAN (the right +scan), 1,000 with each command, up to the end of the page. If there are
 more, the last line on the standard error has the -cursor of the next page. A key that is there all the time is on one page at least.`,
@@ -93,7 +94,7 @@ func (l *lister) page(ctx context.Context, cursor string, n int) (items []item, 
 	name := func(key string) string { return stored.ParseKey(l.flags.prefix, key).Cache }
 	if l.flags.NArg() > 0 {
 		kind := l.kind()
-		s.Prefix = kind + l.flags.Arg(1)
+		s.Prefix = kind + unquote(l.flags.Arg(1))
 		name = func(key string) string { return strings.TrimPrefix(key, kind) }
 	}
 	seen := make(map[string]bool)
@@ -145,11 +146,11 @@ func (l *lister) write(s streams, items []item, long bool) error {
 		case l.flags.json:
 			err = lines.Encode(one)
 		case long && *one.TTL < 0:
-			_, err = fmt.Fprintf(s.out, "%12s %9d %s\n", "-", *one.Bytes, one.Name)
+			_, err = fmt.Fprintf(s.out, "%12s %9d %s\n", "-", *one.Bytes, quote(one.Name))
 		case long:
-			_, err = fmt.Fprintf(s.out, "%12s %9d %s\n", ms(*one.TTL), *one.Bytes, one.Name)
+			_, err = fmt.Fprintf(s.out, "%12s %9d %s\n", ms(*one.TTL), *one.Bytes, quote(one.Name))
 		default:
-			_, err = fmt.Fprintln(s.out, one.Name)
+			_, err = fmt.Fprintln(s.out, quote(one.Name))
 		}
 		if err != nil {
 			return err

@@ -10,7 +10,10 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/tiercache/tiercache/tiered"
+	"github.com/tiercache/tiercache/tiered/stored"
 )
 
 func purgeCommand() *command {
@@ -38,7 +41,10 @@ It asks before it does anything, unless -yes is set.`,
 			if f.NArg() < 1 || p.all != (f.NArg() == 1) || p.all && p.tags {
 				return usageError("it takes the name of a cache, and then keys, or -tag and tags, or -all alone")
 			}
-			p.cache, p.names = f.Arg(0), f.Args()[1:]
+			p.cache = f.Arg(0)
+			for _, arg := range f.Args()[1:] {
+				p.names = append(p.names, unquote(arg))
+			}
 			return p.run(ctx, f, s)
 		},
 	}
@@ -68,6 +74,14 @@ func (p *purge) run(ctx context.Context, f *flags, s streams) error {
 		return err
 	}
 	defer client.Close()
+	err = client.Get(ctx, stored.NewKeys(f.prefix, p.cache).Epoch()).Err()
+	switch {
+	case errors.Is(err, redis.Nil): // each cache makes one before it stores anything
+		fmt.Fprintf(s.err, "tiercache purge: there is no cache %s in Redis; tiercache ls lists them\n", p.cache)
+		return errNotFound
+	case err != nil:
+		return err
+	}
 	mode := tiered.PubSub // and whoever has Tracking is told by Redis
 	if p.tracking {
 		mode = tiered.None
@@ -93,7 +107,7 @@ func (p *purge) run(ctx context.Context, f *flags, s streams) error {
 	if f.json {
 		return printJSON(s.out, map[string]any{"cache": p.cache, "done": p.String()})
 	}
-	_, err = fmt.Fprintf(s.out, "done: %s\n", p)
+	_, err = fmt.Fprintln(s.out, "done")
 	return err
 }
 
@@ -108,6 +122,8 @@ func (p *purge) String() string {
 		return verb + " everything"
 	case p.tags:
 		return fmt.Sprintf("%s all values with one of the tags %q", verb, p.names)
+	case len(p.names) == 1:
+		return fmt.Sprintf("%s the key %q", verb, p.names[0])
 	}
 	return fmt.Sprintf("%s the keys %q", verb, p.names)
 }

@@ -177,6 +177,6 @@ func (t *tail) write(c change) (err error) {
 		lines.SetEscapeHTML(false)
 		return lines.Encode(c)
 	}
-	_, err = fmt.Fprintf(t.out, "%s %-12s %-6s %s\n", c.At.Format("15:04:05.000"), c.Cache, c.Kind, c.Name)
+	_, err = fmt.Fprintf(t.out, "%s %-12s %-6s %s\n", c.At.Format("15:04:05.000"), c.Cache, c.Kind, quote(c.Name))
 	return err
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // JSON returns the value that a codec has encoded as b, as JSON: that of codec "json" as it is, that of "msgpack" converted, text of
-// "raw" as a string. Values in zstd(...) and s2(...) are decompressed. It returns an error for other codecs, and for bytes that have no
+// "raw" as a string. Bytes in msgpack are a string if they are text, and else in base64. Values in zstd(...) and s2(...) are decompressed. It returns an error for other codecs, and for bytes that have no
 // such form.
 func JSON(name string, b []byte) (json.RawMessage, error) {
 	for _, c := range []struct {
@@ -40,7 +40,7 @@ func JSON(name string, b []byte) (json.RawMessage, error) {
 		if err := codec.Msgpack.Unmarshal(b, &v); err != nil {
 			return nil, err
 		}
-		return encode(v)
+		return encode(readable(v))
 	case codec.Raw.Name():
 		if !utf8.Valid(b) {
 			return nil, fmt.Errorf("it isn't text")
@@ -48,6 +48,25 @@ func JSON(name string, b []byte) (json.RawMessage, error) {
 		return encode(string(b))
 	}
 	return nil, fmt.Errorf("this command doesn't know the codec %q", name)
+}
+
+// readable returns the value with strings in place of bytes that are text.
+func readable(v any) any {
+	switch v := v.(type) {
+	case []byte:
+		if utf8.Valid(v) {
+			return string(v)
+		}
+	case []any:
+		for i := range v {
+			v[i] = readable(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = readable(v[k])
+		}
+	}
+	return v
 }
 
 // Foreign returns a value that another program wrote, as JSON: it is JSON, or a string of text.

@@ -24,6 +24,13 @@ func TestJSON(t *testing.T) {
 			t.Errorf("%s: %s, %v", c.Name(), got, err)
 		}
 	}
+	b, err := codec.Msgpack.Marshal(&map[string]any{"a": []any{[]byte("text")}, "b": []byte{0xff}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := payload.JSON("msgpack", b); err != nil || string(got) != `{"a":["text"],"b":"/w=="}` {
+		t.Errorf("%s, %v", got, err)
+	}
 	for _, c := range []struct{ codec, bytes, want string }{
 		{"json", want, want},
 		{"json", `{"id":`, ""},
