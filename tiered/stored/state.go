@@ -41,8 +41,10 @@ func (f *Frame) Age(now time.Time) time.Duration { return max(0, now.Sub(f.Creat
 
 // State returns how the frame may be served at the instant now of Redis's clock, and in words why it isn't fresh.
 func (f *Frame) State(now time.Time, in Invalidations) (s State, why string) {
-	values := tags.Values{Epoch: in.Epoch, Count: in.Count, Tags: in.Tags}
-	status, why := values.Judge(&coherence.Stamp{Epoch: f.frame.Epoch, Seq: f.frame.Seq, Tags: f.Tags})
+	records := make([]string, len(f.Tags))
+	copy(records, in.Tags)
+	states := tags.ParseStates(in.Epoch, in.Count, records)
+	status, why := states.Explain(&coherence.Stamp{Epoch: f.frame.Epoch, Seq: f.frame.Seq, Tags: f.Tags})
 	past := f.Age(now) - f.FreshFor
 	switch {
 	case status == coherence.Invalid:

@@ -72,8 +72,8 @@ func TestState(t *testing.T) {
 		}, stored.Fresh, ""},
 		"Clear":     {func(ctx context.Context, c *tiered.Cache[string], _ *redis.Client) error { return c.Clear(ctx) }, stored.Invalid, "cleared"},
 		"no record": {remove("tc:users!tag:a"), stored.Invalid, `no record of its tag "a"`},
-		"no epoch":  {remove("tc:users!era{users}"), stored.Invalid, "isn't in Redis"},
-		"no count":  {remove("tc:users!count{users}"), stored.Invalid, "isn't in Redis"},
+		"no epoch":  {remove("tc:users!era{users}"), stored.Invalid, "lost the cache's epoch"},
+		"no count":  {remove("tc:users!count{users}"), stored.Invalid, "lost the cache's epoch"},
 		"expired, then ...": {func(ctx context.Context, c *tiered.Cache[string], _ *redis.Client) error {
 			return errors.Join(c.ExpireAll(ctx), c.InvalidateTags(ctx, "a"))
 		}, stored.Invalid, `"a" was invalidated`},

@@ -45,23 +45,39 @@ func (s *Store) look(ctx context.Context, tags []string) (States, error) {
 		}
 		return to.Get(ctx, keys[i])
 	}})
-	all := States{Tags: make([]*coherence.TagState, n), TTLs: make([]time.Duration, n)}
 	if err := redisconn.FirstError(replies); err != nil {
-		return all, err
+		return States{}, err
 	}
-	text := func(i int) string { return replies[i].Value.(*redis.StringCmd).Val() }
-	for i := range tags {
-		var r tagReply
-		if r.parse(text(i)); r.known {
-			all.Tags[i] = &coherence.TagState{Epoch: r.epoch, Seq: r.seq, Expiry: r.expiry, Validity: coherence.Never}
+	texts := make([]string, len(keys))
+	ttls := make([]time.Duration, n)
+	for i, r := range replies {
+		switch cmd := r.Value.(type) {
+		case *redis.StringCmd:
+			texts[i] = cmd.Val()
+		case *redis.DurationCmd:
+			ttls[i-n] = cmd.Val()
 		}
-		all.TTLs[i] = replies[n+i].Value.(*redis.DurationCmd).Val()
+	}
+	all := ParseStates(texts[2*n], texts[2*n+1], texts[:n])
+	all.TTLs = ttls
+	return all, nil
+}
+
+// ParseStates returns the states in the values of the keys of the epoch, the count and the records of tags, without TTLs. "" means that
+// there is no such key.
+func ParseStates(epoch, count string, records []string) States {
+	s := States{Tags: make([]*coherence.TagState, len(records))}
+	for i, record := range records {
+		var r tagReply
+		if r.parse(record); r.known {
+			s.Tags[i] = &coherence.TagState{Epoch: r.epoch, Seq: r.seq, Expiry: r.expiry, Validity: coherence.Never}
+		}
 	}
 	var e epochState
-	if e.parse(text(2*n), text(2*n+1)) == nil {
-		all.Epoch, all.Count = coherence.NewEpoch(e.epoch, e.expiry, coherence.Never), e.seq
+	if e.parse(epoch, count) == nil {
+		s.Epoch, s.Count = coherence.NewEpoch(e.epoch, e.expiry, coherence.Never), e.seq
 	}
-	return all, nil
+	return s
 }
 
 // Explain says what the invalidations have left of a value, and why in words: "" if it is valid. The states are of the stamp's tags.
