@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tiercache/tiercache/internal/faultproxy"
 	"github.com/tiercache/tiercache/internal/redistest"
@@ -115,6 +116,26 @@ func TestDoctor(t *testing.T) {
 				t.Errorf("exit code %d, want %d; %s", got.code, want, got.err)
 			}
 		})
+	}
+}
+
+// A server that stops answering in the middle of it doesn't make the examination longer than it may be.
+func TestDoctorIsDone(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes five seconds")
+	}
+	server := redistest.Start(t)
+	url := proxied(t, server, func(words []string) []string {
+		if is(words, "time") {
+			server.Freeze()
+		}
+		return nil
+	})
+	began := time.Now()
+	got := runCommand(t, "", "doctor", "-redis", url)
+	if took := time.Since(began); took > 6*time.Second || got.code != exitFailed || !strings.Contains(got.out, "no answer in time") {
+		t.Errorf("after %v: %+v", took, got)
 	}
 }
 

@@ -26,7 +26,7 @@ type result struct {
 	out, err string
 }
 
-// command runs tiercache with the arguments, and the text as its standard input.
+// runCommand runs tiercache with the arguments, and the text as its standard input.
 func runCommand(t *testing.T, input string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer

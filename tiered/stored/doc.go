@@ -10,6 +10,8 @@
 //
 // [Frame.State] takes the cache's invalidations, which are the values of other keys. The time is Redis's: that of its command TIME.
 //
-// Programs don't need this package: a cache's own Inspect knows more, package inspection has its types. This one must not be used to change what caches have: an invalidation that isn't made by a
-// cache's methods may be missed by processes (PubSub), and a value must carry the state of the invalidations when its load began.
+// Programs don't need this package: a cache's own Inspect knows more, and package inspection has its types.
+//
+// This package must not be used to change what caches have: an invalidation that isn't made by a cache's methods may be missed by
+// processes with PubSub, and a value must carry the state of the invalidations when its load began.
 package stored

@@ -4,7 +4,7 @@ package connect
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/url"
 	"time"
 
@@ -28,7 +28,7 @@ const dialTimeout = 2 * time.Second
 func Parse(raw string) (t Target, err error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return t, fmt.Errorf("the URL can't be parsed: want redis://user:password@host:port/db") // err has the password
+		return t, errors.New("the URL can't be parsed: want redis://user:password@host:port/db") // err has the password
 	}
 	t.Name = u.Redacted()
 	switch {
@@ -37,19 +37,19 @@ func Parse(raw string) (t Target, err error) {
 			return t, err
 		}
 		t.Sentinel.DialTimeout = patience(t.Sentinel.DialTimeout)
-		t.Sentinel.DisableIdentity, t.Sentinel.MaxRetries = true, -1
+		t.Sentinel.DisableIdentity, t.Sentinel.MaxRetries, t.Sentinel.ContextTimeoutEnabled = true, -1, true
 	case u.Query().Has("addr"):
 		if t.Cluster, err = redis.ParseClusterURL(raw); err != nil {
 			return t, err
 		}
 		t.Cluster.DialTimeout = patience(t.Cluster.DialTimeout)
-		t.Cluster.DisableIdentity = true
+		t.Cluster.DisableIdentity, t.Cluster.ContextTimeoutEnabled = true, true
 	default:
 		if t.Single, err = redis.ParseURL(raw); err != nil {
 			return t, err
 		}
 		t.Single.DialTimeout = patience(t.Single.DialTimeout)
-		t.Single.DisableIdentity, t.Single.MaxRetries, t.Single.DialerRetries = true, -1, 1
+		t.Single.DisableIdentity, t.Single.MaxRetries, t.Single.DialerRetries, t.Single.ContextTimeoutEnabled = true, -1, 1, true
 		t.Single.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	}
 	return t, nil
@@ -85,13 +85,15 @@ func (t Target) Open(ctx context.Context) (redis.UniversalClient, error) {
 		return nil, err
 	}
 	return redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs:           []string{o.Addr},
-		Username:        o.Username,
-		Password:        o.Password,
-		TLSConfig:       o.TLSConfig,
-		DialTimeout:     o.DialTimeout,
-		ReadTimeout:     o.ReadTimeout,
-		WriteTimeout:    o.WriteTimeout,
-		DisableIdentity: true,
+		Addrs:        []string{o.Addr},
+		Username:     o.Username,
+		Password:     o.Password,
+		TLSConfig:    o.TLSConfig,
+		DialTimeout:  o.DialTimeout,
+		ReadTimeout:  o.ReadTimeout,
+		WriteTimeout: o.WriteTimeout,
+
+		DisableIdentity:       true,
+		ContextTimeoutEnabled: true,
 	}), nil
 }

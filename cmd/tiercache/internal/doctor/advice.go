@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -17,7 +19,7 @@ func (e *examination) advise() {
 	if !e.modes[commands].works() || e.failed(serverKind) {
 		return
 	}
-	o := &Options{Invalidation: tracking, Prefix: e.Prefix, Timeout: e.fitting().Milliseconds()}
+	o := &Options{Invalidation: tracking, Client: "NewClient", Prefix: e.Prefix, Timeout: e.fitting().Milliseconds()}
 	switch {
 	case e.modes[tracking].suits() && !slices.ContainsFunc(e.servers, func(s *server) bool { return s.mute }):
 	case e.modes[pubSub].suits():
@@ -26,6 +28,11 @@ func (e *examination) advise() {
 	default:
 		o.Invalidation = "None"
 		o.Cost = "With None a process sees another's changes after LocalTTL."
+	}
+	if _, is := e.client.(*redis.ClusterClient); is {
+		o.Client = "NewClusterClient"
+	} else if e.Target.Sentinel != nil {
+		o.Client = "NewFailoverClient"
 	}
 	e.report.Options, e.report.Code = o, o.code()
 }

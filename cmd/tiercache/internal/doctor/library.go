@@ -117,7 +117,7 @@ func (e *examination) foundMode(check string, o outcome, needed []string) {
 	case slices.ContainsFunc(e.report.Findings, func(f Finding) bool { return f.Check == check && (f.Level == Warning || o.down == nil) }):
 		return
 	case o.down != nil:
-		f.Text = e.brief(o.down.Error())
+		f.Text = e.brief(reason(o.down))
 	case check == commands:
 		f.Level, f.Text = OK, "tiered.NewRedis finds all that the caches need"
 	default:

@@ -37,6 +37,7 @@ type Report struct {
 // Options are the tiered.RedisOptions to use.
 type Options struct {
 	Invalidation string `json:"invalidation"` // "Tracking", "PubSub" or "None"
+	Client       string `json:"client"`       // the function of go-redis that makes the client
 	Prefix       string `json:"prefix"`
 	Timeout      int64  `json:"timeoutMs"`
 	Cost         string `json:"cost,omitempty"` // what they give up
@@ -69,7 +70,7 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	if r.Options == nil {
 		b.WriteString("\nNo RedisOptions work with this Redis as it is.\n")
 	} else {
-		fmt.Fprintf(&b, "\nUse these options:\n\n%s\n", indent(r.Code))
+		fmt.Fprintf(&b, "\nUse these options, with a client of redis.%s:\n\n%s\n", r.Options.Client, indent(r.Code))
 		if r.Options.Cost != "" {
 			fmt.Fprintf(&b, "\n%s\n", r.Options.Cost)
 		}
