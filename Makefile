@@ -18,7 +18,7 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log has the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
-.PHONY: help demo test race mutations fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis promtool chromium ci
+.PHONY: help demo test race mutations fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis promtool chromium readers ci
 .NOTPARALLEL: # ci has an order, and tests and benchmarks need the machine for themselves
 
 help: ## list the targets
@@ -91,8 +91,13 @@ chromium: # without it the tests of the inspector's pages in a browser are skipp
 promtool: # without it the tests of promcache's alerts are skipped, but not in CI
 	@scripts/need.sh promtool prometheus
 
+readers: # without these the tests of the readers are skipped, but not in CI
+	@scripts/need.sh python3 python3
+	@scripts/need.sh node nodejs
+	@scripts/need.sh npm npm
+
 ifneq ($(CI),)
-test race: promtool chromium
+test race: promtool chromium readers
 endif
 
 ci: export CI = true # a missing Redis is then a failure, never a skip
