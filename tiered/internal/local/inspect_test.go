@@ -31,7 +31,7 @@ func TestSample(t *testing.T) {
 				}
 			}
 		}
-		const lasting = time.Minute
+		const lasting = 10 * time.Minute
 		for i := range 20 {
 			put(l, fmt.Sprint("rare", i), 1, record.Meta{}, always)
 		}
@@ -41,7 +41,7 @@ func TestSample(t *testing.T) {
 		if all := l.Sample(lasting); len(all) > 0 {
 			t.Errorf("hits from before the first call: %v", all)
 		}
-		for range 30 { // seconds
+		for range 180 { // seconds: if both are in one stripe, that has a sample of either each second
 			read("hot", 600)
 			read("warm", 300)
 			for i := range 20 {
