@@ -72,7 +72,7 @@ func (c *Cache[T]) Tags(ctx context.Context, prefix, cursor string, n int) (insp
 	return t.Tags(ctx, prefix, cursor, n)
 }
 
-// InspectTag reports what is known of a tag. It looks through the whole local tier for entries that have it.
+// InspectTag reports what is known of a tag. It looks through the local tier for entries that have it.
 func (c *Cache[T]) InspectTag(ctx context.Context, tag string) (inspection.Tag, error) {
 	t, err := c.tiers()
 	if err != nil {

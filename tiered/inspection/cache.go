@@ -19,6 +19,7 @@ type Tag struct {
 	Count         uint64        // the cache's count now
 	TTL           time.Duration // until Redis drops the record; negative: never
 	Local         []string      // keys of this process's entries that have the tag, 100 at most
+	Examined      int           // how many of the entries were looked at for that, 150,000 at most
 }
 
 // Kind is what an Event is.

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	maxPage     = 1_000 // names
-	maxLocalTag = 100   // keys of entries with a tag
+	maxPage     = 1_000   // names
+	maxTagged   = 100     // keys of entries with a tag
+	maxExamined = 150_000 // entries that are looked at for a tag, which takes about 30 ms
 )
 
 // Keys returns a page of about n of the keys that begin with the prefix.
@@ -58,10 +59,15 @@ func pageOf(prefix, cursor string, n int, each func(add func(string))) (p inspec
 	if err := checkSize(n); err != nil {
 		return p, err
 	}
+	beyond := "" // names from here on aren't among the first n; "": that isn't known yet
 	each(func(name string) {
 		p.Examined++
-		if name > cursor && strings.HasPrefix(name, prefix) {
-			p.Names = append(p.Names, name)
+		if name <= cursor || beyond != "" && name >= beyond || !strings.HasPrefix(name, prefix) {
+			return
+		}
+		if p.Names = append(p.Names, name); len(p.Names) == 8*(n+1) {
+			slices.Sort(p.Names)
+			beyond, p.Names = p.Names[n], p.Names[:n+1]
 		}
 	})
 	slices.Sort(p.Names)
@@ -89,10 +95,11 @@ func (t *Tiers[T]) Tag(ctx context.Context, tag string) inspection.Tag {
 		}
 	}
 	t.Local.Each(func(it *local.Item[T]) bool {
+		y.Examined++
 		if slices.Contains(it.Record.Tags, tag) {
 			y.Local = append(y.Local, it.Key)
 		}
-		return len(y.Local) < maxLocalTag
+		return len(y.Local) < maxTagged && y.Examined < maxExamined
 	})
 	slices.Sort(y.Local)
 	return y

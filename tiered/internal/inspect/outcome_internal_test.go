@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +100,18 @@ func TestPageOf(t *testing.T) {
 	}
 	if p, err = pageOf("a", p.Next, 2, names); err != nil || strings.Join(p.Names, " ") != "a3" || p.Next != "" {
 		t.Errorf("the last page: %+v, %v", p, err)
+	}
+	many := func(add func(string)) {
+		for i := range 1000 {
+			add(fmt.Sprintf("k%03d", i*7%1000))
+		}
+	}
+	for cursor, i := "", 0; i < 1000; i += 50 {
+		p, err := pageOf("k", cursor, 50, many)
+		if err != nil || len(p.Names) != 50 || p.Names[0] != fmt.Sprintf("k%03d", i) || p.Names[49] != fmt.Sprintf("k%03d", i+49) || (p.Next == "") != (i == 950) {
+			t.Errorf("the page from %d on: %+v, %v", i, p, err)
+		}
+		cursor = p.Next
 	}
 	for _, n := range []int{0, -1, maxPage + 1} {
 		if _, err := pageOf("", "", n, names); err == nil {
