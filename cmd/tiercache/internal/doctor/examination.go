@@ -104,10 +104,11 @@ func (e *examination) fitting() time.Duration {
 	return fits
 }
 
-// reason is an error's text.
+// reason is an error's text, without the arguments that Redis repeats.
 func reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer in time"
 	}
-	return err.Error()
+	text, _, _ := strings.Cut(err.Error(), ", with args beginning with: ")
+	return text
 }

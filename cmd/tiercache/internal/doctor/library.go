@@ -150,6 +150,10 @@ func (e *examination) missing(refused, needed []string) (text, fix string) {
 func (e *examination) brief(text string) string {
 	text, _, _ = strings.Cut(text, "\n")
 	text, _, _ = strings.Cut(text, " script: ")
+	if before, after, found := strings.Cut(text, ", with args beginning with: "); found {
+		_, want, _ := strings.Cut(after, ": want ")
+		text = before + ": want " + want
+	}
 	text = strings.TrimPrefix(text, "tiered: ")
 	if len(e.servers) == 1 {
 		text = strings.TrimPrefix(text, "redis "+e.servers[0].Options().Addr+": ")

@@ -48,7 +48,7 @@ func (e *examination) examineProtocol(ctx context.Context, s *server) {
 	cn := s.Conn()
 	defer cn.Close()
 	if err := cn.Hello(ctx, 3, "", "", "").Err(); err != nil {
-		e.found(s, protocol, Warning, "HELLO 3: "+strings.TrimSpace(reason(err)),
+		e.found(s, protocol, Warning, "HELLO 3: "+reason(err),
 			"use PubSub, or connect to Redis 6 or newer without a proxy that lacks RESP3")
 		return
 	}
