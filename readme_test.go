@@ -41,6 +41,37 @@ func TestReadmeNamesTests(t *testing.T) {
 	}
 }
 
+// The Examples that the docs link to are in those files, and so are all other files that they link to.
+func TestDocsLinks(t *testing.T) {
+	names, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("docs/from/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := 0
+	for _, name := range append(names, more...) {
+		for _, link := range regexp.MustCompile("\\[`?([^]`]*)`?\\]\\(([^)#: \\n]+)(#[^)]*)?\\)").FindAllStringSubmatch(contents(t, name), -1) {
+			target := filepath.Join(filepath.Dir(name), link[2])
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			if strings.HasPrefix(link[1], "Example") {
+				examples++
+				if !strings.Contains(contents(t, target), "\nfunc "+link[1]+"(") {
+					t.Errorf("%s: there is no %s in %s", name, link[1], target)
+				}
+			}
+		}
+	}
+	if examples < 20 {
+		t.Errorf("%d examples", examples)
+	}
+}
+
 // The rows of the README's table of failures are among those that a test checks.
 func TestReadmeRows(t *testing.T) {
 	const head = "| the value is | the source | the call gets | loads | next |\n|---|---|---|---|---|\n"
