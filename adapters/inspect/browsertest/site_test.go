@@ -37,15 +37,17 @@ func nobody(*http.Request) error { return errors.New("the vault's number is 1234
 // writable are the options of pages that may delete.
 var writable = inspect.Options{AllowWrites: true, Authorize: everybody}
 
-func newSite(t *testing.T, o inspect.Options) *site {
+// newSite returns a site whose caches begin when the keys were already stored by another process, so that no report of a store is still to come.
+func newSite(t *testing.T, o inspect.Options, stored ...string) *site {
 	t.Helper()
 	s := &site{redis: redistest.Start(t)}
-	r, err := tiered.NewRedis(s.redis.Client(t), tiered.RedisOptions{Timeout: 5 * time.Second})
-	must(t, err)
-	t.Cleanup(func() { _ = r.Close() })
-	s.users, err = tiered.New(tiered.Options[user]{Name: "users", Redis: r, Policy: tiered.Policy{TTL: time.Hour, StaleIfError: time.Hour, RetryAfter: time.Hour}})
-	must(t, err)
-	t.Cleanup(func() { _ = s.users.Close() })
+	s.users, _ = newUsers(t, s.redis)
+	for _, key := range stored {
+		s.set(t, key)
+	}
+	var r *tiered.Redis
+	s.users, r = newUsers(t, s.redis)
+	var err error
 	s.pages, err = httpcache.New(httpcache.Options{Name: "pages", Redis: r, TTL: time.Hour})
 	must(t, err)
 	t.Cleanup(func() { _ = s.pages.Close() })
@@ -58,6 +60,18 @@ func newSite(t *testing.T, o inspect.Options) *site {
 	t.Cleanup(server.Close)
 	s.url = server.URL + "/debug/cache/"
 	return s
+}
+
+// newUsers returns a cache of users with a connection of its own, as that of another process.
+func newUsers(t *testing.T, server *redistest.Server) (*tiered.Cache[user], *tiered.Redis) {
+	t.Helper()
+	r, err := tiered.NewRedis(server.Client(t), tiered.RedisOptions{Timeout: 5 * time.Second})
+	must(t, err)
+	t.Cleanup(func() { _ = r.Close() })
+	c, err := tiered.New(tiered.Options[user]{Name: "users", Redis: r, Policy: tiered.Policy{TTL: time.Hour, StaleIfError: time.Hour, RetryAfter: time.Hour}})
+	must(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c, r
 }
 
 // read reads a key with a source that has Ada under each, or the error if it isn't nil.
@@ -79,7 +93,7 @@ func (s *site) set(t *testing.T, key string, tags ...string) {
 // has reports whether Redis has a value of the key.
 func (s *site) has(key string) bool { return s.redis.Do("exists", "tc:users:"+key) == int64(1) }
 
-// warm reads a key until the local tier serves it: the report of the cache's own store may remove the first copies.
+// warm reads a key until the local tier serves it.
 func (s *site) warm(t *testing.T, key string) {
 	t.Helper()
 	observe.Until(t, "a copy of "+key, func() bool {

@@ -90,8 +90,7 @@ func whySourceFails(t *testing.T, browser context.Context) {
 }
 
 func hitRatios(t *testing.T, browser context.Context) {
-	s := newSite(t, inspect.Options{})
-	s.set(t, "42")
+	s := newSite(t, inspect.Options{}, "42")
 	s.warm(t, "42")
 	p := newPerson(t, browser, s.url)
 	p.opens("")
@@ -184,8 +183,7 @@ func httpResponse(t *testing.T, browser context.Context) {
 }
 
 func redisDown(t *testing.T, browser context.Context) {
-	s := newSite(t, writable)
-	s.set(t, "42")
+	s := newSite(t, writable, "42")
 	s.warm(t, "42")
 	s.redis.Kill()
 	p := newPerson(t, browser, s.url)
@@ -235,8 +233,7 @@ func strangers(t *testing.T, browser context.Context) {
 }
 
 func hiddenValues(t *testing.T, browser context.Context) {
-	s := newSite(t, inspect.Options{HideValues: true})
-	s.set(t, "42")
+	s := newSite(t, inspect.Options{HideValues: true}, "42")
 	s.warm(t, "42")
 	p := newPerson(t, browser, s.url)
 	p.opens("key?c=users&key=42")
