@@ -21,7 +21,7 @@ func TestOutcome(t *testing.T) {
 		return &inspection.Remote{Exists: true, Frames: []inspection.Frame{{Own: false}, {Own: true, Copy: inspection.Copy{Problem: problem}}}}
 	}
 	nothing := func() *inspection.Remote { return new(inspection.Remote) }
-	failed := []inspection.Event{{Kind: inspection.Missed}, {Kind: inspection.Failed, Reason: "no rows", At: time.Now()}}
+	failed := []inspection.Event{{Kind: inspection.Missed}, {Kind: inspection.Failed, Reason: "no rows", At: time.Now().Add(-time.Hour - time.Millisecond)}}
 	for name, c := range map[string]struct {
 		key  inspection.Key
 		read read
@@ -31,7 +31,7 @@ func TestOutcome(t *testing.T) {
 		"fresh copy":               {inspection.Key{Local: copyWith("")}, read{served: true, local: record.Good}, inspection.Hit, "This process has a fresh copy."},
 		"copy due for a refresh":   {inspection.Key{Local: copyWith("")}, read{served: true, local: record.RefreshDue}, inspection.Hit, "past RefreshAfter"},
 		"stale copy":               {inspection.Key{Local: copyWith("old")}, read{served: true, local: record.WhileRevalidate}, inspection.Stale, "replaces it: old."},
-		"stale since a load fails": {inspection.Key{Local: copyWith("old"), Events: failed}, read{served: true, local: record.WhileRevalidate}, inspection.Stale, "failed 0s ago: no rows."},
+		"stale since a load fails": {inspection.Key{Local: copyWith("old"), Events: failed}, read{served: true, local: record.WhileRevalidate}, inspection.Stale, "The last load failed 1h0m"},
 		"failure":                  {inspection.Key{Failure: broken, RetryIn: time.Second, Remote: ownFrame("expired")}, read{local: record.IfError}, inspection.Stale, "(broken), and the next one begins in 1s at the earliest. Until then the stale value is served where StaleIfError allows it. Why it is stale: expired."},
 		"failure, nothing stored":  {inspection.Key{Failure: broken, Remote: nothing(), Local: copyWith("old")}, read{local: record.IfError}, inspection.Stale, "Why it is stale: old."},
 		"loading":                  {inspection.Key{Loading: true}, read{}, inspection.Wait, "This process is loading the key"},
@@ -62,7 +62,7 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
-// A failure that a later load has made up for isn't mentioned.
+// A failure before a load that succeeded isn't mentioned.
 func TestFailureBeforeALoad(t *testing.T) {
 	r := read{key: &inspection.Key{Events: []inspection.Event{{Kind: inspection.Missed}, {Kind: inspection.Loaded}, {Kind: inspection.Failed, Reason: "no rows"}}}}
 	if why := r.failed(); why != "" {
