@@ -36,6 +36,7 @@ func (c *core[T]) newQueue() *writequeue.Queue {
 		ReplayKeys: c.replayKeys,
 		Go:         c.replayer,
 		MaxPause:   c.remote.Conn.Heartbeat,
+		Timeout:    c.remote.Conn.Timeout,
 	})
 }
 

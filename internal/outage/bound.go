@@ -24,8 +24,8 @@ func (e *evidence) bound(c *call) time.Duration {
 		return 3 * timeout
 	case remove, expire:
 		return timeout
-	case set, invalidateTags: // the epoch, the tags and the value
-		return 3 * timeout
+	case set, invalidateTags: // queued tags, the epoch, the tags and the value
+		return 4 * timeout
 	}
 	switch {
 	case p.StaleWhileRevalidate > 0 && e.promisedAll(c):

@@ -29,8 +29,9 @@
 //
 //   - [Queue.InvalidateTags] and [Queue.InvalidateAll] make an invalidation with all that belongs to it: Redis, or else the queue;
 //     then Options.Tags.Forget or ForgetAll; and last what the success takes off the queue, once no replay is under way (takeOff).
-//   - [Queue.ReplayTags] does the same with what is queued. The replayer calls it before it replays keys. A Set calls it too, while
-//     tags are queued, because a later replay would remove its value.
+//   - The replayer does the same with what is queued, before it replays keys. A Set does it too ([Queue.ReplayTags]), while tags are queued,
+//     because a later replay would remove its value. Neither it nor takeOff waits longer than Timeout: the replayer may
+//     have many tags to replay, and a server that answers slowly.
 //
 // # Why in this order
 //
@@ -42,7 +43,7 @@
 // # Locks
 //
 // mu guards all that is queued; it isn't held while Redis is asked. size repeats how much that is, so that a read of a cache with
-// an empty queue takes no lock. replayingTags is held during a replay of tags, and while an invalidation takes something off.
+// an empty queue takes no lock. replayingTags is full during a replay of tags, and while an invalidation takes something off.
 //
 // # The files
 //

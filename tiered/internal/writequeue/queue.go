@@ -26,6 +26,7 @@ type Options struct {
 	ReplayKeys func(ctx context.Context, keys []string) bool
 	Go         func(run func(context.Context)) bool // runs a goroutine of the cache; false: the cache or its Redis is closed
 	MaxPause   time.Duration                        // between two attempts
+	Timeout    time.Duration                        // for how long a write waits for a replay
 }
 
 // Queue is the queue of one cache. A nil Queue, of a cache without Redis, is empty.
@@ -35,7 +36,7 @@ type Queue struct {
 	size atomic.Int64
 	done atomic.Uint64 // replayed
 
-	replayingTags sync.Mutex // held while tags or an invalidation of everything are replayed
+	replayingTags chan struct{} // full while tags or an invalidation of everything are replayed
 
 	mu        sync.Mutex
 	number    uint64 // of the last write that was queued
@@ -70,7 +71,7 @@ const (
 
 // New returns an empty queue.
 func New(o Options) *Queue {
-	return &Queue{Options: o, wake: make(chan struct{}, 1), keys: make(map[string]invalidation), tags: make(map[string]tagInvalidation)}
+	return &Queue{Options: o, wake: make(chan struct{}, 1), replayingTags: make(chan struct{}, 1), keys: make(map[string]invalidation), tags: make(map[string]tagInvalidation)}
 }
 
 // Error is the error of a write that was queued.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -18,7 +19,7 @@ var (
 
 // open returns a queue without a replayer.
 func open() *Queue {
-	return New(Options{Queued: errQueued, Closed: errClosed, Go: func(func(context.Context)) bool { return true }, ReplayKeys: func(context.Context, []string) bool { return false }, Now: func() time.Time { return time.Time{} }})
+	return New(Options{Queued: errQueued, Closed: errClosed, Go: func(func(context.Context)) bool { return true }, ReplayKeys: func(context.Context, []string) bool { return false }, Now: func() time.Time { return time.Time{} }, Timeout: time.Minute})
 }
 
 // A change that fails while an earlier change of the same key or tag is being replayed is replayed too.
@@ -273,4 +274,56 @@ func TestSettle(t *testing.T) {
 	if !q.Hides("b") || q.Hides("a") || q.Len() != 1 || q.Replayed() != 2 {
 		t.Errorf("%q are queued, %d replayed", q.queuedKeys(), q.Replayed())
 	}
+}
+
+// A write waits for a replay of tags no longer than Timeout, also if another one is under way, and an invalidation stays queued that couldn't be
+// taken off in that time.
+func TestWaitForAReplayIsLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := open()
+		q.Timeout = time.Second
+		down := true
+		q.Tags = Tags{
+			Invalidate: func(ctx context.Context, names []string, _ bool) (done, failed []string, err error) {
+				if !down {
+					return names, nil, nil
+				}
+				<-ctx.Done() // the server doesn't answer
+				return nil, names, errDown
+			},
+			InvalidateAll: func(context.Context, bool) error { return nil },
+			Forget:        func([]string, bool) {},
+			ForgetAll:     func() {},
+		}
+		waits := func(what string, want time.Duration, call func()) {
+			t.Helper()
+			began := time.Now()
+			call()
+			if d := time.Since(began); d != want {
+				t.Errorf("%s takes %v, want %v", what, d, want)
+			}
+		}
+		_ = q.failedTags([]string{"tag"}, false, errDown)
+		waits("a replay by a write", time.Second, func() { q.ReplayTags(t.Context()) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		go q.replayQueued(ctx)
+		synctest.Wait()
+		waits("a replay by a write, beside the replayer's", time.Second, func() { q.ReplayTags(t.Context()) })
+		waits("an invalidation of everything", time.Second, func() {
+			if err := q.InvalidateAll(t.Context(), false); err != nil {
+				t.Error(err)
+			}
+		})
+		if !q.HidesAll() {
+			t.Error("the replay that is under way would go unnoticed")
+		}
+		time.Sleep(time.Hour) // the replayer's context ends
+		synctest.Wait()
+		down = false
+		waits("a replay", 0, func() { q.ReplayTags(t.Context()) })
+		if q.HidesAll() {
+			t.Error("it is still queued")
+		}
+	})
 }

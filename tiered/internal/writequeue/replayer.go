@@ -31,7 +31,7 @@ func (q *Queue) run(ctx context.Context) {
 
 // replay tries once to replay the queue. Invalidations that fail stay queued. With last it ends when a server doesn't answer.
 func (q *Queue) replay(ctx context.Context, last bool) {
-	q.ReplayTags(ctx)
+	q.replayQueued(ctx)
 	for batch := range slices.Chunk(q.queuedKeys(), replayBatch) {
 		if ctx.Err() != nil || !q.ReplayKeys(ctx, batch) && last {
 			return

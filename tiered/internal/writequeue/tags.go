@@ -28,7 +28,7 @@ func (q *Queue) InvalidateTags(ctx context.Context, names []string, expire bool)
 	}
 	q.Tags.Forget(names, expire)
 	if len(done) > 0 {
-		q.takeOff(func() { q.removeTags(done, mark, expire) })
+		q.takeOff(ctx, func() { q.removeTags(done, mark, expire) })
 	}
 	return err
 }
@@ -42,32 +42,56 @@ func (q *Queue) InvalidateAll(ctx context.Context, expire bool) error {
 	}
 	q.Tags.ForgetAll()
 	if err == nil {
-		q.takeOff(func() { q.removeAll(mark, expire) })
+		q.takeOff(ctx, func() { q.removeAll(mark, expire) })
 	}
 	return err
 }
 
 // takeOff calls f, which takes off the queue what an invalidation has made unnecessary. It waits for a replay that is under way, because
-// a write doesn't wait for one that isn't queued, and would lose its value to it.
-func (q *Queue) takeOff(f func()) {
+// a write doesn't wait for one that isn't queued, and would lose its value to it. If the replay takes too long, everything stays queued.
+func (q *Queue) takeOff(ctx context.Context, f func()) {
 	if q.size.Load() == 0 {
 		return
 	}
-	q.replayingTags.Lock()
-	defer q.replayingTags.Unlock()
-	q.remove(f)
+	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
+	defer cancel()
+	if q.beginReplay(ctx) {
+		defer q.endReplay()
+		q.remove(f)
+	}
 }
 
-// ReplayTags replays queued tags and invalidations of everything. A write calls it first, because a later replay would remove its
-// value.
+// ReplayTags replays queued tags and invalidations of everything, for Timeout at most. A write calls it first, because a later replay
+// would remove its value.
 func (q *Queue) ReplayTags(ctx context.Context) {
-	q.replayingTags.Lock()
-	defer q.replayingTags.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
+	defer cancel()
+	q.replayQueued(ctx)
+}
+
+// beginReplay waits for a replay that is under way. It reports false if ctx ends first.
+func (q *Queue) beginReplay(ctx context.Context) bool {
+	select {
+	case q.replayingTags <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (q *Queue) endReplay() { <-q.replayingTags }
+
+// replayQueued replays queued tags and invalidations of everything.
+func (q *Queue) replayQueued(ctx context.Context) {
+	if !q.beginReplay(ctx) {
+		return
+	}
+	defer q.endReplay()
 	q.replayAll(ctx)
 	q.replayTags(ctx) // those that are still queued
 }
 
-// replayAll replays a queued invalidation of everything. The caller holds q.replayingTags.
+// replayAll replays a queued invalidation of everything. The caller has called beginReplay.
 func (q *Queue) replayAll(ctx context.Context) {
 	q.mu.Lock()
 	number, clears, expires := q.number, q.clear > 0, q.expireAll > 0 // never both
@@ -84,7 +108,7 @@ func (q *Queue) replayAll(ctx context.Context) {
 	q.done.Add(1)
 }
 
-// replayTags replays the queued tags. The caller holds q.replayingTags.
+// replayTags replays the queued tags. The caller has called beginReplay.
 func (q *Queue) replayTags(ctx context.Context) {
 	q.mu.Lock()
 	number, names := q.number, make(map[bool][]string) // by expire
