@@ -171,9 +171,13 @@ func (u *users) checkBuildList(m workModule, dir string) error {
 	if err != nil {
 		return err
 	}
+	graph, err := u.run(dir, "go", "mod", "graph")
+	if err != nil {
+		return err
+	}
 	built := strings.Fields(list)
 	for _, path := range u.foreign(m) {
-		if slices.Contains(built, path) {
+		if slices.Contains(built, path) && !u.neededBy(m, path, graph) {
 			return fmt.Errorf("its build list has %s, which it doesn't need", path)
 		}
 	}
@@ -191,6 +195,20 @@ func (u *users) foreign(m workModule) []string {
 		}
 	}
 	return paths
+}
+
+// neededBy reports whether one of the module's own dependencies requires the path, such as grpc, which requires OpenTelemetry. Those that
+// the core has, too, don't count: nobody who uses the core needs more than the core does.
+func (u *users) neededBy(m workModule, path, graph string) bool {
+	for edge := range strings.Lines(graph) {
+		from, to, _ := strings.Cut(strings.TrimSpace(edge), " ")
+		from, _, _ = strings.Cut(from, "@")
+		to, _, _ = strings.Cut(to, "@")
+		if to == path && requires(m, from) && !strings.HasPrefix(from+"/", u.published[0].path()+"/") && !requires(u.published[0], from) {
+			return true
+		}
+	}
+	return false
 }
 
 func requires(m workModule, path string) bool {
