@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tiercache/tiercache/cmd/tiercache/internal/scan"
+	"github.com/tiercache/tiercache/cmd/tiercache/internal/keylist"
 	"github.com/tiercache/tiercache/tiered/stored"
 )
 
@@ -90,7 +90,7 @@ func (l *lister) kind() string {
 
 // page returns a page, each name once, and the cursor of the next.
 func (l *lister) page(ctx context.Context, cursor string, n int) (items []item, next string, err error) {
-	s := scan.Scan{Client: l.client, Prefix: l.flags.prefix}
+	s := keylist.List{Client: l.client, Prefix: l.flags.prefix}
 	name := func(key string) string { return stored.ParseKey(l.flags.prefix, key).Cache }
 	if l.flags.NArg() > 0 {
 		kind := l.kind()

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/cmd/tiercache/internal/connect"
-	"github.com/tiercache/tiercache/cmd/tiercache/internal/scan"
+	"github.com/tiercache/tiercache/cmd/tiercache/internal/keylist"
 	"github.com/tiercache/tiercache/tiered/stored"
 )
 
@@ -82,7 +82,7 @@ const sampled = 200
 func count(ctx context.Context, client redis.UniversalClient, prefix string, limit int) (*counts, error) {
 	c := &counts{Caches: make(map[string]*cacheCounts)}
 	seen := make(map[string]bool) // SCAN may return a key twice
-	next, err := scan.Scan{Client: client, Prefix: prefix}.Each(ctx, "", func(keys []string) bool {
+	next, err := keylist.List{Client: client, Prefix: prefix}.Each(ctx, "", func(keys []string) bool {
 		for _, key := range keys {
 			if !seen[key] {
 				seen[key] = true
@@ -153,7 +153,7 @@ func (c *cacheCounts) measure(ctx context.Context, client redis.UniversalClient,
 
 // countServers returns what the servers say of themselves; nothing if the user may not ask.
 func countServers(ctx context.Context, client redis.UniversalClient) (all []serverCounts, err error) {
-	masters, err := scan.Masters(ctx, client)
+	masters, err := keylist.Masters(ctx, client)
 	for _, m := range masters {
 		info := connect.Info(ctx, m)
 		if len(info) == 0 {

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tiercache/tiercache/cmd/tiercache/internal/keylist"
 	"github.com/tiercache/tiercache/cmd/tiercache/internal/listen"
-	"github.com/tiercache/tiercache/cmd/tiercache/internal/scan"
 	"github.com/tiercache/tiercache/tiered/stored"
 )
 
@@ -78,7 +78,7 @@ func (t *tail) run(ctx context.Context, f *flags) error {
 		return err
 	}
 	defer client.Close()
-	masters, err := scan.Masters(ctx, client)
+	masters, err := keylist.Masters(ctx, client)
 	if err != nil {
 		return err
 	}

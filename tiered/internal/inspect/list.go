@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tiercache/tiercache/internal/scan"
 	"github.com/tiercache/tiercache/tiered/inspection"
 	"github.com/tiercache/tiercache/tiered/internal/local"
-	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
 const (
@@ -43,7 +43,7 @@ func (t *Tiers[T]) scan(ctx context.Context, kind, prefix, cursor string, n int)
 	if err := checkSize(n); err != nil {
 		return p, err
 	}
-	s, err := t.Remote.Conn.Scan(ctx, redisconn.Pattern(kind+prefix), cursor, n)
+	s, err := t.Remote.Conn.Scan(ctx, scan.Pattern(kind+prefix), cursor, n)
 	p.Next, p.Examined = s.Next, s.Examined
 	for _, key := range s.Keys {
 		if name := strings.TrimPrefix(key, kind); name != "" {

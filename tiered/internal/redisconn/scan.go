@@ -1,15 +1,13 @@
 package redisconn
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/scan"
 )
 
 // Scan is a part of the keys of all masters that match a pattern. SCAN looks at all keys of a server, and most may not match: so a call
@@ -31,7 +29,7 @@ var errCursor = errors.New("tiered: the cursor is none that was returned")
 // read one after the other, in the order of their addresses; the cursor names the present one. Keys that are there all the time
 // are found at least once, unless a Cluster moves them meanwhile.
 func (r *requester) Scan(ctx context.Context, pattern, cursor string, n int) (s Scan, err error) {
-	at, addr, ok := parseCursor(cursor)
+	at, ok := scan.ParseCursor(cursor)
 	if !ok {
 		return s, errCursor
 	}
@@ -39,9 +37,9 @@ func (r *requester) Scan(ctx context.Context, pattern, cursor string, n int) (s 
 	if err != nil {
 		return s, err
 	}
-	i := slices.IndexFunc(masters, func(m master) bool { return m.addr >= addr })
-	if i >= 0 && masters[i].addr != addr {
-		at = 0 // the master has left
+	i := slices.IndexFunc(masters, func(m master) bool { return m.addr >= at.Addr })
+	if i >= 0 && masters[i].addr != at.Addr {
+		at.At = 0 // the master has left
 	}
 	found := make(map[string]bool)
 	count := min(max(n, 10), maxScanCount)
@@ -54,7 +52,7 @@ func (r *requester) Scan(ctx context.Context, pattern, cursor string, n int) (s 
 			next uint64
 		}
 		got, err := Call(ctx, r.Caller, "scan", nil, func(ctx context.Context) (p part, err error) {
-			p.keys, p.next, err = masters[i].client.Scan(ctx, at, pattern, int64(count)).Result()
+			p.keys, p.next, err = masters[i].client.Scan(ctx, at.At, pattern, int64(count)).Result()
 			return p, err
 		})
 		if err != nil {
@@ -66,7 +64,7 @@ func (r *requester) Scan(ctx context.Context, pattern, cursor string, n int) (s 
 				found[key], s.Keys = true, append(s.Keys, key)
 			}
 		}
-		if at = got.next; at == 0 {
+		if at.At = got.next; at.At == 0 {
 			i++
 		}
 		if len(s.Keys) >= n {
@@ -77,19 +75,9 @@ func (r *requester) Scan(ctx context.Context, pattern, cursor string, n int) (s 
 		}
 	}
 	if i < len(masters) {
-		s.Next = strconv.FormatUint(at, 10) + "@" + masters[i].addr
+		s.Next = scan.Cursor{At: at.At, Addr: masters[i].addr}.String()
 	}
 	return s, nil
-}
-
-// parseCursor returns the place in the keys of a master, and its address.
-func parseCursor(cursor string) (at uint64, addr string, ok bool) {
-	if cursor == "" {
-		return 0, "", true
-	}
-	digits, addr, found := strings.Cut(cursor, "@")
-	at, err := strconv.ParseUint(digits, 10, 64)
-	return at, addr, found && err == nil
 }
 
 // master is a server with a part of the keys.
@@ -105,26 +93,10 @@ func (r *requester) masters(ctx context.Context) ([]master, error) {
 		return []master{{client: r.Client}}, nil
 	}
 	return Call(ctx, r.Caller, "cluster", nil, func(ctx context.Context) (all []master, err error) {
-		var mu sync.Mutex
-		err = cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
-			mu.Lock()
-			defer mu.Unlock()
+		nodes, err := scan.Masters(ctx, cluster)
+		for _, node := range nodes {
 			all = append(all, master{node.Options().Addr, node})
-			return nil
-		})
-		slices.SortFunc(all, func(a, b master) int { return cmp.Compare(a.addr, b.addr) })
+		}
 		return all, err
 	})
-}
-
-// Pattern returns the pattern of the keys that begin with the prefix, whose characters stand for themselves.
-func Pattern(prefix string) string {
-	var b strings.Builder
-	for _, c := range []byte(prefix) {
-		if strings.IndexByte(`*?[]\`, c) >= 0 {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(c)
-	}
-	return b.String() + "*"
 }

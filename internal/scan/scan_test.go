@@ -1,0 +1,31 @@
+package scan_test
+
+import (
+	"testing"
+
+	"github.com/tiercache/tiercache/internal/scan"
+)
+
+func TestCursor(t *testing.T) {
+	for _, c := range []scan.Cursor{{}, {7, ""}, {1 << 63, "[::1]:6379"}, {1, "user@host:1"}} {
+		if got, ok := scan.ParseCursor(c.String()); !ok || got != c {
+			t.Errorf("%v became %v, %v", c, got, ok)
+		}
+	}
+	if c, ok := scan.ParseCursor(""); !ok || c != (scan.Cursor{}) {
+		t.Errorf("the beginning is %v, %v", c, ok)
+	}
+	for _, bad := range []string{"7", "@", "x@host", "-1@host", "18446744073709551616@"} {
+		if c, ok := scan.ParseCursor(bad); ok {
+			t.Errorf("%q is %v", bad, c)
+		}
+	}
+}
+
+func TestPattern(t *testing.T) {
+	for prefix, want := range map[string]string{"": "*", "tc:users:": "tc:users:*", `a*?[x]\`: `a\*\?\[x\]\\*`} {
+		if got := scan.Pattern(prefix); got != want {
+			t.Errorf("%q: %s, want %s", prefix, got, want)
+		}
+	}
+}
