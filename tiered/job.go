@@ -150,7 +150,7 @@ func (j *job[T]) interruptible(f func()) bool {
 // beginWait reports to the trace that the job waits for another process's load, unless it did when it last waited.
 func (j *job[T]) beginWait() {
 	if j.wait == nil {
-		j.wait = j.cache.beginWait(j.timed, true, func() []string { return keysOfFlights(j.flights) })
+		j.wait = j.cache.beginWait(j.timed, true, func() []string { return keysOf(j.flights, func(f *flight[T]) string { return f.Key }) })
 	}
 }
 
@@ -372,7 +372,7 @@ func (j *job[T]) callLoader(tasks []*task[T]) (context.Context, error) {
 		return j.timed, j.load(j.timed, tasks)
 	}
 	why := tasks[0].flight.Reason
-	l := LoadInfo{Keys: keysOfTasks(tasks), Refresh: why == inflight.ForRefresh, Background: why == inflight.ForBackground}
+	l := LoadInfo{Keys: keysOf(tasks, (*task[T]).key), Refresh: why == inflight.ForRefresh, Background: why == inflight.ForBackground}
 	return t.traceLoad(j.timed, l, func(ctx context.Context) error {
 		if t.LoadStart != nil {
 			for _, tk := range tasks {

@@ -56,7 +56,7 @@ func (j *job[T]) acquireLeases(tasks, free, occupied []*task[T], err error) []*t
 	}
 	if err == nil {
 		tasks = append(tasks, j.acquirePrimary(append(free, soonGone...))...)
-		j.leases.ReleaseSecondary(j.timed, keysOfTasks(soonGone))
+		j.leases.ReleaseSecondary(j.timed, keysOf(soonGone, (*task[T]).key))
 	}
 	for _, tk := range tasks {
 		tk.stamp = s
@@ -75,7 +75,7 @@ func (j *job[T]) acquirePrimary(free []*task[T]) (tasks []*task[T]) {
 	}
 	c := j.cache
 	j.holdLeases()
-	keys, seen := keysOfTasks(free), make([]redisconn.Expected, len(free))
+	keys, seen := keysOf(free, (*task[T]).key), make([]redisconn.Expected, len(free))
 	for i, tk := range free {
 		seen[i] = tk.found.Seen
 		c.keys.BeginLoad(tk.flight, true)
@@ -109,7 +109,7 @@ func (j *job[T]) acquireSecondary(occupied []*task[T]) (tasks, soonGone []*task[
 	}
 	c := j.cache
 	j.holdLeases()
-	keys := keysOfTasks(occupied)
+	keys := keysOf(occupied, (*task[T]).key)
 	var taken []*task[T]
 	for i, a := range c.remote.LeaseSecondary(j.timed, keys, j.leases.Current()) {
 		tk := occupied[i]
@@ -144,7 +144,7 @@ func (j *job[T]) unreplaced(taken []*task[T]) (tasks []*task[T]) {
 		return nil
 	}
 	m := j.cache.remote
-	keys, seen := keysOfTasks(taken), make([]redisconn.Expected, len(taken))
+	keys, seen := keysOf(taken, (*task[T]).key), make([]redisconn.Expected, len(taken))
 	for i, tk := range taken {
 		seen[i] = tk.found.Seen
 	}

@@ -176,7 +176,7 @@ func (c *Cache[T]) readUnlessQueued(ctx context.Context, refs []keyRef[T], how r
 
 // readRemote reads the keys from Redis and checks the validity of the records against their tags and the epoch.
 func (c *Cache[T]) readRemote(ctx context.Context, refs []keyRef[T], how remote.ReadOptions) []remote.Result[T] {
-	results := c.remote.Read(ctx, keysOfRefs(refs), &c.view, how)
+	results := c.remote.Read(ctx, keysOf(refs, func(h keyRef[T]) string { return h.Key }), &c.view, how)
 	all, framed := make([]*record.Meta, len(refs)), false
 	for i := range results {
 		f := &results[i]
@@ -206,13 +206,4 @@ func (c *Cache[T]) readRemote(ctx context.Context, refs []keyRef[T], how remote.
 		}
 	}
 	return results
-}
-
-// keysOfRefs returns the keys of the references.
-func keysOfRefs[T any](refs []keyRef[T]) []string {
-	keys := make([]string, len(refs))
-	for i, h := range refs {
-		keys[i] = h.Key
-	}
-	return keys
 }

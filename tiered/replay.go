@@ -98,8 +98,8 @@ func (c *core[T]) replayKeys(ctx context.Context, keys []string) bool {
 // replayLocked replays the invalidations of locked keys, so that Redis holds nothing older than them.
 func (c *core[T]) replayLocked(ctx context.Context, locked []keyWrite[T]) {
 	q := c.queue
-	keys, invalidations, numbers := q.Invalidations(keysOf(locked)) // other keys were written meanwhile
-	var changed []string                                            // Redis's keys
+	keys, invalidations, numbers := q.Invalidations(keysOf(locked, keyWrite[T].key)) // other keys were written meanwhile
+	var changed []string                                                             // Redis's keys
 	settled := make(map[string]uint64)
 	for attempt := 0; attempt < replayLooks && len(keys) > 0; attempt++ {
 		var again []string

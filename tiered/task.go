@@ -90,18 +90,13 @@ func (c *Cache[T]) newResult(tk *task[T], value T, absent bool, tags []string) *
 	return r
 }
 
-func keysOfFlights[T any](flights []*flight[T]) []string {
-	keys := make([]string, len(flights))
-	for i, f := range flights {
-		keys[i] = f.Key
+// keysOf returns the keys of the elements.
+func keysOf[E any](all []E, key func(E) string) []string {
+	keys := make([]string, len(all))
+	for i, e := range all {
+		keys[i] = key(e)
 	}
 	return keys
 }
 
-func keysOfTasks[T any](tasks []*task[T]) []string {
-	keys := make([]string, len(tasks))
-	for i, tk := range tasks {
-		keys[i] = tk.flight.Key
-	}
-	return keys
-}
+func (tk *task[T]) key() string { return tk.flight.Key }

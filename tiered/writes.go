@@ -43,6 +43,8 @@ type writes[T any] struct {
 	err    error // the first
 }
 
+func (ch keyWrite[T]) key() string { return ch.ref.Key }
+
 // size returns the bytes of the key write's key and value.
 func (ch keyWrite[T]) size() int {
 	return len(ch.ref.Key) + len(ch.redis.Frame) + len(ch.redis.Seen.Bytes)
@@ -137,7 +139,7 @@ func (w *writes[T]) finish(changes []keyWrite[T], mark uint64, answers []redisco
 	if len(changes) == 0 {
 		return
 	}
-	failed, err := w.cache.queue.Changed(keysOf(changes), changes[0].redis.Expire, mark, answers)
+	failed, err := w.cache.queue.Changed(keysOf(changes, keyWrite[T].key), changes[0].redis.Expire, mark, answers)
 	w.cache.finish(changes, answers)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,14 +154,6 @@ func redisWrites[T any](changes []keyWrite[T]) []remote.Write {
 		writes[i].Key = ch.ref.Key
 	}
 	return writes
-}
-
-func keysOf[T any](changes []keyWrite[T]) []string {
-	keys := make([]string, len(changes))
-	for i, ch := range changes {
-		keys[i] = ch.ref.Key
-	}
-	return keys
 }
 
 // finish puts the items into the local tier and ends the key writes.
