@@ -68,7 +68,8 @@ func (c *Cache[T]) replace(ctx context.Context, changes []keyWrite[T], held *rem
 }
 
 // storeAgain stores the results of those loads whose key has changed but still has the value that they were to replace: a load of
-// another release has kept it behind its own.
+// another release has kept it behind its own. One that was expired is left: that may have been during the load, which then must not
+// replace it.
 func (c *Cache[T]) storeAgain(ctx context.Context, lost []*task[T], held *remote.HeldLeases[T]) {
 	if len(lost) == 0 {
 		return
@@ -80,7 +81,7 @@ func (c *Cache[T]) storeAgain(ctx context.Context, lost []*task[T], held *remote
 	var again []*task[T]
 	for i, found := range c.readUnlessQueued(ctx, refs, remote.ReadOptions{Exact: true}) {
 		tk := lost[i]
-		if found.Err == nil && found.Own == tk.found.Own {
+		if found.Err == nil && found.Own == tk.found.Own && !found.OwnExpired {
 			tk.found = found
 			again = append(again, tk)
 		}
@@ -104,9 +105,8 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 	// A result that isn't stored replaces this release's value, and leaves those of others alone.
 	replaces := (tk.flight.Reason == inflight.ForRefresh || tk.leased == secondaryLease) && (tk.found.Others == nil || tk.found.Own != 0)
 	if !r.Storable() {
-		c.keepOthers(ctx, ch)
 		// Without Redis, or if it can't be written, at least the local tier drops the value that was to be replaced.
-		return leased || replaces || c.remote == nil || tk.found.Err != nil
+		return c.keepOthers(ctx, ch, replaces) || leased || c.remote == nil || tk.found.Err != nil
 	}
 	b, err := c.bindResult(ctx, tk)
 	if b == nil || err != nil {
@@ -120,17 +120,17 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 		tk.unstorable = err
 		c.reportValue("tiered: a loaded value can't be stored", ch.ref.Key, err)
 		ch.item, ch.redis.Frame = nil, nil
-		c.keepOthers(ctx, ch)
-		return leased || replaces // remove the value to be replaced: it isn't the one that the callers got
+		return c.keepOthers(ctx, ch, replaces) || leased // remove the value to be replaced: it isn't the one that the callers got
 	}
 	return true
 }
 
-// keepOthers makes a key write without a value keep those of other releases.
-func (c *Cache[T]) keepOthers(ctx context.Context, ch *keyWrite[T]) {
-	if ch.redis.Others != nil {
+// keepOthers makes a key write that replaces a value by none keep those of other releases. It returns replaces.
+func (c *Cache[T]) keepOthers(ctx context.Context, ch *keyWrite[T], replaces bool) bool {
+	if replaces && ch.redis.Others != nil {
 		c.remote.EncodeOthers(ctx, &ch.redis)
 	}
+	return replaces
 }
 
 // bindResult returns the dependencies of a task's result, or nil if it was already invalidated.

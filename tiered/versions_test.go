@@ -10,6 +10,7 @@ import (
 	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
+	storedtool "github.com/tiercache/tiercache/tiered/stored"
 )
 
 // A load of one release whose result isn't stored leaves the other's value.
@@ -85,6 +86,28 @@ func TestUnstoredResultRemovesItsOwn(t *testing.T) {
 				t.Errorf("%s: the other release's value expires in %d ms", key, left)
 			}
 		}
+	}
+}
+
+// So does one that finds its own value expired.
+func TestUnstoredResultRemovesItsExpired(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	older := newCache(t, tiered.Options[oldUser]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{})})
+	newer := newCache(t, tiered.Options[newUser]{Name: "users", Redis: newRedis(t, s, tiered.RedisOptions{})})
+	frames := func() int { return len(storedtool.Parse([]byte(s.Do("GET", "tc:users:k").(string))).Frames) }
+	_, _ = older.GetOrLoad(t.Context(), "k", value(oldUser{ID: 1}))
+	_, _ = newer.GetOrLoad(t.Context(), "k", value(newUser{ID: 2}))
+	if err := newer.Expire(t.Context(), "k"); err != nil || frames() != 2 {
+		t.Fatalf("%d frames, %v", frames(), err)
+	}
+	if _, err := newer.Refresh(t.Context(), "k", func(context.Context, *tiered.Entry[newUser]) (newUser, error) {
+		return newUser{}, tiered.ErrNotFound
+	}); err != tiered.ErrNotFound {
+		t.Fatal(err)
+	}
+	if n := frames(); n != 1 {
+		t.Errorf("%d frames are left of two", n)
 	}
 }
 

@@ -41,9 +41,7 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 		if !found {
 			return err
 		}
-		if !fr.Expired {
-			f.Own = fr.ID
-		}
+		f.Own, f.OwnExpired = fr.ID, fr.Expired
 		meta, err := t.decodeFrame(ctx, &fr, at, v, r)
 		if err != nil {
 			f.Vacant = only

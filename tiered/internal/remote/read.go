@@ -35,7 +35,8 @@ type Result[T any] struct {
 	Seen            redisconn.Expected // the content that a store of a newer value replaces
 	Lease           []byte             // the lease under the key; nil: none
 	Others          []byte             // the frames under the key, if some are of other codecs or schemas
-	Own             uint64             // the id of the frame of this codec and schema; 0: there is none, or it was expired
+	Own             uint64             // the id of the frame of this codec and schema; 0: there is none
+	OwnExpired      bool               // it was expired
 	Vacant          bool               // the key holds nothing worth keeping, so a lease may replace it
 	redisconn.Reply                    // with an Err the content is unknown
 	Deps            *coherence.Deps    // the dependencies of a record that the local tier may keep; not set by the Tier
