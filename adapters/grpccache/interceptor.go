@@ -60,10 +60,20 @@ func New(cache *tiered.Cache[[]byte], o Options) (*Interceptor, error) {
 // Key returns the key of a method's response in the cache, for Delete or Refresh. method is the full name, such as "/users.v1.Users/Get". Of md it
 // uses the metadata that Options.Vary names. It returns an error if the request can't be encoded.
 func (i *Interceptor) Key(method string, request proto.Message, md metadata.MD) (string, error) {
-	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
+	encoded, err := encode(request)
 	if err != nil {
 		return "", fmt.Errorf("grpccache: %s: encoding the request: %w", method, err)
 	}
+	return i.key(method, encoded, md), nil
+}
+
+// encode encodes a request, in this process the same each time.
+func encode(request proto.Message) ([]byte, error) {
+	return proto.MarshalOptions{Deterministic: true}.Marshal(request)
+}
+
+// key is Key of an encoded request.
+func (i *Interceptor) key(method string, encoded []byte, md metadata.MD) string {
 	values := make([][]string, len(i.vary))
 	for n, name := range i.vary {
 		values[n] = md.Get(name)
@@ -71,7 +81,7 @@ func (i *Interceptor) Key(method string, request proto.Message, md metadata.MD) 
 	return keys.Join(method, keys.Digest(struct {
 		Request []byte
 		Vary    [][]string
-	}{encoded, values})), nil
+	}{encoded, values}))
 }
 
 // UnaryServer is a [grpc.UnaryServerInterceptor]. It returns what the handler returned or, from the cache, an equal message. The error
@@ -80,12 +90,12 @@ func (i *Interceptor) Key(method string, request proto.Message, md metadata.MD) 
 func (i *Interceptor) UnaryServer(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	in, _ := request.(proto.Message)
 	md, _ := metadata.FromIncomingContext(ctx)
-	m, key := i.cached(ctx, info.FullMethod, in, md)
-	if m == nil {
+	c := i.cached(ctx, info.FullMethod, in, md)
+	if c == nil {
 		return handler(ctx, request)
 	}
-	out := m.response.New().Interface()
-	direct, err := m.get(ctx, key, out, func(ctx context.Context) (proto.Message, error) {
+	out := c.response.New().Interface()
+	direct, err := c.get(ctx, out, func(ctx context.Context) (proto.Message, error) {
 		v, err := handler(grpc.NewContextWithServerTransportStream(ctx, stream(info.FullMethod)), request)
 		if err != nil {
 			return nil, err
@@ -112,14 +122,17 @@ func (i *Interceptor) UnaryClient(ctx context.Context, method string, request, r
 	in, _ := request.(proto.Message)
 	out, ok := reply.(proto.Message)
 	md, _ := metadata.FromOutgoingContext(ctx)
-	m, key := i.cached(ctx, method, in, md)
+	c := i.cached(ctx, method, in, md)
 	shared, callers := optionsOfLoads(opts)
-	if m == nil || !ok || callers || out.ProtoReflect().Descriptor() != m.response.Descriptor() {
+	if c == nil || !ok || callers || out.ProtoReflect().Descriptor() != c.response.Descriptor() {
 		return invoke(ctx, method, request, reply, cc, opts...)
 	}
-	sent := proto.Clone(in) // the caller may change its own when it has returned
-	direct, err := m.get(ctx, key, out, func(ctx context.Context) (proto.Message, error) {
-		response := m.response.New().Interface()
+	direct, err := c.get(ctx, out, func(ctx context.Context) (proto.Message, error) {
+		sent := in.ProtoReflect().New().Interface() // the caller may change its own when it has returned
+		if err := proto.Unmarshal(c.request, sent); err != nil {
+			return nil, err
+		}
+		response := c.response.New().Interface()
 		return response, invoke(ctx, method, sent, response, cc, shared...)
 	})
 	if direct {
@@ -143,20 +156,20 @@ func optionsOfLoads(all []grpc.CallOption) (shared []grpc.CallOption, callers bo
 	return shared, callers
 }
 
-// cached returns the method and the key of a call's response; nil: the call isn't cached.
-func (i *Interceptor) cached(ctx context.Context, name string, request proto.Message, md metadata.MD) (*method, string) {
+// cached returns a call as it is cached; nil: it isn't.
+func (i *Interceptor) cached(ctx context.Context, name string, request proto.Message, md metadata.MD) *call {
 	if request == nil || len(md["authorization"]) > 0 && !slices.Contains(i.vary, "authorization") {
-		return nil, ""
+		return nil
 	}
 	m := i.methods.find(name)
 	if m == nil || i.skip != nil && i.skip(ctx, name, request) {
-		return nil, ""
+		return nil
 	}
-	key, err := i.Key(name, request, md)
+	encoded, err := encode(request)
 	if err != nil {
-		return nil, ""
+		return nil
 	}
-	return m, key
+	return &call{m, i.key(name, encoded, md), encoded}
 }
 
 // stream is the grpc.ServerTransportStream of a load: its method's name. It drops headers and trailers.

@@ -81,8 +81,15 @@ func describe(name string) (protoreflect.MethodDescriptor, protoreflect.MessageT
 	return d, response
 }
 
+// call is a call whose response is cached.
+type call struct {
+	*method
+	key     string
+	request []byte // encoded
+}
+
 // get sets out to the response in the cache, or to the one that load returns. direct means that the cache is closed.
-func (m *method) get(ctx context.Context, key string, out proto.Message, load func(context.Context) (proto.Message, error)) (direct bool, err error) {
+func (c *call) get(ctx context.Context, out proto.Message, load func(context.Context) (proto.Message, error)) (direct bool, err error) {
 	loader := func(ctx context.Context, e *tiered.Entry[[]byte]) ([]byte, error) {
 		said := new(response)
 		message, err := load(context.WithValue(ctx, responseKey{}, said))
@@ -92,9 +99,9 @@ func (m *method) get(ctx context.Context, key string, out proto.Message, load fu
 		said.apply(e)
 		return proto.Marshal(message)
 	}
-	encoded, err := m.cache.GetOrLoad(ctx, key, loader)
+	encoded, err := c.cache.GetOrLoad(ctx, c.key, loader)
 	if err == nil && proto.Unmarshal(encoded, out) != nil { // another program may have written it
-		encoded, err = m.cache.Refresh(ctx, key, loader)
+		encoded, err = c.cache.Refresh(ctx, c.key, loader)
 		if err == nil {
 			err = proto.Unmarshal(encoded, out)
 		}
