@@ -155,7 +155,9 @@ func TestConcurrentMisses(t *testing.T) {
 			for range clients {
 				go func() { answers <- s.get("/a") }()
 			}
-			for cache.Stats().Tiers.Collapsed < clients-1 {
+			// The callers join as soon as the first has announced its load, which may
+			// not have reached the handler yet.
+			for cache.Stats().Tiers.Collapsed < clients-1 || o.runs.Load() == 0 {
 				runtime.Gosched()
 			}
 			o.expectRuns(t, 1)
