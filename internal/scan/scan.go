@@ -4,6 +4,7 @@ package scan
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,14 +22,20 @@ type Cursor struct {
 
 func (c Cursor) String() string { return strconv.FormatUint(c.At, 10) + "@" + c.Addr }
 
-// ParseCursor returns the cursor that String has returned, or for "" the beginning. ok is false for anything else.
-func ParseCursor(s string) (c Cursor, ok bool) {
+// ErrCursor says that a list was to go on at a cursor that isn't one.
+var ErrCursor = errors.New("the cursor is none that a page has named")
+
+// ParseCursor returns the cursor that String has returned, or for "" the beginning. For anything else it returns ErrCursor.
+func ParseCursor(s string) (c Cursor, err error) {
 	if s == "" {
-		return c, true
+		return c, nil
 	}
 	digits, addr, found := strings.Cut(s, "@")
 	at, err := strconv.ParseUint(digits, 10, 64)
-	return Cursor{at, addr}, found && err == nil
+	if err != nil || !found {
+		return c, ErrCursor
+	}
+	return Cursor{at, addr}, nil
 }
 
 // Masters returns the masters of a Cluster, in the order of their addresses.

@@ -8,15 +8,15 @@ import (
 
 func TestCursor(t *testing.T) {
 	for _, c := range []scan.Cursor{{}, {7, ""}, {1 << 63, "[::1]:6379"}, {1, "user@host:1"}} {
-		if got, ok := scan.ParseCursor(c.String()); !ok || got != c {
-			t.Errorf("%v became %v, %v", c, got, ok)
+		if got, err := scan.ParseCursor(c.String()); err != nil || got != c {
+			t.Errorf("%v became %v, %v", c, got, err)
 		}
 	}
-	if c, ok := scan.ParseCursor(""); !ok || c != (scan.Cursor{}) {
-		t.Errorf("the beginning is %v, %v", c, ok)
+	if c, err := scan.ParseCursor(""); err != nil || c != (scan.Cursor{}) {
+		t.Errorf("the beginning is %v, %v", c, err)
 	}
 	for _, bad := range []string{"7", "@", "x@host", "-1@host", "18446744073709551616@"} {
-		if c, ok := scan.ParseCursor(bad); ok {
+		if c, err := scan.ParseCursor(bad); err == nil {
 			t.Errorf("%q is %v", bad, c)
 		}
 	}

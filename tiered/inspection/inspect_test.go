@@ -350,9 +350,12 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	c := newCache(t, tiered.Options[string]{Redis: newRedis(t, single.Client(t), o)})
-	if _, err := c.Keys(t.Context(), "", "nonsense", 10); err == nil {
-		t.Error("a cursor that is none")
+	for _, c := range []*tiered.Cache[string]{newCache(t, tiered.Options[string]{Redis: newRedis(t, single.Client(t), o)}), newCache(t, tiered.Options[string]{})} {
+		for _, cursor := range []string{"nonsense", "-1:", "256:a", "1", "x:a"} {
+			if _, err := c.Keys(t.Context(), "", cursor, 10); err == nil {
+				t.Errorf("%q isn't a cursor", cursor)
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tiercache/tiercache/internal/scan"
@@ -15,6 +16,7 @@ const (
 	maxPage     = 1_000   // names
 	maxTagged   = 100     // keys of entries with a tag
 	maxExamined = 150_000 // entries that are looked at for a tag, which takes about 30 ms
+	maxListed   = 30_000  // entries after which a page of keys ends with the present part, found or not
 )
 
 // Keys returns a page of about n of the keys that begin with the prefix.
@@ -22,12 +24,54 @@ func (t *Tiers[T]) Keys(ctx context.Context, prefix, cursor string, n int) (insp
 	if t.Remote != nil {
 		return t.scan(ctx, t.Remote.Keys.Value(""), prefix, cursor, n)
 	}
-	return pageOf(prefix, cursor, n, func(add func(string)) {
-		t.Local.Each(func(it *local.Item[T]) bool {
-			add(it.Key)
+	return t.localKeys(prefix, cursor, n)
+}
+
+// localKeys returns a page of the local tier's keys. Their order is that of the tier's parts, and in a part that of the names.
+func (t *Tiers[T]) localKeys(prefix, cursor string, n int) (p inspection.Page, err error) {
+	if err := checkSize(n); err != nil {
+		return p, err
+	}
+	from, after, err := parsePlace(cursor)
+	if err != nil {
+		return p, err
+	}
+	t.Local.EachPart(from, func(part int, items []*local.Item[T]) bool {
+		if len(p.Names) >= n || p.Examined >= maxListed {
+			p.Next = place(part, "")
+			return false
+		}
+		p.Examined += len(items)
+		begin := len(p.Names)
+		for _, it := range items {
+			if strings.HasPrefix(it.Key, prefix) && (part > from || it.Key > after) {
+				p.Names = append(p.Names, it.Key)
+			}
+		}
+		slices.Sort(p.Names[begin:])
+		if len(p.Names) <= n {
 			return true
-		})
+		}
+		p.Names = p.Names[:n]
+		p.Next = place(part, p.Names[n-1])
+		return false
 	})
+	return p, nil
+}
+
+// place is the cursor after a key of a part of the local tier; "": at its beginning.
+func place(part int, key string) string { return strconv.Itoa(part) + ":" + key }
+
+// parsePlace returns what place has made a cursor of, or for "" the beginning.
+func parsePlace(cursor string) (part int, after string, err error) {
+	if cursor == "" {
+		return 0, "", nil
+	}
+	digits, after, found := strings.Cut(cursor, ":")
+	if part, err = strconv.Atoi(digits); err != nil || !found || part < 0 || part >= local.Parts {
+		return 0, "", fmt.Errorf("tiered: %w", scan.ErrCursor)
+	}
+	return part, after, nil
 }
 
 // Tags returns a page of about n of the tags that begin with the prefix.

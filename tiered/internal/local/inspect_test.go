@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -123,6 +124,47 @@ func TestPeekAndEach(t *testing.T) {
 	})
 }
 
+// A reader that stops after each part and goes on with the next one sees what one that doesn't stop sees.
+func TestEachPart(t *testing.T) {
+	for _, n := range []int{0, 1, 300, 20_000} {
+		synctest.Test(t, func(t *testing.T) {
+			l := open(t, func(o *local.Options) { o.MaxCost = 100_000 })
+			for i := range n {
+				put(l, fmt.Sprint(i), i, record.Meta{}, always)
+			}
+			synctest.Wait()
+			inOneGo, partByPart := make(map[int]int), make(map[int]int)
+			last := -1
+			l.EachPart(0, func(part int, items []*local.Item[int]) bool {
+				if part <= last || len(items) == 0 {
+					t.Errorf("part %d after %d, with %d items", part, last, len(items))
+				}
+				last = part
+				for _, it := range items {
+					inOneGo[it.Value]++
+				}
+				return true
+			})
+			for from, more := 0, true; more; {
+				more = false
+				l.EachPart(from, func(part int, items []*local.Item[int]) bool {
+					if part < from || more {
+						t.Errorf("part %d from %d on, after another: %v", part, from, more)
+					}
+					for _, it := range items {
+						partByPart[it.Value]++
+					}
+					from, more = part+1, true
+					return false
+				})
+			}
+			if len(inOneGo) != n || !maps.Equal(inOneGo, partByPart) {
+				t.Errorf("%d items in one go, and %d part by part, of %d", len(inOneGo), len(partByPart), n)
+			}
+		})
+	}
+}
+
 func TestPeekAndSampleAfterClose(t *testing.T) {
 	l, err := local.New[int](local.Options{MaxCost: 10, Retention: new(record.Retention), Hash: hash})
 	if err != nil {
@@ -131,6 +173,7 @@ func TestPeekAndSampleAfterClose(t *testing.T) {
 	put(l, "a", 1, record.Meta{}, always)
 	l.Close()
 	l.Each(func(*local.Item[int]) bool { t.Error("a closed tier has items"); return false })
+	l.EachPart(0, func(int, []*local.Item[int]) bool { t.Error("a closed tier has parts"); return false })
 	if l.Peek("a", hash("a")) != nil || len(l.Sample(time.Minute)) > 0 {
 		t.Error("a closed tier has an item, or samples")
 	}

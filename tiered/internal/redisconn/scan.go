@@ -2,7 +2,7 @@ package redisconn
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -23,15 +23,13 @@ const (
 	maxScanCount = 1_000 // keys that a command looks at: about a millisecond of the server's time
 )
 
-var errCursor = errors.New("tiered: the cursor is none that was returned")
-
 // Scan continues at the cursor, or with "" begins. It returns when about n keys were found, or after maxScans commands. Masters are
 // read one after the other, in the order of their addresses; the cursor names the present one. Keys that are there all the time
 // are found at least once, unless a Cluster moves them meanwhile.
 func (r *requester) Scan(ctx context.Context, pattern, cursor string, n int) (s Scan, err error) {
-	at, ok := scan.ParseCursor(cursor)
-	if !ok {
-		return s, errCursor
+	at, err := scan.ParseCursor(cursor)
+	if err != nil {
+		return s, fmt.Errorf("tiered: %w", err)
 	}
 	masters, err := r.masters(ctx)
 	if err != nil {

@@ -20,15 +20,13 @@ type List struct {
 // count is how many keys one command looks at, which takes Redis about a millisecond.
 const count = 1_000
 
-var errCursor = errors.New("the cursor is none that a page has named")
-
 // Each calls f with keys until it returns false, or there are no more. It begins at the cursor, or for "" with the first. It returns the
 // cursor at which to go on, "" at the end. A key may come more than once; one that is there all the time comes at least once, unless a Cluster
 // moves it meanwhile.
 func (l List) Each(ctx context.Context, cursor string, f func(keys []string) bool) (next string, err error) {
-	at, ok := scan.ParseCursor(cursor)
-	if !ok {
-		return "", errCursor
+	at, err := scan.ParseCursor(cursor)
+	if err != nil {
+		return "", err
 	}
 	masters, err := Masters(ctx, l.Client)
 	if err != nil {
