@@ -9,55 +9,26 @@ import (
 // Answer answers one exchange from the store, or by running the handler. It returns when the response is complete, and
 // panics if the handler does.
 func (c *Cache) Answer(x Exchange) {
-	view := c.view(x)
-	if view.r.Method != http.MethodGet && view.r.Method != http.MethodHead {
+	var p plan
+	c.plan(&p, x)
+	c.carryOut(&p)
+}
+
+// carryOut answers the exchange as planned.
+func (c *Cache) carryOut(p *plan) {
+	view, cand := &p.view, &p.candidate
+	switch p.action {
+	case actChange:
 		c.stats.bypassed.Add(1)
-		c.change(x, view.request())
-		return
-	}
-	d := rfc9111.NoDirectives
-	if view.has(rfc9111.RelevantDirectives) {
-		d = rfc9111.ParseDirectives(view.r.Header)
-	}
-	// A body has no meaning in a GET (RFC 9110 §9.3.1), but handlers may read it all the same.
-	// A handler around the cache that encodes the response would encode a part of the body, which isn't a part of the encoded body.
-	coded := view.has(rfc9111.RelevantRange) && len(x.Around("Content-Encoding")) > 0
-	if view.r.ContentLength != 0 || view.has(rfc9111.RelevantOrigin) || coded {
-		c.bypass(x, rfc9111.ForBypass)
-		return
-	}
-	if d.NoStore { // RFC 9111 §5.2.1.5
-		c.bypass(x, rfc9111.ForRequest)
-		return
-	}
-	view.r = c.options.normalised(view.r)
-	var cand candidate
-	if cand.primary, cand.private = c.keys.primary(view.r); cand.primary == "" {
-		c.bypass(x, rfc9111.ForBypass)
-		return
-	}
-	if c.serveNested(&cand, &view) {
-		return
-	}
-	c.lookup(&cand, &view)
-	if view.has(rfc9111.RelevantRange) && ranged(view.r) && (cand.found == nil || cand.decide(d) != rfc9111.Serve) {
-		if part, ok := c.lookupPart(cand, &view); ok && part.decide(d) == rfc9111.Serve {
-			cand = part
-		}
-	}
-	if cand.found == nil {
-		c.forward(&view, &cand, d, false)
-		return
-	}
-	switch cand.decide(d) {
-	case rfc9111.Serve:
-		c.hit(&view, &cand)
-	case rfc9111.ServeAndRefresh:
-		c.serveStale(&view, &cand, d)
-	case rfc9111.Validate:
-		c.forward(&view, &cand, d, false)
-	case rfc9111.ValidateOrStale:
-		c.forward(&view, &cand, d, true)
+		c.change(view.x, view.request())
+	case actBypass:
+		c.bypass(view.x, p.why)
+	case actServe:
+		c.hit(view, cand)
+	case actServeAndRefresh:
+		c.serveStale(view, cand, p.directives)
+	case actForward, actForwardOrStale:
+		c.forward(view, cand, p.directives, p.action == actForwardOrStale)
 	}
 }
 
