@@ -13,6 +13,11 @@ import (
 // errNotStored tells a load to keep the stored response.
 var errNotStored = errors.New("httpcache: the response is not stored")
 
+// runError is the error of a run, by which a load ends.
+type runError struct{ error }
+
+func (e *runError) Unwrap() error { return e.error }
+
 const (
 	// hitForMissTTL is how long the cache remembers that a key's response can't be stored.
 	hitForMissTTL = 5 * time.Second
@@ -29,6 +34,8 @@ const (
 func (c *Cache) loadResult(ctx context.Context, m *missRequest, e *tiered.Entry[*response], o outcome) (*response, error) {
 	c.dropFormer(ctx, m, o)
 	switch {
+	case o.err != nil:
+		return nil, &runError{o.err}
 	case o.response != nil:
 		return c.assignKey(ctx, m, e, o.response)
 	case o.failed, e.State == tiered.Fresh, e.State == tiered.NotFound, e.Found && e.Value.Index != nil:

@@ -15,6 +15,7 @@ type collapseGroup struct {
 	reloading    bool          // one of them wants a new response
 	streams      chan struct{} // closed when a leader's response is sent in parts
 	streaming    bool          // streams is closed
+	whenAlone    []func()      // are called when only one participant is left
 }
 
 // join lets a request wait for another request's response, or lead. It returns nil if it can't wait: a
@@ -50,9 +51,26 @@ func (gs *collapseGroups) leave(g *collapseGroup, reload bool) {
 	if reload {
 		g.reloading = false
 	}
-	if g.participants == 0 {
+	switch g.participants {
+	case 0:
 		delete(gs.byKey, g.key)
+	case 1:
+		for _, f := range g.whenAlone {
+			f()
+		}
+		g.whenAlone = nil
 	}
+}
+
+// onAlone makes the group call f when no request but one is left in it. It returns false if that is so already.
+func (gs *collapseGroups) onAlone(g *collapseGroup, f func()) bool {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	if g.participants <= 1 {
+		return false
+	}
+	g.whenAlone = append(g.whenAlone, f)
+	return true
 }
 
 // stream records that the leader's response is sent in parts from now on.

@@ -99,6 +99,6 @@
 //   - A run of the handler: reply.go, context.go, recording.go and hold.go (replies from the store in place of the handler's
 //     response), exchange.go.
 //   - A request: requestview.go, lookup.go, serve.go, miss.go, background.go (renews stale responses), change.go (unsafe
-//     methods), answer.go.
-//   - net/http: writer.go and delay.go, handler.go, detached.go.
+//     methods), plan.go, answer.go.
+//   - net/http: writer.go and delay.go, handler.go, detached.go. A client: sharedbody.go, roundtrip.go, transport.go.
 package httpcache

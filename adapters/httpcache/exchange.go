@@ -40,6 +40,14 @@ type Exchange interface {
 	Detach() Exchange
 }
 
+// clientExchange is an Exchange that can end without a response.
+type clientExchange interface {
+	Exchange
+
+	// deliver passes on a response or an error.
+	deliver(*http.Response, error)
+}
+
 // Previewer is an Exchange whose Request is expensive to make, while most hits need little of it.
 type Previewer interface {
 	Exchange

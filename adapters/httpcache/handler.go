@@ -34,19 +34,7 @@ func (x *exchange) Around(name string) []string { return x.w.Header()[name] }
 
 func (x *exchange) Serve(reply *Reply) {
 	h := x.w.Header()
-	values := make([]string, 0, reply.Len())
-	last, typed := "", false
-	for name, value := range reply.Fields() {
-		if name == last {
-			h[name] = append(h[name], value)
-			continue
-		}
-		values = append(values, value)
-		n := len(values)
-		h[name] = values[n-1 : n : n]
-		last, typed = name, typed || name == "Content-Type"
-	}
-	if !typed && len(reply.Body) > 0 {
+	if typed := reply.setIn(h); !typed && len(reply.Body) > 0 {
 		if _, ok := h["Content-Type"]; !ok {
 			h["Content-Type"] = nil // keeps net/http from guessing: what it would guess is stored
 		}
@@ -63,14 +51,7 @@ func (x *exchange) Run(rec *Recording) {
 	if rec.Active() {
 		w.before = maps.Clone(x.w.Header())
 		r = r.WithContext(rec.Context(r.Context()))
-		if edits := rec.Edits(); len(edits) > 0 {
-			r.Header = maps.Clone(r.Header)
-			for _, e := range edits {
-				if delete(r.Header, e.Name); e.Value != "" {
-					r.Header[e.Name] = []string{e.Value}
-				}
-			}
-		}
+		r.Header = edited(r.Header, rec.Edits())
 		w.handlerHeader = maps.Clone(w.before)
 		if w.handlerHeader == nil {
 			w.handlerHeader = make(http.Header)

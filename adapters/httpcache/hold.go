@@ -15,15 +15,35 @@ func (rec *Recording) hold(status int, before, header http.Header) bool {
 	case status == http.StatusNotModified && m.validates() && !rec.headOnly:
 		rec.validated(before, header)
 	case m.mayServeStale && rfc9111.OriginFailed(status):
-		age := rfc9111.Older(m.age, time.Since(rec.began))
-		rec.prepareReply(m.found, age, rfc9111.Status{FwdStatus: status, Detail: "stale-if-error"})
-		rec.finish(outcome{failed: true})
+		rec.serveStale(status)
 	case status == http.StatusOK && !rec.headOnly && conditional(m.request) && rec.unmodified(before, header):
 	default:
 		return false
 	}
 	rec.held = true
 	return true
+}
+
+// serveStale makes the stale response the reply. status is that of the handler's response; 0: it made none.
+func (rec *Recording) serveStale(status int) {
+	age := rfc9111.Older(rec.miss.age, time.Since(rec.began))
+	rec.prepareReply(rec.miss.found, age, rfc9111.Status{FwdStatus: status, Detail: "stale-if-error"})
+	rec.finish(outcome{failed: true})
+}
+
+// fail is called instead of Head if there is no response because of an error. If a stale response may be served instead, the run is
+// Held. Otherwise requests that wait for it get the same error, if shared.
+func (rec *Recording) fail(err error, shared bool) {
+	if rec.holds && rec.miss.mayServeStale {
+		rec.serveStale(0)
+		rec.held = true
+		return
+	}
+	rec.holds = false
+	if !shared {
+		err = nil
+	}
+	rec.finish(outcome{err: err})
 }
 
 // prepareReply prepares a reply from the stored response.

@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
@@ -29,7 +30,7 @@ func (c *Cache) miss(x Exchange, m *missRequest) {
 func (c *Cache) joinFlight(x Exchange, p *participant) {
 	ctx, cancel, release := borrowContext(p.request.Context())
 	defer release()
-	found, landed := c.startFlight(ctx, p)
+	result, landed := c.startFlight(ctx, p)
 	if c.waitToLead(p, landed) {
 		defer func() {
 			if p.unstorable {
@@ -43,25 +44,35 @@ func (c *Cache) joinFlight(x Exchange, p *participant) {
 	cancel()
 	<-landed
 	c.groups.leave(p.group, p.reload)
-	c.follow(x, p, *found)
+	c.follow(x, p, result)
 }
 
-// startFlight starts a goroutine that joins the flight of the participant's key. When landed is closed, found has its result.
-func (c *Cache) startFlight(ctx context.Context, p *participant) (found **response, landed <-chan struct{}) {
+// flightResult is the result of a flight: a response, or the error of the run, or neither.
+type flightResult struct {
+	response *response
+	err      error
+}
+
+// startFlight starts a goroutine that joins the flight of the participant's key. The result may be read when landed is closed.
+func (c *Cache) startFlight(ctx context.Context, p *participant) (result *flightResult, landed <-chan struct{}) {
 	enter := c.store.GetOrLoad
 	if p.reload {
 		enter = c.store.Refresh
 	}
-	found = new(*response)
+	result = new(flightResult)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		r, err := enter(ctx, p.flightKey, c.load(p))
-		if err == nil { // otherwise Redis is down, the cache is closed...: the handler answers
-			*found = r
-		}
+		var failed *runError
+		switch {
+		case err == nil:
+			result.response = r
+		case errors.As(err, &failed):
+			result.err = failed.error
+		} // after another error (Redis is down, the cache is closed...) the handler answers
 	}()
-	return found, done
+	return result, done
 }
 
 // load returns the flight's loader, which waits for the response that the leader records.
@@ -97,8 +108,12 @@ func (c *Cache) waitToLead(p *participant, landed <-chan struct{}) bool {
 
 // follow answers with the flight's result, if there is one. A request for a new response doesn't accept
 // one that was begun before the request arrived.
-func (c *Cache) follow(x Exchange, p *participant, found *response) {
-	m := p.missRequest
+func (c *Cache) follow(x Exchange, p *participant, result *flightResult) {
+	m, found := p.missRequest, result.response
+	if client, ok := x.(clientExchange); ok && result.err != nil && !m.reload {
+		client.deliver(nil, result.err)
+		return
+	}
 	if found == nil || m.reload {
 		c.pass(x, m.forward)
 		return

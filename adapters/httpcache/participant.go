@@ -62,8 +62,9 @@ type participant struct {
 // outcome is the result of a leader's run: a response, or none.
 type outcome struct {
 	response   *response
-	unstorable bool // permanently: the next one probably can't be stored either
-	failed     bool // the handler did
+	unstorable bool  // permanently: the next one probably can't be stored either
+	failed     bool  // the handler did
+	err        error // there is no response because of it, and requests that wait for one get it, too
 }
 
 func newParticipant(m *missRequest) *participant {

@@ -3,6 +3,7 @@ package httpcache
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -25,6 +26,7 @@ type Recording struct {
 	participant *participant    // nil: the outcome is delivered
 	holds       bool            // the response may be held
 	headOnly    bool            // the run is for a HEAD, which only needs holds
+	verbatim    bool            // the response is stored without fields that the cache would add
 	background  context.Context // of a background run, for the outermost handler; nil: a client waits for the answer
 	arrived     bool            // the background run has reached the cache
 
@@ -78,9 +80,14 @@ func (rec *Recording) Context(ctx context.Context) context.Context {
 	if !rec.Active() || rec.miss == nil {
 		return ctx
 	}
-	ctx = context.WithValue(ctx, runKey{}, &run{cache: rec.cache, primary: rec.miss.primary, outer: runOf(ctx)})
+	ctx = rec.withRun(ctx)
 	rec.served = serverOf(ctx) != nil
 	return watchedContext{ctx, &rec.serverLookup}
+}
+
+// withRun returns the context of a recorded run, in which the cache doesn't wait for this run.
+func (rec *Recording) withRun(ctx context.Context) context.Context {
+	return context.WithValue(ctx, runKey{}, &run{cache: rec.cache, primary: rec.miss.primary, outer: runOf(ctx)})
 }
 
 // Edit is a change of a header: of the handler's request, or of a response.
@@ -107,6 +114,20 @@ func (rec *Recording) Edits() (edits []Edit) {
 	edits = appendEdit(edits, m.request.Header, "If-Modified-Since", since)
 	edits = appendEdit(edits, m.request.Header, "Range", "")
 	return appendEdit(edits, m.request.Header, "If-Range", "")
+}
+
+// edited returns the header with the edits; it is copied if there are any.
+func edited(header http.Header, edits []Edit) http.Header {
+	if len(edits) == 0 {
+		return header
+	}
+	header = maps.Clone(header)
+	for _, e := range edits {
+		if delete(header, e.Name); e.Value != "" {
+			header[e.Name] = []string{e.Value}
+		}
+	}
+	return header
 }
 
 func appendEdit(edits []Edit, header http.Header, name, value string) []Edit {
@@ -235,7 +256,10 @@ func (rec *Recording) head(status int, before, header http.Header) {
 	}
 	length, _ := contentLength(header)
 	r.Body = make([]byte, 0, max(length, 0))
-	rec.length, rec.missing, rec.response = length, missingOf(status, header), r
+	rec.length, rec.response = length, r
+	if !rec.verbatim {
+		rec.missing = missingOf(status, header)
+	}
 	if rec.served { // with a server other handlers may have looked it up before, and without one http.TimeoutHandler delays the head
 		rec.serverLookup.Store(false)
 	}

@@ -129,6 +129,23 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 	}
 }
 
+// setIn sets the Fields in a header, and reports whether Content-Type is one of them.
+func (r *Reply) setIn(h http.Header) (typed bool) {
+	values := make([]string, 0, r.Len())
+	last := ""
+	for name, value := range r.Fields() {
+		if name == last {
+			h[name] = append(h[name], value)
+			continue
+		}
+		values = append(values, value)
+		n := len(values)
+		h[name] = values[n-1 : n : n]
+		last, typed = name, typed || name == "Content-Type"
+	}
+	return typed
+}
+
 // fields returns the stored fields that may be part of the reply. all means that all of them are, unchanged and in this order.
 func (r *Reply) fields() (h []string, all bool) {
 	ready := r.stored.precomputed

@@ -76,9 +76,9 @@ func isTokenByte(c byte) bool {
 	return isAlpha(c) || isDigit(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
-// canonical reports whether all names are as [http.CanonicalHeaderKey] writes them. The rules look for fields by
+// Canonical reports whether all names are as [http.CanonicalHeaderKey] writes them. The rules look for fields by
 // these names and would overlook the others.
-func canonical(h http.Header) bool {
+func Canonical(h http.Header) bool {
 	for name := range h {
 		if name != http.CanonicalHeaderKey(name) {
 			return false

@@ -59,7 +59,7 @@ func forbidden(request, response http.Header, cc CacheControl, rules Rules) stri
 // unsafe returns another reason not to store a response in a shared cache, though the RFC would allow it.
 func unsafe(response http.Header, cc CacheControl, rules Rules) string {
 	switch {
-	case !canonical(response):
+	case !Canonical(response):
 		return "field name"
 	case hasType(response, "text/event-stream"): // has no end
 		return "event stream"

@@ -1,0 +1,84 @@
+package httpcache_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/tiercache/tiercache/adapters/httpcache"
+)
+
+// startOrigin starts a server for the test.
+func startOrigin(t testing.TB, h http.Handler) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// client returns a client of the cache, whose connections end with the test.
+func client(t testing.TB, c *httpcache.Cache) *http.Client {
+	t.Helper()
+	next := &http.Transport{}
+	t.Cleanup(next.CloseIdleConnections)
+	return &http.Client{Transport: c.Transport(next)}
+}
+
+// fetched is a response that has been read.
+type fetched struct {
+	*http.Response
+	body string
+}
+
+// send sends a request and reads the response.
+func send(t testing.TB, c *http.Client, method, url string, fields ...string) fetched {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setFields(r.Header, fields)
+	res, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fetched{res, string(body)}
+}
+
+const hit = "http; hit"
+
+// expectFetched checks a response's status, its Cache-Status without ttl and detail, and its body.
+func expectFetched(t testing.TB, f fetched, status int, cacheStatus, body string) {
+	t.Helper()
+	got := f.Header.Get("Cache-Status")
+	got, _, _ = strings.Cut(got, "; detail=")
+	if got, _, _ = strings.Cut(got, "; ttl="); f.StatusCode != status || got != cacheStatus || f.body != body {
+		t.Errorf("%d, %q, %.100q, want %d, %q, %.100q", f.StatusCode, got, f.body, status, cacheStatus, body)
+	}
+}
+
+func TestTransport(t *testing.T) {
+	o := text("hello", "Cache-Control", "max-age=60", "X-Any", "1", "X-Any", "2")
+	c := client(t, newCache(t, httpcache.Options{}))
+	url := startOrigin(t, o).URL + "/a?b=c"
+	first := send(t, c, "GET", url)
+	expectFetched(t, first, 200, stored, "hello")
+	second := send(t, c, "GET", url)
+	expectFetched(t, second, 200, hit, "hello")
+	if second.Status != "200 OK" || second.ContentLength != 5 || second.Request.URL.String() != url || second.Header.Get("Age") == "" {
+		t.Errorf("%+v", second.Response)
+	}
+	for name, values := range first.Header {
+		if got := second.Header[name]; name != "Cache-Status" && (len(got) != len(values) || got[0] != values[0]) {
+			t.Errorf("%s: %q, want %q", name, got, values)
+		}
+	}
+	o.expectRuns(t, 1)
+}
