@@ -1,6 +1,8 @@
 package codec_test
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -49,6 +51,19 @@ func plainly(name string, compress func([]byte) []byte, decompress func([]byte) 
 	}}
 }
 
+// withGCM encodes JSON and seals it with the standard library's AES-GCM, with one key for all values.
+func withGCM(b *testing.B) implementation {
+	block, err := aes.NewCipher(make([]byte, 32))
+	if err != nil {
+		b.Fatal(err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return plainly("gcm-library", func(d []byte) []byte { return aead.Seal(nil, nil, d, nil) }, func(d []byte) ([]byte, error) { return aead.Open(nil, nil, d, nil) })
+}
+
 func implementations(b *testing.B) []implementation {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
@@ -77,6 +92,8 @@ func implementations(b *testing.B) []implementation {
 		plainly("zstd-library", func(d []byte) []byte { return enc.EncodeAll(d, nil) }, func(d []byte) ([]byte, error) { return dec.DecodeAll(d, nil) }),
 		appending("Zstd-JSON-append", codec.Zstd(codec.JSON, 0)),
 		appending("Zstd-Msgpack-append", codec.Zstd(codec.Msgpack, 0)),
+		withGCM(b),
+		appending("Sealed-JSON-append", sealed(b, codec.JSON)),
 	}
 }
 

@@ -27,6 +27,23 @@ type Appender interface {
 	Append(dst []byte, v any) ([]byte, error)
 }
 
+// Binder is a [Codec] whose encoding depends on where a value is stored, such as that of [Sealed]. Of such a codec a cache calls
+// Bind for each value it encodes or decodes.
+type Binder interface {
+	Codec
+
+	// Bind returns the codec of the values under a key in the caches of a name. It is called often, so it must be cheap.
+	Bind(cache, key string) Codec
+}
+
+// Bind returns c for a key of a cache: its Bind's result if it is a [Binder], and else c itself.
+func Bind(c Codec, cache, key string) Codec {
+	if b, ok := c.(Binder); ok {
+		return b.Bind(cache, key)
+	}
+	return c
+}
+
 // Append encodes v with c to the end of dst, as an [Appender] if c is one.
 func Append(c Codec, dst []byte, v any) ([]byte, error) {
 	if a, ok := c.(Appender); ok {

@@ -28,20 +28,20 @@ func withCompressing(inners []codec.Codec, minSize int) (all []codec.Codec) {
 	return all
 }
 
-// Each codec that the package exports is in codecs, or is made in compressing, under a name like that of its variable or function.
+// Each codec that the package exports is in codecs, or is made in compressing or sealed, under a name like that of its variable or function.
 func TestCodecsAreListed(t *testing.T) {
 	names := make(map[string]bool)
 	for _, c := range codecs {
 		names[c.Name()] = true
 	}
-	for _, c := range compressing(codec.JSON, 0) {
+	for _, c := range append(compressing(codec.JSON, 0), sealed(t, codec.JSON)) {
 		names[strings.TrimSuffix(c.Name(), "(json)")] = true
 	}
 	variables, wrappers := codectest.Exported(t, ".")
 	found := append(variables, wrappers...)
 	for _, name := range found {
 		if !names[strings.ToLower(name)] {
-			t.Errorf("the codec %s isn't in codecs or compressing", name)
+			t.Errorf("the codec %s isn't in codecs, compressing or sealed", name)
 		}
 	}
 	if len(found) != len(names) {

@@ -8,6 +8,8 @@
 //
 // [Zstd] and [S2] wrap one of them, or a codec of yours, and compress large values, which saves network and memory.
 //
+// [Sealed] wraps one of all these, and encrypts values.
+//
 // A [Codec] has a name, which is stored with each value: a value written with one codec is never read with another.
 // To add a codec, implement the interface. Note that Marshal gets a pointer to the value, as Unmarshal does. A codec that also
 // implements [Appender] doesn't allocate a slice for each value.

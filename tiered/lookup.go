@@ -9,6 +9,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -214,7 +215,7 @@ func (c *Cache[T]) decodeReply(ctx context.Context, f *flight[T], at mono.Instan
 		return nil
 	}
 	it := &local.Item[T]{Key: f.Key}
-	t, found, err := c.remote.DecodeFrame(ctx, data, at, &c.view, &it.Record)
+	t, found, err := c.remote.DecodeFrame(ctx, &remote.Raw{Key: f.Key, Bytes: data, At: at}, &c.view, &it.Record)
 	if !found || err != nil {
 		return nil // the job reports an error
 	}

@@ -52,7 +52,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		permits:   inflight.NewPermits(o.MaxLoads),
 	}
 	t.retries = retries[T]{keys: t.keys, life: &t.life}
-	t.values = values.Funcs[T]{Codec: o.Codec, Name: name, Schema: values.SchemaOf[T](o.Version), Cost: o.Cost, Clone: o.Clone, Exited: func(err error) {
+	t.values = values.Funcs[T]{Codec: o.Codec, Name: name, Cache: o.Name, Schema: values.SchemaOf[T](o.Version), Cost: o.Cost, Clone: o.Clone, Exited: func(err error) {
 		t.stats.codecErrors.Add(1)
 		t.logUncaught(&t.badValues, "tiered: a goroutine was ended", "", err)
 	}}

@@ -184,6 +184,7 @@ func (c *Cache[T]) newWrite(ctx context.Context, ch *keyWrite[T], r *record.Reco
 		ch.item = c.local.NewItem(ch.ref.Key, ch.ref.Hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
 	}
 	if c.remote != nil {
+		ch.redis.Key = ch.ref.Key
 		if err := c.remote.Encode(ctx, r, &ch.redis, c.retention.StaleFor()); err != nil {
 			return fmt.Errorf("tiered: encoding the value of %.100q: %w", ch.ref.Key, err)
 		}

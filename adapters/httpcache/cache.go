@@ -36,10 +36,16 @@ func New(o Options) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	responses := codec.Codec(responseCodec{codec.Msgpack})
+	if len(o.SealKeys) > 0 {
+		if responses, err = codec.Sealed(responses, o.SealKeys...); err != nil {
+			return nil, fmt.Errorf("httpcache: Options.SealKeys: %w", err)
+		}
+	}
 	store, err := tiered.New(tiered.Options[*response]{
 		Name:    o.Name,
 		Redis:   o.Redis,
-		Codec:   responseCodec{codec.Msgpack},
+		Codec:   responses,
 		MaxCost: o.MaxCost,
 		Cost:    (*response).cost,
 		Logger:  o.Logger,

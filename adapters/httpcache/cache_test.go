@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/codec"
 )
 
 func TestMissThenHit(t *testing.T) { synctest.Test(t, missThenHit) }
@@ -343,6 +344,7 @@ func TestStats(t *testing.T) {
 
 func TestWrongOptions(t *testing.T) {
 	for want, o := range map[string]httpcache.Options{
+		"httpcache: Options.SealKeys: codec: Sealed's key \"1\" has a Secret of 10 bytes: want 32":                                             {SealKeys: []codec.SealKey{{ID: "1", Secret: []byte("a password")}}},
 		"httpcache: Options.TTL is -1s: want 0 (what the responses say) or more":                                                               {TTL: -time.Second},
 		"httpcache: Options.MaxBody is -1: want 0 (8388608) or more bytes":                                                                     {MaxBody: -1},
 		"httpcache: Options.MaxCost is -2: want 0 (67108864) or more bytes":                                                                    {MaxCost: -2},

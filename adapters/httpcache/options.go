@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
+	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 	Name string
 	// Redis is the second tier. nil: the cache is in-process only.
 	Redis *tiered.Redis
+	// SealKeys are the keys with which responses are encrypted in Redis, the first, and decrypted, any of them: see codec.Sealed. Their
+	// URLs, times and tags can still be read. None: responses aren't encrypted.
+	SealKeys []codec.SealKey
 	// Logger gets errors in the background, at most every 10 seconds, and panics for which a stale response was served
 	// instead. nil: slog.Default().
 	Logger *slog.Logger

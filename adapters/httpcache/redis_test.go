@@ -55,6 +55,25 @@ func TestSecondProcessHits(t *testing.T) {
 	}
 }
 
+// With SealKeys Redis has nothing to read of a response, and the next process still serves it.
+func TestSealedResponses(t *testing.T) {
+	server := redistest.Start(t)
+	o := text("the secret", "Cache-Control", "max-age=60", "X-Secret", "another secret")
+	keys := []codec.SealKey{{ID: "1", Secret: make([]byte, 32)}}
+	first := newCache(t, httpcache.Options{Redis: connect(t, server), SealKeys: keys})
+	expect(t, get(first.Handler(o), "/a"), 200, stored, "the secret")
+	for _, key := range server.Do("KEYS", "tc:http:*").([]any) {
+		if v, _ := server.Do("GET", key).(string); strings.Contains(v, "secret") {
+			t.Errorf("%s: %q", key, v)
+		}
+	}
+	second := newCache(t, httpcache.Options{Redis: connect(t, server), SealKeys: keys})
+	if w := get(second.Handler(o), "/a"); w.Body.String() != "the secret" || w.Header().Get("X-Secret") != "another secret" {
+		t.Errorf("%q, %v", w.Body, w.Header())
+	}
+	o.expectRuns(t, 1)
+}
+
 // What somebody else put under a key is not an answer, and doesn't keep the handler from giving one.
 func TestForeignValues(t *testing.T) {
 	server := redistest.Start(t)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var exported = regexp.MustCompile(`(?m)^(?:var ([A-Z]\w*) Codec\b|func ([A-Z]\w*)\(.*\) Codec \{)`)
+var exported = regexp.MustCompile(`(?m)^(?:var ([A-Z]\w*) Codec\b|func ([A-Z]\w*)\(inner Codec\b.*\) \(?Codec\b)`)
 
 // Exported returns the names of the variables that are codecs, and of the functions that wrap one, in the package in the folder.
 func Exported(t testing.TB, folder string) (variables, wrappers []string) {

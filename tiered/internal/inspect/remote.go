@@ -40,7 +40,7 @@ func (x *inspector[T]) inspectForeign(c *remote.Content) {
 	if c.TTL >= 0 {
 		y.FreshFor = min(c.TTL, x.View.TTL)
 	}
-	value, err := x.Remote.DecodeForeign(c.Bytes)
+	value, err := x.Remote.DecodePayload(x.key.Key, c.Bytes)
 	if err != nil {
 		y.Problem = "it can't be decoded: " + err.Error()
 		return
@@ -86,7 +86,7 @@ func (x *inspector[T]) frame(ctx context.Context, f *wire.Frame) inspection.Fram
 // judgeFrame decodes a frame of this cache, and reports how it may be served.
 func (x *inspector[T]) judgeFrame(ctx context.Context, f *wire.Frame, y *inspection.Frame) {
 	if !f.NotFound {
-		value, err := x.Remote.DecodeForeign(f.Payload)
+		value, err := x.Remote.DecodePayload(x.key.Key, f.Payload)
 		if err != nil {
 			y.Problem = "it can't be decoded: " + err.Error()
 			return

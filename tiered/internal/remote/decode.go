@@ -20,13 +20,20 @@ type View struct {
 	Jitter  float64       // of the time of an early refresh
 }
 
+// Raw is what Redis had under a key at an instant.
+type Raw struct {
+	Key   string
+	Bytes []byte
+	At    mono.Instant
+}
+
 // decode decodes a key's content into f.
-func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) error {
+func (t *Tier[T]) decode(ctx context.Context, f *Result[T], raw *Raw, v *View) error {
+	b := raw.Bytes
 	if l, ok := wire.ParseLease(b); ok {
 		f.Seen, f.Lease = SeenLease(l), b
 		return nil
 	}
-	at := mono.Now()
 	r := new(record.Record[T])
 	if wire.IsFrame(b) || wire.IsLease(b) {
 		fr, found, only, err := wire.FindFrame(b, t.values.Name, t.values.Schema)
@@ -42,7 +49,7 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 			return err
 		}
 		f.Own, f.OwnExpired = fr.ID, fr.Expired
-		meta, err := t.decodeFrame(ctx, &fr, at, v, r)
+		meta, err := t.decodeFrame(ctx, &fr, raw, v, r)
 		if err != nil {
 			f.Vacant = only
 			return err
@@ -50,9 +57,9 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], b []byte, v *View) e
 		r.Meta = &meta
 	} else {
 		f.Seen = seenWhole(b)
-		r.Created, r.FreshUntil, r.Meta = at, at.Add(v.TTL), new(record.Meta)
+		r.Created, r.FreshUntil, r.Meta = raw.At, raw.At.Add(v.TTL), new(record.Meta)
 		var err error
-		if r.Cost, err = t.values.Decode(b, &r.Value); err != nil {
+		if r.Cost, err = t.values.Decode(raw.Key, b, &r.Value); err != nil {
 			f.Vacant = len(b) == 0
 			return err
 		}
@@ -66,22 +73,22 @@ func seenWhole(b []byte) redisconn.Expected {
 	return redisconn.Expected{Exists: true, Bytes: string(b)}
 }
 
-// DecodeFrame decodes the frame of this cache's codec and schema among those of a key that was read at the instant at. It sets the
-// record's value and times, and returns its metadata. found is false if there is none.
-func (t *Tier[T]) DecodeFrame(ctx context.Context, b []byte, at mono.Instant, v *View, r *record.Record[T]) (m record.Meta, found bool, err error) {
-	fr, found, _, err := wire.FindFrame(b, t.values.Name, t.values.Schema)
+// DecodeFrame decodes the frame of this cache's codec and schema among those of a key. It sets the record's value and times, and
+// returns its metadata. found is false if there is none.
+func (t *Tier[T]) DecodeFrame(ctx context.Context, raw *Raw, v *View, r *record.Record[T]) (m record.Meta, found bool, err error) {
+	fr, found, _, err := wire.FindFrame(raw.Bytes, t.values.Name, t.values.Schema)
 	if found {
-		m, err = t.decodeFrame(ctx, &fr, at, v, r)
+		m, err = t.decodeFrame(ctx, &fr, raw, v, r)
 	}
 	return m, found, err
 }
 
 // decodeFrame is DecodeFrame of a frame that was parsed.
-func (t *Tier[T]) decodeFrame(ctx context.Context, f *wire.Frame, at mono.Instant, v *View, r *record.Record[T]) (m record.Meta, err error) {
-	r.Created, r.FreshUntil = times(f, at, t.Conn.TimeAt(ctx, at))
+func (t *Tier[T]) decodeFrame(ctx context.Context, f *wire.Frame, raw *Raw, v *View, r *record.Record[T]) (m record.Meta, err error) {
+	r.Created, r.FreshUntil = times(f, raw.At, t.Conn.TimeAt(ctx, raw.At))
 	m = meta(f, v)
 	if !f.NotFound {
-		m.Cost, err = t.values.Decode(f.Payload, &r.Value)
+		m.Cost, err = t.values.Decode(raw.Key, f.Payload, &r.Value)
 	}
 	return m, err
 }
@@ -124,7 +131,7 @@ func (t *Tier[T]) Encode(ctx context.Context, r *record.Record[T], w *Write, kep
 	if w.Others != nil {
 		w.TTL = max(w.TTL, f.KeepOthers(w.Others, at))
 	}
-	w.Frame, err = t.values.Encode(&f, &r.Value)
+	w.Frame, err = t.values.Encode(&f, w.Key, &r.Value)
 	return err
 }
 

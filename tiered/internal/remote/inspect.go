@@ -47,9 +47,9 @@ func ttlOf(r *redisconn.Reply) time.Duration {
 	return mono.Millis(r.Value.(*redis.IntCmd).Val())
 }
 
-// DecodeForeign decodes a value that another program wrote.
-func (t *Tier[T]) DecodeForeign(b []byte) (value T, err error) {
-	_, err = t.values.Decode(b, &value)
+// DecodePayload decodes the payload of a frame under the key, or what another program wrote there.
+func (t *Tier[T]) DecodePayload(key string, b []byte) (value T, err error) {
+	_, err = t.values.Decode(key, b, &value)
 	return value, err
 }
 

@@ -95,7 +95,7 @@ func (t *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOption
 			f.Vacant = true
 			continue
 		}
-		if err := t.decode(ctx, f, b, v); err != nil {
+		if err := t.decode(ctx, f, &Raw{keys[i], b, mono.Now()}, v); err != nil {
 			t.report("tiered: a value in Redis can't be decoded", keys[i], err)
 		}
 		if f.Record != nil && !f.Framed() {

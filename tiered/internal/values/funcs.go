@@ -14,6 +14,7 @@ import (
 type Funcs[T any] struct {
 	Codec  codec.Codec
 	Name   string        // the codec's
+	Cache  string        // the cache's name
 	Schema uint64        // of T, see SchemaOf
 	Cost   func(T) int64 // nil: each value costs 1
 	Clone  func(T) T     // nil: callers share the value
@@ -25,28 +26,28 @@ type Funcs[T any] struct {
 
 var errExits = errors.New("it ended its goroutine with runtime.Goexit")
 
-// Encode encodes the frame with the value as its payload.
-func (v *Funcs[T]) Encode(f *wire.Frame, value *T) ([]byte, error) {
+// Encode encodes the frame with the key's value as its payload.
+func (v *Funcs[T]) Encode(f *wire.Frame, key string, value *T) ([]byte, error) {
 	if v.exits.Load() {
-		return inGoroutine("Options.Codec", func() ([]byte, error) { return v.encodeHere(f, value) })
+		return inGoroutine("Options.Codec", func() ([]byte, error) { return v.encodeHere(f, key, value) })
 	}
-	return v.encodeHere(f, value)
+	return v.encodeHere(f, key, value)
 }
 
-func (v *Funcs[T]) encodeHere(f *wire.Frame, value *T) (b []byte, err error) {
+func (v *Funcs[T]) encodeHere(f *wire.Frame, key string, value *T) (b []byte, err error) {
 	over := false
 	defer v.catch("Options.Codec", &over, &err)
-	b, err = f.Encode(v.Codec, value)
+	b, err = f.Encode(codec.Bind(v.Codec, v.Cache, key), value)
 	over = true
 	return b, err
 }
 
-// Decode decodes the payload into value and returns the value's cost.
-func (v *Funcs[T]) Decode(payload []byte, value *T) (cost int64, err error) {
+// Decode decodes the payload under a key into value and returns the value's cost.
+func (v *Funcs[T]) Decode(key string, payload []byte, value *T) (cost int64, err error) {
 	if v.exits.Load() {
-		_, err = inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.decodeHere(payload, value) })
+		_, err = inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.decodeHere(key, payload, value) })
 	} else {
-		err = v.decodeHere(payload, value)
+		err = v.decodeHere(key, payload, value)
 	}
 	if err != nil {
 		return 0, err
@@ -54,10 +55,10 @@ func (v *Funcs[T]) Decode(payload []byte, value *T) (cost int64, err error) {
 	return v.Weigh(value)
 }
 
-func (v *Funcs[T]) decodeHere(payload []byte, value *T) (err error) {
+func (v *Funcs[T]) decodeHere(key string, payload []byte, value *T) (err error) {
 	over := false
 	defer v.catch("Options.Codec", &over, &err)
-	err = v.Codec.Unmarshal(payload, value)
+	err = codec.Bind(v.Codec, v.Cache, key).Unmarshal(payload, value)
 	over = true
 	return err
 }
