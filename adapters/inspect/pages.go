@@ -171,6 +171,11 @@ func (h *handler) key(w http.ResponseWriter, r *http.Request, o *observed) {
 	h.show(w, http.StatusOK, "key.html", h.newPage("Key "+shown(key), o, &keyPage{Key: k, Hidden: h.options.HideValues}))
 }
 
+// Unknown reports whether neither tier has anything of the key, and no read of it was recorded: it may be misspelt.
+func (k *keyPage) Unknown() bool {
+	return k.Local == nil && len(k.Events) == 0 && (k.Remote == nil || k.Remote.Err == nil && !k.Remote.Exists && k.Remote.Lease == nil)
+}
+
 // keyPage is a key, with its copies in the form in which the page shows them.
 type keyPage struct {
 	inspection.Key

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/tiercache/tiercache/tiered"
+	"github.com/tiercache/tiercache/tiered/inspection"
 )
 
 // purging is what a form asks to delete.
@@ -14,6 +15,8 @@ type purging struct {
 	Name string // the key or the tag
 	Done bool
 	Err  error // after Done: what failed
+
+	Failed *inspection.Event // the last load of the key, if it failed
 }
 
 // asked returns what a request asks to delete, or false.
@@ -36,8 +39,24 @@ func (p purging) Heading(cache string) string {
 // confirm asks whether something is to be deleted.
 func (h *handler) confirm(w http.ResponseWriter, r *http.Request, o *observed) {
 	h.writing(w, r, func(p purging) {
+		if p.What == "key" {
+			p.Failed = failedLoad(o, p.Name)
+		}
 		h.show(w, http.StatusOK, "purge.html", h.newPage(p.Heading(o.Name()), o, p))
 	})
+}
+
+// failedLoad returns the last load of a key, if it was recorded and failed.
+func failedLoad(o *observed, key string) *inspection.Event {
+	for _, e := range o.Events() { // the newest first
+		if e.Key == key && e.Kind != inspection.Missed {
+			if e.Kind == inspection.Failed {
+				return &e
+			}
+			break
+		}
+	}
+	return nil
 }
 
 // purge deletes what the form asks for. The person may leave meanwhile: what was begun is finished.

@@ -31,6 +31,7 @@ func TestStories(t *testing.T) {
 	for name, story := range map[string]func(t *testing.T, browser context.Context){
 		"I find why a key is stale, and purge it":             whyStale,
 		"I find which source fails":                           whySourceFails,
+		"I misspelt a key, and find the one I meant":          misspeltKey,
 		"I see how often each tier answers":                   hitRatios,
 		"I find a key among many by its beginning":            findKey,
 		"I purge all values with a tag":                       purgeTag,
@@ -87,6 +88,20 @@ func whySourceFails(t *testing.T, browser context.Context) {
 	p.reads("failed", "connection refused by db-3", "expired (Expire, ExpireTags or ExpireAll)")
 	p.follows("42")
 	p.reads("The last load failed", "connection refused by db-3")
+	p.follows("Delete this key…")
+	p.reads("The last load failed at", "connection refused by db-3. If the next one fails too, its callers get the error.")
+}
+
+func misspeltKey(t *testing.T, browser context.Context) {
+	s := newSite(t, inspect.Options{}, "account:17")
+	p := newPerson(t, browser, s.url)
+	p.opens("")
+	p.enters("Key", "account")
+	p.follows("Explain")
+	p.reads("A read now: miss", "Nothing at all is known of this key.")
+	p.follows("Keys that begin with it")
+	p.follows("account:17")
+	p.doesNotRead("Nothing at all is known")
 }
 
 func hitRatios(t *testing.T, browser context.Context) {

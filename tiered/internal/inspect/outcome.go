@@ -27,7 +27,7 @@ func (r *read) outcome() (inspection.Outcome, string) {
 	case r.served:
 		return inspection.Stale, fmt.Sprintf("This process serves its stale copy while a load in the background replaces it: %s.%s", k.Local.Problem, r.failed())
 	case k.Failure != nil:
-		return inspection.Stale, fmt.Sprintf("The last load failed (%v), and the next one begins in %v at the earliest. Until then the stale value is served where StaleIfError allows it. Why it is stale: %s.", k.Failure, rounded(k.RetryIn), r.problem())
+		return inspection.Stale, fmt.Sprintf("The last load failed (%v), and the next one begins in %v at the earliest. Until then reads get %s. Why it is stale: %s.", k.Failure, rounded(k.RetryIn), r.meanwhile(), r.problem())
 	case k.Loading && max(r.local, r.remote) < record.WhileRevalidate:
 		return inspection.Wait, "This process is loading the key, or waits for another process's load. A read waits for the same." + r.fallback()
 	case k.Remote == nil:
@@ -73,6 +73,14 @@ func (r *read) fallback() string {
 		return " If that fails, the stale value is served (StaleIfError)."
 	}
 	return ""
+}
+
+// meanwhile says what reads get until the load that failed is tried again.
+func (r *read) meanwhile() string {
+	if max(r.local, r.remote) >= record.IfError {
+		return "the stale value (StaleIfError)"
+	}
+	return "that error"
 }
 
 // failed says why the last load of the key failed, if that was recorded and no later one succeeded.
