@@ -16,21 +16,13 @@ const inspectorPath = "/debug/cache"
 
 // newInspector makes pages on which a person sees what both caches have, and may delete it.
 func newInspector(service *Service, pages *httpcache.Cache) (http.Handler, error) {
-	return inspect.New(inspect.Options{
+	h, err := inspect.New(inspect.Options{
 		Title:       "Caches of users",
 		Caches:      []inspect.Cache{service.cache, pages},
 		AllowWrites: true,
 		Authorize:   fromHere,
 	})
-}
-
-// withInspector serves the inspector beside the service, around its cache of pages.
-func withInspector(service, inspector http.Handler) http.Handler {
-	inspector = http.StripPrefix(inspectorPath, inspector)
-	pages := http.NewServeMux()
-	pages.Handle(inspectorPath+"/", inspector)
-	pages.Handle("/", service)
-	return pages
+	return http.StripPrefix(inspectorPath, h), err
 }
 
 var errNotFromHere = errors.New("only for people at this machine")

@@ -8,15 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tiercache/tiercache/adapters/promcache"
 	"github.com/tiercache/tiercache/examples/internal/redisdb"
 )
 
 func TestInspector(t *testing.T) {
 	onEachRedis(t, func(t *testing.T, server *redisdb.Redis) {
 		p := newProcess(t, newDB(t), server)
-		inspector, err := newInspector(p.service, p.pages)
+		h, err := newSite(&p.api, promcache.New(), p.redis)
 		must(t, err)
-		site := httptest.NewServer(withInspector(p.handler(), inspector))
+		site := httptest.NewServer(h)
 		t.Cleanup(site.Close)
 		read := func(response *http.Response, err error) string {
 			must(t, err)

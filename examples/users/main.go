@@ -7,8 +7,9 @@
 // With -redis URL, or REDIS_URL in the environment, it uses that Redis. Otherwise it starts an embedded one.
 //
 // Read service.go first, which caches values with tiered.Cache. Then pages.go, which caches HTTP responses with httpcache. api.go
-// has the handlers, which hardly depend on either, inspector.go the pages at /debug/cache/ that show both caches, main.go puts everything together, and demo.go measures. The database
-// and the choice of a Redis are in examples/internal.
+// has the handlers, which hardly depend on either, inspector.go the pages at /debug/cache/ that show both caches, metrics.go the
+// metrics at /metrics for Prometheus, main.go puts everything together, and demo.go measures. The database and the choice of a Redis
+// are in examples/internal. examples/deploy runs three such services beside each other.
 package main
 
 import (
@@ -24,6 +25,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tiercache/tiercache/adapters/promcache"
 	"github.com/tiercache/tiercache/examples/internal/redisdb"
 	"github.com/tiercache/tiercache/examples/internal/userdb"
 	"github.com/tiercache/tiercache/tiered"
@@ -50,6 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("users", flag.ContinueOnError)
 	addr := flags.String("addr", "localhost:8080", "the `address` to listen on; with port 0, on any free port")
 	redisURL := flags.String("redis", os.Getenv("REDIS_URL"), "a Redis `URL`, like redis://localhost:6379; empty: an embedded one")
+	file := flags.String("db", "", "the `file` of the database, which several services on a machine may share; empty: a new one, removed at the end")
 	measure := flags.Bool("demo", false, "measure with and without the cache, print a table and exit")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -66,12 +69,13 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer closing(redis, &err)
-	db, err := userdb.Open(ctx, users)
+	db, err := openDB(ctx, *file)
 	if err != nil {
 		return err
 	}
 	defer closing(db, &err)
-	service, err := NewService(db, redis)
+	metrics := promcache.New()
+	service, err := NewService(db, redis, metrics.Trace(userCache))
 	if err != nil {
 		return err
 	}
@@ -86,12 +90,36 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer closing(pages, &err)
-	inspector, err := newInspector(service, pages)
+	site, err := newSite(&api{db: db, service: service, pages: pages}, metrics, redis)
 	if err != nil {
 		return err
 	}
-	h := (&api{db: db, service: service, pages: pages}).handler()
-	return serve(ctx, out, *addr, withInspector(h, inspector))
+	return serve(ctx, out, *addr, site)
+}
+
+// newSite puts beside the API what those who run the service look at.
+func newSite(a *api, metrics *promcache.Collector, redis *tiered.Redis) (http.Handler, error) {
+	site := http.NewServeMux()
+	site.Handle("/", a.handler())
+	inspector, err := newInspector(a.service, a.pages)
+	if err != nil {
+		return nil, err
+	}
+	site.Handle(inspectorPath+"/", inspector)
+	scraped, err := newMetrics(metrics, a, redis)
+	if err != nil {
+		return nil, err
+	}
+	site.Handle("GET /metrics", scraped)
+	return site, nil
+}
+
+// openDB opens the database in the file, or a new one.
+func openDB(ctx context.Context, file string) (*userdb.DB, error) {
+	if file == "" {
+		return userdb.Open(ctx, users)
+	}
+	return userdb.OpenFile(ctx, file, users)
 }
 
 // serve serves requests until ctx ends, and then lets running ones finish.

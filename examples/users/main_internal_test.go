@@ -65,7 +65,7 @@ func newProcess(t *testing.T, db *userdb.DB, r *redisdb.Redis) *process {
 	p.redis, err = tiered.NewRedis(r.Client, tiered.RedisOptions{Invalidation: r.Invalidation, Timeout: 10 * time.Second}) // long enough for a busy machine
 	must(t, err)
 	closedWith(t, p.redis)
-	p.service, err = NewService(db, p.redis)
+	p.service, err = NewService(db, p.redis, nil)
 	must(t, err)
 	closedWith(t, p.service)
 	p.pages, err = newPages(p.redis)

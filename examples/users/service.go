@@ -19,11 +19,14 @@ type Service struct {
 	load  tiered.Loader[userdb.User] // bound once: s.loadUser written at the call would allocate on every hit
 }
 
-// NewService returns a service with a cache of its own. The caller must close it.
-func NewService(db *userdb.DB, redis *tiered.Redis) (*Service, error) {
+const userCache = "users" // in Redis and in metrics
+
+// NewService returns a service with a cache of its own. The caller must close it. trace gets what the cache does; nil: nobody does.
+func NewService(db *userdb.DB, redis *tiered.Redis, trace *tiered.Trace) (*Service, error) {
 	cache, err := tiered.New(tiered.Options[userdb.User]{
-		Name:  "users",
+		Name:  userCache,
 		Redis: redis,
+		Trace: trace,
 		Policy: tiered.Policy{
 			TTL:         time.Minute,
 			NotFoundTTL: 10 * time.Second,

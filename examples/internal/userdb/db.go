@@ -16,7 +16,7 @@ import (
 	_ "modernc.org/sqlite" // the driver
 )
 
-const schema = `CREATE TABLE users (
+const schema = `CREATE TABLE IF NOT EXISTS users (
 	id     INTEGER PRIMARY KEY,
 	name   TEXT NOT NULL,
 	email  TEXT NOT NULL,
@@ -24,13 +24,13 @@ const schema = `CREATE TABLE users (
 	joined TEXT NOT NULL
 )`
 
-// The database is deleted when the process ends, so that it need not survive a power cut.
-var pragmas = url.Values{"_pragma": {"journal_mode(wal)", "synchronous(off)", "busy_timeout(5000)"}}
+// The data are made up, so that they need not survive a power cut.
+var options = url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(wal)", "synchronous(off)"}, "_txlock": {"immediate"}}
 
 // DB is a database of users. Its methods may be called from any number of goroutines.
 type DB struct {
 	sql *sql.DB
-	dir string
+	dir string // is removed by Close; "": none
 }
 
 // Open makes a database in a temporary directory, with n users whose IDs are 1 to n. The caller must close it.
@@ -39,35 +39,53 @@ func Open(ctx context.Context, n int) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("userdb: %w", err)
 	}
-	pool, err := sql.Open("sqlite", filepath.Join(dir, "users.db")+"?"+pragmas.Encode())
+	db, err := OpenFile(ctx, filepath.Join(dir, "users.db"), n)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("userdb: opening: %w", err), os.RemoveAll(dir))
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	db := &DB{sql: pool, dir: dir}
+	db.dir = dir
+	return db, nil
+}
+
+// OpenFile is Open for a database in a file, which stays. Several processes of one machine may have it open. The first fills it.
+func OpenFile(ctx context.Context, path string, n int) (*DB, error) {
+	pool, err := sql.Open("sqlite", path+"?"+options.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("userdb: opening: %w", err)
+	}
+	db := &DB{sql: pool}
 	if err := db.fill(ctx, n); err != nil {
-		return nil, errors.Join(fmt.Errorf("userdb: filling: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("userdb: filling %s: %w", path, err), db.Close())
 	}
 	return db, nil
 }
 
-// Close closes the database and removes it.
+// Close closes the database, and removes it if Open has made it.
 func (db *DB) Close() error {
-	if err := errors.Join(db.sql.Close(), os.RemoveAll(db.dir)); err != nil {
+	err := db.sql.Close()
+	if db.dir != "" {
+		err = errors.Join(err, os.RemoveAll(db.dir))
+	}
+	if err != nil {
 		return fmt.Errorf("userdb: closing: %w", err)
 	}
 	return nil
 }
 
-// fill inserts all users in one transaction, which is much faster than many.
+// fill inserts all users in one transaction, which is much faster than many, unless there are users already.
 func (db *DB) fill(ctx context.Context, n int) error {
-	if _, err := db.sql.ExecContext(ctx, schema); err != nil {
-		return err
-	}
 	tx, err := db.sql.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if _, err := tx.ExecContext(ctx, schema); err != nil {
+		return err
+	}
+	var filled bool
+	if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT * FROM users)").Scan(&filled); err != nil || filled {
+		return err
+	}
 	insert, err := tx.PrepareContext(ctx, "INSERT INTO users (id, name, email, city, joined) VALUES (?, ?, ?, ?, ?)")
 	if err != nil {
 		return err

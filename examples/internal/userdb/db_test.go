@@ -3,6 +3,7 @@ package userdb_test
 import (
 	"database/sql"
 	"errors"
+	"path/filepath"
 	"reflect"
 	"sync"
 	"testing"
@@ -36,6 +37,41 @@ func list(t *testing.T, db *userdb.DB, p userdb.Page) []userdb.User {
 		t.Fatal(err)
 	}
 	return users
+}
+
+// Processes that begin at the same time share a file, which one of them fills, and which stays.
+func TestFileIsShared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.db")
+	open := func() *userdb.DB {
+		db, err := userdb.OpenFile(t.Context(), path, 100)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		return db
+	}
+	dbs := make([]*userdb.DB, 4)
+	var all sync.WaitGroup
+	for i := range dbs {
+		all.Go(func() { dbs[i] = open() })
+	}
+	if all.Wait(); t.Failed() {
+		return
+	}
+	if _, err := dbs[0].Update(t.Context(), 7, userdb.Profile{Name: "Grace", Email: "grace@example.com", City: "Ghent"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, db := range append(dbs, open()) {
+		if u, err := db.Get(t.Context(), 7); err != nil || u.Name != "Grace" {
+			t.Errorf("%+v, %v", u, err)
+		}
+		if n := len(list(t, db, userdb.Page{Limit: 1000})); n != 100 {
+			t.Errorf("%d users", n)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestEveryDatabaseHasTheSameUsers(t *testing.T) {
