@@ -63,7 +63,8 @@ func TestMountedAsDocumented(t *testing.T) {
 		"ServeMux": func(c *httpcache.Cache) string {
 			return listen(t, mountInServeMux(c, user, http.NotFoundHandler())).URL + "/users/1"
 		},
-		"chi": func(c *httpcache.Cache) string { return listen(t, mountInChi(c, user)).URL + "/users/1" },
+		"chi":  func(c *httpcache.Cache) string { return listen(t, mountInChi(c, user)).URL + "/users/1" },
+		"huma": func(c *httpcache.Cache) string { return listen(t, mountInHuma(c, getHumaUser)).URL + "/users/1" },
 		"echo v4": func(c *httpcache.Cache) string {
 			return listen(t, mountInEcho4(c, echo4.WrapHandler(user))).URL + "/users/1"
 		},
