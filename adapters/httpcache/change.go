@@ -26,6 +26,7 @@ func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 	if primary == "" {
 		return false
 	}
+	ch.private = private
 	p := newParticipant(&missRequest{
 		candidate: candidate{primary: primary, private: private, key: primary}, flightKey: primary, request: ch.request, forward: rfc9111.ForMethod, reload: true,
 	})

@@ -46,7 +46,7 @@ func (r *response) usable() bool {
 	case r.Size > 0 && (r.First < 0 || r.First > r.Size || int64(len(r.Body)) > r.Size-r.First):
 		return false
 	}
-	storable := rfc9111.Stored(nil)
+	storable := rfc9111.Stored(nil, rfc9111.Shared)
 	for i := 0; i < len(r.Header); i += 2 {
 		name := r.Header[i]
 		if name != http.CanonicalHeaderKey(name) || !storable(name) || !validValue(r.Header[i+1]) {

@@ -66,9 +66,13 @@ func newDifferential(t *testing.T, seed uint64) *differential {
 		model: newModel(t, random.Perm(len(profiles))[:4]),
 		cache: newCache(t, httpcache.Options{TTL: modelTTL, MaxCost: 1 << 20, Logger: silent()}),
 	}
-	d.handler = d.cache.Handler(d.model)
-	if seed%2 == 0 { // as on Fiber
+	switch seed % 3 {
+	case 0: // as on Fiber
 		d.handler = d.cache.PreviewHandler(d.model)
+	case 1:
+		d.handler = d.cache.Handler(d.model)
+	case 2:
+		d.handler = relay(d.cache.Transport(direct{d.model}))
 	}
 	return d
 }

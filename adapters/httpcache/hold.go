@@ -68,14 +68,15 @@ func (rec *Recording) validated(before, header http.Header) {
 		rec.finish(outcome{unstorable: true})
 	}
 	rec.prepareReply(r, r.Age, rfc9111.Status{FwdStatus: http.StatusNotModified, Stored: ok, Detail: why})
-	rec.reply.clientLines = ownLines(header, slices.Concat(rfc9111.Own(header), rfc9111.Own(r.header())))
+	kind := c.options.kind()
+	rec.reply.clientLines = ownLines(header, slices.Concat(rfc9111.Own(header, kind), rfc9111.Own(r.header(), kind)))
 }
 
 // unmodified reports whether the client has a current copy of the handler's response. The handler's request didn't have the client's
 // conditions, so that the response could be stored.
 func (rec *Recording) unmodified(before, header http.Header) bool {
 	r := &response{Status: http.StatusOK}
-	r.addFields(before, header)
+	r.addFields(before, header, rec.cache.options.kind())
 	v := r.validators()
 	v.Date = "" // it replaces a missing Last-Modified of a stored response only, and this one is new
 	if !rfc9111.NotModified(rec.miss.request.Header, v) {

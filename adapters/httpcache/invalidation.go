@@ -13,6 +13,7 @@ type change struct {
 	cache   *Cache
 	request *http.Request
 	stores  bool // its response is stored
+	private bool // for one user
 }
 
 // apply removes the responses that a response with this head invalidates. It is called before the head is sent, so that a client
@@ -54,6 +55,6 @@ func (ch *change) storable(status int, header http.Header) bool {
 	if status != http.StatusOK || len(header["Vary"]) > 0 || !rfc9111.Represents(r.URL, r.Host, header) {
 		return false
 	}
-	stored, _ := ch.cache.storable(&missRequest{request: r}, status, header, time.Now())
+	stored, _ := ch.cache.storable(&missRequest{request: r, candidate: candidate{private: ch.private}}, status, header, time.Now())
 	return stored != nil && stored.Flags&explicit != 0 && stored.freshFor(0) > 0
 }

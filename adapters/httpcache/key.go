@@ -18,13 +18,14 @@ type keyMaker struct {
 	key      func(*http.Request) string // Options.Key, or the default
 	url      func(*http.Request) string // the same without header fields, for the tag of a URL
 	user     func(*http.Request) string // Options.User
+	private  bool                       // Options.Private
 	usual    bool                       // key is the default, which has a URL's usual spellings
 	extra    bool                       // the key has fields or a user
 	previews bool                       // a preview has all fields that the key and the lookup need
 }
 
 func newKeyMaker(o *Options) keyMaker {
-	k := keyMaker{key: o.Key, url: o.Key, user: o.User, extra: o.User != nil || len(o.KeyHeaders) > 0}
+	k := keyMaker{key: o.Key, url: o.Key, user: o.User, private: o.Private, extra: o.User != nil || len(o.KeyHeaders) > 0}
 	if o.Key == nil {
 		k.key, k.url = defaultKey(o.IgnoreQuery, o.KeyHeaders), defaultKey(o.IgnoreQuery, nil)
 		k.usual, k.previews = true, !k.extra && len(o.Encodings) == 0
@@ -41,7 +42,7 @@ func (k *keyMaker) primary(r *http.Request) (key string, private bool) {
 	}
 	if k.user != nil {
 		user := k.user(r)
-		key, private = keys.Join(key, user), user != "" // also for "": otherwise a URL could be chosen that has a user's key
+		key, private = keys.Join(key, user), k.private || user != "" // also for "": otherwise a URL could be chosen that has a user's key
 	}
 	switch {
 	case strings.IndexByte(key, 0) >= 0: // NUL is reserved for the keys that the cache derives from this one

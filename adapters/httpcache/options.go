@@ -10,6 +10,7 @@ import (
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/keys"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -57,8 +58,14 @@ type Options struct {
 	// StorePosts makes the cache store the response to a POST for later GETs, if its Content-Location says that it is their
 	// response, and it says how long it is fresh (RFC 9110 §9.3.3). A POST then costs as much as a miss. false: none is stored.
 	StorePosts bool
+	// Private makes the cache a private one (RFC 9111 §1), as a client's is: it stores responses with private and responses to
+	// requests with Authorization, and ignores s-maxage, proxy-revalidate and CDN-Cache-Control. All responses are stored for one
+	// user alone: the one that User returns, or if User is nil, the one with the request's Authorization and Cookie. Credentials that
+	// a Transport's next adds to requests aren't known here, and must be the same for all caches of the Name on one Redis, unless User
+	// distinguishes them. false: the cache is a shared one.
+	Private bool
 	// Collapse reports whether a request for which nothing is stored may wait for another one's response, which it gets if that
-	// is shared. nil: requests without Authorization and Cookie.
+	// is shared. nil: requests without Authorization and Cookie; with Private, all.
 	Collapse func(*http.Request) bool
 
 	// IgnoreQuery has the names of parameters that don't change the response: "fbclid", or "utm_*" for all with that prefix.
@@ -71,7 +78,8 @@ type Options struct {
 	KeyHeaders []string
 	// User returns the user of a request, if the response is for that user only. It is then stored for this user alone, even if it
 	// has private or Set-Cookie, or answers a request with Authorization. A change or a Purge of a URL removes the responses
-	// for all users. "": the response is for all users. nil: all responses are.
+	// for all users. "": the response is for all users, but with Private for a user of that name. nil: all responses are for all
+	// users, or see Private.
 	User func(*http.Request) string
 	// Key returns the key of a request's response. With an empty key the request bypasses the
 	// cache. Key gets HEAD requests as GETs, and must not read the body. Like User and Collapse it must not keep the
@@ -148,8 +156,15 @@ func (o Options) validated() (Options, error) {
 		}
 		o.MaxBody = o.MaxCost
 	}
-	if o.Collapse == nil {
+	switch {
+	case o.Collapse != nil:
+	case o.Private: // requests with the same key are one user's
+		o.Collapse = func(*http.Request) bool { return true }
+	default:
 		o.Collapse = anonymous
+	}
+	if o.Private && o.User == nil {
+		o.User = credentials
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -186,6 +201,15 @@ func (o *Options) validateKey() error {
 	return nil
 }
 
+// credentials returns a digest of the fields that identify a user; "" if there are none.
+func credentials(r *http.Request) string {
+	authorization, cookies := r.Header["Authorization"], r.Header["Cookie"]
+	if len(authorization)+len(cookies) == 0 {
+		return ""
+	}
+	return keys.Digest([2][]string{authorization, cookies})
+}
+
 // anonymous reports whether the request has nothing that identifies a user.
 func anonymous(r *http.Request) bool {
 	return len(r.Header["Authorization"]) == 0 && len(r.Header["Cookie"]) == 0
@@ -193,8 +217,15 @@ func anonymous(r *http.Request) bool {
 
 func (o *Options) defaults() rfc9111.Defaults {
 	return rfc9111.Defaults{
-		TTL: o.TTL, Heuristic: o.Heuristic, StaleWhileRevalidate: o.StaleWhileRevalidate, StaleIfError: o.StaleIfError,
+		Kind: o.kind(), TTL: o.TTL, Heuristic: o.Heuristic, StaleWhileRevalidate: o.StaleWhileRevalidate, StaleIfError: o.StaleIfError,
 	}
+}
+
+func (o *Options) kind() rfc9111.Kind {
+	if o.Private {
+		return rfc9111.Private
+	}
+	return rfc9111.Shared
 }
 
 // normalised returns the request with its Accept-Encoding reduced as Options.Encodings says.

@@ -202,7 +202,7 @@ func (rec *Recording) Head(status int, before, header http.Header) (cacheStatus 
 		ch.apply(status, header)
 	}
 	if rec.Active() && len(header["Cache-Control"])+len(header["Cdn-Cache-Control"]) > 0 {
-		rec.clientLines = ownLines(header, rfc9111.Own(header))
+		rec.clientLines = ownLines(header, rfc9111.Own(header, rec.cache.options.kind()))
 	}
 	rec.before = before
 	if rec.holds && rec.hold(status, before, header) {
@@ -245,8 +245,11 @@ func (rec *Recording) head(status int, before, header http.Header) {
 		rec.finish(refusal)
 		return
 	}
-	r.addFields(before, header)
+	r.addFields(before, header, c.options.kind())
 	c.noteAround(m, r, before)
+	if rec.verbatim && r.get("Content-Encoding") != "" { // not for clients that can't decode it, even if the origin omits Vary
+		r.Varies = append(r.Varies, acceptEncoding)
+	}
 	if len(header["Date"]) == 0 { // RFC 9110 §6.6.1
 		r.add("Date", rec.received.UTC().Format(http.TimeFormat))
 	}

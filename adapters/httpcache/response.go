@@ -156,8 +156,8 @@ func conflicts(before, header http.Header) bool {
 
 // addFields adds the fields of a response's header that are stored. Fields that were set before the handler ran, and are unchanged,
 // belong to handlers around the cache, which set them for each request: a request ID must not be served to the next client.
-func (r *response) addFields(before, header http.Header) {
-	stored := rfc9111.Stored(header)
+func (r *response) addFields(before, header http.Header, kind rfc9111.Kind) {
+	stored := rfc9111.Stored(header, kind)
 	names := make([]string, 0, len(header))
 	for name := range header {
 		names = append(names, name)

@@ -48,7 +48,7 @@ func (c *Cache) whyUnstorable(m *missRequest, status int, header http.Header) (w
 }
 
 func (c *Cache) rules(m *missRequest) rfc9111.Rules {
-	return rfc9111.Rules{SetCookie: c.options.ShareCookies, Private: m.private}
+	return rfc9111.Rules{SetCookie: c.options.ShareCookies, Private: m.private, Kind: c.options.kind()}
 }
 
 // worthStoring reports whether the response can be used: it is fresh, or can be validated, or may be served after a failure.
@@ -80,7 +80,7 @@ func (c *Cache) freshened(m *missRequest, began time.Time, before, header http.H
 	received := time.Now()
 	update := &response{}
 	if rfc9111.Validates(m.found.origin(), header) {
-		update.addFields(before, header)
+		update.addFields(before, header, c.options.kind())
 	}
 	if update.get("Date") == "" {
 		update.add("Date", received.UTC().Format(http.TimeFormat))
@@ -97,7 +97,7 @@ func (c *Cache) freshened(m *missRequest, began time.Time, before, header http.H
 			r.add(name, update.Header[i+1])
 		}
 	}
-	r.dropClientFields()
+	r.dropClientFields(c.options.kind())
 	r.Age = rfc9111.InitialAge(header, began, received)
 	c.noteAround(m, &r, before)
 	r.Varies = slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.Varies, m.found.Varies))))
@@ -108,8 +108,8 @@ func (c *Cache) freshened(m *missRequest, began time.Time, before, header http.H
 
 // dropClientFields removes the fields that by the current Cache-Control are for one client only. It may name stored fields as well as
 // fields of a 304.
-func (r *response) dropClientFields() {
-	own := rfc9111.Own(r.header())
+func (r *response) dropClientFields(kind rfc9111.Kind) {
+	own := rfc9111.Own(r.header(), kind)
 	if len(own) == 0 {
 		return
 	}

@@ -2,6 +2,7 @@ package httpcache_test
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,6 +25,41 @@ func client(t testing.TB, c *httpcache.Cache) *http.Client {
 	next := &http.Transport{}
 	t.Cleanup(next.CloseIdleConnections)
 	return &http.Client{Transport: c.Transport(next)}
+}
+
+// direct is a RoundTripper that runs a handler as the origin, without a network.
+type direct struct{ origin http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	in := r.Clone(r.Context())
+	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:1234"
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	defer in.Body.Close()
+	w := httptest.NewRecorder()
+	d.origin.ServeHTTP(w, in)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return w.Result(), nil
+}
+
+// relay returns a handler that sends its requests through a RoundTripper, to the same host.
+func relay(through http.RoundTripper) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := r.Clone(r.Context())
+		out.URL.Scheme, out.URL.Host, out.RequestURI = "http", r.Host, ""
+		res, err := through.RoundTrip(out)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer res.Body.Close()
+		maps.Copy(w.Header(), res.Header)
+		w.WriteHeader(res.StatusCode)
+		_, _ = io.Copy(w, res.Body)
+	})
 }
 
 // fetched is a response that has been read.

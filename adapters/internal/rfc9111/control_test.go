@@ -48,7 +48,7 @@ func TestControl(t *testing.T) {
 			if tc.targeted != nil {
 				response["Cdn-Cache-Control"] = tc.targeted
 			}
-			if cc, is := rfc9111.Control(response); !slices.Equal(cc, tc.want) || is != tc.is {
+			if cc, is := rfc9111.Control(response, rfc9111.Shared); !slices.Equal(cc, tc.want) || is != tc.is {
 				t.Errorf("%+v, %v, want %+v, %v", cc, is, tc.want, tc.is)
 			}
 		})

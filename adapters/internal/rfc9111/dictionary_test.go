@@ -88,7 +88,7 @@ func TestDictionary(t *testing.T) {
 		{"§4.2.1.2 in another", []string{"a=((1))"}, false},
 	} {
 		t.Run(tc.section, func(t *testing.T) {
-			if _, targeted := rfc9111.Control(map[string][]string{"Cdn-Cache-Control": tc.lines}); targeted != tc.valid {
+			if _, targeted := rfc9111.Control(map[string][]string{"Cdn-Cache-Control": tc.lines}, rfc9111.Shared); targeted != tc.valid {
 				t.Errorf("%q: %v, want %v", tc.lines, targeted, tc.valid)
 			}
 		})
@@ -102,7 +102,7 @@ func FuzzDictionary(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string) {
 		fallback := []string{"no-store"}
 		control := func(lines ...string) (rfc9111.CacheControl, bool) {
-			return rfc9111.Control(map[string][]string{"Cdn-Cache-Control": lines, "Cache-Control": fallback})
+			return rfc9111.Control(map[string][]string{"Cdn-Cache-Control": lines, "Cache-Control": fallback}, rfc9111.Shared)
 		}
 		one, oneValid := control(first)
 		if !oneValid && !one.Has("no-store") {

@@ -10,6 +10,6 @@
 // tags ([ETag]); to validate what is stored ([Validates], §4.3) and to invalidate it ([Invalidated], §4.4). Of the
 // answer: [Status], the Cache-Status field (RFC 9211).
 //
-// The cache they describe is a shared one. Header fields are http.Header with canonical names, as net/http makes
+// The cache they describe is shared, or private ([Kind]). Header fields are http.Header with canonical names, as net/http makes
 // them. No function changes or keeps the fields it is given.
 package rfc9111

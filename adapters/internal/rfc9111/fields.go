@@ -8,18 +8,18 @@ import (
 
 // Stored returns a function that reports whether a field of the response is stored with it. The function takes canonical
 // names.
-func Stored(response http.Header) func(name string) bool {
+func Stored(response http.Header, kind Kind) func(name string) bool {
 	listed := append(names(response["Connection"]), // RFC 9110 §7.6.1
 		names(response["Trailer"])...) // §6.5: they are no header fields
-	cc, _ := Control(response)
+	cc, _ := Control(response, kind)
 	listed = append(listed, cc.fields()...) // §5.2.2.4: not to be used again, §5.2.2.7: not to be shared
 	return func(name string) bool { return !slices.Contains(listed, name) && !unstored(name) }
 }
 
 // Own returns the names of the fields of a response that are for its own client only, and not stored: those in the arguments of no-cache
 // and private (RFC 9111 §5.2.2.4, §5.2.2.7).
-func Own(response http.Header) []string {
-	cc, _ := Control(response)
+func Own(response http.Header, kind Kind) []string {
+	cc, _ := Control(response, kind)
 	list := cc.fields()
 	slices.Sort(list)
 	return slices.Compact(list)

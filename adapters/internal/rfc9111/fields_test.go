@@ -9,7 +9,7 @@ import (
 // RFC 9111 §3.1, RFC 9110 §7.6.1.
 func TestStoredFields(t *testing.T) {
 	h := fields("Connection", "close, x-hop ,, Keep-Alive", "Connection", "X-Other", "Trailer", "x-sum")
-	stored := rfc9111.Stored(h)
+	stored := rfc9111.Stored(h, rfc9111.Shared)
 	for name, want := range map[string]bool{
 		"Content-Type": true, "Etag": true, "Date": true, "Cache-Control": true, "Expires": true, "X-Any": true,
 		"Connection": false, "Keep-Alive": false, "Proxy-Connection": false, "Te": false, "Transfer-Encoding": false,
@@ -21,17 +21,17 @@ func TestStoredFields(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
-	listed := rfc9111.Stored(fields("Cache-Control", `private="set-cookie, X-User", no-cache="X-Now", no-store="X-Other"`))
+	listed := rfc9111.Stored(fields("Cache-Control", `private="set-cookie, X-User", no-cache="X-Now", no-store="X-Other"`), rfc9111.Shared)
 	for name, want := range map[string]bool{"Set-Cookie": false, "X-User": false, "X-Now": false, "X-Other": true, "Etag": true} {
 		if got := listed(name); got != want { // §5.2.2.4, §5.2.2.7
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
-	targeted := rfc9111.Stored(fields("Cdn-Cache-Control", `private="X-User"`, "Cache-Control", `private="X-Other"`))
+	targeted := rfc9111.Stored(fields("Cdn-Cache-Control", `private="X-User"`, "Cache-Control", `private="X-Other"`), rfc9111.Shared)
 	if targeted("X-User") || !targeted("X-Other") { // RFC 9213 §2.2
 		t.Error("CDN-Cache-Control doesn't say what is stored")
 	}
-	if !rfc9111.Stored(nil)("X-Hop") {
+	if !rfc9111.Stored(nil, rfc9111.Shared)("X-Hop") {
 		t.Error("without Connection, X-Hop is not stored")
 	}
 }

@@ -24,7 +24,7 @@ func TestLongValues(t *testing.T) {
 			rfc9111.ParseDirectives(h)
 			rfc9111.TermsOf(200, h, noon, rfc9111.Defaults{Heuristic: true})
 			rfc9111.Storable(h, 206, h, rfc9111.Rules{})
-			rfc9111.Stored(h)
+			rfc9111.Stored(h, rfc9111.Shared)
 			rfc9111.Vary(h)
 			rfc9111.Selecting([]string{"Accept", "X-Any"}, h)
 			rfc9111.Encoding(h["Accept"], []string{"gzip"})

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// lifetime returns how long a response is fresh in a shared cache, counted from age 0, and whether the response says
+// lifetime returns how long a response is fresh, counted from age 0, and whether the response says
 // so itself (RFC 9111 §4.2.1): s-maxage, else max-age, else Expires minus Date. received stands for a Date that is
 // absent or invalid. A lifetime of 0 means that the response is stale from the start; invalid information counts as
 // that (§4.2.1, §5.3).

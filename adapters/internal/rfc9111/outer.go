@@ -84,6 +84,6 @@ func stricterDirectives(around, stored CacheControl) string {
 // Forbids reports whether a response's Cache-Control, or its targeted one, forbids to serve it to other requests without validation:
 // with no-store, no-cache or private. private means that stored responses are for one user only, which allows the directive.
 func Forbids(cacheControl, targeted []string, private bool) bool {
-	cc, _ := Control(http.Header{"Cache-Control": cacheControl, "Cdn-Cache-Control": targeted})
+	cc, _ := Control(http.Header{"Cache-Control": cacheControl, "Cdn-Cache-Control": targeted}, Shared)
 	return cc.Has("no-store") || cc.whole("no-cache") || !private && cc.whole("private")
 }

@@ -10,13 +10,14 @@ import (
 // Rules has the options that let a cache store more responses.
 type Rules struct {
 	SetCookie bool // responses with Set-Cookie like any other; otherwise only with public or s-maxage
-	Private   bool // stored responses are for one user only (§1: a private cache)
+	Private   bool // this response is stored for one user only
+	Kind      Kind
 }
 
-// Storable reports whether a cache, which is shared unless the rules say otherwise, may store a response to a GET (RFC 9111 §3), and if not,
+// Storable reports whether a cache may store a response to a GET (RFC 9111 §3), and if not,
 // why. It doesn't depend on how long the response is fresh, or whether it says so: see [TermsOf].
 func Storable(request http.Header, status int, response http.Header, rules Rules) (ok bool, why string) {
-	cc, _ := Control(response)
+	cc, _ := Control(response, rules.Kind)
 	why = cmp.Or(badStatus(status, response, cc), forbidden(request, response, cc, rules), unsafe(response, cc, rules))
 	return why == "", why
 }

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Defaults has the options for responses without the corresponding directives.
+// Defaults has the kind of the cache, and its options for responses without the corresponding directives.
 type Defaults struct {
+	Kind      Kind
 	TTL       time.Duration // freshness of a 200 without any freshness information; 0: none
 	Heuristic bool          // §4.2.2: a tenth of the time since Last-Modified, up to 24 h. TTL takes precedence
 
@@ -31,7 +32,7 @@ type Terms struct {
 
 // TermsOf returns the terms of a response to a GET whose fields arrived at the time received.
 func TermsOf(status int, response http.Header, received time.Time, d Defaults) Terms {
-	cc, targeted := Control(response)
+	cc, targeted := Control(response, d.Kind)
 	t := Terms{
 		NoCache:        cc.whole("no-cache"),
 		MustRevalidate: cc.Has("must-revalidate") || cc.Has("proxy-revalidate") || cc.Has("s-maxage"),
