@@ -43,7 +43,7 @@ chaos: redis ## check the guarantees while faults are injected, for TIME (60s) w
 outage: redis ## check the policies under load while Redis or the source fails in 14 ways, an overload, a deploy, and cold starts, each for TIME (60s) with SEED (1)
 	go test ./internal/outage -run '^Test(Outage|Overload|Deploy|ColdStart|ColdStartAlone)$$' -count 1 -timeout 24h -v -args -outage.time=$(TIME) -outage.seed=$(SEED)
 
-conformance: ## run the HTTP caching suite http-cache-tests on net/http and Fiber; installs node and npm if they are missing
+conformance: ## run the HTTP caching suite http-cache-tests on net/http, Fiber and a client; installs node and npm if they are missing
 	@scripts/need.sh node nodejs
 	@scripts/need.sh npm npm
 	go run ./internal/conformance

@@ -20,15 +20,15 @@ type keyMaker struct {
 	user     func(*http.Request) string // Options.User
 	private  bool                       // Options.Private
 	usual    bool                       // key is the default, which has a URL's usual spellings
-	extra    bool                       // the key has fields or a user
+	extra    bool                       // the key has fields, or the user of a shared cache, so that a URL has several
 	previews bool                       // a preview has all fields that the key and the lookup need
 }
 
 func newKeyMaker(o *Options) keyMaker {
-	k := keyMaker{key: o.Key, url: o.Key, user: o.User, private: o.Private, extra: o.User != nil || len(o.KeyHeaders) > 0}
+	k := keyMaker{key: o.Key, url: o.Key, user: o.User, private: o.Private, extra: o.User != nil && !o.Private || len(o.KeyHeaders) > 0}
 	if o.Key == nil {
 		k.key, k.url = defaultKey(o.IgnoreQuery, o.KeyHeaders), defaultKey(o.IgnoreQuery, nil)
-		k.usual, k.previews = true, !k.extra && len(o.Encodings) == 0
+		k.usual, k.previews = true, !k.extra && o.User == nil && len(o.Encodings) == 0
 	}
 	return k
 }

@@ -87,9 +87,9 @@ func TestTransportUsers(t *testing.T) {
 			expectFetched(t, send(t, c, "GET", api, fields...), 200, cacheStatus, want)
 		}
 	}
-	// A change by one of them concerns all.
 	send(t, c, "PUT", api, "Authorization", "bob")
-	expectFetched(t, send(t, c, "GET", api, "Authorization", "alice"), 200, stored, "alice")
+	expectFetched(t, send(t, c, "GET", api, "Authorization", "bob"), 200, stored, "bob")
+	expectFetched(t, send(t, c, "GET", api, "Authorization", "alice"), 200, hit, "alice")
 
 	one := inProcess(t, httpcache.Options{Private: true, User: func(*http.Request) string { return "" }}, echo)
 	expectFetched(t, send(t, one, "GET", api, "Cookie", "session=1"), 200, stored, "session=1")

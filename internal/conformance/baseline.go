@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -64,20 +65,16 @@ func (b baseline) write(file string) error {
 		}
 	}
 	var out bytes.Buffer
-	line := func(cells ...any) {
-		fmt.Fprintln(&out, strings.TrimRight(fmt.Sprintf("%-60s %-10s %-10s", cells...), " "))
-	}
-	line("# go run ./internal/conformance -update", servers[0], servers[1])
-	for _, id := range slices.Sorted(maps.Keys(ids)) {
-		cells := []any{id}
+	line := func(first string, cell func(server string) string) {
+		text := fmt.Sprintf("%-60s", first)
 		for _, server := range servers {
-			v, ok := b[server][id]
-			if !ok {
-				v = untested
-			}
-			cells = append(cells, v)
+			text += fmt.Sprintf(" %-10s", cell(server))
 		}
-		line(cells...)
+		fmt.Fprintln(&out, strings.TrimRight(text, " "))
+	}
+	line("# go run ./internal/conformance -update", func(server string) string { return server })
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		line(id, func(server string) string { return string(cmp.Or(b[server][id], untested)) })
 	}
 	return os.WriteFile(file, out.Bytes(), 0o644)
 }

@@ -1,5 +1,5 @@
 // Command conformance runs http-cache-tests, the suite behind cache-tests.fyi, against examples/proxy on net/http and on
-// Fiber, and compares the verdicts with those of baseline.txt:
+// Fiber, and against a client with a private cache (httpcache.Transport), and compares the verdicts with those of baseline.txt:
 //
 //	go run ./internal/conformance                  # what make conformance does
 //	go run ./internal/conformance -v               # with the message of each test that fails
@@ -9,7 +9,7 @@
 // It fails if a required or optimal test that passes in the baseline fails twice in a row. npm installs the suite into
 // .conformance, where the logs of the servers are, too.
 //
-// suite.go installs and runs the suite; verdict.go computes verdicts as the suite's own pages do; expected.go lists the tests
+// suite.go installs and runs the suite; relay.go lets it reach the client; verdict.go computes verdicts as the suite's own pages do; expected.go lists the tests
 // that can't pass; baseline.go and report.go compare and print.
 package main
 
@@ -50,7 +50,7 @@ func parse(args []string) (flagValues, error) {
 	var s flagValues
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	ids := flags.String("ids", "", "run only these tests or groups, and what they depend on: `ID,ID...`")
-	server := flags.String("server", "", "run only this server: `nethttp` or fiber")
+	server := flags.String("server", "", "run only this server: `nethttp`, fiber or transport")
 	flags.BoolVar(&s.verbose, "v", false, "say why each test fails that doesn't pass; implied by -ids")
 	flags.BoolVar(&s.update, "update", false, "write the verdicts to the baseline")
 	flags.DurationVar(&s.timeout, "timeout", 5*time.Minute, "for the whole run, including installation")

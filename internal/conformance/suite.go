@@ -16,8 +16,11 @@ import (
 //go:embed package.json package-lock.json origin.mjs client.mjs
 var files embed.FS
 
-// servers has the servers on which examples/proxy can run.
-var servers = []string{"nethttp", "fiber"}
+// servers has what is tested: the servers on which examples/proxy can run, and a client.
+var servers = []string{"nethttp", "fiber", client}
+
+// client is a private cache in an http.Client: see relay.go.
+const client = "transport"
 
 // suite is the installed test suite, with a proxy to run it against.
 type suite struct {
@@ -94,6 +97,14 @@ func (s *suite) run(ctx context.Context, server string, ids []string) (o *outcom
 		return nil, err
 	}
 	defer endInto(origin, &err)
+	if server == client {
+		relay, err := startRelay(origin.url)
+		if err != nil {
+			return nil, err
+		}
+		defer relay.end()
+		return s.test(ctx, relay.url, "private", ids)
+	}
 	args := []string{"-origin", origin.url, "-listen", "127.0.0.1:0", "-redis", ""}
 	if server == "fiber" {
 		args = append(args, "-fiber")
@@ -103,7 +114,12 @@ func (s *suite) run(ctx context.Context, server string, ids []string) (o *outcom
 		return nil, err
 	}
 	defer endInto(proxy, &err)
-	document, err := output(ctx, s.dir, "node", append([]string{"client.mjs", proxy.url}, ids...)...)
+	return s.test(ctx, proxy.url, "shared", ids)
+}
+
+// test runs the tests for a shared or a private cache at a URL.
+func (s *suite) test(ctx context.Context, url, kind string, ids []string) (o *outcome, err error) {
+	document, err := output(ctx, s.dir, "node", append([]string{"client.mjs", url, kind}, ids...)...)
 	if err != nil {
 		return nil, err
 	}
