@@ -71,7 +71,7 @@ func (p *process) end() error {
 	return errors.Join(fmt.Errorf("%s had to be killed; see %s", p.cmd.Path, p.log.Name()), err)
 }
 
-func endInto(p *process, err *error) { *err = errors.Join(*err, p.end()) }
+func endInto(p interface{ end() error }, err *error) { *err = errors.Join(*err, p.end()) }
 
 // urlFinder copies a server's output to its log, and finds the first URL in it.
 type urlFinder struct {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
@@ -18,16 +20,26 @@ type relay struct {
 	server *http.Server
 	cache  *httpcache.Cache
 	origin *http.Transport
+	log    *os.File
 	done   chan error // the result of Serve
 }
 
 // startRelay starts a relay to an origin. Its options are those of examples/proxy, for the private cache of one user, whatever the
 // cookies are.
-func startRelay(origin string) (*relay, error) {
+func startRelay(log, origin string) (r *relay, err error) {
 	target, err := url.Parse(origin)
 	if err != nil {
 		return nil, err
 	}
+	file, err := os.Create(log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}()
 	cache, err := httpcache.New(httpcache.Options{
 		Name:         "client",
 		Private:      true,
@@ -45,10 +57,12 @@ func startRelay(origin string) (*relay, error) {
 	}
 	// Node closes idle connections after 5 seconds.
 	transport := &http.Transport{DisableCompression: true, IdleConnTimeout: 4 * time.Second, MaxIdleConnsPerHost: 256}
-	r := &relay{url: "http://" + listener.Addr().String(), cache: cache, origin: transport, done: make(chan error, 1)}
-	r.server = &http.Server{ReadHeaderTimeout: patience, Handler: &httputil.ReverseProxy{
+	r = &relay{url: "http://" + listener.Addr().String(), cache: cache, origin: transport, log: file, done: make(chan error, 1)}
+	errorLog := slog.NewLogLogger(slog.NewTextHandler(file, nil), slog.LevelWarn)
+	r.server = &http.Server{ReadHeaderTimeout: patience, ErrorLog: errorLog, Handler: &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport: cache.Transport(transport),
+		ErrorLog:  errorLog,
 	}}
 	go func() { r.done <- r.server.Serve(listener) }()
 	return r, nil
@@ -57,7 +71,9 @@ func startRelay(origin string) (*relay, error) {
 // end closes the relay and its connections.
 func (r *relay) end() error {
 	err := r.server.Close()
-	<-r.done
+	if served := <-r.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	r.origin.CloseIdleConnections()
-	return errors.Join(err, r.cache.Close())
+	return errors.Join(err, r.cache.Close(), r.log.Close())
 }

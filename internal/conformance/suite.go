@@ -98,11 +98,11 @@ func (s *suite) run(ctx context.Context, server string, ids []string) (o *outcom
 	}
 	defer endInto(origin, &err)
 	if server == client {
-		relay, err := startRelay(origin.url)
+		relay, err := startRelay(filepath.Join(s.dir, server+".log"), origin.url)
 		if err != nil {
 			return nil, err
 		}
-		defer relay.end()
+		defer endInto(relay, &err)
 		return s.test(ctx, relay.url, "private", ids)
 	}
 	args := []string{"-origin", origin.url, "-listen", "127.0.0.1:0", "-redis", ""}
