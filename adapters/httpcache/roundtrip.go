@@ -74,6 +74,9 @@ func (x *roundTrip) runInBackground(p *plan) (*http.Response, error) {
 	if x.panicked != nil {
 		panic(x.panicked)
 	}
+	if x.err != nil && caller.Err() != nil {
+		return nil, context.Cause(caller) // rather than the error of the cancelled run
+	}
 	return x.response, x.err
 }
 
@@ -114,17 +117,17 @@ func (x *roundTrip) carryOut(p *plan) {
 // caller that has read a whole response finds it cached.
 func (x *roundTrip) finish(complete bool, thrown any) {
 	x.mu.Lock()
-	delivered, body := x.delivered, x.body
+	delivered, left, body := x.delivered, x.left, x.body
 	x.mu.Unlock()
 	err := error(io.EOF)
 	switch {
-	case thrown != nil && !delivered:
+	case thrown != nil && !delivered && !left:
 		x.panicked = thrown
 		x.deliver(nil, nil)
 	case thrown != nil:
 		x.cache.options.Logger.Error("httpcache: a RoundTripper panicked", "cache", x.cache.options.Name, "panic", thrown, "stack", string(debug.Stack()))
 		err = fmt.Errorf("httpcache: the RoundTripper panicked: %v", thrown)
-	case !complete && !delivered:
+	case !delivered: // not complete
 		x.deliver(nil, errEnded)
 	case !complete:
 		err = errEnded
@@ -218,6 +221,10 @@ func statusLine(status int) string {
 func (x *roundTrip) Run(rec *Recording) {
 	rec.verbatim = true
 	x.await(rec)
+	if cause := context.Cause(x.request.Context()); cause != nil && x.ready != nil { // it waited for another request until its caller left
+		x.fail(rec, cause)
+		return
+	}
 	res, err := x.next.RoundTrip(x.outgoing(rec))
 	if err != nil || res == nil {
 		x.fail(rec, err)

@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"sync"
@@ -100,10 +101,16 @@ func (b *sharedBody) Read(p []byte) (int, error) {
 		return n, ended
 	}
 	n, err := rest.Read(p)
-	if err == io.EOF {
+	switch err {
+	case nil:
+	case io.EOF:
 		b.trailers()
 		b.unwatch()
 		b.cancel(nil)
+	default:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		err = cmp.Or(b.err, err) // that of the caller's context, by which the request was cancelled
 	}
 	return n, err
 }

@@ -229,6 +229,7 @@ func TestTransportUnusualRequests(t *testing.T) {
 		if got := res.Header.Get("Cache-Status"); strings.HasPrefix(got, hit) != (i > 0) {
 			t.Errorf("%d: %s", i, got)
 		}
+		_, _ = io.ReadAll(res.Body)
 		_ = res.Body.Close()
 	}
 }
