@@ -101,18 +101,18 @@ func (b *sharedBody) Read(p []byte) (int, error) {
 		return n, ended
 	}
 	n, err := rest.Read(p)
-	switch err {
-	case nil:
-	case io.EOF:
+	if err == nil {
+		return n, nil
+	}
+	if err == io.EOF {
 		b.trailers()
 		b.unwatch()
 		b.cancel(nil)
-	default:
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		err = cmp.Or(b.err, err) // that of the caller's context, by which the request was cancelled
+		return n, io.EOF
 	}
-	return n, err
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return n, cmp.Or(b.err, err) // that of the caller's context, if the request was cancelled by it
 }
 
 // next waits for recorded bytes, their end, or the rest.
