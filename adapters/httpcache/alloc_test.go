@@ -2,6 +2,7 @@ package httpcache_test
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"runtime"
 	"testing"
@@ -70,4 +71,29 @@ func hitAllocations(t *testing.T, length int) (allocations float64, size uint64)
 	}
 	runtime.ReadMemStats(&after)
 	return allocations, (after.TotalAlloc - before.TotalAlloc) / hits
+}
+
+// A client's hit allocates about as much as a copy of a response that is ready, and nothing for the body.
+func TestTransportHitAllocates(t *testing.T) {
+	allocations := func(rt http.RoundTripper) float64 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, api, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		call := func() {
+			res, err := rt.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+		}
+		call()
+		return testing.AllocsPerRun(100, call)
+	}
+	next := ready(make([]byte, sizes["300KB"]))
+	floor := allocations(next)
+	if n := allocations(newCache(t, httpcache.Options{Private: true}).Transport(next)); n > floor+3 {
+		t.Errorf("%v allocations, want at most 3 more than %v", n, floor)
+	}
 }

@@ -3,6 +3,7 @@ package httpcache_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"testing"
@@ -77,6 +78,52 @@ func BenchmarkHandlerMiss(b *testing.B) {
 				r.URL.RawQuery = strconv.Itoa(n)
 				clear(w.header)
 				impl.handler.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// ready is a RoundTripper that has its response ready, and copies its header.
+func ready(body []byte) http.RoundTripper {
+	header := http.Header{"Content-Type": {"application/json"}, "Content-Length": {strconv.Itoa(len(body))}, "Cache-Control": {"max-age=3600"}}
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{
+			Status: "200 OK", StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+			Header: header.Clone(), Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		}, nil
+	})
+}
+
+// BenchmarkTransportHit compares a hit of a client with a response that is ready (copied: its header map and a reader of its body), and with
+// a server on the loopback interface.
+func BenchmarkTransportHit(b *testing.B) {
+	body := bytes.Repeat([]byte("x"), sizes["3KB"])
+	copied := ready(body)
+	server := startOrigin(b, bare(body))
+	next := &http.Transport{}
+	b.Cleanup(next.CloseIdleConnections)
+	for _, impl := range []struct {
+		name      string
+		transport http.RoundTripper
+		fields    []string
+	}{
+		{"copied", copied, nil},
+		{"tiercache", newCache(b, httpcache.Options{}).Transport(copied), nil},
+		{"tiercache-private", newCache(b, httpcache.Options{Private: true}).Transport(copied), nil},
+		{"tiercache-credentials", newCache(b, httpcache.Options{Private: true}).Transport(copied), []string{"Authorization", "Bearer 0123456789"}},
+		{"loopback", next, nil},
+	} {
+		b.Run("impl="+impl.name, func(b *testing.B) {
+			r, _ := http.NewRequestWithContext(b.Context(), "GET", server.URL+"/api/v1/users?skip=0&limit=20", nil)
+			setFields(r.Header, impl.fields)
+			b.ReportAllocs()
+			for b.Loop() {
+				res, err := impl.transport.RoundTrip(r)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
 			}
 		})
 	}

@@ -14,7 +14,7 @@ import (
 // maxBackground limits the background runs of a cache. Beyond it the next request tries again.
 const maxBackground = 64
 
-// Cache is a shared HTTP cache. Its methods may be called from any number of goroutines.
+// Cache is an HTTP cache. Its methods may be called from any number of goroutines.
 type Cache struct {
 	options    Options
 	keys       keyMaker
@@ -69,7 +69,8 @@ func New(o Options) (*Cache, error) {
 // still have them then, and [tiered.ErrQueued] says that they are removed when Redis answers again. It is no error if
 // Options.Key returns no key for r.
 //
-// r must have the scheme and the host with which requests arrive at the cache: a path alone is another URL.
+// r must have the scheme and the host with which requests arrive at the cache: a path alone is another URL. With Options.Private
+// the responses are those for r's user, whose credentials r must have.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 	return c.purge(ctx, r, c.store.Delete, c.store.InvalidateTags)
 }

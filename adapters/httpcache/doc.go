@@ -1,10 +1,16 @@
-// Package httpcache is a shared HTTP cache in front of net/http handlers, by RFC 9111, on top of a two-tier
-// [tiered.Cache]: responses come from this process's memory, or else from Redis, or else from the handler.
+// Package httpcache is an HTTP cache in front of net/http handlers and clients, by RFC 9111, on top of a two-tier
+// [tiered.Cache]: responses come from this process's memory, or else from Redis, or else from the handler or the origin.
 //
 //	cache, err := httpcache.New(httpcache.Options{TTL: time.Minute})
 //	mux.Handle("GET /api/", cache.Handler(api))
 //
+//	cache, err := httpcache.New(httpcache.Options{Private: true})
+//	client := &http.Client{Transport: cache.Transport(nil)}
+//
 // docs/http.md in the repository has tables of the cached responses, and of every option. In short:
+//
+// The cache is a shared one, or with Options.Private a private one. The following is about handlers; with [Cache.Transport] the
+// client's next RoundTripper has that part, without handlers around it.
 //
 // # Stored responses
 //

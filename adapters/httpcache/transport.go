@@ -10,14 +10,16 @@ import (
 )
 
 // Transport returns an http.RoundTripper for an [http.Client], which answers requests from the cache if possible, and otherwise with
-// the responses of next. It never changes a response that next has made, except that it adds Cache-Status. Any number of
-// transports may share a cache, if no two of them get different responses to the same request. next must be usable by several
-// goroutines. nil: http.DefaultTransport.
+// the responses of next. Any number of transports may share a cache, if no two of them get different responses to the same request.
+// nil: http.DefaultTransport.
 //
-// A response may be received by several callers. A caller whose context ends gets the error at once. Its request to the origin
-// is cancelled, unless others wait for the response. If a caller closes a body before its end, a response that can be stored is still
-// read, for 30 seconds at most. An error of next is returned as it is, to all callers that waited for the response; if a response is
-// stored that may be served after a failure, that is returned instead.
+// A client's cache is usually a private one: with [Options].Private, responses with private and responses to requests with
+// credentials are stored, for requests with the same credentials. Without it the cache has the rules of a shared one.
+//
+// A response of next only gets a Cache-Status, and a Date if it has none. One response may be for several callers. A caller whose
+// context ends gets its cause at once, and the request to the origin goes on as long as others wait. If a caller closes a body before its
+// end, a response that can be stored is still read, for 30 seconds at most. An error of next is returned as it is, to all callers
+// that waited for that request; but if a response is stored that may be served after a failure, that is returned.
 func (c *Cache) Transport(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
