@@ -225,7 +225,7 @@ func TestSlowGetDoesNotUndoDelete(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	s.Do("SET", "tc:test:k", `"v1"`)
-	r, l := newLaggingRedis(t, s, "del", time.Minute)
+	r, l := newLaggingRedis(t, s, "'DEL'", time.Minute)
 	d := slowDecoder{codec.JSON, new(atomic.Bool), make(chan struct{}), make(chan struct{})}
 	c := newCache(t, tiered.Options[string]{Redis: r, Codec: d})
 	var deleted, read sync.WaitGroup

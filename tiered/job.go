@@ -346,6 +346,7 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	c.stats.loads.Add(1)
 	j.loading = true
 	began := c.recordMisses(tasks)
+	defer c.dismissHeld(tasks)()
 	ctx, err := j.timed, error(nil)
 	if !j.interruptible(func() { ctx, err = j.callLoader(tasks) }) {
 		return false

@@ -37,7 +37,7 @@ func (h *holdup) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 
 func (h *holdup) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() == "del" {
+		if cmd.Name() == "eval" && strings.HasPrefix(cmd.Args()[1].(string), "local n=redis.pcall('GETRANGE'") { // a Delete
 			cmd.SetErr(errBlocked)
 			return errBlocked
 		}

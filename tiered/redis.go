@@ -86,7 +86,8 @@ type Redis struct {
 //
 // where tc stands for the Prefix without its colon. The error names everything that is missing; if the nodes of a Cluster can't
 // be found, only that. Rights and commands that go missing later show in Status and the log. With +mget the values of many keys
-// are read with one command. [Cache.Keys] and [Cache.Tags] need +scan.
+// are read with one command. [Cache.Keys] and [Cache.Tags] need +scan, and [Cache.Hold] +zadd +zrem +zremrangebyscore +zcard +zcount,
+// which the processes that read what is held should have, too.
 //
 // # The client's options
 //

@@ -53,7 +53,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "a load's result replaces any value", focus: "leases", breaks: []string{"G1"},
-		edits: []edit{{"internal/redisconn/cas.go", "if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return 0 end\n", ""}},
+		edits: []edit{{"internal/redisconn/cas.go", "if v~=ARGV[1] then return 0 end\n", ""}},
 	},
 	{
 		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},

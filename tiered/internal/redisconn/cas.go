@@ -30,8 +30,10 @@ type CompareAndSet struct {
 }
 
 // casScript compares and sets in Redis, where nothing can come in between. It is sent whole each time: it is short, and a
-// pipeline can't react to a server that doesn't know it yet.
-const casScript = `if redis.call('GETRANGE',KEYS[1],0,ARGV[2])~=ARGV[1] then return 0 end
+// pipeline can't react to a server that doesn't know it yet. A value that is no string differs from all that can be expected.
+const casScript = `local v=redis.pcall('GETRANGE',KEYS[1],0,ARGV[2])
+if type(v)=='table' and not string.find(v.err,'WRONGTYPE',1,true) then return v end
+if v~=ARGV[1] then return 0 end
 if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SET',KEYS[1],ARGV[3],'PX',ARGV[4]) end
 return 1`
 

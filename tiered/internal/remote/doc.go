@@ -36,6 +36,11 @@
 //     the load: secondary leases, and the primary ones that no result has replaced.
 //   - If the holder dies, Redis drops the lease after its TTL, and reports that to the processes that wait.
 //
+// # A hold
+//
+// Write with a Hold puts one under the key instead of deleting it, or ends it; [Tier.Release] ends it after a rollback. Read finds it as
+// Result.Held. Nothing but a Write with a Frame replaces the holds of others.
+//
 // # The life of a replay
 //
 // [Tier.Probe] asks whether the key's server answers at all. [Tier.Retract] reads the beginning of the value, decides with

@@ -74,7 +74,7 @@ func (t *Tier[T]) Unchanged(ctx context.Context, keys []string, seen []redisconn
 	same := make([]bool, len(replies))
 	for i, a := range replies {
 		b, _ := a.Bytes()
-		same[i] = a.Err != nil || string(b) == seen[i].Bytes
+		same[i] = string(b) == seen[i].Bytes || a.Err != nil && !redis.HasErrorPrefix(a.Err, wrongType)
 	}
 	return same
 }

@@ -26,6 +26,8 @@ import (
 //	a lease                                    yes            its head
 //	a value of another program         yes                    all its bytes
 //	one that can't be decoded                                 all its bytes
+//	a hold                             Held, and an Err: nothing replaces it
+//	another value that is no string    an Err
 //
 // The last one isn't Vacant, unless it is empty: another program may still need it, so no lease replaces it, only a new value. A
 // frame that was invalidated becomes Vacant later, by its dependencies. While there are frames of other releases (Others), nothing
@@ -38,6 +40,7 @@ type Result[T any] struct {
 	Own             uint64             // the id of the frame of this codec and schema; 0: there is none
 	OwnExpired      bool               // it was expired
 	Vacant          bool               // the key holds nothing worth keeping, so a lease may replace it
+	Held            bool               // somebody holds the key: there is an Err, too, so that no loaded value is stored
 	redisconn.Reply                    // with an Err the content is unknown
 	Deps            *coherence.Deps    // the dependencies of a record that the local tier may keep; not set by the Tier
 }
@@ -81,12 +84,14 @@ type ReadOptions struct {
 // Read reads the keys. It decodes the values as the view says.
 func (t *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOptions) []Result[T] {
 	replies := t.replies(ctx, keys, o)
-	t.countErrors(replies)
 	results := make([]Result[T], len(keys))
-	var foreign []int
+	var foreign, noString []int
 	for i, a := range replies {
 		f := &results[i]
 		f.Reply = a
+		if redis.HasErrorPrefix(a.Err, wrongType) {
+			noString = append(noString, i)
+		}
 		if a.Err != nil {
 			continue
 		}
@@ -102,8 +107,28 @@ func (t *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOption
 			foreign = append(foreign, i)
 		}
 	}
+	t.findHolds(ctx, keys, results, noString)
+	for i := range results {
+		if results[i].Held {
+			replies[i].Err = nil // this is no error
+		}
+	}
+	t.countErrors(replies)
 	t.limitForeign(ctx, keys, results, foreign)
 	return results
+}
+
+// wrongType begins the error of a read of a value that is no string.
+const wrongType = "WRONGTYPE "
+
+// findHolds finds out which of the values that are no strings are holds.
+func (t *Tier[T]) findHolds(ctx context.Context, keys []string, results []Result[T], noString []int) {
+	replies := t.do(ctx, t.request("get", pick(keys, noString), func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+		return to.ZCard(ctx, key)
+	}))
+	for n, i := range noString {
+		results[i].Held = replies[n].Err == nil && replies[n].Value.(*redis.IntCmd).Val() > 0
+	}
 }
 
 // replies returns Redis's replies for the keys, from reads already begun where it can.

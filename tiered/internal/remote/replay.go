@@ -37,11 +37,11 @@ func (t *Tier[T]) Probe(ctx context.Context, keys []string) []redisconn.Reply {
 }
 
 // retractScript deletes the key if it still holds the content seen, or marks it as expired with ARGV[3]. A value of another type is
-// another program's, and always deleted.
+// another program's, and always deleted, unless it is a hold.
 const retractScript = `local v=redis.pcall('GETRANGE',KEYS[1],0,ARGV[2])
 if type(v)=='string' and v~=ARGV[1] then return 0 end
-if ARGV[3]=='' then redis.call('DEL',KEYS[1]) else redis.call('SETRANGE',KEYS[1],ARGV[4],ARGV[3]) end
-return 1`
+if ARGV[3]~='' then redis.call('SETRANGE',KEYS[1],ARGV[4],ARGV[3]) return 1 end
+` + redisconn.RemoveUnlessHeld + `return 1`
 
 // Retract reads the keys, and deletes their content or makes it stale if the invalidation applies to it. It returns an error for
 // each key that must be tried again: ErrChanged if its content changed at the same time.
@@ -54,7 +54,7 @@ func (t *Tier[T]) Retract(ctx context.Context, keys []string, invalidations []In
 	})) {
 		var old redisconn.Expected
 		switch {
-		case redis.HasErrorPrefix(a.Err, "WRONGTYPE "): // another program's value, which a Delete deletes too
+		case redis.HasErrorPrefix(a.Err, wrongType): // another program's value, which a Delete deletes too
 			old.Exists = true
 		case a.Err != nil:
 			errs[i] = a.Err

@@ -18,22 +18,28 @@ type Write struct {
 	TTL    time.Duration      // of the frames
 	Seen   redisconn.Expected // the content that Replace replaces
 	Expire bool               // the key's frame is kept but made stale; for Tier.Write alone
+
+	// Hold is for Tier.Write without a Frame: with a TTL the key is held instead of being deleted; else a hold with this token ends.
+	Hold redisconn.Hold
 }
 
-// expireScript marks a frame as expired, with a new mark each time so that no refresh replaces it, and deletes anything else.
+// expireScript marks a frame as expired, with a new mark each time so that no refresh replaces it, and deletes anything else but a hold.
 const expireScript = `if redis.pcall('GETRANGE',KEYS[1],0,#ARGV[1]-1)==ARGV[1] then
 local n=string.byte(redis.call('GETRANGE',KEYS[1],ARGV[2],ARGV[2])) or 0
 redis.call('SETRANGE',KEYS[1],ARGV[2],string.char(n%255+1))
-else redis.call('DEL',KEYS[1]) end`
+else ` + redisconn.RemoveUnlessHeld + `end`
 
-// Write makes the writes, whatever the keys hold. It calls ended once no command of it can reach Redis any more.
+// Write makes the writes, whatever the keys hold, except that a key that others hold stays held unless it gets a Frame. It calls ended
+// once no command of it can reach Redis any more.
 func (t *Tier[T]) Write(ctx context.Context, writes []Write, ended func()) []redisconn.Reply {
 	q := t.request(redisconn.StepWrite, keysOf(writes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
 		switch w := &writes[i]; {
 		case w.Expire:
 			return to.Eval(ctx, expireScript, []string{key}, wire.FrameMagic+string(rune(wire.FrameVersion)), wire.ExpiredAt)
+		case w.Hold.TTL > 0:
+			return w.Hold.Queue(ctx, to, key, w.Hold.TTL)
 		case w.Frame == nil:
-			return to.Del(ctx, key)
+			return w.Hold.QueueRemoval(ctx, to, key)
 		default:
 			return to.Set(ctx, key, w.Frame, w.TTL)
 		}
@@ -63,4 +69,11 @@ func keysOf(writes []Write) []string {
 // sizesOf returns a function that returns the size of a request's i-th write in bytes.
 func sizesOf(writes []Write) func(i int) int {
 	return func(i int) int { return len(writes[i].Frame) + len(writes[i].Seen.Bytes) }
+}
+
+// Release removes the holder from the keys. It leaves the holds of others, and any other content.
+func (t *Tier[T]) Release(ctx context.Context, keys []string, h redisconn.Hold) error {
+	return redisconn.FirstError(t.change(ctx, t.request("release", keys, func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+		return h.QueueRelease(ctx, to, key)
+	})))
 }

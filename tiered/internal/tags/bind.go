@@ -148,6 +148,9 @@ func (x *Index) registerTags(ctx context.Context, s coherence.Position, names []
 		if err != nil {
 			return nil, err
 		}
+		if err := x.removeLeft(ctx, unknown, replies); err != nil {
+			return nil, err
+		}
 		x.keepReplies(unknown, replies, changes, records)
 	}
 	stamp := coherence.Stamp{Epoch: s.Epoch.ID, Seq: s.Seq, Tags: names}

@@ -69,6 +69,7 @@
 //   - index.go, inprocess.go: the Index, and how it counts without Redis. They use each other.
 //   - epoch.go: positions and epochs.
 //   - bind.go: the dependencies of values. It uses all others.
+//   - hold.go: holds in the place of records, for transactions of the source.
 //   - explain.go: the states, and why a value is invalid, for those who inspect it. It changes nothing.
 //
 // # Invariants

@@ -26,7 +26,7 @@ import (
 //	tc:users!tag:admins     the epoch, then in digits the count of the tag's last invalidation: values with the tag that were
 //	                        loaded before it, or in another epoch, are invalid. Then, if there was an ExpireTags since, '~' and
 //	                        its count in digits, which is higher: values loaded before it are stale. While a process
-//	                        determines the count: the epoch, '?' and a token
+//	                        determines the count: the epoch, '?' and a token. While the tag is held: see redisconn.Hold
 //
 // A frame carries the epoch and the count from before its load began. It is valid in that epoch if each of its tags has a record
 // and none has a higher count. So lost data only invalidates: the loss of a tag's record the values with the tag, the loss of
@@ -164,6 +164,7 @@ type tagReply struct {
 	seq      uint64
 	expiry   uint64        // the count of the last expiry, if that came later; otherwise 0
 	known    bool          // the record says the count of the tag's last invalidation
+	hold     holdState     // whether there is a hold instead of a record, if register asked
 	ttl      time.Duration // the record's TTL, if it was asked for
 	validity *coherence.Validity
 	err      error
@@ -210,8 +211,14 @@ func (s *Store) read(ctx context.Context, tags []string) []tagReply {
 }
 
 // registerScript returns a tag's record of the epoch ARGV[1] and its TTL. If there is none it creates one without a count, under which
-// no value is valid. ARGV[3] is the TTL it sets, and ARGV[4] the least TTL that needs no extension.
+// no value is valid. ARGV[3] is the TTL it sets, and ARGV[4] the least TTL that needs no extension. If there is a hold, it returns the
+// hold's state.
 const registerScript = `local v=redis.pcall('GET',KEYS[1])
+if type(v)=='table' then
+local t=redis.call('TIME')
+local n=redis.pcall('ZCOUNT',KEYS[1],t[1]*1000+math.floor(t[2]/1000),'+inf')
+if type(n)=='number' then return {n>0 and '` + string(held) + `' or '` + string(left) + `',0} end
+end
 if type(v)=='string' and string.sub(v,1,8)==ARGV[1] then
 local left=redis.call('PTTL',KEYS[1])
 if left<tonumber(ARGV[4]) then redis.call('PEXPIRE',KEYS[1],ARGV[3]) left=tonumber(ARGV[3]) end
@@ -241,8 +248,8 @@ func (s *Store) register(ctx context.Context, epoch coherence.EpochID, tags []st
 			return nil, errDamaged
 		}
 		value, _ := reply[0].(string)
-		left, _ := reply[1].(int64)
-		replies[i] = tagReply{validity: a.Validity, ttl: mono.Millis(max(0, left))}
+		remaining, _ := reply[1].(int64)
+		replies[i] = tagReply{validity: a.Validity, ttl: mono.Millis(max(0, remaining)), hold: holdStateOf(value)}
 		replies[i].parse(value)
 	}
 	return replies, s.assignCounts(ctx, epoch, tags, replies)
@@ -253,7 +260,7 @@ func (s *Store) register(ctx context.Context, epoch coherence.EpochID, tags []st
 func (s *Store) assignCounts(ctx context.Context, epoch coherence.EpochID, tags []string, replies []tagReply) error {
 	var open []int
 	for i, e := range replies {
-		if !e.known {
+		if !e.known && e.hold == noHold {
 			open = append(open, i)
 		}
 	}

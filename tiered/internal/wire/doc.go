@@ -6,7 +6,7 @@
 //
 // With the prefix "tc:", the cache "users" has these keys, which [Keys] makes and [ParseRest] parses:
 //
-//	tc:users:42            a frame, a primary lease, or the value of another program    ValueKey
+//	tc:users:42            a frame, a primary lease, a hold, or another program's value ValueKey
 //	tc:users!lease:42      a secondary lease, while tc:users:42 has a value             LeaseKey
 //	tc:users!tag:admins    the record of a tag                                          TagKey
 //	tc:users!era{users}    the epoch                                                    EpochKey
@@ -32,6 +32,8 @@
 //
 //	magic C1 't' 'l', version, token of 16 bytes   the head: LeaseHead, 20 bytes, which no other lease has
 //	TTL, number of extensions                      uvarints
+//
+// A hold isn't bytes, but a sorted set, in the place of a value or of a tag's record: see redisconn.Hold.
 //
 // A message names changed keys, where processes tell each other themselves (PubSub): a version, the sender's id of 16 bytes,
 // and the keys with their lengths. Keys in messages are whole keys of Redis.
