@@ -18,7 +18,7 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log has the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
-.PHONY: help demo test race mutations fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis promtool chromium readers ci
+.PHONY: help demo test race mutations fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis postgres promtool chromium readers ci
 .NOTPARALLEL: # ci has an order, and tests and benchmarks need the machine for themselves
 
 help: ## list the targets
@@ -27,15 +27,15 @@ help: ## list the targets
 demo: ## run the example users, which measures a service with and without its cache
 	go run ./examples/users -demo
 
-test: redis ## run all tests except the mutations; installs redis-server first if it is missing (Debian, Ubuntu)
+test: redis postgres ## run all tests except the mutations; installs redis-server and PostgreSQL first if they are missing (Debian, Ubuntu)
 	$(TEST) -short work
 
-race: redis ## run all tests under the race detector
+race: redis postgres ## run all tests under the race detector
 	@scripts/need.sh gcc gcc libc6-dev
 	CGO_ENABLED=1 $(TEST) -race work
 
-mutations: redis ## run all tests of internal/chaos: the checks find every mutation of the library, which takes minutes
-	$(TEST) ./internal/chaos
+mutations: redis postgres ## run all tests of internal/chaos and adapters/pgxcache: the checks find every mutation of the library, which takes minutes
+	$(TEST) ./internal/chaos ./adapters/pgxcache
 
 chaos: redis ## check the guarantees while faults are injected, for TIME (60s) with SEED (1); TOPOLOGY=single, sentinel, cluster or all
 	go test ./internal/chaos -run '^TestChaos$$' -count 1 -timeout 24h -v -args -chaos.time=$(TIME) -chaos.seed=$(SEED) -chaos.topology=$(TOPOLOGY)
@@ -84,6 +84,9 @@ bench-http: ## compare hits and 304s over HTTP with nginx, Varnish and Fiber's m
 
 redis:
 	@scripts/need.sh $${TIERCACHE_REDIS_SERVER:-redis-server} redis-server
+
+postgres: # make installs it with redis-server, for the tests of adapters/pgxcache
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || scripts/need.sh initdb postgresql || ls /usr/lib/postgresql/*/bin/initdb >/dev/null
 
 chromium: # without it the tests of the inspector's pages in a browser are skipped, but not in CI
 	@command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || scripts/need.sh chromium chromium

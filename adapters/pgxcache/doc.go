@@ -1,0 +1,6 @@
+// Package pgxcache invalidates caches when a transaction of pgx has been committed.
+//
+// [InTx] runs a function in a transaction. What the function passes to [Tx.Delete] and [Tx.InvalidateTags] is held from before COMMIT to
+// the invalidation after it, so that no load that reads the old rows is stored meanwhile, or later if the process ends in between:
+// package [github.com/tiercache/tiercache/tiered/aftercommit] says how. [Begin] is for programs that commit by themselves.
+package pgxcache
