@@ -88,8 +88,10 @@ func (c *Cache) purge(ctx context.Context, r *http.Request, byKey, byTag func(co
 	tagged := c.tagging.Load() || c.keys.tagged(r)
 	var stored, tags []string
 	for _, r := range c.keys.spellings(r) {
-		if key, _ := c.keys.primary(r); key != "" {
-			stored = append(stored, key, partKey(key))
+		for _, ofClient := range [2]bool{false, true} {
+			if key, _ := c.keys.primary(r, ofClient); key != "" {
+				stored = append(stored, key, partKey(key))
+			}
 		}
 		if !tagged {
 			continue

@@ -22,7 +22,7 @@ func (c *Cache) change(x Exchange, r *http.Request) {
 // changeAndStore is change for a request whose response may answer later GETs, too. Its load begins before the handler
 // runs, so that another change meanwhile invalidates the result. If another load is running it does nothing, and returns false.
 func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
-	primary, private := c.keys.primary(ch.request)
+	primary, private := c.keys.primary(ch.request, isClient(x))
 	if primary == "" {
 		return false
 	}
@@ -36,7 +36,7 @@ func (c *Cache) changeAndStore(x Exchange, ch *change) bool {
 	ctx, cancel, release := borrowContext(ch.request.Context())
 	defer release()
 	_, landed := c.startFlight(ctx, p)
-	if !c.waitToLead(p, landed) {
+	if !c.waitToLead(x, p, landed) {
 		cancel()
 		<-landed
 		c.groups.leave(p.group, p.reload)

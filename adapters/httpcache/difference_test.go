@@ -164,6 +164,10 @@ func (d *differential) has(res *resource, version int, r *http.Request, w *httpt
 	if date := res.date(version); !date.IsZero() {
 		return !date.After(since)
 	}
+	status := w.Header().Get("Cache-Status")
+	if strings.Contains(status, "; stored") && !strings.Contains(status, "fwd-status") {
+		return false // the Date of a new response isn't a stored one's; only a Transport's has one here
+	}
 	date, err := http.ParseTime(w.Header().Get("Date")) // RFC 9111 §4.3.2
 	return err == nil && !date.After(since)
 }

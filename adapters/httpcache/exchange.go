@@ -48,6 +48,11 @@ type clientExchange interface {
 	deliver(*http.Response, error)
 }
 
+func isClient(x Exchange) bool {
+	_, ok := x.(clientExchange)
+	return ok
+}
+
 // Previewer is an Exchange whose Request is expensive to make, while most hits need little of it.
 type Previewer interface {
 	Exchange

@@ -34,15 +34,25 @@ func newKeyMaker(o *Options) keyMaker {
 }
 
 // primary returns the key of the GET for r's URL, "" if the request bypasses the cache; and whether it is one user's. A shortened
-// key is longer than unshortened ones, and so never equals one.
-func (k *keyMaker) primary(r *http.Request) (key string, private bool) {
+// key is longer than unshortened ones, and so never equals one. A client's request has another key than a server's: what the origin
+// responds to it mustn't be replaced by what this process responds to a request with such a Host, which anybody can send.
+func (k *keyMaker) primary(r *http.Request, ofClient bool) (key string, private bool) {
 	r = asGet(r)
 	if key = k.key(r); key == "" {
 		return "", false
 	}
-	if k.user != nil {
+	kind := "" // no key without a kind begins like one with a kind
+	if ofClient {
+		kind = "client "
+	}
+	switch {
+	case k.private:
+		key, private = keys.Join("private "+kind, key, k.user(r)), true
+	case k.user != nil:
 		user := k.user(r)
-		key, private = keys.Join(key, user), k.private || user != "" // also for "": otherwise a URL could be chosen that has a user's key
+		key, private = kind+keys.Join(key, user), user != "" // also for "": otherwise a URL could be chosen that has a user's key
+	default:
+		key = kind + key
 	}
 	switch {
 	case strings.IndexByte(key, 0) >= 0: // NUL is reserved for the keys that the cache derives from this one

@@ -9,8 +9,12 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// maxWait is how long a request waits for another one's response.
-const maxWait = 5 * time.Second
+const (
+	// maxWait is how long a request waits for another one's response.
+	maxWait = 5 * time.Second
+	// maxClientWait is the same for a client, which limits it by its context: as long as a load may take.
+	maxClientWait = 30 * time.Second
+)
 
 // miss runs the handler for the request, or lets it wait for a request that does.
 //
@@ -31,7 +35,7 @@ func (c *Cache) joinFlight(x Exchange, p *participant) {
 	ctx, cancel, release := borrowContext(p.request.Context())
 	defer release()
 	result, landed := c.startFlight(ctx, p)
-	if c.waitToLead(p, landed) {
+	if c.waitToLead(x, p, landed) {
 		defer func() {
 			if p.unstorable {
 				cancel() // storing the hit-for-miss needn't be waited for
@@ -93,8 +97,12 @@ func (c *Cache) load(p *participant) tiered.Loader[*response] {
 }
 
 // waitToLead waits until the request must lead, or has nothing to wait for any more.
-func (c *Cache) waitToLead(p *participant, landed <-chan struct{}) bool {
-	late := time.NewTimer(maxWait)
+func (c *Cache) waitToLead(x Exchange, p *participant, landed <-chan struct{}) bool {
+	limit := maxWait
+	if isClient(x) {
+		limit = maxClientWait
+	}
+	late := time.NewTimer(limit)
 	defer late.Stop()
 	select {
 	case <-p.lead:

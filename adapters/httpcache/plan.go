@@ -50,7 +50,7 @@ func (c *Cache) plan(p *plan, x Exchange) {
 		return
 	}
 	view.r = c.options.normalised(view.r)
-	if cand.primary, cand.private = c.keys.primary(view.r); cand.primary == "" {
+	if cand.primary, cand.private = c.keys.primary(view.r, isClient(x)); cand.primary == "" {
 		p.action, p.why = actBypass, rfc9111.ForBypass
 		return
 	}

@@ -28,7 +28,8 @@ type roundTrip struct {
 	err      error
 
 	// For a goroutine of its own; otherwise ready is nil:
-	ready    chan struct{} // closed when there is a response, or an error
+	caller   context.Context // of the original request
+	ready    chan struct{}   // closed when there is a response, or an error
 	cancel   context.CancelCauseFunc
 	unwatch  func() bool // the caller's context isn't watched any more
 	panicked any
@@ -47,22 +48,21 @@ func (x *roundTrip) Around(string) []string { return nil }
 
 // runInBackground carries out the plan in another goroutine, and returns the response when its head is known.
 func (x *roundTrip) runInBackground(p *plan) (*http.Response, error) {
-	caller := x.original.Context()
-	x.ready = make(chan struct{})
+	x.caller, x.ready = x.original.Context(), make(chan struct{})
 	var ctx context.Context
-	ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(caller))
+	ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(x.caller))
 	// The run may go on after the caller has got an error, and uses its request again.
 	x.request = ownedCopy(x.request.WithContext(ctx))
 	own := *p
 	own.view.r, own.view.ctx = x.cache.options.normalised(x.request), ctx
-	x.unwatch = context.AfterFunc(caller, x.leave)
+	x.unwatch = context.AfterFunc(x.caller, x.leave)
 	cancelled := x.original.Cancel //nolint:staticcheck // http.Client sets it
 	go x.carryOut(&own)
 	select {
 	case <-x.ready:
-	case <-caller.Done():
+	case <-x.caller.Done():
 		if x.abandon() {
-			return nil, context.Cause(caller)
+			return nil, context.Cause(x.caller)
 		}
 	case <-cancelled:
 		if x.unwatch(); x.abandon() {
@@ -74,8 +74,8 @@ func (x *roundTrip) runInBackground(p *plan) (*http.Response, error) {
 	if x.panicked != nil {
 		panic(x.panicked)
 	}
-	if x.err != nil && caller.Err() != nil {
-		return nil, context.Cause(caller) // rather than the error of the cancelled run
+	if x.err != nil && x.caller.Err() != nil {
+		return nil, context.Cause(x.caller) // rather than the error of the cancelled run
 	}
 	return x.response, x.err
 }
@@ -90,7 +90,7 @@ func (x *roundTrip) abandon() bool {
 
 // leave is called when the caller's context has ended. The run goes on as long as other requests wait for its response.
 func (x *roundTrip) leave() {
-	cause := context.Cause(x.original.Context())
+	cause := context.Cause(x.caller)
 	x.mu.Lock()
 	group, body := x.group, x.body
 	x.mu.Unlock()
@@ -326,7 +326,7 @@ func (x *roundTrip) share(trailers func()) *sharedBody {
 	x.mu.Lock()
 	x.body = body
 	x.mu.Unlock()
-	if cause := context.Cause(x.original.Context()); cause != nil { // leave may have been called before
+	if cause := context.Cause(x.caller); cause != nil { // leave may have been called before
 		body.interrupt(cause)
 	}
 	return body

@@ -58,10 +58,14 @@ func (b *sharedBody) end(err error) bool {
 		return false
 	}
 	b.fail(err)
+	b.stopDeadline()
+	return true
+}
+
+func (b *sharedBody) stopDeadline() {
 	if b.deadline != nil {
 		b.deadline.Stop()
 	}
-	return true
 }
 
 // interrupt makes the caller's next Read fail.
@@ -84,6 +88,7 @@ func (b *sharedBody) continueWith(rest io.ReadCloser) {
 	b.mu.Lock()
 	b.rest = rest
 	unwanted := b.closed || b.err != nil
+	b.stopDeadline()
 	b.mu.Unlock()
 	b.change.Broadcast()
 	if unwanted {
@@ -130,6 +135,7 @@ func (b *sharedBody) next(p []byte) (n int, rest io.Reader, err error) {
 		b.read += n
 		return n, nil, nil
 	case b.err == nil:
+		b.recorded, b.read = nil, 0 // no longer needed
 		return 0, b.rest, nil
 	case b.err == io.EOF: //nolint:errorlint // end sets it
 		b.trailers()

@@ -10,7 +10,8 @@ import (
 )
 
 // Transport returns an http.RoundTripper for an [http.Client], which answers requests from the cache if possible, and otherwise with
-// the responses of next. Any number of transports may share a cache, if no two of them get different responses to the same request.
+// the responses of next. Any number of transports may share a cache, if no two of them get different responses to the same request;
+// handlers may use it, too.
 // nil: http.DefaultTransport.
 //
 // A client's cache is usually a private one: with [Options].Private, responses with private and responses to requests with
