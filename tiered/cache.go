@@ -22,8 +22,8 @@ import (
 type Cache[T any] struct {
 	*core[T]
 	policy Policy
-	view   remote.View // what the policy says about values that are read
-	wrong  error       // why the policy is invalid after With's edit
+	view   record.Policy // what the policy says about records
+	wrong  error         // why the policy is invalid after With's edit
 }
 
 // core is the state that all views of a cache share.
@@ -70,7 +70,7 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	edit(&view.policy)
 	if view.wrong == nil {
 		view.policy, view.wrong = view.policy.validated()
-		view.view = view.policy.view()
+		view.view = view.policy.ofRecords()
 		view.retention.Add(&view.view.Windows)
 	}
 	return &view

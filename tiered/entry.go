@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
@@ -91,14 +90,6 @@ func (s State) String() string {
 		return "not found"
 	}
 	return "none"
-}
-
-// recordOf returns a new record of a value, or of its absence, under the policy.
-func recordOf[T any](value T, absent bool, p Policy, m coherence.Stamp) *record.Record[T] {
-	r := record.New(value, absent, p.freshFor(absent), m)
-	w := p.windows()
-	r.DrawEarly(&w, p.Jitter)
-	return r
 }
 
 // entryOf returns the Entry of r for a Loader or a caller of Lookup.

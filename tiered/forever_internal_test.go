@@ -43,16 +43,17 @@ func longPolicies() map[string]Policy {
 // A value that is kept forever can be served at any time, stale or not.
 func TestForEverAtAnyTime(t *testing.T) {
 	for name, p := range longPolicies() {
+		k := p.ofRecords()
 		for _, start := range []mono.Instant{0, mono.Instant(-26 * year), mono.Instant(time.Hour), mono.Instant(26 * year)} {
-			r := &record.Record[int]{Created: start, FreshUntil: start.Add(p.freshFor(false)), Meta: &record.Meta{Took: math.MaxInt64}}
-			w := p.windows()
+			r := &record.Record[int]{Created: start, FreshUntil: start.Add(k.FreshFor(false)), Meta: &record.Meta{Took: math.MaxInt64}}
+			w := k.Windows
 			r.DrawEarly(&w, p.Jitter)
 			until := r.FreshUntil.Since(start)
 			if !r.Storable() || until <= 0 || p.Jitter < 0.1 && until < 200*year {
 				t.Errorf("%s, from %v: it is kept for %v", name, time.Duration(start), until)
 			}
-			if p.localUntil(start, r.FreshUntil) <= start || p.Jitter < 0.1 && p.localUntil(start, r.FreshUntil) < start.Add(190*year) {
-				t.Errorf("%s, from %v: kept in the local tier until %v", name, time.Duration(start), time.Duration(p.localUntil(start, r.FreshUntil)))
+			if k.LocalUntil(start, r.FreshUntil) <= start || p.Jitter < 0.1 && k.LocalUntil(start, r.FreshUntil) < start.Add(190*year) {
+				t.Errorf("%s, from %v: kept in the local tier until %v", name, time.Duration(start), time.Duration(k.LocalUntil(start, r.FreshUntil)))
 			}
 			for _, d := range []time.Duration{0, time.Hour, 24 * time.Hour, 30 * 24 * time.Hour, 100 * year} {
 				if use := r.Use(&w, start.Add(d)); use < record.RefreshDue && d < until {
@@ -73,9 +74,10 @@ func TestForEverAtAnyTime(t *testing.T) {
 // A frame has the fields of its record, as far as its format can hold them.
 func TestFramesForEver(t *testing.T) {
 	for name, p := range longPolicies() {
+		k := p.ofRecords()
 		created := time.UnixMilli(1_700_000_000_000)
-		w := p.windows()
-		f := wire.Frame{Codec: "json", Created: created, FreshFor: p.freshFor(false), Took: math.MaxInt64, Windows: &w}
+		w := k.Windows
+		f := wire.Frame{Codec: "json", Created: created, FreshFor: k.FreshFor(false), Took: math.MaxInt64, Windows: &w}
 		got, err := wire.ParseFrame(frameBytes(&f))
 		if err != nil || f.FreshFor-got.FreshFor > time.Millisecond || got.FreshFor-f.FreshFor > time.Millisecond {
 			t.Fatalf("%s: %v became %v, %v", name, f.FreshFor, got.FreshFor, err)
@@ -86,10 +88,11 @@ func TestFramesForEver(t *testing.T) {
 // Redis keeps a value for as long as it can be served, however long that is.
 func TestStaysForEver(t *testing.T) {
 	for name, p := range longPolicies() {
+		k := p.ofRecords()
 		keep := new(record.Retention)
-		w := p.windows()
+		w := k.Windows
 		keep.Add(&w)
-		r := recordOf(7, false, p, coherence.Stamp{})
+		r := record.NewFor(&k, 7, false, 0, coherence.Stamp{})
 		if stays := r.RedisTTL(keep); stays <= 0 || stays < r.FreshUntil.Since(r.Created) || keep.MaxRedisTTL(p.TTL) < stays {
 			t.Errorf("%s: it stays for %v of %v", name, stays, keep.MaxRedisTTL(p.TTL))
 		}

@@ -23,7 +23,7 @@ func (c *Cache[T]) TierStats() Stats { return c.Stats() }
 
 // tiers returns the parts of the cache that an inspection reads, or an error if the cache can't be used.
 func (c *Cache[T]) tiers(keys ...string) (*inspect.Tiers[T], error) {
-	return &inspect.Tiers[T]{Local: c.local, Remote: c.remote, Index: c.tags, View: &c.view}, c.usable(keys...)
+	return &inspect.Tiers[T]{Local: c.local, Remote: c.remote, Index: c.tags, Policy: &c.view}, c.usable(keys...)
 }
 
 // Inspect reports what both tiers have for a key, and what GetOrLoad would do now, and why. It changes nothing: it fills no tier, takes

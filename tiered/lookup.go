@@ -219,7 +219,7 @@ func (c *Cache[T]) decodeReply(ctx context.Context, f *flight[T], at mono.Instan
 	if !found || err != nil {
 		return nil // the job reports an error
 	}
-	c.local.SetMeta(it, t, c.policy.localUntil(at, it.FreshUntil))
+	c.local.SetMeta(it, t, c.view.LocalUntil(at, it.FreshUntil))
 	b, ok := c.tags.BindKnown(&it.Stamp, at)
 	if !ok || it.Use(&c.view.Windows, at) < record.WhileRevalidate || c.queue.HidesAll() { // in this order: see writequeue
 		return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
 // A caller that finds only after it began a flight that Redis doesn't answer gets an unverified value, which is counted.
@@ -19,7 +20,7 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	c := openOn(t, redistest.Start(t).Client(t), Policy{})
 	hash := c.hash("k")
 	mine := &coherence.Deps{Validity: coherence.NewValidity(mono.Now().Add(time.Hour)), Feed: new(coherence.Feed)} // for which no changes are reported
-	it := c.local.NewItem("k", hash, recordOf("v", false, c.policy, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
+	it := c.local.NewItem("k", hash, record.NewFor(&c.view, "v", false, 0, coherence.Stamp{}), *mine, mono.Now().Add(time.Hour))
 	c.local.Set(hash, it)
 	if got := c.local.Get("k", hash, mono.Now(), nil); got == nil {
 		t.Fatal("no local hit")

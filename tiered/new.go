@@ -25,7 +25,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 	}
 	seed := maphash.MakeSeed()
 	retention := new(record.Retention)
-	view := o.Policy.view()
+	view := o.Policy.ofRecords()
 	retention.Add(&view.Windows)
 	l, err := local.New[T](local.Options{
 		MaxCost:   o.MaxCost,

@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
-	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
-	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -186,9 +184,8 @@ func (p Policy) consistent() error {
 	return nil
 }
 
-// minDuration is the shortest duration of an option: Redis counts in milliseconds, and a shorter one is probably a number that
-// was meant to be in seconds.
-const minDuration = time.Millisecond
+// minDuration is the shortest duration of an option. A shorter one is probably a number that was meant to be in seconds.
+const minDuration = record.MinTTL
 
 // checkDuration returns an error if d is invalid for the field. zero says what 0 means for it.
 func checkDuration(field string, d time.Duration, zero string) error {
@@ -202,52 +199,12 @@ func checkDuration(field string, d time.Duration, zero string) error {
 	return nil
 }
 
-// keeps returns how long a value, or an absence, is to be kept. It isn't stored if that is less than minDuration.
-func (p Policy) keeps(absent bool) time.Duration {
-	if absent {
-		return p.NotFoundTTL
-	}
-	return p.TTL
-}
-
-// freshFor returns how long a new value, or absence, is fresh, or 0 if it isn't to be stored.
-func (p Policy) freshFor(absent bool) time.Duration {
-	d := p.keeps(absent)
-	if d < minDuration {
-		return 0
-	}
-	return p.jittered(d)
-}
-
-// localTTL returns the longest time that a record stays in the local tier.
-func (p Policy) localTTL() time.Duration {
-	if p.LocalTTL > 0 {
-		return p.LocalTTL
-	}
-	return p.TTL
-}
-
-// localUntil returns when a record leaves the local tier.
-func (p Policy) localUntil(at, freshUntil mono.Instant) mono.Instant {
-	if p.LocalTTL <= 0 {
-		return freshUntil
-	}
-	return min(freshUntil, at.Add(p.jittered(p.LocalTTL)))
-}
-
-// jittered returns d less a random part, as Jitter says.
-func (p Policy) jittered(d time.Duration) time.Duration { return record.Jittered(d, p.Jitter) }
-
-// view returns what the policy says about values that are read.
-func (p *Policy) view() remote.View {
-	return remote.View{TTL: p.localTTL(), Windows: p.windows(), Jitter: p.Jitter}
-}
-
-// windows returns the policy's times for refreshing a value and for serving a stale one, with no negative ones.
-func (p *Policy) windows() wire.Windows {
-	return wire.Windows{
+// ofRecords returns what the policy says about the age of records. Negative times for refreshing a value and for serving a stale one,
+// which a loader may set, count as 0.
+func (p *Policy) ofRecords() record.Policy {
+	return record.Policy{TTL: p.TTL, LocalTTL: p.LocalTTL, NotFoundTTL: p.NotFoundTTL, Jitter: p.Jitter, Windows: wire.Windows{
 		RefreshAfter: max(0, p.RefreshAfter), WhileRevalidate: max(0, p.StaleWhileRevalidate), IfError: max(0, p.StaleIfError),
-	}
+	}}
 }
 
 // validated returns o with the defaults filled in.

@@ -136,7 +136,7 @@ func (c *Cache[T]) unreadable(h keyRef[T], least record.Use, why error) hit[T] {
 
 // fill puts a record read from Redis into the local tier.
 func (c *Cache[T]) fill(h keyRef[T], f remote.Result[T]) *local.Item[T] {
-	it := c.local.NewItem(h.Key, h.Hash, f.Record, *f.Deps, c.policy.localUntil(mono.Now(), f.Record.FreshUntil))
+	it := c.local.NewItem(h.Key, h.Hash, f.Record, *f.Deps, c.view.LocalUntil(mono.Now(), f.Record.FreshUntil))
 	c.keys.PutRead(h, it)
 	return it
 }

@@ -113,7 +113,7 @@ func (c *Cache[T]) taskWrite(ctx context.Context, tk *task[T], held *remote.Held
 		return leased
 	}
 	if err = tk.unstorable; err == nil {
-		err = c.newWrite(ctx, ch, r, b, tk.policy)
+		err = c.newWrite(ctx, ch, r, b, &tk.policy)
 		ch.began = tk.began
 	}
 	if err != nil {

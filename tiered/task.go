@@ -21,7 +21,7 @@ type task[T any] struct {
 
 	// Set by the load:
 	result     *record.Record[T] // nil: it failed
-	policy     Policy            // of the result
+	policy     record.Policy     // of the result
 	err        error             // returned to the callers with the result
 	unstorable error             // why the result can't be stored; the callers still get it
 }
@@ -59,8 +59,8 @@ func (c *Cache[T]) setResult(tk *task[T], e *Entry[T], value T, absent bool) err
 	if err != nil {
 		return fmt.Errorf("%w (set by the loader of %q)", err, tk.flight.Key)
 	}
-	tk.policy = e.Policy
-	if d := e.Policy.keeps(absent); d > 0 && d < minDuration {
+	tk.policy = e.Policy.ofRecords()
+	if d := tk.policy.Keeps(absent); d > 0 && d < minDuration {
 		c.logUncaught(&c.unkept, "tiered: a loader's value isn't stored", tk.flight.Key, fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
 	}
 	tk.result = c.newResult(tk, value, absent, tags)
@@ -77,13 +77,10 @@ func (c *Cache[T]) newResult(tk *task[T], value T, absent bool, tags []string) *
 			value = clone
 		}
 	}
-	r := record.New(value, absent, tk.policy.freshFor(absent), tk.stamp.Stamp(tags))
-	r.Took = r.Created.Since(tk.began)
-	own := tk.policy.windows()
-	if own != c.view.Windows {
+	r := record.NewFor(&tk.policy, value, absent, mono.Now().Since(tk.began), tk.stamp.Stamp(tags))
+	if own := tk.policy.Windows; own != c.view.Windows {
 		r.Windows = &own
 	}
-	r.DrawEarly(&own, tk.policy.Jitter)
 	if !absent && tk.unstorable == nil {
 		r.Cost, tk.unstorable = c.values.Weigh(&r.Value)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
@@ -135,13 +136,13 @@ func (c *Cache[T]) newSet(ctx context.Context, key string, value T, m coherence.
 			return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
 		}
 	}
-	r := recordOf(value, false, c.policy, m)
+	r := record.NewFor(&c.view, value, false, 0, m)
 	var err error
 	if r.Cost, err = c.values.Weigh(&r.Value); err != nil {
 		return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
 	}
 	ch := keyWrite[T]{ref: keyRef[T]{Key: key, Hash: c.hash(key)}}
-	err = c.newWrite(ctx, &ch, r, b, c.policy)
+	err = c.newWrite(ctx, &ch, r, b, &c.view)
 	return ch, err
 }
 

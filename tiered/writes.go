@@ -175,13 +175,13 @@ func (c *core[T]) traceQueued(keys []string, err error) {
 
 // newWrite makes the key write store the record. b is nil if the record is already invalid: then Redis alone gets it. The error is
 // the codec's.
-func (c *Cache[T]) newWrite(ctx context.Context, ch *keyWrite[T], r *record.Record[T], b *coherence.Deps, p Policy) error {
+func (c *Cache[T]) newWrite(ctx context.Context, ch *keyWrite[T], r *record.Record[T], b *coherence.Deps, p *record.Policy) error {
 	if !r.Storable() {
 		return nil
 	}
 	ch.redis.TTL, ch.began = r.RedisTTL(c.retention), r.Created
 	if b != nil {
-		ch.item = c.local.NewItem(ch.ref.Key, ch.ref.Hash, r, *b, p.localUntil(r.Created, r.FreshUntil))
+		ch.item = c.local.NewItem(ch.ref.Key, ch.ref.Hash, r, *b, p.LocalUntil(r.Created, r.FreshUntil))
 	}
 	if c.remote != nil {
 		ch.redis.Key = ch.ref.Key

@@ -17,7 +17,7 @@ type Tiers[T any] struct {
 	Local  *local.Tier[T]
 	Remote *remote.Tier[T] // nil: in-process only
 	Index  *tags.Index
-	View   *remote.View
+	Policy *record.Policy
 }
 
 // Key reports what the tiers have for the key with the hash, and what a read would do. k has what they don't know: the Key, Queued,

@@ -12,11 +12,11 @@ import (
 
 // inspectLocal reports the local copy, and how it may be served.
 func (x *inspector[T]) inspectLocal(ctx context.Context, it *local.Item[T]) {
-	valid, inTime := it.Valid(x.at), x.Local.InTime(it, x.at, &x.View.Windows)
+	valid, inTime := it.Valid(x.at), x.Local.InTime(it, x.at, &x.Policy.Windows)
 	x.served = valid && inTime
 	after := x.Local.AfterExpiry(it)
 	if after.Intact() {
-		x.local = after.Use(&x.View.Windows, x.at)
+		x.local = after.Use(&x.Policy.Windows, x.at)
 	}
 	y := &inspection.Local{Copy: x.copyOf(&after.Record), LeavesIn: it.LocalUntil().Since(x.at), Cost: max(1, it.Cost)}
 	y.Usable = x.local > record.Unusable

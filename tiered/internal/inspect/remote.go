@@ -35,10 +35,10 @@ func (x *inspector[T]) inspectRemote(ctx context.Context) {
 
 // inspectForeign reports a value that another program wrote.
 func (x *inspector[T]) inspectForeign(c *remote.Content) {
-	y := &inspection.Copy{FreshFor: x.View.TTL}
+	y := &inspection.Copy{FreshFor: x.Policy.ForeignTTL()}
 	x.key.Remote.Foreign = y
 	if c.TTL >= 0 {
-		y.FreshFor = min(c.TTL, x.View.TTL)
+		y.FreshFor = min(c.TTL, x.Policy.ForeignTTL())
 	}
 	value, err := x.Remote.DecodePayload(x.key.Key, c.Bytes)
 	if err != nil {
@@ -104,7 +104,7 @@ func (x *inspector[T]) judgeFrame(ctx context.Context, f *wire.Frame, y *inspect
 	}
 	y.Expired = y.Expired || status == coherence.Expired
 	r := record.Record[T]{Created: x.at.Add(-y.Age), FreshUntil: x.at.Add(y.FreshFor), Meta: &record.Meta{Absent: f.NotFound, Expired: y.Expired, Windows: f.Windows}}
-	x.remote = r.Use(&x.View.Windows, x.at)
+	x.remote = r.Use(&x.Policy.Windows, x.at)
 	y.Usable = x.remote > record.Unusable
 	switch {
 	case why != "":

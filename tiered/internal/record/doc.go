@@ -5,6 +5,7 @@
 //   - [Meta] is the rest: whether the source has no value, how long the load took, the value's own windows, its tags.
 //   - [Use] says how a record may be used at an instant: not at all, as a fallback, stale, or fresh. Record.Use is the only
 //     place where freshness is decided.
+//   - [Policy] says for how long new records are kept, and how those that were read may be served.
 //   - [Retention] says for how long a record is kept past its TTL, in the local tier and in Redis.
 //
 // # The ages of a record
@@ -20,7 +21,7 @@
 //
 // # From its beginning to its end
 //
-//   - A Set or a load makes it with [New]; a read from Redis makes it of a frame, with the instants of this process's clock.
+//   - A Set or a load makes it with [NewFor], as a Policy says; a read from Redis makes it of a frame, with the instants of this process's clock.
 //   - DrawEarly draws by how much this copy is refreshed earlier than its policy says, so that processes that have the same
 //     value don't refresh it at once. XFetch draws a number for each request; here a hit only compares.
 //   - Record.Use decides at each hit, with the windows of the reader's view, or with the record's own if its loader set them.
@@ -32,6 +33,7 @@
 //
 //   - meta.go, then record.go: what a record is.
 //   - use.go, retention.go: how it may be used, and how long it is kept. Neither uses the other.
+//   - policy.go: new records, and when the local tier drops them. It uses record.go and meta.go.
 //
 // # Invariants
 //

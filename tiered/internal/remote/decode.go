@@ -13,13 +13,6 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// View is what the policy of a view of the cache says about values that are read.
-type View struct {
-	TTL     time.Duration // of a value that another program wrote
-	Windows wire.Windows  // of values without windows of their own
-	Jitter  float64       // of the time of an early refresh
-}
-
 // Raw is what Redis had under a key at an instant.
 type Raw struct {
 	Key   string
@@ -28,7 +21,7 @@ type Raw struct {
 }
 
 // decode decodes a key's content into f.
-func (t *Tier[T]) decode(ctx context.Context, f *Result[T], raw *Raw, v *View) error {
+func (t *Tier[T]) decode(ctx context.Context, f *Result[T], raw *Raw, p *record.Policy) error {
 	b := raw.Bytes
 	if l, ok := wire.ParseLease(b); ok {
 		f.Seen, f.Lease = SeenLease(l), b
@@ -49,7 +42,7 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], raw *Raw, v *View) e
 			return err
 		}
 		f.Own, f.OwnExpired = fr.ID, fr.Expired
-		meta, err := t.decodeFrame(ctx, &fr, raw, v, r)
+		meta, err := t.decodeFrame(ctx, &fr, raw, p, r)
 		if err != nil {
 			f.Vacant = only
 			return err
@@ -57,7 +50,7 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], raw *Raw, v *View) e
 		r.Meta = &meta
 	} else {
 		f.Seen = seenWhole(b)
-		r.Created, r.FreshUntil, r.Meta = raw.At, raw.At.Add(v.TTL), new(record.Meta)
+		r.Created, r.FreshUntil, r.Meta = raw.At, raw.At.Add(p.ForeignTTL()), new(record.Meta)
 		var err error
 		if r.Cost, err = t.values.Decode(raw.Key, b, &r.Value); err != nil {
 			f.Vacant = len(b) == 0
@@ -75,18 +68,18 @@ func seenWhole(b []byte) redisconn.Expected {
 
 // DecodeFrame decodes the frame of this cache's codec and schema among those of a key. It sets the record's value and times, and
 // returns its metadata. found is false if there is none.
-func (t *Tier[T]) DecodeFrame(ctx context.Context, raw *Raw, v *View, r *record.Record[T]) (m record.Meta, found bool, err error) {
+func (t *Tier[T]) DecodeFrame(ctx context.Context, raw *Raw, p *record.Policy, r *record.Record[T]) (m record.Meta, found bool, err error) {
 	fr, found, _, err := wire.FindFrame(raw.Bytes, t.values.Name, t.values.Schema)
 	if found {
-		m, err = t.decodeFrame(ctx, &fr, raw, v, r)
+		m, err = t.decodeFrame(ctx, &fr, raw, p, r)
 	}
 	return m, found, err
 }
 
 // decodeFrame is DecodeFrame of a frame that was parsed.
-func (t *Tier[T]) decodeFrame(ctx context.Context, f *wire.Frame, raw *Raw, v *View, r *record.Record[T]) (m record.Meta, err error) {
+func (t *Tier[T]) decodeFrame(ctx context.Context, f *wire.Frame, raw *Raw, p *record.Policy, r *record.Record[T]) (m record.Meta, err error) {
 	r.Created, r.FreshUntil = times(f, raw.At, t.Conn.TimeAt(ctx, raw.At))
-	m = meta(f, v)
+	m = meta(f, p)
 	if !f.NotFound {
 		m.Cost, err = t.values.Decode(raw.Key, f.Payload, &r.Value)
 	}
@@ -100,12 +93,12 @@ func times(f *wire.Frame, at mono.Instant, onRedis time.Time) (created, freshUnt
 }
 
 // meta returns the metadata of the frame's record. It draws the time of an early refresh.
-func meta(f *wire.Frame, v *View) record.Meta {
+func meta(f *wire.Frame, p *record.Policy) record.Meta {
 	t := record.Meta{
 		Absent: f.NotFound, Expired: f.Expired, Took: f.Took, Windows: f.Windows,
 		Stamp: coherence.Stamp{Epoch: f.Epoch, Seq: f.Seq, Tags: f.Tags},
 	}
-	t.DrawEarly(&v.Windows, v.Jitter)
+	t.DrawEarly(&p.Windows, p.Jitter)
 	return t
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
@@ -19,7 +20,7 @@ func TestTimesForEver(t *testing.T) {
 		for _, jitter := range []float64{-1, 0.05, 0.999} {
 			name := fmt.Sprint(freshFor, " ", jitter)
 			f := wire.Frame{Codec: "json", Created: created, FreshFor: freshFor, Took: math.MaxInt64}
-			v := View{TTL: freshFor, Jitter: jitter, Windows: wire.Windows{RefreshAfter: freshFor - 1, WhileRevalidate: freshFor, IfError: freshFor}}
+			v := record.Policy{TTL: freshFor, Jitter: jitter, Windows: wire.Windows{RefreshAfter: freshFor - 1, WhileRevalidate: freshFor, IfError: freshFor}}
 			for _, start := range []mono.Instant{0, mono.Instant(-26 * year), mono.Instant(26 * year)} {
 				for _, d := range []time.Duration{-100 * year, 0, 24 * time.Hour, 30 * 24 * time.Hour} {
 					made, until := times(&f, start, created.Add(d))

@@ -19,7 +19,7 @@
 //     what the load found or of its own lease.
 //   - Read reads keys, or goes on with reads that StartOne or Start began. decode tells leases, frames and other programs' values
 //     apart. The times of a frame, on Redis's clock, become instants of this process.
-//   - A value of another program has no time of its own: it is fresh for the view's TTL, and limitForeign asks for its key's expiry.
+//   - A value of another program has no time of its own: it is fresh for the policy's ForeignTTL, and limitForeign asks for its key's expiry.
 //   - Write with Expire makes the frame stale where it is, and without a Frame deletes the key.
 //
 // # The life of a lease

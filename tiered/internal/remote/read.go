@@ -81,8 +81,8 @@ type ReadOptions struct {
 	Exact   bool                // tell a value of another type from no value; otherwise only replacing it shows the difference
 }
 
-// Read reads the keys. It decodes the values as the view says.
-func (t *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOptions) []Result[T] {
+// Read reads the keys. It decodes the values as the policy says.
+func (t *Tier[T]) Read(ctx context.Context, keys []string, p *record.Policy, o ReadOptions) []Result[T] {
 	replies := t.replies(ctx, keys, o)
 	results := make([]Result[T], len(keys))
 	var foreign, noString []int
@@ -100,7 +100,7 @@ func (t *Tier[T]) Read(ctx context.Context, keys []string, v *View, o ReadOption
 			f.Vacant = true
 			continue
 		}
-		if err := t.decode(ctx, f, &Raw{keys[i], b, mono.Now()}, v); err != nil {
+		if err := t.decode(ctx, f, &Raw{keys[i], b, mono.Now()}, p); err != nil {
 			t.report("tiered: a value in Redis can't be decoded", keys[i], err)
 		}
 		if f.Record != nil && !f.Framed() {

@@ -18,7 +18,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-var view = remote.View{TTL: time.Minute, Windows: wire.Windows{IfError: time.Minute}}
+var view = record.Policy{TTL: time.Minute, Windows: wire.Windows{IfError: time.Minute}}
 
 // open returns the Redis tier of the cache "test" on a server of its own.
 func open(t *testing.T) (*remote.Tier[string], *redistest.Server) {
