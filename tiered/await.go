@@ -26,10 +26,12 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] 
 		return nil
 	}
 	if !o.Intact() {
-		older := o
-		if o = c.sinceExpiry(o); o == nil {
+		it := c.tiers.Rebind(o.Item)
+		if it == nil {
 			return nil
 		}
+		older := o
+		o = &fallbackEntry[T]{it, o.origin}
 		f.State.fallback.last.CompareAndSwap(older, o)
 	}
 	if !o.Intact() || o.Use(&c.view.Windows, at) < least {
@@ -46,25 +48,6 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] 
 		return o
 	}
 	return nil
-}
-
-// sinceExpiry returns the entry to serve after an invalidation of the fallback's tags or epoch was reported: a stale copy if they
-// were expired; the entry itself if the report was only late, of a change before the value; nil if they were invalidated.
-func (c *Cache[T]) sinceExpiry(o *fallbackEntry[T]) *fallbackEntry[T] {
-	if c.remote == nil {
-		return &fallbackEntry[T]{c.local.AfterExpiry(o.Item), o.origin}
-	}
-	m := *o.Meta
-	bound, errs := c.tags.Bind(c.base, []*record.Meta{&m})
-	if bound[0] == nil || errs[0] != nil || c.queue.HidesAll() {
-		return nil
-	}
-	deps := bound[0]
-	deps.Validity, deps.Feed = o.Validity, o.Feed
-	if m.Expired {
-		return &fallbackEntry[T]{c.local.StaleCopy(o.Item, deps), o.origin}
-	}
-	return &fallbackEntry[T]{o.WithDeps(deps), o.origin}
 }
 
 // await waits for the flight and returns its result; a record with an error is an absence. If the policy allows it, await returns

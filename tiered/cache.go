@@ -28,21 +28,23 @@ type Cache[T any] struct {
 
 // core is the state that all views of a cache share.
 type core[T any] struct {
-	name      string
-	redis     *Redis // nil: in-process only
-	seed      maphash.Seed
-	local     *local.Tier[T]
-	remote    *remote.Tier[T] // nil: in-process only
-	keys      *keyTable[T]
-	tags      *tags.Index
-	retention *record.Retention // from the windows of all views
-	queue     *writequeue.Queue // nil without Redis
-	values    values.Funcs[T]
-	maxKey    int
-	trace     *Trace // nil: none
-	logger    *slog.Logger
-	stats     counters
-	events    *invalidation.Subscriber // nil without Redis
+	name   string
+	redis  *Redis // nil: in-process only
+	tiers  *tiersOf[T]
+	seed   maphash.Seed
+	values values.Funcs[T]
+	maxKey int
+	trace  *Trace // nil: none
+	logger *slog.Logger
+	stats  counters
+	events *invalidation.Subscriber // nil without Redis
+
+	// The parts of tiers:
+	local  *local.Tier[T]
+	remote *remote.Tier[T] // nil: in-process only
+	keys   *keyTable[T]
+	tags   *tags.Index
+	queue  *writequeue.Queue // nil without Redis
 
 	permits    *inflight.Permits       // of loads
 	background redisconn.EventThrottle // for log lines about background loads
@@ -51,8 +53,8 @@ type core[T any] struct {
 	badHooks   redisconn.EventThrottle // for log lines about functions of the trace that panicked
 	eventLog   eventlog.Log            // misses and loads, while somebody looks at them
 
-	retries retries[T]
-	life    redisconn.Lifecycle // of the goroutines that load, and of the timers of retries
+	retries *inflight.Retries[T, flightState[T]]
+	life    redisconn.Lifecycle // of the goroutines that load
 	base    context.Context     // ends with the cache
 	stop    context.CancelFunc
 	closed  chan struct{} // closed when Close is done
@@ -71,7 +73,7 @@ func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	if view.wrong == nil {
 		view.policy, view.wrong = view.policy.validated()
 		view.view = view.policy.ofRecords()
-		view.retention.Add(&view.view.Windows)
+		view.tiers.Retention.Add(&view.view.Windows)
 	}
 	return &view
 }
@@ -120,6 +122,3 @@ func (c *Cache[T]) usable(keys ...string) error {
 	}
 	return nil
 }
-
-// released handles the release of a key's lease by this process.
-func (c *core[T]) released(key string) { c.keys.Released(key, c.hash(key)) }

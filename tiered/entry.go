@@ -2,11 +2,13 @@ package tiered
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // Loader gets the value of e.Key from the source. It runs in a goroutine of the cache, once for all callers that wait for the
@@ -104,6 +106,46 @@ func entryOf[T any](r *record.Record[T], key string, p Policy, tier Tier, at mon
 		Tier:   tier,
 		State:  stateOf(r, at),
 	}
+}
+
+// entry returns the entry that the task's load will replace, for the loader. If Clone fails on the value, the entry has only
+// the tags, so that the new value keeps them.
+func (c *Cache[T]) entry(tk *task[T]) Entry[T] {
+	none := Entry[T]{Key: tk.Key(), Policy: c.policy}
+	r := tk.Found.Record
+	if r == nil {
+		return none
+	}
+	e := entryOf(r, tk.Key(), c.policy, tierOf(tk.InMemory), mono.Now())
+	var err error
+	if e.Value, err = c.valueOf(r); err != nil && !r.Absent {
+		none.Tags = e.Tags
+		return none
+	}
+	return e
+}
+
+// setResult sets the task's result to the value, or to its absence, with the policy and tags that the loader left in e. If the
+// tags are invalid it returns an error and sets no result.
+func (c *Cache[T]) setResult(tk *task[T], e *Entry[T], value T, absent bool) error {
+	tags, err := wire.TagSet(wire.CloneTags(e.Tags))
+	if err != nil {
+		return fmt.Errorf("%w (set by the loader of %q)", err, tk.Key())
+	}
+	tk.Policy = e.Policy.ofRecords()
+	if d := tk.Policy.Keeps(absent); d > 0 && d < minDuration {
+		c.logUncaught(&c.unkept, "tiered: a loader's value isn't stored", tk.Key(), fmt.Errorf("its TTL is %v: want at least %v", d, minDuration))
+	}
+	c.tiers.SetResult(tk, value, absent, tags, &c.view)
+	return nil
+}
+
+// tierOf returns the Tier of a record.
+func tierOf(inMemory bool) Tier {
+	if inMemory {
+		return Local
+	}
+	return Remote
 }
 
 // stateOf returns the State of r at an instant.

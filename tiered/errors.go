@@ -33,14 +33,13 @@ var (
 )
 
 var (
-	errNoLoader     = errors.New("tiered: the loader is nil")
-	errNoKey        = errors.New("tiered: the key function is nil")
-	errOwnKey       = errors.New("tiered: a loader asked for the key it is loading")
-	errAbandoned    = errors.New("tiered: all callers left before the load began")
-	errGoexit       = errors.New("tiered: the loader, or a method of a value, ended the goroutine with runtime.Goexit")
-	errNotMade      = errors.New("tiered: the Redis wasn't made by NewRedis")
-	errEmptyKey     = errors.New("tiered: the key is empty")
-	errStillWriting = errors.New("tiered: redis: another write of the key is still under way")
+	errNoLoader  = errors.New("tiered: the loader is nil")
+	errNoKey     = errors.New("tiered: the key function is nil")
+	errOwnKey    = errors.New("tiered: a loader asked for the key it is loading")
+	errAbandoned = errors.New("tiered: all callers left before the load began")
+	errGoexit    = errors.New("tiered: the loader, or a method of a value, ended the goroutine with runtime.Goexit")
+	errNotMade   = errors.New("tiered: the Redis wasn't made by NewRedis")
+	errEmptyKey  = errors.New("tiered: the key is empty")
 )
 
 // LoaderPanic is the value with which GetOrLoad and Refresh panic when the loader they waited for panicked, and GetOrLoadMany

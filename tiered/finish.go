@@ -14,17 +14,17 @@ import (
 func (j *job[T]) finishTasks(tasks []*task[T], err error) {
 	var ending []*task[T]
 	for _, tk := range tasks {
-		if (tk.result == nil) == (err != nil) && !tk.flight.Finished() {
+		if (tk.Result == nil) == (err != nil) && !tk.Flight.Finished() {
 			ending = append(ending, tk)
-			tk.flight.State.unstorable = tk.unstorable != nil
-			j.remove(tk.flight, err) // before any caller returns: its next call must start a new flight
+			tk.Flight.State.unstorable = tk.Unstorable != nil
+			j.remove(tk.Flight, err) // before any caller returns: its next call must start a new flight
 		}
 	}
 	for _, tk := range ending {
 		if err != nil {
-			tk.flight.Finish(nil, err)
+			tk.Flight.Finish(nil, err)
 		} else {
-			tk.flight.Finish(tk.result, tk.err)
+			tk.Flight.Finish(tk.Result, tk.Err)
 		}
 	}
 	j.dropFinished()
@@ -113,10 +113,10 @@ func (j *job[T]) dropFinished() {
 func (j *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
 	var finished []*flight[T]
 	for _, tk := range tasks {
-		if j.cache.policy.StoreBehind && tk.result != nil && tk.flight.Reason != inflight.ForRefresh {
-			tk.flight.State.unstorable = tk.unstorable != nil
-			tk.flight.Finish(tk.result, tk.err)
-			finished = append(finished, tk.flight)
+		if j.cache.policy.StoreBehind && tk.Result != nil && tk.Flight.Reason != inflight.ForRefresh {
+			tk.Flight.State.unstorable = tk.Unstorable != nil
+			tk.Flight.Finish(tk.Result, tk.Err)
+			finished = append(finished, tk.Flight)
 		}
 	}
 	return func() {
@@ -138,7 +138,7 @@ func (j *job[T]) remove(f *flight[T], failure error) {
 	}
 	failed := failure != nil || f.State.unstorable && f.Reason == inflight.ForBackground // nobody receives the latter's value
 	serves := failed && f.Reason != inflight.ForRefresh && !c.life.Closed() && c.fallbackOf(f, record.IfError) != nil
-	if !serves || !c.retries.delay(f, c.policy.RetryAfter) {
+	if !serves || !c.retries.Delay(f, c.policy.RetryAfter) {
 		c.keys.Leave(f)
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
-	"github.com/tiercache/tiercache/tiered/internal/local"
-
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/tiers"
 )
 
 type (
@@ -17,10 +17,14 @@ type (
 	keyRef[T any]      = inflight.Ref[T, flightState[T]]
 	keyTable[T any]    = inflight.Table[T, flightState[T]]
 	joinOptions[T any] = inflight.JoinOptions[T, flightState[T]]
+	tiersOf[T any]     = tiers.Tiers[T, flightState[T]]
+	task[T any]        = tiers.Task[T, flightState[T]]
+	claims[T any]      = tiers.Claims[T, flightState[T]]
+	leases[T any]      = tiers.Leases[T, flightState[T]]
 )
 
-// Package inflight knows nothing of what a flight is for. These are its types with what this package keeps of a flight: where its
-// lookup got to, and the fallback that its callers may get.
+// The packages inflight and tiers know nothing of what a flight is for. These are their types with what this package keeps of a flight:
+// where its lookup got to, and the fallback that its callers may get.
 
 // flightState is what the cache keeps of a flight.
 type flightState[T any] struct {

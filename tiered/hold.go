@@ -137,29 +137,5 @@ func (s held[T]) end(ctx context.Context, changed bool) error {
 
 // remove removes the keys, and begins or ends their hold.
 func (s held[T]) remove(ctx context.Context, h redisconn.Hold) error {
-	w := s.cache.newWrites(ctx, len(s.keys))
-	for _, key := range s.keys {
-		w.Add(keyWrite[T]{ref: keyRef[T]{Key: key, Hash: s.cache.hash(key)}, redis: remote.Write{Hold: h}})
-	}
-	return w.end()
-}
-
-// dismissHeld keeps callers from joining the loads of held keys for longer than a local hit may be behind Redis, because nobody
-// reports that a transaction was committed whose process has ended. It returns a function to call when the loads are over.
-func (c *Cache[T]) dismissHeld(tasks []*task[T]) (over func()) {
-	var flights []*flight[T]
-	for _, tk := range tasks {
-		if tk.found.Held {
-			flights = append(flights, tk.flight)
-		}
-	}
-	if len(flights) == 0 {
-		return func() {}
-	}
-	timer := time.AfterFunc(c.remote.Conn.MaxAge(), func() {
-		for _, f := range flights {
-			c.keys.Dismiss(f)
-		}
-	})
-	return func() { timer.Stop() }
+	return s.cache.removeKeys(ctx, s.keys, remote.Write{Hold: h})
 }

@@ -21,8 +21,8 @@ func (c *Cache[T]) Name() string { return c.name }
 // TierStats is Stats. Caches of other packages that are made of tiers, such as httpcache.Cache, have it too, beside a Stats of their own.
 func (c *Cache[T]) TierStats() Stats { return c.Stats() }
 
-// tiers returns the parts of the cache that an inspection reads, or an error if the cache can't be used.
-func (c *Cache[T]) tiers(keys ...string) (*inspect.Tiers[T], error) {
+// inspected returns the parts of the cache that an inspection reads, or an error if the cache can't be used.
+func (c *Cache[T]) inspected(keys ...string) (*inspect.Tiers[T], error) {
 	return &inspect.Tiers[T]{Local: c.local, Remote: c.remote, Index: c.tags, Policy: &c.view}, c.usable(keys...)
 }
 
@@ -31,7 +31,7 @@ func (c *Cache[T]) tiers(keys ...string) (*inspect.Tiers[T], error) {
 // three round trips. If Redis can't be read, that is part of what it reports. It returns an error if the key is invalid or the cache is
 // closed.
 func (c *Cache[T]) Inspect(ctx context.Context, key string) (inspection.Key, error) {
-	t, err := c.tiers(key)
+	t, err := c.inspected(key)
 	if err != nil {
 		return inspection.Key{}, err
 	}
@@ -42,7 +42,7 @@ func (c *Cache[T]) Inspect(ctx context.Context, key string) (inspection.Key, err
 	case !f.Finished():
 		k.Loading = true
 	case f.Err != nil:
-		k.Failure, k.RetryIn = f.Err, c.retries.left(f)
+		k.Failure, k.RetryIn = f.Err, c.retries.Left(f)
 	}
 	return t.Key(ctx, k, hash), nil
 }
@@ -55,7 +55,7 @@ func (c *Cache[T]) Inspect(ctx context.Context, key string) (inspection.Key, err
 // all the time is on at least one page, those that come or go meanwhile may be missing. Keys under which Redis only has a lease, or a value of
 // another release, are listed too. The same holds in memory, where a call looks at about 30,000 entries.
 func (c *Cache[T]) Keys(ctx context.Context, prefix, cursor string, n int) (inspection.Page, error) {
-	t, err := c.tiers()
+	t, err := c.inspected()
 	if err != nil {
 		return inspection.Page{}, err
 	}
@@ -65,7 +65,7 @@ func (c *Cache[T]) Keys(ctx context.Context, prefix, cursor string, n int) (insp
 // Tags returns a page of about n of the tags that begin with the prefix, as Keys does: those of which Redis has a record, or, if
 // the cache is in-process only, this process. A tag's record is kept for a day, or longer if its values are.
 func (c *Cache[T]) Tags(ctx context.Context, prefix, cursor string, n int) (inspection.Page, error) {
-	t, err := c.tiers()
+	t, err := c.inspected()
 	if err != nil {
 		return inspection.Page{}, err
 	}
@@ -74,7 +74,7 @@ func (c *Cache[T]) Tags(ctx context.Context, prefix, cursor string, n int) (insp
 
 // InspectTag reports what is known of a tag. It looks through the local tier for entries that have it.
 func (c *Cache[T]) InspectTag(ctx context.Context, tag string) (inspection.Tag, error) {
-	t, err := c.tiers()
+	t, err := c.inspected()
 	if err != nil {
 		return inspection.Tag{}, err
 	}
@@ -116,11 +116,11 @@ func (c *core[T]) recordMisses(tasks []*task[T]) mono.Instant {
 		return 0
 	}
 	for _, tk := range tasks {
-		found := &tk.found
+		found := &tk.Found
 		if c.remote == nil {
 			found = nil
 		}
-		c.eventLog.Missed(tk.flight.Key, inspect.MissReason(found))
+		c.eventLog.Missed(tk.Flight.Key, inspect.MissReason(found))
 	}
 	return mono.Now()
 }
@@ -139,8 +139,8 @@ func (c *core[T]) recordLoads(tasks []*task[T], began mono.Instant) {
 		return
 	}
 	for _, tk := range tasks {
-		if tk.result != nil {
-			c.eventLog.Loaded(tk.flight.Key, mono.Now().Since(began))
+		if tk.Result != nil {
+			c.eventLog.Loaded(tk.Flight.Key, mono.Now().Since(began))
 		}
 	}
 }

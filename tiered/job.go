@@ -2,23 +2,20 @@ package tiered
 
 import (
 	"context"
-	"slices"
 	"sync/atomic"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
-	"github.com/tiercache/tiercache/tiered/internal/record"
-	"github.com/tiercache/tiercache/tiered/internal/redisconn"
-	"github.com/tiercache/tiercache/tiered/internal/remote"
+	"github.com/tiercache/tiercache/tiered/internal/tiers"
 )
 
 // A job does what a lookup couldn't: whatever takes more than one read, or may take long. It runs on a goroutine of the cache, because
 // the load goes on when the caller that began it has left.
 //
-// A job works in rounds. Each round reads both tiers (look) and sorts the flights: those with a value are finished at once; for
+// A job works in rounds. Each round reads both tiers (look.go) and sorts the flights: those with a value are finished at once; for
 // those that must be loaded the job needs a permit, for which it may have to wait (permit.go); those for which it then gets a
-// lease become tasks (lease.go, task.go); the others wait, because another process holds the lease. If there are tasks, the
-// loader is called for all of them, and its results are stored (store.go). If there are none, the job sleeps until Redis
+// lease become tasks (package tiers); the others wait, because another process holds the lease. If there are tasks, the
+// loader is called for all of them, and its results are stored. If there are none, the job sleeps until Redis
 // reports a change of one of the keys, or the lease must have ended, and begins the next round. The flights that wait go to a
 // job of their own when this one has something to load, since a load may take longer than what they wait for.
 //
@@ -34,8 +31,7 @@ type job[T any] struct {
 	flights    []*flight[T] // those that haven't finished
 	load       func(ctx context.Context, tasks []*task[T]) error
 	timed      context.Context
-	leases     *remote.HeldLeases[T]
-	waits      remote.LeaseWaiter[*flight[T]]
+	leases     leases[T]
 	loading    bool        // the loader was called
 	readBefore bool        // Redis was asked
 	due        []keyRef[T] // keys whose values were served and are due for a refresh
@@ -116,10 +112,10 @@ func (j *job[T]) run(done func()) {
 			finishes = j.loadTasks(tasks)
 		case j.inQueue:
 			finishes = j.awaitPermit()
-		case j.waits.All(waiting):
+		case j.leases.Waits.All(waiting):
 			j.cache.permits.Release(&j.permit) // the load is another process's
 			j.beginWait()
-			finishes = j.interruptible(func() { j.waits.Wait(j.timed, (*flight[T]).Finished) })
+			finishes = j.interruptible(func() { j.leases.Waits.Wait(j.timed, (*flight[T]).Finished) })
 		}
 		if !finishes {
 			return
@@ -132,7 +128,7 @@ func (j *job[T]) interrupt() {
 	if j.beginFinishing() {
 		defer j.cache.life.End()
 		j.overdue()
-		j.leases.Release()
+		j.leases.Held.Release()
 	}
 }
 
@@ -150,7 +146,7 @@ func (j *job[T]) interruptible(f func()) bool {
 // beginWait reports to the trace that the job waits for another process's load, unless it did when it last waited.
 func (j *job[T]) beginWait() {
 	if j.wait == nil {
-		j.wait = j.cache.beginWait(j.timed, true, func() []string { return keysOf(j.flights, func(f *flight[T]) string { return f.Key }) })
+		j.wait = j.cache.beginWait(j.timed, true, func() []string { return tiers.KeysOf(j.flights, func(f *flight[T]) string { return f.Key }) })
 	}
 }
 
@@ -166,7 +162,7 @@ func (j *job[T]) split(waiting []*flight[T]) {
 		return
 	}
 	for _, f := range waiting {
-		j.waits.Remove(f)
+		j.leases.Waits.Remove(f)
 		j.cache.keys.StopListening(f)
 	}
 	j.flights = j.others(waiting)
@@ -195,147 +191,7 @@ func (j *job[T]) end(done func()) {
 		j.cache.stats.loadErrors.Add(1)
 		j.failPanicked(panicError(thrown))
 	}
-	j.leases.Release()
-}
-
-// look finishes the flights whose values the tiers have. It returns the tasks that this job must load, and the flights that wait
-// for another load.
-func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
-	c := j.cache
-	began := mono.Now()
-	j.inQueue = j.inQueue && c.permits.Acquire(&j.permit) == inflight.Waiting
-	_, err := c.tags.Epoch(j.timed) // items of the local tier may depend on it
-	j.readLocal()
-	if c.remote != nil {
-		return j.lookInRedis(began, err)
-	}
-	for _, f := range j.flights {
-		tasks = append(tasks, j.newTask(f, &remote.Result[T]{}, began))
-	}
-	if !j.acquirePermit(tasks) {
-		return nil, j.flights
-	}
-	return j.acquireLeases(tasks, nil, nil, nil), nil
-}
-
-// lookInRedis is look for a cache with Redis. It reads there for the job's flights, unless the epoch couldn't be read: then failure
-// says why.
-func (j *job[T]) lookInRedis(began mono.Instant, failure error) (tasks []*task[T], waiting []*flight[T]) {
-	c := j.cache
-	var free, occupied []*task[T]
-	awaited := slices.DeleteFunc(slices.Clone(j.flights), func(f *flight[T]) bool { return !j.mustRead(f) })
-	for i, fd := range j.readRemote(awaited, failure) {
-		f := awaited[i]
-		fd.DropExpiring()
-		tk := j.newTask(f, &fd, began)
-		switch use := fd.Use(&c.view.Windows); {
-		case fd.Err != nil:
-			if !j.finishUnverified(f, fd.Err) {
-				tasks = append(tasks, tk) // without a lease
-			}
-		case f.Reason == inflight.ForRead && use >= record.WhileRevalidate, f.Reason == inflight.ForBackground && use == record.Good:
-			c.stats.remoteHits.Add(1)
-			c.fill(f.Ref, fd)
-			j.serve(f, fd.Record)
-		case fd.Lease != nil && j.leases.Owns(fd.Seen):
-			tk.leased = primaryLease
-			tasks = append(tasks, tk)
-			j.leases.Add(f.Key)
-		case f.Reason != inflight.ForRefresh && fd.Lease != nil && j.waits.Add(f, fd.Lease, fd.Reply):
-		case fd.Leasable():
-			free = append(free, tk)
-		case f.Reason != inflight.ForRefresh && fd.Framed():
-			if fd.Record != nil { // otherwise the key has only values of other releases
-				f.State.fallback.make(c.fill(f.Ref, fd), fromRemote)
-			}
-			occupied = append(occupied, tk)
-		default:
-			tasks = append(tasks, tk) // the old value stays until a newer one is stored
-		}
-	}
-	j.dropFinished()
-	j.startRefreshes()
-	if !j.acquirePermit(tasks, free, occupied) {
-		return nil, j.flights
-	}
-	tasks = j.acquireLeases(tasks, free, occupied, failure)
-	claimed := make([]*flight[T], len(tasks))
-	for i, tk := range tasks {
-		claimed[i] = tk.flight
-	}
-	return tasks, j.others(claimed)
-}
-
-// others returns the job's flights that aren't among these.
-func (j *job[T]) others(these []*flight[T]) []*flight[T] {
-	if len(these) == len(j.flights) {
-		return nil
-	}
-	among := make(map[*flight[T]]bool, len(these))
-	for _, f := range these {
-		among[f] = true
-	}
-	return slices.DeleteFunc(slices.Clone(j.flights), func(f *flight[T]) bool { return among[f] })
-}
-
-// readLocal reads the local tier again, since another flight may have stored a value after the callers' reads. It finishes the
-// flights that it can and sets the fallbacks of the others.
-func (j *job[T]) readLocal() {
-	for _, f := range j.flights {
-		if r := j.cache.localRecord(f, mono.Now()); r != nil {
-			j.serve(f, r)
-		}
-	}
-	j.dropFinished()
-	j.startRefreshes()
-}
-
-// serve finishes a flight with a record from one of the tiers.
-func (j *job[T]) serve(f *flight[T], r *record.Record[T]) {
-	c, at := j.cache, mono.Now()
-	if r.Use(&c.view.Windows, at) < record.Good {
-		j.due = append(j.due, keyRef[T]{Key: f.Key, Hash: f.Hash})
-	}
-	f.State.stale = r.Stale(at)
-	j.endWait(nil)
-	c.finishFlight(f, r, nil)
-}
-
-// startRefreshes starts a background load of the values that were served and are due for a refresh.
-func (j *job[T]) startRefreshes() {
-	if keys := j.due; len(keys) > 0 {
-		j.due = nil
-		j.cache.refreshInBackground(j.caller, keys, j.load)
-	}
-}
-
-// readRemote reads the flights' keys from Redis. If err isn't nil it doesn't, and all replies fail with err.
-func (j *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
-	c := j.cache
-	refs := make([]keyRef[T], len(due))
-	how := remote.ReadOptions{Exact: j.readBefore, Started: make([]redisconn.Pending, len(due))}
-	for i, f := range due {
-		f.Wake = j.waits.Wake()
-		heard := c.keys.Listen(f.Ref, f.Wake).Changes
-		if heard != f.Changes {
-			f.State.started = redisconn.Pending{} // it may be older than the change that was reported
-		}
-		how.Started[i], f.State.started = f.State.started, redisconn.Pending{}
-		f.Changes = heard
-		refs[i] = f.Ref
-	}
-	if err == nil {
-		j.readBefore = j.readBefore || len(due) > 0
-		return c.readUnlessQueued(j.timed, refs, how)
-	}
-	if redisconn.NotSent(err) {
-		c.stats.spared.Add(uint64(len(refs)))
-	}
-	results := make([]remote.Result[T], len(refs))
-	for i, a := range c.remote.Failed(len(refs), err) {
-		results[i].Reply = a
-	}
-	return results
+	j.leases.Held.Release()
 }
 
 // loadTasks runs the loader, stores the results and finishes the flights. It reports whether the load ended within the job's
@@ -346,7 +202,7 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	c.stats.loads.Add(1)
 	j.loading = true
 	began := c.recordMisses(tasks)
-	defer c.dismissHeld(tasks)()
+	defer c.tiers.DismissHeld(tasks)()
 	ctx, err := j.timed, error(nil)
 	if !j.interruptible(func() { ctx, err = j.callLoader(tasks) }) {
 		return false
@@ -360,7 +216,7 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	}
 	c.recordLoads(tasks, began)
 	defer j.finishBehind(tasks)()
-	c.store(context.WithoutCancel(ctx), tasks, j.leases)
+	c.tiers.Store(context.WithoutCancel(ctx), tasks, j.leases.Held)
 	j.finishTasks(tasks, nil)
 	return true
 }
@@ -372,12 +228,12 @@ func (j *job[T]) callLoader(tasks []*task[T]) (context.Context, error) {
 	if t == nil || t.LoadStart == nil && t.LoadDone == nil {
 		return j.timed, j.load(j.timed, tasks)
 	}
-	why := tasks[0].flight.Reason
-	l := LoadInfo{Keys: keysOf(tasks, (*task[T]).key), Refresh: why == inflight.ForRefresh, Background: why == inflight.ForBackground}
+	why := tasks[0].Flight.Reason
+	l := LoadInfo{Keys: tiers.KeysOf(tasks, (*task[T]).Key), Refresh: why == inflight.ForRefresh, Background: why == inflight.ForBackground}
 	return t.traceLoad(j.timed, l, func(ctx context.Context) error {
 		if t.LoadStart != nil {
 			for _, tk := range tasks {
-				tk.flight.State.loadCtx.Store(&ctx)
+				tk.Flight.State.loadCtx.Store(&ctx)
 			}
 		}
 		return j.load(ctx, tasks)

@@ -87,7 +87,7 @@ func loadUnder(t *testing.T, c *Cache[string], ttl time.Duration) *loading {
 	trip.finishes = trip.beginFinishing()
 	lease := wire.NewLease(c.policy.LoadTimeout)
 	lease.TTL = ttl
-	trip.leases = c.remote.NewHeldLeases(lease, remote.Holding{Base: c.base, Life: &c.life, Released: c.released})
+	trip.leases.Held = c.remote.NewHeldLeases(lease, remote.Holding{Base: c.base, Life: &c.life, Released: func(key string) { c.keys.Released(key, c.hash(key)) }})
 	trip.load = c.loading(func(context.Context, *Entry[string]) (string, error) {
 		close(l.began)
 		<-l.end

@@ -116,7 +116,7 @@ func (c *Cache[T]) loading(load Loader[T]) func(context.Context, []*task[T]) err
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		tk.err = err
+		tk.Err = err
 		return c.setResult(tk, &e, value, err != nil)
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
-	"github.com/tiercache/tiercache/tiered/internal/remote"
-	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // A lookup is the first read of both tiers for a set of flights, by the caller that started them. It serves what it finds without
@@ -132,7 +130,7 @@ func (l *lookup[T]) awaitRemote(flights []*flight[T]) {
 		if at.Since(l.since) >= finishEvery {
 			l.finishFound()
 		}
-		it := c.decodeReply(l.ctx, f, at)
+		it := c.tiers.Decode(l.ctx, f.Key, f.State.started.Reply(), at, &c.view)
 		if it == nil {
 			l.rest = append(l.rest, f)
 			continue
@@ -182,11 +180,7 @@ func (l *lookup[T]) serve(f *flight[T], r *record.Record[T], at mono.Instant) {
 // canLookUp reports whether the caller itself may read Redis for these flights: they are reads, and no request other than the
 // read of the keys is needed.
 func (c *Cache[T]) canLookUp(flights []*flight[T]) bool {
-	if c.remote == nil || len(flights) > redisconn.MaxBatch || flights[0].Reason != inflight.ForRead {
-		return false
-	}
-	e := c.tags.KnownEpoch()
-	return e != nil && e.Validity.Load().Holds(flights[0].Start) && c.queue.Len() == 0 && c.remote.Conn.HasTime()
+	return len(flights) <= redisconn.MaxBatch && flights[0].Reason == inflight.ForRead && c.tiers.ReadsKeysOnly(flights[0].Start)
 }
 
 // localRecord returns the local tier's record if it can finish the flight. If the record can't, it becomes the flight's fallback.
@@ -204,29 +198,6 @@ func (c *Cache[T]) localRecord(f *flight[T], at mono.Instant) *record.Record[T] 
 		f.State.fallback.make(it, fromLocal)
 	}
 	return nil
-}
-
-// decodeReply decodes the flight's reply from Redis. It returns nil if the value can't be served at that instant, or if checking
-// it needs another request.
-func (c *Cache[T]) decodeReply(ctx context.Context, f *flight[T], at mono.Instant) *local.Item[T] {
-	a := f.State.started.Reply()
-	data, _ := a.Bytes()
-	if a.Err != nil || !wire.IsFrame(data) {
-		return nil
-	}
-	it := &local.Item[T]{Key: f.Key}
-	t, found, err := c.remote.DecodeFrame(ctx, &remote.Raw{Key: f.Key, Bytes: data, At: at}, &c.view, &it.Record)
-	if !found || err != nil {
-		return nil // the job reports an error
-	}
-	c.local.SetMeta(it, t, c.view.LocalUntil(at, it.FreshUntil))
-	b, ok := c.tags.BindKnown(&it.Stamp, at)
-	if !ok || it.Use(&c.view.Windows, at) < record.WhileRevalidate || c.queue.HidesAll() { // in this order: see writequeue
-		return nil
-	}
-	b.Validity, b.Feed = a.Validity, a.Feed
-	c.local.SetDeps(it, b)
-	return it
 }
 
 // failPanicked ends the unfinished flights after a panic or a Goexit, as a job would.

@@ -221,10 +221,10 @@ func (b *batch[K, T]) collect(ctx context.Context, s *batchItem[K, T]) error {
 // loader returns loadTasks as the load function of a job. Calls with the same turn run one at a time.
 func (b *batch[K, T]) loader(t *inflight.Turn) func(context.Context, []*task[T]) error {
 	return func(ctx context.Context, tasks []*task[T]) error {
-		if tasks[0].flight.Reason == inflight.ForBackground {
+		if tasks[0].Flight.Reason == inflight.ForBackground {
 			return b.loadTasks(ctx, tasks) // callers that wait for other keys don't wait for a refresh
 		}
-		done, err := t.Acquire(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(tasks) }, tasks[0].flight.Start)
+		done, err := t.Acquire(ctx, b.cache.policy.SoftTimeout, func() bool { return b.cache.haveFallbacks(tasks) }, tasks[0].Flight.Start)
 		if err != nil {
 			return err
 		}
@@ -239,7 +239,7 @@ func (b *batch[K, T]) loadTasks(ctx context.Context, tasks []*task[T]) error {
 	ids := make([]K, len(tasks))
 	entries, lent := make([]Entry[T], len(tasks)), make([]*Entry[T], len(tasks))
 	for i, tk := range tasks {
-		ids[i] = b.ids[tk.flight.Key]
+		ids[i] = b.ids[tk.Flight.Key]
 		entries[i] = b.cache.entry(tk)
 		lent[i] = &entries[i]
 	}
@@ -247,7 +247,7 @@ func (b *batch[K, T]) loadTasks(ctx context.Context, tasks []*task[T]) error {
 	failed := err != nil && !errors.Is(err, ErrNotFound)
 	var wrong error
 	for i, tk := range tasks {
-		v, ok := values[b.ids[tk.flight.Key]] // not ids[i]: load may have reordered ids
+		v, ok := values[b.ids[tk.Flight.Key]] // not ids[i]: load may have reordered ids
 		if ok || !failed {
 			wrong = cmp.Or(wrong, b.cache.setResult(tk, &entries[i], v, !ok))
 		}
@@ -272,7 +272,7 @@ func (b *batch[K, T]) mapKeysToIDs() {
 // haveFallbacks reports whether each of the tasks has a fallback that is served when the load takes longer than SoftTimeout.
 func (c *Cache[T]) haveFallbacks(tasks []*task[T]) bool {
 	for _, tk := range tasks {
-		if c.fallbackOf(tk.flight, record.IfError) == nil {
+		if c.fallbackOf(tk.Flight, record.IfError) == nil {
 			return false
 		}
 	}

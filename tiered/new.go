@@ -2,13 +2,18 @@ package tiered
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
+	"log/slog"
+	"reflect"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
+	"github.com/tiercache/tiercache/tiered/internal/invalidation"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/tags"
+	"github.com/tiercache/tiercache/tiered/internal/tiers"
 	"github.com/tiercache/tiercache/tiered/internal/values"
 )
 
@@ -38,46 +43,93 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		return nil, err
 	}
 	t := &core[T]{
-		name:      o.Name,
-		redis:     o.Redis,
-		seed:      seed,
-		local:     l,
-		keys:      inflight.New[T, flightState[T]](l),
-		tags:      tags.New(nil, false),
-		retention: retention,
-		trace:     o.Trace,
-		maxKey:    maxRedisKey,
-		logger:    o.Logger,
-		closed:    make(chan struct{}),
-		permits:   inflight.NewPermits(o.MaxLoads),
+		name:    o.Name,
+		redis:   o.Redis,
+		seed:    seed,
+		local:   l,
+		keys:    inflight.New[T, flightState[T]](l),
+		tags:    tags.New(nil, false),
+		trace:   o.Trace,
+		maxKey:  maxRedisKey,
+		logger:  o.Logger,
+		closed:  make(chan struct{}),
+		permits: inflight.NewPermits(o.MaxLoads),
 	}
-	t.retries = retries[T]{keys: t.keys, life: &t.life}
+	t.base, t.stop = context.WithCancel(context.Background())
+	t.retries = inflight.NewRetries(t.keys)
 	t.values = values.Funcs[T]{Codec: o.Codec, Name: name, Cache: o.Name, Schema: values.SchemaOf[T](o.Version), Cost: o.Cost, Clone: o.Clone, Exited: func(err error) {
 		t.stats.codecErrors.Add(1)
 		t.logUncaught(&t.badValues, "tiered: a goroutine was ended", "", err)
 	}}
-	if o.Redis != nil {
-		if err := t.values.Try(); err != nil {
-			l.Close()
-			return nil, err
-		}
-		trace := t.redisTrace()
-		t.remote = remote.New(remote.Options[T]{
-			Conn: o.Redis.conn, Name: o.Name, Values: &t.values, CountErrors: t.stats.countErrors, Report: t.reportValue, Trace: trace,
-		})
-		t.maxKey -= len(t.remote.Keys.Values)
-		store := tags.NewStore(o.Redis.conn, o.Name, t.stats.countErrors)
-		store.Trace = trace
-		t.tags = tags.New(store, o.Redis.options.Strict)
-		t.queue = t.newQueue()
-		t.keys.OwnEvents = o.Redis.options.Invalidation == Tracking
-		if err := t.subscribe(); err != nil {
-			l.Close()
-			return nil, err
-		}
+	if err := t.connect(retention); err != nil {
+		t.stop()
+		l.Close()
+		return nil, err
 	}
-	t.base, t.stop = context.WithCancel(context.Background())
 	return &Cache[T]{core: t, policy: o.Policy, view: view}, nil
+}
+
+// connect puts the tiers together, and makes the cache get the events of its Redis.
+func (c *core[T]) connect(retention *record.Retention) error {
+	if c.redis != nil {
+		if err := c.values.Try(); err != nil {
+			return err
+		}
+		conn, trace := c.redis.conn, c.redisTrace()
+		c.remote = remote.New(remote.Options[T]{
+			Conn: conn, Name: c.name, Values: &c.values, CountErrors: c.stats.countErrors, Report: c.reportValue, Trace: trace,
+		})
+		c.maxKey -= len(c.remote.Keys.Values)
+		store := tags.NewStore(conn, c.name, c.stats.countErrors)
+		store.Trace = trace
+		c.tags = tags.New(store, c.redis.options.Strict)
+		c.keys.OwnEvents = c.redis.options.Invalidation == Tracking
+	}
+	c.tiers = tiers.New(tiers.Parts[T, flightState[T]]{
+		Local: c.local, Remote: c.remote, Keys: c.keys, Tags: c.tags, Values: &c.values, Retention: retention,
+		Hash: c.hash, Base: c.base, Life: &c.life, ErrQueued: ErrQueued, Report: c.reportValue,
+	})
+	c.queue = c.tiers.Queue
+	if c.redis == nil {
+		return nil
+	}
+	return c.subscribe()
+}
+
+// contents is what all caches of a name have in common.
+type contents struct {
+	value reflect.Type
+	codec string
+}
+
+func (k contents) String() string { return fmt.Sprintf("%v in %s", k.value, k.codec) }
+
+// subscribe makes the cache get the events of its Redis. It returns an error if another cache of the name has another type or codec.
+func (c *core[T]) subscribe() error {
+	c.events = &invalidation.Subscriber{
+		KeyChanged: func(rest string) {
+			c.stats.invalidations.Add(1)
+			c.tiers.Changed(rest)
+		},
+		Interrupted:    c.tiers.Interrupted,
+		BreakerChanged: c.breakerChanged,
+		Answered:       c.queue.RetryNow,
+	}
+	own := contents{reflect.TypeFor[T](), c.values.Name}
+	if present, ok := c.redis.caches.Add(c.name, own, c.events); !ok {
+		return fmt.Errorf("tiered: Options.Name is %q, which on this Redis is a cache of %v: want that, or another name for %v", c.name, present, own)
+	}
+	return nil
+}
+
+// breakerChanged handles the circuit breaker of a server: it has opened, or with a nil cause closed.
+func (c *core[T]) breakerChanged(addr string, cause error) {
+	if cause != nil {
+		c.stats.opened.Add(1)
+	}
+	if c.trace != nil && c.trace.Breaker != nil {
+		c.trace.Breaker(addr, cause)
+	}
 }
 
 // Close ends the running loads, whose callers get [ErrClosed], and waits for the values that are being stored. A loader that
@@ -92,13 +144,14 @@ func (c *Cache[T]) Close() error {
 	}
 	defer close(c.closed)
 	c.stop()
-	c.retries.close()
+	c.retries.Close()
 	if c.remote != nil {
 		c.remote.Abandon()
 	}
 	c.life.Wait()
-	if c.remote != nil {
-		c.closeQueue()
+	if lost := c.tiers.Close(); lost > 0 {
+		c.logger.LogAttrs(context.Background(), slog.LevelWarn, "tiered: changes that redis didn't take are lost",
+			slog.String("cache", c.name), slog.Int("changes", lost))
 	}
 	c.local.Close()
 	if c.remote != nil {

@@ -22,12 +22,9 @@ import (
 
 // acquirePermit reports whether the job may load the tasks, because it has a permit. If it may not, it waits in the queue, or the tasks' flights
 // have failed because the queue is full.
-func (j *job[T]) acquirePermit(tasks ...[]*task[T]) bool {
-	c, n := j.cache, 0
-	for _, some := range tasks {
-		n += len(some)
-	}
-	if n == 0 {
+func (j *job[T]) acquirePermit(cl *claims[T]) bool {
+	c := j.cache
+	if cl.Len() == 0 {
 		return true
 	}
 	j.endWait(j.timed.Err()) // no other process loads these, or Redis wasn't read because the time is over
@@ -38,10 +35,10 @@ func (j *job[T]) acquirePermit(tasks ...[]*task[T]) bool {
 	if standing == inflight.Held {
 		return true
 	}
-	all, flights := slices.Concat(tasks...), make([]*flight[T], n)
+	all, flights := cl.All(), make([]*flight[T], cl.Len())
 	for i, tk := range all {
-		flights[i] = tk.flight
-		j.waits.Remove(tk.flight) // it may have waited for a lease before
+		flights[i] = tk.Flight
+		j.leases.Waits.Remove(tk.Flight) // it may have waited for a lease before
 	}
 	if j.inQueue = standing == inflight.Waiting; j.inQueue {
 		return false
@@ -49,7 +46,7 @@ func (j *job[T]) acquirePermit(tasks ...[]*task[T]) bool {
 	if j.assess(flights) {
 		return true
 	}
-	c.stats.countShed(n)
+	c.stats.countShed(len(all))
 	j.finishTasks(all, fmt.Errorf("%w: all permits are taken, and the queue is full", ErrOverloaded))
 	return false
 }
@@ -58,13 +55,13 @@ func (j *job[T]) acquirePermit(tasks ...[]*task[T]) bool {
 // has changed.
 func (j *job[T]) mustRead(f *flight[T]) bool {
 	changed := !j.cache.keys.IsCurrent(f)
-	return (changed || !j.inQueue) && j.waits.Due(f, changed)
+	return (changed || !j.inQueue) && j.leases.Waits.Due(f, changed)
 }
 
 // awaitPermit waits until the job has a permit, or there is another reason for a new round. Flights that wait for another process's
 // load get a job of their own, without a permit. It reports whether this job must still finish its flights.
 func (j *job[T]) awaitPermit() bool {
-	leased := slices.DeleteFunc(slices.Clone(j.flights), func(f *flight[T]) bool { return !j.waits.Has(f) })
+	leased := slices.DeleteFunc(slices.Clone(j.flights), func(f *flight[T]) bool { return !j.leases.Waits.Has(f) })
 	if len(leased) == len(j.flights) {
 		j.cache.permits.Release(&j.permit)
 		j.inQueue = false
@@ -77,7 +74,7 @@ func (j *job[T]) awaitPermit() bool {
 	return j.interruptible(func() {
 		select {
 		case <-j.permit.Granted():
-		case <-j.waits.Wake():
+		case <-j.leases.Waits.Wake():
 		case <-j.timed.Done():
 		}
 	})
@@ -88,7 +85,7 @@ func (j *job[T]) awaitPermit() bool {
 func (j *job[T]) assess(flights []*flight[T]) (admitted bool) {
 	c := j.cache
 	for _, f := range flights {
-		switch c.keys.Demand(f, &j.permit, j.waits.Wake()) {
+		switch c.keys.Demand(f, &j.permit, j.leases.Waits.Wake()) {
 		case inflight.Urgent:
 			admitted = true
 		case inflight.Abandoned:

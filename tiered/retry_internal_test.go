@@ -53,8 +53,8 @@ func TestCloseEndsRetries(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		if n := c.keys.Len(); n != 0 || len(c.retries.timers) != 0 {
-			t.Errorf("Close leaves the states of %d keys and %d timers", n, len(c.retries.timers))
+		if n := c.keys.Len(); n != 0 || c.retries.Len() != 0 {
+			t.Errorf("Close leaves the states of %d keys and %d timers", n, c.retries.Len())
 		}
 		synctest.Wait()
 	})
@@ -75,8 +75,8 @@ func TestRetriesEnd(t *testing.T) {
 			}
 			time.Sleep(time.Hour)
 			synctest.Wait()
-			if n := c.keys.Len(); n != 0 || len(c.retries.timers) != 0 {
-				t.Errorf("the states of %d keys and %d timers are left", n, len(c.retries.timers))
+			if n := c.keys.Len(); n != 0 || c.retries.Len() != 0 {
+				t.Errorf("the states of %d keys and %d timers are left", n, c.retries.Len())
 			}
 		}
 	})

@@ -144,8 +144,8 @@ func (w *when) put(t *testing.T, key string, age time.Duration) {
 			t.Fatal("it isn't kept")
 		}
 		h := c.keys.Ref(key, hash)
-		if found := c.readUnlessQueued(t.Context(), []keyRef[string]{h}, remote.ReadOptions{})[0]; found.Record != nil {
-			c.fill(h, found)
+		if found := c.tiers.Read(t.Context(), []keyRef[string]{h}, &c.view, remote.ReadOptions{})[0]; found.Record != nil {
+			c.tiers.Fill(h, &found, &c.view)
 		}
 		c.keys.Release(h)
 	}

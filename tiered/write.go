@@ -1,26 +1,17 @@
 package tiered
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
-	"github.com/tiercache/tiercache/tiered/internal/coherence"
-	"github.com/tiercache/tiercache/tiered/internal/mono"
-	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
-// The methods that change the cache. Writes of keys go through a writes (writes.go): Redis first, then the key's generation, then the
-// local tier. In this order a read that finds the old value in Redis can't put it into the local tier after the write has returned.
-// Invalidations of tags and of everything go through the write queue, which has the order for them (package writequeue). What Redis
-// doesn't take is queued as an invalidation, never as a value: a value that is replayed later might undo a write of another process.
+// The methods that change the cache. Package tiers has the order in which a write changes Redis and this process's memory, and package
+// writequeue that for tags and Clear. What Redis doesn't take is queued as an invalidation, never as a value: a value that is replayed
+// later might undo a write of another process.
 
 // Set stores the value in both tiers. InvalidateTags of one of its tags makes it invalid. When Set returns nil, no read of
 // the key through this cache that starts afterwards gets an older value: a load under way in any process is superseded, and
@@ -56,7 +47,7 @@ func (c *Cache[T]) SetMany(ctx context.Context, values map[string]T, tags ...str
 	return c.setMany(ctx, keys, func(key string) T { return values[key] }, tags)
 }
 
-// setMany sets the keys to their values. It encodes a chunk while the chunks before it are on their way to Redis.
+// setMany sets the keys to their values.
 func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key string) T, tags []string) error {
 	if err := c.usable(keys...); err != nil {
 		return err
@@ -65,107 +56,10 @@ func (c *Cache[T]) setMany(ctx context.Context, keys []string, value func(key st
 	if err != nil {
 		return err
 	}
-	waiting := c.queue.HidesAll()
-	if waiting {
-		c.queue.ReplayTags(ctx)
-		waiting = c.queue.HidesAll()
-	}
-	at, bound, late := c.register(ctx, tags)
-	if waiting {
-		late = cmp.Or(late, writequeue.ErrNotReplayed) // the queued invalidation will remove the value
-	}
-	w := c.newWrites(ctx, len(keys))
-	defer w.Wait()                  // a codec, Cost or Clone may panic
-	wrong := make(map[string]error) // by key; these keys aren't changed
-	for _, key := range keys {
-		ch, err := c.newSet(ctx, key, value(key), at.Stamp(tags), bound)
-		if err != nil {
-			c.stats.codecErrors.Add(1)
-			wrong[key] = err
-			continue
-		}
-		w.Add(ch)
-	}
-	err = joinFirst(wrong)
-	failed := w.end()
-	if failed == nil && late != nil && len(wrong) < len(keys) {
-		stored := make([]string, 0, len(keys))
-		for _, key := range keys {
-			if wrong[key] == nil {
-				stored = append(stored, strings.Clone(key)) // because the queue keeps it
-			}
-		}
-		failed = c.queue.Failed(stored, false, late)
-		c.traceQueued(stored, failed)
-	}
-	if err != nil && failed != nil {
-		return errors.Join(failed, err)
-	}
-	return cmp.Or(failed, err)
-}
-
-// maxJoined is how many keys an error names.
-const maxJoined = 8
-
-// joinFirst returns an error that wraps the errors of the first keys, and says how many more there are.
-func joinFirst(byKey map[string]error) error {
-	switch len(byKey) {
-	case 0:
-		return nil
-	case 1:
-		for _, err := range byKey {
-			return err
-		}
-	}
-	keys := slices.Sorted(maps.Keys(byKey))
-	var errs []error
-	for _, key := range keys[:min(len(keys), maxJoined)] {
-		errs = append(errs, byKey[key])
-	}
-	if more := len(keys) - maxJoined; more > 0 {
-		errs = append(errs, fmt.Errorf("tiered: and %d more", more))
-	}
-	return errors.Join(errs...)
-}
-
-// newSet returns the key write that sets a key to the value. Its error concerns the value.
-func (c *Cache[T]) newSet(ctx context.Context, key string, value T, m coherence.Stamp, b *coherence.Deps) (keyWrite[T], error) {
-	if c.values.Clone != nil {
-		var err error
-		if value, err = c.values.Copy(value); err != nil {
-			return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
-		}
-	}
-	r := record.NewFor(&c.view, value, false, 0, m)
-	var err error
-	if r.Cost, err = c.values.Weigh(&r.Value); err != nil {
-		return keyWrite[T]{}, fmt.Errorf("tiered: the value of %.100q: %w", key, err)
-	}
-	ch := keyWrite[T]{ref: keyRef[T]{Key: key, Hash: c.hash(key)}}
-	err = c.newWrite(ctx, &ch, r, b, &c.view)
-	return ch, err
-}
-
-// register returns the position and the dependencies of values that are being set. Concurrent invalidations may be ordered
-// before or after it, but if one hits a tag that is registered at the same time, register tries again.
-func (c *Cache[T]) register(ctx context.Context, tags []string) (at coherence.Position, b *coherence.Deps, err error) {
-	began := mono.Now()
-	if c.remote != nil && c.remote.Conn.Nodes.AnyFeed().NoEvents {
-		c.tags.SeqChanged() // under an epoch that ended unnoticed the values would be invalid
-	}
-	for range 3 {
-		if at, err = c.tags.Position(ctx); err == nil {
-			b, err = c.tags.Register(ctx, at, tags, c.retention.MaxRedisTTL(c.policy.TTL))
-		}
-		if err != nil {
-			return at, c.tags.BindUnstored(c.tags.LastKnown(), tags, c.temporary(began), c.tags.Invalidations()), err
-		}
-		if b != nil {
-			return at, b, nil
-		}
-		c.tags.SeqChanged()
-	}
-	return at, nil, nil
+	w := c.tiers.SetMany(ctx, keys, value, tags, &c.view)
+	c.stats.codecErrors.Add(uint64(len(w.Wrong)))
+	c.traceQueued(w.Queued, w.Err)
+	return w.Joined()
 }
 
 // Delete removes the keys from both tiers. When it returns nil, no read of them through this cache that starts afterwards
@@ -173,29 +67,29 @@ func (c *Cache[T]) register(ctx context.Context, tags []string) (at coherence.Po
 // [ErrQueued]. The same then holds for reads through this cache, while other processes are behind until Redis is back. If this
 // process ends before that, they have the deleted value until its TTL is over.
 func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
-	return c.remove(ctx, keys, false)
+	return c.remove(ctx, keys, remote.Write{})
 }
 
 // Expire makes the keys stale: no read gets their values any more, but the next load gets the one that Redis has, as e.Value.
 // If Redis has none, or another program wrote it, Expire is like Delete. It keeps Delete's promises, also when it returns
 // ErrQueued.
 func (c *Cache[T]) Expire(ctx context.Context, keys ...string) error {
-	return c.remove(ctx, keys, true)
+	return c.remove(ctx, keys, remote.Write{Expire: true})
 }
 
-// remove deletes the keys, or with expire makes them stale.
-func (c *Cache[T]) remove(ctx context.Context, keys []string, expire bool) error {
+// remove makes the same write, without a value, of all the keys.
+func (c *Cache[T]) remove(ctx context.Context, keys []string, as remote.Write) error {
 	if err := c.usable(keys...); err != nil {
 		return err
 	}
-	if len(keys) > 1 {
-		keys = slices.Compact(slices.Sorted(slices.Values(keys)))
-	}
-	w := c.newWrites(ctx, len(keys))
-	for _, key := range keys {
-		w.Add(keyWrite[T]{ref: keyRef[T]{Key: key, Hash: c.hash(key)}, redis: remote.Write{Expire: expire}})
-	}
-	return w.end()
+	return c.removeKeys(ctx, keys, as)
+}
+
+// removeKeys is remove for valid keys of a cache that may be closed.
+func (c *Cache[T]) removeKeys(ctx context.Context, keys []string, as remote.Write) error {
+	w := c.tiers.Remove(ctx, keys, as)
+	c.traceQueued(w.Queued, w.Err)
+	return w.Err
 }
 
 // InvalidateTags makes every value that has one of the tags invalid, however many there are, and also the results of loads
@@ -225,11 +119,7 @@ func (c *Cache[T]) invalidate(ctx context.Context, tags []string, expire bool) e
 	if err != nil || len(tags) == 0 {
 		return err
 	}
-	if c.remote == nil {
-		c.tags.Invalidated(tags, expire)
-		return nil
-	}
-	err = c.queue.InvalidateTags(ctx, tags, expire)
+	err = c.tiers.InvalidateTags(ctx, tags, expire)
 	c.traceQueued(nil, err)
 	return err
 }
@@ -247,13 +137,14 @@ func (c *Cache[T]) clear(ctx context.Context, expire bool) error {
 	if err := c.usable(); err != nil {
 		return err
 	}
-	var err error
-	if c.remote == nil {
-		c.tags.Cleared(expire)
-	} else {
-		err = c.queue.InvalidateAll(ctx, expire)
-	}
-	c.keys.SupersedeAll()
+	err := c.tiers.InvalidateAll(ctx, expire)
 	c.traceQueued(nil, err)
 	return err
+}
+
+// traceQueued calls Trace.Queued if err says that a write was queued. It is called when the write is over.
+func (c *core[T]) traceQueued(keys []string, err error) {
+	if e, ok := errors.AsType[*writequeue.Error](err); ok && c.trace != nil && c.trace.Queued != nil {
+		c.trace.Queued(keys, e.Cause)
+	}
 }

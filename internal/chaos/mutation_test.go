@@ -25,16 +25,16 @@ var mutations = []mutation{
 	{
 		name: "the local tier is changed before Redis, and not after", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{
-			{"writes.go", "	mark := c.queue.Mark()\n",
-				"	for _, ch := range locked {\n		c.keys.EndWrite(ch.ref, nil, false)\n	}\n	mark := c.queue.Mark()\n"},
-			{"writes.go", "	w.cache.finish(changes, answers)\n", ""},
+			{"internal/tiers/write.go", "	mark := t.Queue.Mark()\n",
+				"	for _, ch := range locked {\n		t.Keys.EndWrite(ch.ref, nil, false)\n	}\n	mark := t.Queue.Mark()\n"},
+			{"internal/tiers/write.go", "	w.tiers.finish(changes, answers)\n", ""},
 		},
 	},
 	{
 		name: "invalidations are counted from after the read of Redis", focus: "late replies", breaks: []string{"G2"},
-		edits: []edit{{"read.go",
-			"	c.keys.PutRead(h, ",
-			"	h = c.keys.Listen(h, nil)\n	c.keys.PutRead(h, "}},
+		edits: []edit{{"internal/tiers/read.go",
+			"	t.Keys.PutRead(h, ",
+			"	h = t.Keys.Listen(h, nil)\n	t.Keys.PutRead(h, "}},
 	},
 	{
 		name: "the validity of a lost connection doesn't end", focus: "reconnect", breaks: []string{"G2"},
@@ -57,10 +57,10 @@ var mutations = []mutation{
 	},
 	{
 		name: "a load takes its count of invalidations when it ends", focus: "tags", breaks: []string{"G2", "G3"},
-		edits: []edit{{"store.go",
-			"		b, err := c.tags.Register(ctx, tk.stamp, r.Tags",
-			"		var err error\n		if tk.stamp, err = c.tags.Position(ctx); err != nil {\n			return nil, err\n		}\n" +
-				"		r.Stamp = tk.stamp.Stamp(r.Tags)\n		b, err := c.tags.Register(ctx, tk.stamp, r.Tags"}},
+		edits: []edit{{"internal/tiers/store.go",
+			"		b, err := t.Tags.Register(ctx, tk.stamp, r.Tags",
+			"		var err error\n		if tk.stamp, err = t.Tags.Position(ctx); err != nil {\n			return nil, err\n		}\n" +
+				"		r.Stamp = tk.stamp.Stamp(r.Tags)\n		b, err := t.Tags.Register(ctx, tk.stamp, r.Tags"}},
 	},
 	{
 		name: "an expiry of tags, or of everything, leaves what is in Redis fresh", focus: "expiries", breaks: []string{"G2", "G3"},
@@ -125,7 +125,7 @@ var mutations = []mutation{
 	},
 	{
 		name: "no leases are taken", focus: "hot keys", breaks: []string{"G4"},
-		edits: []edit{{"lease.go", "j.acquirePrimary(append(free, soonGone...))...", "append(free, soonGone...)..."}},
+		edits: []edit{{"internal/tiers/lease.go", "a.primary(append(cl.Free, soonGone...))...", "append(cl.Free, soonGone...)..."}},
 	},
 	{
 		name: "an invalidation of tags doesn't notice a new epoch", focus: "clears", breaks: []string{"G3"},

@@ -10,6 +10,7 @@
 //   - [WriteLock] is held while Redis is written.
 //   - [Owner] identifies the call that began a flight. [NewContext] marks the context of a load with it, so that a loader that
 //     asks for its own key is found out instead of waiting for itself.
+//   - [Retries] keeps failed flights for a while, so that a failing source isn't asked again at once.
 //   - [Turn] lets one call of a batch's loader run at a time. [Latch] is an event that happens once.
 //   - [Permits] limits how many loads a cache runs at a time. A load has, or waits for, a [Permit]; those with the most callers
 //     get theirs first. [Demand] says whether anybody still needs a flight that waits.
@@ -32,7 +33,8 @@
 //     change was reported while it was stored, the key is deleted there instead.
 //   - Leave makes later callers begin a new flight, and then Finish wakes those that wait: when a call has returned, its next one
 //     must not join the same flight. Only with StoreBehind does Finish come first, so that callers join until it is stored.
-//   - A flight that failed may Linger: callers join it until it leaves, when RetryAfter is over. Dismiss only ends the joining.
+//   - A flight that failed may be kept by Retries.Delay: callers join it until RetryAfter is over, or the cache closes. Dismiss only
+//     ends the joining.
 //
 // Any caller joins a flight of a Refresh. A Refresh joins no other flight. A retry, a call that has waited for another's flight in
 // vain, also joins that of another retry if its load has at least as much time.
@@ -65,7 +67,7 @@
 //   - latch.go, owner.go, turn.go, permits.go: they use no other file.
 //   - flight.go (over permits.go), table.go, changes.go, put.go, which use each other: flights; key states, and which calls join; what Redis reports; what
 //     enters the local tier.
-//   - demand.go, writelock.go: flights that wait for a permit, and the locks of writes, over table.go.
+//   - demand.go, retries.go, writelock.go: flights that wait for a permit, failed flights, and the locks of writes, over table.go.
 //
 // # Invariants
 //

@@ -173,8 +173,8 @@ func (s *shard[T, S]) leave(f *Flight[T, S]) {
 	s.release(f.Ref)
 }
 
-// Linger ends the load of a flight that has failed, but lets callers join it until it leaves.
-func (t *Table[T, S]) Linger(f *Flight[T, S]) {
+// linger ends the load of a flight that has failed, but lets callers join it until it leaves.
+func (t *Table[T, S]) linger(f *Flight[T, S]) {
 	s := t.locked(f.Hash)
 	defer s.mu.Unlock()
 	f.state.removeWake(f.Wake)

@@ -187,7 +187,10 @@ func TestListen(t *testing.T) {
 			t.Errorf("%s: woken %d times, current %v", name, len(f.Wake), tb.IsCurrent(f))
 		}
 		<-f.Wake
-		for _, end := range []func(*inflight.Flight[string, int]){tb.StopListening, tb.Linger, tb.Leave} {
+		r := inflight.NewRetries(tb)
+		delay := func(f *inflight.Flight[string, int]) { r.Delay(f, time.Hour) }
+		leave := func(*inflight.Flight[string, int]) { r.Close() }
+		for _, end := range []func(*inflight.Flight[string, int]){tb.StopListening, delay, leave} {
 			f.Ref = tb.Listen(f.Ref, f.Wake)
 			end(f)
 			if tb.Wake("k", hash("k")); len(f.Wake) != 0 {

@@ -47,6 +47,13 @@ func (t *Tier[T]) Failed(n int, err error) []redisconn.Reply {
 	return redisconn.Failed(n, err, t.Conn.Nodes.AnyFeed())
 }
 
+// Unsent is Failed for a call that was to be made, and counts the errors.
+func (t *Tier[T]) Unsent(n int, err error) []redisconn.Reply {
+	replies := t.Failed(n, err)
+	t.countErrors(replies)
+	return replies
+}
+
 // redisKeys returns Redis's keys of the values.
 func (t *Tier[T]) redisKeys(keys []string) []string {
 	all := make([]string, len(keys))
