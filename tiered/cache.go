@@ -6,8 +6,8 @@ import (
 	"hash/maphash"
 	"log/slog"
 
-	"github.com/tiercache/tiercache/tiered/internal/eventlog"
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
+	"github.com/tiercache/tiercache/tiered/internal/inspect"
 	"github.com/tiercache/tiercache/tiered/internal/invalidation"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/record"
@@ -51,7 +51,7 @@ type core[T any] struct {
 	unkept     redisconn.EventThrottle // for log lines about values that aren't stored
 	badValues  redisconn.EventThrottle // for log lines about values that can't be encoded or decoded
 	badHooks   redisconn.EventThrottle // for log lines about functions of the trace that panicked
-	eventLog   eventlog.Log            // misses and loads, while somebody looks at them
+	eventLog   inspect.EventLog        // misses and loads, while somebody looks at them
 
 	retries *inflight.Retries[T, flightState[T]]
 	life    redisconn.Lifecycle // of the goroutines that load

@@ -13,7 +13,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 )
 
-// What a cache reports to those who operate it. Package internal/inspect reads the tiers, internal/eventlog has the last misses and loads.
+// What a cache reports to those who operate it. Package internal/inspect reads the tiers, and has the last misses and loads.
 
 // Name returns the cache's name.
 func (c *Cache[T]) Name() string { return c.name }

@@ -2,8 +2,8 @@
 // package inspection, and changes nothing: no tier is filled, no lease taken, nothing counted.
 //
 // [Tiers] are the parts of a cache that it reads. [Tiers.Key] reports one key, [Tiers.Tag] one tag, [Tiers.Keys] and [Tiers.Tags] list
-// them. [MissReason] says why what a read found in Redis was a miss, for the log of events. What this package can't know, the caller
-// tells it: the flight of a key and whether a write of it is queued.
+// them. [EventLog] records the last misses and loads, for those who look at them, and [MissReason] says why what a read found in Redis
+// was a miss. What this package can't know, the caller tells it: the flight of a key and whether a write of it is queued.
 //
 // # The way of a key
 //
@@ -21,9 +21,12 @@
 //   - outcome.go: what a read does. miss.go: why one was a miss.
 //   - local.go, remote.go: what the tiers have for a key. key.go calls them.
 //   - list.go: keys and tags.
+//   - events.go: the EventLog, which uses no other file.
 //
 // # Invariants
 //
 //   - Redis gets only commands that read.
 //   - Errors of Redis are part of what is reported.
+//   - A cache that nobody looks at keeps no events, and each of its misses reads one atomic. An EventLog records from the first call of
+//     All until ten minutes after the last one, in the order in which events were added; the newest overwrites the oldest.
 package inspect

@@ -1,4 +1,4 @@
-package eventlog
+package inspect
 
 import (
 	"strings"
@@ -16,8 +16,8 @@ const (
 	lasting   = 10 * time.Minute // after the last call of All
 )
 
-// Log has the last events of a cache. The zero Log is ready, and records nothing until All is called.
-type Log struct {
+// EventLog has the last events of a cache. The zero EventLog is ready, and records nothing until All is called.
+type EventLog struct {
 	until atomic.Int64 // the Instant at which recording ends; 0: it is off
 
 	mu     sync.Mutex
@@ -26,7 +26,7 @@ type Log struct {
 }
 
 // On reports whether events are recorded.
-func (l *Log) On() bool {
+func (l *EventLog) On() bool {
 	until := l.until.Load()
 	if until == 0 {
 		return false
@@ -39,7 +39,7 @@ func (l *Log) On() bool {
 }
 
 // stop frees the events, unless All was called meanwhile.
-func (l *Log) stop() {
+func (l *EventLog) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if int64(mono.Now()) >= l.until.Load() {
@@ -49,23 +49,23 @@ func (l *Log) stop() {
 }
 
 // Missed records that a read of the key found no value to serve.
-func (l *Log) Missed(key, reason string) {
+func (l *EventLog) Missed(key, reason string) {
 	l.add(inspection.Event{Key: key, Kind: inspection.Missed, Reason: reason})
 }
 
 // Loaded records that a loader has returned the key's value.
-func (l *Log) Loaded(key string, took time.Duration) {
+func (l *EventLog) Loaded(key string, took time.Duration) {
 	l.add(inspection.Event{Key: key, Kind: inspection.Loaded, Took: took})
 }
 
 // Failed records that a load of the key failed.
-func (l *Log) Failed(key string, why error) {
+func (l *EventLog) Failed(key string, why error) {
 	if l.On() { // the text of an error may be expensive
 		l.add(inspection.Event{Key: key, Kind: inspection.Failed, Reason: why.Error()})
 	}
 }
 
-func (l *Log) add(e inspection.Event) {
+func (l *EventLog) add(e inspection.Event) {
 	if !l.On() || len(e.Key) > maxKey {
 		return
 	}
@@ -80,7 +80,7 @@ func (l *Log) add(e inspection.Event) {
 }
 
 // All returns the recorded events, the newest first, and has events recorded for ten minutes more.
-func (l *Log) All() []inspection.Event {
+func (l *EventLog) All() []inspection.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.events == nil {
@@ -91,7 +91,7 @@ func (l *Log) All() []inspection.Event {
 }
 
 // Of returns the recorded events of a key, the newest first.
-func (l *Log) Of(key string) []inspection.Event {
+func (l *EventLog) Of(key string) []inspection.Event {
 	if !l.On() {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (l *Log) Of(key string) []inspection.Event {
 }
 
 // latest returns the events for which keep returns true, the newest first. The caller holds the lock.
-func (l *Log) latest(keep func(*inspection.Event) bool) (all []inspection.Event) {
+func (l *EventLog) latest(keep func(*inspection.Event) bool) (all []inspection.Event) {
 	for i := l.n - 1; i >= max(0, l.n-maxEvents); i-- {
 		if e := &l.events[i%maxEvents]; keep(e) {
 			all = append(all, *e)

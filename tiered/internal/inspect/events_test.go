@@ -1,4 +1,4 @@
-package eventlog_test
+package inspect_test
 
 import (
 	"errors"
@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/inspection"
-	"github.com/tiercache/tiercache/tiered/internal/eventlog"
+	"github.com/tiercache/tiercache/tiered/internal/inspect"
 )
 
 func TestRecordsOnlyWhileAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l eventlog.Log
+		var l inspect.EventLog
 		l.Missed("a", "too early")
 		if l.On() || len(l.All()) > 0 {
 			t.Error("events were recorded before anybody asked")
@@ -43,7 +43,7 @@ func TestRecordsOnlyWhileAskedFor(t *testing.T) {
 }
 
 func TestKeepsTheLast(t *testing.T) {
-	var l eventlog.Log
+	var l inspect.EventLog
 	l.All()
 	for i := range 3000 {
 		l.Missed(fmt.Sprint(i), "")
@@ -58,7 +58,7 @@ func TestKeepsTheLast(t *testing.T) {
 // Events that end the recording, and calls that extend it, may be concurrent.
 func TestConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l eventlog.Log
+		var l inspect.EventLog
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
