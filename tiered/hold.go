@@ -35,7 +35,7 @@ type Hold struct {
 // Hold removes the keys, and all values that have one of the tags, like Delete and InvalidateTags, and until the hold ends no value of
 // the keys or with the tags is stored in Redis: not one whose load is under way, and not one whose load begins later. Reads load the
 // value, and a process may keep it in its local tier for Heartbeat + Timeout at most. They don't wait for the hold to end. Set ends
-// the hold of its key.
+// the hold of its key; its value isn't valid if one of its tags is held.
 //
 // It is for changes that others see at a later instant, such as those of a transaction: call Hold before the commit,
 // [Hold.Invalidate] after it, or [Hold.Release] after a rollback. If it isn't known whether the transaction was committed, call neither.

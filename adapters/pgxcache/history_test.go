@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -93,14 +94,25 @@ func (o *observer) loading(pool *pgxpool.Pool) tiered.Loader[int64] {
 func TestHistory(t *testing.T) {
 	url, pool := database(t)
 	execute(t, pool, "UPDATE commits SET sleeps = 0.04")
-	for name, mode := range map[string]tiered.Invalidation{"tracking": tiered.Tracking, "pubsub": tiered.PubSub} {
+	for _, name := range []string{"tracking", "pubsub", "cluster"} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && mode != tiered.Tracking {
-				t.Skip("one mode is enough")
+			if testing.Short() && name != "tracking" {
+				t.Skip("one is enough")
 			}
-			r := &run{url: url, pool: pool, mode: mode, redis: redistest.Start(t), observer: observer{seen: make(map[int64]int64)}}
-			r.slow = faultproxy.Start(t, r.redis.Addr())
-			r.slow.Delay(2 * time.Millisecond) // the writers are between two steps for longer
+			r := &run{url: url, pool: pool, observer: observer{seen: make(map[int64]int64)}}
+			switch name {
+			case "cluster":
+				r.redis = strings.Join(redistest.StartCluster(t).Addrs(), ",")
+				r.slow = r.redis
+			case "pubsub":
+				r.mode = tiered.PubSub
+				fallthrough
+			default:
+				r.redis = redistest.Start(t).Addr()
+				slow := faultproxy.Start(t, r.redis)
+				slow.Delay(2 * time.Millisecond) // the writers are between two steps for longer
+				r.slow = slow.Addr()
+			}
 			r.insert(t)
 			r.make(t)
 			r.check(t)
@@ -114,8 +126,8 @@ type run struct {
 	url   string
 	pool  *pgxpool.Pool
 	mode  tiered.Invalidation
-	redis *redistest.Server
-	slow  *faultproxy.Proxy
+	redis string // its address
+	slow  string // the writers' address of it
 
 	processes int
 }
@@ -137,7 +149,7 @@ func (r *run) make(t *testing.T) {
 	defer cancel()
 	var all sync.WaitGroup
 	for i := range 3 {
-		c := newCache(t, r.redis, tiered.RedisOptions{Invalidation: r.mode, Heartbeat: heartbeat, Timeout: timeout, Strict: true})
+		c := newCacheAt(t, r.redis, tiered.RedisOptions{Invalidation: r.mode, Heartbeat: heartbeat, Timeout: timeout, Strict: true})
 		if i > 0 {
 			c = c.With(func(p *tiered.Policy) { p.LocalTTL = time.Millisecond }) // it reads from Redis, where the checks are exact
 		}
@@ -149,6 +161,8 @@ func (r *run) make(t *testing.T) {
 		all.Go(func() { r.writeAll(ctx, t) })
 	}
 	all.Go(func() { r.terminate(ctx) })
+	others := newCacheAt(t, r.redis, tiered.RedisOptions{Invalidation: r.mode, Heartbeat: heartbeat, Timeout: timeout})
+	all.Go(func() { r.disturb(ctx, others) })
 	all.Go(func() { r.watch(ctx, r.pool) })
 	all.Wait()
 }
@@ -185,7 +199,7 @@ func (r *run) writeAll(ctx context.Context, t *testing.T) {
 		r.mu.Unlock()
 		name := []string{"sql", "pgx"}[n%2]
 		p, err := startWriter(order{
-			URL: r.url, Redis: r.slow.Addr(), Adapter: name, Log: filepath.Join(t.TempDir(), fmt.Sprint("writer-", n)), Process: 100 + n, Mode: r.mode, Hold: hold,
+			URL: r.url, Redis: r.slow, Adapter: name, Log: filepath.Join(t.TempDir(), fmt.Sprint("writer-", n)), Process: 100 + n, Mode: r.mode, Hold: hold,
 		})
 		if err != nil {
 			t.Error(err)
@@ -202,6 +216,22 @@ func (r *run) writeAll(ctx context.Context, t *testing.T) {
 		r.mu.Lock()
 		r.ops = append(r.ops, ops...)
 		r.mu.Unlock()
+	}
+}
+
+// disturb holds and deletes keys until ctx ends, as transactions that are rolled back do, and those of other rows.
+func (r *run) disturb(ctx context.Context, c *tiered.Cache[int64]) {
+	for ctx.Err() == nil {
+		key := hkey(rand.IntN(hkeys))
+		if h, err := c.Hold(ctx, hold, []string{key}, nil); err == nil && rand.IntN(2) == 0 {
+			_ = h.Release(ctx) // Redis may be busy
+		} else if err == nil {
+			_ = h.Invalidate(ctx)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(rand.IntN(30)) * time.Millisecond):
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,7 +145,12 @@ func newAdapter(t testing.TB, name, url string) adapter {
 // newCache returns a cache with a second tier of its own, as another process has it.
 func newCache(t testing.TB, s *redistest.Server, o tiered.RedisOptions) *tiered.Cache[int64] {
 	t.Helper()
-	c, end, err := openCache(s.Addr(), o)
+	return newCacheAt(t, s.Addr(), o)
+}
+
+func newCacheAt(t testing.TB, addr string, o tiered.RedisOptions) *tiered.Cache[int64] {
+	t.Helper()
+	c, end, err := openCache(addr, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +163,7 @@ func openCache(addr string, o tiered.RedisOptions) (c *tiered.Cache[int64], end 
 		o.Timeout = 500 * time.Millisecond // so that a slow machine isn't taken for a slow Redis
 	}
 	o.Logger = slog.New(slog.DiscardHandler)
-	client := redis.NewClient(&redis.Options{Addr: addr})
+	client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: strings.Split(addr, ",")}) // of a Cluster, if there are several
 	r, err := tiered.NewRedis(client, o)
 	if err != nil {
 		return nil, nil, err

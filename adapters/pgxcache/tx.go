@@ -2,7 +2,6 @@ package pgxcache
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -47,18 +46,8 @@ func InTx(ctx context.Context, db Beginner, o Options, f func(*Tx) error) error 
 	if err != nil {
 		return err
 	}
-	returned := false
-	defer func() {
-		if !returned {
-			_ = tx.Rollback(context.WithoutCancel(ctx)) // f panicked, or ended the goroutine
-		}
-	}()
-	err = f(tx)
-	returned = true
-	if err != nil {
-		if failed := tx.Rollback(context.WithoutCancel(ctx)); failed != nil && !errors.Is(failed, pgx.ErrTxClosed) {
-			return errors.Join(err, fmt.Errorf("pgxcache: %w", failed))
-		}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // it fails if the transaction is over
+	if err := f(tx); err != nil {
 		return err
 	}
 	return tx.Commit(ctx)
@@ -86,8 +75,6 @@ func (tx *Tx) Commit(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, aftercommit.ErrCommitted) && !errors.Is(err, aftercommit.ErrUnknown) {
-		_ = tx.Rollback(context.WithoutCancel(ctx)) // it fails if the transaction is over
-	}
+	_ = tx.Rollback(context.WithoutCancel(ctx)) // it fails if the transaction is over
 	return fmt.Errorf("pgxcache: %w", err)
 }

@@ -33,7 +33,7 @@ func TestTransactions(t *testing.T) {
 	url, pool := database(t)
 	for what, test := range map[string]func(t *testing.T, s *scene, invalidate func(transaction)){
 		"commit": testCommit, "rollback": testRollback, "refused": testRefusedCommit, "hung": testHungCommit, "terminated": testTerminated,
-		"Redis is down": testRedisIsDown, "context ends": testContextEnds, "several caches": testSeveralCaches,
+		"canceled": testCanceled, "savepoint": testSavepoint, "Redis is down": testRedisIsDown, "context ends": testContextEnds, "several caches": testSeveralCaches,
 	} {
 		t.Run(what, func(t *testing.T) { scenes(t, url, pool, test) })
 	}
@@ -152,7 +152,7 @@ func testRefusedCommit(t *testing.T, s *scene, invalidate func(transaction)) {
 }
 
 // hang begins a transaction whose COMMIT hangs until release is called.
-func (s *scene) hang(t *testing.T, invalidate func(transaction)) (done chan error, release func()) {
+func (s *scene) hang(ctx context.Context, t *testing.T, invalidate func(transaction)) (done chan error, release func()) {
 	t.Helper()
 	lock, err := s.pool.Acquire(t.Context())
 	if err != nil {
@@ -163,7 +163,7 @@ func (s *scene) hang(t *testing.T, invalidate func(transaction)) (done chan erro
 		t.Fatal(err)
 	}
 	done = make(chan error, 1)
-	go func() { done <- s.update(t.Context(), aftercommit.Options{Hold: time.Hour}, invalidate) }()
+	go func() { done <- s.update(ctx, aftercommit.Options{Hold: time.Hour}, invalidate) }()
 	observe.Until(t, "the hung COMMIT", func() bool {
 		var n int
 		err := s.pool.QueryRow(t.Context(), "SELECT count(*) "+hung).Scan(&n)
@@ -191,7 +191,7 @@ func (s *scene) isNotStored(t *testing.T) {
 
 // While a COMMIT hangs, readers don't wait for it, and the old row isn't stored.
 func testHungCommit(t *testing.T, s *scene, invalidate func(transaction)) {
-	done, release := s.hang(t, invalidate)
+	done, release := s.hang(t.Context(), t, invalidate)
 	for _, c := range []*tiered.Cache[int64]{s.writer, s.other} {
 		observe.Until(t, "a miss", func() bool { _, err := c.Get(t.Context(), "k"); return err != nil })
 		s.gets(t, c, 1)
@@ -207,7 +207,7 @@ func testHungCommit(t *testing.T, s *scene, invalidate func(transaction)) {
 
 // If the connection is lost during COMMIT, the caller is told that the outcome isn't known, and the hold stays.
 func testTerminated(t *testing.T, s *scene, invalidate func(transaction)) {
-	done, release := s.hang(t, invalidate)
+	done, release := s.hang(t.Context(), t, invalidate)
 	execute(t, s.pool, "SELECT pg_terminate_backend(pid) "+hung)
 	if err := <-done; !errors.Is(err, aftercommit.ErrUnknown) {
 		t.Error(err)
@@ -215,6 +215,31 @@ func testTerminated(t *testing.T, s *scene, invalidate func(transaction)) {
 	release()
 	s.gets(t, newCache(t, s.redis, tiered.RedisOptions{}), s.version(t))
 	s.isNotStored(t)
+}
+
+// Nor is the outcome known if the context ends during COMMIT.
+func testCanceled(t *testing.T, s *scene, invalidate func(transaction)) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done, release := s.hang(ctx, t, invalidate)
+	cancel()
+	if err := <-done; !errors.Is(err, aftercommit.ErrUnknown) || !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	release()
+	s.gets(t, newCache(t, s.redis, tiered.RedisOptions{}), s.version(t))
+	s.isNotStored(t)
+}
+
+// What was added before a rollback to a savepoint is invalidated with the rest.
+func testSavepoint(t *testing.T, s *scene, invalidate func(transaction)) {
+	if err := s.adapter.inTx(t.Context(), aftercommit.Options{}, func(tx transaction, exec func(string, ...any) error) error {
+		invalidate(tx)
+		return errors.Join(exec("SAVEPOINT a"), exec("UPDATE items SET version = 2"), exec("ROLLBACK TO a"), exec("UPDATE items SET version = 3"))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.gets(t, s.writer, 3)
+	s.follows(t, 3)
 }
 
 // If Redis can't hold the changes, the transaction isn't committed, unless the options say so.

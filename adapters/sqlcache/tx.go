@@ -3,7 +3,6 @@ package sqlcache
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/tiercache/tiercache/tiered/aftercommit"
@@ -52,18 +51,8 @@ func InTx(ctx context.Context, db Beginner, o Options, f func(*Tx) error) error 
 	if err != nil {
 		return err
 	}
-	returned := false
-	defer func() {
-		if !returned {
-			_ = tx.Rollback() // f panicked, or ended the goroutine
-		}
-	}()
-	err = f(tx)
-	returned = true
-	if err != nil {
-		if failed := tx.Rollback(); failed != nil && !errors.Is(failed, sql.ErrTxDone) {
-			return errors.Join(err, fmt.Errorf("sqlcache: %w", failed))
-		}
+	defer func() { _ = tx.Rollback() }() // it fails if the transaction is over
+	if err := f(tx); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -95,8 +84,6 @@ func (tx *Tx) Commit() error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, aftercommit.ErrCommitted) && !errors.Is(err, aftercommit.ErrUnknown) {
-		_ = tx.Rollback() // it fails if the transaction is over
-	}
+	_ = tx.Rollback() // it fails if the transaction is over
 	return fmt.Errorf("sqlcache: %w", err)
 }

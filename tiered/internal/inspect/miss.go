@@ -13,6 +13,8 @@ func MissReason[T any](f *remote.Result[T]) string {
 		return "there is no Redis, and no copy in memory that could be served"
 	}
 	switch r := f.Record; {
+	case f.Held:
+		return "the key is held (Cache.Hold): a transaction is being committed"
 	case f.Err != nil:
 		return "Redis can't be read: " + f.Err.Error()
 	case f.Lease != nil:

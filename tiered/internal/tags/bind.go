@@ -3,6 +3,7 @@ package tags
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
@@ -118,7 +119,7 @@ func (x *Index) known(ctx context.Context, names []string) (records map[string]*
 }
 
 // Register returns the dependencies of a value that is to be stored for ttl, or nil if it was already invalidated. It creates
-// the missing records of the value's tags.
+// the missing records of the value's tags. If one of them is held, the error is [ErrHeld].
 func (x *Index) Register(ctx context.Context, s coherence.Position, names []string, ttl time.Duration) (*coherence.Deps, error) {
 	var validity *coherence.Validity
 	if x.Store == nil {
@@ -150,6 +151,9 @@ func (x *Index) registerTags(ctx context.Context, s coherence.Position, names []
 		}
 		if err := x.removeLeft(ctx, unknown, replies); err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(replies, func(r tagReply) bool { return r.hold != noHold }) {
+			return nil, ErrHeld
 		}
 		x.keepReplies(unknown, replies, changes, records)
 	}

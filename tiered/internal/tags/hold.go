@@ -15,6 +15,9 @@ import (
 // A holder that died doesn't do the latter. So Redis keeps the key longer than the hold lasts, as long as a record. Whoever finds a
 // hold that was left increments the count in the holder's place, before it removes the hold.
 
+// ErrHeld is the error of a value that can't be stored because one of its tags is held.
+var ErrHeld = redisconn.NewAnsweredError("tiered: redis: a tag is held")
+
 // holdState is the state of a hold in the place of a tag's record.
 type holdState string
 

@@ -3,6 +3,7 @@ package tiers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
+	"github.com/tiercache/tiercache/tiered/internal/tags"
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
@@ -57,17 +59,20 @@ func (t *Tiers[T, S]) SetMany(ctx context.Context, keys []string, value func(key
 
 // register returns the position and the dependencies of values that are being set. Concurrent invalidations may be ordered
 // before or after it, but if one hits a tag that is registered at the same time, register tries again.
-func (t *Tiers[T, S]) register(ctx context.Context, tags []string, p *record.Policy) (at coherence.Position, b *coherence.Deps, err error) {
+func (t *Tiers[T, S]) register(ctx context.Context, names []string, p *record.Policy) (at coherence.Position, b *coherence.Deps, err error) {
 	began := mono.Now()
 	if t.Remote != nil && t.Remote.Conn.Nodes.AnyFeed().NoEvents {
 		t.Tags.SeqChanged() // under an epoch that ended unnoticed the values would be invalid
 	}
 	for range 3 {
 		if at, err = t.Tags.Position(ctx); err == nil {
-			b, err = t.Tags.Register(ctx, at, tags, t.Retention.MaxRedisTTL(p.TTL))
+			b, err = t.Tags.Register(ctx, at, names, t.Retention.MaxRedisTTL(p.TTL))
+		}
+		if errors.Is(err, tags.ErrHeld) {
+			return at, nil, nil // like a value that an invalidation has just hit
 		}
 		if err != nil {
-			return at, t.Tags.BindUnstored(t.Tags.LastKnown(), tags, t.temporary(began), t.Tags.Invalidations()), err
+			return at, t.Tags.BindUnstored(t.Tags.LastKnown(), names, t.temporary(began), t.Tags.Invalidations()), err
 		}
 		if b != nil {
 			return at, b, nil

@@ -2,6 +2,7 @@ package tiers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
@@ -10,6 +11,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/record"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
+	"github.com/tiercache/tiercache/tiered/internal/tags"
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
 
@@ -162,10 +164,14 @@ func (t *Tiers[T, S]) bindResult(ctx context.Context, tk *Task[T, S]) (*coherenc
 	r := tk.Result
 	if tk.Found.Err == nil {
 		b, err := t.Tags.Register(ctx, tk.stamp, r.Tags, r.RedisTTL(t.Retention))
-		if !t.Queue.HidesAll() {
+		switch {
+		case t.Queue.HidesAll():
+			tk.Found.Err = writequeue.ErrNotReplayed
+		case errors.Is(err, tags.ErrHeld):
+			tk.Found.Err = err
+		default:
 			return b, err
 		}
-		tk.Found.Err = writequeue.ErrNotReplayed
 	}
 	b := t.Tags.BindUnstored(tk.stamp, r.Tags, t.temporary(tk.Began), tk.Invalidations)
 	if b != nil {

@@ -1,0 +1,113 @@
+package aftercommit_test
+
+import (
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+	"github.com/tiercache/tiercache/tiered"
+	"github.com/tiercache/tiercache/tiered/aftercommit"
+)
+
+// newCache returns a cache on the server, or with nil one in the process alone, which has the key "k".
+func newCache(t *testing.T, name string, s *redistest.Server) *tiered.Cache[string] {
+	t.Helper()
+	o := tiered.Options[string]{Name: name}
+	if s != nil {
+		client := redis.NewClient(&redis.Options{Addr: s.Addr()})
+		r, err := tiered.NewRedis(client, tiered.RedisOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _, _ = r.Close(), client.Close() })
+		o.Redis = r
+	}
+	c, err := tiered.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.Set(t.Context(), "k", "v", "tag"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func has(t *testing.T, c *tiered.Cache[string]) bool {
+	t.Helper()
+	_, err := c.Get(t.Context(), "k")
+	return err == nil
+}
+
+// noCommit fails the test if it is called.
+func noCommit(t *testing.T) func() error {
+	return func() error { t.Error("it was committed"); return nil }
+}
+
+func TestCommitOnce(t *testing.T) {
+	c := newCache(t, "c", nil)
+	var ch aftercommit.Changes
+	ch.Delete(c, "k")
+	if err := ch.Commit(t.Context(), func() error { return nil }); err != nil || has(t, c) {
+		t.Error(err)
+	}
+	if err := ch.Commit(t.Context(), noCommit(t)); err == nil || errors.Is(err, aftercommit.ErrCommitted) {
+		t.Error(err)
+	}
+}
+
+// Changes that come too late are an error, and don't hide that the transaction was committed.
+func TestLateChanges(t *testing.T) {
+	c := newCache(t, "c", nil)
+	var ch aftercommit.Changes
+	if err := ch.Commit(t.Context(), func() error { ch.Delete(c, "k"); return nil }); !errors.Is(err, aftercommit.ErrCommitted) || !has(t, c) {
+		t.Error(err)
+	}
+}
+
+// If one cache can't hold its keys, nothing is committed, and the other's keys are released.
+func TestOneCacheCannotHold(t *testing.T) {
+	s := redistest.Start(t)
+	good, closed := newCache(t, "good", s), newCache(t, "closed", nil)
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var ch aftercommit.Changes
+	ch.Delete(good, "k")
+	ch.InvalidateTags(closed, "tag")
+	if err := ch.Commit(t.Context(), noCommit(t)); !errors.Is(err, tiered.ErrClosed) || errors.Is(err, aftercommit.ErrUnknown) {
+		t.Error(err)
+	}
+	if s.Do("EXISTS", "tc:good:k") != int64(0) {
+		t.Error("the key is still held")
+	}
+}
+
+// Each outcome of the commit ends the holds, or leaves them.
+func TestOutcomes(t *testing.T) {
+	s := redistest.Start(t)
+	c := newCache(t, "c", s)
+	for name, o := range map[string]struct {
+		err  error
+		is   error // wrapped by Commit's error
+		held bool
+	}{
+		"committed":   {nil, nil, false},
+		"rolled back": {aftercommit.RolledBack(io.EOF), io.EOF, false},
+		"unknown":     {io.EOF, aftercommit.ErrUnknown, true},
+	} {
+		s.Do("FLUSHALL")
+		var ch aftercommit.Changes
+		ch.Delete(c, "k")
+		err := ch.Commit(t.Context(), func() error { return o.err })
+		if !errors.Is(err, o.is) || o.err != nil && !errors.Is(err, io.EOF) || o.held != errors.Is(err, aftercommit.ErrUnknown) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if held := s.Do("EXISTS", "tc:c:k") == int64(1); held != o.held {
+			t.Errorf("%s: held: %v", name, held)
+		}
+	}
+}
