@@ -61,9 +61,9 @@ type Options struct {
 	// Private makes the cache a private one (RFC 9111 §1), as a client's is: it stores responses with private and responses to
 	// requests with Authorization, and ignores s-maxage, proxy-revalidate and CDN-Cache-Control. All responses are stored for one
 	// user alone: the one that User returns, or if User is nil, the one with the request's Authorization and Cookie. A change or a
-	// Purge of a URL removes the response for the user of that request. Credentials that a Transport's next adds to requests aren't
-	// known here, and must be the same for all caches of the Name on one Redis, unless User distinguishes them. false: the cache is
-	// a shared one.
+	// Purge of a URL removes the response for the user of that request. If users have other credentials, in other fields such as
+	// X-Api-Key or added to requests by a Transport's next, User must distinguish them; otherwise all caches of the Name on one
+	// Redis must have the same ones. false: the cache is a shared one.
 	Private bool
 	// Collapse reports whether a request for which nothing is stored may wait for another one's response, which it gets if that
 	// is shared. nil: requests without Authorization and Cookie; with Private, all.

@@ -222,6 +222,9 @@ func (x *roundTrip) Run(rec *Recording) {
 	rec.verbatim = true
 	x.await(rec)
 	if cause := context.Cause(x.request.Context()); cause != nil && x.ready != nil { // it waited for another request until its caller left
+		if x.request.Body != nil {
+			_ = x.request.Body.Close()
+		}
 		x.fail(rec, cause)
 		return
 	}

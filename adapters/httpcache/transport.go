@@ -10,9 +10,8 @@ import (
 )
 
 // Transport returns an http.RoundTripper for an [http.Client], which answers requests from the cache if possible, and otherwise with
-// the responses of next. Any number of transports may share a cache, if no two of them get different responses to the same request;
-// handlers may use it, too.
-// nil: http.DefaultTransport.
+// the responses of next. If next is nil it is http.DefaultTransport. Any number of transports may share a cache, if no two of them get
+// different responses to the same request, and handlers may use the same cache.
 //
 // A client's cache is usually a private one: with [Options].Private, responses with private and responses to requests with
 // credentials are stored, for requests with the same credentials. Without it the cache has the rules of a shared one.

@@ -2,6 +2,7 @@ package httpcache_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/internal/redistest"
 )
 
 // Callers that read, close, or leave at any time get what the origin has for their URL and their credentials, or their own context's error.
@@ -71,7 +73,7 @@ func TestTransportCrowd(t *testing.T) {
 		switch read, err := io.ReadFull(res.Body, got); {
 		case string(got[:read]) != want[:read]:
 			return fmt.Errorf("page %d of %s: another body", n, user)
-		case err != nil && !(leaves && ctx.Err() != nil):
+		case err != nil && (!leaves || ctx.Err() == nil):
 			return fmt.Errorf("page %d of %s: %d bytes, then %w", n, user, read, err)
 		}
 		return nil
@@ -149,4 +151,58 @@ func TestTransportClosed(t *testing.T) {
 		}
 	}
 	o.expectRuns(t, 3)
+}
+
+// Callers in several processes share one request to the origin.
+func TestTransportProcessesShare(t *testing.T) {
+	server := redistest.Start(t)
+	o := newGated("private, max-age=60")
+	var callers []<-chan result
+	for range 3 {
+		rt := newCache(t, httpcache.Options{Private: true, Redis: connect(t, server)}).Transport(direct{o})
+		for range 5 {
+			callers = append(callers, start(t.Context(), rt, "Authorization", "alice"))
+		}
+	}
+	close(o.gate)
+	for _, ch := range callers {
+		if r := <-ch; r.body != "hello" || r.err != nil {
+			t.Errorf("%+v", r)
+		}
+	}
+	o.expectRuns(t, 1)
+}
+
+// A POST's response is stored for later GETs only with StorePosts. Its body is closed, whoever leaves.
+func TestTransportPosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newGated("private, max-age=60")
+		answer := o.handler
+		o.handler = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Location", r.URL.Path)
+			answer(w, r)
+		}
+		rt := newCache(t, httpcache.Options{Private: true, StorePosts: true}).Transport(direct{o})
+		post := func(ctx context.Context) (*http.Response, *checkedBody, error) {
+			body := &checkedBody{Reader: strings.NewReader("x")}
+			r, _ := http.NewRequestWithContext(ctx, "POST", api, body)
+			res, err := rt.RoundTrip(r)
+			return res, body, err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, body, err := post(ctx)
+		if synctest.Wait(); !errors.Is(err, context.DeadlineExceeded) || !body.closed.Load() {
+			t.Errorf("%v, closed: %v", err, body.closed.Load())
+		}
+		close(o.gate)
+		res, body, err := post(t.Context())
+		if err != nil || !body.closed.Load() {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(res.Body); string(b) != "hello" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+		expectFetched(t, send(t, &http.Client{Transport: rt}, "GET", api), 200, hit, "hello")
+	})
 }

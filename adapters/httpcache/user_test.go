@@ -112,3 +112,18 @@ func TestSetCookie(t *testing.T) {
 		}
 	}
 }
+
+// A private cache in front of a handler is the same as in front of a client.
+func TestPrivateHandler(t *testing.T) {
+	h := newCache(t, httpcache.Options{Private: true}).Handler(&origin{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private, max-age=60, s-maxage=0")
+		fmt.Fprint(w, r.Header.Get("Cookie"))
+	}})
+	for _, again := range []bool{false, true} {
+		for _, user := range []string{"alice", "bob"} {
+			if w := get(h, "/a", "Cookie", user); isHit(w) != again || w.Body.String() != user {
+				t.Errorf("%s got %q, %v", user, w.Body, w.Header())
+			}
+		}
+	}
+}
