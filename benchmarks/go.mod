@@ -36,6 +36,7 @@ require (
 	github.com/prometheus/client_model v0.6.1 // indirect
 	github.com/prometheus/common v0.52.3 // indirect
 	github.com/prometheus/procfs v0.13.0 // indirect
+	github.com/tiercache/tiercache/adapters/fasthttpcache v0.0.0 // indirect
 	github.com/tinylib/msgp v1.6.4 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
 	github.com/valyala/fasthttp v1.73.0 // indirect
@@ -64,3 +65,5 @@ replace (
 	github.com/tiercache/tiercache => ..
 	github.com/tiercache/tiercache/adapters/fibercache => ../adapters/fibercache
 )
+
+replace github.com/tiercache/tiercache/adapters/fasthttpcache => ../adapters/fasthttpcache

@@ -35,6 +35,7 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/tiercache/tiercache/adapters/fasthttpcache v0.0.0 // indirect
 	github.com/tinylib/msgp v1.6.4 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
@@ -57,3 +58,5 @@ replace github.com/tiercache/tiercache => ..
 replace github.com/tiercache/tiercache/adapters/fibercache => ../adapters/fibercache
 
 replace github.com/tiercache/tiercache/adapters/promcache => ../adapters/promcache
+
+replace github.com/tiercache/tiercache/adapters/fasthttpcache => ../adapters/fasthttpcache

@@ -1,5 +1,6 @@
 // Package fibercache is package httpcache for Fiber v3: the same cache with the same rules, in front of Fiber's handlers.
-// Only requests and responses are read and written differently.
+// Only requests and responses are read and written differently. For Fiber v2 there is package fiber2cache, for fasthttp alone package
+// fasthttpcache, which both are built on.
 //
 //	app.Use(fibercache.New(cache)) // for all methods: a PUT removes the responses that it changes
 //

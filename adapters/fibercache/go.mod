@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/gofiber/fiber/v3 v3.5.0
 	github.com/tiercache/tiercache v0.0.0
+	github.com/tiercache/tiercache/adapters/fasthttpcache v0.0.0
 	github.com/valyala/fasthttp v1.73.0
 	go.uber.org/goleak v1.3.0
 )
@@ -35,3 +36,5 @@ require (
 )
 
 replace github.com/tiercache/tiercache => ../..
+
+replace github.com/tiercache/tiercache/adapters/fasthttpcache => ../fasthttpcache

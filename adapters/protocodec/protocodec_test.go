@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/adapters/protocodec"
+	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -145,7 +145,9 @@ func TestCache(t *testing.T) {
 	options := tiered.Options[*structpb.ListValue]{Clone: proto.CloneOf[*structpb.ListValue]}
 	a, b := newCache(t, s, options), newCache(t, s, options)
 	want := list(t, "a", 1)
-	load := func(context.Context, *tiered.Entry[*structpb.ListValue]) (*structpb.ListValue, error) { return want, nil }
+	load := func(context.Context, *tiered.Entry[*structpb.ListValue]) (*structpb.ListValue, error) {
+		return want, nil
+	}
 	for _, c := range []*tiered.Cache[*structpb.ListValue]{a, b, b} {
 		got, err := c.GetOrLoad(t.Context(), "k", load)
 		if err != nil || !proto.Equal(got, want) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -117,20 +118,25 @@ func (u *users) run(dir, name string, args ...string) (string, error) {
 func (u *users) installLines(m workModule) ([]string, error) {
 	packages, err := u.readmeLines(m, `go get (\S+)`)
 	if err == nil && packages == nil {
-		return nil, fmt.Errorf("README.md has no line \"go get\" for %s", m.path())
+		return nil, fmt.Errorf("README.md and docs/README.md have no line \"go get\" for %s", m.path())
 	}
 	return packages, err
 }
 
-// readmeLines returns the packages of the module in the lines of the README that have the form of a command.
+// readmeLines returns the packages of the module in the lines of README.md and docs/README.md that have the form of a command.
 func (u *users) readmeLines(m workModule, form string) ([]string, error) {
 	readme, err := os.ReadFile(u.repo.file("README.md"))
 	if err != nil {
 		return nil, err
 	}
+	docs, err := os.ReadFile(u.repo.file("docs/README.md"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	readme = append(readme, docs...)
 	var packages []string
 	for _, line := range regexp.MustCompile(`(?m)^    `+form+`(?: +#.*)?$`).FindAllSubmatch(readme, -1) {
-		if pkg := string(line[1]); u.moduleOf(pkg) == m.path() {
+		if pkg := string(line[1]); u.moduleOf(pkg) == m.path() && !slices.Contains(packages, pkg) {
 			packages = append(packages, pkg)
 		}
 	}

@@ -56,7 +56,7 @@ func arrange[M any](s stack, cache func(*httpcache.Cache) M, recoverer ...M) (li
 // TestMatrix tests each way of mounting the cache in each framework, with each state that a response can be in.
 func TestMatrix(t *testing.T) {
 	for _, m := range slices.Concat(
-		serveMuxMountings, chiMountings, humaMountings, echo4Mountings, echo5Mountings, ginMountings, gorillaMountings, httprouterMountings, fiberMountings,
+		serveMuxMountings, chiMountings, humaMountings, echo4Mountings, echo5Mountings, ginMountings, gorillaMountings, httprouterMountings, fiberMountings, fiber2Mountings, fasthttpMountings,
 	) {
 		t.Run(m.framework+", "+m.how, func(t *testing.T) {
 			t.Parallel()

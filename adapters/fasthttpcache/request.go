@@ -1,4 +1,4 @@
-package fibercache
+package fasthttpcache
 
 import (
 	"bytes"
@@ -16,14 +16,14 @@ import (
 )
 
 var (
-	errPath   = errors.New("fibercache: the path has several spellings")
-	errTarget = errors.New("fibercache: handlers don't see the whole target or host")
+	errPath   = errors.New("fasthttpcache: the path has several spellings")
+	errTarget = errors.New("fasthttpcache: handlers don't see the whole target or host")
 )
 
-// preview makes a request with the parts of the Ctx's request that most hits need, without copies. It returns false if the target needs
+// preview makes a request with the parts of the Call's request that most hits need, without copies. It returns false if the target needs
 // parsing.
-func (x *exchange) preview() bool {
-	in := x.c.Request()
+func (x *exchange[C]) preview() bool {
+	in := &x.c.RequestCtx().Request
 	uri := in.URI() // with the path as middleware may have rewritten it
 	path, query := viewString(uri.PathOriginal()), viewString(uri.QueryString())
 	if !unescaped(path) || hasControl(query) || !isTarget(viewString(in.Header.RequestURI()), path, query) || !sameHost(in) {
@@ -33,7 +33,7 @@ func (x *exchange) preview() bool {
 	if x.c.Scheme() == "https" { // the connection's, or that of a trusted proxy
 		x.url.Scheme = "https"
 	}
-	x.request.Method, x.request.URL, x.request.Host = x.c.Method(), &x.url, x.c.Host()
+	x.request.Method, x.request.URL, x.request.Host = x.method(), &x.url, x.c.Host()
 	x.request.ContentLength = contentLength(in)
 	for name, value := range in.Header.All() {
 		if key := httpcache.RelevantField(viewString(name)); key != "" {
@@ -42,6 +42,22 @@ func (x *exchange) preview() bool {
 	}
 	x.request.Header = x.fields
 	return true
+}
+
+// method returns the method, which isn't in fasthttp's memory.
+func (x *exchange[C]) method() string {
+	method := x.f.method(x.c)
+	for _, known := range methods {
+		if method == known {
+			return known
+		}
+	}
+	return strings.Clone(method)
+}
+
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions,
+	http.MethodConnect, http.MethodTrace,
 }
 
 // isTarget reports whether a request's target consists of the path and the query. Otherwise middleware has rewritten the path, or the
@@ -54,7 +70,7 @@ func isTarget(target, path, query string) bool {
 	return rest[0] == '?' && rest[1:] == query
 }
 
-// sameHost reports whether the request is for the host in its Host field. Fiber removes user information.
+// sameHost reports whether the request is for the host in its Host field. fasthttp removes user information.
 func sameHost(in *fasthttp.Request) bool {
 	return strings.EqualFold(viewString(in.Header.Host()), viewString(in.URI().Host()))
 }
@@ -62,14 +78,14 @@ func sameHost(in *fasthttp.Request) bool {
 // viewString returns b as a string, which is valid until b changes.
 func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// parse makes the request that net/http would have made of the Ctx's, without the body. All strings are copies, in
+// parse makes the request that net/http would have made of the Call's, without the body. All strings are copies, in
 // few allocations, since this is done for hits, too.
-func (x *exchange) parse() error {
-	in := x.c.Request()
+func (x *exchange[C]) parse() error {
+	in := &x.c.RequestCtx().Request
 	uri := in.URI() // with the path as middleware may have rewritten it
 	path, query, host := uri.PathOriginal(), uri.QueryString(), x.c.Host()
 	asked, _, fragment := bytes.Cut(in.Header.RequestURI(), []byte{'#'})
-	if stores := x.c.Method() == http.MethodGet || x.c.Method() == http.MethodHead; stores && (fragment || !sameHost(in)) {
+	if method := x.method(); (method == http.MethodGet || method == http.MethodHead) && (fragment || !sameHost(in)) {
 		return errTarget
 	}
 
@@ -93,11 +109,11 @@ func (x *exchange) parse() error {
 		return err
 	}
 	if x.url.EscapedPath() != target[:len(path)] {
-		return errPath // "/a|b" has the key of "/a%7Cb", but Fiber's handlers tell them apart
+		return errPath // "/a|b" has the key of "/a%7Cb", but fasthttp's handlers tell them apart
 	}
 	x.readHeader(&in.Header, &text)
 	x.request = http.Request{
-		Method:        x.c.Method(),
+		Method:        x.method(),
 		URL:           &x.url,
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
@@ -119,7 +135,7 @@ func (x *exchange) parse() error {
 }
 
 // readHeader copies a request's header fields.
-func (x *exchange) readHeader(in *fasthttp.RequestHeader, text *strings.Builder) {
+func (x *exchange[C]) readHeader(in *fasthttp.RequestHeader, text *strings.Builder) {
 	clear(x.fields) // of a preview
 	x.lines = slices.Grow(x.lines[:0], in.Len())
 	for name, value := range in.All() {
@@ -133,7 +149,7 @@ func (x *exchange) readHeader(in *fasthttp.RequestHeader, text *strings.Builder)
 }
 
 // add adds a line of a field.
-func (x *exchange) add(key, value string) {
+func (x *exchange[C]) add(key, value string) {
 	if lines := x.fields[key]; lines != nil {
 		x.fields[key] = append(lines, value)
 		return

@@ -1,4 +1,4 @@
-package fibercache
+package fasthttpcache
 
 import (
 	"bufio"
@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
@@ -22,7 +21,7 @@ func FuzzPreview(f *testing.F) {
 	f.Add("POST", "http://b.example/a?b?c", "a.example", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "c.example")
 	f.Add("GET", "/a|b#c", "a.example", "Content-Length", "3", "Transfer-Encoding", "chunked")
 	f.Add("GET", "*", "a.example", "Upgrade", "h2c", "Connection", "upgrade")
-	app := fiber.New(fiber.Config{TrustProxy: true, TrustProxyConfig: fiber.TrustProxyConfig{Proxies: []string{"0.0.0.0"}}})
+	framework := new(Framework[*call])
 	f.Fuzz(func(t *testing.T, method, target, host, name1, value1, name2, value2 string) {
 		for _, s := range []string{method, target, host, name1, value1, name2, value2} {
 			if strings.ContainsAny(s, "\r\n") {
@@ -34,9 +33,8 @@ func FuzzPreview(f *testing.F) {
 		if in.Request.Header.Read(bufio.NewReader(strings.NewReader(raw))) != nil {
 			t.Skip()
 		}
-		c := app.AcquireCtx(&in)
-		defer app.ReleaseCtx(c)
-		brief, whole := &exchange{c: c}, &exchange{c: c}
+		c := &call{ctx: &in}
+		brief, whole := &exchange[*call]{f: framework, c: c}, &exchange[*call]{f: framework, c: c}
 		if !brief.preview() {
 			return
 		}
@@ -51,14 +49,14 @@ func FuzzPreview(f *testing.F) {
 		if !maps.EqualFunc(g.Header, r.Header, slices.Equal[[]string]) {
 			t.Errorf("%q: %q, want %q", raw, g.Header, r.Header)
 		}
-		if request := brief.Request(); !maps.EqualFunc(request.Header, fullHeader(c), slices.Equal[[]string]) {
-			t.Errorf("%q: after a preview %q, want %q", raw, request.Header, fullHeader(c))
+		if request := brief.Request(); !maps.EqualFunc(request.Header, fullHeader(framework, c), slices.Equal[[]string]) {
+			t.Errorf("%q: after a preview %q, want %q", raw, request.Header, fullHeader(framework, c))
 		}
 	})
 }
 
-func fullHeader(c fiber.Ctx) http.Header {
-	x := &exchange{c: c}
+func fullHeader(f *Framework[*call], c *call) http.Header {
+	x := &exchange[*call]{f: f, c: c}
 	_ = x.parse()
 	return x.request.Header
 }

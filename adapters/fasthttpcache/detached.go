@@ -1,4 +1,4 @@
-package fibercache
+package fasthttpcache
 
 import (
 	"context"
@@ -6,39 +6,37 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// detached is the httpcache.Exchange of a background run. Fiber's Ctx is reused after the request,
-// and handlers can't run without one: so a copy of the request passes through the whole app once more.
+// detached is the httpcache.Exchange of a background run. A RequestCtx is reused after its request, so a copy of the request passes
+// through the server's handler once more.
 type detached struct {
 	r   *http.Request
 	ctx *fasthttp.RequestCtx
-	app fasthttp.RequestHandler
+	all fasthttp.RequestHandler
 	run context.Context // tells the caches which of them records the run, and for which key
 }
 
 // detachedKey is the key of a detached in its request's user values.
 type detachedKey struct{}
 
-func (x *exchange) Detach() httpcache.Exchange {
+func (x *exchange[C]) Detach() httpcache.Exchange {
 	x.seen = true
-	in, app := x.c.RequestCtx(), x.c.App()
-	config := app.Config()
+	in, server := x.c.RequestCtx(), x.f.Server(x.c)
 	ctx := new(fasthttp.RequestCtx)
 	ctx.Init2(newConn(in), nil, true)
 	in.Request.CopyTo(&ctx.Request)
 	ctx.Request.SetRequestURIBytes(in.Request.Header.RequestURI()) // handlers around the cache may have changed the path
-	ctx.Response.Header.SetNoDefaultContentType(config.DisableDefaultContentType)
-	if config.DisableHeaderNormalizing {
+	ctx.Response.Header.SetNoDefaultContentType(server.NoDefaultContentType)
+	if server.DisableHeaderNamesNormalizing {
 		ctx.Response.Header.DisableNormalizing()
 	}
-	// A context of its own: values in this request's may refer to its Ctx. The handlers around the cache set them again.
+	// A context of its own: values in this request's may refer to its RequestCtx. The handlers around the cache set them again.
 	r := x.Request().WithContext(context.Background())
-	return &detached{r: r, ctx: ctx, app: app.Server().Handler}
+	return &detached{r: r, ctx: ctx, all: server.Handler}
 }
 
 func (d *detached) Request() *http.Request { return d.r }
@@ -58,14 +56,14 @@ func (d *detached) Run(rec *httpcache.Recording) {
 			d.ctx.Response.ResetBody() // closes a stream
 		}
 	}()
-	d.app(d.ctx)
+	d.all(d.ctx)
 }
 
 // Detach isn't called.
 func (d *detached) Detach() httpcache.Exchange { return nil }
 
 // adoptContext adds the run to the request's context. The first cache middleware on the way calls it.
-func (d *detached) adoptContext(c fiber.Ctx) {
+func (d *detached) adoptContext(c Call) {
 	c.RequestCtx().RemoveUserValue(detachedKey{})
 	c.SetContext(joinedContext{d.run, c.Context()})
 }

@@ -1,23 +1,21 @@
-package fibercache
+package fasthttpcache
 
 import (
 	"context"
-	"errors"
 	"math"
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 
-	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-// exchange is the httpcache.Exchange of Fiber.
-type exchange struct {
-	c    fiber.Ctx
+// exchange is the httpcache.Exchange of a Call.
+type exchange[C Call] struct {
+	f    *Framework[C]
+	c    C
 	r    *http.Request // nil: not made yet
 	err  error         // of the handlers inside the cache
 	seen bool          // code outside Answer has seen the request
@@ -29,38 +27,37 @@ type exchange struct {
 	lines   []string
 }
 
-var exchanges = sync.Pool{New: func() any { return new(exchange) }}
-
 // release returns the exchange to the pool. After a hit its request isn't used any more; its strings don't change.
-func (x *exchange) release() {
+func (x *exchange[C]) release() {
 	const most = 64 // fields: larger maps aren't reused
 	if x.seen || len(x.fields) > most {
 		return
 	}
 	clear(x.fields)
 	clear(x.lines)
-	*x = exchange{fields: x.fields, lines: x.lines[:0]}
-	exchanges.Put(x)
+	f := x.f
+	*x = exchange[C]{fields: x.fields, lines: x.lines[:0]}
+	f.exchanges.Put(x)
 }
 
 // Request returns the parsed request. Parsing only fails if there is no preview.
-func (x *exchange) Request() *http.Request {
+func (x *exchange[C]) Request() *http.Request {
 	if x.r == nil {
 		_ = x.parse()
 	}
 	return x.r
 }
 
-// Preview returns a request whose strings are in Fiber's own memory.
-func (x *exchange) Preview() (*http.Request, context.Context) {
+// Preview returns a request whose strings are in fasthttp's own memory.
+func (x *exchange[C]) Preview() (*http.Request, context.Context) {
 	if x.r != nil {
 		return nil, nil
 	}
 	return &x.request, x.c.Context()
 }
 
-func (x *exchange) Around(name string) []string {
-	h := &x.c.Response().Header
+func (x *exchange[C]) Around(name string) []string {
+	h := &x.c.RequestCtx().Response.Header
 	if h.Len() == 0 {
 		return nil
 	}
@@ -73,18 +70,18 @@ func (x *exchange) Around(name string) []string {
 	return lines
 }
 
-func (x *exchange) Serve(reply *httpcache.Reply) {
-	out := x.c.Response()
+func (x *exchange[C]) Serve(reply *httpcache.Reply) {
+	out := &x.c.RequestCtx().Response
 	out.SetStatusCode(reply.Status)
 	out.Header.SetNoDefaultContentType(true) // the stored response may have none
-	setFields(&out.Header, reply, x.c.App().Server().NoDefaultDate)
+	setFields(&out.Header, reply, x.f.Server(x.c).NoDefaultDate)
 	// Not SetBodyRaw: the stored bytes are shared.
 	out.SetBody(reply.Body)
 }
 
-func (x *exchange) Run(rec *httpcache.Recording) {
+func (x *exchange[C]) Run(rec *httpcache.Recording) {
 	x.seen = true
-	out := x.c.Response()
+	out := &x.c.RequestCtx().Response
 	var before, after http.Header
 	if rec.Active() {
 		before = responseHeader(out)
@@ -143,7 +140,7 @@ func (x *exchange) Run(rec *httpcache.Recording) {
 
 // next runs the handlers inside the cache, and restores the request for those around it. If they panic, and a stored response may be
 // served instead, it returns the panic's argument.
-func (x *exchange) next(rec *httpcache.Recording) (thrown any) {
+func (x *exchange[C]) next(rec *httpcache.Recording) (thrown any) {
 	if !rec.Active() {
 		x.err = x.c.Next()
 		return nil
@@ -153,7 +150,7 @@ func (x *exchange) next(rec *httpcache.Recording) (thrown any) {
 	}
 	ctx := x.c.Context()
 	x.c.SetContext(rec.Context(ctx))
-	restore := applyEdits(&x.c.Request().Header, rec.Edits())
+	restore := applyEdits(&x.c.RequestCtx().Request.Header, rec.Edits())
 	defer func() {
 		if !x.abandoned() { // otherwise a handler may still be reading both
 			restore()
@@ -164,23 +161,24 @@ func (x *exchange) next(rec *httpcache.Recording) (thrown any) {
 	return nil
 }
 
-// status returns the status of the response, or 0 if it isn't known yet, because Fiber's error handler will write it. If the
-// cache may serve a stale response, a *fiber.Error with the code of a server error counts as that status.
-func (x *exchange) status(rec *httpcache.Recording) int {
+// status returns the status of the response, or 0 if it isn't known yet, because the framework's error handler will write it. If the
+// cache may serve a stale response, an error that stands for the status of a server error counts as that status.
+func (x *exchange[C]) status(rec *httpcache.Recording) int {
 	if x.err == nil {
-		return x.c.Response().StatusCode()
+		return x.c.RequestCtx().Response.StatusCode()
 	}
-	var e *fiber.Error
-	if rec.MayHold() && errors.As(x.err, &e) && e != nil && e.Code >= http.StatusInternalServerError {
-		return e.Code
+	if rec.MayHold() && x.f.Status != nil {
+		if status := x.f.Status(x.err); status >= http.StatusInternalServerError {
+			return status
+		}
 	}
 	rec.Drop()
 	return 0
 }
 
 // header returns the response's header for the cache.
-func (x *exchange) header() http.Header {
-	out := x.c.Response()
+func (x *exchange[C]) header() http.Header {
+	out := &x.c.RequestCtx().Response
 	h := responseHeader(out)
 	if x.hasStream() {
 		h["Content-Length"] = []string{strconv.Itoa(math.MaxInt)} // more than is ever stored
@@ -213,12 +211,14 @@ func whole(out *fasthttp.Response, length int) bool {
 }
 
 // empty reports whether the response has no body.
-func (x *exchange) empty() bool { return !x.hasStream() && len(x.c.Response().Body()) == 0 }
+func (x *exchange[C]) empty() bool {
+	return !x.hasStream() && len(x.c.RequestCtx().Response.Body()) == 0
+}
 
-// abandoned reports whether Fiber's timeout has abandoned the handler.
-func (x *exchange) abandoned() bool { return x.c.RequestCtx().LastTimeoutErrorResponse() != nil }
+// abandoned reports whether a timeout has abandoned the handler.
+func (x *exchange[C]) abandoned() bool { return x.c.RequestCtx().LastTimeoutErrorResponse() != nil }
 
 // hasStream reports whether the body is a stream, which Body would drain.
-func (x *exchange) hasStream() bool {
-	return x.c.Response().IsBodyStream() || x.c.RequestCtx().Hijacked()
+func (x *exchange[C]) hasStream() bool {
+	return x.c.RequestCtx().Response.IsBodyStream() || x.c.RequestCtx().Hijacked()
 }

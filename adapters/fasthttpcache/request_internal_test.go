@@ -1,4 +1,4 @@
-package fibercache
+package fasthttpcache
 
 import (
 	"net/url"

@@ -1,4 +1,4 @@
-package fibercache
+package fasthttpcache
 
 import (
 	"bufio"
@@ -73,7 +73,7 @@ func hasContentType(out *fasthttp.Response) bool {
 }
 
 // setDate sets the one field that fasthttp's setters ignore. fasthttp accepts it when it parses a header, or a trailer. Without
-// fiber.Config.DisableDefaultDate it still sends its own instead.
+// fasthttp.Server.NoDefaultDate it still sends its own instead.
 func setDate(h *fasthttp.ResponseHeader, value string) {
 	if strings.ContainsAny(value, "\r\n") {
 		return
@@ -114,8 +114,8 @@ func applyEdits(h *fasthttp.RequestHeader, edits []httpcache.Edit) (undo func())
 	}
 }
 
-// replace replaces the lines with the name, and returns the old ones. Names are spelled as by the client if the app
-// is configured so.
+// replace replaces the lines with the name, and returns the old ones. Names are spelled as by the client if the
+// server is configured so.
 func replace(h *fasthttp.RequestHeader, name string, lines []fieldLine) (old []fieldLine) {
 	for n, value := range h.All() {
 		if strings.EqualFold(string(n), name) {
