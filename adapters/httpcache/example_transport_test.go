@@ -52,7 +52,7 @@ func ExampleCache_Transport() {
 	// 1 hit
 }
 
-// The processes of a service share the responses of an API through Redis. Its errors are bridged for an hour.
+// The processes of a service share the responses of an API through Redis. While it fails, stale ones are served, for up to an hour.
 func ExampleCache_Transport_redis() {
 	rdb := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
 	defer rdb.Close()

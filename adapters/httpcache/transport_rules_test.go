@@ -233,3 +233,39 @@ func TestTransportUnusualRequests(t *testing.T) {
 		_ = res.Body.Close()
 	}
 }
+
+// A change removes what is stored for its URL, and for the URLs of the same origin that its response names (RFC 9111 §4.4), unless it failed.
+func TestTransportInvalidates(t *testing.T) {
+	for _, tc := range []struct {
+		status int
+		fields []string
+		hit    bool // whether the page stays
+	}{
+		{201, []string{"Location", "/users"}, false},
+		{201, []string{"Location", "https://api.example/users"}, false},
+		{200, []string{"Content-Location", "https://API.example:443/users"}, false},
+		{201, []string{"Location", "https://other.example/users"}, true},
+		{201, []string{"Location", "http://api.example/users"}, true},
+		{303, []string{"Location", "/users"}, true},
+		{409, []string{"Content-Location", "/users"}, true},
+	} {
+		c := inProcess(t, httpcache.Options{Private: true}, &origin{handler: func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				w.Header().Set("Cache-Control", "max-age=60")
+				return
+			}
+			setFields(w.Header(), tc.fields)
+			w.WriteHeader(tc.status)
+		}})
+		c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		for _, url := range []string{api, api + "/new"} {
+			send(t, c, "GET", url)
+		}
+		expectFetched(t, send(t, c, "POST", api+"/new"), tc.status, "http; fwd=method", "")
+		for url, want := range map[string]bool{api: tc.hit, api + "/new": tc.status >= 400} {
+			if got := strings.HasPrefix(send(t, c, "GET", url).Header.Get("Cache-Status"), hit); got != want {
+				t.Errorf("%d %v: %s is a hit: %v", tc.status, tc.fields, url, got)
+			}
+		}
+	}
+}
