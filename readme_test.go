@@ -29,7 +29,7 @@ func TestReadmeBlocksAreCompiled(t *testing.T) {
 
 // The tests and benchmarks that the README, SECURITY.md and the docs name exist.
 func TestReadmeNamesTests(t *testing.T) {
-	tests := contents(t, "*_test.go", "*/*_test.go", "tiered/internal/*/*_test.go", "adapters/*/*_test.go", "adapters/internal/*/*_test.go", "internal/*/*_test.go", "internal/*/*/*_test.go", "cmd/*/*_test.go")
+	tests := contents(t, "*_test.go", "*/*_test.go", "tiered/*/*_test.go", "tiered/internal/*/*_test.go", "adapters/*/*_test.go", "adapters/internal/*/*_test.go", "internal/*/*_test.go", "internal/*/*/*_test.go", "cmd/*/*_test.go")
 	names := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z]*)").FindAllStringSubmatch(contents(t, "README.md", "SECURITY.md", "docs/*.md"), -1)
 	if len(names) == 0 {
 		t.Fatal("the README names no test")
