@@ -14,6 +14,7 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/remote"
 	"github.com/tiercache/tiercache/tiered/internal/tags"
+	"github.com/tiercache/tiercache/tiered/internal/tiers"
 	"github.com/tiercache/tiercache/tiered/internal/values"
 	"github.com/tiercache/tiercache/tiered/internal/writequeue"
 )
@@ -30,7 +31,7 @@ type Cache[T any] struct {
 type core[T any] struct {
 	name   string
 	redis  *Redis // nil: in-process only
-	tiers  *tiersOf[T]
+	tiers  *tiers.Tiers[T, flightState[T]]
 	seed   maphash.Seed
 	values values.Funcs[T]
 	maxKey int

@@ -17,10 +17,8 @@ type (
 	keyRef[T any]      = inflight.Ref[T, flightState[T]]
 	keyTable[T any]    = inflight.Table[T, flightState[T]]
 	joinOptions[T any] = inflight.JoinOptions[T, flightState[T]]
-	tiersOf[T any]     = tiers.Tiers[T, flightState[T]]
 	task[T any]        = tiers.Task[T, flightState[T]]
 	claims[T any]      = tiers.Claims[T, flightState[T]]
-	leases[T any]      = tiers.Leases[T, flightState[T]]
 )
 
 // The packages inflight and tiers know nothing of what a flight is for. These are their types with what this package keeps of a flight:

@@ -31,7 +31,7 @@ type job[T any] struct {
 	flights    []*flight[T] // those that haven't finished
 	load       func(ctx context.Context, tasks []*task[T]) error
 	timed      context.Context
-	leases     leases[T]
+	leases     tiers.Leases[T, flightState[T]]
 	loading    bool        // the loader was called
 	readBefore bool        // Redis was asked
 	due        []keyRef[T] // keys whose values were served and are due for a refresh
