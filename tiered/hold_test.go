@@ -210,7 +210,7 @@ func TestHoldOutlivesOthers(t *testing.T) {
 			if !isHeld(s, "k") {
 				t.Error("the key isn't held any more")
 			}
-			if v, err := b.GetOrLoad(ctx, "other", tagged("old", "tag")); v != "old" || err != nil || stored(s, "other") != "" {
+			if v, err := b.GetOrLoad(ctx, "other", tagged("old", "tag")); v != "old" || err != nil || stored(s, "other") == "old" {
 				t.Errorf("another key with the tag: %q, %v", v, err)
 			}
 			if err := h.Invalidate(ctx); err != nil {
@@ -268,6 +268,25 @@ func TestHeldLoadIsNotJoinedForLong(t *testing.T) {
 	})
 	close(open)
 	first.gets(t, "old")
+}
+
+// The record of a tag is kept for longer than the values with it, and so is a hold in its place.
+func TestHeldTagIsKept(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	c := newProcess(t, s, tiered.RedisOptions{}, tiered.Policy{TTL: 100 * time.Hour})
+	set(t, c, "k", "v", "tag")
+	for _, tag := range []string{"tag", "another"} {
+		hold(t, c, nil, []string{tag})
+		ms, _ := s.Do("PTTL", "tc:test!tag:"+tag).(int64)
+		if d := time.Duration(ms) * time.Millisecond; d < 23*time.Hour || tag == "tag" && d < 199*time.Hour {
+			t.Errorf("%s: %v", tag, d)
+		}
+	}
+	hold(t, c, []string{"k"}, nil)
+	if ms, _ := s.Do("PTTL", "tc:test:k").(int64); ms > time.Hour.Milliseconds() {
+		t.Errorf("the hold of a key is kept for %d ms", ms)
+	}
 }
 
 // A hold that can't be placed is an error, and what was placed is released.

@@ -38,7 +38,7 @@ func ExampleBegin() {
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback() // it does nothing after Commit
+		defer func() { _ = tx.Rollback() }() // it does nothing after Commit
 		if _, err := tx.ExecContext(ctx, "DELETE FROM users WHERE id = $1", 7); err != nil {
 			return err
 		}

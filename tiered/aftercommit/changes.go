@@ -1,6 +1,7 @@
 package aftercommit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,11 @@ var (
 	ErrUnknown = errors.New("aftercommit: it isn't known whether the transaction was committed")
 
 	errAgain = errors.New("aftercommit: Commit has already been called")
+	errSlow  = errors.New("aftercommit: not committed: placing the holds took longer than they last")
 	errLate  = errors.New("aftercommit: changes were added after Commit had begun")
 )
+
+const defaultHold = 30 * time.Second
 
 // Cache is a cache of any type. Every *[tiered.Cache] is one.
 type Cache interface {
@@ -36,6 +40,7 @@ type Cache interface {
 type Options struct {
 	// Hold is for how long keys and tags are held if nobody ends that: if the process ends during the commit, or the outcome of the
 	// commit isn't known. It must be longer than the database may take for a COMMIT, also after its client is gone. 0: 30 seconds.
+	// If placing the holds took longer than that, Commit returns an error and doesn't commit.
 	Hold time.Duration
 	// Unheld commits the transaction even if Redis can't hold its keys and tags. Then loads that read the old rows may be stored, until
 	// the invalidation after the commit removes them, which is queued while Redis can't be written. If the process ends before that,
@@ -112,8 +117,13 @@ func (ch *Changes) Commit(ctx context.Context, commit func() error) error {
 	if err := ch.begin(); err != nil {
 		return err
 	}
-	if err := ch.holdAll(ctx); err != nil {
+	began, lasts := time.Now(), cmp.Or(ch.Options.Hold, defaultHold)
+	if err := ch.holdAll(ctx, lasts); err != nil {
 		return fmt.Errorf("aftercommit: not committed: %w", err)
+	}
+	if time.Since(began) >= lasts && !ch.Options.Unheld {
+		ch.releaseAll(context.WithoutCancel(ctx))
+		return errSlow
 	}
 	err := commit()
 	after := context.WithoutCancel(ctx)
@@ -152,9 +162,9 @@ func (ch *Changes) begin() error {
 }
 
 // holdAll holds everything. Unless Options.Unheld, it holds nothing if it returns an error.
-func (ch *Changes) holdAll(ctx context.Context) error {
+func (ch *Changes) holdAll(ctx context.Context, lasts time.Duration) error {
 	err := ch.each(func(one *change) (err error) {
-		one.hold, err = one.cache.Hold(ctx, ch.Options.Hold, one.keys, one.tags)
+		one.hold, err = one.cache.Hold(ctx, lasts, one.keys, one.tags)
 		return err
 	})
 	if err == nil || ch.Options.Unheld {

@@ -1,9 +1,11 @@
 package aftercommit_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -83,6 +85,25 @@ func TestOneCacheCannotHold(t *testing.T) {
 	}
 	if s.Do("EXISTS", "tc:good:k") != int64(0) {
 		t.Error("the key is still held")
+	}
+}
+
+// slow is a cache that takes longer to hold keys than it holds them.
+type slow struct{ *tiered.Cache[string] }
+
+func (c slow) Hold(ctx context.Context, d time.Duration, keys, tags []string) (*tiered.Hold, error) {
+	h, err := c.Cache.Hold(ctx, d, keys, tags)
+	time.Sleep(d)
+	return h, err
+}
+
+// Holds that are over before COMMIT protect nothing.
+func TestHoldsAreOver(t *testing.T) {
+	c := slow{newCache(t, "c", redistest.Start(t))}
+	ch := aftercommit.Changes{Options: aftercommit.Options{Hold: 10 * time.Millisecond}}
+	ch.Delete(c, "k")
+	if err := ch.Commit(t.Context(), noCommit(t)); err == nil || errors.Is(err, aftercommit.ErrUnknown) {
+		t.Error(err)
 	}
 }
 

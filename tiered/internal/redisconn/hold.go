@@ -23,13 +23,16 @@ local now=t[1]*1000+math.floor(t[2]/1000)
 `
 
 // holdScript adds the holder ARGV[1] to the key, for ARGV[2] milliseconds, in place of any other content. Redis keeps the key for
-// ARGV[3] milliseconds at least.
-const holdScript = onRedisClock + `if type(redis.pcall('ZREMRANGEBYSCORE',KEYS[1],'-inf',now))=='table' then redis.call('DEL',KEYS[1]) end
+// ARGV[3] milliseconds at least, and unless that is 0 for no less than it would have kept the other content.
+const holdScript = onRedisClock + `local keep=tonumber(ARGV[2])
+if ARGV[3]~='0' then keep=math.max(keep,tonumber(ARGV[3]),redis.call('PTTL',KEYS[1])) end
+if type(redis.pcall('ZREMRANGEBYSCORE',KEYS[1],'-inf',now))=='table' then redis.call('DEL',KEYS[1]) end
 redis.call('ZADD',KEYS[1],now+ARGV[2],ARGV[1])
-if redis.call('PTTL',KEYS[1])<tonumber(ARGV[3]) then redis.call('PEXPIRE',KEYS[1],ARGV[3]) end
+if redis.call('PTTL',KEYS[1])<keep then redis.call('PEXPIRE',KEYS[1],keep) end
 return 1`
 
-// Queue makes the command that adds the holder to the key, which Redis keeps for kept at least.
+// Queue makes the command that adds the holder to the key. With kept, Redis keeps the key for longer than the hold lasts: for kept at
+// least, and for no less than it would have kept what the key had.
 func (h Hold) Queue(ctx context.Context, to redis.Cmdable, key string, kept time.Duration) redis.Cmder {
 	return to.Eval(ctx, holdScript, []string{key}, h.Token, h.TTL.Milliseconds(), kept.Milliseconds())
 }

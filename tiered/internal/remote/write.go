@@ -37,7 +37,7 @@ func (t *Tier[T]) Write(ctx context.Context, writes []Write, ended func()) []red
 		case w.Expire:
 			return to.Eval(ctx, expireScript, []string{key}, wire.FrameMagic+string(rune(wire.FrameVersion)), wire.ExpiredAt)
 		case w.Hold.TTL > 0:
-			return w.Hold.Queue(ctx, to, key, w.Hold.TTL)
+			return w.Hold.Queue(ctx, to, key, 0)
 		case w.Frame == nil:
 			return w.Hold.QueueRemoval(ctx, to, key)
 		default:

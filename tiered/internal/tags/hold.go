@@ -39,7 +39,7 @@ func holdStateOf(reply string) holdState {
 // Hold holds the tags. An invalidation of them must follow.
 func (x *Index) Hold(ctx context.Context, names []string, h redisconn.Hold) error {
 	return x.Store.changeHolds(ctx, names, func(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
-		return h.Queue(ctx, to, key, max(minTTL, h.TTL))
+		return h.Queue(ctx, to, key, minTTL)
 	})
 }
 
