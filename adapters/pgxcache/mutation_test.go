@@ -37,7 +37,7 @@ var mutations = []mutation{
 
 const (
 	moduleRoot = "../.."
-	trials     = 6 // of a mutation, until one detects it
+	trials     = 8 // of a mutation, until one detects it
 )
 
 // build makes the mutation in a copy of its file, and builds this package's test binary with the copy as an overlay.
@@ -93,6 +93,7 @@ func TestHistoryMutations(t *testing.T) {
 	}
 	for _, m := range mutations {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			binary := m.build(t)
 			var output []byte
 			for n := range trials {
