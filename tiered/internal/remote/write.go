@@ -45,7 +45,28 @@ func (t *Tier[T]) Write(ctx context.Context, writes []Write, ended func()) []red
 		}
 	})
 	q.Ended, q.Size = ended, sizesOf(writes)
-	return t.change(ctx, q)
+	return t.deleteWithoutScripts(ctx, writes, t.change(ctx, q))
+}
+
+// deleteWithoutScripts deletes the keys that a script couldn't delete because the user lost the right to run scripts. Such a user can't
+// hold keys either.
+func (t *Tier[T]) deleteWithoutScripts(ctx context.Context, writes []Write, replies []redisconn.Reply) []redisconn.Reply {
+	var places []int
+	for i, w := range writes {
+		if w.Frame == nil && !w.Expire && w.Hold == (redisconn.Hold{}) && redis.IsPermissionError(replies[i].Err) {
+			places = append(places, i)
+		}
+	}
+	if len(places) == 0 {
+		return replies
+	}
+	again := t.change(ctx, t.request(redisconn.StepWrite, pick(keysOf(writes), places), func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
+		return to.Del(ctx, key)
+	}))
+	for n, i := range places {
+		replies[i] = again[n]
+	}
+	return replies
 }
 
 // Replace makes the writes of the keys that still hold the content seen there. [redisconn.Reply.Swapped] reports which.
