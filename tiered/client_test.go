@@ -111,7 +111,7 @@ func TestClientOfAReplica(t *testing.T) {
 					client := redis.NewClient(&redis.Options{Addr: s.Addr(), Protocol: protocol})
 					defer client.Close()
 					start := time.Now()
-					r, err := tiered.NewRedis(client, tiered.RedisOptions{Invalidation: mode, Timeout: time.Second})
+					r, err := tiered.NewRedis(client, tiered.RedisOptions{Invalidation: mode, Timeout: 500 * time.Millisecond})
 					if r != nil || err == nil || !strings.Contains(err.Error(), "replica") || !strings.Contains(err.Error(), s.Addr()) {
 						t.Error(err)
 					}
@@ -132,7 +132,7 @@ func TestFailoverClientOfReplicas(t *testing.T) {
 		client := redis.NewFailoverClient(&redis.FailoverOptions{
 			MasterName: redistest.SentinelMaster, SentinelAddrs: s.Addrs(), ReplicaOnly: true,
 		})
-		r, err := tiered.NewRedis(client, tiered.RedisOptions{Invalidation: mode, Timeout: time.Second})
+		r, err := tiered.NewRedis(client, tiered.RedisOptions{Invalidation: mode, Timeout: 500 * time.Millisecond})
 		if r != nil || err == nil || !strings.Contains(err.Error(), "replica") {
 			t.Errorf("%s: %v", name, err)
 		}
