@@ -157,11 +157,11 @@ func TestSealedKeysRotate(t *testing.T) {
 func TestSealedOptions(t *testing.T) {
 	good := sealKey("a", 1)
 	for want, keys := range map[string][]codec.SealKey{
-		"no key":                    nil,
-		`ID ""`:                     {good, sealKey("", 2)},
-		`want 1 to 255`:             {sealKey(strings.Repeat("x", 256), 1)},
-		`"b" has a Secret of 16`:    {good, {ID: "b", Secret: make([]byte, 16)}},
-		`"c" has a Secret of 0`:     {{ID: "c"}},
+		"no key":                   nil,
+		`ID ""`:                    {good, sealKey("", 2)},
+		`want 1 to 255`:            {sealKey(strings.Repeat("x", 256), 1)},
+		`"b" has a Secret of 16`:   {good, {ID: "b", Secret: make([]byte, 16)}},
+		`"c" has a Secret of 0`:    {{ID: "c"}},
 		`two keys with the ID "a"`: {good, sealKey("a", 2)},
 	} {
 		if c, err := codec.Sealed(codec.JSON, keys...); err == nil || c != nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "codec: ") {
@@ -218,4 +218,3 @@ func ExampleSealed() {
 	fmt.Println(c.Name()) // it is the Options.Codec of a cache
 	// Output: sealed(zstd(json))
 }
-
