@@ -124,24 +124,27 @@ func TestHostAndScheme(t *testing.T) {
 
 // An error with the code of a server error counts as that status if a stale response may be served; others are the app's.
 func TestErrors(t *testing.T) {
-	app := fiber.New()
-	var failure error
-	app.Get("/*", fiber2cache.New(newCache(t, httpcache.Options{})), func(c *fiber.Ctx) error {
-		c.Set("Cache-Control", "max-age=0, stale-if-error=60")
-		if failure != nil {
-			return failure
-		}
-		return c.SendString("fine")
-	})
-	get(t, app, "/")
-	for _, failure = range []error{fiber.ErrServiceUnavailable, fmt.Errorf("wrapped: %w", fiber.ErrBadGateway)} {
-		if body, status := get(t, app, "/"); body != "fine" || !strings.Contains(status, "stale-if-error") {
-			t.Errorf("%v: %q, %q", failure, body, status)
-		}
-	}
-	for _, failure = range []error{fiber.ErrNotFound, errors.New("plain")} {
-		if body, status := get(t, app, "/"); body != failure.Error() {
-			t.Errorf("%v: %q, %q", failure, body, status)
+	for _, tc := range []struct {
+		failure error
+		stale   bool
+	}{
+		{fiber.ErrServiceUnavailable, true}, {fmt.Errorf("wrapped: %w", fiber.ErrBadGateway), true},
+		{fiber.ErrNotFound, false}, {errors.New("plain"), false},
+	} {
+		fails := false
+		app := fiber.New()
+		app.Get("/*", fiber2cache.New(newCache(t, httpcache.Options{})), func(c *fiber.Ctx) error {
+			if fails {
+				return tc.failure
+			}
+			c.Set("Cache-Control", "max-age=0, stale-if-error=60")
+			return c.SendString("fine")
+		})
+		get(t, app, "/")
+		fails = true
+		body, status := get(t, app, "/")
+		if stale := strings.Contains(status, "stale-if-error"); stale != tc.stale || (body == "fine") != tc.stale || !stale && body != tc.failure.Error() {
+			t.Errorf("%v: %q, %q", tc.failure, body, status)
 		}
 	}
 }
