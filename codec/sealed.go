@@ -113,10 +113,14 @@ var (
 )
 
 func (s *sealedAt) Unmarshal(b []byte, v any) error {
-	if len(b) == 0 || len(b) < 1+int(b[0])+nonceSize {
+	if len(b) == 0 {
 		return s.failed(errUnsealed)
 	}
-	id, b := b[1:1+b[0]], b[1+b[0]:]
+	idEnd := 1 + int(b[0])
+	if len(b) < idEnd+nonceSize {
+		return s.failed(errUnsealed)
+	}
+	id, b := b[1:idEnd], b[idEnd:]
 	key := s.open[string(id)]
 	if key == nil {
 		return s.failed(fmt.Errorf("it isn't sealed, or with a key %.50q that isn't among this codec's", id))
