@@ -31,8 +31,14 @@ func TestCompressNames(t *testing.T) {
 
 func TestCompressRoundTrip(t *testing.T) {
 	defer goleak.VerifyNone(t)
+	roundTrips(t, withCompressing(append([]codec.Codec{quoted{}, codec.S2(codec.JSON, 10)}, structured...), 200))
+}
+
+// roundTrips encodes and decodes random values with all codecs at the same time.
+func roundTrips(t *testing.T, codecs []codec.Codec) {
+	t.Helper()
 	var wg sync.WaitGroup
-	for _, c := range withCompressing(append([]codec.Codec{quoted{}, codec.S2(codec.JSON, 10)}, structured...), 200) {
+	for _, c := range codecs {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(11, 12))
 			for range 100 {

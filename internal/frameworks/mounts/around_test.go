@@ -1,7 +1,6 @@
 package mounts_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -160,23 +159,8 @@ func wrapped(c *httpcache.Cache, h http.HandlerFunc) http.Handler {
 // listenFiber serves an app on loopback, and returns its URL.
 func listenFiber(t *testing.T, app *fiber.App) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- app.Listener(ln, fiber.ListenConfig{DisableStartupMessage: true}) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := app.ShutdownWithContext(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return "http://" + ln.Addr().String()
+	serve := func(ln net.Listener) error { return app.Listener(ln, fiber.ListenConfig{DisableStartupMessage: true}) }
+	return serveUntilEnd(t, serve, func() error { return app.ShutdownWithTimeout(5 * time.Second) })
 }
 
 // The lists in a response have the same members with the cache, on a miss and on a hit, as without it.
