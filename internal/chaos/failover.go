@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/child"
 	"github.com/tiercache/tiercache/internal/history"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
@@ -206,7 +207,7 @@ func (n node) freeze() (thaw func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() error { return p.Signal(syscall.SIGCONT) }, freeze(p)
+	return func() error { return p.Signal(syscall.SIGCONT) }, child.Freeze(p)
 }
 
 func (n node) replicateFrom(master node) error {

@@ -10,10 +10,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
 	"time"
 
+	"github.com/tiercache/tiercache/internal/child"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -34,14 +34,12 @@ type assignment struct {
 
 // process is a worker as the parent sees it.
 type process struct {
-	cmd     *exec.Cmd
+	*child.Process
 	input   io.WriteCloser
 	output  *os.File
 	lines   *bufio.Reader
-	journal string        // a file
-	log     string        // a file with its standard error
-	done    chan struct{} // closed when it has ended
-	err     error         // the result of Wait, once done is closed
+	journal string // a file
+	log     string // a file with its standard error
 }
 
 const patience = 30 * time.Second // for a process to start, or to end when asked to
@@ -68,19 +66,14 @@ func startProcess(a assignment, dir string) (*process, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	p := &process{
-		cmd: exec.Command(program), output: output, lines: bufio.NewReader(output),
-		journal: a.Journal, log: log.Name(), done: make(chan struct{}),
-	}
-	p.cmd.Env = append(os.Environ(), workerEnv+"=1")
-	p.cmd.Stdout, p.cmd.Stderr = theirs, log
-	p.cmd.SysProcAttr = dieWithParent()
-	if p.input, err = p.cmd.StdinPipe(); err != nil {
+	p := &process{output: output, lines: bufio.NewReader(output), journal: a.Journal, log: log.Name()}
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), workerEnv+"=1")
+	cmd.Stdout, cmd.Stderr = theirs, log
+	if p.input, err = cmd.StdinPipe(); err != nil {
 		return nil, errors.Join(err, output.Close())
 	}
-	started := make(chan error)
-	go p.run(started)
-	if err := <-started; err != nil {
+	if p.Process, err = child.Start(cmd, syscall.SIGKILL); err != nil {
 		return nil, errors.Join(err, output.Close())
 	}
 	if _, err := p.input.Write(append(order, '\n')); err != nil {
@@ -90,19 +83,6 @@ func startProcess(a assignment, dir string) (*process, error) {
 		return nil, p.fail(fmt.Errorf("it wrote %q, want \"ready\": %w", line, err))
 	}
 	return p, nil
-}
-
-// run starts the process and waits for its end on one thread: with Pdeathsig, Linux kills the process when the thread that
-// forked it ends.
-func (p *process) run(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := p.cmd.Start()
-	started <- err
-	if err == nil {
-		p.err = p.cmd.Wait()
-		close(p.done)
-	}
 }
 
 // answer reads a line from the worker.
@@ -116,7 +96,7 @@ func (p *process) answer() (string, error) {
 // fail kills a worker that misbehaved, and adds the end of its log to the error.
 func (p *process) fail(err error) error {
 	p.kill()
-	return fmt.Errorf("chaos: a worker: %w (%w); its log ends:\n%s", err, p.err, p.logTail())
+	return fmt.Errorf("chaos: a worker: %w (%w); its log ends:\n%s", err, p.Err, p.logTail())
 }
 
 func (p *process) logTail() []byte {
@@ -129,27 +109,9 @@ func (p *process) logTail() []byte {
 }
 
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // fails if the process has already ended
-	<-p.done
+	p.Kill()
 	_ = p.output.Close()
 }
-
-// freeze stops the process and returns when it has stopped: the signal takes effect later.
-func freeze(p *os.Process) error {
-	if err := p.Signal(syscall.SIGSTOP); err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(5 * time.Second); !stopped(p.Pid); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			return errors.New("the process doesn't stop")
-		}
-	}
-	return nil
-}
-
-func (p *process) freeze() error { return freeze(p.cmd.Process) }
-
-func (p *process) thaw() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
 // finish shuts the worker down and decodes its result.
 func (p *process) finish(result any) error {
@@ -164,11 +126,11 @@ func (p *process) finish(result any) error {
 		return p.fail(fmt.Errorf("its result %q: %w", line, err))
 	}
 	select {
-	case <-p.done:
+	case <-p.Done:
 	case <-time.After(patience):
 		return p.fail(errors.New("it doesn't exit"))
 	}
-	if p.err != nil {
+	if p.Err != nil {
 		return p.fail(errors.New("it failed"))
 	}
 	return p.output.Close()

@@ -28,11 +28,11 @@ func (in *injector) killWorker() {
 // it can reach Redis as soon as it runs.
 func (in *injector) freezeWorker() {
 	s := in.slot()
-	if err := s.worker.freeze(); err != nil {
+	if err := s.worker.Freeze(); err != nil {
 		in.t.Errorf("chaos: freezing a worker: %v", err)
 	}
 	in.hold(in.options.Delta(), in.options.Delta()+1500*time.Millisecond)
-	if err := s.worker.thaw(); err != nil {
+	if err := s.worker.Thaw(); err != nil {
 		in.t.Errorf("chaos: thawing a worker: %v", err)
 	}
 }

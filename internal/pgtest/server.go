@@ -10,11 +10,12 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/internal/child"
 )
 
 // programsVariable is the environment variable with the folder of PostgreSQL's programs.
@@ -27,8 +28,7 @@ const patience = 30 * time.Second
 type Server struct {
 	dir  string
 	as   *syscall.Credential // nil: as this process
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the server has ended
+	proc *child.Process
 }
 
 // Start returns a server that takes connections. args are added to its command line.
@@ -44,7 +44,7 @@ func Start(t testing.TB, args ...string) *Server {
 		}
 		t.Fatalf("pgtest: %v: install PostgreSQL (`make postgres` does on Debian and Ubuntu), or set TIERCACHE_SKIP_POSTGRES=1 to skip", err)
 	}
-	s := &Server{done: make(chan struct{})}
+	s := new(Server)
 	if s.dir, err = os.MkdirTemp("", "pg"); err != nil { //nolint:usetesting // only root could enter t.TempDir
 		t.Fatal(err)
 	}
@@ -103,13 +103,11 @@ func (s *Server) start(programs string, args []string) error {
 		return err
 	}
 	defer log.Close() // the server has its own copy
-	s.cmd = exec.Command(filepath.Join(programs, "postgres"), append([]string{
+	cmd := exec.Command(filepath.Join(programs, "postgres"), append([]string{
 		"-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=16MB",
 	}, args...)...)
-	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = s.dir, log, log, s.attributes()
-	started := make(chan error)
-	go s.run(started)
-	if err := <-started; err != nil {
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = s.dir, log, log, s.attributes()
+	if s.proc, err = child.Start(cmd, syscall.SIGQUIT); err != nil {
 		return err
 	}
 	return s.awaitReady()
@@ -133,23 +131,7 @@ func (s *Server) becomeSomebody() error {
 }
 
 // attributes returns how the server's processes are started.
-func (s *Server) attributes() *syscall.SysProcAttr {
-	a := dieWithParent()
-	a.Credential = s.as
-	return a
-}
-
-// run starts the server and waits for its end on one thread: with Pdeathsig, Linux kills a process when the thread that forked it ends.
-func (s *Server) run(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := s.cmd.Start()
-	started <- err
-	if err == nil {
-		_ = s.cmd.Wait() // it is told to end
-		close(s.done)
-	}
-}
+func (s *Server) attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Credential: s.as} }
 
 // awaitReady waits until the server takes connections: then its file postmaster.pid says so.
 func (s *Server) awaitReady() error {
@@ -158,7 +140,7 @@ func (s *Server) awaitReady() error {
 			return nil
 		}
 		select {
-		case <-s.done:
+		case <-s.proc.Done:
 			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 			return fmt.Errorf("the server has ended; its log:\n%s", log)
 		case <-time.After(5 * time.Millisecond):
@@ -169,7 +151,4 @@ func (s *Server) awaitReady() error {
 }
 
 // stop ends the server at once.
-func (s *Server) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it fails if the server has ended
-	<-s.done
-}
+func (s *Server) stop() { s.proc.End(syscall.SIGQUIT) }

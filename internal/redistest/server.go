@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/child"
 )
 
 // Server is a redis-server for one test. Its methods may be called from any goroutine of the test. If one fails, it calls
@@ -130,10 +132,10 @@ func (s *Server) up() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
-	case <-s.proc.done:
+	case <-s.proc.Done:
 		return false
 	default:
-		return !stopped(s.proc.cmd.Process.Pid)
+		return !child.Stopped(s.proc.Cmd.Process.Pid)
 	}
 }
 
@@ -141,7 +143,7 @@ func (s *Server) up() bool {
 func (s *Server) Kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.proc.kill()
+	s.proc.Kill()
 }
 
 // Freeze stops the server (SIGSTOP): connections stay open, and no request is answered. It returns when the
@@ -150,7 +152,7 @@ func (s *Server) Freeze() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.proc.freeze(); err != nil {
+	if err := s.proc.Freeze(); err != nil {
 		s.t.Errorf("redistest: freezing %s: %v", s.Addr(), err)
 	}
 }
@@ -160,7 +162,7 @@ func (s *Server) Thaw() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.proc.thaw(); err != nil {
+	if err := s.proc.Thaw(); err != nil {
 		s.t.Errorf("redistest: thawing %s: %v", s.Addr(), err)
 	}
 }
@@ -171,7 +173,7 @@ func (s *Server) Restart() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.proc.kill()
+	s.proc.Kill()
 	if err := s.launch(); err != nil {
 		s.t.Errorf("redistest: restarting: %v", err)
 	}
@@ -195,7 +197,7 @@ func (s *Server) launch() error {
 	}
 	s.proc = p
 	if err := p.awaitReady(s.Addr()); err != nil {
-		p.kill()
+		p.Kill()
 		return withLog(err, log.Name())
 	}
 	return nil

@@ -1,6 +1,6 @@
 //go:build !windows && !linux
 
-package redistest
+package child
 
 import (
 	"bytes"
@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// dieWithParent does nothing here: a server outlives a killed test binary.
-func dieWithParent() *syscall.SysProcAttr { return nil }
+// signalAtDeath does nothing here: a process outlives a killed test binary.
+func signalAtDeath(*syscall.SysProcAttr, syscall.Signal) {}
 
-// stopped reports whether a signal has stopped the process.
-func stopped(pid int) bool {
+// Stopped reports whether a signal has stopped the process.
+func Stopped(pid int) bool {
 	state, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && bytes.HasPrefix(bytes.TrimSpace(state), []byte("T"))
 }
