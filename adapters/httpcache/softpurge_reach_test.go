@@ -268,7 +268,8 @@ func TestSoftPurgeInOtherProcesses(t *testing.T) {
 	}
 }
 
-// With Redis too what is stale is served at once, and renewed by one run behind for all processes.
+// With Redis too what is stale is served at once, and renewed by one run behind for all processes. There is one purge, since a renewal
+// that still waits for the other process's when the next purge begins may be one run more.
 func TestSoftPurgeRenewsBehindForAllProcesses(t *testing.T) {
 	for name, purge := range softPurges {
 		t.Run(name, func(t *testing.T) {
@@ -278,19 +279,15 @@ func TestSoftPurgeRenewsBehindForAllProcesses(t *testing.T) {
 			first := newCache(t, httpcache.Options{Redis: connect(t, server)})
 			second := newCache(t, httpcache.Options{Redis: connect(t, server)})
 			get(first.Handler(o), "/a")
-			for n := int64(1); n <= 3; n++ {
-				for _, c := range []*httpcache.Cache{first, second} {
-					observe.Until(t, "the response", func() bool { return get(c.Handler(o), "/a").Body.String() == fmt.Sprint("version ", n) })
-				}
-				if err := purge(t.Context(), second); err != nil {
-					t.Fatal(err)
-				}
-				expect(t, get(second.Handler(o), "/a"), 200, "http; hit; ttl=0", fmt.Sprint("version ", n))
+			observe.Until(t, "the response", func() bool { return get(second.Handler(o), "/a").Body.String() == "version 1" })
+			if err := purge(t.Context(), second); err != nil {
+				t.Fatal(err)
 			}
+			expect(t, get(second.Handler(o), "/a"), 200, "http; hit; ttl=0", "version 1")
 			for _, c := range []*httpcache.Cache{first, second} {
-				observe.Until(t, "the response", func() bool { return get(c.Handler(o), "/a").Body.String() == "version 4" })
+				observe.Until(t, "the new response", func() bool { return get(c.Handler(o), "/a").Body.String() == "version 2" })
 			}
-			o.expectRuns(t, 4)
+			o.expectRuns(t, 2)
 		})
 	}
 }
