@@ -99,25 +99,35 @@ func TestHistory(t *testing.T) {
 			if testing.Short() && name != "tracking" {
 				t.Skip("one is enough")
 			}
-			r := &run{url: url, pool: pool, observer: observer{seen: make(map[int64]int64)}}
-			switch name {
-			case "cluster":
-				r.redis = strings.Join(redistest.StartCluster(t).Addrs(), ",")
-				r.slow = r.redis
-			case "pubsub":
-				r.mode = tiered.PubSub
-				fallthrough
-			default:
-				r.redis = redistest.Start(t).Addr()
-				slow := faultproxy.Start(t, r.redis)
-				slow.Delay(2 * time.Millisecond) // the writers are between two steps for longer
-				r.slow = slow.Addr()
+			const most = 5 // on a busy machine a run may be too short to show anything
+			for n := 1; !startRun(t, name, url, pool).check(t); n++ {
+				if n == most {
+					t.Fatalf("%d runs show nothing", n)
+				}
 			}
-			r.insert(t)
-			r.make(t)
-			r.check(t)
 		})
 	}
+}
+
+// startRun starts Redis and makes a run of TestHistory.
+func startRun(t *testing.T, name, url string, pool *pgxpool.Pool) *run {
+	r := &run{url: url, pool: pool, observer: observer{seen: make(map[int64]int64)}}
+	switch name {
+	case "cluster":
+		r.redis = strings.Join(redistest.StartCluster(t).Addrs(), ",")
+		r.slow = r.redis
+	case "pubsub":
+		r.mode = tiered.PubSub
+		fallthrough
+	default:
+		r.redis = redistest.Start(t).Addr()
+		slow := faultproxy.Start(t, r.redis)
+		slow.Delay(2 * time.Millisecond) // the writers are between two steps for longer
+		r.slow = slow.Addr()
+	}
+	r.insert(t)
+	r.make(t)
+	return r
 }
 
 // run is a run of TestHistory.
@@ -246,8 +256,8 @@ func (r *run) terminate(ctx context.Context) {
 	}
 }
 
-// check looks for violations.
-func (r *run) check(t *testing.T) {
+// check looks for violations, and reports whether the run could have had some.
+func (r *run) check(t *testing.T) bool {
 	returned, silent := 0, 0
 	for i := range r.ops {
 		op := &r.ops[i]
@@ -272,7 +282,5 @@ func (r *run) check(t *testing.T) {
 	if len(s.Violations) > 0 {
 		t.Error("a value is older than a committed row")
 	}
-	if returned == 0 || silent == 0 && !testing.Short() || s.Checks["G1"] == 0 || s.Checks["G2"] == 0 {
-		t.Error("the run shows nothing")
-	}
+	return returned > 0 && (silent > 0 || testing.Short()) && s.Checks["G1"] > 0 && s.Checks["G2"] > 0
 }

@@ -12,6 +12,8 @@ const (
 	noiseMax = 300 * time.Millisecond
 	// boundSlack is how much longer than its timeouts a call may take, for its own work.
 	boundSlack = 200 * time.Millisecond
+	// slowCall is the check that finds calls which exceeded their bounds.
+	slowCall = "time"
 )
 
 // bound returns how long a call may take. A call that loads asks Redis at most twice besides the load: before it for the epoch
@@ -66,7 +68,7 @@ func (e *evidence) checkBounds() (slowest timed, found []finding) {
 			slowest = t
 		}
 		if e.noise <= noiseMax && t.excess() > slack {
-			found = append(found, finding{"time", fmt.Sprintf("more than %v (and %v for the machine's noise): %v", t.bound, slack, t.call)})
+			found = append(found, finding{slowCall, fmt.Sprintf("more than %v (and %v for the machine's noise): %v", t.bound, slack, t.call)})
 		}
 	}
 	return slowest, found

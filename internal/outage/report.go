@@ -132,6 +132,11 @@ func (r *Report) Findings() (list []string) {
 	return list
 }
 
+// OnlySlow reports whether there are violations, and all of them are calls that took too long.
+func (r *Report) OnlySlow() bool {
+	return len(r.found) > 0 && !slices.ContainsFunc(r.found, func(f finding) bool { return f.check != slowCall })
+}
+
 // String returns the report in a few lines.
 func (r *Report) String() string {
 	var b strings.Builder

@@ -1,0 +1,5 @@
+//go:build race && !windows
+
+package outage_test
+
+const raceDetector = true
