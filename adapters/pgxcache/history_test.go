@@ -215,9 +215,10 @@ func (r *run) writeAll(ctx context.Context, t *testing.T) {
 			t.Error(err)
 			return
 		}
+		p.awaitFirst(ctx) // on a busy machine it takes a while to start
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Duration(150+rand.IntN(300)) * time.Millisecond):
+		case <-time.After(time.Duration(rand.IntN(300)) * time.Millisecond):
 		}
 		ops, err := p.kill()
 		if err != nil {

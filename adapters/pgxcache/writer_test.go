@@ -174,6 +174,16 @@ func startWriter(o order) (*process, error) {
 	return p, p.cmd.Start()
 }
 
+// awaitFirst waits until the writer has logged an operation, or ctx ends.
+func (p *process) awaitFirst(ctx context.Context) {
+	for ctx.Err() == nil {
+		if info, err := os.Stat(p.log); err == nil && info.Size() > 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond) // the log is another process's
+	}
+}
+
 // kill kills the writer, and returns the operations that it logged.
 func (p *process) kill() ([]history.Op, error) {
 	if err := p.cmd.Process.Kill(); err != nil {

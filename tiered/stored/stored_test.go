@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // open returns a cache of a process of its own.
 func open(t *testing.T, client *redis.Client) *tiered.Cache[string] {
 	t.Helper()
-	r, err := tiered.NewRedis(client, tiered.RedisOptions{})
+	r, err := tiered.NewRedis(client, tiered.RedisOptions{Timeout: 10 * time.Second}) // a machine may be busy
 	if err != nil {
 		t.Fatal(err)
 	}

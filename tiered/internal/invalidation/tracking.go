@@ -25,7 +25,8 @@ import (
 //
 // A canary alone wouldn't show that databases were swapped (SWAPDB), which Redis doesn't report. So each reads back
 // the mark that the one before it left, in the same script, and a canary that doesn't find it has another name. The
-// stream then handles it like a flush.
+// stream then handles it like a flush. The first canary on a connection has none before it: what was read since tracking was on may be
+// of a database that was swapped before that canary, which therefore counts as one that found no mark.
 type tracking struct {
 	group   *group
 	options *redis.Options
@@ -73,8 +74,8 @@ const (
 )
 
 // canaryScript sets the canary ARGV[2] and the mark KEYS[1]. The canary's key is KEYS[2], which is reported as set however soon
-// it expires, or KEYS[3] where the mark is older than ARGV[1]. The report itself says so, so that no validity can be extended
-// without it. A canary that comes after a newer one does nothing.
+// it expires, or KEYS[3] where the mark is older than ARGV[1], that of the canary before. The report itself says so, so that no
+// validity can be extended without it. A canary that comes after a newer one does nothing.
 const canaryScript = `local mark=tonumber(redis.call('GET',KEYS[1]) or 0) or 0
 if mark>tonumber(ARGV[2]) then return 0 end
 redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[4])
@@ -88,9 +89,13 @@ func (t *tracking) sendCanary(ctx context.Context, at mono.Instant) error {
 		return err
 	}
 	canary := strconv.FormatInt(int64(at), 10)
+	expected := t.markedAt.Load()
+	if expected == 0 {
+		expected = int64(at) // no mark is as new
+	}
 	life := max(t.group.Heartbeat, time.Millisecond)
 	err = withTimeout(client, t.group.Timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
-		t.markedAt.Load(), canary, life.Milliseconds(), max(markLife, 10*life).Milliseconds()).Err()
+		expected, canary, life.Milliseconds(), max(markLife, 10*life).Milliseconds()).Err()
 	switch {
 	case err == nil:
 		t.noteMark(int64(at))
