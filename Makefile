@@ -18,7 +18,7 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log has the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
-.PHONY: help demo test race mutations fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis postgres promtool chromium readers ci
+.PHONY: help demo test race mutations model fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis postgres spin promtool chromium readers ci
 .NOTPARALLEL: # ci has an order, and tests and benchmarks need the machine for themselves
 
 help: ## list the targets
@@ -34,8 +34,11 @@ race: redis postgres ## run all tests under the race detector
 	@scripts/need.sh gcc gcc libc6-dev
 	CGO_ENABLED=1 $(TEST) -race work
 
-mutations: redis postgres ## run all tests of internal/chaos and adapters/pgxcache: the checks find every mutation of the library, which takes minutes
-	$(TEST) ./internal/chaos ./adapters/pgxcache
+mutations: redis postgres spin ## run all tests of internal/chaos, adapters/pgxcache and model: the checks find every mutation of the library and of the models, which takes minutes
+	$(TEST) ./internal/chaos ./adapters/pgxcache ./model
+
+model: spin ## have spin look at all states of the larger models of the protocol, which takes minutes and 12 GB of memory; see model/README.md
+	go test ./model -run '^TestModels$$' -count 1 -timeout 24h -v -args -model.large
 
 chaos: redis ## check the guarantees while faults are injected, for TIME (60s) with SEED (1); TOPOLOGY=single, sentinel, cluster or all
 	go test ./internal/chaos -run '^TestChaos$$' -count 1 -timeout 24h -v -args -chaos.time=$(TIME) -chaos.seed=$(SEED) -chaos.topology=$(TOPOLOGY)
@@ -87,6 +90,10 @@ redis:
 
 postgres: # make installs it with redis-server, for the tests of adapters/pgxcache
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || scripts/need.sh initdb postgresql || ls /usr/lib/postgresql/*/bin/initdb >/dev/null
+
+spin:
+	@scripts/need.sh cc gcc libc6-dev
+	@scripts/need.sh spin spin
 
 chromium: # without it the tests of the inspector's pages in a browser are skipped, but not in CI
 	@command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || scripts/need.sh chromium chromium

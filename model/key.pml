@@ -127,8 +127,7 @@ again:			if
 proctype refresher(byte j) {
 	byte n, loaded, saw;
 end:	do
-	:: n < REFRESHES ->
-		atomic { kind == VALUE -> n++; saw = version; overtaken[j] = false };
+	:: atomic { n < REFRESHES && kind == VALUE -> n++; saw = version; overtaken[j] = false };
 		if
 		:: atomic { secondary != 0 -> skip } /* another process does it */
 		:: atomic { secondary == 0 -> secondary = TOKEN(j) };

@@ -25,6 +25,12 @@
 #ifndef MOVES
 #define MOVES 0   /* the client uses another server; the stream's goes on answering PINGs */
 #endif
+#ifndef STORES
+#define STORES 0  /* by the process itself: its own report arrives like any other */
+#endif
+#ifndef LATE_NAMES
+#define LATE_NAMES 0 /* 1: the key's cache is opened on a stream that is up, and its name's prefix is added then */
+#endif
 
 #define DELTA 2   /* Heartbeat + Timeout, in ticks */
 #define CURRENT 15 /* the value is still Redis's; else the tick in which it was replaced */
@@ -35,31 +41,40 @@ byte clock;
 /* Redis. What one turn of its event loop changes is reported when the turn ends, in any order. */
 byte mark;                /* the newest canary that this database has seen */
 bool tracking;            /* the stream's connection is known to the server */
+bool heard = !LATE_NAMES; /* the connection hears of the key's prefix */
 bool keyChanged;          /* in this turn */
 byte canaries;            /* bit n: canary n was set in this turn */
 byte lostCanaries;        /* bit n: it didn't find the mark of the one before */
 bool oldTurn;             /* the turn, in which something was changed, began before the last canary was sent: it doesn't execute that */
 bool elsewhere;           /* the client's server isn't the stream's any more */
 
-mtype = { CONFIRMED, CHANGED, CANARY, LOST, FLUSHED, PONG };
+mtype = { CONFIRMED, ADDED, CHANGED, CANARY, LOST, FLUSHED, PONG };
 chan stream = [8] of { mtype, byte };
 
 /* The process. */
 bool broken;              /* its connection is; the stream hasn't noticed */
 bool connected;
 byte validity = DEAD;     /* the current one: 0, 1 or DEAD */
+bool opened = !LATE_NAMES;  /* the cache is */
+bool named = !LATE_NAMES;   /* Redis has confirmed that it hears of the prefix */
 byte until[2];            /* it holds before this tick; 0: not yet */
 byte markedAt;            /* the newest canary that Redis is known to have taken */
 
-/* A value in memory: that of a read under way, and that of the local tier. */
+/* A value in memory: that of a read under way, that of a store under way, and that of the local tier. */
 typedef Value { byte over; byte validity };
-Value got, item;
+Value got, made, item;
 bool kept;                /* the local tier has a value */
-bool changed;             /* the key's change was reported since the read began */
+bool changed;             /* the key's change was reported since the read began, */
+bool changedSinceStore;   /* since the store began */
+bool awaited;             /* the report of the process's own store is still to come */
 
 inline replaceValue() {
 	if
 	:: got.over == CURRENT -> got.over = clock
+	:: else
+	fi;
+	if
+	:: made.over == CURRENT -> made.over = clock
 	:: else
 	fi;
 	if
@@ -77,6 +92,10 @@ inline endValidity(v) {
 	:: else
 	fi;
 	if
+	:: made.validity == v -> made.validity = DEAD
+	:: else
+	fi;
+	if
 	:: item.validity == v -> clear(item); kept = false
 	:: else
 	fi;
@@ -90,7 +109,8 @@ end:	do
 	:: atomic { (keyChanged || canaries || lostCanaries) && (!tracking || elsewhere) -> keyChanged = false; canaries = 0; lostCanaries = 0; oldTurn = false }
 	:: atomic { tracking && !elsewhere && (keyChanged || canaries || lostCanaries) ->
 			do
-			:: keyChanged -> stream!CHANGED(0); keyChanged = false
+			:: keyChanged && heard -> stream!CHANGED(0); keyChanged = false
+			:: keyChanged && !heard -> keyChanged = false
 			:: canaries || lostCanaries ->
 				n = 1;
 				do
@@ -121,7 +141,7 @@ end:	do
 			fi }
 	:: atomic { swaps < SWAPS -> swaps++; replaceValue(); mark = 0 }
 	:: atomic { moves < MOVES -> moves++; elsewhere = true }
-	:: atomic { losses < LOSSES && tracking -> losses++; tracking = false; broken = true;
+	:: atomic { losses < LOSSES && tracking -> losses++; tracking = false; broken = true; heard = false;
 			do
 			:: stream?_, _
 			:: empty(stream) -> break
@@ -200,7 +220,18 @@ proctype connection() {
 	byte n;
 end:	do
 	/* connects: tracking is on before anything that is read is ever valid */
-	:: atomic { !connected && !tracking && !broken -> tracking = true; markedAt = 0; stream!CONFIRMED(0) }
+	:: atomic { !connected && !tracking && !broken -> tracking = true; markedAt = 0;
+#ifdef RECONNECT_FORGETS_NAMES
+			heard = !LATE_NAMES;
+#else
+			heard = opened;
+#endif
+			stream!CONFIRMED(0) }
+#if LATE_NAMES
+	:: atomic { !opened && connected && !broken -> opened = true; heard = true; stream!ADDED(0) }
+	:: atomic { !opened && !connected -> opened = true } /* the next connection asks for it */
+	:: atomic { stream?ADDED(_) -> named = true }
+#endif
 	:: atomic { broken -> /* noticed, at some time after it broke */
 			broken = false;
 #ifndef CONNECTION_KEEPS_VALIDITY
@@ -211,11 +242,26 @@ end:	do
 #endif
 			connected = false }
 	:: atomic { stream?CONFIRMED(_) -> connected = true;
+#ifdef RECONNECT_FORGETS_NAMES
+			named = opened;
+#else
+			named = heard;
+#endif
 			if
 			:: validity == DEAD -> validity = 0
 			:: else
 			fi }
-	:: atomic { stream?CHANGED(_) -> changed = true; kept = false; clear(item) }
+	:: atomic { stream?CHANGED(_) ->
+			changed = true; changedSinceStore = (STORES > 0);
+#ifdef OWN_REPORT_IS_TRUSTED
+			if
+			:: awaited -> awaited = false
+			:: else -> kept = false; clear(item)
+			fi
+#else
+			kept = false; clear(item)
+#endif
+		}
 	:: atomic { stream?CANARY(n) -> reported(n) }
 	:: stream?LOST(n) ->
 #ifndef SWAP_UNNOTICED
@@ -234,12 +280,44 @@ end:	do
 	od
 }
 
+#ifdef NAME_IS_VALID_AT_ONCE
+#define VALIDITY (opened -> validity : DEAD)
+#else
+#define VALIDITY (named -> validity : DEAD)
+#endif
+
+#ifdef OWN_REPORT_IS_TRUSTED
+#define TRUSTED true
+#else
+#define TRUSTED false
+#endif
+
+#if STORES
+/* A store by the process: the same as a read, but that Redis gets a new value. Its report ends the local copy, and the key is read again in
+ * the background, as by reader. */
+proctype storer() {
+	byte stores;
+end:	do
+	:: stores < STORES ->
+		atomic { stores++; made.validity = VALIDITY; changedSinceStore = false };
+		atomic { replaceValue(); keyChanged = true; made.over = CURRENT; awaited = true };
+		atomic { /* the reply arrives */
+			if
+			:: (!changedSinceStore || TRUSTED) && made.validity != DEAD -> kept = true; item.over = made.over; item.validity = made.validity
+			:: else
+			fi;
+			clear(made); changedSinceStore = false
+		}
+	od
+}
+#endif
+
 /* A read of Redis. The validity, and the reported changes, are taken before the request is sent. */
 proctype reader() {
 	byte reads;
 end:	do
 	:: reads < READS ->
-		atomic { reads++; got.validity = validity; changed = false };
+		atomic { reads++; got.validity = VALIDITY; changed = false };
 		atomic { got.over = CURRENT };
 #ifdef COUNTED_AFTER_READ
 		atomic { changed = false };
@@ -268,5 +346,10 @@ end:	do
 }
 
 init {
-	atomic { run server(); run others(); run heartbeat(); run connection(); run reader(); run hits() }
+	atomic {
+		run server(); run others(); run heartbeat(); run connection(); run reader(); run hits();
+#if STORES
+		run storer()
+#endif
+	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/need"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 	"github.com/tiercache/tiercache/tiered/stored"
@@ -246,7 +247,7 @@ func TestReaders(t *testing.T) {
 
 func python(t *testing.T) *exec.Cmd {
 	t.Helper()
-	need(t, "python3")
+	need.Program(t, "python3")
 	cmd := exec.Command("python3", "testdata/drive.py")
 	cmd.Env = append(os.Environ(), "PYTHONPATH=python", "PYTHONDONTWRITEBYTECODE=1")
 	return cmd
@@ -255,10 +256,10 @@ func python(t *testing.T) *exec.Cmd {
 // typescript compiles the reader, with the compiler that npm installs.
 func typescript(t *testing.T) *exec.Cmd {
 	t.Helper()
-	need(t, "node")
+	need.Program(t, "node")
 	compiler := "typescript/node_modules/typescript/bin/tsc"
 	if _, err := os.Stat(compiler); err != nil {
-		need(t, "npm")
+		need.Program(t, "npm")
 		install := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
 		install.Dir = "typescript"
 		if b, err := install.CombinedOutput(); err != nil {
@@ -275,15 +276,4 @@ func typescript(t *testing.T) *exec.Cmd {
 		t.Fatal(err)
 	}
 	return exec.Command("node", "testdata/drive.mjs", module)
-}
-
-// need skips the test if a program is missing, except in CI.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
 }

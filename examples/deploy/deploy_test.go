@@ -20,6 +20,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tiercache/tiercache/internal/need"
 	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 )
@@ -146,13 +147,7 @@ func TestPrometheus(t *testing.T) {
 	if s, ok := readCompose(t).Services[at.Names[0]]; !ok || !strings.Contains(strings.Join(s.Command, " "), fmt.Sprintf("-addr :%d ", at.Port)) {
 		t.Errorf("Prometheus asks %v, and the services are %+v", at, s)
 	}
-	promtool, err := exec.LookPath("promtool")
-	switch {
-	case err != nil && os.Getenv("CI") != "":
-		t.Fatal("promtool is missing: install Debian's package prometheus")
-	case err != nil:
-		t.Skip("promtool is missing, and this isn't tested: install Debian's package prometheus")
-	}
+	promtool := need.Program(t, "promtool")
 	dir := t.TempDir()
 	for from, to := range map[string]string{"prometheus.yml": "prometheus.yml", "../../adapters/promcache/alerts.yml": "tiercache.yml"} {
 		b, err := os.ReadFile(from)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/chromedp"
+
+	"github.com/tiercache/tiercache/internal/need"
 )
 
 // programs are the names of Chromium.
@@ -21,7 +22,7 @@ var programs = []string{"chromium", "chromium-browser", "google-chrome"}
 // startBrowser starts a Chromium that ends with the test, and returns its context. If there is none, the test is skipped, and in CI it fails.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(findChromium(t)), chromedp.WindowSize(1200, 900), chromedp.UserDataDir(t.TempDir()))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(need.Program(t, programs...)), chromedp.WindowSize(1200, 900), chromedp.UserDataDir(t.TempDir()))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium refuses to run as root with it
 	}
@@ -31,20 +32,6 @@ func startBrowser(t *testing.T) context.Context {
 	t.Cleanup(stop)
 	must(t, chromedp.Do(browser)) // the browser of the first context is that of all others
 	return browser
-}
-
-func findChromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range programs {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("Chromium is missing: install Debian's package chromium")
-	}
-	t.Skip("Chromium is missing, and the pages aren't tested in it: install Debian's package chromium")
-	return ""
 }
 
 // person uses a site in a tab of its own. They find links and buttons by their texts, and fields by their labels.
