@@ -287,18 +287,27 @@ func fillLocal(b *testing.B, c *tiered.Cache[int]) {
 
 // BenchmarkCoherenceServer measures what it costs Redis that some processes listen: µs of its processor time for a SET
 // by a raw client, and beside that how many a second it takes, which the listening processes slow down too, since they
-// run on the same machine.
+// run on the same machine. Those with caches of other names hear nothing of the SETs, but Redis compares each key with their
+// prefixes.
 func BenchmarkCoherenceServer(b *testing.B) {
 	for _, by := range []struct {
 		name                     string
 		connections, depth, sets int
 	}{{"one", 16, 1, floodSize / 8}, {"pipelined", 1, 100, floodSize}} {
-		for _, trackers := range []int{0, 1, 4} {
-			b.Run(fmt.Sprintf("sets=%s/impl=%d-trackers", by.name, trackers), func(b *testing.B) {
+		for _, listen := range []struct {
+			impl     string
+			trackers int
+			name     string // of their caches, with a number; "": that of the keys
+		}{{"0-trackers", 0, ""}, {"1-trackers", 1, ""}, {"4-trackers", 4, ""}, {"64-other-names", 64, "other"}} {
+			b.Run("sets="+by.name+"/impl="+listen.impl, func(b *testing.B) {
 				server := redistest.Start(b)
 				client := server.Client(b)
-				for range trackers {
-					newCache(b, tiered.Options[int]{Redis: newRedisOf(b, server.Client(b), tiered.RedisOptions{})})
+				for i := range listen.trackers {
+					o := tiered.Options[int]{Redis: newRedisOf(b, server.Client(b), tiered.RedisOptions{})}
+					if listen.name != "" {
+						o.Name, o.MaxCost = fmt.Sprint(listen.name, i), 1000
+					}
+					newCache(b, o)
 				}
 				f := &flood{server: server}
 				for i := range by.sets {

@@ -18,7 +18,8 @@ import (
 )
 
 // New returns a new cache, which must be closed after use. It returns an error if an option is invalid, or if the Redis already has
-// a cache of this name with another type or codec.
+// a cache of this name with another type or codec. With Tracking it has Redis report the changes of this name, which takes one round
+// trip to each master, and RedisOptions.Timeout at most.
 func New[T any](o Options[T]) (*Cache[T], error) {
 	o, err := o.validated()
 	if err != nil {
@@ -119,6 +120,7 @@ func (c *core[T]) subscribe() error {
 	if present, ok := c.redis.caches.Add(c.name, own, c.events); !ok {
 		return fmt.Errorf("tiered: Options.Name is %q, which on this Redis is a cache of %v: want that, or another name for %v", c.name, present, own)
 	}
+	c.redis.streams.Follow(c.name)
 	return nil
 }
 

@@ -24,7 +24,7 @@ const (
 type Invalidation uint8
 
 const (
-	// Tracking makes Redis itself report every change of a key under the Prefix, by any client.
+	// Tracking makes Redis itself report every change of a key of the caches that the process has open, by any client.
 	Tracking Invalidation = iota
 	// PubSub makes the caches publish their changes. It doesn't report foreign writers, evictions or a FLUSHALL. In a Cluster
 	// the messages of writers that see different topologies, as in a failover, may overtake each other on their way between

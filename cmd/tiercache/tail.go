@@ -96,6 +96,9 @@ func (t *tail) run(ctx context.Context, f *flags) error {
 		o := listen.Options{Redis: m.Options(), Channels: []string{stored.ChangesChannel(t.prefix)}}
 		if !t.messages {
 			o.Prefixes, o.Channels = []string{t.prefix}, []string{strings.TrimSuffix(t.prefix, ":") + "!tail-" + rand.Text()}
+			if t.cache != "" {
+				o.Prefixes = []string{t.prefix + t.cache + ":", t.prefix + t.cache + "!"}
+			}
 		}
 		l, err := listen.Open(within, o)
 		stop()

@@ -75,6 +75,11 @@ var focuses = map[string]focus{
 		keys: 200, caches: longLived, faults: []string{"refuse", "kill streams"},
 		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "burst": 20, "delete": 2, "set": 2},
 	},
+	// Workers are killed, and new ones open their caches while others change the values.
+	"new caches": {
+		keys: 30, caches: longLived, faults: []string{"kill a worker"}, think: 2 * time.Millisecond,
+		acts: map[string]int{"lookup": 50, "getOrLoad": 40, "delete": 3, "set": 3},
+	},
 	// Redis loses all data, and reports only the flush. There are no tags: a read of a new tag would notice that the epoch is
 	// gone and begin a new one, which Redis reports.
 	"flushes": {

@@ -44,6 +44,17 @@ var mutations = []mutation{
 		},
 	},
 	{
+		name: "what a new cache reads is valid before Redis reports its changes", focus: "new caches", breaks: []string{"G2"},
+		edits: []edit{
+			{"internal/redisconn/requester.go", "has(q.Keys[nb.indexes[n]]) {\n", "has(q.Keys[nb.indexes[n]]) && false {\n"},
+			{"new.go", "	c.redis.streams.Follow(c.name)\n", ""}, // the next heartbeat asks for its name
+		},
+	},
+	{
+		name: "a new connection doesn't report the caches that were opened on the last", focus: "reconnect", breaks: []string{"G2"},
+		edits: []edit{{"internal/invalidation/tracking.go", "append(t.prefixes(names), t.group.canaryPrefix())", "[]string{t.group.canaryPrefix()}"}},
+	},
+	{
 		name: "all leases of a process have one token", focus: "leases", breaks: []string{"G1"},
 		edits: []edit{
 			{"internal/wire/lease.go", "	binary.BigEndian.PutUint64(l.Token[:], rand.Uint64())\n	binary.BigEndian.PutUint64(l.Token[8:], rand.Uint64())\n",
@@ -85,14 +96,14 @@ var mutations = []mutation{
 	},
 	{
 		name: "a PONG extends the validity", focus: "late stream", breaks: []string{"G2"},
-		edits: []edit{{"internal/invalidation/connection.go", "			c.watchdog.answered(m.Payload)\n",
-			"			c.watchdog.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"}},
+		edits: []edit{{"internal/invalidation/connection.go", "			c.answered(m.Payload)\n",
+			"			c.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"}},
 	},
 	{
 		name: "a PONG extends the validity, also one of a demoted master", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
 		edits: []edit{
-			{"internal/invalidation/connection.go", "			c.watchdog.answered(m.Payload)\n",
-				"			c.watchdog.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"},
+			{"internal/invalidation/connection.go", "			c.answered(m.Payload)\n",
+				"			c.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"},
 			{"internal/invalidation/watchdog.go", "		return errLeftBehind\n", "		return nil\n"},
 		},
 	},

@@ -17,7 +17,8 @@
 //
 // # Which goroutine or lock changes them
 //
-//	Validity of a Feed, Feed.Current   the goroutine that reads the connection of the feed's stream
+//	Validity of a Feed, Feed.Current,  the goroutine that reads the connection of the feed's stream
+//	  its names
 //	Feed.Unreachable                   the server's breaker and canaries
 //	Epoch, TagState                    the lock of tags.Index; hits read Over, Dead, Latest and Validity without it
 //	Position, Stamp, Deps              nobody, once others can see them
@@ -27,7 +28,8 @@
 //   - A new connection of a stream stores a new Validity in Feed.Current. It doesn't hold yet.
 //   - The first canary that the stream reports extends it to the instant at which the canary was sent, plus Heartbeat and
 //     Timeout. So do the later ones: one store for all the items that have this Validity.
-//   - A request takes Feed.Validity before it is sent, the reply has it, and the item's Deps get it. A hit asks Deps.Valid.
+//   - A request takes Feed.Validity before it is sent, the reply has it, and the item's Deps get it. A hit asks Deps.Valid. If the
+//     stream doesn't report the changes of the key's cache, which Feed.Reported says, the reply has Never instead.
 //   - When no canary comes back, it runs out. From then on its items are served only while the server doesn't answer. If a
 //     canary comes back later on the same connection, nothing was missed: the Validity is extended, and holds again.
 //   - A flush replaces it, and the end of the connection ends it. Items that have it are never valid again. Nothing looks for
@@ -57,7 +59,8 @@
 //
 // # Invariants
 //
-//   - A Validity is taken before the read, never after it: what changes in between is then heard while it is current.
+//   - A Validity is taken before the read, never after it: what changes in between is then heard while it is current. So are
+//     the names that are reported, which a new connection stores before its Validity.
 //   - Position is taken before the load begins. An older one only invalidates more.
 //   - When a flush replaces all invalidations, the new Validity is installed before the old one is ended. A reader that took
 //     the old one has one that ends, and a reader that takes the new one reads after the flush.

@@ -34,7 +34,8 @@ type canaryState struct {
 
 func (canary *canaryState) last() mono.Instant { return mono.Instant(canary.sent.Load()) }
 
-// heartbeatLoop checks the stream and sends a canary with each heartbeat, and sends one whenever it is woken.
+// heartbeatLoop checks the stream and sends a canary with each heartbeat, and sends one whenever it is woken. When caches were
+// opened it asks Redis to report their changes.
 func (s *stream) heartbeatLoop(ctx context.Context) {
 	heartbeat := time.NewTicker(s.group.Heartbeat)
 	defer heartbeat.Stop()
@@ -46,6 +47,11 @@ func (s *stream) heartbeatLoop(ctx context.Context) {
 		case <-heartbeat.C:
 			ticked = true
 		case <-s.wake:
+		case <-s.opened:
+			if c := s.conn.Load(); c != nil {
+				c.ping()
+			}
+			continue
 		}
 		c := s.conn.Load()
 		if ticked {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -46,6 +47,7 @@ type connection struct {
 	conn   net.Conn
 	ended  error // why we closed the connection
 
+	names    askedNames
 	watchdog watchdog
 }
 
@@ -77,13 +79,15 @@ func (c *connection) run(ctx context.Context) error {
 	c.stream.connected(c)
 	for {
 		m, err := c.receive()
-		if err != nil {
+		switch {
+		case err != nil && c.names.awaited():
+			return c.cause(redisconn.StepTracking, err)
+		case err != nil:
 			return c.cause("PING", err)
 		}
 		switch m := m.(type) {
 		case *redis.Pong:
-			c.watchdog.answered(m.Payload)
-			c.stream.recovered(c)
+			c.answered(m.Payload)
 		case *redis.Message:
 			c.stream.transport.handle(c.stream, m)
 		}
@@ -156,7 +160,12 @@ func (c *connection) options(base *redis.Options, limit time.Duration) *redis.Op
 				return err
 			}
 		}
-		err := c.stream.transport.handshake(ctx, cn)
+		var names []string
+		if c.stream.group.mode == Tracking {
+			names = c.stream.group.hooks.Names()
+			c.names.begin(names)
+		}
+		err := c.stream.transport.handshake(ctx, cn, names)
 		if errors.As(err, &c.handshakeErr) {
 			err = nil // the connection ends all the same, see subscribe
 		}
@@ -225,9 +234,44 @@ func (c *stickyConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// ping sends a PING. Redis answers it over the same connection, after all earlier reports.
+// ping asks Redis to report the caches that were opened since it was last asked, and sends a PING. Redis answers it over the same
+// connection, after all earlier reports. Only heartbeatLoop calls it, and writes to an established connection.
 func (c *connection) ping() {
-	_ = c.stream.group.CatchPanics(func() error { // if it fails the connection is closed, which ends run
-		return c.pubsub.Ping(context.Background(), c.watchdog.nextPing())
+	g := c.stream.group
+	number := c.watchdog.nextPing()
+	missing := c.names.add(g.hooks.Names(), number)
+	_ = g.CatchPanics(func() error { // if the PING fails the connection is closed, which ends run
+		if len(missing) > 0 {
+			if err := c.write(c.stream.transport.follow(missing)); err != nil {
+				c.end(redisconn.StepError(redisconn.StepTracking, err)) // Redis may have got half of it
+				return err
+			}
+		}
+		return c.pubsub.Ping(context.Background(), strconv.FormatInt(number, 10))
 	})
+}
+
+// write sends what go-redis has no method for.
+func (c *connection) write(b []byte) error {
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	if err := conn.SetWriteDeadline(time.Now().Add(c.stream.group.Timeout)); err != nil {
+		return err
+	}
+	_, err := conn.Write(b)
+	return err
+}
+
+// answered takes a PONG.
+func (c *connection) answered(payload string) {
+	number, err := strconv.ParseInt(payload, 10, 64)
+	if err != nil {
+		return // go-redis takes the OK of another command for a PONG
+	}
+	c.watchdog.answered(number)
+	if names := c.names.answered(number); len(names) > 0 {
+		c.stream.follows(names, c.names.confirmed())
+	}
+	c.stream.recovered(c)
 }

@@ -3,7 +3,8 @@
 // [Streams] are those of one Redis. Each master has a stream; the topology of a Cluster starts and ends them as masters come
 // and go. A stream has one connection at a time, and reads from it what its transport subscribed to:
 //
-//   - tracking: the server itself reports every change of a key under the prefix (CLIENT TRACKING in broadcast mode).
+//   - tracking: the server itself reports every change of a key of the caches that the process has (CLIENT TRACKING in
+//     broadcast mode). What others keep in the same Redis isn't reported.
 //   - pubsub: the processes publish what they change. All of it goes through one channel.
 //
 // With [None] nothing is reported.
@@ -19,6 +20,8 @@
 // # The files, from the bottom up
 //
 //   - group.go: the modes, the hooks, and the group, which has what the streams of one Redis have in common.
+//   - names.go: the caches whose changes a connection reports.
+//   - signal.go: wakes goroutines.
 //   - watchdog.go: whether a connection is still good.
 //   - stream.go, connection.go, canary.go, status.go: a stream and its parts, which use each other.
 //   - tracking.go, pubsub.go: the transports.
@@ -40,7 +43,7 @@
 //   - The server that reports it is the one that takes the caches' writes, or follows that one in order. A connection that was
 //     left behind on another server doesn't report it.
 //
-// So what was read through the stream's server after tracking was on, and hasn't been invalidated by the time of the report,
+// So what was read through the stream's server after tracking of its cache was on, and hasn't been invalidated by the time of the report,
 // was current at t0: the validity of such reads is extended to t0 + Heartbeat + Timeout. When Redis or the network stalls, the
 // validity runs out, and the next canary that comes back on the same connection extends it again. The end of the connection
 // ends it for good.
@@ -51,10 +54,13 @@
 // other sends a canary and a PING with each heartbeat, and whenever it is woken (heartbeatLoop). Each canary is
 // waited for in one more.
 //
-//   - It connects: handshake, then subscriptions. Until these are confirmed, what is read from the server is never valid.
+//   - It connects: handshake, which has the names of the caches there are, then subscriptions. Until these are confirmed, what
+//     is read from the server is never valid.
 //   - It is established: it installs a new validity, which doesn't hold yet, calls Interrupted, and has a canary sent
 //     at once.
 //   - It is up when the canary was reported and a PING answered. The outcome is then known to Start.
+//   - When a cache is opened, its name is added to what the connection reports (names.go). Until Redis has confirmed that, what is
+//     read for this cache is never valid. The validity of the others goes on.
 //   - Each further canary that is reported extends the validity. If none is, the validity runs out, and the stream is
 //     down, though the connection is still there.
 //   - It breaks when the connection fails or the watchdog gives it up. The validity ends, Interrupted is called, the
@@ -73,7 +79,8 @@
 //
 // # PubSub and None
 //
-// PubSub is for servers without tracking. A cache publishes what it changed, so changes of other programs, evictions
+// PubSub is for servers without tracking. The messages of all caches are on one channel, which a process receives whichever it
+// has. A cache publishes what it changed, so changes of other programs, evictions
 // and flushes aren't reported. There is one stream, also in a Cluster: all messages go through the node of the
 // channel's name, since only one node keeps their order, on which the canaries rely. A process skips its own
 // messages, unless several of its caches have the key.
@@ -84,9 +91,9 @@
 //
 // # Hooks, goroutines and locks
 //
-//   - Changed, Shared and Interrupted are called by the goroutine that reads a connection. In a Cluster there are
+//   - Changed, Shared, Interrupted and Reported are called by the goroutine that reads a connection. In a Cluster there are
 //     several. They must be short: what comes next on the connection waits, canaries included.
-//   - Answered is called by the goroutine of a canary.
+//   - Answered is called by the goroutine of a canary, and Names by that of the heartbeats, or as a connection is made.
 //   - BreakerChanged of the Registry is called by package redisconn, in the goroutine that noticed: of a call, a
 //     probe, a canary, a stream or the topology.
 //   - The log and the hooks are called without a lock.
@@ -95,5 +102,6 @@
 //
 //   - A flush installs the new validity before it ends the old one.
 //   - A canary is sent by the client that the caches write with, and names t0, the instant before it was sent.
-//   - Only the goroutine that reads the connection extends, replaces or ends the validity of its feed.
+//   - Only the goroutine that reads the connection extends, replaces or ends the validity of its feed, or changes its names.
+//   - A cache is in the Registry before its name is asked for, and its name is in the feed only after Redis has confirmed it.
 package invalidation

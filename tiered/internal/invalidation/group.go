@@ -18,6 +18,8 @@ const (
 
 // Hooks are functions that the streams call.
 type Hooks struct {
+	Names       func() []string       // the names of the caches there are
+	Reported    func(names []string)  // changes of these caches' keys are reported from now on, and weren't before
 	Changed     func(key string)      // a key of Redis was changed
 	Shared      func(key string) bool // reports whether several caches of this process have the key: each needs the changes of the others
 	Interrupted func()                // changes may have been missed

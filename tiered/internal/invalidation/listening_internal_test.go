@@ -17,13 +17,28 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
-// recorder remembers what the streams report of the cache "c".
+// recorder remembers what the streams report: the keys of the cache "c" without its name, and those of others.
 type recorder struct {
 	mu      sync.Mutex
 	keys    []string
 	flushes int
 
+	more    []string   // names of caches that were opened beside "c"
+	follows [][]string // those of each Reported
+
 	others atomic.Bool // there is another cache of the name
+}
+
+func (rec *recorder) open() []string {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	return append([]string{"c"}, rec.more...)
+}
+
+func (rec *recorder) reported(names []string) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.follows = append(rec.follows, names)
 }
 
 func (rec *recorder) changed(key string) {
@@ -89,9 +104,13 @@ func open(client redis.UniversalClient, o settings, rec *recorder) (*Streams, er
 	conn := redisconn.New(client, "tc:", o.Timeout, o.Heartbeat, o.Logger)
 	conn.Nodes.BreakerChanged = func(string, error) {}
 	s := New(conn, o.Invalidation, Hooks{
+		Names:    rec.open,
+		Reported: rec.reported,
 		Changed: func(key string) {
 			if name, rest := wire.CutName("tc:", key); name == "c" {
 				rec.changed(rest)
+			} else {
+				rec.changed(name + rest)
 			}
 		},
 		Shared:      func(string) bool { return rec.others.Load() },

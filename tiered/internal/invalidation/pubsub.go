@@ -62,7 +62,9 @@ func (p *pubsub) serverOptions(ctx context.Context) (*redis.Options, error) {
 	return node.Options(), nil
 }
 
-func (p *pubsub) handshake(context.Context, *redis.Conn) error { return nil }
+func (p *pubsub) handshake(context.Context, *redis.Conn, []string) error { return nil }
+
+func (p *pubsub) follow([]string) []byte { return nil } // it isn't called: all names are on one channel
 
 func (p *pubsub) channels() []string { return []string{p.changesChannel(), p.canaryChannel()} }
 

@@ -1,6 +1,7 @@
 package invalidation
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -68,6 +69,14 @@ func (r *Registry) Remove(name string, s *Subscriber) {
 // Hooks returns the hooks of the caches' streams.
 func (r *Registry) Hooks() Hooks {
 	return Hooks{
+		Names: r.names,
+		Reported: func(names []string) {
+			for _, name := range names {
+				for _, s := range r.named(name) {
+					s.Interrupted()
+				}
+			}
+		},
 		Changed: r.changed,
 		Shared:  r.shared,
 		Interrupted: func() {
@@ -112,6 +121,13 @@ func (r *Registry) named(name string) []*Subscriber {
 		return n.caches
 	}
 	return nil
+}
+
+// names returns the names that have caches.
+func (r *Registry) names() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.byName))
 }
 
 // all returns all caches.

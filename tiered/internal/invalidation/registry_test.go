@@ -55,6 +55,8 @@ func TestRegistry(t *testing.T) {
 	l.expect(t, "b changed !tag:x")
 	h.Interrupted()
 	l.expect(t, "a interrupted", "again interrupted", "b interrupted")
+	h.Reported([]string{"users", "nobody"})
+	l.expect(t, "a interrupted", "again interrupted")
 	r.BreakerChanged("127.0.0.1:1", errors.New("down"))
 	l.expect(t, "a breaker 127.0.0.1:1", "again breaker 127.0.0.1:1", "b breaker 127.0.0.1:1")
 	if !h.Shared("tc:users:7") || h.Shared("tc:user:7") {
@@ -66,7 +68,13 @@ func TestRegistry(t *testing.T) {
 	}
 	h.Answered()
 	l.expect(t, "again answered", "b answered")
+	if names := h.Names(); len(names) != 2 || !slices.Contains(names, "users") || !slices.Contains(names, "user") {
+		t.Errorf("the names are %q", names)
+	}
 	r.Remove("users", again)
+	if names := h.Names(); !slices.Equal(names, []string{"user"}) {
+		t.Errorf("the name of a cache that was closed: %q", names)
+	}
 	if _, ok := r.Add("users", "msgpack", again); !ok {
 		t.Error("a name without caches keeps its contents")
 	}

@@ -33,6 +33,8 @@ type stream struct {
 	stop      context.CancelFunc
 	rescan    func()        // nil, or called when the server may no longer be a master
 	wake      chan struct{} // has a canary sent at once
+	opened    chan struct{} // has Redis asked to report the caches that were opened
+	progress  signal        // of the names that are reported
 
 	outcomeKnown chan struct{}             // closed when the first outcome is known
 	refused      *redisconn.PermanentError // the first outcome, if Redis refuses what the stream needs
@@ -49,9 +51,11 @@ type stream struct {
 type transport interface {
 	// serverOptions returns the options of a client of the server to connect to.
 	serverOptions(ctx context.Context) (*redis.Options, error)
-	// handshake is called on each new connection, before it subscribes to the channels.
-	handshake(ctx context.Context, cn *redis.Conn) error
+	// handshake is called on each new connection, before it subscribes to the channels. The names are those of the caches.
+	handshake(ctx context.Context, cn *redis.Conn, names []string) error
 	channels() []string
+	// follow returns the bytes of the command that adds names to an established connection.
+	follow(names []string) []byte
 	// sendCanary has the client that the caches use send a canary of the instant.
 	sendCanary(ctx context.Context, at mono.Instant) error
 	// handle takes a message of the connection: the elements of an invalidation, or a *redis.Message.
@@ -59,9 +63,12 @@ type transport interface {
 }
 
 func newStream(g *group, from transport, name string) *stream {
-	s := &stream{group: g, transport: from, wake: make(chan struct{}, 1), outcomeKnown: make(chan struct{})}
+	s := &stream{group: g, transport: from, wake: make(chan struct{}, 1), opened: make(chan struct{}, 1), outcomeKnown: make(chan struct{})}
 	s.status.name, s.status.since = name, mono.Now()
 	s.Current.Store(coherence.Never)
+	if g.mode == Tracking {
+		s.SetReported(coherence.Names{})
+	}
 	return s
 }
 
@@ -118,9 +125,11 @@ func (s *stream) pause(failures int, err error) time.Duration {
 // validity: a read that began earlier may have missed a change.
 func (s *stream) connected(c *connection) {
 	c.established = true
+	s.SetReported(c.names.confirmed())
 	s.Current.Store(coherence.NewValidity(0))
 	s.conn.Store(c)
 	s.group.hooks.Interrupted() // a wait for a change may have missed it
+	s.progress.send()
 	s.sendCanarySoon()
 }
 
@@ -130,6 +139,7 @@ func (s *stream) disconnected(ctx context.Context, c *connection, err error) {
 	at := mono.Now()
 	s.conn.Store(nil)
 	s.Validity().End()
+	s.progress.send()
 	if c.established {
 		s.group.hooks.Interrupted()
 	}
@@ -177,6 +187,28 @@ func (s *stream) canaryReported(at mono.Instant) {
 func (s *stream) recovered(c *connection) {
 	if s.Validity().Holds(mono.Now()) && c.watchdog.pong.Load() > 0 {
 		s.up()
+	}
+}
+
+// follows notes that changes of the new names are reported from now on. All has them and the others that are reported.
+func (s *stream) follows(names []string, all coherence.Names) {
+	s.group.hooks.Reported(names)
+	s.SetReported(all)
+	s.progress.send()
+}
+
+// awaitReports waits until the stream reports the changes of the name's caches, isn't up, or ctx ends.
+func (s *stream) awaitReports(ctx context.Context, name string) {
+	for {
+		next := s.progress.next()
+		if s.Reported().Has(name) || !s.Validity().Holds(mono.Now()) {
+			return
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -148,6 +148,20 @@ func (ss *Streams) stopWaiting() {
 	endFirstOutcomes(ss.all())
 }
 
+// Follow has the streams report the changes of a cache that was added to the Registry. It waits for those that are up, no longer than
+// Timeout. What is read from the servers of the others has no validity until their streams report the cache.
+func (ss *Streams) Follow(name string) {
+	ctx, stop := context.WithTimeout(ss.Context, ss.Timeout)
+	defer stop()
+	all := ss.all()
+	for _, s := range all {
+		wake(s.opened)
+	}
+	for _, s := range all {
+		s.awaitReports(ctx, name)
+	}
+}
+
 // all returns the streams in the order of their addresses.
 func (ss *Streams) all() []*stream {
 	switch {

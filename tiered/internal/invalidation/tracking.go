@@ -11,12 +11,14 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // tracking is a server that reports the changes of keys itself (CLIENT TRACKING).
 //
 // In broadcast mode a connection gets every change under its prefixes, whichever client made it, those of this
-// process included, and whichever keys were read. A report has the names of keys alone. A flush is reported as one,
+// process included, and whichever keys were read. The prefixes are those of the caches' names, see names.go, so that other
+// services of the Redis aren't heard, and one for the canaries of this process. A report has the names of keys alone. A flush is reported as one,
 // without keys.
 //
 // A canary is a key that expires after a heartbeat. In a Cluster it must be in a slot of the stream's server: the
@@ -43,21 +45,49 @@ var _ transport = (*tracking)(nil)
 
 func (t *tracking) serverOptions(context.Context) (*redis.Options, error) { return t.options, nil }
 
-// handshake has Redis report all changes under two prefixes. It asks for RESP3 once more, since go-redis goes on with RESP2
+// handshake has Redis report all changes under the prefixes of the names, and the canaries of this process. It asks for RESP3 once more, since go-redis goes on with RESP2
 // if that is refused: then tracking is granted, and nothing ever arrives.
-func (t *tracking) handshake(ctx context.Context, cn *redis.Conn) error {
+func (t *tracking) handshake(ctx context.Context, cn *redis.Conn, names []string) error {
 	t.markedAt.Store(0) // nothing that was read before is served any more
 	if err := cn.Hello(ctx, 3, "", "", "").Err(); err != nil {
 		return redisconn.StepError(redisconn.StepHello, err)
 	}
 	err := cn.ClientTrackingOn(ctx, &redis.ClientTrackingOptions{
 		Bcast:    true,
-		Prefixes: []string{t.group.Prefix, t.group.canaryPrefix()},
+		Prefixes: append(t.prefixes(names), t.group.canaryPrefix()),
 	}).Err()
 	if err != nil {
 		return redisconn.StepError(redisconn.StepTracking, err)
 	}
 	return nil
+}
+
+// follow makes Redis report more prefixes. A prefix that the connection has already would be an error.
+func (t *tracking) follow(names []string) []byte {
+	words := []string{"CLIENT", "TRACKING", "ON", "BCAST"}
+	for _, prefix := range t.prefixes(names) {
+		words = append(words, "PREFIX", prefix)
+	}
+	return encodeCommand(words...)
+}
+
+// encodeCommand encodes a command for Redis.
+func encodeCommand(words ...string) []byte {
+	b := append(strconv.AppendInt([]byte("*"), int64(len(words)), 10), "\r\n"...)
+	for _, word := range words {
+		b = append(strconv.AppendInt(append(b, '$'), int64(len(word)), 10), "\r\n"...)
+		b = append(append(b, word...), "\r\n"...)
+	}
+	return b
+}
+
+// prefixes returns what begins the keys of the names' caches. None begins with another one, which Redis would refuse.
+func (t *tracking) prefixes(names []string) (all []string) {
+	for _, name := range names {
+		of := wire.Prefixes(t.group.Prefix, name)
+		all = append(all, of[:]...)
+	}
+	return all
 }
 
 // channels has one on which nothing is published: Redis allows a subscriber less of a backlog than other clients, which it

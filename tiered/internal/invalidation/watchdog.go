@@ -2,7 +2,6 @@ package invalidation
 
 import (
 	"errors"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,13 +36,11 @@ type watchdog struct {
 	lastPing int64        // the last PING before then
 }
 
-func (w *watchdog) nextPing() string { return strconv.FormatInt(w.pings.Add(1), 10) }
+// nextPing returns the number of the PING that is sent next.
+func (w *watchdog) nextPing() int64 { return w.pings.Add(1) }
 
-func (w *watchdog) answered(payload string) {
-	if n, err := strconv.ParseInt(payload, 10, 64); err == nil {
-		w.pong.Store(n)
-	}
-}
+// answered notes the PONG of the number.
+func (w *watchdog) answered(number int64) { w.pong.Store(number) }
 
 // executed notes that Redis has executed a canary.
 func (w *watchdog) executed(at mono.Instant) {

@@ -3,12 +3,14 @@ package redisconn
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
+	"github.com/tiercache/tiercache/tiered/internal/wire"
 )
 
 // requester sends requests to the servers, and notes what their replies say about them.
@@ -16,7 +18,8 @@ import (
 // This is where a reply gets its Validity: that of the server's stream before the command is sent. If the stream
 // connects again meanwhile, the reply has the validity that has ended, since the stream may have missed a change of
 // the value. If the validity doesn't hold when it is taken, the reply gets Never instead, which can't be extended:
-// the stream may be connected to another server than this client.
+// the stream may be connected to another server than this client. So does a reply to a cache whose name the stream
+// doesn't report yet.
 //
 // In a Cluster with a stream for each master, commands go to the client of the key's node, which follows no
 // redirection. So the reply is from the server whose Feed it has. Commands that the node can't carry out, because it
@@ -42,11 +45,15 @@ func (r *requester) send(ctx context.Context, q Request, nb nodeBatch) (replies 
 	if !v.Holds(mono.Now()) {
 		v = coherence.Never
 	}
+	reported := reportedKeys{prefix: r.Prefix, names: nb.Feed.Reported()}
 	replies = r.sendTo(ctx, nb.client, q, nb.indexes)
 	var moved []int // indexes of replies
 	unanswered := 0
 	for n := range replies {
 		replies[n].Feed, replies[n].Validity = nb.Feed, v
+		if !reported.has(q.Keys[nb.indexes[n]]) {
+			replies[n].Validity = coherence.Never
+		}
 		err := replies[n].Err
 		if err == nil {
 			continue
@@ -66,6 +73,27 @@ func (r *requester) send(ctx context.Context, q Request, nb nodeBatch) (replies 
 		r.retryElsewhere(ctx, q, nb, replies, moved)
 	}
 	return replies, err
+}
+
+// reportedKeys tells the keys whose changes a stream reports.
+type reportedKeys struct {
+	prefix string // of all keys
+	names  coherence.Names
+	last   string // what begins keys of the last name that was found among them; "": none was
+}
+
+func (k *reportedKeys) has(key string) bool {
+	if k.last != "" && strings.HasPrefix(key, k.last) {
+		return true
+	}
+	name, rest := wire.CutName(k.prefix, key)
+	if !k.names.Has(name) {
+		return false
+	}
+	if name != "" {
+		k.last = key[:len(key)-len(rest)+1]
+	}
+	return true
 }
 
 // retryElsewhere replaces some replies of a batch: the client finds the node. What is read there has no validity.

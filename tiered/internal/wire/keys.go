@@ -19,6 +19,12 @@ type Keys struct {
 	Seq    string
 }
 
+// Prefixes returns what begins the keys of the cache of the name: all keys that CutName finds the name in. No prefix of a name
+// begins with one of another name.
+func Prefixes(prefix, name string) [2]string {
+	return [...]string{prefix + name + ":", prefix + name + "!"}
+}
+
 const (
 	leaseKind = "lease:"
 	tagKind   = "tag:"
