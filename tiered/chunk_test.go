@@ -42,9 +42,8 @@ func withDefaults(t testing.TB, client redis.UniversalClient) *tiered.Cache[[]by
 	return newCache(t, tiered.Options[[]byte]{Redis: r, Codec: codec.Raw, Policy: longLived})
 }
 
-// A batch of any size has the time that it takes, as long as Redis answers.
+// A batch of any size has the time that it takes, as long as Redis answers. Not beside other tests: the default Timeout is part of it.
 func TestUnboundedBatch(t *testing.T) {
-	t.Parallel()
 	size := struct{ set, load int }{100_000, 50_000}
 	if os.Getenv("TIERED_BATCH") == "million" { // some 20 s
 		size.set, size.load = 1_000_000, 200_000
@@ -58,7 +57,6 @@ func TestUnboundedBatch(t *testing.T) {
 }
 
 func TestUnboundedBatchInACluster(t *testing.T) {
-	t.Parallel()
 	c := redistest.StartCluster(t)
 	testBatch(t, withDefaults(t, c.Client(t)), withDefaults(t, c.Client(t)), 20_000, 20_000)
 }
@@ -208,8 +206,10 @@ func TestStopsDuringABatch(t *testing.T) {
 				}
 			}}
 			client.AddHook(&stop)
+			const timeout = time.Second // A chunk that is late on a busy machine would make the next ones small.
+			const most = 2*timeout + 3*time.Second
 			// With None nothing but the batch finds out, and the local tier has nothing to serve in its place.
-			r := openedRedis(t, client, tiered.RedisOptions{Invalidation: tiered.None, Timeout: 250 * time.Millisecond, Heartbeat: 2 * time.Second})
+			r := openedRedis(t, client, tiered.RedisOptions{Invalidation: tiered.None, Timeout: timeout, Heartbeat: 2 * time.Second})
 			var queued []string
 			c := newCache(t, tiered.Options[string]{Redis: r, Policy: longLived, MaxCost: 1,
 				Trace: &tiered.Trace{Queued: func(keys []string, _ error) { queued = append(queued, keys...) }}})
@@ -221,7 +221,7 @@ func TestStopsDuringABatch(t *testing.T) {
 			stop.left.Store(25)
 			err := c.SetMany(t.Context(), values)
 			took := stop.ago()
-			if !errors.Is(err, tiered.ErrQueued) || took > 3*time.Second {
+			if !errors.Is(err, tiered.ErrQueued) || took > most {
 				t.Errorf("SetMany took %v: %v", took, err)
 			}
 			if n := len(queued); n < 1000 || n > 16_000 || n < c.Stats().Queued {
@@ -239,7 +239,7 @@ func TestStopsDuringABatch(t *testing.T) {
 			waitFor(t, func() bool { return r.Status() == nil })
 			stop.left.Store(10)
 			some, err := c.GetMany(t.Context(), keys...)
-			if took := stop.ago(); err == nil || errors.Is(err, tiered.ErrQueued) || len(some) < 3000 || len(some) >= len(got) || took > 3*time.Second {
+			if took := stop.ago(); err == nil || errors.Is(err, tiered.ErrQueued) || len(some) < 3000 || len(some) >= len(got) || took > most {
 				t.Errorf("GetMany took %v: %d values, %v", took, len(some), err)
 			}
 			stops(p, false)
@@ -292,7 +292,7 @@ func TestValueThatTakesTooLong(t *testing.T) {
 			over := make(chan struct{})
 			t.Cleanup(func() { close(over) })
 			client.AddHook(&slowValue{"tc:test:large", over})
-			o := tiered.RedisOptions{Invalidation: how, Timeout: 400 * time.Millisecond, Heartbeat: time.Minute}
+			o := tiered.RedisOptions{Invalidation: how, Timeout: 800 * time.Millisecond, Heartbeat: time.Minute}
 			r, err := tiered.NewRedis(client, o)
 			if err != nil {
 				t.Fatal(err)

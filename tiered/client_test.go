@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,11 +237,13 @@ func closesInTime(t *testing.T, readTimeout time.Duration, mode tiered.Invalidat
 	}
 	policy := longLived
 	policy.StoreBehind = true
-	c, err := tiered.New(tiered.Options[string]{Name: "test", Redis: r, Policy: policy, Logger: o.Logger})
+	c, err := tiered.New(tiered.Options[string]{Name: "test", Redis: r, MaxCost: 1000, Policy: policy, Logger: o.Logger})
 	if err != nil {
 		t.Fatal(err)
 	}
 	load := make(chan struct{})
+	finish := sync.OnceFunc(func() { close(load) })
+	defer finish() // also of a test that fails before
 	var all []*call
 	began := make(chan struct{})
 	for i := range 3 {
@@ -255,11 +258,9 @@ func closesInTime(t *testing.T, readTimeout time.Duration, mode tiered.Invalidat
 	for range 3 {
 		<-began
 	}
-	if err := c.Set(t.Context(), "before", "v", "tag"); err != nil {
-		t.Fatal(err)
-	}
+	waitFor(t, func() bool { return c.Set(t.Context(), "before", "v", "tag") == nil }) // Timeout is short
 	s.Freeze()
-	close(load)
+	finish()
 	for i := range 8 { // none of which is answered
 		all = append(all, begun(func() (string, error) {
 			ctx := t.Context()

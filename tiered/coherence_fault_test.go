@@ -253,8 +253,12 @@ func TestBoundedStaleness(t *testing.T) {
 			for range 2 {
 				wg.Go(func() {
 					for ctx.Err() == nil {
+						unverified := b.Stats().Unverified
 						want := least(time.Now().Add(-o.Heartbeat - o.Timeout))
 						v, err := b.Get(t.Context(), "k")
+						if b.Stats().Unverified != unverified {
+							continue // on a busy machine Redis may be silent, and then there is no bound
+						}
 						if err == nil && number(v) < want {
 							t.Errorf("got %d, which is behind %d", number(v), want)
 							return

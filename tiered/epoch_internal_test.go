@@ -117,7 +117,7 @@ func openListening(t *testing.T, client redis.UniversalClient, how Invalidation)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(Options[string]{Name: "test", Redis: r, Policy: Policy{TTL: time.Hour}, Logger: slog.New(slog.DiscardHandler)})
+	c, err := New(Options[string]{Name: "test", Redis: r, MaxCost: 1000, Policy: Policy{TTL: time.Hour}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +125,7 @@ func openListening(t *testing.T, client redis.UniversalClient, how Invalidation)
 		if err := errors.Join(c.Close(), r.Close()); err != nil {
 			t.Error(err)
 		}
+		c, r = nil, nil // testing keeps this function until the last parallel test ends
 	})
 	return c
 }

@@ -107,9 +107,7 @@ func TestQueuedExpiries(t *testing.T) {
 		"ExpireTags of what was cleared":   {[]func() error{func() error { return a.Clear(ctx) }, func() error { return a.ExpireTags(ctx, "tag") }}, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := a.Set(ctx, "k", "old", "tag"); err != nil {
-				t.Fatal(err)
-			}
+			waitFor(t, func() bool { return a.Set(ctx, "k", "old", "tag") == nil }) // a canary of before may have failed only now
 			keep(t, b, "k", "old")
 			a.blocker.on.Store(true)
 			a.cutOff()

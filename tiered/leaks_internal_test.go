@@ -32,6 +32,7 @@ func openInside[T any](t *testing.T, o Options[T]) *Cache[T] {
 		if err := errors.Join(c.Close(), r.Close()); err != nil {
 			t.Error(err)
 		}
+		c, r = nil, nil // testing keeps this function until the last parallel test ends
 	})
 	return c
 }

@@ -24,7 +24,7 @@ func openOn(t *testing.T, client redis.UniversalClient, p Policy) *Cache[string]
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(Options[string]{Name: "test", Redis: r, Policy: p})
+	c, err := New(Options[string]{Name: "test", Redis: r, MaxCost: 1000, Policy: p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +32,7 @@ func openOn(t *testing.T, client redis.UniversalClient, p Policy) *Cache[string]
 		if err := errors.Join(c.Close(), r.Close()); err != nil {
 			t.Error(err)
 		}
+		c, r = nil, nil // testing keeps this function until the last parallel test ends
 	})
 	return c
 }

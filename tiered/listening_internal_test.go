@@ -33,6 +33,7 @@ func listen(t *testing.T, client redis.UniversalClient, o RedisOptions) listenin
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
+		l = listening{} // testing keeps this function until the last parallel test ends
 	})
 	return l
 }

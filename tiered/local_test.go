@@ -235,7 +235,7 @@ func TestCloseRacesReadsAndWrites(t *testing.T) {
 // Expired entries leave memory by themselves.
 func TestExpiredEntriesAreFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, tiered.Options[int]{Policy: tiered.Policy{TTL: time.Minute}})
+		c := newCache(t, tiered.Options[int]{MaxCost: 10_000, Policy: tiered.Policy{TTL: time.Minute}})
 		brief := c.With(func(p *tiered.Policy) { p.TTL = time.Second })
 		for i := range 1_000 {
 			if err := errors.Join(c.Set(t.Context(), fmt.Sprint("long", i), i), brief.Set(t.Context(), fmt.Sprint("brief", i), i)); err != nil {

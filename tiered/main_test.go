@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})     // the servers are killed on purpose
 	debug.SetMemoryLimit(2 << 30) // of many caches at once, most of which are garbage
-	redistest.Parallel(4)
+	redistest.Parallel(8)
 	goleak.VerifyTestMain(m)
 }
 
@@ -28,7 +28,7 @@ func (silent) Printf(context.Context, string, ...any) {}
 func newCache[T any](t testing.TB, o tiered.Options[T]) *tiered.Cache[T] {
 	t.Helper()
 	if o.MaxCost == 0 && o.Cost == nil {
-		o.MaxCost = 10_000
+		o.MaxCost = 1000
 	}
 	if o.Name == "" {
 		o.Name = "test"
@@ -41,6 +41,7 @@ func newCache[T any](t testing.TB, o tiered.Options[T]) *tiered.Cache[T] {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
+		c = nil // testing keeps this function, and all that it refers to, until the last parallel test ends
 	})
 	return c
 }

@@ -31,6 +31,7 @@ func openedRedis(t *testing.T, client redis.UniversalClient, o tiered.RedisOptio
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
+		r = nil // for the same reason as in newCache
 	})
 	return r
 }

@@ -90,11 +90,15 @@ type when struct {
 
 func (w *when) open(t *testing.T) {
 	t.Helper()
-	o := Options[string]{Name: "test", Codec: codec.Raw, Policy: whenPolicy}
+	o := Options[string]{Name: "test", Codec: codec.Raw, MaxCost: 1000, Policy: whenPolicy}
 	if w.server != nil {
 		w.server.Restart()
 		client := w.server.Client(t)
-		r, err := NewRedis(client, RedisOptions{Timeout: 200 * time.Millisecond})
+		timeout := 5 * time.Second // so that a busy machine isn't taken for a Redis that doesn't answer
+		if w.place == "local, redis dead" {
+			timeout = 200 * time.Millisecond
+		}
+		r, err := NewRedis(client, RedisOptions{Timeout: timeout})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +109,11 @@ func (w *when) open(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() })
+	t.Cleanup(func() {
+		_ = c.Close()
+		c = nil // testing keeps this function until the last parallel test ends
+		w.cache = nil
+	})
 	w.cache = c
 }
 

@@ -123,7 +123,11 @@ func TestWaysToFail(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
-			a, b := newFaultyProcess(t, s, lively(tiered.Tracking)), newProcess(t, s, lively(tiered.Tracking), longLived)
+			o := lively(tiered.Tracking)
+			if name != "frozen" {
+				o.Timeout = 5 * time.Second // which would be another cause
+			}
+			a, b := newFaultyProcess(t, s, o), newProcess(t, s, o, longLived)
 			if err := errors.Join(b.Set(ctx, "k", "old"), a.Set(ctx, "l", "there")); err != nil {
 				t.Fatal(err)
 			}

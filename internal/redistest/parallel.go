@@ -2,15 +2,17 @@ package redistest
 
 import (
 	"flag"
+	"runtime"
 	"strconv"
 )
 
 // Parallel lets up to n parallel tests of the binary run at once, unless the -parallel flag says how many: tests with
 // servers wait more than they compute. TestMain calls it before it runs the tests. Two kinds of runs keep the default: under
-// the race detector tests compute more than they wait, and when fuzzing the number is that of the workers.
+// the race detector tests compute more than they wait, and when fuzzing the number is that of the workers. It is never less than
+// the default.
 func Parallel(n int) {
 	flag.Parse()
-	own := !raceDetector
+	own := !raceDetector && n > runtime.GOMAXPROCS(0)
 	flag.Visit(func(f *flag.Flag) {
 		if f.Name == "test.parallel" || f.Name == "test.fuzz" {
 			own = false

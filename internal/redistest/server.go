@@ -80,6 +80,8 @@ func closeOnCleanup[C io.Closer](t testing.TB, client C) C {
 		if err := client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
 			t.Errorf("redistest: closing the client: %v", err)
 		}
+		var none C
+		client = none // testing keeps this function, and all that it refers to, until the last parallel test ends
 	})
 	return client
 }
