@@ -259,6 +259,8 @@ func (r *run) terminate(ctx context.Context) {
 
 // check looks for violations, and reports whether the run could have had some.
 func (r *run) check(t *testing.T) bool {
+	r.mu.Lock() // a loader may still run whose callers have left
+	defer r.mu.Unlock()
 	returned, silent := 0, 0
 	for i := range r.ops {
 		op := &r.ops[i]
