@@ -97,7 +97,8 @@ func (t *tail) run(ctx context.Context, f *flags) error {
 		if !t.messages {
 			o.Prefixes, o.Channels = []string{t.prefix}, []string{strings.TrimSuffix(t.prefix, ":") + "!tail-" + rand.Text()}
 			if t.cache != "" {
-				o.Prefixes = []string{t.prefix + t.cache + ":", t.prefix + t.cache + "!"}
+				of := stored.Prefixes(t.prefix, t.cache)
+				o.Prefixes = of[:]
 			}
 		}
 		l, err := listen.Open(within, o)

@@ -23,6 +23,9 @@ func (k Keys) Epoch() string { return k.keys.Epoch }
 // Count returns the key that has the number of invalidations of tags.
 func (k Keys) Count() string { return k.keys.Seq }
 
+// Prefixes returns what begins the keys of the cache with the name, and no others: ask Redis for these to hear of the cache's changes.
+func Prefixes(prefix, cache string) [2]string { return wire.Prefixes(prefix, cache) }
+
 // Kind is what a key in Redis is for.
 type Kind uint8
 

@@ -34,9 +34,10 @@ const (
 
 // NewKeys returns the shapes for the cache of the name.
 func NewKeys(prefix, name string) Keys {
-	other := prefix + name + "!"
+	begin := Prefixes(prefix, name)
+	values, other := begin[0], begin[1]
 	return Keys{
-		Values: prefix + name + ":",
+		Values: values,
 		leases: other + leaseKind,
 		tags:   other + tagKind,
 		Epoch:  other + epochKind + "{" + name + "}",
