@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/internal/chaos"
+	"github.com/tiercache/tiercache/internal/redistest"
 )
 
 // mutation is a way to break the library that a run must detect.
@@ -172,7 +173,7 @@ func TestMutationsApply(t *testing.T) {
 
 // A run must detect each mutation, and the unchanged library must pass the same runs.
 func TestMutations(t *testing.T) {
-	if testing.Short() || raceDetector {
+	if testing.Short() || redistest.RaceDetector {
 		t.Skip("takes minutes; the race detector sees as much in TestChaos")
 	}
 	slots := make(chan struct{}, atOnce)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/internal/outage"
+	"github.com/tiercache/tiercache/internal/redistest"
 )
 
 // shortTime is how long a fault lasts unless the flag says otherwise.
@@ -28,7 +29,7 @@ func TestOutage(t *testing.T) {
 			t.Log("\n" + report.String())
 			if report.OnlySlow() {
 				t.Log(report.Findings())
-				if raceDetector {
+				if redistest.RaceDetector {
 					return
 				}
 				report = outage.Run(t, s, o)

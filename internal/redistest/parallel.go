@@ -12,7 +12,7 @@ import (
 // the default.
 func Parallel(n int) {
 	flag.Parse()
-	own := !raceDetector && n > runtime.GOMAXPROCS(0)
+	own := !RaceDetector && n > runtime.GOMAXPROCS(0)
 	flag.Visit(func(f *flag.Flag) {
 		if f.Name == "test.parallel" || f.Name == "test.fuzz" {
 			own = false

@@ -2,4 +2,5 @@
 
 package redistest
 
-const raceDetector = true
+// RaceDetector says whether the binary has the race detector, under which everything takes longer.
+const RaceDetector = true

@@ -1,5 +1,0 @@
-//go:build race && !windows
-
-package chaos_test
-
-const raceDetector = true

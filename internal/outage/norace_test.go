@@ -1,5 +1,0 @@
-//go:build !race && !windows
-
-package outage_test
-
-const raceDetector = false
