@@ -2,6 +2,7 @@
 package need
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -15,9 +16,10 @@ func Program(t testing.TB, names ...string) string {
 			return path
 		}
 	}
+	missing := fmt.Sprintf("%q is missing: the Makefile installs its Debian package, and has its name", names[0])
 	if os.Getenv("CI") != "" {
-		t.Fatalf("%v: not installed", names)
+		t.Fatal(missing)
 	}
-	t.Skipf("%v: not installed", names)
+	t.Skip(missing)
 	return ""
 }
