@@ -224,7 +224,7 @@ func TestStopsDuringABatch(t *testing.T) {
 			if !errors.Is(err, tiered.ErrQueued) || took > most {
 				t.Errorf("SetMany took %v: %v", took, err)
 			}
-			if n := len(queued); n < 1000 || n > 16_000 || n < c.Stats().Queued {
+			if n := len(queued); n < 1000 || n > 8000 || n < c.Stats().Queued {
 				t.Errorf("%d are queued, told of %d", c.Stats().Queued, n)
 			}
 			stops(p, false)
