@@ -65,7 +65,7 @@ func TestOtherNamesAreNotHeard(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	var e ear
-	r := newRedisOf(t, e.client(t, s.Addr()), tiered.RedisOptions{Heartbeat: time.Hour, Timeout: 5 * time.Second})
+	r := openedRedis(t, e.client(t, s.Addr()), tiered.RedisOptions{Heartbeat: time.Hour, Timeout: 5 * time.Second})
 	// Names of which one begins with the other, as prefixes in Redis can't.
 	user := newCache(t, tiered.Options[string]{Name: "user", Redis: r, Policy: longLived})
 	users := newCache(t, tiered.Options[string]{Name: "users", Redis: r, Policy: longLived})
@@ -91,27 +91,12 @@ func TestOtherNamesAreNotHeard(t *testing.T) {
 	}
 }
 
-// newRedisOf makes a second tier with a client of the test's.
-func newRedisOf(t testing.TB, client redis.UniversalClient, o tiered.RedisOptions) *tiered.Redis {
-	t.Helper()
-	r, err := tiered.NewRedis(client, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return r
-}
-
 // Until Redis has confirmed that it reports a new cache's changes, nothing is served from its local tier. The others go on.
 func TestNewCacheIsNotHeardYet(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	var e ear
-	r := newRedisOf(t, e.client(t, s.Addr()), tiered.RedisOptions{Heartbeat: time.Hour, Timeout: time.Second})
+	r := openedRedis(t, e.client(t, s.Addr()), tiered.RedisOptions{Heartbeat: time.Hour, Timeout: time.Second})
 	first := newCache(t, tiered.Options[string]{Name: "first", Redis: r, Policy: longLived})
 	s.Do("SET", "tc:first:k", `"v"`)
 	s.Do("SET", "tc:late:k", `"old"`)
@@ -158,36 +143,37 @@ func TestLateCache(t *testing.T) {
 	s := redistest.Start(t)
 	p, r, first := behind(t, s, lively(tiered.Tracking))
 	other := newRedis(t, s, tiered.RedisOptions{})
-	for i, open := range []func(name string) *tiered.Cache[string]{
-		func(name string) *tiered.Cache[string] {
-			return newCache(t, tiered.Options[string]{Name: name, Redis: r, Policy: longLived})
-		},
+	of := func(r *tiered.Redis, name string) *tiered.Cache[string] {
+		return newCache(t, tiered.Options[string]{Name: name, Redis: r, Policy: longLived})
+	}
+	open := func(name string) *tiered.Cache[string] { return of(r, name) }
+	for i, opened := range []func(name string) *tiered.Cache[string]{
+		open,
 		func(name string) *tiered.Cache[string] { // while it connects again
 			p.Refuse(true)
 			p.Cut()
 			defer p.Refuse(false)
-			return newCache(t, tiered.Options[string]{Name: name, Redis: r, Policy: longLived})
+			return open(name)
 		},
 		func(name string) *tiered.Cache[string] { // as the connection ends
 			go p.Cut()
-			return newCache(t, tiered.Options[string]{Name: name, Redis: r, Policy: longLived})
+			return open(name)
 		},
 		func(name string) *tiered.Cache[string] { // while nothing arrives
 			p.StallReplies(true)
 			defer p.StallReplies(false)
-			return newCache(t, tiered.Options[string]{Name: name, Redis: r, Policy: longLived})
+			return open(name)
 		},
 		func(name string) *tiered.Cache[string] { // closed and opened again
-			c := newCache(t, tiered.Options[string]{Name: name, Redis: r, Policy: longLived})
-			if err := c.Close(); err != nil {
+			if err := open(name).Close(); err != nil {
 				t.Error(err)
 			}
 			p.Cut()
-			return newCache(t, tiered.Options[string]{Name: name, Redis: r, Policy: longLived})
+			return open(name)
 		},
 	} {
 		name := fmt.Sprint("late", i)
-		late, theirs := open(name), newCache(t, tiered.Options[string]{Name: name, Redis: other, Policy: longLived})
+		late, theirs := opened(name), of(other, name)
 		waitFor(t, func() bool { return r.Status() == nil })
 		for _, want := range []string{"1", "2"} {
 			if err := errors.Join(theirs.Set(t.Context(), "k", want, "tag"), theirs.Set(t.Context(), "l", want)); err != nil {

@@ -18,10 +18,10 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-func openedRedis(t *testing.T, client redis.UniversalClient, o tiered.RedisOptions) *tiered.Redis {
+func openedRedis(t testing.TB, client redis.UniversalClient, o tiered.RedisOptions) *tiered.Redis {
 	t.Helper()
 	if o.Timeout == 0 {
-		o.Timeout = 5 * time.Second
+		o.Timeout = 5 * time.Second // so that a slow machine isn't taken for a slow Redis
 	}
 	r, err := tiered.NewRedis(client, o)
 	if err != nil {

@@ -19,20 +19,7 @@ import (
 // newRedis makes a second tier on a server, as another process would.
 func newRedis(t testing.TB, s *redistest.Server, o tiered.RedisOptions) *tiered.Redis {
 	t.Helper()
-	if o.Timeout == 0 {
-		o.Timeout = 5 * time.Second // so that a slow machine isn't taken for a slow Redis
-	}
-	r, err := tiered.NewRedis(s.Client(t), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-		r = nil // for the same reason as in newCache
-	})
-	return r
+	return openedRedis(t, s.Client(t), o)
 }
 
 type user struct {

@@ -80,10 +80,9 @@
 // # PubSub and None
 //
 // PubSub is for servers without tracking. The messages of all caches are on one channel, which a process receives whichever it
-// has. A cache publishes what it changed, so changes of other programs, evictions
-// and flushes aren't reported. There is one stream, also in a Cluster: all messages go through the node of the
-// channel's name, since only one node keeps their order, on which the canaries rely. A process skips its own
-// messages, unless several of its caches have the key.
+// has. A cache publishes what it changed, so changes of other programs, evictions and flushes aren't reported. There is one
+// stream, also in a Cluster: all messages go through the node of the channel's name, since only one node keeps their order, on
+// which the canaries rely. A process skips its own messages, unless several of its caches have the key.
 //
 // With None there is one stream too, which isn't started: no goroutine, no connection, no canary. Its validity is
 // [coherence.Always], and its Feed has NoEvents. So package tags reads its keys again after Heartbeat + Timeout,

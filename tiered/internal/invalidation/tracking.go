@@ -18,8 +18,8 @@ import (
 //
 // In broadcast mode a connection gets every change under its prefixes, whichever client made it, those of this
 // process included, and whichever keys were read. The prefixes are those of the caches' names, see names.go, so that other
-// services of the Redis aren't heard, and one for the canaries of this process. A report has the names of keys alone. A flush is reported as one,
-// without keys.
+// services of the Redis aren't heard, and one for the canaries of this process. A report has the names of keys alone. A flush is
+// reported as one, without keys.
 //
 // A canary is a key that expires after a heartbeat. In a Cluster it must be in a slot of the stream's server: the
 // hash tag in its name is counted up until the client finds that server for it (canaryKey), and further when the slot
@@ -45,8 +45,8 @@ var _ transport = (*tracking)(nil)
 
 func (t *tracking) serverOptions(context.Context) (*redis.Options, error) { return t.options, nil }
 
-// handshake has Redis report all changes under the prefixes of the names, and the canaries of this process. It asks for RESP3 once more, since go-redis goes on with RESP2
-// if that is refused: then tracking is granted, and nothing ever arrives.
+// handshake has Redis report all changes under the prefixes of the names, and the canaries of this process. It asks for RESP3 once
+// more, since go-redis goes on with RESP2 if that is refused: then tracking is granted, and nothing ever arrives.
 func (t *tracking) handshake(ctx context.Context, cn *redis.Conn, names []string) error {
 	t.markedAt.Store(0) // nothing that was read before is served any more
 	if err := cn.Hello(ctx, 3, "", "", "").Err(); err != nil {
