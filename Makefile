@@ -18,7 +18,7 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log has the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
-.PHONY: help demo test race mutations model fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-codec bench-http chaos outage conformance redis postgres spin promtool chromium readers ci
+.PHONY: help demo test race mutations model fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-scale bench-codec bench-http chaos outage conformance redis postgres spin promtool chromium readers ci
 .NOTPARALLEL: # ci has an order, and tests and benchmarks need the machine for themselves
 
 help: ## list the targets
@@ -78,6 +78,10 @@ bench-peers: redis ## compare with other libraries that do the same work
 
 bench-growth: redis ## measure how costs grow with keys, goroutines, sizes and caches; writes docs/growth.svg, prints a table, takes 6 GB of memory
 	scripts/bench-growth.sh $(COUNT)
+
+bench-scale: COUNT = 3
+bench-scale: redis ## measure what it costs Redis that up to 1,000 processes learn of changes, COUNT (3) times in 12 minutes; writes docs/scale.svg and the table of docs/growth.md; BENCH=regexp prints some
+	scripts/bench-scale.sh '$(BENCH)' $(COUNT)
 
 bench-codec: ## compare the codecs with the libraries that they use
 	scripts/bench.sh codec codec '$(BENCH)' $(COUNT) $(BENCHSTAT)

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tiercache/tiercache/internal/redistest"
@@ -86,37 +85,6 @@ func takeOKs(conn net.Conn, n int) error {
 		n -= len(part) / len(okReply)
 	}
 	return nil
-}
-
-// infos has the numbers in Redis's INFO, by name.
-func infos(b *testing.B, client *redis.Client, sections ...string) map[string]string {
-	b.Helper()
-	text, err := client.Info(b.Context(), sections...).Result()
-	if err != nil {
-		b.Fatal(err)
-	}
-	found := make(map[string]string)
-	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			found[name] = value
-		}
-	}
-	return found
-}
-
-// processorTime returns the processor time that Redis has used. Unlike elapsed time, it doesn't depend on other work on the
-// machine.
-func processorTime(b *testing.B, client *redis.Client) (sum time.Duration) {
-	b.Helper()
-	of := infos(b, client, "cpu")
-	for _, name := range []string{"used_cpu_user", "used_cpu_sys"} {
-		seconds, err := strconv.ParseFloat(of[name], 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		sum += time.Duration(seconds * float64(time.Second))
-	}
-	return sum
 }
 
 const (
@@ -315,12 +283,12 @@ func BenchmarkCoherenceServer(b *testing.B) {
 				}
 				var took, used time.Duration
 				for b.Loop() {
-					before, begin := processorTime(b, client), time.Now()
+					before, begin := redistest.ProcessorTime(b, client), time.Now()
 					if err := f.run(by.connections, by.depth); err != nil {
 						b.Fatal(err)
 					}
 					took += time.Since(begin)
-					used += processorTime(b, client) - before
+					used += redistest.ProcessorTime(b, client) - before
 				}
 				sets := float64(b.N * by.sets)
 				b.ReportMetric(0, "ns/op")

@@ -119,10 +119,10 @@ func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 // spending reports what f's operations cost Redis: commands sent, round trips, and µs of its processor.
 func spending(b *testing.B, client *redis.Client, c *counter, f func()) {
 	b.Helper()
-	commands, trips, used := c.commands.Load(), c.trips.Load(), processorTime(b, client)
+	commands, trips, used := c.commands.Load(), c.trips.Load(), redistest.ProcessorTime(b, client)
 	f()
 	n := float64(b.N)
-	b.ReportMetric(float64(processorTime(b, client)-used)/float64(time.Microsecond)/n, "redis-µs/op")
+	b.ReportMetric(float64(redistest.ProcessorTime(b, client)-used)/float64(time.Microsecond)/n, "redis-µs/op")
 	b.ReportMetric(float64(c.commands.Load()-commands)/n, "cmds/op")
 	b.ReportMetric(float64(c.trips.Load()-trips)/n, "trips/op")
 }
@@ -266,7 +266,7 @@ func BenchmarkCoherenceIdle(b *testing.B) {
 
 func idle(b *testing.B, client *redis.Client, processes int) {
 	const interval = 5 * time.Second
-	before, used := calls(b, client), processorTime(b, client)
+	before, used := calls(b, client), redistest.ProcessorTime(b, client)
 	bytes := sent(b, client)
 	n := 0.0
 	for b.Loop() {
@@ -283,14 +283,14 @@ func idle(b *testing.B, client *redis.Client, processes int) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(all/n, "cmds/s")
 	b.ReportMetric(float64(sent(b, client)-bytes)/n, "B-out/s")
-	b.ReportMetric(float64(processorTime(b, client)-used)/float64(time.Microsecond)/n, "redis-µs/s")
+	b.ReportMetric(float64(redistest.ProcessorTime(b, client)-used)/float64(time.Microsecond)/n, "redis-µs/s")
 }
 
 // calls returns how often each command was called.
 func calls(b *testing.B, client *redis.Client) map[string]int {
 	b.Helper()
 	all := make(map[string]int)
-	for name, stats := range infos(b, client, "commandstats") {
+	for name, stats := range redistest.Info(b, client, "commandstats") {
 		command, is := strings.CutPrefix(name, "cmdstat_")
 		n, _, _ := strings.Cut(strings.TrimPrefix(stats, "calls="), ",")
 		count, err := strconv.Atoi(n)
@@ -304,7 +304,7 @@ func calls(b *testing.B, client *redis.Client) map[string]int {
 // sent returns the bytes that Redis has sent, without its replies to the INFOs.
 func sent(b *testing.B, client *redis.Client) int {
 	b.Helper()
-	n, err := strconv.Atoi(infos(b, client, "stats")["total_net_output_bytes"])
+	n, err := strconv.Atoi(redistest.Info(b, client, "stats")["total_net_output_bytes"])
 	if err != nil {
 		b.Fatal(err)
 	}

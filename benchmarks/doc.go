@@ -7,5 +7,6 @@
 // Every peer stores *user values under string keys for an hour and reads through: missing values are loaded from the same source.
 // The caches have room for all keys, except in hitratio_test.go. Values in Redis are encoded by codec.Msgpack for all of them.
 //
-// growth_test.go measures how tiercache's own costs grow, and the program in plot draws that.
+// growth_test.go measures how tiercache's own costs grow, package scale what it costs Redis that many processes learn of changes, and the
+// program in plot draws both.
 package benchmarks

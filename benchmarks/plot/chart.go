@@ -13,12 +13,14 @@ const ours = "tiercache" // any other impl is a floor
 // chart shows how the costs of one unit grow with one thing.
 type chart struct {
 	axis, unit string
+	caption    string // what is measured; "": measure says it
 	lines      []line
 }
 
 // line is a cost with its floor.
 type line struct {
 	cost, floorName string
+	label           string // "": name makes one of the cost
 	ours, floor     []point
 }
 
@@ -53,6 +55,9 @@ func chartOf(all *[]chart, s series) *chart {
 
 // name returns the name of the line.
 func (c chart) name(l line) string {
+	if l.label != "" {
+		return l.label
+	}
 	if c.unit == "B/entry" {
 		return "memory"
 	}
@@ -66,6 +71,8 @@ func (c chart) title() string {
 		"goroutines": "goroutines",
 		"bytes":      "size of a value",
 		"caches":     "caches on one Redis",
+		"trackers":   "processes",
+		"rate":       "SETs a second",
 	}
 	if title, ok := titles[c.axis]; ok {
 		return title
@@ -75,6 +82,9 @@ func (c chart) title() string {
 
 // measure returns the name of what is measured.
 func (c chart) measure() string {
+	if c.caption != "" {
+		return c.caption
+	}
 	if c.unit == "B/entry" {
 		return "bytes per entry"
 	}
@@ -118,8 +128,15 @@ func (c chart) step(n float64) string {
 
 // amount names a cost.
 func (c chart) amount(cost float64) string {
-	if c.unit == "ns/op" {
+	switch c.unit {
+	case "ns/op":
 		return quantity(cost, " ns", " µs", " ms", " s")
+	case "µs":
+		return duration(cost)
+	case "ratio":
+		return ratio(cost)
+	case "B/s":
+		return quantity(cost, " B/s", " kB/s", " MB/s")
 	}
 	return quantity(cost, " B", " kB", " MB", " GB")
 }

@@ -60,7 +60,7 @@ func TestParseErrors(t *testing.T) {
 // The picture is XML, and has every point of the results once, within the frame.
 func TestSVG(t *testing.T) {
 	r := open(t)
-	picture := drawSVG(charts(r))
+	picture := drawSVG(growthTitle, charts(r))
 	titles := make(map[string]int)
 	points := 0
 	for d := xml.NewDecoder(strings.NewReader(picture)); ; {

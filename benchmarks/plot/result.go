@@ -49,16 +49,12 @@ func parse(in io.Reader) (*results, error) {
 }
 
 func (r *results) add(fields []string) error {
-	name := make(map[string]string)
-	for _, part := range strings.Split(fields[0], "/")[1:] {
-		key, value, _ := strings.Cut(part, "=")
-		name[key] = value
-	}
+	name := parts(fields[0])
 	n, err := strconv.ParseFloat(name["n"], 64)
 	if err != nil {
 		return err
 	}
-	s := series{axis: name["axis"], cost: name["cost"], impl: withoutProcs(name["impl"])}
+	s := series{axis: name["axis"], cost: name["cost"], impl: name["impl"]}
 	if s.axis == "" || s.cost == "" || s.impl == "" || n <= 0 {
 		return errors.New("want an axis, a cost, an impl and an n above 0")
 	}
@@ -85,6 +81,16 @@ func (r *results) keep(s series, n, value float64) {
 		r.order = append(r.order, s)
 	}
 	r.runs[s][n] = append(r.runs[s][n], value)
+}
+
+// parts returns what a benchmark's name says, without GOMAXPROCS.
+func parts(name string) map[string]string {
+	all := make(map[string]string)
+	for _, part := range strings.Split(withoutProcs(name), "/")[1:] {
+		key, value, _ := strings.Cut(part, "=")
+		all[key] = value
+	}
+	return all
 }
 
 // withoutProcs removes GOMAXPROCS from a benchmark's name.

@@ -23,12 +23,12 @@ const (
 )
 
 // drawSVG draws each chart in a cell of its own, with logarithmic scales, and the legend in the last cell.
-func drawSVG(all []chart) string {
+func drawSVG(title string, all []chart) string {
 	var b strings.Builder
 	rows := len(all)/columns + 1
 	width, height := columns*cellWidth, rows*cellHeight
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%d" role="img">`+"\n", width, height, height)
-	b.WriteString("<title>How the costs of tiercache grow</title>\n<style>\n" + style + "</style>\n")
+	b.WriteString("<title>" + html.EscapeString(title) + "</title>\n<style>\n" + style + "</style>\n")
 	costs := legend(all)
 	for i, c := range all {
 		b.WriteString(cell(i) + c.draw(costs) + "</g>\n")
@@ -100,6 +100,9 @@ func (c chart) draw(costs []entry) string {
 }
 
 func (c chart) describe(impl string, l line, p point) string {
+	if l.label != "" {
+		return fmt.Sprintf("%s, %s: %s", l.label, c.step(p.n), c.amount(p.cost))
+	}
 	return fmt.Sprintf("%s, %s, %s: %s", impl, c.name(l), c.step(p.n), c.amount(p.cost))
 }
 
@@ -124,16 +127,22 @@ func (f frame) line(b *strings.Builder, class string, points []point, describe f
 }
 
 func drawLegend(costs []entry) string {
-	const left, line = marginLeft - 20, 22
+	const left, line = marginLeft - 20, 19
+	floors := slices.ContainsFunc(costs, func(e entry) bool { return e.floor != "" })
 	var b strings.Builder
-	text(&b, "label", left, marginTop-4, "tiercache")
-	text(&b, "label", left+110, marginTop-4, "floor")
+	if floors {
+		text(&b, "label", left, marginTop-4, "tiercache")
+		text(&b, "label", left+110, marginTop-4, "floor")
+	}
 	for i, e := range costs {
 		y := marginTop + 14 + i*line
 		for _, key := range []struct {
 			class, name string
 			x           int
 		}{{"", e.name, left}, {" floor", e.floor, left + 110}} {
+			if key.name == "" {
+				continue
+			}
 			fmt.Fprintf(&b, `<g class="c%d%s"><path d="M%d %dh24"/></g>`+"\n", i, key.class, key.x, y)
 			text(&b, "", key.x+32, y+4, key.name)
 		}

@@ -1,0 +1,80 @@
+package scale_test
+
+import (
+	"fmt"
+	"testing"
+)
+
+// The keys and the channel are those of caches with the default RedisOptions.Prefix.
+const (
+	redisPrefix    = "tc:"
+	changesChannel = "tc!changes"
+)
+
+func valuePrefix(name string) string { return redisPrefix + name + ":" }
+
+// way is how processes learn of changes.
+type way struct {
+	name string
+	// handshake is what a process sends first, after HELLO 3. The name is that of its caches; others have another id.
+	handshake func(id int, name string) []byte
+	read      func(key string) []byte           // the commands that read a key so that Redis reports its next change; nil: none do
+	holds     func(id, processes, key int) bool // whether a process has read the key of the number; nil: it has none
+	publishes bool                              // changes must be published
+	observe   func(t testing.TB, s *stage) observer
+}
+
+// canaryPrefix begins the canaries of a process, which has it as one more prefix.
+func canaryPrefix(id int) string { return fmt.Sprintf("tc!process-%08d:", id) }
+
+func quiet(int, string) []byte { return nil }
+
+// everything is how caches with Tracking listened before they had prefixes of their own.
+func everything(id int, _ string) []byte {
+	return command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", redisPrefix, "PREFIX", canaryPrefix(id))
+}
+
+func byName(id int, name string) []byte {
+	return command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", valuePrefix(name), "PREFIX", redisPrefix+name+"!", "PREFIX", canaryPrefix(id))
+}
+
+func byKey(int, string) []byte { return command("CLIENT", "TRACKING", "ON") }
+
+func byKeyOptIn(int, string) []byte { return command("CLIENT", "TRACKING", "ON", "OPTIN") }
+
+func subscribed(id int, _ string) []byte {
+	return command("SUBSCRIBE", changesChannel, fmt.Sprintf("tc!process-%08d", id))
+}
+
+// confirm reads the head of a value, which the process has read over another connection.
+func confirm(key string) []byte { return command("GETRANGE", key, "0", "16") }
+
+func get(key string) []byte { return command("GET", key) }
+
+// cachedGet is what rueidis's DoCache sends.
+func cachedGet(key string) []byte {
+	all := append(command("CLIENT", "CACHING", "YES"), command("MULTI")...)
+	all = append(append(all, command("PTTL", key)...), command("GET", key)...)
+	return append(all, command("EXEC")...)
+}
+
+// Who has a key that is written: one process, a sixteenth of them, or all.
+func one(id, processes, key int) bool { return key%processes == id }
+func sixteenth(id, _, key int) bool   { return key%16 == id%16 }
+func all(int, int, int) bool          { return true }
+
+// floor is no way to learn of anything.
+var floor = way{name: "none", handshake: quiet}
+
+// ways are to be compared. With names that differ, or that nobody writes, all of key are the same.
+var ways = []way{
+	floor,
+	{name: "prefix", handshake: everything, observe: observeBare},
+	{name: "name", handshake: byName, observe: observeTracking},
+	{name: "key-1", handshake: byKey, read: confirm, holds: one, observe: observeBare},
+	{name: "key-16th", handshake: byKey, read: confirm, holds: sixteenth, observe: observeBare},
+	{name: "key-all", handshake: byKey, read: confirm, holds: all, observe: observeBare},
+	{name: "pubsub", handshake: subscribed, publishes: true, observe: observePubSub},
+	{name: "rueidis", handshake: byKeyOptIn, read: cachedGet, holds: one, observe: observeRueidis},
+	{name: "go-redis", handshake: byKey, read: get, holds: one, observe: observeGoRedis},
+}
