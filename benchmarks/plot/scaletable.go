@@ -40,11 +40,17 @@ func (s *scaling) table() string {
 		{"own", "each process has a name of its own, all of which are written; processes"},
 		{"other", "the same, but keys of another name are written; processes"},
 	} {
-		s.ratios(row, part.title, steps["trackers"], byTrackers(part.names))
+		s.part(row, part.title, steps["trackers"], byTrackers(part.names), s.ratio)
 	}
 	for _, n := range []int{64, 1000} {
 		title := fmt.Sprintf("%d processes, one name; SETs a second", n)
-		s.ratios(row, title, steps["rate"], func(rate int) scaleCell { return scaleCell{"one", rate, n, ""} })
+		s.part(row, title, steps["rate"], func(rate int) scaleCell { return scaleCell{"one", rate, n, ""} }, s.ratio)
+	}
+	for _, part := range []struct{ names, title string }{
+		{"one", "heartbeats, one a second: % of a core of Redis; processes, one name"},
+		{"own", "heartbeats, a name for each process"},
+	} {
+		s.part(row, part.title, steps["trackers"], byTrackers(part.names), s.heartbeats)
 	}
 	for _, n := range []int{64, 1000} {
 		s.figures(row, byTrackers("one")(n))
@@ -52,24 +58,38 @@ func (s *scaling) table() string {
 	return b.String()
 }
 
-// ratios adds the part that shows the processor time of Redis at the steps, unless there is no result.
-func (s *scaling) ratios(row func(...string), title string, steps []int, at func(int) scaleCell) {
+// ratio formats the processor time of Redis.
+func (s *scaling) ratio(c scaleCell) string {
+	r, ok := s.of(c, cpu)
+	if !ok || c.impl == nobody {
+		return ""
+	}
+	return ratio(r) + s.mark(c)
+}
+
+// heartbeats formats how much of its time Redis spends on the heartbeats of all processes.
+func (s *scaling) heartbeats(c scaleCell) string {
+	micros, ok := s.of(c, "redis-µs/heartbeat")
+	if !ok {
+		return ""
+	}
+	return ratio(100*micros*float64(c.trackers)/1e6) + " %"
+}
+
+// part adds the part that shows something of the cells at the steps, with the impls of which there is a result.
+func (s *scaling) part(row func(...string), title string, steps []int, at func(int) scaleCell, format func(scaleCell) string) {
 	head := []string{bold(title)}
 	for _, n := range steps {
 		head = append(head, bold(strconv.Itoa(n)))
 	}
 	for _, impl := range s.impls {
-		cells, some := []string{label(impl)}, false
+		cells := []string{label(impl)}
 		for _, n := range steps {
 			c := at(n)
 			c.impl = impl
-			text := ""
-			if r, ok := s.of(c, cpu); ok && impl != nobody {
-				text, some = ratio(r)+s.mark(c), true
-			}
-			cells = append(cells, text)
+			cells = append(cells, format(c))
 		}
-		if !some {
+		if strings.Join(cells[1:], "") == "" {
 			continue
 		}
 		if head != nil {

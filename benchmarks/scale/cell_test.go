@@ -94,6 +94,9 @@ func (s *stage) listen(t testing.TB, id int, reported func(string, time.Time)) *
 			}
 		}
 	}
+	if s.way.heartbeat != nil && s.way.read != nil {
+		holds = append(holds, mark(id))
+	}
 	l := &listener{read: s.way.read, reported: reported}
 	l.connect(t, s.server.Addr(), append(command("HELLO", "3"), s.way.handshake(id, s.names.of(id))...), holds)
 	return l
@@ -108,6 +111,17 @@ func (s *stage) settle(t testing.TB) {
 	for _, l := range s.listeners {
 		l.awaitPong(t)
 	}
+}
+
+// beat has each process send a heartbeat.
+func (s *stage) beat(t testing.TB) {
+	t.Helper()
+	for id := range s.listeners {
+		if err := s.asker.ask(s.way.heartbeat(id), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.settle(t)
 }
 
 // received returns the sum of what the listeners have counted.

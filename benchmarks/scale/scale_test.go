@@ -53,6 +53,15 @@ func (c cell) run(b *testing.B) {
 		reportQuantiles(b, "hear", f.hears)
 		b.ReportMetric(s.perMiss(b, f.observer, misses), "msgs/miss")
 	}
+	if c.way.heartbeat != nil {
+		const beats = 3
+		used := redistest.ProcessorTime(b, s.client)
+		for range beats {
+			s.beat(b)
+		}
+		used = redistest.ProcessorTime(b, s.client) - used
+		b.ReportMetric(micros(used)/float64(beats*c.trackers), "redis-µs/heartbeat")
+	}
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
@@ -170,6 +179,13 @@ func TestScale(t *testing.T) {
 				everyone := w.name == "prefix" || w.name == "pubsub"
 				if told := messages > 0; told != (w.name != floor.name && (names != otherNames || everyone)) || bytes == 0 {
 					t.Errorf("%d messages, %d bytes", messages, bytes)
+				}
+				if w.heartbeat != nil {
+					before, _ := s.received()
+					s.beat(t)
+					if after, _ := s.received(); after < before+2 {
+						t.Errorf("two heartbeats were reported in %d messages", after-before)
+					}
 				}
 				f := s.beside(t, time.Millisecond)
 				if len(f.gets) == 0 || (f.observer != nil) != (len(f.hears) > 0) {

@@ -20,12 +20,34 @@ type way struct {
 	handshake func(id int, name string) []byte
 	read      func(key string) []byte           // the commands that read a key so that Redis reports its next change; nil: none do
 	holds     func(id, processes, key int) bool // whether a process has read the key of the number; nil: it has none
+	heartbeat func(id int) []byte               // what else a process sends each second, beside a PING; nil: nothing, nor a PING
 	publishes bool                              // changes must be published
 	observe   func(t testing.TB, s *stage) observer
 }
 
+func processChannel(id int) string { return fmt.Sprintf("tc!process-%08d", id) }
+
 // canaryPrefix begins the canaries of a process, which has it as one more prefix.
-func canaryPrefix(id int) string { return fmt.Sprintf("tc!process-%08d:", id) }
+func canaryPrefix(id int) string { return processChannel(id) + ":" }
+
+// canary is the canary of a heartbeat: a script that reads the mark, and sets it and the canary, which are keys of the process.
+func canary(id int) []byte {
+	const script = `local mark=tonumber(redis.call('GET',KEYS[1]) or 0) or 0
+if mark>tonumber(ARGV[2]) then return 0 end
+redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[4])
+redis.call('SET',mark<tonumber(ARGV[1]) and KEYS[3] or KEYS[2],1,'PX',ARGV[3])
+return 1`
+	const at = "1000000000"
+	name := canaryPrefix(id) + "{0}:"
+	return command("EVAL", script, "3", name+"mark", name+at, name+"lost-"+at, at, at, "1000", "3600000")
+}
+
+// mark is a key of the process that the heartbeat changes, which it has read.
+func mark(id int) string { return canaryPrefix(id) + "mark" }
+
+func setMark(id int) []byte { return command("SET", mark(id), "1000000000 1000000000") }
+
+func publishedCanary(id int) []byte { return command("PUBLISH", processChannel(id), "1000000000") }
 
 func quiet(int, string) []byte { return nil }
 
@@ -43,7 +65,7 @@ func byKey(int, string) []byte { return command("CLIENT", "TRACKING", "ON") }
 func byKeyOptIn(int, string) []byte { return command("CLIENT", "TRACKING", "ON", "OPTIN") }
 
 func subscribed(id int, _ string) []byte {
-	return command("SUBSCRIBE", changesChannel, fmt.Sprintf("tc!process-%08d", id))
+	return command("SUBSCRIBE", changesChannel, processChannel(id))
 }
 
 // confirm reads the head of a value, which the process has read over another connection.
@@ -69,12 +91,12 @@ var floor = way{name: "none", handshake: quiet}
 // ways are to be compared. With names that differ, or that nobody writes, all of key are the same.
 var ways = []way{
 	floor,
-	{name: "prefix", handshake: everything, observe: observeBare},
-	{name: "name", handshake: byName, observe: observeTracking},
-	{name: "key-1", handshake: byKey, read: confirm, holds: one, observe: observeBare},
-	{name: "key-16th", handshake: byKey, read: confirm, holds: sixteenth, observe: observeBare},
-	{name: "key-all", handshake: byKey, read: confirm, holds: all, observe: observeBare},
-	{name: "pubsub", handshake: subscribed, publishes: true, observe: observePubSub},
+	{name: "prefix", handshake: everything, heartbeat: canary, observe: observeBare},
+	{name: "name", handshake: byName, heartbeat: canary, observe: observeTracking},
+	{name: "key-1", handshake: byKey, read: confirm, holds: one, heartbeat: setMark, observe: observeBare},
+	{name: "key-16th", handshake: byKey, read: confirm, holds: sixteenth, heartbeat: setMark, observe: observeBare},
+	{name: "key-all", handshake: byKey, read: confirm, holds: all, heartbeat: setMark, observe: observeBare},
+	{name: "pubsub", handshake: subscribed, heartbeat: publishedCanary, publishes: true, observe: observePubSub},
 	{name: "rueidis", handshake: byKeyOptIn, read: cachedGet, holds: one, observe: observeRueidis},
 	{name: "go-redis", handshake: byKey, read: get, holds: one, observe: observeGoRedis},
 }
