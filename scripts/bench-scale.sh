@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # bench-scale.sh REGEXP COUNT: measures COUNT times what it costs Redis that many processes learn of changes (rounds.sh), writes
-# docs/scale.svg, and the table into docs/growth.md. With a REGEXP, other than ".", it measures all cells that it matches, such
-# as 'names=one/rate=100$', and prints their table only.
+# docs/scale.svg, and the table into docs/growth.md; with a COUNT of 0 it writes those of the last measurement again. With a
+# REGEXP, other than ".", it measures all cells that it matches, such as 'names=one/rate=100$', and prints their table only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 regexp=$1 count=$2 table=.bench/scale.md
@@ -12,8 +12,10 @@ if [ "$regexp" != . ]; then
 	exit
 fi
 # All cells would take twice as long. The table and the picture show nothing of these:
-SKIP="$benchmark/names=one/rate=(100|10000)\$/trackers=(1|16|256)\$|$benchmark/names=(own|other)/rate=(100|10000)\$" \
-	scripts/rounds.sh benchmarks/scale scale "$benchmark" "$count"
+if [ "$count" -gt 0 ]; then
+	SKIP="$benchmark/names=one/rate=(100|10000)\$/trackers=(1|16|256)\$|$benchmark/names=(own|other)/rate=(100|10000)\$" \
+		scripts/rounds.sh benchmarks/scale scale "$benchmark" "$count"
+fi
 go run ./benchmarks/plot -scale <.bench/scale.txt >.bench/scale.svg
 go run ./benchmarks/plot -scale -table <.bench/scale.txt | tee "$table"
 awk -v table="$table" '

@@ -83,7 +83,11 @@ func (s *scaling) part(row func(...string), title string, steps []int, at func(i
 		head = append(head, bold(strconv.Itoa(n)))
 	}
 	for _, impl := range s.impls {
-		cells := []string{label(impl)}
+		name := label(impl)
+		if at(1).names == "other" {
+			name, _, _ = strings.Cut(name, ",") // no process has a key that is written
+		}
+		cells := []string{name}
 		for _, n := range steps {
 			c := at(n)
 			c.impl = impl

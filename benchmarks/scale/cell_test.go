@@ -94,9 +94,6 @@ func (s *stage) listen(t testing.TB, id int, reported func(string, time.Time)) *
 			}
 		}
 	}
-	if s.way.heartbeat != nil && s.way.read != nil {
-		holds = append(holds, mark(id))
-	}
 	l := &listener{read: s.way.read, reported: reported}
 	l.connect(t, s.server.Addr(), append(command("HELLO", "3"), s.way.handshake(id, s.names.of(id))...), holds)
 	return l
@@ -116,7 +113,10 @@ func (s *stage) settle(t testing.TB) {
 // beat has each process send a heartbeat.
 func (s *stage) beat(t testing.TB) {
 	t.Helper()
-	for id := range s.listeners {
+	for id, l := range s.listeners {
+		if s.way.read != nil {
+			l.send(t, s.way.read(mark(id)))
+		}
 		if err := s.asker.ask(s.way.heartbeat(id), 1); err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func (l *listener) connect(t testing.TB, addr string, handshake []byte, holds []
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.conn, l.pongs = conn, make(chan error, 1)
+	l.conn, l.pongs = conn, make(chan error, 2) // a PONG that nobody takes, and the end
 	ended := make(chan struct{})
 	t.Cleanup(func() {
 		_ = conn.Close()

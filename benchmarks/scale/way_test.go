@@ -30,7 +30,8 @@ func processChannel(id int) string { return fmt.Sprintf("tc!process-%08d", id) }
 // canaryPrefix begins the canaries of a process, which has it as one more prefix.
 func canaryPrefix(id int) string { return processChannel(id) + ":" }
 
-// canary is the canary of a heartbeat: a script that reads the mark, and sets it and the canary, which are keys of the process.
+// canary is the canary of a heartbeat, as the library sends it: a script that reads the mark, and sets it and the canary, which are keys of
+// the process.
 func canary(id int) []byte {
 	const script = `local mark=tonumber(redis.call('GET',KEYS[1]) or 0) or 0
 if mark>tonumber(ARGV[2]) then return 0 end
@@ -42,10 +43,19 @@ return 1`
 	return command("EVAL", script, "3", name+"mark", name+at, name+"lost-"+at, at, at, "1000", "3600000")
 }
 
-// mark is a key of the process that the heartbeat changes, which it has read.
-func mark(id int) string { return canaryPrefix(id) + "mark" }
+// mark is the key that the canary of a process changes which listens by key. The process reads it with each heartbeat, and after each report.
+func mark(id int) string { return canaryPrefix(id) + "{0}:mark" }
 
-func setMark(id int) []byte { return command("SET", mark(id), "1000000000 1000000000") }
+func markCanary(id int) []byte {
+	const script = `local mark,since=string.match(redis.call('GET',KEYS[1]) or '','^(%d+) (%d+)$')
+mark=tonumber(mark) or 0
+if mark>tonumber(ARGV[2]) then return 0 end
+if mark<tonumber(ARGV[1]) then since=ARGV[2] end
+redis.call('SET',KEYS[1],ARGV[2]..' '..(since or ARGV[2]),'PX',ARGV[3])
+return 1`
+	const at = "1000000000"
+	return command("EVAL", script, "1", mark(id), at, at, "3600000")
+}
 
 func publishedCanary(id int) []byte { return command("PUBLISH", processChannel(id), "1000000000") }
 
@@ -93,9 +103,9 @@ var ways = []way{
 	floor,
 	{name: "prefix", handshake: everything, heartbeat: canary, observe: observeBare},
 	{name: "name", handshake: byName, heartbeat: canary, observe: observeTracking},
-	{name: "key-1", handshake: byKey, read: confirm, holds: one, heartbeat: setMark, observe: observeBare},
-	{name: "key-16th", handshake: byKey, read: confirm, holds: sixteenth, heartbeat: setMark, observe: observeBare},
-	{name: "key-all", handshake: byKey, read: confirm, holds: all, heartbeat: setMark, observe: observeBare},
+	{name: "key-1", handshake: byKey, read: confirm, holds: one, heartbeat: markCanary, observe: observeBare},
+	{name: "key-16th", handshake: byKey, read: confirm, holds: sixteenth, heartbeat: markCanary, observe: observeBare},
+	{name: "key-all", handshake: byKey, read: confirm, holds: all, heartbeat: markCanary, observe: observeBare},
 	{name: "pubsub", handshake: subscribed, heartbeat: publishedCanary, publishes: true, observe: observePubSub},
 	{name: "rueidis", handshake: byKeyOptIn, read: cachedGet, holds: one, observe: observeRueidis},
 	{name: "go-redis", handshake: byKey, read: get, holds: one, observe: observeGoRedis},
