@@ -94,6 +94,9 @@ func (s *stage) listen(t testing.TB, id int, reported func(string, time.Time)) *
 			}
 		}
 	}
+	if s.way.heartbeat != nil && s.way.read != nil {
+		holds = append(holds, mark(id))
+	}
 	l := &listener{read: s.way.read, reported: reported}
 	l.connect(t, s.server.Addr(), append(command("HELLO", "3"), s.way.handshake(id, s.names.of(id))...), holds)
 	return l
