@@ -1,5 +1,6 @@
 /* How a process hears of changes: tracking, canaries, lost connections, flushes, swapped databases. It is checked for G2 as an order of
- * events: a hit of the local tier returns a value that Redis had at some moment of the last DELTA ticks.
+ * events: a hit of the local tier returns a value that Redis had at some moment of the last DELTA ticks. With STORES also for the part of G3
+ * that concerns one key: it isn't older than a store of the process that Redis has acknowledged.
  *
  * One process reads one key; another program writes it. README.md says which step is which code.
  */
@@ -26,7 +27,10 @@
 #define MOVES 0   /* the client uses another server; the stream's goes on answering PINGs */
 #endif
 #ifndef STORES
-#define STORES 0  /* by the process itself: its own report arrives like any other */
+#define STORES 0  /* by the process itself, which are confirmed */
+#endif
+#ifndef REPEATS
+#define REPEATS 0 /* of a canary, by the client, which had no answer */
 #endif
 #ifndef LATE_NAMES
 #define LATE_NAMES 0 /* 1: the key's cache is opened on a stream that is up, and its name's prefix is added then */
@@ -47,8 +51,10 @@ byte canaries;            /* bit n: canary n was set in this turn */
 byte lostCanaries;        /* bit n: it didn't find the mark of the one before */
 bool oldTurn;             /* the turn, in which something was changed, began before the last canary was sent: it doesn't execute that */
 bool elsewhere;           /* the client's server isn't the stream's any more */
+bool asked;               /* GETRANGE is under way, on the stream's connection, to confirm what was stored */
+bool madeThere;           /* the stream's server has had it since the client's isn't that one any more */
 
-mtype = { CONFIRMED, ADDED, CHANGED, CANARY, LOST, FLUSHED, PONG };
+mtype = { CONFIRMED, ADDED, CHANGED, CANARY, LOST, FLUSHED, PONG, HEAD };
 chan stream = [8] of { mtype, byte };
 
 /* The process. */
@@ -59,40 +65,36 @@ bool opened = !LATE_NAMES;  /* the cache is */
 bool named = !LATE_NAMES;   /* Redis has confirmed that it hears of the prefix */
 byte until[2];            /* it holds before this tick; 0: not yet */
 byte markedAt;            /* the newest canary that Redis is known to have taken */
+#ifdef REPEATED_LOSS_UNNOTICED
+byte newest;              /* the newest that was reported */
+#endif
 
-/* A value in memory: that of a read under way, that of a store under way, and that of the local tier. */
-typedef Value { byte over; byte validity };
+/* A value in memory: that of a read under way, that of a store that is being confirmed, and that of the local tier. */
+typedef Value { byte over; byte validity; byte own };
 Value got, made, item;
+#define OLDER 1 /* than a store of the process that is under way; */
+#define TOO_OLD 2 /* than one that was acknowledged */
 bool kept;                /* the local tier has a value */
-bool changed;             /* the key's change was reported since the read began, */
-bool changedSinceStore;   /* since the store began */
-bool awaited;             /* the report of the process's own store is still to come */
+bool changed;             /* the key's change was reported since the read began */
+byte stored;              /* when what a store under way has written was replaced */
+bool confirms;            /* a store */
+bool gotOvertaken, madeOvertaken; /* the process has written the key since the read began, since the store */
 
-inline replaceValue() {
+inline replace(when) {
 	if
-	:: got.over == CURRENT -> got.over = clock
-	:: else
-	fi;
-	if
-	:: made.over == CURRENT -> made.over = clock
-	:: else
-	fi;
-	if
-	:: item.over == CURRENT -> item.over = clock
+	:: when == CURRENT -> when = clock
 	:: else
 	fi
 }
 
-inline clear(v) { v.over = 0; v.validity = DEAD }
+inline replaceValue() { replace(got.over); replace(made.over); replace(item.over); replace(stored) }
+
+inline clear(v) { v.over = 0; v.validity = DEAD; v.own = 0 }
 
 /* What was read under the validity is never served again. Another one may then have its number. */
 inline endValidity(v) {
 	if
 	:: got.validity == v -> got.validity = DEAD
-	:: else
-	fi;
-	if
-	:: made.validity == v -> made.validity = DEAD
 	:: else
 	fi;
 	if
@@ -126,6 +128,9 @@ end:	do
 			od;
 			oldTurn = false
 		}
+#if STORES
+	:: atomic { asked -> asked = false; stream!HEAD((elsewhere -> madeThere : made.over == CURRENT)) } /* in any turn */
+#endif
 	od
 }
 
@@ -140,8 +145,8 @@ end:	do
 			:: else
 			fi }
 	:: atomic { swaps < SWAPS -> swaps++; replaceValue(); mark = 0 }
-	:: atomic { moves < MOVES -> moves++; elsewhere = true }
-	:: atomic { losses < LOSSES && tracking -> losses++; tracking = false; broken = true; heard = false;
+	:: atomic { moves < MOVES -> moves++; elsewhere = true; madeThere = (confirms && made.over == CURRENT) }
+	:: atomic { losses < LOSSES && tracking -> losses++; tracking = false; broken = true; heard = false; asked = false;
 			do
 			:: stream?_, _
 			:: empty(stream) -> break
@@ -157,7 +162,7 @@ end:	do
 
 /* The heartbeat: the clock, and a canary in each tick. It names the instant before it is sent. */
 proctype heartbeat() {
-	byte t0, expected;
+	byte t0, expected, repeats;
 end:	do
 	:: atomic { clock < TICKS -> clock++; t0 = clock; expected = EXPECTED; oldTurn = keyChanged || canaries || lostCanaries };
 		if
@@ -175,6 +180,21 @@ end:	do
 			:: mark <= t0 && mark < expected -> lostCanaries = lostCanaries | (1 << t0); mark = t0
 			:: mark <= t0 && mark >= expected -> canaries = canaries | (1 << t0); mark = t0
 			fi };
+#if REPEATS
+			if
+#ifdef REPEATED_CANARY_COUNTS
+			:: atomic { repeats < REPEATS && mark <= t0 -> repeats++;
+#else
+			:: atomic { repeats < REPEATS && mark < t0 -> repeats++; /* in the database that took it it does nothing more */
+#endif
+					if
+					:: mark < expected -> lostCanaries = lostCanaries | (1 << t0)
+					:: else -> canaries = canaries | (1 << t0)
+					fi;
+					mark = t0 }
+			:: skip
+			fi;
+#endif
 			if
 			:: atomic { markedAt < t0 -> markedAt = t0 } /* its answer */
 			:: skip
@@ -200,6 +220,9 @@ inline flushed() {
 }
 
 inline reported(n) {
+#ifdef REPEATED_LOSS_UNNOTICED
+	newest = (n > newest -> n : newest);
+#endif
 	if
 	:: n > markedAt -> markedAt = n
 	:: else
@@ -214,6 +237,24 @@ inline reported(n) {
 	fi;
 	n = 0
 }
+
+#ifdef NAME_IS_VALID_AT_ONCE
+#define VALIDITY (opened -> validity : DEAD)
+#else
+#define VALIDITY (named -> validity : DEAD)
+#endif
+
+#ifdef OWN_REPORT_IS_TRUSTED
+#define TRUSTED true
+#else
+#define TRUSTED false
+#endif
+
+#ifdef NO_GENERATION
+#define OVERTAKEN(v) false
+#else
+#define OVERTAKEN(v) v
+#endif
 
 /* The goroutine that reads the stream's connection, and makes the next one. */
 proctype connection() {
@@ -240,7 +281,7 @@ end:	do
 			:: else
 			fi;
 #endif
-			connected = false }
+			connected = false; confirms = false; clear(made) }
 	:: atomic { stream?CONFIRMED(_) -> connected = true;
 #ifdef RECONNECT_FORGETS_NAMES
 			named = opened;
@@ -251,20 +292,24 @@ end:	do
 			:: validity == DEAD -> validity = 0
 			:: else
 			fi }
-	:: atomic { stream?CHANGED(_) ->
-			changed = true; changedSinceStore = (STORES > 0);
-#ifdef OWN_REPORT_IS_TRUSTED
+	:: atomic { stream?CHANGED(_) -> changed = true; kept = false; clear(item) }
+#if STORES
+	:: atomic { stream?HEAD(n) ->
 			if
-			:: awaited -> awaited = false
-			:: else -> kept = false; clear(item)
-			fi
-#else
-			kept = false; clear(item)
+			:: (n || TRUSTED) && confirms && !OVERTAKEN(madeOvertaken) && VALIDITY != DEAD ->
+				kept = true; item.over = made.over; item.own = made.own; item.validity = validity
+			:: else
+			fi;
+			confirms = false; clear(made); n = 0 }
 #endif
-		}
 	:: atomic { stream?CANARY(n) -> reported(n) }
 	:: stream?LOST(n) ->
-#ifndef SWAP_UNNOTICED
+#ifdef REPEATED_LOSS_UNNOTICED
+		if
+		:: n > newest -> flushed()
+		:: n <= newest
+		fi;
+#elif !defined(SWAP_UNNOTICED)
 		flushed();
 #endif
 		atomic { reported(n) }
@@ -272,7 +317,7 @@ end:	do
 #ifndef FLUSH_UNNOTICED
 		flushed()
 #endif
-	:: atomic { stream?PONG(_) -> 
+	:: atomic { stream?PONG(_) ->
 			if
 			:: validity != DEAD -> until[validity] = clock + DELTA
 			:: else
@@ -280,34 +325,30 @@ end:	do
 	od
 }
 
-#ifdef NAME_IS_VALID_AT_ONCE
-#define VALIDITY (opened -> validity : DEAD)
-#else
-#define VALIDITY (named -> validity : DEAD)
-#endif
-
-#ifdef OWN_REPORT_IS_TRUSTED
-#define TRUSTED true
-#else
-#define TRUSTED false
-#endif
-
 #if STORES
-/* A store by the process: the same as a read, but that Redis gets a new value. Its report ends the local copy, and the key is read again in
- * the background, as by reader. */
+inline age(v, from, to) {
+	if
+	:: v.own == from -> v.own = to
+	:: else
+	fi
+}
+
+/* A store by the process: Redis, then the local tier. Then the stream's connection reads the head of what Redis has. A store doesn't wait
+ * until the one before is confirmed. */
 proctype storer() {
 	byte stores;
 end:	do
 	:: stores < STORES ->
-		atomic { stores++; made.validity = VALIDITY; changedSinceStore = false };
-		atomic { replaceValue(); keyChanged = true; made.over = CURRENT; awaited = true };
-		atomic { /* the reply arrives */
+		atomic { stores++; gotOvertaken = true; madeOvertaken = true };
+		atomic { replaceValue(); keyChanged = true; stored = CURRENT;
+				age(got, 0, OLDER); age(made, 0, OLDER); age(item, 0, OLDER) };
+		atomic { /* the answer */
+			gotOvertaken = true; madeOvertaken = true; kept = false; clear(item); age(got, OLDER, TOO_OLD); age(made, OLDER, TOO_OLD);
 			if
-			:: (!changedSinceStore || TRUSTED) && made.validity != DEAD -> kept = true; item.over = made.over; item.validity = made.validity
+			:: connected && !confirms -> confirms = true; made.over = stored; made.own = 0; madeOvertaken = false; madeThere = false; asked = !broken
 			:: else
 			fi;
-			clear(made); changedSinceStore = false
-		}
+			stored = 0 }
 	od
 }
 #endif
@@ -317,14 +358,15 @@ proctype reader() {
 	byte reads;
 end:	do
 	:: reads < READS ->
-		atomic { reads++; got.validity = VALIDITY; changed = false };
-		atomic { got.over = CURRENT };
+		atomic { reads++; got.validity = VALIDITY; changed = false; gotOvertaken = false };
+		atomic { got.over = CURRENT; got.own = 0 };
 #ifdef COUNTED_AFTER_READ
 		atomic { changed = false };
 #endif
 		atomic { /* the reply arrives */
 			if
-			:: !changed && got.validity != DEAD -> kept = true; item.over = got.over; item.validity = got.validity
+			:: !changed && !OVERTAKEN(gotOvertaken) && got.validity != DEAD ->
+				kept = true; item.over = got.over; item.own = got.own; item.validity = got.validity
 			:: else
 			fi;
 			clear(got); changed = false
@@ -342,6 +384,9 @@ end:	do
 proctype hits() {
 end:	do
 	:: atomic { kept && HOLDS && item.over != CURRENT && item.over + DELTA <= clock -> assert(false) }
+#if STORES
+	:: atomic { kept && HOLDS && item.own == TOO_OLD -> assert(false) } /* G3 */
+#endif
 	od
 }
 
