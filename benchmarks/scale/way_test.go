@@ -90,7 +90,7 @@ func cachedGet(key string) []byte {
 	return append(all, command("EXEC")...)
 }
 
-// Who has a key that is written: one process, a sixteenth of them, or all.
+// one, sixteenth and all say which processes have a key that is written.
 func one(id, processes, key int) bool { return key%processes == id }
 func sixteenth(id, _, key int) bool   { return key%16 == id%16 }
 func all(int, int, int) bool          { return true }
@@ -98,7 +98,7 @@ func all(int, int, int) bool          { return true }
 // floor is no way to learn of anything.
 var floor = way{name: "none", handshake: quiet}
 
-// ways are to be compared. With names that differ, or that nobody writes, all of key are the same.
+// ways are compared with each other. Those by key differ only where all processes have caches of one name.
 var ways = []way{
 	floor,
 	{name: "prefix", handshake: everything, heartbeat: canary, observe: observeBare},
