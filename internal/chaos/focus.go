@@ -35,6 +35,11 @@ var focuses = map[string]focus{
 		keys: 150, caches: longLived, lag: lag{Data: 6 * time.Millisecond}, think: 5 * time.Millisecond,
 		acts: map[string]int{"lookup": 60, "getOrLoad": 30, "burst": 20, "rewrite": 2},
 	},
+	// A key is deleted right after it was stored, before the process that stored it knows that, and then not loaded for a while.
+	"races": {
+		keys: 60, caches: longLived, lag: lag{Data: 10 * time.Millisecond}, think: 5 * time.Millisecond,
+		acts: map[string]int{"lookup": 100, "getOrLoad": 6, "delete": 6},
+	},
 	// Keys are deleted while they are being loaded.
 	"leases": {
 		keys: 12, load: span{20 * time.Millisecond, 150 * time.Millisecond},

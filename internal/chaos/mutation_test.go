@@ -99,14 +99,14 @@ var mutations = []mutation{
 	},
 	{
 		name: "a PONG extends the validity", focus: "late stream", breaks: []string{"G2"},
-		edits: []edit{{"internal/invalidation/connection.go", "			c.answered(m.Payload)\n",
-			"			c.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"}},
+		edits: []edit{{"internal/invalidation/connection.go", "		c.answered(payload)\n",
+			"		c.answered(payload)\n		c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"}},
 	},
 	{
 		name: "a PONG extends the validity, also one of a demoted master", topology: chaos.Sentinel, focus: "failover", breaks: []string{"G2"},
 		edits: []edit{
-			{"internal/invalidation/connection.go", "			c.answered(m.Payload)\n",
-				"			c.answered(m.Payload)\n			c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"},
+			{"internal/invalidation/connection.go", "		c.answered(payload)\n",
+				"		c.answered(payload)\n		c.stream.Validity().Extend(mono.Now().Add(c.stream.group.MaxAge()))\n"},
 			{"internal/invalidation/watchdog.go", "		return errLeftBehind\n", "		return nil\n"},
 		},
 	},
@@ -129,6 +129,10 @@ var mutations = []mutation{
 			{"internal/inflight/table.go", "		if !o.OwnedKeys {\n			key = strings.Clone(key)\n		}\n", ""},
 			{"internal/inflight/table.go", "	\"strings\"\n", ""},
 		},
+	},
+	{
+		name: "a process keeps what it stored, whatever Redis has by then", focus: "races", breaks: []string{"G2", "G3"},
+		edits: []edit{{"internal/tiers/keep.go", "err != nil || head != k.head || ", "err != nil || "}},
 	},
 	{
 		name: "own writes don't change the local tier", focus: "fills", breaks: []string{"G3"},

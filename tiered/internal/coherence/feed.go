@@ -12,6 +12,10 @@ type Feed struct {
 	names atomic.Pointer[Names]
 	// NoEvents is set for a stream that reports nothing, so that waiters have to poll.
 	NoEvents bool
+	// Ask asks the server for the first bytes of a key's value, over the connection of the stream. The goroutine that reads the stream
+	// calls reply with them, in order with the changes that it reports. reply must be short. It isn't called if Ask returns false, and
+	// gets an error if the server refuses to answer, or the connection ends. nil: the stream can't be asked.
+	Ask func(key string, length int, reply func(beginning string, err error)) bool
 }
 
 // Names is a set of names of caches; nil: all there are. It doesn't change once others can see it.

@@ -59,6 +59,17 @@ func (t *Table[T, S]) NotWritten(h Ref[T, S]) bool {
 	return h.generation == h.state.generation
 }
 
+// PutKept puts an item into the local tier of which Redis has just said, in order with the changes that it reports, that the key still
+// has it, and releases h. It isn't put if a write of the key began, or a load of it arrived, since h was taken. A nil item is none.
+func (t *Table[T, S]) PutKept(h Ref[T, S], it *local.Item[T]) {
+	s := t.locked(h.Hash)
+	defer s.mu.Unlock()
+	if it != nil && h.generation == h.state.generation {
+		t.local.Set(h.Hash, it)
+	}
+	s.release(h)
+}
+
 // BeginWrite begins a write of the key, which EndWrite must end.
 func (t *Table[T, S]) BeginWrite(key string, hash uint64) Ref[T, S] {
 	s := t.locked(hash)

@@ -39,6 +39,7 @@ func (canary *canaryState) last() mono.Instant { return mono.Instant(canary.sent
 func (s *stream) heartbeatLoop(ctx context.Context) {
 	heartbeat := time.NewTicker(s.group.Heartbeat)
 	defer heartbeat.Stop()
+	defer s.questions.close()
 	for {
 		ticked := false
 		select {
@@ -47,6 +48,9 @@ func (s *stream) heartbeatLoop(ctx context.Context) {
 		case <-heartbeat.C:
 			ticked = true
 		case <-s.wake:
+		case <-s.asked:
+			s.sendQuestions()
+			continue
 		case <-s.opened:
 			if c := s.conn.Load(); c != nil {
 				c.ping()

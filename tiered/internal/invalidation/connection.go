@@ -1,6 +1,7 @@
 package invalidation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -17,6 +18,12 @@ import (
 )
 
 const minConnectTime = time.Second
+
+// What a connection does once it is established.
+const (
+	stepPing     = "PING"
+	stepQuestion = "GETRANGE"
+)
 
 var errSecondConnection = errors.New("a stream has one connection at a time")
 
@@ -48,6 +55,7 @@ type connection struct {
 	ended  error // why we closed the connection
 
 	names    askedNames
+	awaited  awaitedReplies
 	watchdog watchdog
 }
 
@@ -79,19 +87,42 @@ func (c *connection) run(ctx context.Context) error {
 	c.stream.connected(c)
 	for {
 		m, err := c.receive()
-		switch {
-		case err != nil && c.names.awaited():
-			return c.cause(redisconn.StepTracking, err)
-		case err != nil:
-			return c.cause("PING", err)
-		}
 		switch m := m.(type) {
 		case *redis.Pong:
-			c.answered(m.Payload)
+			c.replied(m.Payload)
 		case *redis.Message:
 			c.stream.transport.handle(c.stream, m)
 		}
+		if err != nil {
+			if err := c.failed(err); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// replied takes the reply to what was asked first.
+func (c *connection) replied(payload string) {
+	switch r := c.awaited.next(); {
+	case r.question != nil:
+		c.stream.questions.answer(*r.question, payload, nil)
+	case r.step == stepPing:
+		c.answered(payload)
+	}
+}
+
+// failed takes an error. Redis may refuse to answer a question about a value that is no string, say. Any other error ends the
+// connection: failed returns it.
+func (c *connection) failed(err error) error {
+	r := c.awaited.next()
+	if r.question == nil {
+		return c.cause(cmp.Or(r.step, stepPing), err)
+	}
+	c.stream.questions.answer(*r.question, "", err)
+	if _, isReply := errors.AsType[redis.Error](err); isReply {
+		return nil
+	}
+	return c.cause(stepPing, err)
 }
 
 // subscribe connects. If Redis refuses what the transport needs, the error also says whether it refuses the subscription.
@@ -242,32 +273,51 @@ func (c *connection) ping() {
 	missing := c.names.add(g.hooks.Names(), number)
 	_ = g.CatchPanics(func() error { // if the PING fails the connection is closed, which ends run
 		if len(missing) > 0 {
-			if err := c.write(c.stream.transport.follow(missing)); err != nil {
-				c.end(redisconn.StepError(redisconn.StepTracking, err)) // Redis may have got half of it
-				return err
-			}
+			c.write(redisconn.StepTracking, c.stream.transport.follow(missing), awaitedReply{step: redisconn.StepTracking})
 		}
+		c.awaited.add(awaitedReply{step: stepPing})
 		return c.pubsub.Ping(context.Background(), strconv.FormatInt(number, 10))
 	})
 }
 
-// write sends what go-redis has no method for.
-func (c *connection) write(b []byte) error {
+// ask sends questions. Only heartbeatLoop calls it.
+func (c *connection) ask(questions []question) {
+	replies := make([]awaitedReply, len(questions))
+	var commands []byte
+	for i := range questions {
+		q := &questions[i]
+		replies[i].question = q
+		commands = appendCommand(commands, "GETRANGE", q.key, "0", strconv.Itoa(q.length-1))
+	}
+	c.write(stepQuestion, commands, replies...)
+}
+
+// write sends commands for which go-redis has no method.
+func (c *connection) write(step string, commands []byte, replies ...awaitedReply) {
+	if !c.awaited.add(replies...) {
+		c.stream.drop(replies)
+		return
+	}
 	c.mu.Lock()
 	conn := c.conn
 	c.mu.Unlock()
-	if err := conn.SetWriteDeadline(time.Now().Add(c.stream.group.Timeout)); err != nil {
+	err := c.stream.group.CatchPanics(func() error {
+		err := conn.SetWriteDeadline(time.Now().Add(c.stream.group.Timeout))
+		if err == nil {
+			_, err = conn.Write(commands)
+		}
 		return err
+	})
+	if err != nil {
+		c.end(redisconn.StepError(step, err)) // Redis may have got half of it
 	}
-	_, err := conn.Write(b)
-	return err
 }
 
 // answered takes a PONG.
 func (c *connection) answered(payload string) {
 	number, err := strconv.ParseInt(payload, 10, 64)
 	if err != nil {
-		return // go-redis takes the OK of another command for a PONG
+		return
 	}
 	c.watchdog.answered(number)
 	if names := c.names.answered(number); len(names) > 0 {

@@ -34,17 +34,19 @@ type stream struct {
 	rescan    func()        // nil, or called when the server may no longer be a master
 	wake      chan struct{} // has a canary sent at once
 	opened    chan struct{} // has Redis asked to report the caches that were opened
+	asked     chan struct{} // has the questions sent that wait
 	progress  signal        // of the names that are reported
 
 	outcomeKnown chan struct{}             // closed when the first outcome is known
 	refused      *redisconn.PermanentError // the first outcome, if Redis refuses what the stream needs
 	once         sync.Once
 
-	canary  canaryState
-	status  status
-	breaker *redisconn.Breaker         // nil: the stream is that of many servers
-	node    *redisconn.Node            // with the breaker
-	conn    atomic.Pointer[connection] // nil: there is none that receives changes
+	questions questions
+	canary    canaryState
+	status    status
+	breaker   *redisconn.Breaker         // nil: the stream is that of many servers
+	node      *redisconn.Node            // with the breaker
+	conn      atomic.Pointer[connection] // nil: there is none that receives changes
 }
 
 // transport is how the changes of keys reach a stream.
@@ -63,10 +65,12 @@ type transport interface {
 }
 
 func newStream(g *group, from transport, name string) *stream {
-	s := &stream{group: g, transport: from, wake: make(chan struct{}, 1), opened: make(chan struct{}, 1), outcomeKnown: make(chan struct{})}
+	s := &stream{group: g, transport: from, outcomeKnown: make(chan struct{})}
+	s.wake, s.opened, s.asked = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	s.status.name, s.status.since = name, mono.Now()
 	s.Current.Store(coherence.Never)
 	if g.mode == Tracking {
+		s.Ask = s.ask
 		s.SetReported(coherence.Names{})
 	}
 	return s
@@ -139,6 +143,7 @@ func (s *stream) disconnected(ctx context.Context, c *connection, err error) {
 	at := mono.Now()
 	s.conn.Store(nil)
 	s.Validity().End()
+	s.drop(c.awaited.end())
 	s.progress.send()
 	if c.established {
 		s.group.hooks.Interrupted()

@@ -68,12 +68,12 @@ func (t *tracking) follow(names []string) []byte {
 	for _, prefix := range t.prefixes(names) {
 		words = append(words, "PREFIX", prefix)
 	}
-	return encodeCommand(words...)
+	return appendCommand(nil, words...)
 }
 
-// encodeCommand encodes a command for Redis.
-func encodeCommand(words ...string) []byte {
-	b := append(strconv.AppendInt([]byte("*"), int64(len(words)), 10), "\r\n"...)
+// appendCommand appends a command for Redis.
+func appendCommand(b []byte, words ...string) []byte {
+	b = append(strconv.AppendInt(append(b, '*'), int64(len(words)), 10), "\r\n"...)
 	for _, word := range words {
 		b = append(strconv.AppendInt(append(b, '$'), int64(len(word)), 10), "\r\n"...)
 		b = append(append(b, word...), "\r\n"...)

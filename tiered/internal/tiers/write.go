@@ -188,10 +188,14 @@ func redisWrites[T, S any](changes []keyWrite[T, S]) []remote.Write {
 // finish puts the items into the local tier and ends the key writes.
 func (t *Tiers[T, S]) finish(changes []keyWrite[T, S], answers []redisconn.Reply) {
 	for i, ch := range changes {
-		if answers != nil {
-			t.bindToServer(ch.item, answers[i], ch.began)
+		if answers == nil {
+			t.Keys.EndWrite(ch.ref, ch.item, ch.redis.Expire)
+			continue
 		}
+		t.bindToServer(ch.item, answers[i], ch.began)
+		kept := t.keptBy(answers[i], &ch)
 		t.Keys.EndWrite(ch.ref, ch.item, ch.redis.Expire)
+		t.keep(ch.ref, kept)
 	}
 }
 
