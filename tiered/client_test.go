@@ -19,7 +19,7 @@ import (
 )
 
 // allModes are modes with None.
-var allModes = map[string]tiered.Invalidation{"tracking": tiered.Tracking, "pubsub": tiered.PubSub, "none": tiered.None}
+var allModes = modes
 
 // Options by which reads come from elsewhere than the masters are refused, without a word to a server.
 func TestClientsThatReadElsewhere(t *testing.T) {

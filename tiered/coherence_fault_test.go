@@ -46,7 +46,7 @@ func behind(t *testing.T, s *redistest.Server, o tiered.RedisOptions) (*faultpro
 	return p, r, newCache(t, tiered.Options[string]{Redis: r, Policy: longLived})
 }
 
-var listeningModes = map[string]tiered.Invalidation{"tracking": tiered.Tracking, "pubsub": tiered.PubSub}
+var listeningModes = map[string]tiered.Invalidation{"tracking": tiered.Tracking, "keys": tiered.TrackingKeys, "pubsub": tiered.PubSub}
 
 // A change that is made while a process can't hear isn't missed.
 func TestChangeWhileCutOff(t *testing.T) {

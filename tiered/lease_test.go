@@ -44,7 +44,7 @@ func caughtUp(t testing.TB, a, b *tiered.Cache[string]) {
 }
 
 // modes are the ways to hear of changes.
-var modes = map[string]tiered.Invalidation{"tracking": tiered.Tracking, "pubsub": tiered.PubSub, "none": tiered.None}
+var modes = map[string]tiered.Invalidation{"tracking": tiered.Tracking, "keys": tiered.TrackingKeys, "pubsub": tiered.PubSub, "none": tiered.None}
 
 // calls is how often the server ran a command, in scripts or not.
 func calls(s *redistest.Server, command string) int {

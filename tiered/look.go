@@ -51,7 +51,7 @@ func (j *job[T]) lookInRedis(began mono.Instant, failure error) (tasks []*task[T
 			j.serve(f, fd.Record)
 		case fd.Lease != nil && j.leases.Held.Owns(fd.Seen):
 			cl.AddLeased(tk, &j.leases)
-		case f.Reason != inflight.ForRefresh && fd.Lease != nil && j.leases.Waits.Add(f, fd.Lease, fd.Reply):
+		case f.Reason != inflight.ForRefresh && fd.Lease != nil && c.tiers.AwaitLease(&j.leases, f, c.remote.Keys.Value(f.Key), fd.Lease, fd.Reply):
 		case fd.Leasable():
 			cl.Free = append(cl.Free, tk)
 		case f.Reason != inflight.ForRefresh && fd.Framed():

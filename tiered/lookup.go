@@ -29,6 +29,7 @@ type lookup[T any] struct {
 type foundFlight[T any] struct {
 	flight *flight[T]
 	item   *local.Item[T]
+	kept   bool // it is put into the local tier elsewhere
 }
 
 // finishEvery limits how long found items are collected before their flights finish. Each write wakes goroutines of ristretto and
@@ -135,18 +136,19 @@ func (l *lookup[T]) awaitRemote(flights []*flight[T]) {
 			l.rest = append(l.rest, f)
 			continue
 		}
+		kept := c.tiers.KeepRead(f.Ref, it, f.State.started.Reply())
 		f.State.started = redisconn.Pending{} // it keeps the replies of the whole batch in memory
 		c.stats.remoteHits.Add(1)
 		l.serve(f, &it.Record, at)
 		if len(flights) == 1 { // nothing to collect
-			l.finishOne(f, it, at)
+			l.finishOne(foundFlight[T]{f, it, kept}, at)
 			c.local.Flush()
 			return
 		}
 		if len(l.found) == 0 {
 			l.since = at
 		}
-		l.found = append(l.found, foundFlight[T]{f, it})
+		l.found = append(l.found, foundFlight[T]{f, it, kept})
 	}
 }
 
@@ -159,14 +161,18 @@ func (l *lookup[T]) finishFound() {
 	for len(l.found) > 0 {
 		s := l.found[0]
 		l.found = l.found[1:]
-		l.finishOne(s.flight, s.item, l.since)
+		l.finishOne(s, l.since)
 	}
 }
 
 // finishOne finishes one flight. The caller must flush the local tier.
-func (l *lookup[T]) finishOne(f *flight[T], it *local.Item[T], at mono.Instant) {
-	l.cache.keys.PutReadAndLeave(f, it, at)
-	f.Finish(&it.Record, nil)
+func (l *lookup[T]) finishOne(found foundFlight[T], at mono.Instant) {
+	if found.kept {
+		l.cache.keys.Leave(found.flight)
+	} else {
+		l.cache.keys.PutReadAndLeave(found.flight, found.item, at)
+	}
+	found.flight.Finish(&found.item.Record, nil)
 }
 
 // serve adds the flight's key to those to refresh, if the record is due for it.

@@ -34,6 +34,12 @@ const (
 	// Heartbeat + Timeout, for which the local tier asks Redis at that interval. A read that waits for another process's load
 	// polls.
 	None
+	// TrackingKeys makes Redis itself report the changes of those keys that the process has, to this process. Redis then has nothing to do
+	// for a write of a key that no process has, however many there are, and sends nothing to those that don't have the key. In return it
+	// keeps a table of the keys that it was asked about (its tracking-table-max-keys, a million by default), and each value that enters
+	// the local tier takes one more small command, which no caller waits for. Values that other programs wrote don't enter it.
+	// It is for many processes; docs/growth.md says how many.
+	TrackingKeys
 )
 
 // RedisOptions configures a [Redis].
@@ -80,7 +86,7 @@ type Redis struct {
 // than the masters, and for servers that lack a command, or users that lack a right, of these:
 //
 //	~tc:* +get +set +del +eval +time +pttl +pexpire +getrange +setrange +incrby    the caches
-//	~tc!* &tc!* +client|tracking +subscribe +ping    Tracking
+//	~tc!* &tc!* +client|tracking +subscribe +ping    Tracking, TrackingKeys
 //	&tc!* +publish +subscribe +ping                  PubSub
 //	+cluster|slots                                   in a Cluster
 //
@@ -128,8 +134,8 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) (*Redis, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
-	if o.Invalidation > None {
-		return nil, fmt.Errorf("tiered: RedisOptions.Invalidation is %d: want Tracking, PubSub or None", o.Invalidation)
+	if o.Invalidation > TrackingKeys {
+		return nil, fmt.Errorf("tiered: RedisOptions.Invalidation is %d: want Tracking, PubSub, None or TrackingKeys", o.Invalidation)
 	}
 	if err := checkDuration("RedisOptions.Heartbeat", o.Heartbeat, defaultHeartbeat.String()); err != nil {
 		return nil, err

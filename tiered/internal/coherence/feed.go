@@ -1,6 +1,9 @@
 package coherence
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // Feed is the state of a server's invalidation stream, as far as values read from the server depend on it.
 type Feed struct {
@@ -16,6 +19,9 @@ type Feed struct {
 	// calls reply with them, in order with the changes that it reports. reply must be short. It isn't called if Ask returns false, and
 	// gets an error if the server refuses to answer, or the connection ends. nil: the stream can't be asked.
 	Ask func(key string, length int, reply func(beginning string, err error)) bool
+	// Watch makes the server report the next change of the keys, and reports whether it has confirmed that. nil: it reports all changes.
+	// If not nil, it reports the next change of a key after an Ask, too.
+	Watch func(ctx context.Context, keys []string) bool
 }
 
 // Names is a set of names of caches; nil: all there are. It doesn't change once others can see it.

@@ -120,7 +120,7 @@ func (s *stream) canarySent(c *connection, at mono.Instant, err error) {
 		if c != nil {
 			c.watchdog.executed(at)
 		}
-		if s.breaker != nil && s.group.mode == Tracking { // a canary is a write
+		if s.breaker != nil && s.group.tracks() { // a canary is a write
 			s.group.Refusals.NoteWritable(s.breaker.Addr())
 		}
 		s.group.hooks.Answered()

@@ -3,6 +3,9 @@ package invalidation
 import (
 	"sync"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
@@ -11,9 +14,10 @@ type Mode uint8
 
 // The modes, in the order of tiered.Invalidation.
 const (
-	Tracking Mode = iota // each master reports the changes of keys itself
-	PubSub               // processes publish what they change
-	None                 // nothing is reported
+	Tracking     Mode = iota // each master reports the changes of keys itself
+	PubSub                   // processes publish what they change
+	None                     // nothing is reported
+	TrackingKeys             // each master reports the changes of the keys that the process asked it about
 )
 
 // Hooks are functions that the streams call.
@@ -33,6 +37,22 @@ type group struct {
 	mode    Mode
 	hooks   Hooks
 	running sync.WaitGroup // the goroutines of all streams
+}
+
+// tracks reports whether the servers themselves report changes.
+func (g *group) tracks() bool { return g.mode == Tracking || g.mode == TrackingKeys }
+
+// newTracking makes the stream of a master that reports changes. The client is nil in a Cluster.
+func (g *group) newTracking(o *redis.Options, client *redis.Client, cluster *redis.ClusterClient) *stream {
+	if g.mode == TrackingKeys {
+		t := &byKey{tracking: tracking{group: g, options: o, client: client, cluster: cluster}}
+		s := newStream(g, t, o.Addr)
+		t.stream, s.Watch = s, t.watch
+		return s
+	}
+	s := newStream(g, &tracking{group: g, options: o, client: client, cluster: cluster}, o.Addr)
+	s.SetReported(coherence.Names{})
+	return s
 }
 
 // canaryPrefix is what begins the names of this Redis object's canaries.

@@ -66,6 +66,8 @@ func (p *pubsub) handshake(context.Context, *redis.Conn, []string) error { retur
 
 func (p *pubsub) follow([]string) []byte { return nil } // it isn't called: all names are on one channel
 
+func (p *pubsub) disconnected() {}
+
 func (p *pubsub) channels() []string { return []string{p.changesChannel(), p.canaryChannel()} }
 
 func (p *pubsub) sendCanary(ctx context.Context, at mono.Instant) error {

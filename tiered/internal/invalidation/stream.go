@@ -56,6 +56,8 @@ type transport interface {
 	// handshake is called on each new connection, before it subscribes to the channels. The names are those of the caches.
 	handshake(ctx context.Context, cn *redis.Conn, names []string) error
 	channels() []string
+	// disconnected is called when a connection has ended.
+	disconnected()
 	// follow returns the bytes of the command that adds names to an established connection.
 	follow(names []string) []byte
 	// sendCanary has the client that the caches use send a canary of the instant.
@@ -69,9 +71,8 @@ func newStream(g *group, from transport, name string) *stream {
 	s.wake, s.opened, s.asked = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	s.status.name, s.status.since = name, mono.Now()
 	s.Current.Store(coherence.Never)
-	if g.mode == Tracking {
+	if g.tracks() {
 		s.Ask = s.ask
-		s.SetReported(coherence.Names{})
 	}
 	return s
 }
@@ -143,6 +144,7 @@ func (s *stream) disconnected(ctx context.Context, c *connection, err error) {
 	at := mono.Now()
 	s.conn.Store(nil)
 	s.Validity().End()
+	s.transport.disconnected()
 	s.drop(c.awaited.end())
 	s.progress.send()
 	if c.established {

@@ -58,8 +58,7 @@ func (ss *Streams) Start() error {
 	default:
 		switch client := ss.Client.(type) {
 		case *redis.Client:
-			addr := client.Options().Addr
-			ss.only = newStream(&ss.group, &tracking{group: &ss.group, options: client.Options(), client: client}, addr)
+			ss.only = ss.newTracking(client.Options(), client, nil)
 		case *redis.ClusterClient:
 			ss.topology = newTopology(&ss.group, client)
 		default:
@@ -220,7 +219,7 @@ func (ss *Streams) Status() error {
 // others.
 func (ss *Streams) queueCommands(ctx context.Context, pipe redis.Pipeliner) {
 	switch ss.mode {
-	case Tracking:
+	case Tracking, TrackingKeys:
 		pipe.Ping(ctx)
 		pipe.SetXX(ctx, ss.canaryPrefix()+"rights", "", redis.KeepTTL)
 	case PubSub:

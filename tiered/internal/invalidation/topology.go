@@ -167,7 +167,7 @@ func (t *topology) setMasters(ctx context.Context, options map[string]*redis.Opt
 	var added []*stream
 	for addr, o := range options {
 		if streams[addr] == nil {
-			s := newStream(t.group, &tracking{group: t.group, options: o, cluster: t.cluster}, addr)
+			s := t.group.newTracking(o, nil, t.cluster)
 			s.rescan = t.scanSoon
 			s.node = s.newNode()
 			streams[addr] = s

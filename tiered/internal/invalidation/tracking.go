@@ -94,13 +94,15 @@ func (t *tracking) prefixes(names []string) (all []string) {
 // serves until its memory is full.
 func (t *tracking) channels() []string { return []string{t.group.ControlPrefix() + t.group.ID} }
 
+func (t *tracking) disconnected() {}
+
 // The mark is a key with the instant of the newest canary. Redis reports no change when it swaps databases (SWAPDB), but a
 // database that was another one at the time of that canary has an older mark, or none.
 const (
 	markName = "mark"
-	// markLife is long, so that an eviction by what is left of it (volatile-ttl) doesn't begin with the mark.
-	markLife = time.Hour
-	lostName = "lost-"
+	// minMarkLife is long, so that an eviction by what is left of it (volatile-ttl) doesn't begin with the mark.
+	minMarkLife = time.Hour
+	lostName    = "lost-"
 )
 
 // canaryScript sets the canary ARGV[2] and the mark KEYS[1]. The canary's key is KEYS[2], which is reported as set however soon
@@ -125,7 +127,7 @@ func (t *tracking) sendCanary(ctx context.Context, at mono.Instant) error {
 	}
 	life := max(t.group.Heartbeat, time.Millisecond)
 	err = withTimeout(client, t.group.Timeout).Eval(ctx, canaryScript, []string{name + markName, name + canary, name + lostName + canary},
-		expected, canary, life.Milliseconds(), max(markLife, 10*life).Milliseconds()).Err()
+		expected, canary, life.Milliseconds(), t.markLife().Milliseconds()).Err()
 	switch {
 	case err == nil:
 		t.noteMark(int64(at))
@@ -134,6 +136,9 @@ func (t *tracking) sendCanary(ctx context.Context, at mono.Instant) error {
 	}
 	return err
 }
+
+// markLife is how long Redis keeps the mark.
+func (t *tracking) markLife() time.Duration { return max(minMarkLife, 10*t.group.Heartbeat) }
 
 // noteMark notes that Redis has taken a canary. Both its answer and its report say so, whichever comes first.
 func (t *tracking) noteMark(at int64) {

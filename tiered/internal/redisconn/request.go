@@ -20,6 +20,10 @@ type Request struct {
 	Values  bool            // the replies may be large
 	Size    func(i int) int // nil, or about how many bytes the command sends beside the key
 	Trace   *Trace          // nil, or gets the request's calls
+
+	// Kept returns the keys of the i-th command's server of which the caller keeps what the command returns, if the reply has a
+	// validity. nil: it keeps nothing that the server wasn't asked about otherwise.
+	Kept func(i int) []string
 }
 
 // bytes returns about how much the request sends for a key.

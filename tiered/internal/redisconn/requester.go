@@ -41,11 +41,14 @@ type requester struct {
 // another may have.
 func (r *requester) send(ctx context.Context, q Request, nb nodeBatch) (replies []Reply, err error) {
 	// Taken before anything is read. If it doesn't hold now, this client may talk to another server than the stream does.
-	v := nb.Feed.Validity()
-	if !v.Holds(mono.Now()) {
+	at, v := mono.Now(), nb.Feed.Validity()
+	if !v.Holds(at) {
 		v = coherence.Never
 	}
 	reported := reportedKeys{prefix: r.Prefix, names: nb.Feed.Reported()}
+	if nb.Feed.Watch != nil && v != coherence.Never {
+		v = r.watched(ctx, q, nb, v, at)
+	}
 	replies = r.sendTo(ctx, nb.client, q, nb.indexes)
 	var moved []int // indexes of replies
 	unanswered := 0
@@ -73,6 +76,22 @@ func (r *requester) send(ctx context.Context, q Request, nb nodeBatch) (replies 
 		r.retryElsewhere(ctx, q, nb, replies, moved)
 	}
 	return replies, err
+}
+
+// watched returns the validity of the replies of a server that reports only keys that it was asked about. It has the server report those
+// that the caller keeps. All other replies are valid only for as long as a local hit may be behind Redis.
+func (r *requester) watched(ctx context.Context, q Request, nb nodeBatch, v *coherence.Validity, at mono.Instant) *coherence.Validity {
+	if q.Kept == nil {
+		return coherence.NewValidity(at.Add(r.MaxAge()))
+	}
+	var keys []string
+	for _, i := range nb.indexes {
+		keys = append(keys, q.Kept(i)...)
+	}
+	if !nb.Feed.Watch(ctx, keys) {
+		return coherence.Never
+	}
+	return v
 }
 
 // reportedKeys tells the keys whose changes a stream reports.

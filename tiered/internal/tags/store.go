@@ -105,6 +105,7 @@ func (s *Store) open(ctx context.Context, step int, expire bool) (o epochState, 
 	a := s.do(ctx, redisconn.Request{
 		Name: "open",
 		Keys: []string{s.names.Epoch},
+		Kept: func(int) []string { return []string{s.names.Epoch, s.names.Seq} },
 		Command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
 			return to.Eval(ctx, openScript, []string{s.names.Epoch, s.names.Seq}, fresh, expire, step)
 		},
@@ -194,6 +195,7 @@ func (s *Store) read(ctx context.Context, tags []string) []tagReply {
 	answers := s.do(ctx, redisconn.Request{
 		Name: "tags",
 		Keys: keys,
+		Kept: func(i int) []string { return keys[i : i+1] },
 		Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 			return to.Get(ctx, keys[i])
 		},
@@ -234,6 +236,7 @@ func (s *Store) register(ctx context.Context, epoch coherence.EpochID, tags []st
 	answers := s.do(ctx, redisconn.Request{
 		Name: "tags",
 		Keys: keys,
+		Kept: func(i int) []string { return keys[i : i+1] },
 		Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 			return to.Eval(ctx, registerScript, keys[i:i+1], epoch[:], randomID(), life.Milliseconds(), ttl.Milliseconds())
 		},

@@ -1,6 +1,7 @@
 package tiers
 
 import (
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
@@ -18,27 +19,37 @@ import (
 //   - A change before the question shows in the reply, whoever made it: no other value of the key has the same head.
 //   - A change after it is reported after the reply, and removes the item as it would any other.
 //
+// Where the server reports only keys that it was asked about (TrackingKeys), values that were read enter the local tier in the same way,
+// and are kept. Before that they are valid only for as long as a local hit may be behind Redis.
+//
 // Writes and loads of this process have their own order (package inflight): the item isn't put if one of them came between.
 
-// kept is an item that is to stay local.
+// kept is an item that is to be in the local tier, and to stay there. The zero kept is none.
 type kept[T any] struct {
 	item *local.Item[T]
 	head string // of its frame
 }
 
-// keptBy returns what the key write's item becomes once its server has confirmed it; zero: it needs no confirmation, or can't have one.
-func (t *Tiers[T, S]) keptBy(a redisconn.Reply, ch *keyWrite[T, S]) (k kept[T]) {
-	if ch.item == nil || a.Err != nil || a.Feed.Ask == nil || ch.item.Validity != a.Feed.Validity() {
-		return k
-	}
-	deps := *ch.item.Deps
-	return kept[T]{ch.item.WithDeps(&deps), string(ch.redis.Frame[:wire.FrameHead])}
+// keptItem returns a copy of the item with the present validity of the feed.
+func keptItem[T any](it *local.Item[T], f *coherence.Feed, head string) kept[T] {
+	deps := *it.Deps
+	deps.Validity = f.Validity()
+	return kept[T]{it.WithDeps(&deps), head}
 }
 
-// keep puts the item into the local tier when Redis has confirmed that the key of h still has it.
-func (t *Tiers[T, S]) keep(h inflight.Ref[T, S], k kept[T]) {
+// storedItem returns what the key write's item becomes once the server that stored it has confirmed it.
+func storedItem[T, S any](a redisconn.Reply, ch *keyWrite[T, S]) (k kept[T]) {
+	if ch.item == nil || a.Err != nil || a.Feed.Ask == nil || a.Feed.Watch == nil && ch.item.Validity != a.Feed.Validity() {
+		return k
+	}
+	return keptItem(ch.item, a.Feed, string(ch.redis.Frame[:wire.FrameHead]))
+}
+
+// keep puts the item into the local tier when its server has confirmed that the key of h still has it. It returns false if the server
+// can't be asked.
+func (t *Tiers[T, S]) keep(h inflight.Ref[T, S], k kept[T]) bool {
 	if k.item == nil {
-		return
+		return false
 	}
 	feed := k.item.Feed
 	h = t.Keys.Ref(h.Key, h.Hash)
@@ -47,8 +58,39 @@ func (t *Tiers[T, S]) keep(h inflight.Ref[T, S], k kept[T]) {
 			k.item = nil
 		}
 		t.Keys.PutKept(h, k.item)
+		if err == nil && head != k.head && feed.Watch != nil { // nobody reports that it has changed
+			t.Keys.Changed(h.Key, h.Hash)
+		}
 	})
 	if !asked {
 		t.Keys.Release(h)
 	}
+	return asked
+}
+
+// KeepRead puts an item that Decode has returned for the reply into the local tier, once it is confirmed. It returns false if the caller
+// has to put it there: it needs no confirmation, or can't have one.
+func (t *Tiers[T, S]) KeepRead(h inflight.Ref[T, S], it *local.Item[T], a redisconn.Reply) bool {
+	if it.Feed.Watch == nil {
+		return false
+	}
+	data, _ := a.Bytes()
+	return t.keep(h, keptItem(it, it.Feed, string(data[:wire.FrameHead])))
+}
+
+// AwaitLease has the flight wait for another process's lease, which the reply found under the key of Redis. It returns false if the
+// lease should have ended long ago. A server that reports only keys that it was asked about is asked about this one.
+func (t *Tiers[T, S]) AwaitLease(ls *Leases[T, S], f *inflight.Flight[T, S], redisKey string, lease []byte, from redisconn.Reply) bool {
+	if feed := from.Feed; feed.Watch != nil {
+		v, head, key, hash := feed.Validity(), string(lease[:min(len(lease), wire.LeaseHead)]), f.Key, f.Hash
+		asked := feed.Ask(redisKey, len(head), func(now string, err error) {
+			if err != nil || now != head {
+				t.Keys.Wake(key, hash)
+			}
+		})
+		if from.Validity = v; !asked {
+			from.Validity = coherence.Never
+		}
+	}
+	return ls.Waits.Add(f, lease, from)
 }

@@ -140,7 +140,7 @@ func (a *acquisition[T, S]) secondary(occupied []*Task[T, S]) (tasks, soonGone [
 	for i, reply := range a.Remote.LeaseSecondary(a.ctx, keys, a.Held.Current()) {
 		tk := occupied[i]
 		theirs := remote.Holder(reply)
-		if l, ok := wire.ParseLease(theirs); ok && !a.Held.Owns(remote.SeenLease(l)) && a.Waits.Add(tk.Flight, theirs, reply) {
+		if l, ok := wire.ParseLease(theirs); ok && !a.Held.Owns(remote.SeenLease(l)) && a.AwaitLease(a.Leases, tk.Flight, a.Remote.Keys.Lease(keys[i]), theirs, reply) {
 			continue
 		}
 		a.Held.AddSecondary(keys[i])

@@ -115,7 +115,9 @@ func (t *Tiers[T, S]) unreadable(k inflight.Ref[T, S], least record.Use, why err
 // Fill puts a record read from Redis into the local tier.
 func (t *Tiers[T, S]) Fill(h inflight.Ref[T, S], f *remote.Result[T], p *record.Policy) *local.Item[T] {
 	it := t.Local.NewItem(h.Key, h.Hash, f.Record, *f.Deps, p.LocalUntil(mono.Now(), f.Record.FreshUntil))
-	t.Keys.PutRead(h, it)
+	if f.Feed.Watch == nil || !f.Framed() || !t.keep(h, keptItem(it, f.Feed, f.Seen.Bytes)) {
+		t.Keys.PutRead(h, it)
+	}
 	return it
 }
 

@@ -82,9 +82,9 @@ func (t *Tiers[T, S]) replace(ctx context.Context, changes []keyWrite[T, S], hel
 		}
 		if a.Err != nil && ch.item != nil || a.Swapped() {
 			t.bindToServer(ch.item, a, ch.began)
-			kept := t.keptBy(a, &ch)
+			stored := storedItem(a, &ch)
 			t.Keys.PutLoaded(ch.ref, ch.item)
-			t.keep(ch.ref, kept)
+			t.keep(ch.ref, stored)
 		}
 	}
 	held.Drop(over)

@@ -193,9 +193,9 @@ func (t *Tiers[T, S]) finish(changes []keyWrite[T, S], answers []redisconn.Reply
 			continue
 		}
 		t.bindToServer(ch.item, answers[i], ch.began)
-		kept := t.keptBy(answers[i], &ch)
+		stored := storedItem(answers[i], &ch)
 		t.Keys.EndWrite(ch.ref, ch.item, ch.redis.Expire)
-		t.keep(ch.ref, kept)
+		t.keep(ch.ref, stored)
 	}
 }
 
