@@ -88,6 +88,7 @@ func build(t *testing.T, edits []edit) *mutant {
 // trial is a run of TestChaos.
 type trial struct {
 	topology string
+	mode     string
 	focus    string
 	time     time.Duration
 	seed     int
@@ -99,7 +100,7 @@ func (m *mutant) try(t *testing.T, tr trial) (violated []string, output string) 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, m.binary, "-test.run=^TestChaos$", "-test.v", "-test.timeout=50s",
-		"-chaos.topology="+tr.topology, "-chaos.focus="+tr.focus, "-chaos.time="+tr.time.String(), fmt.Sprintf("-chaos.seed=%d", tr.seed))
+		"-chaos.topology="+tr.topology, "-chaos.mode="+tr.mode, "-chaos.focus="+tr.focus, "-chaos.time="+tr.time.String(), fmt.Sprintf("-chaos.seed=%d", tr.seed))
 	cmd.Env = append(os.Environ(), "TMPDIR="+m.dir)
 	cmd.WaitDelay = 10 * time.Second // on a busy machine its output may not have been read completely when it ends
 	out, err := cmd.CombinedOutput()

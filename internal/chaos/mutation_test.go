@@ -3,6 +3,7 @@
 package chaos_test
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 type mutation struct {
 	name     string
 	topology chaos.Topology // "": single
+	mode     string         // of the runs, see modes; "": tracking
 	focus    string         // of the runs
 	breaks   []string       // guarantees; a run must report a violation of at least one of them
 	edits    []edit
@@ -135,6 +137,36 @@ var mutations = []mutation{
 		edits: []edit{{"internal/tiers/keep.go", "err != nil || head != k.head || ", "err != nil || "}},
 	},
 	{
+		name: "with TrackingKeys what was read is kept, whatever Redis has by then", mode: byKey, focus: "races", breaks: []string{"G2", "G3"},
+		edits: []edit{{"internal/tiers/keep.go", "err != nil || head != k.head || ", "err != nil || "},
+			{"internal/tiers/keep.go", "err == nil && head != k.head && ", "false && "}},
+	},
+	{
+		name: "with TrackingKeys Redis isn't asked about what is kept", mode: byKey, focus: "fills", breaks: []string{"G2", "G3"},
+		edits: []edit{{"internal/redisconn/requester.go", "		return coherence.NewValidity(at.Add(r.MaxAge()))\n", "		return v\n"},
+			{"internal/tiers/keep.go", "	if k.item == nil {\n", "	if true {\n"}},
+	},
+	{
+		name: "with TrackingKeys tags are read before Redis is asked about them", mode: byKey, focus: "tags", breaks: []string{"G2", "G3"},
+		edits: []edit{{"internal/redisconn/requester.go", "	if !nb.Feed.Watch(ctx, keys) {\n", "	if false {\n"}},
+	},
+	{
+		name: "with TrackingKeys tags are still watched after they were reported", mode: byKey, focus: "tags", breaks: []string{"G2", "G3"},
+		edits: []edit{{"internal/invalidation/bykey.go", "		t.unwatch(key) //", "		//"}},
+	},
+	{
+		name: "with TrackingKeys a swapped database isn't noticed", mode: byKey, focus: "swaps", breaks: []string{"G2"},
+		edits: []edit{{"internal/invalidation/bykey.go", "err != nil || since != t.since {\n", "err != nil || t.since == 0 {\n"}},
+	},
+	{
+		name: "with TrackingKeys the validity of a lost connection doesn't end", mode: byKey, focus: "reconnect", breaks: []string{"G2"},
+		edits: []edit{
+			{"internal/invalidation/stream.go", "	s.Validity().End()\n", ""},
+			{"internal/invalidation/stream.go", "	s.Current.Store(coherence.NewValidity(0))\n", "	if s.Validity() == coherence.Never {\n		s.Current.Store(coherence.NewValidity(0))\n	}\n"},
+			{"internal/invalidation/bykey.go", "err != nil || since != t.since {\n", "err != nil {\n"},
+		},
+	},
+	{
 		name: "own writes don't change the local tier", focus: "fills", breaks: []string{"G3"},
 		edits: []edit{{"internal/inflight/put.go",
 			"	h.state.supersede()\n	if h.Changes != h.state.changes {\n		it = nil\n	}\n	if expire {\n		t.local.Expire(h.Key, h.Hash)\n	} else {\n" +
@@ -156,11 +188,10 @@ var mutations = []mutation{
 	},
 }
 
-func (m mutation) where() string {
-	if m.topology == "" {
-		return string(chaos.Single)
-	}
-	return string(m.topology)
+// trial is the nth run that is to detect the mutation.
+func (m mutation) trial(n int) trial {
+	topology := cmp.Or(string(m.topology), string(chaos.Single))
+	return trial{topology, cmp.Or(m.mode, tracking), m.focus, trialTime(topology, n), n}
 }
 
 // atOnce limits the concurrent runs, each of which has many processes.
@@ -182,10 +213,9 @@ func TestMutations(t *testing.T) {
 	}
 	slots := make(chan struct{}, atOnce)
 	unchanged := build(t, nil)
-	type workload struct{ topology, focus string }
-	workloads := make(map[workload]bool)
+	workloads := make(map[trial]bool)
 	for _, m := range mutations {
-		workloads[workload{m.where(), m.focus}] = true
+		workloads[m.trial(1)] = true
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			slots <- struct{}{}
@@ -194,11 +224,11 @@ func TestMutations(t *testing.T) {
 		})
 	}
 	for w := range maps.Keys(workloads) {
-		t.Run("unchanged/"+strings.ReplaceAll(w.focus, " ", "_"), func(t *testing.T) {
+		t.Run("unchanged/"+w.mode+"/"+strings.ReplaceAll(w.focus, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			if violated, output := unchanged.try(t, trial{w.topology, w.focus, trialTime(w.topology, 1), 1}); len(violated) > 0 {
+			if violated, output := unchanged.try(t, w); len(violated) > 0 {
 				t.Errorf("violations of %v without a mutation:\n%s", violated, output)
 			}
 		})
@@ -220,7 +250,7 @@ func (m mutation) find(t *testing.T) {
 	for n := 1; n <= trials && !t.Failed(); n++ {
 		var violated []string
 		start := time.Now()
-		violated, output = mutant.try(t, trial{m.where(), m.focus, trialTime(m.where(), n), n})
+		violated, output = mutant.try(t, m.trial(n))
 		t.Logf("seed %d, %.1f s: violations of %v, want %v", n, time.Since(start).Seconds(), violated, m.breaks)
 		if slices.ContainsFunc(m.breaks, func(g string) bool { return slices.Contains(violated, g) }) {
 			return

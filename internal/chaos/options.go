@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/tiercache/tiercache/tiered"
 )
 
 // Topology is how Redis is deployed.
@@ -33,6 +35,8 @@ type Options struct {
 	MaxCost    int64         // Options.MaxCost; 0: that of tiered
 	MaxLoads   int           // Options.MaxLoads; 0: that of tiered
 	Focus      string        // see On; "": none
+
+	Invalidation tiered.Invalidation // RedisOptions.Invalidation
 }
 
 // Defaults returns the options of a short run. With an even seed the local tiers are too small for all keys.

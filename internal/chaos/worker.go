@@ -43,6 +43,7 @@ func (w *worker) openCaches() (leave func() error, err error) {
 			closers = append(closers, client.Close)
 			r, err = tiered.NewRedis(client, tiered.RedisOptions{
 				Prefix: redisPrefix, Timeout: w.Options.Timeout, Heartbeat: w.Options.Heartbeat, Strict: entry.strict,
+				Invalidation: w.Options.Invalidation,
 			})
 			if err != nil {
 				return nil, errors.Join(err, leave())
