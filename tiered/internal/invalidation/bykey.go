@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
@@ -41,6 +42,19 @@ var _ transport = (*byKey)(nil)
 
 // maxWatched limits the keys in watched, which are forgotten together when there are more. It is that of the records of tags.
 const maxWatched = 1 << 17
+
+// newTracking makes the stream of a master that reports changes. The client is nil in a Cluster.
+func newTracking(g *group, o *redis.Options, client *redis.Client, cluster *redis.ClusterClient) *stream {
+	if g.mode == TrackingKeys {
+		t := &byKey{tracking: tracking{group: g, options: o, client: client, cluster: cluster}}
+		s := newStream(g, t, o.Addr)
+		t.stream, s.Watch = s, t.watch
+		return s
+	}
+	s := newStream(g, &tracking{group: g, options: o, client: client, cluster: cluster}, o.Addr)
+	s.SetReported(coherence.Names{})
+	return s
+}
 
 // handshake has Redis report what is asked on this connection.
 func (t *byKey) handshake(ctx context.Context, cn *redis.Conn, _ []string) error {

@@ -74,6 +74,15 @@ func (s *stream) heartbeatLoop(ctx context.Context) {
 	}
 }
 
+// sendQuestions sends the questions that wait. Only heartbeatLoop calls it.
+func (s *stream) sendQuestions() {
+	if c := s.conn.Load(); c != nil {
+		c.ask(s.questions.take())
+	} else {
+		s.questions.fail()
+	}
+}
+
 // sendCanary sends a canary, unless one is still under way: go-redis may take longer than the context allows.
 func (s *stream) sendCanary(ctx context.Context, c *connection) {
 	canary := &s.canary

@@ -3,9 +3,6 @@ package invalidation
 import (
 	"sync"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
 
@@ -41,19 +38,6 @@ type group struct {
 
 // tracks reports whether the servers themselves report changes.
 func (g *group) tracks() bool { return g.mode == Tracking || g.mode == TrackingKeys }
-
-// newTracking makes the stream of a master that reports changes. The client is nil in a Cluster.
-func (g *group) newTracking(o *redis.Options, client *redis.Client, cluster *redis.ClusterClient) *stream {
-	if g.mode == TrackingKeys {
-		t := &byKey{tracking: tracking{group: g, options: o, client: client, cluster: cluster}}
-		s := newStream(g, t, o.Addr)
-		t.stream, s.Watch = s, t.watch
-		return s
-	}
-	s := newStream(g, &tracking{group: g, options: o, client: client, cluster: cluster}, o.Addr)
-	s.SetReported(coherence.Names{})
-	return s
-}
 
 // canaryPrefix is what begins the names of this Redis object's canaries.
 func (g *group) canaryPrefix() string { return g.ControlPrefix() + g.ID + ":" }

@@ -2,6 +2,7 @@ package invalidation
 
 import (
 	"errors"
+	"strconv"
 	"sync"
 )
 
@@ -116,30 +117,12 @@ func (a *awaitedReplies) end() (rest []awaitedReply) {
 	return rest
 }
 
-// ask asks for the first bytes of a key's value. reply gets them, in order with the reports of changes; it must be short. ask returns
-// false, and reply isn't called, if there is no connection or there are too many questions.
-func (s *stream) ask(key string, length int, reply func(beginning string, err error)) bool {
-	if s.conn.Load() == nil || !s.questions.add(question{key, length, reply}) {
-		return false
+// appendCommand appends a command for Redis.
+func appendCommand(b []byte, words ...string) []byte {
+	b = append(strconv.AppendInt(append(b, '*'), int64(len(words)), 10), "\r\n"...)
+	for _, word := range words {
+		b = append(strconv.AppendInt(append(b, '$'), int64(len(word)), 10), "\r\n"...)
+		b = append(append(b, word...), "\r\n"...)
 	}
-	wake(s.asked)
-	return true
-}
-
-// sendQuestions sends the questions that wait. Only heartbeatLoop calls it.
-func (s *stream) sendQuestions() {
-	if c := s.conn.Load(); c != nil {
-		c.ask(s.questions.take())
-	} else {
-		s.questions.fail()
-	}
-}
-
-// drop ends the questions among the replies, which won't come.
-func (s *stream) drop(replies []awaitedReply) {
-	for _, r := range replies {
-		if r.question != nil {
-			s.questions.answer(*r.question, "", errConnectionEnded)
-		}
-	}
+	return b
 }

@@ -219,6 +219,25 @@ func (s *stream) awaitReports(ctx context.Context, name string) {
 	}
 }
 
+// ask asks for the first bytes of a key's value. reply gets them, in order with the reports of changes; it must be short. ask returns
+// false, and reply isn't called, if there is no connection or there are too many questions.
+func (s *stream) ask(key string, length int, reply func(beginning string, err error)) bool {
+	if s.conn.Load() == nil || !s.questions.add(question{key, length, reply}) {
+		return false
+	}
+	wake(s.asked)
+	return true
+}
+
+// drop ends the questions among the replies, which won't come.
+func (s *stream) drop(replies []awaitedReply) {
+	for _, r := range replies {
+		if r.question != nil {
+			s.questions.answer(*r.question, "", errConnectionEnded)
+		}
+	}
+}
+
 // sendCanarySoon has a canary sent now.
 func (s *stream) sendCanarySoon() { wake(s.wake) }
 

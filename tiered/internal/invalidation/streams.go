@@ -58,7 +58,7 @@ func (ss *Streams) Start() error {
 	default:
 		switch client := ss.Client.(type) {
 		case *redis.Client:
-			ss.only = ss.newTracking(client.Options(), client, nil)
+			ss.only = newTracking(&ss.group, client.Options(), client, nil)
 		case *redis.ClusterClient:
 			ss.topology = newTopology(&ss.group, client)
 		default:

@@ -167,7 +167,7 @@ func (t *topology) setMasters(ctx context.Context, options map[string]*redis.Opt
 	var added []*stream
 	for addr, o := range options {
 		if streams[addr] == nil {
-			s := t.group.newTracking(o, nil, t.cluster)
+			s := newTracking(t.group, o, nil, t.cluster)
 			s.rescan = t.scanSoon
 			s.node = s.newNode()
 			streams[addr] = s

@@ -71,16 +71,6 @@ func (t *tracking) follow(names []string) []byte {
 	return appendCommand(nil, words...)
 }
 
-// appendCommand appends a command for Redis.
-func appendCommand(b []byte, words ...string) []byte {
-	b = append(strconv.AppendInt(append(b, '*'), int64(len(words)), 10), "\r\n"...)
-	for _, word := range words {
-		b = append(strconv.AppendInt(append(b, '$'), int64(len(word)), 10), "\r\n"...)
-		b = append(append(b, word...), "\r\n"...)
-	}
-	return b
-}
-
 // prefixes returns what begins the keys of the names' caches. None begins with another one, which Redis would refuse.
 func (t *tracking) prefixes(names []string) (all []string) {
 	for _, name := range names {

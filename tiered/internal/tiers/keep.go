@@ -77,20 +77,3 @@ func (t *Tiers[T, S]) KeepRead(h inflight.Ref[T, S], it *local.Item[T], a redisc
 	data, _ := a.Bytes()
 	return t.keep(h, keptItem(it, it.Feed, string(data[:wire.FrameHead])))
 }
-
-// AwaitLease has the flight wait for another process's lease, which the reply found under the key of Redis. It returns false if the
-// lease should have ended long ago. A server that reports only keys that it was asked about is asked about this one.
-func (t *Tiers[T, S]) AwaitLease(ls *Leases[T, S], f *inflight.Flight[T, S], redisKey string, lease []byte, from redisconn.Reply) bool {
-	if feed := from.Feed; feed.Watch != nil {
-		v, head, key, hash := feed.Validity(), string(lease[:min(len(lease), wire.LeaseHead)]), f.Key, f.Hash
-		asked := feed.Ask(redisKey, len(head), func(now string, err error) {
-			if err != nil || now != head {
-				t.Keys.Wake(key, hash)
-			}
-		})
-		if from.Validity = v; !asked {
-			from.Validity = coherence.Never
-		}
-	}
-	return ls.Waits.Add(f, lease, from)
-}
