@@ -26,6 +26,8 @@
 // # The life of a Validity
 //
 //   - A new connection of a stream stores a new Validity in Feed.Current. It doesn't hold yet.
+//   - With TrackingKeys a value takes the Validity when the server has confirmed it, over the stream's connection (Feed.Ask). What a
+//     request read has one of its own before, which ends Heartbeat + Timeout after the request was sent.
 //   - The first canary that the stream reports extends it to the instant at which the canary was sent, plus Heartbeat and
 //     Timeout. So do the later ones: one store for all the items that have this Validity.
 //   - A request takes Feed.Validity before it is sent, the reply has it, and the item's Deps get it. A hit asks Deps.Valid. If the

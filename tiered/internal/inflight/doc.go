@@ -31,6 +31,7 @@
 //     callers of a flight have given up (GiveUp), and whether a running load has joined it, which must not wait for the queue.
 //   - The result is stored in Redis, and PutLoaded puts it into the local tier, unless the key was written meanwhile. If only a
 //     change was reported while it was stored, the key is deleted there instead.
+//   - Redis reports the store as well, and the item goes. It comes back by PutKept, when Redis has said that the key still has it.
 //   - Leave makes later callers begin a new flight, and then Finish wakes those that wait: when a call has returned, its next one
 //     must not join the same flight. Only with StoreBehind does Finish come first, so that callers join until it is stored.
 //   - A flight that failed may be kept by Retries.Delay: callers join it until RetryAfter is over, or the cache closes. Dismiss only
@@ -73,6 +74,7 @@
 //
 //   - A Ref is taken before Redis is read. [Table.PutRead] keeps what was read only if no write has begun or ended, no load
 //     has arrived, and no change was reported since.
+//   - [Table.PutKept] is called by the goroutine that gets the reports, in order with these, and keeps nothing after a write or a load.
 //   - A write supersedes when it begins and when it ends: what was read or loaded in between isn't kept, and later callers don't
 //     join a flight from before.
 //   - A change that Redis reports ends joining, except for the one change that is the flight's own lease.

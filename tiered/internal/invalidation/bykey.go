@@ -69,12 +69,15 @@ func (t *byKey) handshake(ctx context.Context, cn *redis.Conn, _ []string) error
 	return nil
 }
 
-// markScript sets the mark KEYS[1] to the canary ARGV[2], and to the instant since when there is a mark without a gap: the canary
-// itself, if the mark is older than ARGV[1], that of the canary before. A canary that comes after a newer one does nothing.
+// markScript sets the mark KEYS[1] to the canary ARGV[2], and to the time of Redis since when there is a mark without a gap: now, if the
+// mark is older than ARGV[1], that of the canary before. A canary that comes after a newer one does nothing, nor does one that the client
+// sends once more in the database that has taken it; in another one it begins another time.
 const markScript = `local mark,since=string.match(redis.call('GET',KEYS[1]) or '','^(%d+) (%d+)$')
 mark=tonumber(mark) or 0
-if mark>tonumber(ARGV[2]) then return 0 end
-if mark<tonumber(ARGV[1]) then since=ARGV[2] end
+if mark>=tonumber(ARGV[2]) then return 0 end
+if mark<tonumber(ARGV[1]) then
+local t=redis.call('TIME')
+since=string.format('%d%06d',t[1],t[2]) end
 redis.call('SET',KEYS[1],ARGV[2]..' '..since,'PX',ARGV[3])
 return 1`
 

@@ -5,6 +5,7 @@
 //
 //   - tracking: the server itself reports every change of a key of the caches that the process has (CLIENT TRACKING in
 //     broadcast mode). What others keep in the same Redis isn't reported.
+//   - byKey: the server reports the keys that the process has asked it about, and no others (CLIENT TRACKING without BCAST).
 //   - pubsub: the processes publish what they change. All of it goes through one channel.
 //
 // With [None] nothing is reported.
@@ -22,9 +23,10 @@
 //   - group.go: the modes, the hooks, and the group, which has what the streams of one Redis have in common.
 //   - names.go: the caches whose changes a connection reports.
 //   - signal.go: wakes goroutines.
+//   - replies.go: what a connection was asked, and the replies that it still has to receive.
 //   - watchdog.go: whether a connection is still good.
 //   - stream.go, connection.go, canary.go, status.go: a stream and its parts, which use each other.
-//   - tracking.go, pubsub.go: the transports.
+//   - tracking.go, pubsub.go, and bykey.go over tracking.go: the transports.
 //   - topology.go: the masters of a Cluster, and their streams.
 //   - streams.go, proof.go: all streams of one Redis, and what is known of each.
 //   - registry.go: the caches that get the events.
@@ -69,6 +71,18 @@
 //     and so on, to the shorter of a heartbeat and a second. If Redis refuses what the stream needs, it waits for up
 //     to ten of these.
 //
+// # Questions
+//
+// A cache may ask a stream for the beginning of a key's value (Feed.Ask): whether the key still has what the process has just stored,
+// say. The heartbeat loop sends the question over the stream's own connection, and the goroutine that reads this gives the reply to the
+// cache, in order with the reports of changes. A connection that ends fails all questions.
+//
+// # By key
+//
+// With TrackingKeys Redis reports a key's next change to those who have asked for it since its last one. So the question above is also
+// what makes Redis report, and no value stays in a local tier without one. The records of tags, the epoch and the count are asked for
+// before they are read (Feed.Watch). The canary is a key like any other, the mark, for whose value the stream asks: see bykey.go.
+//
 // # A Cluster
 //
 // With tracking each master has a stream, since each reports its own keys alone. The topology, a goroutine of its
@@ -101,6 +115,8 @@
 //
 //   - A flush installs the new validity before it ends the old one.
 //   - A canary is sent by the client that the caches write with, and names t0, the instant before it was sent.
+//   - A reply goes to the question that was sent first. Only the heartbeat loop writes to an established connection.
+//   - By key, a key stops being watched before its change is handled, and before a flush replaces the validity.
 //   - Only the goroutine that reads the connection extends, replaces or ends the validity of its feed, or changes its names.
 //   - A cache is in the Registry before its name is asked for, and its name is in the feed only after Redis has confirmed it.
 package invalidation

@@ -39,6 +39,7 @@ type tracking struct {
 
 	markedAt atomic.Int64 // the newest canary that Redis is known to have taken, whose mark the database then has; 0: none
 	reported int64        // the newest that was reported; for handle
+	lost     int64        // the newest that was reported to have found no mark; for handle
 }
 
 var _ transport = (*tracking)(nil)
@@ -97,9 +98,10 @@ const (
 
 // canaryScript sets the canary ARGV[2] and the mark KEYS[1]. The canary's key is KEYS[2], which is reported as set however soon
 // it expires, or KEYS[3] where the mark is older than ARGV[1], that of the canary before. The report itself says so, so that no
-// validity can be extended without it. A canary that comes after a newer one does nothing.
+// validity can be extended without it. A canary that comes after a newer one does nothing, nor does one that the client sends once more,
+// because it had no answer, in the database that has taken it.
 const canaryScript = `local mark=tonumber(redis.call('GET',KEYS[1]) or 0) or 0
-if mark>tonumber(ARGV[2]) then return 0 end
+if mark>=tonumber(ARGV[2]) then return 0 end
 redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[4])
 redis.call('SET',mark<tonumber(ARGV[1]) and KEYS[3] or KEYS[2],1,'PX',ARGV[3])
 return 1`
@@ -207,9 +209,10 @@ func (t *tracking) handleCanary(s *stream, name string) {
 	if at > t.reported {
 		t.reported = at
 		t.noteMark(at)
-		if lost {
-			s.flushed()
-		}
+	}
+	if lost && at > t.lost { // the client may have sent it twice, and one database had the mark
+		t.lost = at
+		s.flushed()
 	}
 	s.canaryReported(mono.Instant(at))
 }

@@ -35,6 +35,8 @@
 //   - The caller loads, and SetResult makes records of the values.
 //   - Store replaces in Redis only what the load may replace, and then puts the value into the local tier. A value that Redis can't
 //     take is valid in the local tier for a short time: nobody would report a change of it.
+//   - keep puts what was stored, or with TrackingKeys what was read, into the local tier when its server has confirmed that the key still
+//     has it, since the report of the store has removed it. A Set does so, too.
 //
 // # Why this way
 //
@@ -45,7 +47,7 @@
 // # The files, from the bottom up
 //
 //   - task.go: what a load is for. lease.go, store.go: its leases and its results, over write.go.
-//   - tiers.go, replay.go, write.go, which use each other: the Tiers; writes that are replayed; writes of keys.
+//   - tiers.go, replay.go, write.go, keep.go, which use each other: the Tiers; writes that are replayed; writes of keys; what stays local.
 //   - set.go: the writes of callers, over write.go. read.go: reads.
 //
 // # Invariants
@@ -53,6 +55,7 @@
 //   - A write changes Redis, then the key's generation, then the local tier; what fails is queued before the generation changes.
 //   - A reference to a key is taken before Redis is read for it. Fill keeps nothing that was overtaken since.
 //   - The position among the invalidations is taken before the load, and before its lease.
+//   - What is kept was confirmed by the server that reports its changes, in order with the reports.
 //   - A load's result replaces only the load's own lease, or the value that the load was to replace.
 //   - No key is read from Redis while a write of it is queued, nor any while an invalidation of tags or of everything is.
 package tiers
