@@ -1,8 +1,11 @@
 package tiered_test
 
 import (
+	"bytes"
 	"context"
-	"strings"
+	"errors"
+	"io"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -123,42 +126,54 @@ func TestSwappedBeforeARepeatedCanary(t *testing.T) { inEach(t, trackingModes, s
 
 func swapBeforeARepetition(t *testing.T, s *redistest.Server, how tiered.Invalidation) {
 	var log lines
-	client := s.Client(t)
-	repeated := &repetition{between: func() { s.Do("SWAPDB", 0, 1) }, done: make(chan struct{})}
-	client.AddHook(repeated)
+	options := *s.Client(t).Options()
+	cut := &cutCanary{meanwhile: func() { s.Do("SWAPDB", 0, 1) }}
+	options.Dialer = cut.dial
+	client := redis.NewClient(&options)
+	t.Cleanup(func() { _ = client.Close() })
 	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, client, brisk(how, &log)), Policy: longLived})
 	if err := c.Set(t.Context(), "k", "old"); err != nil {
 		t.Fatal(err)
 	}
 	keep(t, c, "k", "old")
-	repeated.armed.Store(true)
-	<-repeated.done
+	cut.armed.Store(true)
+	waitFor(t, cut.done.Load)
 	follows(t, c, "k", "")
 }
 
-// repetition sends one canary twice.
-type repetition struct {
-	armed   atomic.Bool
-	between func()
-	done    chan struct{}
+// cutCanary ends a connection after Redis has executed a canary, and before the client has the answer.
+type cutCanary struct {
+	armed, done atomic.Bool
+	meanwhile   func()
 }
 
-func (r *repetition) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (r *repetition) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
-func (r *repetition) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if !strings.Contains(cmd.String(), "tc!") || cmd.Name() != "eval" || !r.armed.CompareAndSwap(true, false) {
-			return next(ctx, cmd)
-		}
-		defer close(r.done)
-		if err := next(ctx, redis.NewCmd(ctx, cmd.Args()...)); err != nil {
-			return err
-		}
-		r.between()
-		return next(ctx, cmd)
+func (c *cutCanary) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
 	}
+	return &cuttableConn{Conn: conn, cut: c}, nil
+}
+
+type cuttableConn struct {
+	net.Conn
+	cut    *cutCanary
+	canary atomic.Bool // its answer is awaited
+}
+
+func (c *cuttableConn) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(":mark\r\n")) && bytes.Contains(b, []byte("\r\neval\r\n")) && c.cut.armed.CompareAndSwap(true, false) {
+		c.canary.Store(true)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *cuttableConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if !c.canary.CompareAndSwap(true, false) {
+		return n, err
+	}
+	c.cut.meanwhile()
+	c.cut.done.Store(true)
+	return 0, errors.Join(io.ErrUnexpectedEOF, c.Close())
 }
