@@ -94,6 +94,10 @@ type library struct {
 
 func observeTracking(t testing.TB, s *stage) observer { return observeLibrary(t, s, tiered.Tracking) }
 
+func observeTrackingKeys(t testing.TB, s *stage) observer {
+	return observeLibrary(t, s, tiered.TrackingKeys)
+}
+
 func observePubSub(t testing.TB, s *stage) observer { return observeLibrary(t, s, tiered.PubSub) }
 
 func observeLibrary(t testing.TB, s *stage, mode tiered.Invalidation) observer {
