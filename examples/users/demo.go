@@ -160,7 +160,7 @@ func (d *demo) measure(ctx context.Context, w way, pages *httpcache.Cache, url s
 		}
 		a, err := d.sample(w, pages, r)
 		if errors.Is(err, errOtherWay) && detours < maxDetours {
-			detours++ // the invalidation from storing the page arrived only now, and the local tier reads it again
+			detours++ // Redis has reported the page as stored, and not confirmed yet that it still has it
 			continue
 		}
 		if err != nil {
