@@ -33,7 +33,7 @@ type job[T any] struct {
 	timed      context.Context
 	leases     tiers.Leases[T, flightState[T]]
 	loading    bool        // the loader was called
-	readBefore bool        // Redis was asked
+	exactReads bool        // a key seemed to be empty, and yet got no lease: it may have what only an Exact read shows
 	due        []keyRef[T] // keys whose values were served and are due for a refresh
 	wait       *tracedWait // for another process's load, if the job waits or has just waited for one
 	permit     inflight.Permit
@@ -167,7 +167,7 @@ func (j *job[T]) split(waiting []*flight[T]) {
 	}
 	j.flights = j.others(waiting)
 	other := &job[T]{
-		cache: j.cache, caller: j.caller, owner: j.owner, flights: waiting, load: j.load, readBefore: j.readBefore,
+		cache: j.cache, caller: j.caller, owner: j.owner, flights: waiting, load: j.load, exactReads: j.exactReads,
 		permit: j.cache.permits.Split(&j.permit),
 	}
 	other.finishes = other.beginFinishing()

@@ -80,7 +80,9 @@ func (j *job[T]) claim(cl claims[T]) (tasks []*task[T], waiting []*flight[T]) {
 	for i, tk := range tasks {
 		claimed[i] = tk.Flight
 	}
-	return tasks, j.others(claimed)
+	waiting = j.others(claimed)
+	j.exactReads = slices.ContainsFunc(waiting, func(f *flight[T]) bool { return !j.leases.Waits.Has(f) })
+	return tasks, waiting
 }
 
 // newTask returns a task for the flight, whose job began to look then. If the read found no record, the loader gets the one of the
@@ -144,7 +146,7 @@ func (j *job[T]) startRefreshes() {
 func (j *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 	c := j.cache
 	refs := make([]keyRef[T], len(due))
-	how := remote.ReadOptions{Exact: j.readBefore, Started: make([]redisconn.Pending, len(due))}
+	how := remote.ReadOptions{Exact: j.exactReads, Started: make([]redisconn.Pending, len(due))}
 	for i, f := range due {
 		f.Wake = j.leases.Waits.Wake()
 		heard := c.keys.Listen(f.Ref, f.Wake).Changes
@@ -156,7 +158,6 @@ func (j *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 		refs[i] = f.Ref
 	}
 	if err == nil {
-		j.readBefore = j.readBefore || len(due) > 0
 		return c.tiers.Read(j.timed, refs, &c.view, how)
 	}
 	if redisconn.NotSent(err) {
