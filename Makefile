@@ -44,8 +44,8 @@ model: spin ## have spin look at all states of the larger models of the protocol
 chaos: redis ## check the guarantees while faults are injected, for TIME (60s) with SEED (1); TOPOLOGY=single, sentinel, cluster or all; MODE=tracking, keys, pubsub or all
 	go test ./internal/chaos -run '^TestChaos$$' -count 1 -timeout 24h -v -args -chaos.time=$(TIME) -chaos.seed=$(SEED) -chaos.topology=$(TOPOLOGY) -chaos.mode=$(MODE)
 
-outage: redis ## check the policies under load while Redis or the source fails in 14 ways, an overload, a deploy, and cold starts, each for TIME (60s) with SEED (1)
-	go test ./internal/outage -run '^Test(Outage|Overload|Deploy|ColdStart|ColdStartAlone)$$' -count 1 -timeout 24h -v -args -outage.time=$(TIME) -outage.seed=$(SEED)
+outage: redis ## check the policies under load while Redis or the source fails in 14 ways, an overload, a deploy, cold starts and storms, each for TIME (60s) with SEED (1)
+	go test ./internal/outage -run '^Test(Outage|Overload|Deploy|ColdStart|ColdStartAlone|Storm)$$' -count 1 -timeout 24h -v -args -outage.time=$(TIME) -outage.seed=$(SEED)
 
 conformance: ## run the HTTP caching suite http-cache-tests on net/http, Fiber and a client; installs node and npm if they are missing
 	@scripts/need.sh node nodejs

@@ -20,6 +20,9 @@
 // [RunOverload] and [RunColdStart] are apart from that (overload.go, coldstart.go): one cache, far more calls than its source can serve
 // (arrivals.go, fragile.go), and a limit of loads or none. The result is a [Curve] of the answered calls.
 //
+// [RunStorm] invalidates nearly all that several processes have in their local tiers at once (storm.go, stormtraffic.go), and shows what
+// Redis and the source are asked for in each tenth of a second (stormreport.go).
+//
 // A [Report] says what happened and lists the findings, which are violations of the checks. Coherence isn't checked here but
 // in package chaos; package history doesn't know policies.
 package outage
