@@ -13,6 +13,7 @@ TIME     ?= 60s
 SEED     ?= 1
 TOPOLOGY ?= all
 MODE     ?= all
+LISTENERS ?= 0
 ROUNDS   ?= 5
 SECONDS  ?= 5
 
@@ -41,8 +42,8 @@ mutations: redis postgres spin ## run all tests of internal/chaos, adapters/pgxc
 model: spin ## have spin look at all states of the larger models of the protocol, which takes minutes and 12 GB of memory; see model/README.md
 	go test ./model -run '^TestModels$$' -count 1 -timeout 24h -v -args -model.large
 
-chaos: redis ## check the guarantees while faults are injected, for TIME (60s) with SEED (1); TOPOLOGY=single, sentinel, cluster or all; MODE=tracking, keys, pubsub or all
-	go test ./internal/chaos -run '^TestChaos$$' -count 1 -timeout 24h -v -args -chaos.time=$(TIME) -chaos.seed=$(SEED) -chaos.topology=$(TOPOLOGY) -chaos.mode=$(MODE)
+chaos: redis ## check the guarantees while faults are injected, for TIME (60s) with SEED (1); TOPOLOGY=single, sentinel, cluster or all; MODE=tracking, keys, pubsub or all; LISTENERS=200 stand for as many other processes
+	go test ./internal/chaos -run '^TestChaos$$' -count 1 -timeout 24h -v -args -chaos.time=$(TIME) -chaos.seed=$(SEED) -chaos.topology=$(TOPOLOGY) -chaos.mode=$(MODE) -chaos.listeners=$(LISTENERS)
 
 outage: redis ## check the policies under load while Redis or the source fails in 14 ways, an overload, a deploy, cold starts and storms, each for TIME (60s) with SEED (1)
 	go test ./internal/outage -run '^Test(Outage|Overload|Deploy|ColdStart|ColdStartAlone|Storm)$$' -count 1 -timeout 24h -v -args -outage.time=$(TIME) -outage.seed=$(SEED)

@@ -18,6 +18,7 @@ var (
 	flagSeed     = flag.Uint64("chaos.seed", 1, "of operations and faults")
 	flagTopology = flag.String("chaos.topology", "all", "single, sentinel, cluster or all")
 	flagWorkers  = flag.Int("chaos.workers", 3, "processes that use caches")
+	flagListen   = flag.Int("chaos.listeners", 0, "connections that stand for other processes, and get the same reports as the workers")
 	flagFocus    = flag.String("chaos.focus", "", "a workload that exposes one kind of bug; see focus.go")
 	flagMode     = flag.String("chaos.mode", "all", "how the caches hear of changes: tracking, keys, pubsub or all")
 	flagTimeout  = flag.Duration("chaos.timeout", 100*time.Millisecond, "RedisOptions.Timeout")
@@ -57,6 +58,7 @@ func TestChaos(t *testing.T) {
 func runChaos(t *testing.T, topology chaos.Topology, mode string) {
 	o := chaos.Defaults(topology, *flagSeed)
 	o.Time, o.Workers, o.Timeout, o.Invalidation = *flagTime, *flagWorkers, *flagTimeout, modes[mode]
+	o.Listeners = *flagListen
 	focus := *flagFocus
 	if mode == pubSub {
 		focus = cmp.Or(focus, "reconnect") // nobody reports what other programs do

@@ -49,6 +49,7 @@ func (r *run) execute() {
 	if r.options.Focus == "" {
 		all.Go(func() { r.foreign.run(ctx) })
 	}
+	all.Go(func() { r.listen(ctx, r.options.Listeners) })
 	all.Go(func() { <-ctx.Done() }) // a focus may have no faults
 	all.Go(func() { r.schedule(ctx) })
 	all.Wait()

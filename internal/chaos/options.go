@@ -20,7 +20,7 @@ const (
 	Cluster  Topology = "cluster"
 )
 
-// Options configures a run. All fields but MaxCost, MaxLoads and Focus are required; [Defaults] sets them.
+// Options configures a run. All fields but MaxCost, MaxLoads, Focus, Invalidation and Listeners are required; [Defaults] sets them.
 type Options struct {
 	Topology   Topology
 	Time       time.Duration // how long workers run and faults are injected, without startup and checks
@@ -37,6 +37,7 @@ type Options struct {
 	Focus      string        // see On; "": none
 
 	Invalidation tiered.Invalidation // RedisOptions.Invalidation
+	Listeners    int                 // connections that stand for other processes
 }
 
 // Defaults returns the options of a short run. With an even seed the local tiers are too small for all keys.
