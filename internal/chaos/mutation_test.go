@@ -89,11 +89,11 @@ var mutations = []mutation{
 	},
 	{
 		name: "a flush isn't noticed, nor is a missing mark", focus: "flushes", breaks: []string{"G2"},
-		edits: []edit{{"internal/invalidation/tracking.go", "		s.flushed() // of", "		// of"}, {"internal/invalidation/tracking.go", "	if lost && at > t.lost {", "	if false {"}},
+		edits: []edit{{"internal/invalidation/tracking.go", "		s.flushed() // of", "		// of"}, {"internal/invalidation/tracking.go", "	if lost && at > t.lost {", "	if lost && false {"}},
 	},
 	{
 		name: "a swapped database isn't noticed", focus: "swaps", breaks: []string{"G2"},
-		edits: []edit{{"internal/invalidation/tracking.go", "	if lost && at > t.lost {", "	if false {"}},
+		edits: []edit{{"internal/invalidation/tracking.go", "	if lost && at > t.lost {", "	if lost && false {"}},
 	},
 	{
 		name: "a validity never ends", focus: "silence", breaks: []string{"G2"},
