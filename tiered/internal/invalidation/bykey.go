@@ -58,15 +58,8 @@ func newTracking(g *group, o *redis.Options, client *redis.Client, cluster *redi
 
 // handshake has Redis report what is asked on this connection.
 func (t *byKey) handshake(ctx context.Context, cn *redis.Conn, _ []string) error {
-	t.markedAt.Store(0)
 	t.since, t.began = 0, mono.Now()
-	if err := cn.Hello(ctx, 3, "", "", "").Err(); err != nil {
-		return redisconn.StepError(redisconn.StepHello, err)
-	}
-	if err := cn.ClientTrackingOn(ctx, &redis.ClientTrackingOptions{}).Err(); err != nil {
-		return redisconn.StepError(redisconn.StepTracking, err)
-	}
-	return nil
+	return t.track(ctx, cn, &redis.ClientTrackingOptions{})
 }
 
 // markScript sets the mark KEYS[1] to the canary ARGV[2], and to the time of Redis since when there is a mark without a gap: now, if the

@@ -78,10 +78,3 @@ func (a *askedNames) confirmed() coherence.Names {
 	}
 	return names
 }
-
-// awaited reports whether a confirmation is still to come.
-func (a *askedNames) awaited() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.pending) > 0
-}

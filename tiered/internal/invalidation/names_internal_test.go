@@ -41,7 +41,7 @@ func TestAskedNames(t *testing.T) {
 	if missing := a.add([]string{"b"}, 8); len(missing) > 0 { // c and d were closed
 		t.Errorf("then %q", missing)
 	}
-	if names := a.answered(4); names != nil || !a.awaited() {
+	if names := a.answered(4); names != nil || len(a.pending) == 0 {
 		t.Errorf("an earlier PONG confirms %q", names)
 	}
 	expect("a", "b")
@@ -49,7 +49,7 @@ func TestAskedNames(t *testing.T) {
 		t.Errorf("a later PONG confirms %q", names)
 	}
 	expect("a", "b", "c")
-	if names := a.answered(7); !slices.Equal(names, []string{"d"}) || a.awaited() {
+	if names := a.answered(7); !slices.Equal(names, []string{"d"}) || len(a.pending) > 0 {
 		t.Errorf("the last PONG confirms %q", names)
 	}
 	expect("a", "b", "c", "d")

@@ -46,18 +46,22 @@ var _ transport = (*tracking)(nil)
 
 func (t *tracking) serverOptions(context.Context) (*redis.Options, error) { return t.options, nil }
 
-// handshake has Redis report all changes under the prefixes of the names, and the canaries of this process. It asks for RESP3 once
-// more, since go-redis goes on with RESP2 if that is refused: then tracking is granted, and nothing ever arrives.
+// handshake has Redis report all changes under the prefixes of the names, and the canaries of this process.
 func (t *tracking) handshake(ctx context.Context, cn *redis.Conn, names []string) error {
+	return t.track(ctx, cn, &redis.ClientTrackingOptions{
+		Bcast:    true,
+		Prefixes: append(t.prefixes(names), t.group.canaryPrefix()),
+	})
+}
+
+// track turns tracking on. It asks for RESP3 once more, since go-redis goes on with RESP2 if that is refused: then tracking is granted, and
+// nothing ever arrives.
+func (t *tracking) track(ctx context.Context, cn *redis.Conn, o *redis.ClientTrackingOptions) error {
 	t.markedAt.Store(0) // nothing that was read before is served any more
 	if err := cn.Hello(ctx, 3, "", "", "").Err(); err != nil {
 		return redisconn.StepError(redisconn.StepHello, err)
 	}
-	err := cn.ClientTrackingOn(ctx, &redis.ClientTrackingOptions{
-		Bcast:    true,
-		Prefixes: append(t.prefixes(names), t.group.canaryPrefix()),
-	}).Err()
-	if err != nil {
+	if err := cn.ClientTrackingOn(ctx, o).Err(); err != nil {
 		return redisconn.StepError(redisconn.StepTracking, err)
 	}
 	return nil
