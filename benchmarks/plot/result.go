@@ -32,20 +32,27 @@ type results struct {
 //	BenchmarkGrowth/axis=keys/n=10000/cost=local-hit/impl=tiercache-2   1000   352.7 ns/op   363.2 B/entry
 func parse(in io.Reader) (*results, error) {
 	r := &results{runs: make(map[series]map[float64][]float64)}
+	return r, eachResult(in, "BenchmarkGrowth", r.add)
+}
+
+// eachResult calls add with the fields of each result of the benchmark, of which there must be one at least.
+func eachResult(in io.Reader, benchmark string, add func(fields []string) error) error {
+	found := false
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
-		if len(fields) < 4 || !strings.HasPrefix(fields[0], "BenchmarkGrowth/") {
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], benchmark+"/") {
 			continue
 		}
-		if err := r.add(fields); err != nil {
-			return nil, fmt.Errorf("%q: %w", lines.Text(), err)
+		if err := add(fields); err != nil {
+			return fmt.Errorf("%q: %w", lines.Text(), err)
 		}
+		found = true
 	}
-	if len(r.order) == 0 && lines.Err() == nil {
-		return nil, errors.New("there are no results of BenchmarkGrowth")
+	if !found && lines.Err() == nil {
+		return fmt.Errorf("there are no results of %s", benchmark)
 	}
-	return r, lines.Err()
+	return lines.Err()
 }
 
 func (r *results) add(fields []string) error {

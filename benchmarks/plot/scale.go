@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // scaleCell is what BenchmarkScale measures at a time.
@@ -34,20 +31,7 @@ const cpu = "redis-µs/set"
 //	BenchmarkScale/names=one/rate=1000/trackers=64/impl=name-2   4   94.85 redis-µs/set   1002 set/s
 func parseScale(in io.Reader) (*scaling, error) {
 	s := &scaling{runs: make(map[scaleCell]map[string][]float64)}
-	lines := bufio.NewScanner(in)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 4 || !strings.HasPrefix(fields[0], "BenchmarkScale/") {
-			continue
-		}
-		if err := s.add(fields); err != nil {
-			return nil, fmt.Errorf("%q: %w", lines.Text(), err)
-		}
-	}
-	if len(s.runs) == 0 && lines.Err() == nil {
-		return nil, errors.New("there are no results of BenchmarkScale")
-	}
-	return s, lines.Err()
+	return s, eachResult(in, "BenchmarkScale", s.add)
 }
 
 func (s *scaling) add(fields []string) (err error) {
