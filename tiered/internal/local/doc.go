@@ -4,7 +4,8 @@
 //
 //   - [Tier] is the tier. Get is a hit; the other Gets return what may be served when Redis can't be read or a load fails.
 //   - [Item] is a record in the tier, with what its validity depends on. A reader checks the key, the time, and the validity.
-//   - store is the ristretto cache, and how items are found in it and given to it.
+//   - generation is a ristretto cache. A tier has one with few counters, and later one with all (growth.go).
+//   - store is the present generation, and how items are given to it.
 //   - writeBuffer has the items that ristretto may not have taken in yet.
 //   - sweeper removes expired items, to free their memory.
 //   - interner lets items share what is the same in them.
@@ -20,8 +21,9 @@
 //   - A Get counts as a use even if it finds nothing. So all but the first look of a read ask whether the hash is there first.
 //   - A Set that replaces an item doesn't make room for a higher cost. So an item of lower cost is deleted before it.
 //   - Its expiry reads the clock on each Get. So items have their own times, and the sweeper removes them.
-//   - A Get or a Set during Close is a data race. So Close waits until the Gets that have begun have ended, and the write
+//   - A Get or a Set during Close is a data race. So a generation is closed when the Gets in it have ended, and the write
 //     buffer refuses Sets.
+//   - Its counters can't be made more. So another ristretto takes the place of the first when the tier grows.
 //
 // # The life of an item
 //
@@ -36,6 +38,14 @@
 //   - It leaves by Delete, by Expire, which may leave a stale copy, by the Set of another, by ristretto's eviction, or by the
 //     sweeper once it can't be served any more. An invalidation of its tags or its epoch doesn't touch it: the flags in its
 //     Deps change, and the next Get sees that.
+//
+// # Growth
+//
+// ristretto's counters say which items are read often, and are of no use while there is room for all. A cache whose MaxCost is far more
+// than it needs would pay for them nevertheless, up to 48 MB. So a tier begins with a generation that has few, and once it has many items
+// the write buffer's goroutine replaces that one, between two rounds. It holds all hashes: what is set or deleted stays in
+// the buffer, and ristretto gets nothing. It copies the items, makes the new generation the present one, ends the hold, and
+// closes the old generation when the Gets in it have left. Each Get counts itself into and out of its generation.
 //
 // # Goroutines and locks
 //
@@ -54,7 +64,7 @@
 // # The files, from the bottom up
 //
 //   - item.go, stats.go, intern.go, stripe.go, capacity.go: what the others work on. capacity.go sizes ristretto's counters.
-//   - store.go, then writebuffer.go, then sweeper.go: ristretto and what makes it exact.
+//   - generation.go, store.go, then writebuffer.go with growth.go, then sweeper.go: ristretto and what makes it exact.
 //   - tier.go: the tier, which has all of these; sampler.go, samples of the hits; then get.go, and set.go, which uses it.
 //   - peek.go: the items as they are, for those who inspect them.
 //
@@ -62,6 +72,7 @@
 //
 //   - While a hash is in the write buffer, and the round of its item isn't over, ristretto gets no Set and no Del of that hash.
 //     Its queue may hold an older item of the hash, and it would keep that one or drop a newer one.
+//   - While a shard of the write buffer is held, neither generation changes but by the copying, and an item that was replaced or deleted is marked.
 //   - An item, its Meta and its Deps don't change once the item is set, except for its local end, which is atomic. What
 //     changes is set as a new item.
 //   - A hit allocates nothing, calls no interface, and reads no clock unless the sampler takes a sample of it: the caller's one reading

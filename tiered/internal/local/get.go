@@ -47,25 +47,24 @@ func (l *Tier[T]) GetUnverifiedStale(key string, hash uint64) *Item[T] {
 
 // find looks into ristretto, and then into the write buffer. An item that goes from the buffer to ristretto at that time could
 // be missed in both places. The buffer therefore increments handled after ristretto has the items and before it forgets them:
-// if the number has changed, find looks into ristretto again. Each call counts once in its stripe, as a hit or a miss.
+// if the number has changed, find looks into ristretto again.
 func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows, a accept) (it *Item[T]) {
 	s := l.stripes.of(hash)
-	s.begun.Add(1)
-	if l.closed.Load() {
-		s.misses.Add(1)
+	g := l.enter(s)
+	if g == nil {
 		return nil
 	}
 	handled := l.buffer.handled.Load()
 	if a == 0 {
-		it, _ = l.cache.Get(hash)
+		it, _ = g.Get(hash)
 	} else {
-		it = l.AfterExpiry(l.peek(hash))
+		it = l.AfterExpiry(g.peek(hash))
 	}
 	if it == nil || !l.serves(it, key, at, w, a) {
 		refused := it
 		it = l.buffer.get(hash)
 		if it == nil && l.buffer.handled.Load() != handled {
-			it = l.peek(hash) // it went from the write buffer to ristretto in between
+			it = g.peek(hash) // it went from the write buffer to ristretto in between
 		}
 		if it == refused { // it is in both: count it once
 			it = nil
@@ -74,13 +73,14 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 			it = l.AfterExpiry(it)
 		}
 		if it == nil || !l.serves(it, key, at, w, a) {
-			s.misses.Add(1)
-			return nil
+			it = nil
 		}
 	}
-	if a&acceptStale != 0 {
-		s.misses.Add(1) // the caller keeps it as a fallback
-	} else if n := s.hits.Add(1); s.due(n) {
+	g.leave(s)
+	if it == nil || a&acceptStale != 0 { // what is stale isn't served yet: the caller keeps it as a fallback
+		return it
+	}
+	if n := s.hits.Add(1); s.due(n) {
 		l.sample(hash, it.Key)
 	}
 	return it

@@ -4,14 +4,14 @@ package local
 // key then is worth a little more.
 func (l *Tier[T]) Peek(key string, hash uint64) *Item[T] {
 	s := l.stripes.of(hash)
-	s.begun.Add(1)
-	defer s.misses.Add(1)
-	if l.closed.Load() {
+	g := l.enter(s)
+	if g == nil {
 		return nil
 	}
+	defer g.leave(s)
 	it := l.buffer.get(hash) // first, since items go from there to ristretto
 	if it == nil {
-		it = l.peek(hash)
+		it = g.peek(hash)
 	}
 	if it == nil || it.Key != key {
 		return nil
@@ -28,10 +28,10 @@ func (l *Tier[T]) Each(f func(*Item[T]) bool) {
 // iterate calls f with the items in ristretto's order, until f returns false.
 func (l *Tier[T]) iterate(f func(*Item[T]) bool) {
 	s := &l.stripes[0]
-	s.begun.Add(1)
-	defer s.misses.Add(1)
-	if l.closed.Load() {
+	g := l.enter(s)
+	if g == nil {
 		return
 	}
-	l.cache.IterValues(func(it *Item[T]) (stop bool) { return it != nil && !f(it) })
+	defer g.leave(s)
+	g.IterValues(func(it *Item[T]) (stop bool) { return it != nil && !f(it) })
 }

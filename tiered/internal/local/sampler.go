@@ -91,7 +91,7 @@ func (l *Tier[T]) Sample(lasting time.Duration) []Hot {
 	p, at := &l.sampler, mono.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.closed.Load() {
+	if l.current.Load() == nil {
 		return nil
 	}
 	if p.samples == nil || at >= p.until {

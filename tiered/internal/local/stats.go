@@ -16,5 +16,4 @@ type Stats struct {
 
 type counters struct {
 	bypassed, unverified, evicted, rejected, dropped atomic.Uint64
-	entries                                          atomic.Int64
 }

@@ -3,48 +3,51 @@ package local
 import (
 	"sync/atomic"
 
-	"github.com/dgraph-io/ristretto/v2"
-
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
-// store is the ristretto cache that has the items, and what decides how they enter it.
+// store is the generation that has the items, and what decides how they enter it.
 type store[T any] struct {
-	cache     *ristretto.Cache[uint64, *Item[T]]
+	current   atomic.Pointer[generation[T]] // nil once the tier is closed
 	costed    bool
+	maxCost   int64
 	hash      func(key string) uint64
 	retention *record.Retention // decides how long an item is of use
 	counters  *counters
-	closed    atomic.Bool // no Get that begins now may use ristretto
 }
 
-// peek returns what ristretto has for the hash. If it has nothing that isn't counted as a read of the hash, which a Get would
-// do. Each miss looks more than once, so a hash that was read once would count as one that is read often.
-func (s *store[T]) peek(hash uint64) *Item[T] {
-	if _, there := s.cache.GetTTL(hash); !there {
-		return nil
+// enter returns the generation for a caller that isn't the write buffer, and nil if the tier is closed. The generation isn't closed
+// until the caller has left it. The write buffer, which replaces and closes generations, needn't enter them.
+func (s *store[T]) enter(in *stripe) *generation[T] {
+	for {
+		g := s.current.Load()
+		if g == nil {
+			return nil
+		}
+		in.inside[g.number].Add(1)
+		if s.current.Load() == g {
+			return g // what replaces it from now on sees this caller
+		}
+		in.inside[g.number].Add(-1)
 	}
-	it, _ := s.cache.Get(hash)
-	return it
 }
+
+// leave ends what enter began, in the same stripe.
+func (g *generation[T]) leave(in *stripe) { in.inside[g.number].Add(-1) }
 
 // handOver gives the item to ristretto. It reports false if ristretto's queue is full.
 func (s *store[T]) handOver(hash uint64, it *Item[T], at mono.Instant) bool {
+	g := s.current.Load()
 	if at >= it.usableUntil(s.retention) {
-		s.cache.Del(hash) // the item is of no use, and what it replaces must not be served either
+		g.Del(hash) // the item is of no use, and what it replaces must not be served either
 		return true
 	}
 	if s.costed {
 		// Replacing an item in place, ristretto neither makes room for a higher cost nor rejects it.
-		if older := s.peek(hash); older != nil && older.Cost < it.Cost {
-			s.cache.Del(hash)
+		if older := g.peek(hash); older != nil && older.Cost < it.Cost {
+			g.Del(hash)
 		}
 	}
-	s.counters.entries.Add(1)
-	if s.cache.Set(hash, it, it.Cost) {
-		return true
-	}
-	s.counters.entries.Add(-1)
-	return false
+	return g.set(hash, it)
 }

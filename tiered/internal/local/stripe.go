@@ -10,27 +10,26 @@ type stripes [64]stripe
 
 // stripe has the counters of a part of all hashes, so that processors don't contend for them.
 type stripe struct {
-	begun, hits, misses atomic.Uint64 // Gets; begun - hits - misses are under way
-	sampleAt            atomic.Uint64 // the number of the next hit of which the sampler takes a sample; 0: none
-	_                   [32]byte      // the size of a stripe is that of a cache line
+	inside   [2]atomic.Int64 // the callers that are in the generation with the number
+	hits     atomic.Uint64
+	sampleAt atomic.Uint64 // the number of the next hit of which the sampler takes a sample; 0: none
+	_        [32]byte      // the size of a stripe is that of a cache line
 }
 
 func (s *stripes) of(hash uint64) *stripe { return &s[hash>>58] }
 
-// hits returns the number of Gets that have found something.
-func (s *stripes) hits() (n uint64) {
+// total returns the number of Gets that have found something.
+func (s *stripes) total() (hits uint64) {
 	for i := range s {
-		n += s[i].hits.Load()
+		hits += s[i].hits.Load()
 	}
-	return n
+	return hits
 }
 
-// waitForGets waits until all Gets that have begun have ended.
-func (s *stripes) waitForGets() {
+// waitUntilLeft waits until nobody is in the generation with the number, which must have been replaced before.
+func (s *stripes) waitUntilLeft(number int) {
 	for i := range s {
-		// The ended ones are read first. They are never more than those that have begun, so equal numbers mean that none
-		// was under way.
-		for s := &s[i]; s.hits.Load()+s.misses.Load() != s.begun.Load(); {
+		for s[i].inside[number].Load() != 0 {
 			runtime.Gosched()
 		}
 	}

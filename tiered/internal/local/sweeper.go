@@ -23,12 +23,13 @@ const (
 type sweeper[T any] struct {
 	store  *store[T]
 	buffer *writeBuffer[T]
+	stripe *stripe // in which the sweeper enters the generation
 	quit   chan struct{}
 	ended  chan struct{}
 }
 
-func (s *sweeper[T]) start(items *store[T], b *writeBuffer[T]) {
-	s.store, s.buffer, s.quit, s.ended = items, b, make(chan struct{}), make(chan struct{})
+func (s *sweeper[T]) start(items *store[T], b *writeBuffer[T], in *stripe) {
+	s.store, s.buffer, s.stripe, s.quit, s.ended = items, b, in, make(chan struct{}), make(chan struct{})
 	go s.run()
 }
 
@@ -48,8 +49,10 @@ func (s *sweeper[T]) run() {
 
 // sweep removes what is of no use at the instant. It returns how long it took to look through all items.
 func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
+	g := s.store.enter(s.stripe)
+	defer g.leave(s.stripe)
 	var useless []*Item[T]
-	s.store.cache.IterValues(func(it *Item[T]) (stop bool) {
+	g.IterValues(func(it *Item[T]) (stop bool) {
 		if s.isUseless(it, at) {
 			useless = append(useless, it)
 		}
@@ -62,7 +65,7 @@ func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
 		}
 		s.buffer.deleteItem(it)
 		if i%sweepBatch == sweepBatch-1 {
-			s.store.cache.Wait() // leaves room in ristretto's queue
+			g.Wait() // leaves room in ristretto's queue
 		}
 	}
 	return looked

@@ -1,11 +1,6 @@
 package local
 
 import (
-	"fmt"
-
-	"github.com/dgraph-io/ristretto/v2"
-
-	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
 
@@ -20,7 +15,6 @@ type Tier[T any] struct {
 	interner interner
 	buffer   writeBuffer[T]
 	sweeper  sweeper[T]
-	maxCost  int64
 	sampler  sampler
 }
 
@@ -36,32 +30,16 @@ type Options struct {
 // New returns an empty tier, which must be closed.
 func New[T any](o Options) (*Tier[T], error) {
 	l := &Tier[T]{
-		store:  store[T]{costed: o.Costed, hash: o.Hash, retention: o.Retention, counters: new(counters)},
-		strict: o.Strict, maxCost: o.MaxCost,
+		store:  store[T]{costed: o.Costed, maxCost: o.MaxCost, hash: o.Hash, retention: o.Retention, counters: new(counters)},
+		strict: o.Strict,
 	}
-	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *Item[T]]{
-		NumCounters:        countersFor(o.MaxCost, o.Costed),
-		MaxCost:            o.MaxCost,
-		BufferItems:        readBatchFor(o.MaxCost),
-		IgnoreInternalCost: true,
-		OnEvict: func(i *ristretto.Item[*Item[T]]) {
-			if i.Value != nil && mono.Now() < i.Value.usableUntil(l.retention) && !l.closed.Load() {
-				l.counters.evicted.Add(1)
-			}
-		},
-		OnReject: func(*ristretto.Item[*Item[T]]) { l.counters.rejected.Add(1) },
-		OnExit: func(it *Item[T]) {
-			if it != nil {
-				l.counters.entries.Add(-1)
-			}
-		},
-	})
+	first, err := l.newGeneration(0, min(firstCounters, l.allCounters()))
 	if err != nil {
-		return nil, fmt.Errorf("tiered: local tier: %w", err)
+		return nil, err
 	}
-	l.cache = cache
-	l.buffer.start(&l.store)
-	l.sweeper.start(&l.store, &l.buffer)
+	l.current.Store(first)
+	l.buffer.start(&l.store, &l.stripes)
+	l.sweeper.start(&l.store, &l.buffer, &l.stripes[0])
 	return l, nil
 }
 
@@ -70,27 +48,26 @@ func (l *Tier[T]) Strict() bool { return l.strict }
 
 // Close ends the tier's goroutines. Later Gets find nothing, and later Sets do nothing.
 func (l *Tier[T]) Close() {
-	l.closed.Store(true)
 	l.sweeper.close()
 	l.buffer.close()
-	l.stripes.waitForGets()
-	l.cache.Close()
+	last := l.current.Swap(nil)
+	l.stripes.waitUntilLeft(last.number)
+	last.close()
 }
 
 // Stats returns the tier's counters.
 func (l *Tier[T]) Stats() Stats {
 	c := l.counters
 	s := Stats{
-		Hits:       l.stripes.hits(),
+		Hits:       l.stripes.total(),
 		Bypassed:   c.bypassed.Load(),
 		Unverified: c.unverified.Load(),
 		Evicted:    c.evicted.Load(),
 		Rejected:   c.rejected.Load(),
 		Dropped:    c.dropped.Load(),
-		Entries:    c.entries.Load(),
 	}
-	if !l.closed.Load() {
-		s.Cost = l.cache.MaxCost() - l.cache.RemainingCost()
+	if g := l.current.Load(); g != nil {
+		s.Entries, s.Cost = g.entries.Load(), g.cost()
 	}
 	return s
 }

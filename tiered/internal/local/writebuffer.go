@@ -22,13 +22,14 @@ const (
 // and a Del would come before it. So a newer item only replaces the older one in the buffer, and a deleted item stays there
 // with its mark. The end of the round hands the newer item over, or deletes the hash.
 type writeBuffer[T any] struct {
-	store  *store[T]
-	count  atomic.Int64 // of all items, so that a miss doesn't lock a shard of an empty buffer
-	round  atomic.Uint64
-	wake   chan struct{} // receives when the buffer is to be emptied
-	quit   chan struct{}
-	ended  chan struct{}
-	shards [bufferShards]bufferShard[T]
+	store   *store[T]
+	stripes *stripes
+	count   atomic.Int64 // of all items, so that a miss doesn't lock a shard of an empty buffer
+	round   atomic.Uint64
+	wake    chan struct{} // receives when the buffer is to be emptied
+	quit    chan struct{}
+	ended   chan struct{}
+	shards  [bufferShards]bufferShard[T]
 
 	// Every Get reads this. The padding keeps it on another cache line than what Sets write.
 	_       [56]byte
@@ -41,6 +42,7 @@ type bufferShard[T any] struct {
 	room   sync.Cond              // signalled when items were removed, or the buffer was closed
 	items  map[uint64]buffered[T] // by hash
 	closed bool
+	held   bool // ristretto gets nothing of the shard at present
 }
 
 // buffered is an item in the buffer.
@@ -50,8 +52,8 @@ type buffered[T any] struct {
 	pending bool   // ristretto doesn't have it: it replaced another item in the buffer, or was dropped
 }
 
-func (b *writeBuffer[T]) start(s *store[T]) {
-	b.store = s
+func (b *writeBuffer[T]) start(s *store[T], in *stripes) {
+	b.store, b.stripes = s, in
 	b.wake = make(chan struct{}, 1)
 	b.quit = make(chan struct{})
 	b.ended = make(chan struct{})
@@ -106,10 +108,18 @@ func (b *writeBuffer[T]) add(hash uint64, it *Item[T], at mono.Instant) {
 		return
 	}
 	e := buffered[T]{Item: it}
-	if older, there := s.items[hash]; there {
+	older, there := s.items[hash]
+	switch {
+	case there:
 		older.markDeleted()
 		e.pending = true
-	} else {
+	case s.held:
+		if replaced := b.store.current.Load().peek(hash); replaced != nil {
+			replaced.markDeleted()
+		}
+		e.pending = true
+		b.count.Add(1)
+	default:
 		if e.pending = !b.store.handOver(hash, it, at); e.pending {
 			b.store.counters.dropped.Add(1)
 		}
@@ -127,16 +137,19 @@ func (b *writeBuffer[T]) delete(key string, hash uint64) {
 	if s.closed {
 		return
 	}
+	g := b.store.current.Load()
 	e, there := s.items[hash]
 	if there && e.Key == key {
 		e.markDeleted()
 	}
 	// If the hash is in the buffer, this is an older item, which the buffered one is to replace.
-	if it := b.store.peek(hash); it != nil && it.Key == key {
-		it.markDeleted()
-		if !there {
-			b.store.cache.Del(hash)
-		}
+	it := g.peek(hash)
+	if it == nil || it.Key != key {
+		return
+	}
+	it.markDeleted()
+	if !there && !s.held { // what is held is left to the sweeper
+		g.Del(hash)
 	}
 }
 
@@ -146,11 +159,11 @@ func (b *writeBuffer[T]) deleteItem(it *Item[T]) {
 	s := b.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, there := s.items[hash]; there {
+	if _, there := s.items[hash]; there || s.held {
 		return
 	}
-	if b.store.peek(hash) == it {
-		b.store.cache.Del(hash)
+	if g := b.store.current.Load(); g.peek(hash) == it {
+		g.Del(hash)
 	}
 }
 
@@ -169,10 +182,13 @@ func (b *writeBuffer[T]) run() {
 			default:
 			}
 			over := b.round.Add(1) - 1
-			b.store.cache.Wait() // until ristretto has handled what was handed over in the rounds up to this one
+			b.store.current.Load().Wait() // until ristretto has handled what was handed over in the rounds up to this one
 			b.handled.Add(1)
 			for i := range b.shards {
 				b.empty(&b.shards[i], over)
+			}
+			if b.store.outgrown() {
+				b.grow()
 			}
 		}
 	}
@@ -182,13 +198,13 @@ func (b *writeBuffer[T]) run() {
 func (b *writeBuffer[T]) empty(s *bufferShard[T], over uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := mono.Now()
+	g, at := b.store.current.Load(), mono.Now()
 	for hash, e := range s.items {
 		switch {
 		case e.round > over:
 			continue
 		case e.Deleted():
-			b.store.cache.Del(hash)
+			g.Del(hash)
 		case e.pending:
 			// ristretto replaces the hash's item at once, or queues this one. In either case it stays for another round.
 			e.pending = !b.store.handOver(hash, e.Item, at)
