@@ -128,9 +128,10 @@ func (c *Cache[T]) awaitJoined(ctx context.Context, j *joined[T], why inflight.R
 // joined is a flight that a call waits for.
 type joined[T any] struct {
 	*flight[T]
-	mine          bool   // the call began it
-	late          bool   // it had finished when the call joined it
-	invalidations uint64 // how many this process had made when the call began
+	at            mono.Instant // when the call joined it, or a moment before
+	mine          bool         // the call began it
+	late          bool         // it had finished when the call joined it
+	invalidations uint64       // how many this process had made when the call began
 }
 
 // settles reports whether the call may return what await returned: the record, or the failure if there is none. Otherwise it needs
@@ -140,9 +141,16 @@ func (c *Cache[T]) settles(j *joined[T], r *record.Record[T], offered, takesFail
 	case j.late && j.State.unstorable: // a background load's result that can't be stored is only for the calls that waited for it
 		return false
 	case r != nil: // this process may have invalidated it after the flight began and before the call did
-		return offered || j.State.began >= j.invalidations || len(r.Tags) == 0
+		return offered || (j.State.began >= j.invalidations || len(r.Tags) == 0) && !c.outlived(j)
 	}
 	return j.mine || takesFailure || c.life.Closed()
+}
+
+// outlived reports whether the flight's value was loaded so long before the call joined the flight that another process's invalidation
+// should have kept the call from joining it. Storing the value may have taken that long, or the process was stopped meanwhile.
+func (c *Cache[T]) outlived(j *joined[T]) bool {
+	loaded := j.State.loaded
+	return !j.mine && loaded != 0 && c.remote != nil && j.at.Since(loaded) > c.remote.Conn.MaxAge()
 }
 
 // serveFallback counts a fallback that is served and returns its record.

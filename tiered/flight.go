@@ -8,6 +8,7 @@ import (
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 	"github.com/tiercache/tiercache/tiered/internal/local"
+	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 	"github.com/tiercache/tiercache/tiered/internal/tiers"
 )
@@ -33,8 +34,9 @@ type flightState[T any] struct {
 	loadCtx  atomic.Pointer[context.Context] // of its load, for Trace.WaitDone
 
 	// Set before the flight finishes:
-	panicked   bool // its error is a *LoaderPanic of its own loader
-	unstorable bool // the record can't be stored
+	loaded     mono.Instant // when its own loader returned a value; 0: it didn't
+	panicked   bool         // its error is a *LoaderPanic of its own loader
+	unstorable bool         // the record can't be stored
 }
 
 // fallback is the value that a flight's callers may get in place of its result, if their policy allows it: a value past its TTL,

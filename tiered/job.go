@@ -211,6 +211,9 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 		j.overdue()
 		return false
 	}
+	for _, tk := range tasks {
+		tk.Flight.State.loaded = mono.Now()
+	}
 	if err = c.loadError(err); err != nil {
 		j.finishTasks(tasks, err)
 	}

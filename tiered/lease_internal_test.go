@@ -20,7 +20,13 @@ import (
 // openOn returns a cache on a server, as in a process of its own.
 func openOn(t *testing.T, client redis.UniversalClient, p Policy) *Cache[string] {
 	t.Helper()
-	r, err := NewRedis(client, RedisOptions{Timeout: 10 * time.Second})
+	return openWithin(t, client, p, 10*time.Second)
+}
+
+// openWithin is openOn with that Timeout.
+func openWithin(t *testing.T, client redis.UniversalClient, p Policy, timeout time.Duration) *Cache[string] {
+	t.Helper()
+	r, err := NewRedis(client, RedisOptions{Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func (c *Cache[T]) load(ctx context.Context, k keyRef[T], at mono.Instant, load 
 		f, mine := c.keys.Join(ctx, k.Key, k.Hash, why, &joinOptions[T]{
 			Owner: new(inflight.Owner), Start: at, Limit: c.policy.LoadTimeout, Retry: retry, Urgent: nested,
 		})
-		j := joined[T]{flight: f, mine: mine, late: !mine && f.Finished(), invalidations: invalidations}
+		j := joined[T]{flight: f, at: at, mine: mine, late: !mine && f.Finished(), invalidations: invalidations}
 		switch {
 		case mine:
 			c.lookupOrStart(ctx, f, load)

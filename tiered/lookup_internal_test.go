@@ -38,6 +38,58 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 	}
 }
 
+// Lookup counts an unverified value that it serves because Redis doesn't answer this one read.
+func TestServedUnverifiedByLookup(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	c := openWithin(t, server.Client(t), Policy{}, time.Second)
+	if err := c.Set(t.Context(), "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	observe.Until(t, "the value is local", func() bool {
+		e, err := c.Lookup(t.Context(), "k")
+		return err == nil && e.Tier == Local
+	})
+	it := c.local.Get("k", c.hash("k"), mono.Now(), nil)
+	server.Freeze()
+	defer server.Thaw()
+	lapsed := *it.Deps
+	lapsed.Validity = coherence.NewValidity(mono.Now())
+	c.local.Set(c.hash("k"), it.WithDeps(&lapsed))
+	before := c.Stats().Unverified
+	e, err := c.Lookup(t.Context(), "k")
+	if n := c.Stats().Unverified - before; err != nil || e.Value != "v" || e.Tier != Local || n != 1 {
+		t.Errorf("%+v, %v, %d served unverified", e, err, n)
+	}
+}
+
+// A value that was loaded long before a call joins its flight isn't for the call: what others did since may not have been reported yet.
+func TestOutlivedFlight(t *testing.T) {
+	t.Parallel()
+	c := openOn(t, redistest.Start(t).Client(t), Policy{})
+	f, _ := c.keys.Join(t.Context(), "k", c.hash("k"), inflight.ForRead, &joinOptions[string]{Owner: new(inflight.Owner)})
+	defer c.keys.Leave(f)
+	r := record.NewFor(&c.view, "v", false, 0, coherence.Stamp{})
+	at := mono.Now()
+	maxAge := c.remote.Conn.MaxAge()
+	for _, test := range []struct {
+		name   string
+		j      joined[string]
+		loaded mono.Instant
+		want   bool
+	}{
+		{"loaded a moment ago", joined[string]{}, at.Add(-maxAge), true},
+		{"loaded long ago", joined[string]{}, at.Add(-maxAge - 1), false},
+		{"loaded long ago, by the call itself", joined[string]{mine: true}, at.Add(-maxAge - 1), true},
+		{"read from Redis", joined[string]{}, 0, true},
+	} {
+		f.State.loaded, test.j.flight, test.j.at = test.loaded, f, at
+		if got := c.settles(&test.j, r, false, true); got != test.want {
+			t.Errorf("%s: the call takes it: %v", test.name, got)
+		}
+	}
+}
+
 // caughtUp waits until the cache has heard of what it wrote itself, of the new epoch too, which would otherwise end its reads.
 func caughtUp(t *testing.T, c *Cache[string]) {
 	t.Helper()

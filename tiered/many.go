@@ -184,7 +184,7 @@ func (b *batch[K, T]) join(ctx context.Context, open int) (own []*flight[T], fir
 			continue
 		}
 		f, mine := c.keys.Join(ctx, s.key, s.hash, inflight.ForRead, &fl)
-		s.joined = joined[T]{flight: f, mine: f.Owner == b.owner, invalidations: invalidations} // perhaps begun for another id with its key
+		s.joined = joined[T]{flight: f, at: fl.Start, mine: f.Owner == b.owner, invalidations: invalidations} // perhaps begun for another id with its key
 		switch {
 		case mine:
 			own = append(own, f)

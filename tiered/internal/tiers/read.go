@@ -103,7 +103,10 @@ func (t *Tiers[T, S]) unreadable(k inflight.Ref[T, S], least record.Use, why err
 	} else {
 		it = t.Local.GetUnverified(k.Key, k.Hash, nil)
 	}
-	if it != nil && it.Use(&p.Windows, mono.Now()) >= least {
+	if at := mono.Now(); it != nil && it.Use(&p.Windows, at) >= least {
+		if least == record.IfError && !it.Valid(at) { // GetUnverified has counted its own
+			t.Local.CountUnverified()
+		}
 		return Hit[T]{Key: it.Key, Record: &it.Record, InMemory: true}
 	}
 	if errors.Is(why, writequeue.ErrNotReplayed) { // a key with a queued write counts as missing
