@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
@@ -13,32 +12,33 @@ import (
 // errors of a server that isn't asked, or of a chunk that was late. If the nodes of a Cluster can't be found, all
 // keys have that error.
 func (r *requester) Do(ctx context.Context, q Request) []Reply {
-	replies := make([]Reply, len(q.Keys))
 	calls := newCallCount(q.Ended)
 	defer calls.done()
-	var batches []nodeBatch
-	var err error
-	if len(q.Keys) > 0 {
-		if batches, err = r.Nodes.batches(ctx, q.Keys); err != nil {
-			copy(replies, Failed(len(q.Keys), err, r.Nodes.AnyFeed()))
-		}
+	if len(q.Keys) == 0 {
+		return nil
 	}
-	fill := func(nb nodeBatch, got []Reply) {
-		for n, i := range nb.indexes {
-			replies[i] = got[n]
-		}
+	batches, err := r.Nodes.batches(ctx, q.Keys)
+	switch {
+	case err != nil:
+		return Failed(len(q.Keys), err, r.Nodes.AnyFeed())
+	case len(batches) == 1: // with all keys, in their order
+		return r.doUnlessOpen(ctx, q, batches[0], calls)
 	}
-	batches = slices.DeleteFunc(batches, func(nb nodeBatch) bool {
-		err := nb.Breaker.Err(q.Name)
-		if err != nil {
-			fill(nb, Failed(len(nb.indexes), err, nb.Feed))
+	replies := make([]Reply, len(q.Keys))
+	eachBatch(batches, func(nb nodeBatch) {
+		for n, reply := range r.doUnlessOpen(ctx, q, nb, calls) {
+			replies[nb.indexes[n]] = reply
 		}
-		return err != nil
 	})
-	if len(batches) > 0 {
-		eachBatch(batches, func(nb nodeBatch) { fill(nb, r.doBatch(ctx, q, nb, calls)) })
-	}
 	return replies
+}
+
+// doUnlessOpen makes the part of a request that goes to one server, unless the server isn't asked.
+func (r *requester) doUnlessOpen(ctx context.Context, q Request, nb nodeBatch, calls *callCount) []Reply {
+	if err := nb.Breaker.Err(q.Name); err != nil {
+		return Failed(len(nb.indexes), err, nb.Feed)
+	}
+	return r.doBatch(ctx, q, nb, calls)
 }
 
 // eachBatch calls f for all batches at the same time, and returns when all calls have.

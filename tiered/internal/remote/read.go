@@ -123,6 +123,9 @@ const wrongType = "WRONGTYPE "
 
 // findHolds finds out which of the values that are no strings are holds.
 func (t *Tier[T]) findHolds(ctx context.Context, keys []string, results []Result[T], noString []int) {
+	if len(noString) == 0 {
+		return
+	}
 	replies := t.do(ctx, t.request("get", pick(keys, noString), func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return to.ZCard(ctx, key)
 	}))
@@ -150,6 +153,9 @@ func (t *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []r
 		if len(s.Keys) > 1 && errors.Is(replies[i].Err, context.DeadlineExceeded) && ctx.Err() == nil {
 			late = append(late, i)
 		}
+	}
+	if len(late) == 0 {
+		return replies
 	}
 	// A command for many keys may have timed out because their values are large. A request is given more time.
 	for n, a := range t.do(ctx, redisconn.Gets(t.redisKeys(pick(keys, late)))) {
@@ -186,6 +192,9 @@ func (t *Tier[T]) Abandon() { t.Conn.EndSession(t.reads) }
 
 // limitForeign makes records that other programs wrote expire with their keys, which Redis may report up to a second late.
 func (t *Tier[T]) limitForeign(ctx context.Context, keys []string, results []Result[T], foreign []int) {
+	if len(foreign) == 0 {
+		return
+	}
 	replies := t.do(ctx, t.request("pttl", pick(keys, foreign), func(ctx context.Context, to redis.Cmdable, _ int, key string) redis.Cmder {
 		return pttl(ctx, to, key)
 	}))
