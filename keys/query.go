@@ -10,6 +10,7 @@ import (
 type param struct {
 	name string // decoded
 	text string // not decoded
+	same bool   // the text has only bytes that a key keeps
 }
 
 // appendQuery appends the query with its parts sorted by name. It has no ':'.
@@ -29,7 +30,7 @@ func appendQuery(b []byte, raw string) []byte {
 		if part == "" {
 			continue
 		}
-		p := param{name: part[:name], text: part}
+		p := param{name: part[:name], text: part, same: simple}
 		if !simple {
 			var ok bool
 			p.name, ok = paramName(part)
@@ -45,7 +46,11 @@ func appendQuery(b []byte, raw string) []byte {
 		if i > 0 {
 			b = append(b, '&')
 		}
-		b = appendPart(b, p.text)
+		if p.same {
+			b = append(b, p.text...)
+		} else {
+			b = appendPart(b, p.text)
+		}
 	}
 	return b
 }

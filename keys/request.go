@@ -33,7 +33,12 @@ func Request(r *http.Request) string {
 //	get://localhost:8080/api/v1/users:limit=20&skip=0
 func HostRequest(r *http.Request) string {
 	var space [256]byte
-	b := appendMethod(space[:0], r.Method)
+	return string(AppendHostRequest(space[:0], r))
+}
+
+// AppendHostRequest appends the key that [HostRequest] returns to dst, and returns the extended slice.
+func AppendHostRequest(dst []byte, r *http.Request) []byte {
+	b := appendMethod(dst, r.Method)
 	b = append(b, "://"...)
 	host := r.Host
 	if host == "" {
@@ -46,7 +51,7 @@ func HostRequest(r *http.Request) string {
 	}
 	b = append(b, p...)
 	b = append(b, ':')
-	return string(appendQuery(b, r.URL.RawQuery))
+	return appendQuery(b, r.URL.RawQuery)
 }
 
 // path returns the path, which is never empty. For an opaque URL ("GET mailto:x HTTP/1.1"), and for a path with unescaped bytes, it

@@ -74,6 +74,9 @@ func TestHostRequest(t *testing.T) {
 		if got := keys.HostRequest(r); got != c.want {
 			t.Errorf("%s %s of %q: got %q, want %q", c.method, c.target, c.host, got, c.want)
 		}
+		if got := string(keys.AppendHostRequest([]byte("https "), r)); got != "https "+c.want {
+			t.Errorf("%s %s of %q: appended %q, want %q", c.method, c.target, c.host, got, "https "+c.want)
+		}
 	}
 }
 

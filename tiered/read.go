@@ -33,23 +33,21 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (T, error) {
 // Lookup returns the cached entry with its age, tier and state. The state is Stale for an entry that GetOrLoad may serve only under
 // the [Policy]'s StaleWhileRevalidate or StaleIfError. It returns [ErrNotFound] on a miss, with the zero
 // Entry, and for a remembered absence, with an Entry in the state NotFound.
-func (c *Cache[T]) Lookup(ctx context.Context, key string) (Entry[T], error) {
+func (c *Cache[T]) Lookup(ctx context.Context, key string) (e Entry[T], err error) {
 	if c.wrong != nil {
-		return Entry[T]{}, c.wrong
+		return e, c.wrong
 	}
 	hash, at := c.hash(key), mono.Now()
 	var got tiers.Hit[T]
 	if it := c.local.Get(key, hash, at, nil); it != nil {
 		got = tiers.Hit[T]{Key: it.Key, Record: &it.Record, InMemory: true}
 	} else {
-		var err error
 		if got, err = c.fetchOne(ctx, key, hash, record.IfError); err != nil {
-			return Entry[T]{}, err
+			return e, err
 		}
 		at = mono.Now()
 	}
-	e := entryOf(got.Record, got.Key, c.policy, tierOf(got.InMemory), at)
-	var err error
+	e = entryOf(got.Record, got.Key, c.policy, tierOf(got.InMemory), at)
 	e.Value, err = c.valueOf(got.Record)
 	return e, err
 }

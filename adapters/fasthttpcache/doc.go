@@ -9,7 +9,8 @@
 //
 // Fields that handlers around the cache set in the response before they call it are taken into account as package httpcache says; the cache
 // doesn't see fields that they set after it. A handler's buffers are used again for the next request, so the cache copies what it stores out of
-// them, and what it serves into them: handlers around the cache may change a response's body in place.
+// them, and what it serves into them: handlers around the cache may change a response's body in place. With
+// httpcache.Options.SharedBodies they may not, and what is served isn't copied.
 //
 // # Background runs
 //

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -57,13 +58,9 @@ func (x *exchange[C]) Preview() (*http.Request, context.Context) {
 }
 
 func (x *exchange[C]) Around(name string) []string {
-	h := &x.c.RequestCtx().Response.Header
-	if h.Len() == 0 {
-		return nil
-	}
 	var lines []string
-	for _, line := range h.PeekAll(name) {
-		if len(line) > 0 { // fasthttp yields an empty Set-Cookie if there are no cookies
+	for n, line := range x.c.RequestCtx().Response.Header.All() { // usually only fasthttp's default
+		if len(n) == len(name) && len(line) > 0 && strings.EqualFold(viewString(n), name) {
 			lines = append(lines, string(line))
 		}
 	}
@@ -75,8 +72,11 @@ func (x *exchange[C]) Serve(reply *httpcache.Reply) {
 	out.SetStatusCode(reply.Status)
 	out.Header.SetNoDefaultContentType(true) // the stored response may have none
 	setFields(&out.Header, reply, x.f.Server(x.c).NoDefaultDate)
-	// Not SetBodyRaw: the stored bytes are shared.
-	out.SetBody(reply.Body)
+	if reply.Shared {
+		out.SetBodyRaw(reply.Body[:len(reply.Body):len(reply.Body)])
+		return
+	}
+	out.SetBody(reply.Body) // the stored bytes belong to all hits
 }
 
 func (x *exchange[C]) Run(rec *httpcache.Recording) {

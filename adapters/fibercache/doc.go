@@ -12,7 +12,8 @@
 // doesn't see fields that they set after it, as Fiber's session middleware does.
 //
 // Fiber reuses a request's buffers for the next one, so the cache copies what it stores out of them, and what it serves
-// into them: middleware around the cache may change a response's body in place.
+// into them: middleware around the cache may change a response's body in place. With
+// httpcache.Options.SharedBodies they may not, and what is served isn't copied.
 //
 // # Errors
 //

@@ -9,9 +9,10 @@ import (
 // Answer answers one exchange from the store, or by running the handler. It returns when the response is complete, and
 // panics if the handler does.
 func (c *Cache) Answer(x Exchange) {
-	var p plan
-	c.plan(&p, x)
-	c.carryOut(&p)
+	p := plans.Get().(*plan)
+	c.plan(p, x)
+	c.carryOut(p)
+	p.release() // not after a panic, when it may still be in use
 }
 
 // carryOut answers the exchange as planned.
@@ -24,9 +25,9 @@ func (c *Cache) carryOut(p *plan) {
 	case actBypass:
 		c.bypass(view.x, p.why)
 	case actServe:
-		c.hit(view, cand)
+		c.hit(p)
 	case actServeAndRefresh:
-		c.serveStale(view, cand, p.directives)
+		c.serveStale(p)
 	case actForward, actForwardOrStale:
 		c.forward(view, cand, p.directives, p.action == actForwardOrStale)
 	}

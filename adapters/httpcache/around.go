@@ -71,10 +71,13 @@ func (r *response) termsHeader(before http.Header) http.Header {
 	return h
 }
 
+// merges reports whether a stored field is merged with that of handlers around the cache.
+func merges(name string) bool { return name == "Cache-Control" || rfc9111.Lists(name) }
+
 // mergedWith returns the response for sending it with the fields that are already set: lists have the
 // members of both.
 func (r *response) mergedWith(lines func(name string) []string) *response {
-	if r.precomputed != nil && !r.precomputed.hasLists {
+	if r.precomputed != nil && !slices.ContainsFunc(r.precomputed.merged, func(name string) bool { return len(lines(name)) > 0 }) {
 		return r
 	}
 	var merged []string
@@ -83,7 +86,7 @@ func (r *response) mergedWith(lines func(name string) []string) *response {
 		for n < len(h) && h[n] == name {
 			n += 2
 		}
-		if name == "Cache-Control" || rfc9111.Lists(name) {
+		if merges(name) {
 			if others := lines(name); len(others) > 0 {
 				if merged == nil {
 					merged = append(make([]string, 0, len(r.Header)+8), r.Header[:len(r.Header)-len(h)]...)

@@ -27,35 +27,37 @@ var errUnreached = errors.New("httpcache: a background run didn't reach the cach
 
 // serveStale serves a stale response and renews it in the background. If the server can't run the handler in the background,
 // it is renewed first.
-func (c *Cache) serveStale(view *requestView, cand *candidate, d rfc9111.Directives) {
+func (c *Cache) serveStale(p *plan) {
+	view, cand := &p.view, &p.candidate
 	if view.r.Method == http.MethodHead { // its response has no body: the next GET renews the stored one
-		c.hit(view, cand)
+		c.hit(p)
 		return
 	}
 	view.request()
 	if !c.unreached.has(cand.key) {
 		if behind := view.x.Detach(); behind != nil {
-			c.hit(view, cand)
+			c.hit(p)
 			c.renewInBackground(behind, *cand)
 			return
 		}
 	}
-	c.renewInForeground(view, cand, d)
+	c.renewInForeground(p)
 }
 
 // renewInForeground renews a stale response before it answers. If the handler fails, or another request is renewing the response, it
 // serves the stale response.
-func (c *Cache) renewInForeground(view *requestView, cand *candidate, d rfc9111.Directives) {
-	p := newParticipant(&missRequest{
+func (c *Cache) renewInForeground(p *plan) {
+	view, cand, d := &p.view, &p.candidate, p.directives
+	leader := newParticipant(&missRequest{
 		candidate: *cand, flightKey: cand.key, request: view.request(), directives: d, forward: rfc9111.ForStale, detail: "foreground", reload: true, mayServeStale: true,
 	})
-	if d.OnlyIfCached || c.failing.has(cand.key) || !c.join(p, c.options.Collapse(p.request)) {
-		c.hit(view, cand)
+	if d.OnlyIfCached || c.failing.has(cand.key) || !c.join(leader, c.options.Collapse(leader.request)) {
+		c.hit(p)
 		return
 	}
 	c.stats.misses.Add(1)
-	c.joinFlight(view.x, p)
-	if p.failed {
+	c.joinFlight(view.x, leader)
+	if leader.failed {
 		c.failing.add(cand.key, failingTTL)
 	}
 }

@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"bytes"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -15,8 +16,8 @@ const maxKey = 1 << 10
 
 // keyMaker makes the keys of requests by the options.
 type keyMaker struct {
-	key      func(*http.Request) string // Options.Key, or the default
-	url      func(*http.Request) string // the same without header fields, for the tag of a URL
+	key      appendKey                  // Options.Key, or the default
+	url      appendKey                  // the same without header fields, for the tag of a URL
 	user     func(*http.Request) string // Options.User
 	private  bool                       // Options.Private
 	usual    bool                       // key is the default, which has a URL's usual spellings
@@ -24,12 +25,18 @@ type keyMaker struct {
 	previews bool                       // a preview has all fields that the key and the lookup need
 }
 
+// appendKey appends the key of a request, or nothing if the request bypasses the cache.
+type appendKey func(b []byte, r *http.Request) []byte
+
 func newKeyMaker(o *Options) keyMaker {
-	k := keyMaker{key: o.Key, url: o.Key, user: o.User, private: o.Private, extra: o.User != nil && !o.Private || len(o.KeyHeaders) > 0}
-	if o.Key == nil {
-		k.key, k.url = defaultKey(o.IgnoreQuery, o.KeyHeaders), defaultKey(o.IgnoreQuery, nil)
-		k.usual, k.previews = true, !k.extra && o.User == nil && len(o.Encodings) == 0
+	k := keyMaker{user: o.User, private: o.Private, extra: o.User != nil && !o.Private || len(o.KeyHeaders) > 0}
+	if own := o.Key; own != nil {
+		k.key = func(b []byte, r *http.Request) []byte { return append(b, own(r)...) }
+		k.url = k.key
+		return k
 	}
+	k.key, k.url = defaultKey(o.IgnoreQuery, o.KeyHeaders), defaultKey(o.IgnoreQuery, nil)
+	k.usual, k.previews = true, !k.extra && o.User == nil && len(o.Encodings) == 0
 	return k
 }
 
@@ -37,30 +44,35 @@ func newKeyMaker(o *Options) keyMaker {
 // key is longer than unshortened ones, and so never equals one. A client's request has another key than a server's: what the origin
 // responds to it mustn't be replaced by what this process responds to a request with such a Host, which anybody can send.
 func (k *keyMaker) primary(r *http.Request, ofClient bool) (key string, private bool) {
+	b, private := k.appendPrimary(make([]byte, 0, maxKey/4), r, ofClient)
+	return string(b), private
+}
+
+// appendPrimary appends the primary key to b, which is empty: most hits need no memory for it but that of an earlier request.
+func (k *keyMaker) appendPrimary(b []byte, r *http.Request, ofClient bool) (key []byte, private bool) {
 	r = asGet(r)
-	if key = k.key(r); key == "" {
-		return "", false
-	}
 	kind := "" // no key without a kind begins like one with a kind
 	if ofClient {
 		kind = "client "
 	}
+	b = k.key(append(b, kind...), r)
+	url := b[len(kind):]
 	switch {
+	case len(url) == 0:
+		return nil, false
 	case k.private:
-		key, private = keys.Join("private "+kind, key, k.user(r)), true
+		b, private = []byte(keys.Join("private "+kind, string(url), k.user(r))), true
 	case k.user != nil:
 		user := k.user(r)
-		key, private = kind+keys.Join(key, user), user != "" // also for "": otherwise a URL could be chosen that has a user's key
-	default:
-		key = kind + key
+		b, private = []byte(kind+keys.Join(string(url), user)), user != "" // also for "": otherwise a URL could be chosen that has a user's key
 	}
 	switch {
-	case strings.IndexByte(key, 0) >= 0: // NUL is reserved for the keys that the cache derives from this one
-		key = "\x00" + keys.Digest(key)
-	case len(key) > maxKey:
-		key = key[:maxKey] + keys.Digest(key)
+	case bytes.IndexByte(b, 0) >= 0: // NUL is reserved for the keys that the cache derives from this one
+		b = []byte("\x00" + keys.Digest(string(b)))
+	case len(b) > maxKey:
+		b = append(b[:maxKey], keys.Digest(string(b))...)
 	}
-	return key, private
+	return b, private
 }
 
 func asGet(r *http.Request) *http.Request {
@@ -105,11 +117,11 @@ func (k *keyMaker) urlTag(r *http.Request) string {
 		asked.URL, asked.RequestURI = askedURL(r), ""
 		r = asked
 	}
-	key := k.url(asGet(r))
-	if key == "" {
+	key := k.url(nil, asGet(r))
+	if len(key) == 0 {
 		return ""
 	}
-	return "\x00" + keys.Digest(key)
+	return "\x00" + keys.Digest(string(key))
 }
 
 // tagged reports whether the key for the request has more than the URL of the client's request: the
@@ -132,30 +144,30 @@ func groupTags(r *http.Request, groups []string) []string {
 func partKey(key string) string { return key + "\x00part" }
 
 // defaultKey returns the default for Options.Key.
-func defaultKey(ignore, headers []string) func(*http.Request) string {
+func defaultKey(ignore, headers []string) appendKey {
 	names := make([]string, len(headers))
 	for i, name := range headers {
 		names[i] = textproto.CanonicalMIMEHeaderKey(name)
 	}
-	return func(r *http.Request) string {
+	return func(b []byte, r *http.Request) []byte {
 		asked, rewritten, ok := target(r)
 		if !ok {
-			return ""
-		}
-		key := keys.HostRequest(withoutParams(asked, ignore))
-		if secure(r) {
-			key = "https " + key
+			return b
 		}
 		if isAbsolute(r) {
-			key = "absolute " + key
+			b = append(b, "absolute "...)
 		}
+		if secure(r) {
+			b = append(b, "https "...)
+		}
+		b = keys.AppendHostRequest(b, withoutParams(asked, ignore))
 		if rewritten {
-			key += " " + keys.Request(withoutParams(r, ignore))
+			b = append(append(b, ' '), keys.Request(withoutParams(r, ignore))...)
 		}
 		if len(names) > 0 {
-			key += " " + keys.Digest(rfc9111.Selecting(names, r.Header))
+			b = append(append(b, ' '), keys.Digest(rfc9111.Selecting(names, r.Header))...)
 		}
-		return key
+		return b
 	}
 }
 

@@ -100,6 +100,11 @@ type Options struct {
 	// none, a stale response is renewed before it is served.
 	Outermost http.Handler
 
+	// SharedBodies makes servers on fasthttp, with packages fasthttpcache, fibercache and fiber2cache, send the stored bytes of a body
+	// instead of a copy, as net/http always does. Handlers around the cache must then not change the bytes of a response's body, nor
+	// append to it: they may read it and set another one. false: they get a copy, which they may change.
+	SharedBodies bool
+
 	// MaxBody is the length of the longest body that is stored, in bytes; responses with longer ones aren't stored. Without Redis it is
 	// at most MaxCost. 0: 8 MiB, or without Redis MaxCost if that is less.
 	MaxBody int64

@@ -2,6 +2,8 @@ package httpcache
 
 import (
 	"net/http"
+	"sync"
+	"unsafe"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
@@ -13,6 +15,19 @@ type plan struct {
 	directives rfc9111.Directives
 	action     action
 	why        rfc9111.Forward // of a bypass
+	reply      Reply           // of a hit
+	key        []byte          // memory for the candidate's key
+}
+
+var plans = sync.Pool{New: func() any { return &plan{key: make([]byte, 0, maxKey/4)} }}
+
+// release returns the plan to the pool after a hit, of which nothing remains: the store copies the keys that it keeps. Other plans aren't
+// used again, since loads may use their keys for longer.
+func (p *plan) release() {
+	if p.action == actServe && cap(p.key) <= 2*maxKey {
+		*p = plan{key: p.key[:0]}
+		plans.Put(p)
+	}
 }
 
 // action is what a plan is to do.
@@ -50,10 +65,17 @@ func (c *Cache) plan(p *plan, x Exchange) {
 		return
 	}
 	view.r = c.options.normalised(view.r)
-	if cand.primary, cand.private = c.keys.primary(view.r, isClient(x)); cand.primary == "" {
+	if p.key, cand.private = c.keys.appendPrimary(p.key, view.r, isClient(x)); len(p.key) == 0 {
 		p.action, p.why = actBypass, rfc9111.ForBypass
 		return
 	}
+	cand.primary = unsafe.String(unsafe.SliceData(p.key), len(p.key))
+	c.decide(p)
+}
+
+// decide looks up the stored response, and decides how to answer.
+func (c *Cache) decide(p *plan) {
+	view, cand := &p.view, &p.candidate
 	if c.serveNested(cand, view) {
 		p.action = actNothing
 		return

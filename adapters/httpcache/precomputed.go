@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -10,11 +11,11 @@ import (
 
 // precomputed has the parts of a reply that are the same for all hits of a stored response.
 type precomputed struct {
-	contentLength  string // of the whole body
-	noCacheStatus  bool   // the response has no Cache-Status of another cache
-	etag           string // the Etag, if it is valid
-	hasLists       bool   // there are fields that handlers around the cache may add to
-	notModifiedLen int    // how many of the Header's strings are for a 304: the first ones
+	contentLength  string   // of the whole body
+	noCacheStatus  bool     // the response has no Cache-Status of another cache
+	etag           string   // the Etag, if it is valid
+	merged         []string // the names of fields that are merged with those of handlers around the cache
+	notModifiedLen int      // how many of the Header's strings are for a 304: the first ones
 	age            atomic.Pointer[ageStamp]
 }
 
@@ -32,7 +33,9 @@ func (r *response) prepare() {
 		r.precomputed.etag = tag
 	}
 	for h := r.Header; len(h) > 1; h = h[2:] {
-		r.precomputed.hasLists = r.precomputed.hasLists || h[0] == "Cache-Control" || rfc9111.Lists(h[0])
+		if merges(h[0]) && !slices.Contains(r.precomputed.merged, h[0]) {
+			r.precomputed.merged = append(r.precomputed.merged, h[0])
+		}
 	}
 	brief, rest := make([]string, 0, len(r.Header)), []string(nil)
 	for h := r.Header; len(h) > 1; h = h[2:] {

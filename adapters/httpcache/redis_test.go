@@ -55,6 +55,32 @@ func TestSecondProcessHits(t *testing.T) {
 	}
 }
 
+// Hits make their keys in the same memory, one after the other. Each tier keeps the key of its own response.
+func TestKeysOfHitsAreNotKept(t *testing.T) {
+	server := redistest.Start(t)
+	o := &origin{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=600")
+		_, _ = w.Write([]byte(r.URL.RawQuery))
+	}}
+	first := newCache(t, httpcache.Options{Redis: connect(t, server)})
+	second := newCache(t, httpcache.Options{Redis: connect(t, server)})
+	const responses = 20
+	target := func(n int) (target, body string) { return fmt.Sprintf("/?n=%02d", n), fmt.Sprintf("n=%02d", n) }
+	for n := range responses {
+		url, body := target(n)
+		expect(t, get(first.Handler(o), url), 200, stored, body)
+	}
+	for range 3 { // at first from Redis
+		for n := range responses {
+			url, body := target(n)
+			if w := get(second.Handler(o), url); w.Body.String() != body || !strings.HasPrefix(w.Header().Get("Cache-Status"), "http; hit") {
+				t.Errorf("%s: %q, %v", url, w.Body, w.Header())
+			}
+		}
+	}
+	o.expectRuns(t, responses)
+}
+
 // With SealKeys Redis has nothing to read of a response, and the next process still serves it.
 func TestSealedResponses(t *testing.T) {
 	server := redistest.Start(t)

@@ -16,6 +16,8 @@ type Reply struct {
 	// Body has the bytes to send; none for HEAD and for a 304. They belong to the store and must not be
 	// changed.
 	Body []byte
+	// Shared: handlers around the cache may get the Body itself, see Options.SharedBodies.
+	Shared bool
 
 	stored       *response
 	age          time.Duration // less than 0: it comes from the handler
@@ -27,7 +29,7 @@ type Reply struct {
 
 // reply returns the reply to r from a response of the given age.
 func (c *Cache) reply(r *http.Request, stored *response, age time.Duration, status rfc9111.Status) *Reply {
-	reply := &Reply{stored: stored, age: age, status: status}
+	reply := &Reply{Shared: c.options.SharedBodies, stored: stored, age: age, status: status}
 	c.shape(reply, r, rfc9111.RelevantConditions|rfc9111.RelevantRange)
 	return reply
 }

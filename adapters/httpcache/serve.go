@@ -1,27 +1,21 @@
 package httpcache
 
 import (
-	"sync"
-
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
 )
 
 // hit answers with the stored response.
-func (c *Cache) hit(view *requestView, cand *candidate) {
+func (c *Cache) hit(p *plan) {
+	view, cand, reply := &p.view, &p.candidate, &p.reply
 	c.stats.hits.Add(1)
-	reply := replies.Get().(*Reply)
-	reply.stored, reply.age = cand.found.mergedWith(view.x.Around), cand.age
+	reply.Shared, reply.stored, reply.age = c.options.SharedBodies, cand.found.mergedWith(view.x.Around), cand.age
 	reply.status = rfc9111.Status{Cache: c.options.Name, Hit: true, TTL: cand.found.Lifetime - cand.age}
 	if cand.softPurged {
 		reply.status.TTL = cand.freshFor()
 	}
 	c.shape(reply, view.r, view.relevant)
 	view.x.Serve(reply)
-	*reply = Reply{}
-	replies.Put(reply) // not after a panic of Serve, when it may still be in use
 }
-
-var replies = sync.Pool{New: func() any { return new(Reply) }}
 
 // pass runs the handler without recording its response.
 func (c *Cache) pass(x Exchange, why rfc9111.Forward) {

@@ -44,24 +44,25 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if _, ok := r.Context().Value(runKey{}).(*backgroundRun); ok { // of a Handler around this client: it isn't to be recorded here
 		x.request = x.request.WithContext(context.WithValue(r.Context(), runKey{}, (*run)(nil)))
 	}
-	var p plan
-	t.cache.plan(&p, x)
+	p := plans.Get().(*plan)
+	t.cache.plan(p, x)
 	switch p.action {
 	case actForward, actForwardOrStale:
-		return x.runInBackground(&p)
+		return x.runInBackground(p)
 	case actChange:
 		if t.cache.options.StorePosts {
-			return x.runInBackground(&p)
+			return x.runInBackground(p)
 		}
 	case actServe, actServeAndRefresh:
 		if r.Context().Err() != nil {
 			return nil, context.Cause(r.Context())
 		}
 		if p.action == actServeAndRefresh && t.cache.unreached.has(p.candidate.key) {
-			return x.runInBackground(&p)
+			return x.runInBackground(p)
 		}
 	}
-	t.cache.carryOut(&p)
+	t.cache.carryOut(p)
+	p.release()
 	return x.response, x.err
 }
 

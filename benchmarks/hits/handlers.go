@@ -47,6 +47,17 @@ func origin(header http.Header) http.Handler {
 	})
 }
 
+// unmodified returns a net/http handler whose response is a 304 with those of the fields that belong to one.
+func unmodified(header http.Header) http.Handler {
+	brief := maps.Clone(header)
+	delete(brief, "Content-Type")
+	delete(brief, "Content-Length")
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		maps.Copy(w.Header(), brief)
+		w.WriteHeader(http.StatusNotModified)
+	})
+}
+
 // fiberOrigin is origin for Fiber, which sets Date and Content-Length itself.
 func fiberOrigin(header http.Header) fiber.Handler {
 	names := slices.Sorted(maps.Keys(header))
@@ -74,7 +85,7 @@ func serve(name string, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	cache, err := httpcache.New(httpcache.Options{})
+	cache, err := httpcache.New(httpcache.Options{SharedBodies: name == "fibercache, shared"})
 	if err != nil {
 		return err
 	}
@@ -87,11 +98,13 @@ func serve(name string, in io.Reader, out io.Writer) (err error) {
 			ended <- http.Serve(listener, origin(fields))
 		case "net/http":
 			ended <- http.Serve(listener, origin(both(fields, added)))
+		case "net/http, 304":
+			ended <- http.Serve(listener, unmodified(both(fields, added)))
 		case "httpcache":
 			ended <- http.Serve(listener, cache.Handler(origin(fields)))
 		case "Fiber":
 			ended <- serveFiber(listener, fiberOrigin(both(fields, added)))
-		case "fibercache":
+		case "fibercache", "fibercache, shared":
 			ended <- serveFiber(listener, fibercache.New(cache), fiberOrigin(fields))
 		case "Fiber's cache":
 			ended <- serveFiber(listener, fibers.New(fibers.Config{StoreResponseHeaders: true, MaxBytes: 64 << 20}), fiberOrigin(fields))

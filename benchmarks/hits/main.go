@@ -5,7 +5,8 @@
 //
 // The caches are httpcache on net/http and fibercache on Fiber, each beside a bare handler that writes the same bytes,
 // Fiber's own middleware, and nginx and Varnish if they are installed. A second measurement of each has a client with a copy of
-// the page, which gets a 304; Fiber's middleware doesn't support that. They take turns, round by round, so that
+// the page, which gets a 304, beside a bare handler of net/http that writes one; Fiber's middleware doesn't support that.
+// "shared" is with httpcache.Options.SharedBodies. They take turns, round by round, so that
 // a busy moment of the machine affects all alike, and each ratio is the median of the rounds' ratios. Each runs in a
 // process of its own, and on one core with wrk on another if taskset is installed. The processor time per request measures the
 // same as requests per second, but is affected less by other work on the machine.

@@ -55,6 +55,7 @@ func (c *contest) begin(ctx context.Context, out io.Writer) error {
 		{"httpcache", "", statusHit, true},
 		{"Fiber", fiberVersion(), statusHit, false},
 		{"fibercache", "", statusHit, true},
+		{"fibercache, shared", "", statusHit, false},
 		{"Fiber's cache", fiberVersion(), says("X-Cache", "hit"), false},
 	} {
 		p, err := c.start(e.name, "", c.cores.server(self, "-serve", e.name))
@@ -63,6 +64,12 @@ func (c *contest) begin(ctx context.Context, out io.Writer) error {
 		}
 		c.add(entry{process: p, version: e.version, hit: e.hit}, e.notModified)
 	}
+	unmodified, err := c.start("net/http, 304", "", c.cores.server(self, "-serve", "net/http, 304"))
+	if err != nil {
+		return err
+	}
+	unmodified.name = "net/http"
+	c.entries = append(c.entries, &entry{process: unmodified, version: goVersion(), hit: statusHit, has: etag})
 	if err := c.beginProxies(out, self); err != nil {
 		return err
 	}
