@@ -6,6 +6,7 @@
 //   - [Item] is a record in the tier, with what its validity depends on. A reader checks the key, the time, and the validity.
 //   - generation is a ristretto cache. A tier has one with few counters, and later one with all (growth.go).
 //   - store is the present generation, and how items are given to it.
+//   - front finds most items that are read without ristretto.
 //   - writeBuffer has the items that ristretto may not have taken in yet.
 //   - sweeper removes expired items, to free their memory.
 //   - interner lets items share what is the same in them.
@@ -33,8 +34,9 @@
 //     finds it. An older item of the hash that is still in the buffer is marked as deleted.
 //   - When ristretto has handled its queue, the buffer forgets the item. ristretto has admitted it, or rejected it because it
 //     values others more; the item is then gone.
-//   - Get finds it in ristretto, or else in the buffer, and serves asks whether this reader may have it: the key, the time, the
-//     validity. What is stale, or not verified, is served by the rules of record.Use and of the cache's Strict.
+//   - Get finds it in the front, in ristretto, or else in the buffer, and serves asks whether this reader may have it: the key, the time,
+//     the validity. What is stale, or not verified, is served by the rules of record.Use and of the cache's Strict.
+//   - A Get that finds it in ristretto puts it into the front: always while there is room for all items, and once in eight times if not.
 //   - It leaves by Delete, by Expire, which may leave a stale copy, by the Set of another, by ristretto's eviction, or by the
 //     sweeper once it can't be served any more. An invalidation of its tags or its epoch doesn't touch it: the flags in its
 //     Deps change, and the next Get sees that.
@@ -58,13 +60,16 @@
 //   - Waiting for ristretto after each Set would delay each Set, and not bring back those that its queue had no room for. The
 //     buffer's goroutine waits once for all that were handed over, and repeats what was dropped.
 //   - ristretto's own TTL keeps another map, and reads the clock once more for each hit.
+//   - Half of the time of a Get of ristretto is its lock and the record of the read, by which it learns what is read often. It needs no such
+//     record while there is room for all items, and one in eight of those that are read often: its counters go up to 15 only. So the front
+//     tells it of no hit, or of one in eight.
 //   - Most items have the metadata and dependencies of the item before. Sharing them leaves an item of 64 bytes, one cache line,
 //     where each had 224 (docs/performance.md).
 //
 // # The files, from the bottom up
 //
 //   - item.go, stats.go, intern.go, stripe.go, capacity.go: what the others work on. capacity.go sizes ristretto's counters.
-//   - generation.go, store.go, then writebuffer.go with growth.go, then sweeper.go: ristretto and what makes it exact.
+//   - front.go, generation.go, store.go, then writebuffer.go with growth.go, then sweeper.go: ristretto and what makes it exact.
 //   - tier.go: the tier, which has all of these; sampler.go, samples of the hits; then get.go, and set.go, which uses it.
 //   - peek.go: the items as they are, for those who inspect them.
 //
@@ -72,6 +77,7 @@
 //
 //   - While a hash is in the write buffer, and the round of its item isn't over, ristretto gets no Set and no Del of that hash.
 //     Its queue may hold an older item of the hash, and it would keep that one or drop a newer one.
+//   - An item is in the front only if no Set or Delete of its key has ended since ristretto had it (front.go).
 //   - While a shard of the write buffer is held, neither generation changes but by the copying, and an item that was replaced or deleted is marked.
 //   - An item, its Meta and its Deps don't change once the item is set, except for its local end, which is atomic. What
 //     changes is set as a new item.

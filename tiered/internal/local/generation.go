@@ -27,7 +27,11 @@ func (s *store[T]) newGeneration(number int, counters int64) (*generation[T], er
 		BufferItems:        readBatchFor(s.maxCost),
 		IgnoreInternalCost: true,
 		OnEvict: func(i *ristretto.Item[*Item[T]]) {
-			if i.Value != nil && !g.retired.Load() && mono.Now() < i.Value.usableUntil(s.retention) {
+			if i.Value == nil || g.retired.Load() {
+				return
+			}
+			s.front.Load().remove(i.Key, i.Value)
+			if mono.Now() < i.Value.usableUntil(s.retention) {
 				s.counters.evicted.Add(1)
 			}
 		},

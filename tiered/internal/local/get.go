@@ -19,7 +19,35 @@ const (
 // be served. An item whose validity has run out is served only while
 // its server doesn't answer, and never if the tier is strict.
 func (l *Tier[T]) Get(key string, hash uint64, at mono.Instant, w *wire.Windows) *Item[T] {
-	return l.find(key, hash, at, w, 0)
+	f := l.front.Load()
+	it := f.get(key, hash)
+	if it == nil || at >= it.LocalUntil() || !it.Valid(at) {
+		return l.find(key, hash, at, w, 0)
+	}
+	if l.sampling.Load() {
+		l.countHit(hash, it.Key)
+	} else if n := l.frontHits.count(); f.counts && oneIn(n) {
+		l.countRead(hash)
+	}
+	return it
+}
+
+// countHit counts a hit in the stripe of the hash, and has a sample taken of it if one is due.
+func (l *Tier[T]) countHit(hash uint64, key string) (number uint64) {
+	s := l.stripes.of(hash)
+	if number = s.hits.Add(1); s.due(number) {
+		l.sample(hash, key)
+	}
+	return number
+}
+
+// countRead tells ristretto of a read that it hasn't seen.
+func (l *Tier[T]) countRead(hash uint64) {
+	s := l.stripes.of(hash)
+	if g := l.enter(s); g != nil {
+		g.Get(hash)
+		g.leave(s)
+	}
 }
 
 // GetStale returns the item that may be served at the instant, or later if a load fails: fresh, or stale under the windows of
@@ -60,6 +88,7 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 	} else {
 		it = l.AfterExpiry(g.peek(hash))
 	}
+	found := it // in ristretto
 	if it == nil || !l.serves(it, key, at, w, a) {
 		refused := it
 		it = l.buffer.get(hash)
@@ -80,8 +109,11 @@ func (l *Tier[T]) find(key string, hash uint64, at mono.Instant, w *wire.Windows
 	if it == nil || a&acceptStale != 0 { // what is stale isn't served yet: the caller keeps it as a fallback
 		return it
 	}
-	if n := s.hits.Add(1); s.due(n) {
-		l.sample(hash, it.Key)
+	n := l.countHit(hash, it.Key)
+	if it == found && a == 0 && at < it.LocalUntil() {
+		if f := l.front.Load(); oneIn(n) || !f.counts && f.hasRoom(hash) {
+			l.buffer.admit(hash, it)
+		}
 	}
 	return it
 }

@@ -39,6 +39,7 @@ func (l *Tier[T]) grown() bool { return l.current.Load().number == 1 }
 func (l *Tier[T]) settle(t *testing.T) {
 	t.Helper()
 	observe.Until(t, "an empty write buffer", func() bool { return l.buffer.count.Load() == 0 })
+	observe.Until(t, "a front of the right size", func() bool { return len(l.front.Load().slots) >= slotsFor(l.Stats().Entries) })
 }
 
 // A tier has few counters until it has many items, or a quarter of what its MaxCost allows.

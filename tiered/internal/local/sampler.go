@@ -55,6 +55,7 @@ func (l *Tier[T]) sample(hash uint64, key string) {
 		return
 	}
 	if at >= p.until {
+		l.sampling.Store(false)
 		p.stop(&l.stripes)
 		return
 	}
@@ -96,6 +97,7 @@ func (l *Tier[T]) Sample(lasting time.Duration) []Hot {
 	}
 	if p.samples == nil || at >= p.until {
 		p.start(&l.stripes, at)
+		l.sampling.Store(true)
 	}
 	p.until = at.Add(lasting)
 	return p.estimate(&l.stripes, at)

@@ -10,6 +10,9 @@ import (
 // store is the generation that has the items, and what decides how they enter it.
 type store[T any] struct {
 	current   atomic.Pointer[generation[T]] // nil once the tier is closed
+	closing   atomic.Bool                   // Close has begun: nobody enters a generation any more
+	front     atomic.Pointer[front[T]]
+	sampling  atomic.Bool // the sampler is on
 	costed    bool
 	maxCost   int64
 	hash      func(key string) uint64
@@ -17,12 +20,12 @@ type store[T any] struct {
 	counters  *counters
 }
 
-// enter returns the generation for a caller that isn't the write buffer, and nil if the tier is closed. The generation isn't closed
+// enter returns the generation for a caller that isn't the write buffer, and nil if the tier is closed or Close has begun. The generation isn't closed
 // until the caller has left it. The write buffer, which replaces and closes generations, needn't enter them.
 func (s *store[T]) enter(in *stripe) *generation[T] {
 	for {
 		g := s.current.Load()
-		if g == nil {
+		if g == nil || s.closing.Load() {
 			return nil
 		}
 		in.inside[g.number].Add(1)

@@ -50,6 +50,9 @@ func (s *sweeper[T]) run() {
 // sweep removes what is of no use at the instant. It returns how long it took to look through all items.
 func (s *sweeper[T]) sweep(at mono.Instant) time.Duration {
 	g := s.store.enter(s.stripe)
+	if g == nil {
+		return 0
+	}
 	defer g.leave(s.stripe)
 	var useless []*Item[T]
 	g.IterValues(func(it *Item[T]) (stop bool) {

@@ -10,12 +10,13 @@ type Tier[T any] struct {
 	strict bool
 
 	// The padding keeps what every Get reads on another cache line than what Gets and Sets write.
-	_        [32]byte
-	stripes  stripes
-	interner interner
-	buffer   writeBuffer[T]
-	sweeper  sweeper[T]
-	sampler  sampler
+	_         [32]byte
+	stripes   stripes
+	frontHits spread
+	interner  interner
+	buffer    writeBuffer[T]
+	sweeper   sweeper[T]
+	sampler   sampler
 }
 
 // Options configure a Tier.
@@ -38,6 +39,8 @@ func New[T any](o Options) (*Tier[T], error) {
 		return nil, err
 	}
 	l.current.Store(first)
+	l.front.Store(newFront[T](frontLeast, false))
+	l.fitFront()
 	l.buffer.start(&l.store, &l.stripes)
 	l.sweeper.start(&l.store, &l.buffer, &l.stripes[0])
 	return l, nil
@@ -48,8 +51,10 @@ func (l *Tier[T]) Strict() bool { return l.strict }
 
 // Close ends the tier's goroutines. Later Gets find nothing, and later Sets do nothing.
 func (l *Tier[T]) Close() {
+	l.closing.Store(true)
 	l.sweeper.close()
 	l.buffer.close()
+	l.front.Store(newFront[T](frontLeast, false))
 	last := l.current.Swap(nil)
 	l.stripes.waitUntilLeft(last.number)
 	last.close()
@@ -59,7 +64,7 @@ func (l *Tier[T]) Close() {
 func (l *Tier[T]) Stats() Stats {
 	c := l.counters
 	s := Stats{
-		Hits:       l.stripes.total(),
+		Hits:       l.stripes.total() + l.frontHits.total(),
 		Bypassed:   c.bypassed.Load(),
 		Unverified: c.unverified.Load(),
 		Evicted:    c.evicted.Load(),

@@ -104,6 +104,7 @@ func (b *writeBuffer[T]) add(hash uint64, it *Item[T], at mono.Instant) {
 	s := b.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	b.store.front.Load().removeKey(it.Key, hash) // also while the tier is being closed
 	if s.closed {
 		return
 	}
@@ -134,6 +135,7 @@ func (b *writeBuffer[T]) delete(key string, hash uint64) {
 	s := b.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	b.store.front.Load().removeKey(key, hash)
 	if s.closed {
 		return
 	}
@@ -162,6 +164,7 @@ func (b *writeBuffer[T]) deleteItem(it *Item[T]) {
 	if _, there := s.items[hash]; there || s.held {
 		return
 	}
+	b.store.front.Load().remove(hash, it)
 	if g := b.store.current.Load(); g.peek(hash) == it {
 		g.Del(hash)
 	}
@@ -190,6 +193,7 @@ func (b *writeBuffer[T]) run() {
 			if b.store.outgrown() {
 				b.grow()
 			}
+			b.store.fitFront()
 		}
 	}
 }
