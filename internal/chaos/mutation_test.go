@@ -88,6 +88,13 @@ var mutations = []mutation{
 			{"internal/inflight/put.go", "	if f.isCurrent() {\n		t.local.SetBuffered(f.Hash, it, at)\n	}\n", "	t.local.SetBuffered(f.Hash, it, at)\n"}},
 	},
 	{
+		name: "the front of the local tier keeps what is deleted, and doesn't ask whether it was", focus: "fills", breaks: []string{"G2", "G3"},
+		edits: []edit{
+			{"internal/local/writebuffer.go", "	defer s.mu.Unlock()\n	b.store.front.Load().removeKey(key, hash)\n", "	defer s.mu.Unlock()\n"},
+			{"internal/local/get.go", "it == nil || at >= it.LocalUntil() || !it.Valid(at)", "it == nil || !it.Valid(at)"},
+		},
+	},
+	{
 		name: "a flush isn't noticed, nor is a missing mark", focus: "flushes", breaks: []string{"G2"},
 		edits: []edit{{"internal/invalidation/tracking.go", "		s.flushed() // of", "		// of"}, {"internal/invalidation/tracking.go", "	if lost && at > t.lost {", "	if lost && false {"}},
 	},
