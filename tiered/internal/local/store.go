@@ -20,8 +20,8 @@ type store[T any] struct {
 	counters  *counters
 }
 
-// enter returns the generation for a caller that isn't the write buffer, and nil if the tier is closed or Close has begun. The generation isn't closed
-// until the caller has left it. The write buffer, which replaces and closes generations, needn't enter them.
+// enter returns the generation for a caller that isn't the write buffer, and nil once Close has begun. The generation isn't closed until
+// the caller has left it. The write buffer, which replaces and closes generations, needn't enter them.
 func (s *store[T]) enter(in *stripe) *generation[T] {
 	for {
 		g := s.current.Load()
