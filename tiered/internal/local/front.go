@@ -79,33 +79,3 @@ func (f *front[T]) removeKey(key string, hash uint64) {
 
 // oneIn reports whether this is one of the hits that do more, which are picked by their number, and not at regular intervals.
 func oneIn(hit uint64) bool { return hit*0x9E3779B97F4A7C15>>32%frontOneIn == 0 }
-
-// admit puts an item into the front that a Get has found in ristretto. It gives up if the lock is held: another Get will do it.
-func (b *writeBuffer[T]) admit(hash uint64, it *Item[T]) {
-	s := b.shard(hash)
-	if !s.mu.TryLock() {
-		return
-	}
-	defer s.mu.Unlock()
-	if _, newer := s.items[hash]; newer || s.closed || it.Deleted() {
-		return
-	}
-	f, g := b.store.front.Load(), b.store.current.Load()
-	if g.peek(hash) != it || f.get(it.Key, hash) != nil {
-		return
-	}
-	f.put(hash, it)
-	if g.peek(hash) != it { // it was evicted, maybe before it could be removed here
-		f.remove(hash, it)
-	}
-}
-
-// fitFront replaces a front that has become too small for the items, or by one of the second generation. Items get into it as
-// they are read.
-func (s *store[T]) fitFront() {
-	f, g := s.front.Load(), s.current.Load()
-	counts := g.number > 0 || s.allCounters() <= firstCounters
-	if n := slotsFor(g.entries.Load()); n > len(f.slots) || counts != f.counts {
-		s.front.Store(newFront[T](max(n, len(f.slots)), counts))
-	}
-}

@@ -71,3 +71,13 @@ func (b *writeBuffer[T]) hold(on bool) {
 		s.mu.Unlock()
 	}
 }
+
+// fitFront replaces a front that has become too small for the items, or by one of the second generation. Items get into it as
+// they are read.
+func (s *store[T]) fitFront() {
+	f, g := s.front.Load(), s.current.Load()
+	counts := g.number > 0 || s.allCounters() <= firstCounters
+	if n := slotsFor(g.entries.Load()); n > len(f.slots) || counts != f.counts {
+		s.front.Store(newFront[T](max(n, len(f.slots)), counts))
+	}
+}

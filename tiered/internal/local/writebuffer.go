@@ -155,6 +155,26 @@ func (b *writeBuffer[T]) delete(key string, hash uint64) {
 	}
 }
 
+// admit puts an item into the front that a Get has found in ristretto. It gives up if the lock is held: another Get will do it.
+func (b *writeBuffer[T]) admit(hash uint64, it *Item[T]) {
+	s := b.shard(hash)
+	if !s.mu.TryLock() {
+		return
+	}
+	defer s.mu.Unlock()
+	if _, newer := s.items[hash]; newer || s.closed || it.Deleted() {
+		return
+	}
+	f, g := b.store.front.Load(), b.store.current.Load()
+	if g.peek(hash) != it || f.get(it.Key, hash) != nil {
+		return
+	}
+	f.put(hash, it)
+	if g.peek(hash) != it { // it was evicted, maybe before it could be removed here
+		f.remove(hash, it)
+	}
+}
+
 // deleteItem removes the item from ristretto, if it is still there.
 func (b *writeBuffer[T]) deleteItem(it *Item[T]) {
 	hash := b.store.hash(it.Key)
