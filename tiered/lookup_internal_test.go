@@ -10,6 +10,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered/internal/coherence"
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 	"github.com/tiercache/tiercache/tiered/internal/record"
 )
@@ -42,15 +43,17 @@ func TestServedUnverifiedInAFlight(t *testing.T) {
 func TestServedUnverifiedByLookup(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	c := openWithin(t, server.Client(t), Policy{}, time.Second)
-	if err := c.Set(t.Context(), "k", "v"); err != nil {
+	if err := openOn(t, server.Client(t), Policy{}).Set(t.Context(), "k", "v"); err != nil {
 		t.Fatal(err)
 	}
+	c := openWithin(t, server.Client(t), Policy{}, time.Second)
+	caughtUp(t, c) // from now on nothing changes what it reads
+	var it *local.Item[string]
 	observe.Until(t, "the value is local", func() bool {
-		e, err := c.Lookup(t.Context(), "k")
-		return err == nil && e.Tier == Local
+		_, err := c.Lookup(t.Context(), "k")
+		it = c.local.Get("k", c.hash("k"), mono.Now(), nil)
+		return err == nil && it != nil
 	})
-	it := c.local.Get("k", c.hash("k"), mono.Now(), nil)
 	server.Freeze()
 	defer server.Thaw()
 	lapsed := *it.Deps
