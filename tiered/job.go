@@ -211,8 +211,9 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 		j.overdue()
 		return false
 	}
+	loaded := mono.Now()
 	for _, tk := range tasks {
-		tk.Flight.State.loaded = mono.Now()
+		tk.Flight.State.loaded = loaded
 	}
 	if err = c.loadError(err); err != nil {
 		j.finishTasks(tasks, err)

@@ -9,8 +9,7 @@ import (
 // Answer answers one exchange from the store, or by running the handler. It returns when the response is complete, and
 // panics if the handler does.
 func (c *Cache) Answer(x Exchange) {
-	p := plans.Get().(*plan)
-	c.plan(p, x)
+	p := c.plan(x)
 	c.carryOut(p)
 	p.release() // not after a panic, when it may still be in use
 }

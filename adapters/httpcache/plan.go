@@ -43,12 +43,13 @@ const (
 	actForwardOrStale                // the same; if the handler fails, serve the stored response
 )
 
-// plan looks up the stored response, and plans how to answer the exchange.
-func (c *Cache) plan(p *plan, x Exchange) {
+// plan looks up the stored response, and plans how to answer the exchange. The plan is to be released once it was carried out.
+func (c *Cache) plan(x Exchange) (p *plan) {
+	p = plans.Get().(*plan)
 	p.view, p.directives = c.view(x), rfc9111.NoDirectives
 	view, cand := &p.view, &p.candidate
 	if view.r.Method != http.MethodGet && view.r.Method != http.MethodHead {
-		return
+		return p
 	}
 	if view.has(rfc9111.RelevantDirectives) {
 		p.directives = rfc9111.ParseDirectives(view.r.Header)
@@ -58,19 +59,20 @@ func (c *Cache) plan(p *plan, x Exchange) {
 	coded := view.has(rfc9111.RelevantRange) && len(x.Around("Content-Encoding")) > 0
 	if view.r.ContentLength != 0 || view.has(rfc9111.RelevantOrigin) || coded {
 		p.action, p.why = actBypass, rfc9111.ForBypass
-		return
+		return p
 	}
 	if p.directives.NoStore { // RFC 9111 §5.2.1.5
 		p.action, p.why = actBypass, rfc9111.ForRequest
-		return
+		return p
 	}
 	view.r = c.options.normalised(view.r)
 	if p.key, cand.private = c.keys.appendPrimary(p.key, view.r, isClient(x)); len(p.key) == 0 {
 		p.action, p.why = actBypass, rfc9111.ForBypass
-		return
+		return p
 	}
 	cand.primary = unsafe.String(unsafe.SliceData(p.key), len(p.key))
 	c.decide(p)
+	return p
 }
 
 // decide looks up the stored response, and decides how to answer.

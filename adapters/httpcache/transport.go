@@ -44,8 +44,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if _, ok := r.Context().Value(runKey{}).(*backgroundRun); ok { // of a Handler around this client: it isn't to be recorded here
 		x.request = x.request.WithContext(context.WithValue(r.Context(), runKey{}, (*run)(nil)))
 	}
-	p := plans.Get().(*plan)
-	t.cache.plan(p, x)
+	p := t.cache.plan(x)
 	switch p.action {
 	case actForward, actForwardOrStale:
 		return x.runInBackground(p)

@@ -25,11 +25,7 @@ func TestReadsOfFewKeys(t *testing.T) {
 			t.Parallel()
 			l, _ := openGrowing(t, maxCost, false)
 			var versions [keys]atomic.Int64 // the last one that was set; negative: it was deleted
-			set := func(key string, value int) {
-				hash := l.hash(key)
-				r := &record.Record[int]{Value: value, Meta: new(record.Meta)}
-				l.Set(hash, l.NewItem(key, hash, r, coherence.Deps{Validity: coherence.Always}, math.MaxInt64))
-			}
+			set := func(key string, value int) { l.Set(l.hash(key), newItem(l, key, value, 0)) }
 			var writers, others sync.WaitGroup
 			var done atomic.Bool
 			for k := range keys {
@@ -131,8 +127,7 @@ func TestFrontFollowsRistretto(t *testing.T) {
 	g := l.current.Load()
 	g.UpdateMaxCost(1_000)
 	for i := items; l.Stats().Evicted == 0; i++ { // which one is admitted, and evicts others, is up to ristretto
-		l.Set(l.hash(strconv.Itoa(i)), l.NewItem(strconv.Itoa(i), l.hash(strconv.Itoa(i)), &record.Record[int]{Meta: new(record.Meta)},
-			coherence.Deps{Validity: coherence.Always}, math.MaxInt64))
+		l.Set(l.hash(strconv.Itoa(i)), newItem(l, strconv.Itoa(i), 0, 0))
 		l.settle(t)
 	}
 	observe.Until(t, "evictions from the front", func() bool {
@@ -169,11 +164,7 @@ func TestFrontAdmits(t *testing.T) {
 	t.Parallel()
 	l, hashes := openRead(t, 1)
 	old := l.front.Load().get("0", hashes[0])
-	set := func(value int) {
-		r := &record.Record[int]{Value: value, Meta: new(record.Meta)}
-		l.SetBuffered(hashes[0], l.NewItem("0", hashes[0], r, coherence.Deps{Validity: coherence.Always}, math.MaxInt64), mono.Now())
-	}
-	set(1) // it stays in the write buffer
+	l.SetBuffered(hashes[0], newItem(l, "0", 1, 0), mono.Now()) // it stays in the write buffer
 	if it := l.Get("0", hashes[0], mono.Now(), nil); it == nil || it.Value != 1 {
 		t.Errorf("got %v", it)
 	}
@@ -255,7 +246,7 @@ func TestFrontClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	it := l.NewItem("k", 7, &record.Record[int]{Meta: new(record.Meta)}, coherence.Deps{Validity: coherence.Always}, math.MaxInt64)
+	it := newItem(l, "k", 0, 0)
 	l.Set(7, it)
 	l.settle(t)
 	l.current.Load().Wait()

@@ -27,10 +27,14 @@ func openGrowing(t *testing.T, maxCost int64, costed bool) (l *Tier[int], set fu
 	t.Cleanup(l.Close)
 	return l, func(i, cost int) {
 		key := strconv.Itoa(i)
-		hash := l.hash(key)
-		r := &record.Record[int]{Value: i, Meta: &record.Meta{Cost: int64(cost)}}
-		l.Set(hash, l.NewItem(key, hash, r, coherence.Deps{Validity: coherence.Always}, math.MaxInt64))
+		l.Set(l.hash(key), newItem(l, key, i, cost))
 	}
+}
+
+// newItem returns an item of the tier that doesn't end.
+func newItem(l *Tier[int], key string, value, cost int) *Item[int] {
+	r := &record.Record[int]{Value: value, Meta: &record.Meta{Cost: int64(cost)}}
+	return l.NewItem(key, l.hash(key), r, coherence.Deps{Validity: coherence.Always}, math.MaxInt64)
 }
 
 func (l *Tier[T]) grown() bool { return l.current.Load().number == 1 }
