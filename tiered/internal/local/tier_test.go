@@ -98,7 +98,8 @@ func TestSetGetDelete(t *testing.T) {
 	}
 }
 
-// Two keys of one hash have one place. Neither gets the other's value, and deleting the one doesn't delete the other.
+// Two keys of one hash have one place in ristretto. Neither gets the other's value, and deleting the one doesn't delete the other. The
+// one that lost its place may still be in front.
 func TestSameHash(t *testing.T) {
 	l := open(t, func(o *local.Options) { o.Hash = func(string) uint64 { return 1 } })
 	set := func(key string, value int) {
@@ -117,7 +118,7 @@ func TestSameHash(t *testing.T) {
 		t.Errorf("a %d after b was deleted", a)
 	}
 	set("b", 2)
-	if a, b := get("a"), get("b"); a != 0 || b != 2 {
+	if a, b := get("a"), get("b"); a != 0 && a != 1 || b != 2 {
 		t.Errorf("a %d, b %d after b was set", a, b)
 	}
 }

@@ -35,11 +35,11 @@ func (e *examination) examineClock(ctx context.Context, s *server) {
 	text := fmt.Sprintf("median %s, longest %s, of %d", rounded(s.trip), rounded(took[len(took)-1]), len(took))
 	switch {
 	case s.trip >= e.Timeout:
-		e.found(s, roundTrip, Failure, fmt.Sprintf("%s: the Timeout of %v is shorter", text, e.Timeout), "see the options below, or use a Redis that is nearer")
+		e.measured(s, roundTrip, Failure, fmt.Sprintf("%s: the Timeout of %v is shorter", text, e.Timeout), "see the options below, or use a Redis that is nearer")
 	case s.trip*fastTrips > e.Timeout:
-		e.found(s, roundTrip, Warning, fmt.Sprintf("%s: that is near to the Timeout of %v", text, e.Timeout), "see the options below, or use a Redis that is nearer")
+		e.measured(s, roundTrip, Warning, fmt.Sprintf("%s: that is near to the Timeout of %v", text, e.Timeout), "see the options below, or use a Redis that is nearer")
 	default:
-		e.found(s, roundTrip, OK, text, "")
+		e.measured(s, roundTrip, OK, text, "")
 	}
 	e.foundSkew(s, skew, best/2)
 }

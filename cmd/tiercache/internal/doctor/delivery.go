@@ -72,7 +72,7 @@ func (e *examination) deliver(ctx context.Context, s *server, d delivery) error 
 		e.found(s, d.check, Warning, d.what+" isn't reported: "+errNotReported.Error(), "connect to Redis itself, without a proxy, or use another Invalidation")
 		return errNotReported
 	}
-	e.found(s, d.check, OK, fmt.Sprintf("%s is reported after %v", d.what, rounded(time.Since(began))), "")
+	e.measured(s, d.check, OK, fmt.Sprintf("%s is reported after %v", d.what, rounded(time.Since(began))), "")
 	return nil
 }
 

@@ -77,6 +77,11 @@ func (e *examination) found(s *server, check string, level Level, text, fix stri
 	e.add(Finding{Check: check, Server: s.name, Level: level, Text: text, Fix: fix})
 }
 
+// measured adds a finding about a server whose text has a duration.
+func (e *examination) measured(s *server, check string, level Level, text, fix string) {
+	e.add(Finding{Check: check, Server: s.name, Level: level, Text: text, Fix: fix, measured: true})
+}
+
 // holdsValues reports whether the servers are such that hold values: a Sentinel doesn't.
 func (e *examination) holdsValues() bool {
 	return !slices.ContainsFunc(e.servers, func(s *server) bool { return s.hello.Mode == "sentinel" })

@@ -24,6 +24,8 @@ type Finding struct {
 	Level  Level  `json:"level"`
 	Text   string `json:"text"`
 	Fix    string `json:"fix,omitempty"` // what to do about it
+
+	measured bool // its text has a duration, which is never another server's, even if it reads the same
 }
 
 // Report is the outcome of an examination.
@@ -97,7 +99,7 @@ func fold(all []Finding) (folded []Finding) {
 // same reports whether two findings differ in their server alone.
 func same(a, b Finding) bool {
 	a.Server = b.Server
-	return a == b
+	return a == b && !a.measured
 }
 
 func indent(text string) string { return "\t" + strings.ReplaceAll(text, "\n", "\n\t") }
