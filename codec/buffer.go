@@ -8,8 +8,11 @@ import (
 // maxPooled is the size from which buffers aren't pooled, so that one large value doesn't occupy memory for good.
 const maxPooled = 256 << 10
 
-// buffer is a pooled buffer. Callers must not get parts of it.
-type buffer struct{ b []byte }
+// buffer is a pooled buffer. Callers must not get parts of it, unless it is kept.
+type buffer struct {
+	b    []byte
+	kept bool // a value may refer to it, so that it isn't used again
+}
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
@@ -20,7 +23,7 @@ func newBuffer() *buffer {
 }
 
 func (buf *buffer) free() {
-	if cap(buf.b) <= maxPooled {
+	if !buf.kept && cap(buf.b) <= maxPooled {
 		buffers.Put(buf)
 	}
 }

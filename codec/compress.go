@@ -98,11 +98,19 @@ func (c *compressed) Append(dst []byte, v any) ([]byte, error) {
 	return append(append(dst, tagStored), data...), nil
 }
 
-func (c *compressed) Unmarshal(data []byte, v any) error {
+func (c *compressed) Unmarshal(data []byte, v any) error { return c.decode(data, v, Codec.Unmarshal) }
+
+// UnmarshalAlias implements [Aliaser]. A value that is stored uncompressed may be a part of data.
+func (c *compressed) UnmarshalAlias(data []byte, v any) error {
+	return c.decode(data, v, UnmarshalAlias)
+}
+
+// decode decodes what is stored uncompressed with the function.
+func (c *compressed) decode(data []byte, v any, stored func(Codec, []byte, any) error) error {
 	if len(data) > 0 {
 		switch data[0] {
 		case tagStored:
-			return c.inner.Unmarshal(data[1:], v)
+			return stored(c.inner, data[1:], v)
 		case tagCompressed:
 			return c.inflate(data[1:], v)
 		}
@@ -119,9 +127,8 @@ func (c *compressed) inflate(data []byte, v any) error {
 	if size > uint64(inflateLimit(len(data))) {
 		return c.failed(errInflate)
 	}
-	plain := newBuffer()
+	plain := newDecodeBuffer(c.inner, int(size)+inflateSpare)
 	defer plain.free()
-	plain.grow(int(size) + inflateSpare)
 	out, err := c.blocks.decompress(plain.b, data)
 	if err != nil {
 		return c.failed(err)
@@ -129,7 +136,7 @@ func (c *compressed) inflate(data []byte, v any) error {
 	if uint64(len(out)) != size {
 		return c.failed(errInflated)
 	}
-	return c.inner.Unmarshal(out, v)
+	return UnmarshalAlias(c.inner, out, v)
 }
 
 func (c *compressed) failed(err error) error {

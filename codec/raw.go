@@ -1,10 +1,13 @@
 package codec
 
-import "reflect"
+import (
+	"reflect"
+	"unsafe"
+)
 
 // Raw stores bytes unchanged: values are []byte, string, types based on them (type HTML string, json.RawMessage), or
 // pointers to these.
-// Encoding and decoding copy the bytes. A nil []byte is stored as an empty value, and an empty value decodes to an empty, non-nil
+// Encoding and decoding copy the bytes, but as an [Aliaser] it decodes without a copy. A nil []byte is stored as an empty value, and an empty value decodes to an empty, non-nil
 // []byte or to "". Any other type is a [*TypeError]. Its name is "raw".
 var Raw Codec = rawCodec{}
 
@@ -44,38 +47,44 @@ func (rawCodec) Append(dst []byte, v any) ([]byte, error) {
 	return nil, &TypeError{Codec: "raw", Type: reflect.TypeOf(v)}
 }
 
-func (rawCodec) Unmarshal(data []byte, v any) error {
+func (c rawCodec) Unmarshal(data []byte, v any) error {
+	return c.UnmarshalAlias(append([]byte{}, data...), v)
+}
+
+// UnmarshalAlias implements [Aliaser]. A value's capacity ends with it, so that what its owner appends is written elsewhere.
+func (rawCodec) UnmarshalAlias(data []byte, v any) error {
 	rv := reflect.ValueOf(v)
 	if rv.Kind() != reflect.Pointer || rv.IsNil() {
 		return &TypeError{Codec: "raw", Type: reflect.TypeOf(v)}
 	}
+	if data = data[:len(data):len(data)]; data == nil {
+		data = []byte{}
+	}
 	switch p := v.(type) {
 	case *[]byte:
-		*p = clone(data)
+		*p = data
 		return nil
 	case *string:
-		*p = string(data)
+		*p = asString(data)
 		return nil
 	}
 	elem := rv.Elem()
 	switch {
 	case isString(elem):
-		elem.SetString(string(data))
+		elem.SetString(asString(data))
 	case isBytes(elem):
-		elem.SetBytes(clone(data))
+		elem.SetBytes(data)
 	default:
 		return &TypeError{Codec: "raw", Type: reflect.TypeOf(v)}
 	}
 	return nil
 }
 
+// asString returns a string that refers to b, which nobody changes.
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 func isString(v reflect.Value) bool { return v.Kind() == reflect.String }
 
 func isBytes(v reflect.Value) bool {
 	return v.Kind() == reflect.Slice && v.Type().Elem() == byteType
-}
-
-// clone copies b, and makes a nil b empty.
-func clone(b []byte) []byte {
-	return append(make([]byte, 0, len(b)), b...)
 }

@@ -126,16 +126,16 @@ func (s *sealedAt) Unmarshal(b []byte, v any) error {
 		return s.failed(fmt.Errorf("it isn't sealed, or with a key %.50q that isn't among this codec's", id))
 	}
 	nonce, b := [nonceSize]byte(b), b[nonceSize:]
-	plain, data := newBuffer(), newBuffer()
+	inner := Bind(s.inner, s.cache, s.key)
+	plain, data := newDecodeBuffer(inner, len(b)), newBuffer()
 	defer plain.free()
 	defer data.free()
-	plain.grow(len(b))
 	data.b = s.appendData(data.b)
 	opened, err := key.aead(&nonce).Open(plain.b, nonce[derivedFrom:], b, data.b)
 	if err != nil {
 		return s.failed(errSealBroken)
 	}
-	return Bind(s.inner, s.cache, s.key).Unmarshal(opened, v)
+	return UnmarshalAlias(inner, opened, v)
 }
 
 func (s *sealedAt) failed(err error) error { return fmt.Errorf("codec: open %s: %w", s.Name(), err) }

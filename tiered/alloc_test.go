@@ -3,10 +3,15 @@
 package tiered_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/codec"
+	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -50,5 +55,56 @@ func testLocalHitAllocatesNothing(t *testing.T, trace *tiered.Trace) {
 	}
 	if st := s.users.Stats(); st.Loads != 1 {
 		t.Errorf("stats %+v", st)
+	}
+}
+
+// A large value that is read from Redis takes its bytes once: it is a part of the buffer that the client read it into. Its keys are read
+// twice, since a read of a key whose value is known to be large is another one. The values stay what they were read as.
+func TestLargeHitTakesItsBytesOnce(t *testing.T) {
+	const n, size = 50, 100_000
+	s := redistest.Start(t)
+	for _, cd := range []codec.Codec{codec.Raw, codec.S2(codec.Raw, 0)} {
+		o := tiered.Options[[]byte]{Name: "large", Codec: cd, Redis: newRedis(t, s, tiered.RedisOptions{}), Policy: longLived}
+		writer := newCache(t, o)
+		o.Redis = newRedis(t, s, tiered.RedisOptions{})
+		c := newCache(t, o)
+		values := make(map[string][]byte, n)
+		for i := range n {
+			values[idKey(i)] = bytes.Repeat([]byte{byte(i), byte(i >> 4)}, size/2)
+		}
+		missing := func(context.Context, *tiered.Entry[[]byte]) ([]byte, error) { return nil, tiered.ErrNotFound }
+		var seen []map[string][]byte
+		for round := range 2 {
+			if err := writer.SetMany(t.Context(), values); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, func() bool { return c.Stats().Entries == 0 }) // Redis has reported the changes
+			got := make(map[string][]byte, n)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for key := range values {
+				v, err := c.GetOrLoad(t.Context(), key, missing)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got[key] = v
+			}
+			runtime.ReadMemStats(&after)
+			stored := uint64(size)
+			if cd != codec.Raw {
+				stored += size / 10 // compressed
+			}
+			if each := (after.TotalAlloc - before.TotalAlloc) / n; each > stored*5/4 {
+				t.Errorf("%s, round %d: %d bytes for a value of %d", cd.Name(), round, each, size)
+			}
+			seen = append(seen, got)
+		}
+		for round, got := range seen {
+			for key, v := range got {
+				if !bytes.Equal(v, values[key]) {
+					t.Errorf("%s, round %d: %s became %s", cd.Name(), round, key, fmt.Sprintf("%.20q", v))
+				}
+			}
+		}
 	}
 }

@@ -37,6 +37,9 @@ const (
 // it goes off, sweep ends the reads that are late, and sets it for the oldest of the others. The sender of a late
 // batch doesn't count among maxSenders any more, so that four batches that hang don't hold up later reads.
 //
+// Slow keys are read alone, by a sender of their own for each read: it counts among senders, which sweep looks at, and not among
+// maxSenders. Only reads of several keys with a slow one among them take a call of their own.
+//
 // Measured, and no better (docs/performance.md): more senders, with which batches were half as long; longer waits of
 // several kinds; and reuse of Reads. Waiting only from eight callers on left nearly all reads of eight callers
 // single.
@@ -46,6 +49,7 @@ type batcher struct {
 	mu          sync.Mutex
 	closed      bool
 	senders     []*sender // all but those that were given up
+	alone       int       // how many of them read one slow key
 	idle        []*sender
 	waiting     []*Read
 	keys        int           // of the waiting reads
@@ -82,7 +86,12 @@ func (b *batcher) accepts(rd *Read) bool {
 
 // takes is accepts with the lock.
 func (b *batcher) takes(rd *Read) bool {
-	return !b.closed && !slices.ContainsFunc(rd.Keys, func(key string) bool { return b.slow.has(key, rd.at) })
+	return !b.closed && (len(rd.Keys) == 1 || !b.isSlow(rd))
+}
+
+// isSlow reports whether one of the read's keys is slow. It is called with the lock.
+func (b *batcher) isSlow(rd *Read) bool {
+	return slices.ContainsFunc(rd.Keys, func(key string) bool { return b.slow.has(key, rd.at) })
 }
 
 // enqueue has the read sent, now or with others; false: it takes a call of its own.
@@ -92,11 +101,33 @@ func (b *batcher) enqueue(rd *Read) bool {
 	if !b.takes(rd) {
 		return false
 	}
+	defer b.sweepAt(rd.at.Add(b.requester.Timeout), rd.at)
+	if b.isSlow(rd) {
+		return b.sendAlone(rd)
+	}
 	b.waiting = append(b.waiting, rd)
 	b.keys += len(rd.Keys)
 	b.dispatch(rd.at)
-	b.sweepAt(rd.at.Add(b.requester.Timeout), rd.at)
 	return true
+}
+
+// sendAlone begins a sender that has only this read. It is called with the lock.
+func (b *batcher) sendAlone(rd *Read) bool {
+	s := &sender{batcher: b, alone: true, keys: rd.Keys, indexes: []int{0}, batch: []*Read{rd}, sentAt: rd.at}
+	if !b.requester.Calls.Go(s.sendOnce) {
+		return false
+	}
+	b.senders, b.alone = append(b.senders, s), b.alone+1
+	return true
+}
+
+// remove removes a sender that reads alone, unless it was abandoned.
+func (b *batcher) remove(s *sender) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.senders, s); i >= 0 {
+		b.senders, b.alone = slices.Delete(b.senders, i, i+1), b.alone-1
+	}
 }
 
 // dispatch has the waiting reads sent, if there is a sender for them. It is called with the lock.
@@ -108,7 +139,7 @@ func (b *batcher) dispatch(at mono.Instant) {
 	var s *sender
 	if n := len(b.idle); n > 0 {
 		s, b.idle = b.idle[n-1], b.idle[:n-1]
-	} else if len(b.senders) < maxSenders && b.requester.Calls.Begin() {
+	} else if len(b.senders)-b.alone < maxSenders && b.requester.Calls.Begin() {
 		s = &sender{batcher: b, work: make(chan struct{}, 1)}
 		b.senders = append(b.senders, s)
 		go s.run()
@@ -122,7 +153,7 @@ func (b *batcher) dispatch(at mono.Instant) {
 // gathering reports whether the waiting reads wait for more: while there are many callers, a batch is sent when another is back,
 // or should be half way. It is called with the lock.
 func (b *batcher) gathering(at mono.Instant) bool {
-	return b.callers >= minCallers && len(b.idle) < len(b.senders) && b.keys < MaxBatch && at.Since(b.sentAt) < b.batchTime/2
+	return b.callers >= minCallers && len(b.idle) < len(b.senders)-b.alone && b.keys < MaxBatch && at.Since(b.sentAt) < b.batchTime/2
 }
 
 // sendGathered sends the waiting reads if no further one came, and the batch before isn't back.
@@ -218,6 +249,9 @@ func (b *batcher) abandonLate(at mono.Instant) (failed []failedBatch, late []*Re
 			return false
 		}
 		late = append(late, s.batch...)
+		if s.alone {
+			b.alone--
+		}
 		if s.abandoned = true; !s.reported {
 			s.reported = true
 			failed = append(failed, failedBatch{s.batch[0].target, s.sentAt})

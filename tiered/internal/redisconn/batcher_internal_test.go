@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -109,6 +110,44 @@ func TestEveryFreeSenderIsUsed(t *testing.T) {
 	for _, p := range all {
 		p.Wait(t.Context())
 	}
+}
+
+// A slow key is read by senders of their own, which keep no other read waiting. A late one is abandoned like any other.
+func TestSlowKeyIsReadAlone(t *testing.T) {
+	hook, c, b := openStuck(t)
+	b.mu.Lock()
+	b.slow.add(hook.key, mono.Now(), time.Hour)
+	b.mu.Unlock()
+	var slow []Pending
+	for range 2 * maxSenders {
+		slow = append(slow, c.Read(t.Context(), hook.key, nil, mono.Now()))
+		<-hook.there
+	}
+	if c.ReadAll(t.Context(), []string{"k", hook.key}, nil, mono.Now()) != nil {
+		t.Error("a slow key is read with another one")
+	}
+	if reply := c.Read(t.Context(), "k", nil, mono.Now()).Wait(t.Context()); reply.Err != nil {
+		t.Errorf("another key: %v", reply.Err)
+	}
+	b.mu.Lock()
+	late := b.senders[0]
+	late.sentAt, late.reported = late.sentAt.Add(-c.Timeout), true // it says nothing about the server
+	b.mu.Unlock()
+	b.sweep()
+	if reply := slow[0].Wait(t.Context()); !errors.Is(reply.Err, context.DeadlineExceeded) {
+		t.Errorf("the late one: %v", reply.Err)
+	}
+	close(hook.release)
+	for _, p := range slow[1:] {
+		if reply := p.Wait(t.Context()); reply.Err != nil {
+			t.Error(reply.Err)
+		}
+	}
+	observe.Until(t, "the end of the senders that read alone", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.alone == 0 && !slices.ContainsFunc(b.senders, func(s *sender) bool { return s.alone })
+	})
 }
 
 // stuckHook is a go-redis hook that holds the reads of a key back.

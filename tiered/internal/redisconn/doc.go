@@ -60,8 +60,9 @@
 // Read and ReadAll (reader.go) put the keys into the queue of their server's batcher (batcher.go). While few reads
 // are under way, a sender (sender.go) takes each at once. Under load the queue fills until a sender is back, which
 // then reads up to MaxBatch keys with one MGET. The sender gives each Read its replies, and its caller returns from
-// Pending.Wait. There is no Read where a breaker is open, where the nodes of a Cluster aren't known yet, and for keys
-// that made others wait, which are read alone for a while (slowkeys.go). The caller uses Do for these.
+// Pending.Wait. Keys that made others wait are read alone for a while (slowkeys.go), each by a sender of its own.
+// There is no Read where a breaker is open, where the nodes of a Cluster aren't known yet, and for several keys of
+// which one is to be read alone. The caller uses Do for these.
 //
 // A Read ends once: by its replies, by the end of its caller's context, by the end of its cache or Conn, or by its
 // Timeout. The last is the work of the batcher's sweep: it ends the reads that are late, reports the batch to the

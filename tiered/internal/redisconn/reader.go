@@ -12,7 +12,7 @@ import (
 //
 // Read and ReadAll only begin a read, and don't block: the caller does what else it has to do, and then waits for its
 // Pending. They return no errors. Whatever isn't the usual case gets no Read, and the caller uses Do, which finds the
-// nodes of the Cluster, returns the error of an open breaker, or reads a large value on its own. If ReadAll finds
+// nodes of the Cluster, returns the error of an open breaker, or reads several values of which one is large. If ReadAll finds
 // that out after it has put the keys of one server into a queue, these are read for nobody.
 //
 // A batcher belongs to a breaker, and not to an address: a server that was removed and comes back has another

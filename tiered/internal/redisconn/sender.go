@@ -28,6 +28,7 @@ type sender struct {
 	work    chan struct{}
 	keys    []string // of the batch
 	indexes []int    // from 0 to len(keys)-1
+	alone   bool     // it has only one batch, of one slow key
 
 	// Under the batcher's lock:
 	batch     []*Read
@@ -46,6 +47,12 @@ func (s *sender) run() {
 			}
 		}
 	}
+}
+
+// sendOnce sends the batch of a sender that reads alone.
+func (s *sender) sendOnce() {
+	defer s.batcher.remove(s)
+	s.send()
 }
 
 // begin takes a batch; false: nothing waits, and the sender is idle. If there are many callers, those that can run do so

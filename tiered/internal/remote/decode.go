@@ -52,7 +52,7 @@ func (t *Tier[T]) decode(ctx context.Context, f *Result[T], raw *Raw, p *record.
 		f.Seen = seenWhole(b)
 		r.Created, r.FreshUntil, r.Meta = raw.At, raw.At.Add(p.ForeignTTL()), new(record.Meta)
 		var err error
-		if r.Cost, err = t.values.Decode(raw.Key, b, &r.Value); err != nil {
+		if r.Cost, err = t.values.Decode(raw.Key, b, true, &r.Value); err != nil {
 			f.Vacant = len(b) == 0
 			return err
 		}
@@ -81,10 +81,14 @@ func (t *Tier[T]) decodeFrame(ctx context.Context, f *wire.Frame, raw *Raw, p *r
 	r.Created, r.FreshUntil = times(f, raw.At, t.Conn.TimeAt(ctx, raw.At))
 	m = meta(f, p)
 	if !f.NotFound {
-		m.Cost, err = t.values.Decode(raw.Key, f.Payload, &r.Value)
+		m.Cost, err = t.values.Decode(raw.Key, f.Payload, mayKeep(f.Payload, raw.Bytes), &r.Value)
 	}
 	return m, err
 }
+
+// mayKeep reports whether a value may refer to its payload in a reply, in place of a copy. The value then keeps the whole reply in memory, so
+// the payload must be nearly all of it. Nothing else keeps or changes the reply's bytes.
+func mayKeep(payload, reply []byte) bool { return len(reply)-len(payload) <= len(reply)/16 }
 
 // times returns when the frame's record was created and until when it is fresh. At the instant at, Redis's clock showed onRedis.
 func times(f *wire.Frame, at mono.Instant, onRedis time.Time) (created, freshUntil mono.Instant) {

@@ -35,3 +35,16 @@ func TestTimesForEver(t *testing.T) {
 		}
 	}
 }
+
+// A value may be a part of its reply if it is nearly all of it: a small one would keep a header in memory that is as long, and one of
+// several releases the values of the others.
+func TestMayKeep(t *testing.T) {
+	for _, c := range []struct {
+		payload, reply int
+		want           bool
+	}{{0, 0, true}, {100, 100, true}, {100, 180, false}, {10_000, 10_080, true}, {10_000, 20_160, false}, {1 << 20, 1<<20 + 1<<16, true}} {
+		if mayKeep(make([]byte, c.payload), make([]byte, c.reply)) != c.want {
+			t.Errorf("%d of %d bytes: got %v", c.payload, c.reply, !c.want)
+		}
+	}
+}

@@ -49,7 +49,7 @@ func ttlOf(r *redisconn.Reply) time.Duration {
 
 // DecodePayload decodes the payload of a frame under the key, or what another program wrote there.
 func (t *Tier[T]) DecodePayload(key string, b []byte) (value T, err error) {
-	_, err = t.values.Decode(key, b, &value)
+	_, err = t.values.Decode(key, b, false, &value)
 	return value, err
 }
 

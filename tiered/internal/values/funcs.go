@@ -42,12 +42,13 @@ func (v *Funcs[T]) encodeHere(f *wire.Frame, key string, value *T) (b []byte, er
 	return b, err
 }
 
-// Decode decodes the payload under a key into value and returns the value's cost.
-func (v *Funcs[T]) Decode(key string, payload []byte, value *T) (cost int64, err error) {
+// Decode decodes the payload under a key into value and returns the value's cost. With own, the value may refer to the payload's memory,
+// which nobody else uses then.
+func (v *Funcs[T]) Decode(key string, payload []byte, own bool, value *T) (cost int64, err error) {
 	if v.exits.Load() {
-		_, err = inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.decodeHere(key, payload, value) })
+		_, err = inGoroutine("Options.Codec", func() (struct{}, error) { return struct{}{}, v.decodeHere(key, payload, own, value) })
 	} else {
-		err = v.decodeHere(key, payload, value)
+		err = v.decodeHere(key, payload, own, value)
 	}
 	if err != nil {
 		return 0, err
@@ -55,10 +56,14 @@ func (v *Funcs[T]) Decode(key string, payload []byte, value *T) (cost int64, err
 	return v.Weigh(value)
 }
 
-func (v *Funcs[T]) decodeHere(key string, payload []byte, value *T) (err error) {
+func (v *Funcs[T]) decodeHere(key string, payload []byte, own bool, value *T) (err error) {
 	over := false
 	defer v.catch("Options.Codec", &over, &err)
-	err = codec.Bind(v.Codec, v.Cache, key).Unmarshal(payload, value)
+	if c := codec.Bind(v.Codec, v.Cache, key); own {
+		err = codec.UnmarshalAlias(c, payload, value)
+	} else {
+		err = c.Unmarshal(payload, value)
+	}
 	over = true
 	return err
 }

@@ -44,7 +44,7 @@ func FuzzValue(f *testing.F) {
 			v := Funcs[brittle]{Codec: c, Name: c.Name(), Exited: func(error) {},
 				Cost: func(b brittle) int64 { return int64(b.first) / int64(b.last-'0') }}
 			var b brittle
-			cost, err := v.Decode("k", data, &b)
+			cost, err := v.Decode("k", data, false, &b)
 			if p, ok := errors.AsType[*codec.PanicError](err); ok && len(p.Stack) == 0 {
 				t.Errorf("%s: a panic without a stack: %v", c.Name(), err)
 			}
@@ -74,7 +74,7 @@ func TestValuesAllocateNothing(t *testing.T) {
 	}
 	var into []byte
 	n = testing.AllocsPerRun(100, func() {
-		if _, err := v.Decode("k", payload, &into); err != nil {
+		if _, err := v.Decode("k", payload, false, &into); err != nil {
 			t.Error(err)
 		}
 	})
