@@ -29,16 +29,17 @@ type Cache[T any] struct {
 
 // core is the state that all views of a cache share.
 type core[T any] struct {
-	name   string
-	redis  *Redis // nil: in-process only
-	tiers  *tiers.Tiers[T, flightState[T]]
-	seed   maphash.Seed
-	values values.Funcs[T]
-	maxKey int
-	trace  *Trace // nil: none
-	logger *slog.Logger
-	stats  counters
-	events *invalidation.Subscriber // nil without Redis
+	name     string
+	redis    *Redis // nil: in-process only
+	tiers    *tiers.Tiers[T, flightState[T]]
+	seed     maphash.Seed
+	values   values.Funcs[T]
+	maxKey   int
+	trace    *Trace // nil: none
+	logger   *slog.Logger
+	stats    counters
+	absences absences                 // of values in Redis
+	events   *invalidation.Subscriber // nil without Redis
 
 	// The parts of tiers:
 	local  *local.Tier[T]

@@ -13,7 +13,8 @@
 //  3. Redis: a fresh value of the same schema (the type, or Options.Version) is decoded, put into the local tier and returned. An error of Redis is a miss; if Redis can't be read
 //     at all, the local tier may serve what it has. A Redis that doesn't answer isn't asked again until it does.
 //  4. Permit: MaxLoads loads run at a time. Others wait in a queue, or get a stale value or [ErrOverloaded].
-//  5. Lease: the first process to miss writes a lease under the key. The others wait until Redis reports what replaced it.
+//  5. Lease: the first process to miss writes a lease under the key. The others wait until Redis reports what replaced it. Where reads
+//     find nothing, one command reads the key and takes the lease.
 //  6. Load: the Loader runs in a goroutine of the cache's, on a context of its own that ends after LoadTimeout. If it is slow or
 //     fails, callers whose policy allows it get a stale value instead.
 //  7. Store: in Redis, in place of the lease, and then in the local tier, unless the key was changed since.

@@ -38,6 +38,9 @@ type job[T any] struct {
 	wait       *tracedWait // for another process's load, if the job waits or has just waited for one
 	permit     inflight.Permit
 	inQueue    bool // the job waited for its permit when it last looked
+	// leasesFirst is set until the job has read its one key: it has a permit, no lookup has read the key, and Redis is expected to
+	// have nothing. So the read takes the lease.
+	leasesFirst bool
 
 	// finishing is set while one goroutine has the right to finish the flights: the job's own, or, if the job's time ends
 	// while that goroutine is in the loader or waiting, the one that interrupts the job.

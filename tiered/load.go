@@ -13,7 +13,7 @@ import (
 //
 //	GetOrLoad      a hit of the local tier ends here
 //	  load         joins the key's flight or begins one, until a flight brings a result that the call may have
-//	    lookup     reads both tiers on the caller's goroutine (lookup.go)
+//	    lookup     reads both tiers on the caller's goroutine (lookup.go), unless Redis is expected to have nothing (absences.go)
 //	    startJob   permit, lease, loader, store, on a goroutine of the cache (job.go)
 //	    await      waits for the flight, for as long as the caller and its policy want (await.go)
 //
@@ -95,9 +95,18 @@ func (c *Cache[T]) load(ctx context.Context, k keyRef[T], at mono.Instant, load 
 	}
 }
 
-// lookupOrStart looks up the flight's key and starts a job for the flight if the lookup doesn't finish it.
+// lookupOrStart looks up the flight's key and starts a job for the flight if the lookup doesn't finish it. Where Redis is expected to
+// have no value, it starts the job at once, if there is a permit for the load.
 func (c *Cache[T]) lookupOrStart(ctx context.Context, f *flight[T], load Loader[T]) {
 	one := [...]*flight[T]{f}
+	if c.absences.expected() && c.canLookUp(one[:]) {
+		j := &job[T]{caller: ctx, owner: f.Owner, flights: one[:], load: c.loading(load)}
+		if j.leasesFirst = c.permits.AcquireFree(&j.permit); j.leasesFirst {
+			f.State.began = c.tags.Invalidations()
+			c.startJob(j)
+			return
+		}
+	}
 	rest, due := c.lookup(ctx, one[:])
 	if len(rest) > 0 {
 		c.startJob(&job[T]{caller: ctx, owner: f.Owner, flights: rest, load: c.loading(load)})

@@ -157,6 +157,9 @@ func (j *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 		f.Changes = heard
 		refs[i] = f.Ref
 	}
+	if err == nil && j.leasesFirst && len(due) == 1 {
+		return j.readOrLease(due)
+	}
 	if err == nil {
 		return c.tiers.Read(j.timed, refs, &c.view, how)
 	}
@@ -168,4 +171,16 @@ func (j *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 		results[i].Reply = a
 	}
 	return results
+}
+
+// readOrLease is readRemote of the job's first round if its read takes the lease.
+func (j *job[T]) readOrLease(one []*flight[T]) []remote.Result[T] {
+	c := j.cache
+	j.leasesFirst = false
+	found, ok := c.tiers.ReadOrLease(j.timed, &j.leases, one[0], &c.view, c.policy.LoadTimeout)
+	if !ok {
+		return j.readRemote(one, nil)
+	}
+	c.absences.note(found.Record != nil, &found.Reply)
+	return []remote.Result[T]{found}
 }

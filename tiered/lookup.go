@@ -131,12 +131,14 @@ func (l *lookup[T]) awaitRemote(flights []*flight[T]) {
 		if at.Since(l.since) >= finishEvery {
 			l.finishFound()
 		}
-		it := c.tiers.Decode(l.ctx, f.Key, f.State.started.Reply(), at, &c.view)
+		reply := f.State.started.Reply()
+		it := c.tiers.Decode(l.ctx, f.Key, reply, at, &c.view)
+		c.absences.note(it != nil, &reply)
 		if it == nil {
 			l.rest = append(l.rest, f)
 			continue
 		}
-		kept := c.tiers.KeepRead(f.Ref, it, f.State.started.Reply())
+		kept := c.tiers.KeepRead(f.Ref, it, reply)
 		f.State.started = redisconn.Pending{} // it keeps the replies of the whole batch in memory
 		c.stats.remoteHits.Add(1)
 		l.serve(f, &it.Record, at)

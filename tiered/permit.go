@@ -9,6 +9,7 @@ import (
 
 // A job calls its loader only while it has one of the cache's permits (Options.MaxLoads). It acquires the permit after it has read Redis, so
 // that a hit needs none, and before it takes leases, so that it doesn't keep other processes from loading keys for which it has no permit.
+// A job whose read takes the lease (absences.go) has acquired it before that, without waiting: if none is free, the key is only read.
 // The loader may outlive the job's time: the permit is free when it has returned.
 //
 // A job that finds no free permit waits in the queue, in which more callers of a key move it forward. Its rounds go on: when another process stores one of the values, the flight of that

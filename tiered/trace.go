@@ -78,7 +78,8 @@ type RedisInfo struct {
 	// These are set for RedisDone:
 	Took time.Duration
 	// Command is the command that all keys had: "get", "set", "eval", ...; or "mget", one command for them all. "" means that there
-	// were several, or that it isn't known because the call failed.
+	// were several, or that it isn't known because the call failed. A "get" by the command "set" is a read that took the lease of a
+	// load if there was no value; then there is no "lease".
 	Command  string
 	Received int   // how many bytes of values were read
 	Failed   int   // for how many of the keys it failed, or got no reply in time

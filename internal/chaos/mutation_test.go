@@ -181,6 +181,21 @@ var mutations = []mutation{
 			"	t.wakeOwn(h.state)\n	s.release(h)\n"}},
 	},
 	{
+		name: "a read that may take the lease replaces what it finds", focus: "hot keys", breaks: []string{"G4"},
+		edits: []edit{
+			{"absences.go", "absencesExpected  = 8 ", "absencesExpected  = 0 "},
+			{"internal/redisconn/request.go", `, "nx", "get")`, `, "get")`},
+		},
+	},
+	{
+		name: "a read that may take the lease counts invalidations from after it", focus: "late replies", breaks: []string{"G2"},
+		edits: []edit{
+			{"absences.go", "absencesExpected  = 8 ", "absencesExpected  = 0 "},
+			{"internal/tiers/lease.go", "found.Err != nil || t.Keys.IsCurrent(f)", "true"},
+			{"look.go", "	c.absences.note(", "	one[0].Ref = c.keys.Listen(one[0].Ref, nil)\n	c.absences.note("},
+		},
+	},
+	{
 		name: "no leases are taken", focus: "hot keys", breaks: []string{"G4"},
 		edits: []edit{{"internal/tiers/lease.go", "a.primary(append(cl.Free, soonGone...))...", "append(cl.Free, soonGone...)..."}},
 	},

@@ -90,6 +90,18 @@ func (ps *Permits) Acquire(p *Permit) Standing {
 	return p.standing
 }
 
+// AcquireFree takes a permit for a load that has none if one is free, and reports whether it did. It doesn't use the queue.
+func (ps *Permits) AcquireFree(p *Permit) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p.standing != NoPermit || ps.running >= ps.most {
+		return false
+	}
+	p.all = ps
+	ps.take(p)
+	return true
+}
+
 // wait puts the load into a queue. The caller holds the lock.
 func (ps *Permits) wait(p *Permit, queue *list.List) {
 	p.standing, p.granted = Waiting, make(chan struct{})

@@ -200,7 +200,7 @@ func (t *Table[T, S]) BeginLoad(f *Flight[T, S], leased bool) {
 	}
 }
 
-// AbortLoad undoes BeginLoad, because another process has the lease.
+// AbortLoad undoes BeginLoad, because the flight has no lease.
 func (t *Table[T, S]) AbortLoad(f *Flight[T, S]) {
 	s := t.locked(f.Hash)
 	defer s.mu.Unlock()

@@ -51,6 +51,10 @@
 // and if its replies were to be values, they are read again in such chunks. Replies that arrived stay, whatever
 // happens to the rest.
 //
+// A request for one key may have a preferred command, which not every server has (GetOrSet). If the server refuses it, the call
+// goes on with the ordinary one, which is all that later calls send if the server doesn't know the preferred one, or while it
+// refuses anything.
+//
 // go-redis goes on with a call that nobody waits for any more, and Redis may execute it. Request.Ended is called when
 // the last such call of the request has returned. If a node of a Cluster replies that it hasn't the key any more, the
 // client finds the node that has.

@@ -2,7 +2,9 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"time"
 	"unsafe"
 
 	"github.com/redis/go-redis/v9"
@@ -20,6 +22,10 @@ type Request struct {
 	Values  bool            // the replies may be large
 	Size    func(i int) int // nil, or about how many bytes the command sends beside the key
 	Trace   *Trace          // nil, or gets the request's calls
+
+	// Preferred makes a command that does more than Command, for a request of a single key. Command is used where the server doesn't have
+	// it, or refuses it at present. nil: there is none.
+	Preferred func(ctx context.Context, to redis.Cmdable) redis.Cmder
 
 	// Kept returns the keys of the i-th command's server of which the caller keeps what the command returns, if the reply has a
 	// validity. nil: it keeps nothing that the server wasn't asked about otherwise.
@@ -76,4 +82,29 @@ func Gets(keys []string) Request {
 	return Request{Name: stepGet, Keys: keys, Bulk: true, Values: true, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		return to.Get(ctx, keys[i])
 	}}
+}
+
+// GetOrSet is the request for the value of a key, which is set if there is none: see [Reply.HasSet]. A server without SET NX GET, such as
+// Redis 6, sets nothing.
+func GetOrSet(key string, value []byte, ttl time.Duration) Request {
+	q := Gets([]string{key})
+	q.Preferred = func(ctx context.Context, to redis.Cmdable) redis.Cmder {
+		cmd := redis.NewStringCmd(ctx, "set", key, value, "px", ttl.Milliseconds(), "nx", "get")
+		Process(ctx, to, cmd)
+		return cmd
+	}
+	return q
+}
+
+// HasSet reports whether a GetOrSet has set the value.
+func (r *Reply) HasSet() bool {
+	cmd, ok := r.Value.(*redis.StringCmd)
+	return ok && cmd.Name() == "set" && errors.Is(cmd.Err(), redis.Nil)
+}
+
+// Process sends a command for which the client has no method, or one that won't do.
+func Process(ctx context.Context, to redis.Cmdable, cmd redis.Cmder) {
+	_ = to.(interface { // implemented by all clients and pipelines
+		Process(context.Context, redis.Cmder) error
+	}).Process(ctx, cmd) // the command has the error
 }

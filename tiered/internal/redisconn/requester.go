@@ -35,6 +35,7 @@ type requester struct {
 	Refusals     refusals
 	Capabilities capabilities
 	noMGet       atomic.Bool // the server doesn't have MGET, or not for this user or for keys of several slots
+	noPreferred  atomic.Bool // a server doesn't have a preferred command
 }
 
 // send makes a request's commands for the keys of one server. The error is that of a server that didn't answer, though
@@ -136,7 +137,7 @@ func (r *requester) sendTo(ctx context.Context, to redis.Cmdable, q Request, ind
 	}
 	var cmds []redis.Cmder
 	if len(indexes) == 1 {
-		cmds = []redis.Cmder{q.Command(ctx, to, indexes[0])}
+		cmds = []redis.Cmder{r.sendOne(ctx, to, q, indexes[0])}
 	} else {
 		cmds, _ = to.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
 			for _, i := range indexes {
@@ -153,6 +154,22 @@ func (r *requester) sendTo(ctx context.Context, to redis.Cmdable, q Request, ind
 		}
 	}
 	return replies
+}
+
+// sendOne sends the command of one key, or the preferred one if the server takes it.
+func (r *requester) sendOne(ctx context.Context, to redis.Cmdable, q Request, i int) redis.Cmder {
+	if q.Preferred == nil || r.noPreferred.Load() || r.Refusals.any.Load() {
+		return q.Command(ctx, to, i)
+	}
+	cmd := q.Preferred(ctx, to)
+	cl := classify(cmd.Err())
+	if !cl.isMissing() && !cl.traits().refused {
+		return cmd
+	}
+	if !cl.traits().temporary {
+		r.noPreferred.Store(true)
+	}
+	return q.Command(ctx, to, i)
 }
 
 // canMGet reports whether one server has all keys, and hasn't refused MGET.

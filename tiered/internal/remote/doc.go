@@ -25,7 +25,7 @@
 // # The life of a lease
 //
 //   - A load holds a lease, so that other processes wait for it instead of loading too. [Tier.Lease] puts a primary lease under the
-//     key itself, which has no value worth keeping. [Tier.LeaseSecondary] puts a secondary lease under a second key, while the old
+//     key itself, which has no value worth keeping; a Read with a Lease does so if it finds nothing. [Tier.LeaseSecondary] puts a secondary lease under a second key, while the old
 //     value stays; [Tier.Unchanged] then shows whether that was replaced before the lease was taken.
 //   - HeldLeases.Add records it, also if the reply was lost. From then on extend renews its TTL whenever a third of that is over,
 //     for as long as the key still holds it.

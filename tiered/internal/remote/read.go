@@ -79,6 +79,7 @@ func (f *Result[T]) Leasable() bool {
 type ReadOptions struct {
 	Started []redisconn.Pending // reads already begun, one per key; unused if nil or if one has no Read
 	Exact   bool                // tell a value of another type from no value; otherwise only replacing it shows the difference
+	Lease   *wire.Lease         // put this under a single key that holds nothing, if the server can do both at a time; nil: none
 }
 
 // Read reads the keys. It decodes the values as the policy says.
@@ -96,7 +97,11 @@ func (t *Tier[T]) Read(ctx context.Context, keys []string, p *record.Policy, o R
 			continue
 		}
 		b, exists := a.Bytes()
-		if !exists {
+		switch {
+		case exists:
+		case a.HasSet():
+			b = o.Lease.Bytes()
+		default:
 			f.Vacant = true
 			continue
 		}
@@ -136,6 +141,9 @@ func (t *Tier[T]) findHolds(ctx context.Context, keys []string, results []Result
 
 // replies returns Redis's replies for the keys, from reads already begun where it can.
 func (t *Tier[T]) replies(ctx context.Context, keys []string, o ReadOptions) []redisconn.Reply {
+	if o.Lease != nil {
+		return t.do(ctx, redisconn.GetOrSet(t.Keys.Value(keys[0]), o.Lease.Bytes(), o.Lease.TTL))
+	}
 	if len(keys) == 1 && (o.Started == nil || o.Started[0].Read == nil) && !o.Exact {
 		if s := t.Conn.Read(ctx, t.Keys.Value(keys[0]), t.jobReads, mono.Now()); s.Read != nil {
 			o.Started = []redisconn.Pending{s}
@@ -212,9 +220,7 @@ func (t *Tier[T]) limitForeign(ctx context.Context, keys []string, results []Res
 // pttl asks for a key's TTL in milliseconds. The client's own PTTL returns a Duration, which another program's TTL may overflow.
 func pttl(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
 	cmd := redis.NewIntCmd(ctx, "pttl", key)
-	_ = to.(interface { // implemented by all clients and pipelines
-		Process(context.Context, redis.Cmder) error
-	}).Process(ctx, cmd) // the command has the error
+	redisconn.Process(ctx, to, cmd)
 	return cmd
 }
 

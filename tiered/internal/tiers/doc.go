@@ -31,7 +31,8 @@
 // # The life of a load
 //
 //   - Acquire notes the position among the invalidations, and then takes the leases. It returns the tasks to be loaded; other
-//     processes load the rest, and Leases.Waits knows their leases.
+//     processes load the rest, and Leases.Waits knows their leases. ReadOrLease, for a key that probably holds nothing, takes the lease
+//     with the read that comes before.
 //   - The caller loads, and SetResult makes records of the values.
 //   - Store replaces in Redis only what the load may replace, and then puts the value into the local tier. A value that Redis can't
 //     take is valid in the local tier for a short time: nobody would report a change of it.
@@ -54,7 +55,7 @@
 //
 //   - A write changes Redis, then the key's generation, then the local tier; what fails is queued before the generation changes.
 //   - A reference to a key is taken before Redis is read for it. Fill keeps nothing that was overtaken since.
-//   - The position among the invalidations is taken before the load, and before its lease.
+//   - The position among the invalidations is taken before the load, and before its lease if that isn't taken by the read.
 //   - What is kept was confirmed by the server that reports its changes, in order with the reports.
 //   - A load's result replaces only the load's own lease, or the value that the load was to replace.
 //   - No key is read from Redis while a write of it is queued, nor any while an invalidation of tags or of everything is.

@@ -30,21 +30,31 @@ type Leases[T, S any] struct {
 // Claims are the tasks of a job's round, by the lease that each needs.
 type Claims[T, S any] struct {
 	Ready    []*Task[T, S] // none: the job has it already, or there is no Redis, or the key holds what only a new value may replace
+	Leased   []*Task[T, S] // none: the read of this round has taken a primary one
 	Free     []*Task[T, S] // a primary one: the key holds nothing worth keeping
 	Occupied []*Task[T, S] // a secondary one: the key holds a value that stays until it is replaced
 	Err      error         // why Redis can't be asked: no lease is acquired
 }
 
 // Len returns the number of tasks.
-func (cl *Claims[T, S]) Len() int { return len(cl.Ready) + len(cl.Free) + len(cl.Occupied) }
+func (cl *Claims[T, S]) Len() int {
+	return len(cl.Ready) + len(cl.Leased) + len(cl.Free) + len(cl.Occupied)
+}
 
 // All returns all tasks.
-func (cl *Claims[T, S]) All() []*Task[T, S] { return slices.Concat(cl.Ready, cl.Free, cl.Occupied) }
+func (cl *Claims[T, S]) All() []*Task[T, S] {
+	return slices.Concat(cl.Ready, cl.Leased, cl.Free, cl.Occupied)
+}
 
-// AddLeased adds a task whose key holds the job's own lease.
+// AddLeased adds a task whose key holds the job's own lease: ReadOrLease has taken it, or Redis has, of whose reply to an earlier request
+// go-redis knew nothing when it sent that again.
 func (cl *Claims[T, S]) AddLeased(tk *Task[T, S], ls *Leases[T, S]) {
 	tk.leased = primaryLease
-	cl.Ready = append(cl.Ready, tk)
+	if tk.Found.HasSet() {
+		cl.Leased = append(cl.Leased, tk)
+	} else {
+		cl.Ready = append(cl.Ready, tk)
+	}
 	ls.Held.Add(tk.Key())
 }
 
@@ -82,6 +92,7 @@ func (t *Tiers[T, S]) Acquire(ctx context.Context, ls *Leases[T, S], cl Claims[T
 	for _, tk := range tasks {
 		t.Keys.BeginLoad(tk.Flight, false)
 	}
+	tasks = append(tasks, cl.Leased...)
 	if err == nil {
 		tasks = append(tasks, a.primary(append(cl.Free, soonGone...))...)
 		ls.Held.ReleaseSecondary(ctx, KeysOf(soonGone, (*Task[T, S]).Key))
@@ -93,6 +104,25 @@ func (t *Tiers[T, S]) Acquire(ctx context.Context, ls *Leases[T, S], cl Claims[T
 		}
 	}
 	return tasks
+}
+
+// ReadOrLease reads the flight's key, and takes a primary lease for a load that takes limit at most if the key holds nothing: one trip
+// instead of two, where that is likely. It returns false if the key has to be read again, because a change of it was reported meanwhile
+// that was taken for that of the lease.
+func (t *Tiers[T, S]) ReadOrLease(ctx context.Context, ls *Leases[T, S], f *inflight.Flight[T, S], view *record.Policy, limit time.Duration) (found remote.Result[T], ok bool) {
+	a := acquisition[T, S]{t, ls, ctx, view, limit, 1}
+	a.hold()
+	l := a.Held.Current()
+	t.Keys.BeginLoad(f, true)
+	found = t.Read(ctx, []inflight.Ref[T, S]{f.Ref}, view, remote.ReadOptions{Lease: &l})[0]
+	if found.Err == nil && found.HasSet() {
+		return found, true
+	}
+	if found.Err != nil && !redisconn.NotSent(found.Err) {
+		a.Held.Add(f.Key) // Redis may have it
+	}
+	t.Keys.AbortLoad(f)
+	return found, found.Err != nil || t.Keys.IsCurrent(f)
 }
 
 // primary acquires leases for keys without a value, or with one that they replace. It returns the tasks that got one, and

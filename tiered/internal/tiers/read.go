@@ -137,7 +137,7 @@ func (t *Tiers[T, S]) Read(ctx context.Context, refs []inflight.Ref[T, S], p *re
 			}
 		}
 		if len(asked) < len(refs) {
-			how.Started = nil // its elements correspond to all the keys
+			how.Started, how.Lease = nil, nil // they correspond to all the keys
 		}
 	}
 	results := t.readRemote(ctx, asked, p, how)
