@@ -103,14 +103,15 @@ func quickToGiveUp(mode tiered.Invalidation) tiered.RedisOptions {
 // Where Redis doesn't answer a few calls wait for it, and then none, until it is back.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
+	cases := &atOnce{t: t}
+	defer cases.wait()
 	t.Cleanup(func() { waitFor(t, poolsAreGone) })
 	for fault, f := range map[string]struct{ breaks, heals func(s *redistest.Server) }{
 		"frozen": {(*redistest.Server).Freeze, (*redistest.Server).Thaw},
 		"killed": {(*redistest.Server).Kill, (*redistest.Server).Restart},
 	} {
 		for mode, how := range modes {
-			t.Run(fault+"/"+mode, func(t *testing.T) {
-				t.Parallel()
+			cases.run(fault+"/"+mode, func(t *testing.T) {
 				s := redistest.Start(t)
 				var told switches
 				var asks asked
@@ -278,9 +279,10 @@ func TestServerThatOnlyRefuses(t *testing.T) {
 // Of a server that comes and goes the log doesn't tell each time, but Trace does.
 func TestFlapping(t *testing.T) {
 	t.Parallel()
+	cases := &atOnce{t: t}
+	defer cases.wait()
 	for mode, how := range modes {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
+		cases.run(mode, func(t *testing.T) {
 			s := redistest.Start(t)
 			var mu sync.Mutex
 			var log bytes.Buffer

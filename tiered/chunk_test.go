@@ -282,9 +282,10 @@ func (s *slowValue) wait(cmds ...redis.Cmder) {
 // other keys have their values.
 func TestValueThatTakesTooLong(t *testing.T) {
 	t.Parallel()
+	cases := &atOnce{t: t}
+	defer cases.wait()
 	for mode, how := range modes {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
+		cases.run(mode, func(t *testing.T) {
 			s := redistest.Start(t)
 			p := faultproxy.Start(t, s.Addr())
 			client := redis.NewClient(&redis.Options{Addr: p.Addr()})
@@ -292,7 +293,10 @@ func TestValueThatTakesTooLong(t *testing.T) {
 			over := make(chan struct{})
 			t.Cleanup(func() { close(over) })
 			client.AddHook(&slowValue{"tc:test:large", over})
-			o := tiered.RedisOptions{Invalidation: how, Timeout: 800 * time.Millisecond, Heartbeat: time.Minute}
+			o := tiered.RedisOptions{Invalidation: how, Timeout: 400 * time.Millisecond, Heartbeat: time.Minute}
+			if redistest.RaceDetector {
+				o.Timeout *= 2
+			}
 			r, err := tiered.NewRedis(client, o)
 			if err != nil {
 				t.Fatal(err)

@@ -95,6 +95,8 @@ func replica(t *testing.T, s, master *redistest.Server) {
 // A client that talks to a replica can't be used, whether it takes writes or not.
 func TestClientOfAReplica(t *testing.T) {
 	t.Parallel()
+	cases := &atOnce{t: t}
+	defer cases.wait()
 	for what, args := range map[string][]string{
 		"read-only": nil,
 		"writable":  {"--replica-read-only", "no"},
@@ -107,8 +109,7 @@ func TestClientOfAReplica(t *testing.T) {
 				if what == "RESP2" && mode == tiered.Tracking {
 					continue // which it takes
 				}
-				t.Run(fmt.Sprintf("%s/%s/RESP%d", what, name, protocol), func(t *testing.T) {
-					t.Parallel()
+				cases.run(fmt.Sprintf("%s/%s/RESP%d", what, name, protocol), func(t *testing.T) {
 					client := redis.NewClient(&redis.Options{Addr: s.Addr(), Protocol: protocol})
 					defer client.Close()
 					start := time.Now()
@@ -144,33 +145,37 @@ func TestFailoverClientOfReplicas(t *testing.T) {
 // A server that becomes a replica isn't relied on any more, and Status and the log say so.
 func TestServerBecomesAReplica(t *testing.T) {
 	t.Parallel()
+	cases := &atOnce{t: t}
+	defer cases.wait()
 	for name, mode := range listeningModes {
-		master, s := redistest.Start(t), redistest.Start(t)
-		o := lively(mode)
-		o.Timeout = time.Second
-		log := new(observe.Log)
-		o.Logger = slog.New(slog.NewTextHandler(log, nil))
-		r := newRedis(t, s, o)
-		c := newCache(t, tiered.Options[string]{Redis: r, Policy: longLived})
-		if err := c.Set(t.Context(), "k", "old"); err != nil {
-			t.Fatal(err)
-		}
-		if mode == tiered.Tracking {
-			heardOf(t, s, c)
-		}
-		keep(t, c, "k", "old")
-		replica(t, s, master)
-		waitFor(t, func() bool { err := r.Status(); return err != nil && strings.Contains(err.Error(), "replica") })
-		waitFor(t, func() bool { return strings.Contains(log.String(), "replica") })
-		waitFor(t, func() bool { // the master hasn't the value
-			v, err := c.Get(t.Context(), "k")
-			return v == "" && errors.Is(err, tiered.ErrNotFound)
+		cases.run(name, func(t *testing.T) {
+			master, s := redistest.Start(t), redistest.Start(t)
+			o := lively(mode)
+			o.Timeout = time.Second
+			log := new(observe.Log)
+			o.Logger = slog.New(slog.NewTextHandler(log, nil))
+			r := newRedis(t, s, o)
+			c := newCache(t, tiered.Options[string]{Redis: r, Policy: longLived})
+			if err := c.Set(t.Context(), "k", "old"); err != nil {
+				t.Fatal(err)
+			}
+			if mode == tiered.Tracking {
+				heardOf(t, s, c)
+			}
+			keep(t, c, "k", "old")
+			replica(t, s, master)
+			waitFor(t, func() bool { err := r.Status(); return err != nil && strings.Contains(err.Error(), "replica") })
+			waitFor(t, func() bool { return strings.Contains(log.String(), "replica") })
+			waitFor(t, func() bool { // the master hasn't the value
+				v, err := c.Get(t.Context(), "k")
+				return v == "" && errors.Is(err, tiered.ErrNotFound)
+			})
+			s.Do("REPLICAOF", "NO", "ONE")
+			waitFor(t, func() bool { return r.Status() == nil })
+			if err := c.Set(t.Context(), "k", "new"); err != nil {
+				t.Error(err)
+			}
 		})
-		s.Do("REPLICAOF", "NO", "ONE")
-		waitFor(t, func() bool { return r.Status() == nil })
-		if err := c.Set(t.Context(), "k", "new"); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
 }
 
@@ -193,6 +198,8 @@ func TestZeroRedis(t *testing.T) {
 // Whatever the client's timeouts are, and in whatever order all is closed, that takes no longer than the Timeout allows.
 func TestCloseIsBounded(t *testing.T) {
 	t.Parallel()
+	cases := &atOnce{t: t}
+	defer cases.wait()
 	type parts struct {
 		client *redis.Client
 		redis  *tiered.Redis
@@ -211,8 +218,7 @@ func TestCloseIsBounded(t *testing.T) {
 	for _, readTimeout := range []time.Duration{0, -1, -2, 5 * time.Minute} {
 		for name, mode := range allModes {
 			for order, steps := range orders {
-				t.Run(fmt.Sprint(readTimeout, ", ", name, ", ", order), func(t *testing.T) {
-					t.Parallel()
+				cases.run(fmt.Sprint(readTimeout, ", ", name, ", ", order), func(t *testing.T) {
 					closesInTime(t, readTimeout, mode, func(client *redis.Client, r *tiered.Redis, c *tiered.Cache[string]) {
 						for _, step := range steps {
 							if err := step(parts{client, r, c}); err != nil {

@@ -3,6 +3,7 @@ package tiered_test
 import (
 	"context"
 	"runtime/debug"
+	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -16,7 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})     // the servers are killed on purpose
 	debug.SetMemoryLimit(2 << 30) // of many caches at once, most of which are garbage
-	redistest.Parallel(8)
+	redistest.Parallel(12)
 	goleak.VerifyTestMain(m)
 }
 
@@ -45,6 +46,26 @@ func newCache[T any](t testing.TB, o tiered.Options[T]) *tiered.Cache[T] {
 	})
 	return c
 }
+
+// atOnce runs subtests beside each other in the one place that their parent has among the parallel tests, because they wait nearly
+// all their time. The parent must call wait.
+type atOnce struct {
+	t   *testing.T
+	all sync.WaitGroup
+}
+
+// waitingPlaces has a place for each subtest of all atOnces that may run.
+var waitingPlaces = make(chan struct{}, map[bool]int{false: 20, true: 4}[redistest.RaceDetector])
+
+func (a *atOnce) run(name string, test func(*testing.T)) {
+	a.all.Go(func() {
+		waitingPlaces <- struct{}{}
+		defer func() { <-waitingPlaces }()
+		a.t.Run(name, test)
+	})
+}
+
+func (a *atOnce) wait() { a.all.Wait() }
 
 // waitFor waits until something that happens in the background has happened.
 func waitFor(t testing.TB, happened func() bool) {

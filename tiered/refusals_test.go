@@ -118,14 +118,15 @@ var refusing = map[string]struct {
 // in question are those that Redis wouldn't store: it reports no delete of what it doesn't have.
 func TestErrorIsNoSilence(t *testing.T) {
 	t.Parallel()
+	cases := &atOnce{t: t}
+	defer cases.wait()
 	for name, state := range refusing {
 		for mode, how := range listeningModes {
 			for when, known := range map[string]bool{"at first": false, "later": true} { // than the epoch is known
 				if known && (state.args != nil || !state.takesDeletes) {
 					continue
 				}
-				t.Run(name+"/"+mode+"/"+when, func(t *testing.T) {
-					t.Parallel()
+				cases.run(name+"/"+mode+"/"+when, func(t *testing.T) {
 					s := redistest.Start(t, state.args...)
 					if !known {
 						state.begin(t, s)
@@ -225,6 +226,8 @@ func keyOf(words []string, begin string) bool {
 // until it is itself again have the local tier serve what it has; Status and the log tell of all.
 func TestErrorsOfEachStep(t *testing.T) {
 	t.Parallel()
+	cases := &atOnce{t: t}
+	defer cases.wait()
 	s := redistest.Start(t)
 	for n, reply := range []string{
 		"OOM command not allowed when used memory > 'maxmemory'.", "READONLY You can't write against a read only replica.",
@@ -237,8 +240,7 @@ func TestErrorsOfEachStep(t *testing.T) {
 			if silent && (step == "lease" || step == "store") {
 				continue // a silent Redis isn't asked for them
 			}
-			t.Run(code+"/"+step, func(t *testing.T) {
-				t.Parallel()
+			cases.run(code+"/"+step, func(t *testing.T) {
 				rep := startErrorProxy(t, s.Addr())
 				client := redis.NewClient(&redis.Options{Addr: rep.addr(), MaxRetries: -1})
 				t.Cleanup(func() { _ = client.Close() })

@@ -95,27 +95,30 @@ func TestRightsOfAServerThatIsDownAtFirst(t *testing.T) {
 // Rights that a user loses later are reported too.
 func TestRightsAreTakenAway(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
 	for mode, some := range streamRights {
-		c := openListening(t, server.UserClient(t, "somebody", slices.Concat(redistest.CacheRights, some)...), mode)
-		r := c.redis
-		if _, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil }); err != nil {
-			t.Fatal(err)
-		}
-		observe.Until(t, "the status", func() bool { return r.Status() == nil })
-		server.Do("ACL", "SETUSER", "somebody", "-setrange", "-del")
-		if err := c.Delete(t.Context(), "k"); !errors.Is(err, ErrQueued) {
-			t.Errorf("mode %d: Delete: %v", mode, err)
-		}
-		if err := r.Status(); err == nil || !redis.IsPermissionError(err) && !strings.Contains(err.Error(), "can't run this command") { // the latter in a script
-			t.Errorf("mode %d: right after the refusal the status is %v", mode, err)
-		}
-		observe.Until(t, "all that is missing", func() bool {
-			err := r.Status()
-			return err != nil && strings.Contains(err.Error(), "del: ") && strings.Contains(err.Error(), "setrange: ")
+		t.Run(fmt.Sprint(mode), func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			c := openListening(t, server.UserClient(t, "somebody", slices.Concat(redistest.CacheRights, some)...), mode)
+			r := c.redis
+			if _, err := c.GetOrLoad(t.Context(), "k", func(context.Context, *Entry[string]) (string, error) { return "v", nil }); err != nil {
+				t.Fatal(err)
+			}
+			observe.Until(t, "the status", func() bool { return r.Status() == nil })
+			server.Do("ACL", "SETUSER", "somebody", "-setrange", "-del")
+			if err := c.Delete(t.Context(), "k"); !errors.Is(err, ErrQueued) {
+				t.Errorf("Delete: %v", err)
+			}
+			if err := r.Status(); err == nil || !redis.IsPermissionError(err) && !strings.Contains(err.Error(), "can't run this command") { // the latter in a script
+				t.Errorf("right after the refusal the status is %v", err)
+			}
+			observe.Until(t, "all that is missing", func() bool {
+				err := r.Status()
+				return err != nil && strings.Contains(err.Error(), "del: ") && strings.Contains(err.Error(), "setrange: ")
+			})
+			server.Do("ACL", "SETUSER", "somebody", "+setrange", "+del")
+			observe.Until(t, "the status", func() bool { return r.Status() == nil })
 		})
-		server.Do("ACL", "SETUSER", "somebody", "+setrange", "+del")
-		observe.Until(t, "the status", func() bool { return r.Status() == nil })
 	}
 }
 
