@@ -25,7 +25,8 @@ import (
 // it. The reply proves that everything that Redis executed before this instant has been reported, since it comes from the server that
 // the client wrote to, after all earlier reports. The mark also says since when there is a mark without a gap: a canary that doesn't
 // find the one before it, because databases were swapped, begins another such time. A reply with another one than the last is handled
-// like a flush, and so is the first on a connection.
+// like a flush, and so is the first on a connection. Replies prove nothing until a mark was reported on the connection: a proxy, or
+// another kind of server, may accept CLIENT TRACKING and report nothing.
 type byKey struct {
 	tracking
 	stream *stream
@@ -34,8 +35,10 @@ type byKey struct {
 	watched map[string]struct{} // keys whose next change Redis reports, of those that watch was asked for
 
 	// For the goroutine that reads the connection:
-	began mono.Instant // when the connection was made; older marks prove nothing
-	since int64        // of the last mark on this connection; 0: there was none
+	began   mono.Instant // when the connection was made; older marks prove nothing
+	since   int64        // of the last mark on this connection; 0: there was none
+	reports bool         // a mark was reported on this connection
+	asked   bool         // it had a mark that wasn't reported, and another canary was sent at once
 }
 
 var _ transport = (*byKey)(nil)
@@ -58,7 +61,7 @@ func newTracking(g *group, o *redis.Options, client *redis.Client, cluster *redi
 
 // handshake has Redis report what is asked on this connection.
 func (t *byKey) handshake(ctx context.Context, cn *redis.Conn, _ []string) error {
-	t.since, t.began = 0, mono.Now()
+	t.since, t.began, t.reports, t.asked = 0, mono.Now(), false, false
 	return t.track(ctx, cn, &redis.ClientTrackingOptions{})
 }
 
@@ -114,6 +117,13 @@ func (t *byKey) handleMark(mark string) {
 	if err != nil || mono.Instant(at) < t.began || at <= t.reported || mono.Instant(at) > t.stream.canary.last() {
 		return
 	}
+	if !t.reports {
+		if !t.asked { // the mark may have been written just before it was asked for; the next one is reported
+			t.asked = true
+			t.stream.sendCanarySoon()
+		}
+		return
+	}
 	t.reported = at
 	t.noteMark(at)
 	if since, err := strconv.ParseInt(begin, 10, 64); err != nil || since != t.since {
@@ -137,6 +147,7 @@ func (t *byKey) handle(_ *stream, message any) {
 	for _, k := range keys {
 		key, _ := k.(string)
 		if strings.HasPrefix(key, t.group.canaryPrefix()) {
+			t.reports = true
 			t.askMark(key)
 			continue
 		}

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +20,10 @@ func (e *examination) advise() {
 	}
 	o := &Options{Invalidation: tracking, Client: "NewClient", Prefix: e.Prefix, Timeout: e.fitting().Milliseconds()}
 	switch {
-	case e.modes[tracking].suits() && !slices.ContainsFunc(e.servers, func(s *server) bool { return s.mute }):
+	case e.modes[tracking].suits() && !e.mute():
+	case e.modes[byKey].suits():
+		o.Invalidation = byKey
+		o.Cost = "With TrackingKeys the values that other programs wrote aren't kept in memory."
 	case e.modes[pubSub].suits():
 		o.Invalidation = pubSub
 		o.Cost = "With PubSub the caches don't hear of changes by other programs, of evictions and of FLUSHALL."

@@ -22,13 +22,14 @@ const (
 	clock       = "clock"
 	commands    = "commands"
 	tracking    = "Tracking"
+	byKey       = "TrackingKeys"
 	pubSub      = "PubSub"
 	memory      = "memory"
 	connections = "in between"
 )
 
 // order is that of a report.
-var order = []string{connection, serverKind, protocol, commands, tracking, pubSub, memory, roundTrip, clock, connections}
+var order = []string{connection, serverKind, protocol, commands, tracking, byKey, pubSub, memory, roundTrip, clock, connections}
 
 // Config says what to examine.
 type Config struct {
@@ -90,6 +91,11 @@ func (e *examination) holdsValues() bool {
 // failed reports whether a check has failed.
 func (e *examination) failed(check string) bool {
 	return slices.ContainsFunc(e.report.Findings, func(f Finding) bool { return f.Level == Failure && f.Check == check })
+}
+
+// mute reports whether a server has accepted CLIENT TRACKING, and then didn't report a change.
+func (e *examination) mute() bool {
+	return slices.ContainsFunc(e.servers, func(s *server) bool { return s.mute })
 }
 
 // control begins names that no cache has.

@@ -19,7 +19,7 @@ type mode struct {
 	invalidation tiered.Invalidation
 }
 
-var modes = []mode{{commands, tiered.None}, {tracking, tiered.Tracking}, {pubSub, tiered.PubSub}}
+var modes = []mode{{commands, tiered.None}, {tracking, tiered.Tracking}, {byKey, tiered.TrackingKeys}, {pubSub, tiered.PubSub}}
 
 // outcome is that of tiered.NewRedis in a mode, and of a while with the Redis that it returned.
 type outcome struct {
@@ -64,6 +64,7 @@ func (e *examination) foundModes() {
 	caches := e.modes[commands]
 	e.foundMode(commands, caches, rights.Caches(e.Prefix))
 	e.foundMode(tracking, e.modes[tracking].beside(caches), rights.Tracking(e.Prefix))
+	e.foundMode(byKey, e.modes[byKey].beside(caches), rights.Tracking(e.Prefix))
 	e.foundMode(pubSub, e.modes[pubSub].beside(caches), rights.PubSub(e.Prefix))
 }
 
@@ -116,10 +117,14 @@ func (e *examination) foundMode(check string, o outcome, needed []string) {
 		f.Text, f.Fix = e.missing(o.refused, needed)
 	case slices.ContainsFunc(e.report.Findings, func(f Finding) bool { return f.Check == check && (f.Level == Warning || o.down == nil) }):
 		return
+	case o.down != nil && check == byKey && e.mute():
+		f.Text = "the changes aren't reported, as with Tracking"
 	case o.down != nil:
 		f.Text = e.brief(reason(o.down))
 	case check == commands:
 		f.Level, f.Text = OK, "tiered.NewRedis finds all that the caches need"
+	case check == byKey && e.modes[commands].works(): // it was tried by the library alone
+		f.Level, f.Text = OK, "the changes of the keys that a process has are reported to it"
 	default:
 		f.Level, f.Text = Skipped, "the caches themselves don't work"
 	}

@@ -38,7 +38,7 @@ type Report struct {
 
 // Options are the tiered.RedisOptions to use.
 type Options struct {
-	Invalidation string `json:"invalidation"` // "Tracking", "PubSub" or "None"
+	Invalidation string `json:"invalidation"` // "Tracking", "TrackingKeys", "PubSub" or "None"
 	Client       string `json:"client"`       // the function of go-redis that makes the client
 	Prefix       string `json:"prefix"`
 	Timeout      int64  `json:"timeoutMs"`
@@ -64,9 +64,9 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 		if f.Server != "" {
 			text = f.Server + ": " + text
 		}
-		fmt.Fprintf(&b, "%-5s %-12s %s\n", f.Level, f.Check, text)
+		fmt.Fprintf(&b, "%-5s %-13s %s\n", f.Level, f.Check, text)
 		if f.Fix != "" {
-			fmt.Fprintf(&b, "%-18s to do: %s\n", "", f.Fix)
+			fmt.Fprintf(&b, "%-19s to do: %s\n", "", f.Fix)
 		}
 	}
 	if r.Options == nil {
