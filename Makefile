@@ -20,7 +20,7 @@ SECONDS  ?= 5
 # The summary is the last line, so that the end of a log has the result.
 TEST := go run $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg -- -timeout 20m
 
-.PHONY: help demo test race mutations model fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-scale bench-codec bench-http chaos outage conformance redis postgres spin promtool chromium readers ci
+.PHONY: help demo test race mutations model fuzz lint vuln tidy-check release-check api-check bench bench-peers bench-growth bench-scale bench-budget bench-codec bench-http chaos outage conformance redis postgres spin promtool chromium readers ci
 .NOTPARALLEL: # ci has an order, and tests and benchmarks need the machine for themselves
 
 help: ## list the targets
@@ -84,6 +84,9 @@ bench-growth: redis ## measure how costs grow with keys, goroutines, sizes and c
 bench-scale: COUNT = 3
 bench-scale: redis ## measure what it costs Redis that up to 1,000 processes learn of changes, COUNT (3) times in 12 minutes; writes docs/scale.svg and the table of docs/growth.md; BENCH=regexp prints some
 	scripts/bench-scale.sh '$(BENCH)' $(COUNT)
+
+bench-budget: redis ## print where the processor time of a local hit, a Redis hit and a miss goes, each profiled for SECONDS (5)
+	go test ./benchmarks/budget -run '^TestBudget$$' -count 1 -v -args -budget.time=$(SECONDS)s
 
 bench-codec: ## compare the codecs with the libraries that they use
 	scripts/bench.sh codec codec '$(BENCH)' $(COUNT) $(BENCHSTAT)

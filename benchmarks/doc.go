@@ -8,5 +8,5 @@
 // The caches have room for all keys, except in hitratio_test.go. Values in Redis are encoded by codec.Msgpack for all of them.
 //
 // growth_test.go measures how tiercache's own costs grow, package scale what it costs Redis that many processes learn of changes, and the
-// program in plot draws both.
+// program in plot draws both. Package budget divides the time of a read among the parts of its path.
 package benchmarks

@@ -31,7 +31,7 @@ var JSON Codec = jsonCodec{}
 //     "1.5", and 1.5 that another program wrote can't be read. On Go 1.27 it is another name for encoding/json, which then
 //     has the same code.
 //
-// docs/performance.md has the numbers.
+// docs/codecs.md has the numbers.
 type jsonCodec struct{}
 
 // jsonEncoder is an encoder with its writer.
