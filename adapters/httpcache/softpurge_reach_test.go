@@ -259,7 +259,11 @@ func TestSoftPurgeInOtherProcesses(t *testing.T) {
 					return strings.HasPrefix(get(c.Handler(o), "/a", "X-Lang", l).Header().Get("Cache-Status"), "http; hit; ttl=")
 				})
 			}
-			o.expectRuns(t, 4)
+			// If second heard of the purge between its readings of what the response varies by and of the response, first, which
+			// has heard of it before both, revalidates that response once more.
+			if n := o.runs.Load(); n != 4 && n != 5 {
+				t.Errorf("the handler ran %d times, want 4", n)
+			}
 			server.Do("CONFIG", "SET", "maxmemory", 1)
 			if err := purge(t.Context(), first); !errors.Is(err, tiered.ErrQueued) || !strings.HasPrefix(err.Error(), "httpcache: ") {
 				t.Errorf("a Redis that refuses it: %v", err)
