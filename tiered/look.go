@@ -49,7 +49,7 @@ func (j *job[T]) lookInRedis(began mono.Instant, failure error) (tasks []*task[T
 			c.stats.remoteHits.Add(1)
 			c.tiers.Fill(f.Ref, &fd, &c.view)
 			j.serve(f, fd.Record)
-		case fd.Lease != nil && j.leases.Held.Owns(fd.Seen):
+		case j.leases.Held.Owns(fd.Seen):
 			cl.AddLeased(tk, &j.leases)
 		case f.Reason != inflight.ForRefresh && fd.Lease != nil && c.tiers.AwaitLease(&j.leases, f, c.remote.Keys.Value(f.Key), fd.Lease, fd.Reply):
 		case fd.Leasable():

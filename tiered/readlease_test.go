@@ -286,15 +286,17 @@ func TestMissInAClusterTakesTwoCommands(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	client := cluster.Client(t)
 	var reads, leases atomic.Int32
-	client.OnNewNode(func(node *redis.Client) { node.AddHook(afterEach(func(cmd redis.Cmder) {
-		switch args := cmd.Args(); {
-		case len(args) < 2, !strings.HasPrefix(fmt.Sprint(args[1]), "tc:test:k"):
-		case cmd.Name() == "get", cmd.Name() == "mget":
-			reads.Add(1)
-		case args[len(args)-1] == "get":
-			leases.Add(1)
-		}
-	})) })
+	client.OnNewNode(func(node *redis.Client) {
+		node.AddHook(afterEach(func(cmd redis.Cmder) {
+			switch args := cmd.Args(); {
+			case len(args) < 2, !strings.HasPrefix(fmt.Sprint(args[1]), "tc:test:k"):
+			case cmd.Name() == "get", cmd.Name() == "mget":
+				reads.Add(1)
+			case args[len(args)-1] == "get":
+				leases.Add(1)
+			}
+		}))
+	})
 	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, client, tiered.RedisOptions{Timeout: 10 * time.Second})})
 	expectMisses(t, c, "absent")
 	const n = 20

@@ -280,10 +280,13 @@ func (c *connection) ping() {
 	})
 }
 
+// questionBytes is about how much a question sends.
+const questionBytes = 128
+
 // ask sends questions. Only heartbeatLoop calls it.
 func (c *connection) ask(questions []question) {
 	replies := make([]awaitedReply, len(questions))
-	var commands []byte
+	commands := make([]byte, 0, len(questions)*questionBytes)
 	for i := range questions {
 		q := &questions[i]
 		replies[i].question = q

@@ -65,16 +65,18 @@ func begin[R any](ctx context.Context, c *Caller, ended func(), f func(context.C
 	if ended == nil {
 		ended = func() {}
 	}
-	results := make(chan result[R], 1)
-	if !c.Calls.Go(func() { run(ctx, c, ended, f, results) }) {
+	if !c.Calls.Begin() {
 		ended()
 		return nil, ErrClosed
 	}
+	results := make(chan result[R], 1)
+	go run(ctx, c, ended, f, results)
 	return results, nil
 }
 
-// run sends the result of f, also if f panics or ends its goroutine.
+// run sends the result of f, also if f panics or ends its goroutine, which Calls has begun.
 func run[R any](ctx context.Context, c *Caller, ended func(), f func(context.Context) (R, error), results chan<- result[R]) {
+	defer c.Calls.End()
 	got := result[R]{err: errExited}
 	defer func() {
 		ended() // before the caller, which may go on at once, has the result

@@ -56,22 +56,34 @@ func UnresponsiveError(replies []Reply) error {
 	return FirstError(replies)
 }
 
-// callCount counts the calls of a request that haven't ended. It begins with one, for the request itself.
+// callCount counts the calls of a request that haven't ended. It begins with one, for the request itself. A nil *callCount doesn't
+// count.
 type callCount struct {
 	n     atomic.Int64
-	ended func() // called when the count is 0; or nil
+	ended func() // called when the count is 0
 }
 
+// newCallCount returns a callCount; nil: there is nothing to call.
 func newCallCount(ended func()) *callCount {
+	if ended == nil {
+		return nil
+	}
 	c := &callCount{ended: ended}
 	c.n.Store(1)
 	return c
 }
 
-func (c *callCount) add() { c.n.Add(1) }
+// begin counts one more call, and returns the function that ends it, or nil.
+func (c *callCount) begin() (ended func()) {
+	if c == nil {
+		return nil
+	}
+	c.n.Add(1)
+	return c.done
+}
 
 func (c *callCount) done() {
-	if c.n.Add(-1) == 0 && c.ended != nil {
+	if c != nil && c.n.Add(-1) == 0 {
 		c.ended()
 	}
 }
@@ -103,7 +115,7 @@ func (q *Request) chunkLen(indexes []int, most int) int {
 // note. What arrived before stays.
 type chunks struct {
 	requester *requester
-	request   Request
+	request   *Request
 	batch     nodeBatch
 	calls     *callCount
 	replies   []Reply // of the batch's keys
@@ -121,7 +133,7 @@ type chunks struct {
 type span struct{ from, to, maxKeys int }
 
 // callBatch makes the part of a request that goes to one server as one call.
-func (r *requester) callBatch(ctx context.Context, q Request, nb nodeBatch, ended func()) (replies []Reply, o outcome) {
+func (r *requester) callBatch(ctx context.Context, q *Request, nb nodeBatch, ended func()) (replies []Reply, o outcome) {
 	if q.Trace == nil {
 		return r.callUntraced(ctx, q, nb, ended)
 	}
@@ -132,7 +144,7 @@ func (r *requester) callBatch(ctx context.Context, q Request, nb nodeBatch, ende
 }
 
 // callUntraced is callBatch without its Trace.
-func (r *requester) callUntraced(ctx context.Context, q Request, nb nodeBatch, ended func()) ([]Reply, outcome) {
+func (r *requester) callUntraced(ctx context.Context, q *Request, nb nodeBatch, ended func()) ([]Reply, outcome) {
 	type result struct {
 		replies []Reply
 		err     error // the server's
@@ -170,22 +182,25 @@ func (r *requester) callUntraced(ctx context.Context, q Request, nb nodeBatch, e
 
 // doBatch makes the part of a request that goes to one server, in chunks. When the server answered nothing during one of
 // them, nor during a smaller one, it isn't asked for the rest.
-func (r *requester) doBatch(ctx context.Context, q Request, nb nodeBatch, calls *callCount) []Reply {
-	cs := chunks{requester: r, request: q, batch: nb, calls: calls, maxKeys: MaxChunk}
+func (r *requester) doBatch(ctx context.Context, q *Request, nb nodeBatch, calls *callCount) []Reply {
+	most := MaxChunk
 	if q.Values {
-		cs.maxKeys = firstChunk
+		most = firstChunk
 	}
-	if q.chunkLen(nb.indexes, cs.maxKeys) < len(nb.indexes) {
+	var replies []Reply
+	o := wasAnswered
+	if q.chunkLen(nb.indexes, most) == len(nb.indexes) {
+		replies, o = r.callBatch(ctx, q, nb, calls.begin())
+		if o == wasAnswered || !q.Values || len(nb.indexes) == 1 {
+			return replies
+		}
+	}
+	cs := chunks{requester: r, request: q, batch: nb, calls: calls, maxKeys: most, replies: replies, next: len(replies)}
+	if replies == nil {
 		cs.replies = make([]Reply, len(nb.indexes))
-		return cs.run(ctx)
+	} else {
+		cs.note(span{to: len(replies)}, replies, o)
 	}
-	calls.add()
-	replies, o := r.callBatch(ctx, q, nb, calls.done)
-	if o == wasAnswered || !q.Values || len(nb.indexes) == 1 {
-		return replies
-	}
-	cs.replies, cs.next = replies, len(replies)
-	cs.note(span{to: len(replies)}, replies, o)
 	return cs.run(ctx)
 }
 
@@ -208,8 +223,7 @@ func (cs *chunks) callAll(ctx context.Context) {
 		if s.from == s.to {
 			return
 		}
-		cs.calls.add()
-		replies, o := cs.requester.callBatch(ctx, cs.request, nodeBatch{cs.batch.indexes[s.from:s.to], cs.batch.target}, cs.calls.done)
+		replies, o := cs.requester.callBatch(ctx, cs.request, nodeBatch{cs.batch.indexes[s.from:s.to], cs.batch.target}, cs.calls.begin())
 		cs.note(s, replies, o)
 	}
 }

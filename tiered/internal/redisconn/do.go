@@ -22,11 +22,11 @@ func (r *requester) Do(ctx context.Context, q Request) []Reply {
 	case err != nil:
 		return Failed(len(q.Keys), err, r.Nodes.AnyFeed())
 	case len(batches) == 1: // with all keys, in their order
-		return r.doUnlessOpen(ctx, q, batches[0], calls)
+		return r.doUnlessOpen(ctx, &q, batches[0], calls)
 	}
 	replies := make([]Reply, len(q.Keys))
 	eachBatch(batches, func(nb nodeBatch) {
-		for n, reply := range r.doUnlessOpen(ctx, q, nb, calls) {
+		for n, reply := range r.doUnlessOpen(ctx, &q, nb, calls) {
 			replies[nb.indexes[n]] = reply
 		}
 	})
@@ -34,7 +34,7 @@ func (r *requester) Do(ctx context.Context, q Request) []Reply {
 }
 
 // doUnlessOpen makes the part of a request that goes to one server, unless the server isn't asked.
-func (r *requester) doUnlessOpen(ctx context.Context, q Request, nb nodeBatch, calls *callCount) []Reply {
+func (r *requester) doUnlessOpen(ctx context.Context, q *Request, nb nodeBatch, calls *callCount) []Reply {
 	if err := nb.Breaker.Err(q.Name); err != nil {
 		return Failed(len(nb.indexes), err, nb.Feed)
 	}

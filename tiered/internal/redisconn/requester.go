@@ -40,7 +40,7 @@ type requester struct {
 
 // send makes a request's commands for the keys of one server. The error is that of a server that didn't answer, though
 // another may have.
-func (r *requester) send(ctx context.Context, q Request, nb nodeBatch) (replies []Reply, err error) {
+func (r *requester) send(ctx context.Context, q *Request, nb nodeBatch) (replies []Reply, err error) {
 	// Taken before anything is read. If it doesn't hold now, this client may talk to another server than the stream does.
 	at, v := mono.Now(), nb.Feed.Validity()
 	if !v.Holds(at) {
@@ -81,7 +81,7 @@ func (r *requester) send(ctx context.Context, q Request, nb nodeBatch) (replies 
 
 // watched returns the validity of the replies of a server that reports only keys that it was asked about. It has the server report those
 // that the caller keeps. All other replies are valid only for as long as a local hit may be behind Redis.
-func (r *requester) watched(ctx context.Context, q Request, nb nodeBatch, v *coherence.Validity, at mono.Instant) *coherence.Validity {
+func (r *requester) watched(ctx context.Context, q *Request, nb nodeBatch, v *coherence.Validity, at mono.Instant) *coherence.Validity {
 	if q.Kept == nil {
 		return coherence.NewValidity(at.Add(r.MaxAge()))
 	}
@@ -117,7 +117,7 @@ func (k *reportedKeys) has(key string) bool {
 }
 
 // retryElsewhere replaces some replies of a batch: the client finds the node. What is read there has no validity.
-func (r *requester) retryElsewhere(ctx context.Context, q Request, nb nodeBatch, replies []Reply, moved []int) {
+func (r *requester) retryElsewhere(ctx context.Context, q *Request, nb nodeBatch, replies []Reply, moved []int) {
 	indexes := make([]int, len(moved))
 	for at, n := range moved {
 		indexes[at] = nb.indexes[n]
@@ -129,7 +129,7 @@ func (r *requester) retryElsewhere(ctx context.Context, q Request, nb nodeBatch,
 }
 
 // sendTo sends one command, a pipeline, or an MGET.
-func (r *requester) sendTo(ctx context.Context, to redis.Cmdable, q Request, indexes []int) []Reply {
+func (r *requester) sendTo(ctx context.Context, to redis.Cmdable, q *Request, indexes []int) []Reply {
 	if q.Bulk && len(indexes) > 1 && r.canMGet() {
 		if replies, ok := r.mget(ctx, to, q, indexes); ok {
 			return replies
@@ -157,7 +157,7 @@ func (r *requester) sendTo(ctx context.Context, to redis.Cmdable, q Request, ind
 }
 
 // sendOne sends the command of one key, or the preferred one if the server takes it.
-func (r *requester) sendOne(ctx context.Context, to redis.Cmdable, q Request, i int) redis.Cmder {
+func (r *requester) sendOne(ctx context.Context, to redis.Cmdable, q *Request, i int) redis.Cmder {
 	if q.Preferred == nil || r.noPreferred.Load() || r.Refusals.any.Load() {
 		return q.Command(ctx, to, i)
 	}
@@ -180,7 +180,7 @@ func (r *requester) canMGet() bool {
 
 // mget reads the keys with one command; false: they have to be read one by one. A server that is a whole Cluster behind one
 // address has all keys, but lets no command have those of two slots.
-func (r *requester) mget(ctx context.Context, to redis.Cmdable, q Request, indexes []int) ([]Reply, bool) {
+func (r *requester) mget(ctx context.Context, to redis.Cmdable, q *Request, indexes []int) ([]Reply, bool) {
 	batch := nodeBatch{indexes: indexes}
 	cmd := to.MGet(ctx, batch.keys(q.Keys)...)
 	err := cmd.Err()

@@ -113,7 +113,7 @@ func (s *sender) send() {
 	q := Gets(s.keys)
 	var replies []Reply
 	err := r.CatchPanics(func() (err error) {
-		replies, err = r.send(ctx, q, nb)
+		replies, err = r.send(ctx, &q, nb)
 		return err
 	})
 	if replies == nil { // the client panicked

@@ -116,8 +116,14 @@ func (ns *Nodes) targetOf(ctx context.Context, key string) (target, error) {
 	return target{node, n}, nil
 }
 
-// upTo returns the numbers from 0 to n-1.
+// first has the number 0.
+var first = []int{0}
+
+// upTo returns the numbers from 0 to n-1, which the caller must not change.
 func upTo(n int) []int {
+	if n == 1 {
+		return first
+	}
 	all := make([]int, n)
 	for i := range all {
 		all[i] = i

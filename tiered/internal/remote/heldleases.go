@@ -139,9 +139,7 @@ func (h *HeldLeases[T]) Release() {
 	if h == nil {
 		return
 	}
-	h.mu.Lock()
-	held := maps.Clone(h.held)
-	h.mu.Unlock()
+	held := h.all()
 	if len(held) == 0 {
 		return
 	}
@@ -151,6 +149,16 @@ func (h *HeldLeases[T]) Release() {
 	for _, key := range held {
 		h.Released(key)
 	}
+}
+
+// all returns the keys of the held leases, by Redis's; nil: there are none.
+func (h *HeldLeases[T]) all() map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.held) == 0 {
+		return nil
+	}
+	return maps.Clone(h.held)
 }
 
 // ReleaseSecondary releases the secondary leases of these keys.

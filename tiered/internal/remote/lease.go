@@ -97,5 +97,5 @@ func (t *Tier[T]) release(ctx context.Context, redisKeys []string, seen rediscon
 
 // SeenLease returns what a store expects to replace: the lease, however often it was extended.
 func SeenLease(l wire.Lease) redisconn.Expected {
-	return redisconn.Expected{Exists: true, Bytes: string(l.Bytes()[:wire.LeaseHead]), Head: true}
+	return redisconn.Expected{Exists: true, Bytes: l.Head(), Head: true}
 }

@@ -47,7 +47,6 @@ type leaseWait struct {
 func (w *LeaseWaiter[K]) Wake() chan struct{} {
 	if w.woken == nil {
 		w.woken = make(chan struct{}, 1)
-		w.waits = make(map[K]leaseWait)
 	}
 	return w.woken
 }
@@ -63,6 +62,9 @@ func (w *LeaseWaiter[K]) Add(k K, lease []byte, from redisconn.Reply) bool {
 		was = leaseWait{lease: l, until: at.Add(parsed.TTL)}
 	}
 	was.validity, was.noEvents = from.Validity, from.Feed.NoEvents
+	if w.waits == nil {
+		w.waits = make(map[K]leaseWait)
+	}
 	w.waits[k] = was
 	return at < was.until.Add(leaseGrace)
 }

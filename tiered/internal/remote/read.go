@@ -97,11 +97,7 @@ func (t *Tier[T]) Read(ctx context.Context, keys []string, p *record.Policy, o R
 			continue
 		}
 		b, exists := a.Bytes()
-		switch {
-		case exists:
-		case a.HasSet():
-			b = o.Lease.Bytes()
-		default:
+		if !exists {
 			f.Vacant = true
 			continue
 		}

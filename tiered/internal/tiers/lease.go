@@ -116,6 +116,7 @@ func (t *Tiers[T, S]) ReadOrLease(ctx context.Context, ls *Leases[T, S], f *infl
 	t.Keys.BeginLoad(f, true)
 	found = t.Read(ctx, []inflight.Ref[T, S]{f.Ref}, view, remote.ReadOptions{Lease: &l})[0]
 	if found.Err == nil && found.HasSet() {
+		found.Seen = a.Held.Seen() // what the key holds now
 		return found, true
 	}
 	if found.Err != nil && !redisconn.NotSent(found.Err) {

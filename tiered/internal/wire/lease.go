@@ -55,12 +55,13 @@ func (l Lease) ForBatch(keys int) Lease {
 	return l
 }
 
+// Head returns what the lease begins with, however often it was extended.
+func (l Lease) Head() string { return leaseMagic + string(rune(leaseVersion)) + string(l.Token[:]) }
+
 // Bytes returns the lease as Redis keeps it.
 func (l Lease) Bytes() []byte {
 	b := make([]byte, 0, LeaseHead+2*binary.MaxVarintLen64)
-	b = append(b, leaseMagic...)
-	b = append(b, leaseVersion)
-	b = append(b, l.Token[:]...)
+	b = append(b, l.Head()...)
 	b = binary.AppendUvarint(b, uint64(l.TTL.Milliseconds()))
 	return binary.AppendUvarint(b, l.Extended)
 }
