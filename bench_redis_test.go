@@ -175,17 +175,24 @@ func tieredByHand(b *testing.B, read reader) reader {
 const batchSize = 100
 
 // batches runs read over 100 users at a time.
-func batches(b *testing.B, read func(ids []int) (map[int]*user, error)) {
+func batches(b *testing.B, read func(ids []int) (map[int]*user, error)) { batchesOf(b, batchSize, read) }
+
+// batchesOf runs read over so many users at a time. None is in a local tier any more when it is read again.
+func batchesOf(b *testing.B, size int, read func(ids []int) (map[int]*user, error)) {
 	users := everyUser()
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		ids := users[i : i+batchSize]
+		ids := users[i : i+size]
 		us, err := read(ids)
-		if err != nil || len(us) != batchSize || us[ids[0]] == nil || us[ids[0]].ID != ids[0] {
-			b.Fatalf("users %v: got %d, %v", ids, len(us), err)
+		if err != nil || len(us) != size || us[ids[0]] == nil || us[ids[0]].ID != ids[0] {
+			b.Fatalf("%d users, first %d: got %d, %v", size, ids[0], len(us), err)
 		}
-		i = (i + batchSize) % population
+		if i = (i + size) % population; size == population {
+			b.StopTimer()
+			time.Sleep(2 * briefly)
+			b.StartTimer()
+		}
 	}
 }
 
@@ -227,40 +234,45 @@ func BenchmarkManyLocal(b *testing.B) {
 	})
 }
 
-// BenchmarkManyRedis reads 100 users that only Redis has. "byhand" looks into ristretto first and keeps there what it reads,
+// BenchmarkManyRedis reads 100 or 10,000 users that only Redis has. "byhand" looks into ristretto first and keeps there what it reads,
 // as tiercache does; "mget" and "pipeline" keep nothing.
 func BenchmarkManyRedis(b *testing.B) {
 	client := redistest.Start(b).Client(b)
 	ctx := b.Context()
 	for _, cd := range codecs {
 		cache := redisUsers(b, client, cd)
-		at := "codec=" + cd.Name()
 		mget := mgetUsers(ctx, client, cd)
-		b.Run(at+"/impl=mget", func(b *testing.B) { batches(b, mget) })
-		b.Run(at+"/impl=byhand", func(b *testing.B) { batches(b, manyByHand(b, mget)) })
-		b.Run(at+"/impl=pipeline", func(b *testing.B) {
-			batches(b, func(ids []int) (map[int]*user, error) {
-				replies := make([]*redis.StringCmd, len(ids))
-				_, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-					for i, id := range ids {
-						replies[i] = pipe.Get(ctx, bareKey(cd, userKeys[id]))
-					}
-					return nil
+		for _, size := range []int{batchSize, population} {
+			at := fmt.Sprintf("codec=%s/users=%d", cd.Name(), size)
+			b.Run(at+"/impl=mget", func(b *testing.B) { batchesOf(b, size, mget) })
+			b.Run(at+"/impl=byhand", func(b *testing.B) { batchesOf(b, size, manyByHand(b, mget)) })
+			b.Run(at+"/impl=pipeline", func(b *testing.B) { batchesOf(b, size, pipelinedUsers(ctx, client, cd)) })
+			b.Run(at+"/impl=tiercache", func(b *testing.B) {
+				onlyRemoteHits(b, cache, func() int {
+					batchesOf(b, size, func(ids []int) (map[int]*user, error) {
+						return tiered.GetOrLoadMany(ctx, cache, ids, keyOf, loadUsers)
+					})
+					return size * b.N
 				})
-				if err != nil {
-					return nil, err
-				}
-				return decodeAll(cd, ids, func(i int) ([]byte, error) { return replies[i].Bytes() })
 			})
+		}
+	}
+}
+
+// pipelinedUsers reads users with a pipeline of GETs.
+func pipelinedUsers(ctx context.Context, client *redis.Client, cd codec.Codec) func(ids []int) (map[int]*user, error) {
+	return func(ids []int) (map[int]*user, error) {
+		replies := make([]*redis.StringCmd, len(ids))
+		_, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i, id := range ids {
+				replies[i] = pipe.Get(ctx, bareKey(cd, userKeys[id]))
+			}
+			return nil
 		})
-		b.Run(at+"/impl=tiercache", func(b *testing.B) {
-			onlyRemoteHits(b, cache, func() int {
-				batches(b, func(ids []int) (map[int]*user, error) {
-					return tiered.GetOrLoadMany(ctx, cache, ids, keyOf, loadUsers)
-				})
-				return batchSize * b.N
-			})
-		})
+		if err != nil {
+			return nil, err
+		}
+		return decodeAll(cd, ids, func(i int) ([]byte, error) { return replies[i].Bytes() })
 	}
 }
 

@@ -21,25 +21,26 @@ var stampedePeers = []peer{
 	{"tiercache", openTiercache, true},
 }
 
-// BenchmarkStampede has 1,000 callers ask for one key that no cache has, from a source that takes 10 ms. An operation ends
+// BenchmarkStampede has 1,000 or 10,000 callers ask for one key that no cache has, from a source that takes 10 ms. An operation ends
 // when all callers have the value; loads/op is the number of loads.
 func BenchmarkStampede(b *testing.B) {
-	const callers = 1_000
 	client := redistest.Start(b).Client(b)
-	for _, p := range stampedePeers {
-		set := setting{capacity: population, client: client}.of(p, &source{delay: 10 * time.Millisecond})
-		r := p.open(b, set)
-		cold := 0
-		b.Run(fmt.Sprintf("callers=%d/impl=%s", callers, p.name), func(b *testing.B) {
-			before, n := set.source.loads.Load(), 0
-			b.ReportAllocs()
-			for b.Loop() {
-				cold++
-				n++
-				stampede(b, r, userKey(cold), callers)
-			}
-			b.ReportMetric(float64(set.source.loads.Load()-before)/float64(n), "loads/op")
-		})
+	cold := 0
+	for _, callers := range []int{1_000, 10_000} {
+		for _, p := range stampedePeers {
+			set := setting{capacity: population, client: client}.of(p, &source{delay: 10 * time.Millisecond})
+			r := p.open(b, set)
+			b.Run(fmt.Sprintf("callers=%d/impl=%s", callers, p.name), func(b *testing.B) {
+				before, n := set.source.loads.Load(), 0
+				b.ReportAllocs()
+				for b.Loop() {
+					cold++
+					n++
+					stampede(b, r, userKey(cold), callers)
+				}
+				b.ReportMetric(float64(set.source.loads.Load()-before)/float64(n), "loads/op")
+			})
+		}
 	}
 }
 

@@ -53,36 +53,20 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] 
 // await waits for the flight and returns its result; a record with an error is an absence. If the policy allows it, await returns
 // the flight's fallback, and offered is true, when the load takes longer than SoftTimeout or fails, or when it only refreshes the
 // value. It returns ctx's error if ctx ends first. If the loader panicked, await panics if panics is set, else returns an error.
+//
+// Ten thousand calls may wait here, each on a goroutine of its own. So what few of them need is in other functions, and the stack of one that
+// only waits stays small.
 func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason, panics bool) (r *record.Record[T], offered bool, err error) {
-	var late <-chan time.Time
-	var made <-chan struct{}
-	least := record.IfError
-	if f.Reason == inflight.ForBackground && why == inflight.ForRead { // a read that finds nothing locally needn't wait for a refresh
-		least, made = record.WhileRevalidate, f.State.fallback.made.Done()
-	}
-	if soft := c.policy.SoftTimeout; soft > 0 && why != inflight.ForRefresh && !f.Finished() {
-		timer := time.NewTimer(soft - mono.Now().Since(f.Start))
-		defer timer.Stop()
-		late = timer.C
-	}
-	for !f.Finished() {
-		select {
-		case <-f.Done():
-			continue
-		case <-ctx.Done():
-			if !f.Finished() {
-				c.keys.GiveUp(f)
-				return nil, false, fmt.Errorf("tiered: waiting for a load: %w", ctx.Err())
-			}
-			continue
-		case <-late:
-			late, least, made = nil, record.IfError, f.State.fallback.made.Done()
-		case <-made:
-			made = nil
-		}
-		if o := c.fallbackOf(f, least); o != nil {
+	early := f.Reason == inflight.ForBackground && why == inflight.ForRead // a read that finds nothing locally needn't wait for a refresh
+	if early || c.policy.SoftTimeout > 0 && why != inflight.ForRefresh {
+		if o := c.awaitFallback(ctx, f, early); o != nil {
 			return c.serveFallback(ctx, o, nil), true, nil
 		}
+	} else {
+		f.Wait(ctx)
+	}
+	if !f.Finished() {
+		return nil, false, c.giveUp(ctx, f)
 	}
 	if f.State.panicked && panics {
 		panic(f.Err)
@@ -96,15 +80,55 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason,
 	return nil, false, f.Err
 }
 
+// awaitFallback waits for the flight, or for a fallback that is served before the flight's result: after SoftTimeout, or if it is early
+// as soon as there is one. It returns nil if the flight finishes first, or ctx ends.
+func (c *Cache[T]) awaitFallback(ctx context.Context, f *flight[T], early bool) *fallbackEntry[T] {
+	var late <-chan time.Time
+	var made <-chan struct{}
+	least := record.IfError
+	if early {
+		least, made = record.WhileRevalidate, f.State.fallback.made.Done()
+	}
+	if soft := c.policy.SoftTimeout; soft > 0 && !f.Finished() {
+		timer := time.NewTimer(soft - mono.Now().Since(f.Start))
+		defer timer.Stop()
+		late = timer.C
+	}
+	for !f.Finished() {
+		select {
+		case <-f.Done():
+			continue
+		case <-ctx.Done():
+			return nil
+		case <-late:
+			late, least, made = nil, record.IfError, f.State.fallback.made.Done()
+		case <-made:
+			made = nil
+		}
+		if o := c.fallbackOf(f, least); o != nil {
+			return o
+		}
+	}
+	return nil
+}
+
+// giveUp says that the call doesn't wait for the flight any longer, and returns its error.
+func (c *Cache[T]) giveUp(ctx context.Context, f *flight[T]) error {
+	c.keys.GiveUp(f)
+	return fmt.Errorf("tiered: waiting for a load: %w", ctx.Err())
+}
+
 // awaitJoined is await for a flight that the call has joined. If another call began the flight, the wait is reported to the trace.
 func (c *Cache[T]) awaitJoined(ctx context.Context, j *joined[T], why inflight.Reason, panics bool) (r *record.Record[T], offered bool, err error) {
-	if j.mine {
+	if j.mine || !c.trace.hasWaits() {
 		return c.await(ctx, j.flight, why, panics)
 	}
+	return c.awaitTraced(ctx, j, why, panics)
+}
+
+// awaitTraced is awaitJoined with a trace that is told of the wait.
+func (c *Cache[T]) awaitTraced(ctx context.Context, j *joined[T], why inflight.Reason, panics bool) (r *record.Record[T], offered bool, err error) {
 	w := c.beginWait(ctx, false, func() []string { return []string{j.Key} })
-	if w == nil {
-		return c.await(ctx, j.flight, why, panics)
-	}
 	returned := false
 	defer func() {
 		failure := err

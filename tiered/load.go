@@ -1,11 +1,11 @@
 package tiered
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
+	"github.com/tiercache/tiercache/tiered/internal/local"
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
 
@@ -33,19 +33,17 @@ import (
 // all keys and tags passed to the methods of a Cache. The load may still be running at that time; see [Loader].
 func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T, error) {
 	if load == nil || c.wrong != nil {
-		var none T
-		return none, cmp.Or(c.wrong, errNoLoader)
+		return c.cannotLoad()
 	}
 	hash, at := c.hash(key), mono.Now()
 	it := c.local.Get(key, hash, at, &c.view.Windows)
 	if it != nil {
 		if it.NeedsRefresh(&c.view.Windows, at) {
-			c.noteStale(ctx, it.Key, &it.Record, nil)
-			c.refreshInBackground(ctx, []keyRef[T]{{Key: it.Key, Hash: hash}}, c.loading(load))
+			c.refreshHit(ctx, it, hash, load)
 		}
 		return c.valueOf(&it.Record)
 	}
-	return c.load(ctx, keyRef[T]{Key: key, Hash: hash}, at, load, inflight.ForRead)
+	return c.load(ctx, &keyRef[T]{Key: key, Hash: hash}, at, load, inflight.ForRead)
 }
 
 // Refresh loads the value even if one is cached, and stores it in both tiers. The loader gets the cached value as e.Value. Callers
@@ -53,23 +51,28 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T
 // has a value, the cached one is removed; if the load fails, it stays. Refresh returns the same errors as GetOrLoad.
 func (c *Cache[T]) Refresh(ctx context.Context, key string, load Loader[T]) (T, error) {
 	if load == nil || c.wrong != nil {
-		var none T
-		return none, cmp.Or(c.wrong, errNoLoader)
+		return c.cannotLoad()
 	}
-	return c.load(ctx, keyRef[T]{Key: key, Hash: c.hash(key)}, mono.Now(), load, inflight.ForRefresh)
+	return c.load(ctx, &keyRef[T]{Key: key, Hash: c.hash(key)}, mono.Now(), load, inflight.ForRefresh)
+}
+
+// cannotLoad returns the error of a call without a loader, or of a cache that can't be used.
+func (c *Cache[T]) cannotLoad() (none T, err error) {
+	if c.wrong != nil {
+		return none, c.wrong
+	}
+	return none, errNoLoader
 }
 
 // load waits for the key's flight, and starts one if there is none.
-func (c *Cache[T]) load(ctx context.Context, k keyRef[T], at mono.Instant, load Loader[T], why inflight.Reason) (none T, err error) {
+func (c *Cache[T]) load(ctx context.Context, k *keyRef[T], at mono.Instant, load Loader[T], why inflight.Reason) (none T, err error) {
 	if err := c.usable(k.Key); err != nil {
 		return none, err
 	}
 	invalidations := c.tags.Invalidations()
-	retry, nested := false, inflight.Loading(ctx, c.base)
+	retry := false
 	for {
-		f, mine := c.keys.Join(ctx, k.Key, k.Hash, why, &joinOptions[T]{
-			Owner: new(inflight.Owner), Start: at, Limit: c.policy.LoadTimeout, Retry: retry, Urgent: nested,
-		})
+		f, mine := c.join(ctx, k, at, why, retry)
 		j := joined[T]{flight: f, at: at, mine: mine, late: !mine && f.Finished(), invalidations: invalidations}
 		switch {
 		case mine:
@@ -93,6 +96,19 @@ func (c *Cache[T]) load(ctx context.Context, k keyRef[T], at mono.Instant, load 
 		at = mono.Now()
 		c.keys.Dismiss(f)
 	}
+}
+
+// join joins the key's flight, or begins one; mine: it did.
+func (c *Cache[T]) join(ctx context.Context, k *keyRef[T], at mono.Instant, why inflight.Reason, retry bool) (f *flight[T], mine bool) {
+	return c.keys.Join(ctx, k.Key, k.Hash, why, &joinOptions[T]{
+		Start: at, Limit: c.policy.LoadTimeout, Retry: retry, Urgent: inflight.Loading(ctx, c.base),
+	})
+}
+
+// refreshHit refreshes the key of an item that was hit in the local tier, in the background.
+func (c *Cache[T]) refreshHit(ctx context.Context, it *local.Item[T], hash uint64, load Loader[T]) {
+	c.noteStale(ctx, it.Key, &it.Record, nil)
+	c.refreshInBackground(ctx, []keyRef[T]{{Key: it.Key, Hash: hash}}, c.loading(load))
 }
 
 // lookupOrStart looks up the flight's key and starts a job for the flight if the lookup doesn't finish it. Where Redis is expected to

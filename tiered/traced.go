@@ -73,14 +73,16 @@ type tracedWait struct {
 	began mono.Instant
 }
 
+// hasWaits reports whether the trace has functions for waits. It may be nil.
+func (t *Trace) hasWaits() bool { return t != nil && (t.WaitStart != nil || t.WaitDone != nil) }
+
 // beginWait reports the beginning of a wait; nil: the trace has no functions for waits.
 func (c *core[T]) beginWait(ctx context.Context, process bool, keys func() []string) *tracedWait {
-	t := c.trace
-	if t == nil || t.WaitStart == nil && t.WaitDone == nil {
+	if !c.trace.hasWaits() {
 		return nil
 	}
 	w := &tracedWait{ctx, WaitInfo{Keys: keys(), Process: process}, mono.Now()}
-	c.guard(func() { w.ctx = startTraced(ctx, t.WaitStart, w.info) })
+	c.guard(func() { w.ctx = startTraced(ctx, c.trace.WaitStart, w.info) })
 	return w
 }
 

@@ -1,6 +1,7 @@
 package inflight
 
 import (
+	"context"
 	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
@@ -52,6 +53,22 @@ func (f *Flight[T, S]) Finish(r *record.Record[T], err error) {
 // Finished reports whether the flight has its result.
 func (f *Flight[T, S]) Finished() bool { return f.done.IsSet() }
 
+// Wait returns when the flight has its result, or ctx ends.
+func (f *Flight[T, S]) Wait(ctx context.Context) {
+	if f.Finished() {
+		return
+	}
+	end := ctx.Done()
+	if end == nil { // a receive takes less than a select
+		<-f.Done()
+		return
+	}
+	select {
+	case <-f.Done():
+	case <-end:
+	}
+}
+
 // Done returns a channel that is closed when the flight has its result.
 func (f *Flight[T, S]) Done() <-chan struct{} { return f.done.Done() }
 
@@ -78,11 +95,11 @@ func (f *Flight[T, S]) notify() {
 // JoinOptions describes a call that joins or begins flights. It also allocates the flights and their key states, for a batch many
 // at a time.
 type JoinOptions[T, S any] struct {
-	Owner     *Owner
+	Owner     *Owner // of new flights; nil: each has one of its own
 	Start     mono.Instant
 	Limit     time.Duration // of the loads of new flights
-	OwnedKeys bool          // the keys are the cache's own copies
 	Size      int           // how many more flights may begin; 0 means one
+	OwnedKeys bool          // the keys are the cache's own copies
 	Retry     bool          // the call has waited in vain for flights of other callers
 	Urgent    bool          // the call is a running load's: a flight that it joins must not wait for a permit until a load ends
 

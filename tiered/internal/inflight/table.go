@@ -142,6 +142,11 @@ func (t *Table[T, S]) Join(ctx context.Context, key string, hash uint64, why Rea
 		}
 		k.supersede()
 	}
+	return s.begin(k, key, hash, why, o), true
+}
+
+// begin makes a new flight the one that callers of the key join. k is the key's state, or nil.
+func (s *shard[T, S]) begin(k *keyState[T, S], key string, hash uint64, why Reason, o *JoinOptions[T, S]) *Flight[T, S] {
 	b := o.slot()
 	if k == nil {
 		k = &b.state
@@ -150,12 +155,15 @@ func (t *Table[T, S]) Join(ctx context.Context, key string, hash uint64, why Rea
 		}
 		s.add(k, key)
 	}
-	f = &b.flight
+	f := &b.flight
 	f.Ref, f.Reason, f.Owner, f.Start = k.ref(hash), why, o.Owner, o.Start
 	f.Limit, f.retry = o.Limit, o.Retry
+	if f.Owner == nil {
+		f.Owner = new(Owner)
+	}
 	f.joined(o)
 	k.flight = f
-	return f, true
+	return f
 }
 
 // Leave removes a finished flight and releases its reference, so that later callers begin a new one.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -319,4 +320,31 @@ func TestLatch(t *testing.T) {
 		}
 	}()
 	l.Set()
+}
+
+// A caller waits until the flight has its result, or its own context ends. A context that can't end is one of them.
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb, _ := open(t)
+		f, _ := join(t, tb, "k", inflight.ForRead)
+		ending, cancel := context.WithCancel(t.Context())
+		var waiting, gone sync.WaitGroup
+		for _, ctx := range []context.Context{context.Background(), t.Context()} {
+			waiting.Go(func() {
+				if f.Wait(ctx); !f.Finished() {
+					t.Error("a wait ended before the flight")
+				}
+			})
+		}
+		gone.Go(func() { f.Wait(ending) })
+		synctest.Wait()
+		cancel()
+		gone.Wait()
+		if f.Finished() {
+			t.Error("a caller that is gone finished the flight")
+		}
+		f.Finish(nil, nil)
+		waiting.Wait()
+		f.Wait(ending)
+	})
 }
