@@ -175,7 +175,9 @@ func tieredByHand(b *testing.B, read reader) reader {
 const batchSize = 100
 
 // batches runs read over 100 users at a time.
-func batches(b *testing.B, read func(ids []int) (map[int]*user, error)) { batchesOf(b, batchSize, read) }
+func batches(b *testing.B, read func(ids []int) (map[int]*user, error)) {
+	batchesOf(b, batchSize, read)
+}
 
 // batchesOf runs read over so many users at a time. None is in a local tier any more when it is read again.
 func batchesOf(b *testing.B, size int, read func(ids []int) (map[int]*user, error)) {
