@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/internal/observe"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -26,7 +27,8 @@ func isLocal(t testing.TB, c *tiered.Cache[string], key, value string) bool {
 func TestOwnValuesStayLocal(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	c := newProcess(t, s, tiered.RedisOptions{}, longLived)
+	c := newProcess(t, s, tiered.RedisOptions{Timeout: 5 * time.Second}, longLived) // nothing may be late
+	heardOf(t, s, c)                                                                // what is stored before Redis reports changes isn't kept
 	ctx := t.Context()
 	if err := c.Set(ctx, "set", "v", "tag"); err != nil {
 		t.Fatal(err)
@@ -49,7 +51,7 @@ func TestOwnValuesStayLocal(t *testing.T) {
 		want[key] = v
 	}
 	for key, v := range want {
-		waitFor(t, func() bool { return isLocal(t, c, key, v) })
+		observe.Until(t, key+" to be local", func() bool { return isLocal(t, c, key, v) })
 	}
 	before := calls(s, "get") + calls(s, "mget")
 	for key, v := range want {

@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})     // the servers are killed on purpose
 	debug.SetMemoryLimit(2 << 30) // of many caches at once, most of which are garbage
-	redistest.Parallel(12)
+	redistest.Parallel(10)
 	goleak.VerifyTestMain(m)
 }
 
@@ -55,7 +55,7 @@ type atOnce struct {
 }
 
 // waitingPlaces has a place for each subtest of all atOnces that may run.
-var waitingPlaces = make(chan struct{}, map[bool]int{false: 20, true: 4}[redistest.RaceDetector])
+var waitingPlaces = make(chan struct{}, map[bool]int{false: 12, true: 4}[redistest.RaceDetector])
 
 func (a *atOnce) run(name string, test func(*testing.T)) {
 	a.all.Go(func() {
