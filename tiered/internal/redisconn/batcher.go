@@ -102,7 +102,7 @@ func (b *batcher) enqueue(rd *Read) bool {
 		return false
 	}
 	defer b.sweepAt(rd.at.Add(b.requester.Timeout), rd.at)
-	if b.isSlow(rd) {
+	if len(rd.Keys) == 1 && b.isSlow(rd) { // of several keys none is, or takes would have refused them
 		return b.sendAlone(rd)
 	}
 	b.waiting = append(b.waiting, rd)
