@@ -109,9 +109,8 @@ func (j *job[T]) dropFinished() {
 }
 
 // finishBehind finishes flights before their values are stored, if the policy has StoreBehind. Callers can join these flights until
-// stored is called, after the store has succeeded or failed. A Refresh isn't finished early: its process may still have the old value.
-func (j *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
-	var finished []*flight[T]
+// removeStored gets them, after the store has succeeded or failed. A Refresh isn't finished early: its process may still have the old value.
+func (j *job[T]) finishBehind(tasks []*task[T]) (finished []*flight[T]) {
 	for _, tk := range tasks {
 		if j.cache.policy.StoreBehind && tk.Result != nil && tk.Flight.Reason != inflight.ForRefresh {
 			tk.Flight.State.unstorable = tk.Unstorable != nil
@@ -119,10 +118,12 @@ func (j *job[T]) finishBehind(tasks []*task[T]) (stored func()) {
 			finished = append(finished, tk.Flight)
 		}
 	}
-	return func() {
-		for _, f := range finished {
-			j.remove(f, nil)
-		}
+	return finished
+}
+
+func (j *job[T]) removeStored(finished []*flight[T]) {
+	for _, f := range finished {
+		j.remove(f, nil)
 	}
 }
 

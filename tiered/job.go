@@ -28,7 +28,8 @@ type job[T any] struct {
 	cache      *Cache[T]
 	caller     context.Context
 	owner      *inflight.Owner
-	flights    []*flight[T] // those that haven't finished
+	flights    []*flight[T]  // those that haven't finished
+	only       [1]*flight[T] // the memory of flights, if there is one
 	load       func(ctx context.Context, tasks []*task[T]) error
 	timed      context.Context
 	leases     tiers.Leases[T, flightState[T]]
@@ -205,7 +206,9 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	c.stats.loads.Add(1)
 	j.loading = true
 	began := c.recordMisses(tasks)
-	defer c.tiers.DismissHeld(tasks)()
+	if timer := c.tiers.DismissHeld(tasks); timer != nil {
+		defer timer.Stop()
+	}
 	ctx, err := j.timed, error(nil)
 	if !j.interruptible(func() { ctx, err = j.callLoader(tasks) }) {
 		return false
@@ -222,7 +225,7 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 		j.finishTasks(tasks, err)
 	}
 	c.recordLoads(tasks, began)
-	defer j.finishBehind(tasks)()
+	defer j.removeStored(j.finishBehind(tasks))
 	c.tiers.Store(context.WithoutCancel(ctx), tasks, j.leases.Held)
 	j.finishTasks(tasks, nil)
 	return true

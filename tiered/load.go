@@ -116,7 +116,8 @@ func (c *Cache[T]) refreshHit(ctx context.Context, it *local.Item[T], hash uint6
 func (c *Cache[T]) lookupOrStart(ctx context.Context, f *flight[T], load Loader[T]) {
 	one := [...]*flight[T]{f}
 	if c.absences.expected() && c.canLookUp(one[:]) {
-		j := &job[T]{caller: ctx, owner: f.Owner, flights: one[:], load: c.loading(load)}
+		j := &job[T]{caller: ctx, owner: f.Owner, only: one, load: c.loading(load)}
+		j.flights = j.only[:]
 		if j.leasesFirst = c.permits.AcquireFree(&j.permit); j.leasesFirst {
 			f.State.began = c.tags.Invalidations()
 			c.startJob(j)

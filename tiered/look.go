@@ -145,7 +145,6 @@ func (j *job[T]) startRefreshes() {
 // readRemote reads the flights' keys from Redis. If err isn't nil it doesn't, and all replies fail with err.
 func (j *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 	c := j.cache
-	refs := make([]keyRef[T], len(due))
 	how := remote.ReadOptions{Exact: j.exactReads, Started: make([]redisconn.Pending, len(due))}
 	for i, f := range due {
 		f.Wake = j.leases.Waits.Wake()
@@ -155,19 +154,22 @@ func (j *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 		}
 		how.Started[i], f.State.started = f.State.started, redisconn.Pending{}
 		f.Changes = heard
-		refs[i] = f.Ref
 	}
 	if err == nil && j.leasesFirst && len(due) == 1 {
 		return j.readOrLease(due)
 	}
 	if err == nil {
+		refs := make([]keyRef[T], len(due))
+		for i, f := range due {
+			refs[i] = f.Ref
+		}
 		return c.tiers.Read(j.timed, refs, &c.view, how)
 	}
 	if redisconn.NotSent(err) {
-		c.stats.spared.Add(uint64(len(refs)))
+		c.stats.spared.Add(uint64(len(due)))
 	}
-	results := make([]remote.Result[T], len(refs))
-	for i, a := range c.remote.Failed(len(refs), err) {
+	results := make([]remote.Result[T], len(due))
+	for i, a := range c.remote.Failed(len(due), err) {
 		results[i].Reply = a
 	}
 	return results
@@ -181,6 +183,6 @@ func (j *job[T]) readOrLease(one []*flight[T]) []remote.Result[T] {
 	if !ok {
 		return j.readRemote(one, nil)
 	}
-	c.absences.note(found.Record != nil, &found.Reply)
-	return []remote.Result[T]{found}
+	c.absences.note(found[0].Record != nil, &found[0].Reply)
+	return found
 }

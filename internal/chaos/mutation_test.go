@@ -151,7 +151,7 @@ var mutations = []mutation{
 	{
 		name: "with TrackingKeys Redis isn't asked about what is kept", mode: byKey, focus: "fills", breaks: []string{"G2", "G3"},
 		edits: []edit{{"internal/redisconn/requester.go", "		return coherence.NewValidity(at.Add(r.MaxAge()))\n", "		return v\n"},
-			{"internal/tiers/keep.go", "	if k.item == nil {\n", "	if true {\n"}},
+			{"internal/tiers/keep.go", "	return k.item != nil && t.ask(", "	return false && t.ask("}},
 	},
 	{
 		name: "with TrackingKeys tags are read before Redis is asked about them", mode: byKey, focus: "tags", breaks: []string{"G2", "G3"},

@@ -113,7 +113,8 @@ func (b *batcher) enqueue(rd *Read) bool {
 
 // sendAlone begins a sender that has only this read. It is called with the lock.
 func (b *batcher) sendAlone(rd *Read) bool {
-	s := &sender{batcher: b, alone: true, keys: rd.Keys, indexes: []int{0}, batch: []*Read{rd}, sentAt: rd.at}
+	s := &sender{batcher: b, alone: true, keys: rd.Keys, indexes: first, batch: []*Read{rd}, sentAt: rd.at}
+	s.newContext()
 	if !b.requester.Calls.Go(s.sendOnce) {
 		return false
 	}
@@ -252,6 +253,7 @@ func (b *batcher) abandonLate(at mono.Instant) (failed []failedBatch, late []*Re
 		if s.alone {
 			b.alone--
 		}
+		s.ctx.end(context.DeadlineExceeded)
 		if s.abandoned = true; !s.reported {
 			s.reported = true
 			failed = append(failed, failedBatch{s.batch[0].target, s.sentAt})

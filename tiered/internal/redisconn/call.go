@@ -1,10 +1,11 @@
 package redisconn
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -12,7 +13,7 @@ import (
 // ErrClosed is the error of a call after Close.
 var ErrClosed = errors.New("tiered: closed")
 
-// Call calls f in a goroutine of its own, so that Call can return when Timeout is over or ctx ends: go-redis regards neither
+// Call calls f in another goroutine, so that Call can return when Timeout is over or ctx ends: go-redis regards neither
 // unless its ContextTimeoutEnabled is set. The name is for errors. The function ended is called when f has returned, which may
 // be after Call has; it may be nil.
 //
@@ -20,72 +21,146 @@ var ErrClosed = errors.New("tiered: closed")
 // The goroutine is counted by Calls, so Close waits for it, though not for long. For the breaker its error is that of
 // a call that wasn't answered.
 func Call[R any](ctx context.Context, c *Caller, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
-	results, err := begin(ctx, c, ended, f)
-	if err != nil {
-		var none R
-		return none, err
+	cl := newCall(ctx, c, c.Timeout, ended, f)
+	if !cl.begin() {
+		return cl.result(name, ErrClosed)
 	}
+	timer := c.timers.get(c.Timeout)
+	defer c.timers.put(timer)
 	select {
-	case got := <-results:
-		return got.of(name)
+	case <-cl.done:
+		return cl.result(name, nil)
 	case <-ctx.Done():
-		return latest(ctx, name, results)
+		return cl.result(name, ctx.Err())
+	case <-timer.C:
+		return cl.result(name, context.DeadlineExceeded)
 	}
 }
 
-// result is what the function of a call returned.
-type result[R any] struct {
-	value R
-	err   error
+// call is one call of f, and the context that f gets.
+//
+// Its done is closed once: when f has returned, or when it isn't waited for any longer (result). Whoever closes it has set err
+// before, and the value belongs to the goroutine that waits only if f's return has closed it. So a result that comes late
+// goes to nobody, and a call isn't used again.
+type call[R any] struct {
+	callContext
+	caller *Caller
+	ended  func() // nil: nothing
+	f      func(context.Context) (R, error)
+
+	value   R
+	failure error // f's
 }
 
-// of returns the result of the call of that name.
-func (r result[R]) of(name string) (R, error) {
-	if r.err != nil && !errors.Is(r.err, redis.Nil) {
-		var none R
-		return none, callError(name, r.err)
+// newCall returns a call that takes timeout at most. The caller has to wait for its end, or for that of ctx or the timeout.
+func newCall[R any](ctx context.Context, c *Caller, timeout time.Duration, ended func(), f func(context.Context) (R, error)) *call[R] {
+	cl := &call[R]{caller: c, ended: ended, f: f, failure: errExited}
+	deadline := time.Now().Add(timeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
 	}
-	return r.value, r.err
+	cl.init(ctx, deadline)
+	return cl
 }
 
-// latest returns the result of a call that isn't waited for any longer: an error, unless the result arrived just now.
-func latest[R any](ctx context.Context, name string, results <-chan result[R]) (R, error) {
-	select {
-	case got := <-results:
-		return got.of(name)
-	default:
-		return result[R]{err: cmp.Or(ctx.Err(), context.DeadlineExceeded)}.of(name)
+// begin has the call run; false: the Conn is closed.
+func (cl *call[R]) begin() bool {
+	if cl.caller.Calls.Run(cl) {
+		return true
 	}
+	if cl.ended != nil {
+		cl.ended()
+	}
+	return false
 }
 
-// begin calls f in a goroutine of its own. The channel gets its result.
-func begin[R any](ctx context.Context, c *Caller, ended func(), f func(context.Context) (R, error)) (<-chan result[R], error) {
-	if ended == nil {
-		ended = func() {}
-	}
-	if !c.Calls.Begin() {
-		ended()
-		return nil, ErrClosed
-	}
-	results := make(chan result[R], 1)
-	go run(ctx, c, ended, f, results)
-	return results, nil
-}
-
-// run sends the result of f, also if f panics or ends its goroutine, which Calls has begun.
-func run[R any](ctx context.Context, c *Caller, ended func(), f func(context.Context) (R, error), results chan<- result[R]) {
-	defer c.Calls.End()
-	got := result[R]{err: errExited}
+// Run calls f. The call ends also if f panics or ends its goroutine.
+func (cl *call[R]) Run() {
 	defer func() {
-		ended() // before the caller, which may go on at once, has the result
-		results <- got
+		if cl.ended != nil {
+			cl.ended() // before the caller, which may go on at once, has the result
+		}
+		cl.end(context.Canceled)
 	}()
-	got.err = c.CatchPanics(func() (err error) {
-		got.value, err = f(ctx)
+	cl.failure = cl.caller.CatchPanics(func() (err error) {
+		cl.value, err = cl.f(&cl.callContext)
 		return err
 	})
+}
+
+// result returns what f has returned. With an error that says why it isn't waited for any longer, f's context ends, and that is
+// the result, unless f has returned just now.
+func (cl *call[R]) result(name string, why error) (value R, err error) {
+	if why != nil && cl.end(why) {
+		if !errors.Is(why, ErrClosed) {
+			why = callError(name, why)
+		}
+		return value, why
+	}
+	if err = cl.failure; err != nil && !errors.Is(err, redis.Nil) {
+		return value, callError(name, err)
+	}
+	return cl.value, err
+}
+
+// callContext is the context of a call, or of a sender's batch, with the values of its caller's. It ends with the call, or when that isn't
+// waited for any longer. Whoever waits ends it: it needs no timer, and isn't registered with the caller's context, which made a
+// third of the objects of a call.
+type callContext struct {
+	context.Context // its caller's; only Value is used
+	deadline        time.Time
+	done            chan struct{}
+
+	mu  sync.Mutex
+	err error // set before done is closed
+}
+
+func (c *callContext) init(caller context.Context, deadline time.Time) {
+	c.Context, c.deadline, c.done = caller, deadline, make(chan struct{})
+}
+
+// String keeps a log or a mock that prints the context from reading what a lock guards.
+func (c *callContext) String() string { return fmt.Sprint(c.Context) + ".call" }
+
+// Deadline implements context.Context.
+func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// Done implements context.Context.
+func (c *callContext) Done() <-chan struct{} { return c.done }
+
+// Err implements context.Context.
+func (c *callContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// end ends the context; false: it has ended before.
+func (c *callContext) end(err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return false
+	}
+	c.err = err
+	close(c.done)
+	return true
+}
+
+// timerPool has the timers of calls that have ended. Only the goroutine that waits for a call knows its timer.
+type timerPool struct{ unused sync.Pool }
+
+func (p *timerPool) get(d time.Duration) *time.Timer {
+	if t, ok := p.unused.Get().(*time.Timer); ok {
+		t.Reset(d)
+		return t
+	}
+	return time.NewTimer(d)
+}
+
+func (p *timerPool) put(t *time.Timer) {
+	t.Stop()
+	p.unused.Put(t)
 }
 
 // callError is the error of a call, or of one that wasn't made.

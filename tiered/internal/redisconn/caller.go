@@ -28,6 +28,7 @@ type Caller struct {
 	Context context.Context // ends with the Conn
 	Started atomic.Bool     // NewRedis has returned, or is about to
 	Calls   Lifecycle
+	timers  timerPool
 	panics  EventThrottle
 }
 

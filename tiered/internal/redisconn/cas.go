@@ -39,7 +39,10 @@ return 1`
 
 // Queue makes the write's command.
 func (w CompareAndSet) Queue(ctx context.Context, to redis.Cmdable, key string) redis.Cmder {
-	return to.Eval(ctx, casScript, []string{key}, w.Expected.Bytes, w.Expected.End(), w.To, w.TTL.Milliseconds())
+	cmd := redis.NewCmd(ctx, "eval", casScript, 1, key, w.Expected.Bytes, w.Expected.End(), w.To, w.TTL.Milliseconds()) // Eval copies slices
+	cmd.SetFirstKeyPos(3)
+	Process(ctx, to, cmd)
+	return cmd
 }
 
 // Swapped reports whether the write of a CompareAndSet was made.

@@ -17,6 +17,9 @@ func (r *requester) Do(ctx context.Context, q Request) []Reply {
 	if len(q.Keys) == 0 {
 		return nil
 	}
+	if only := r.Nodes.Only; only != nil {
+		return r.doUnlessOpen(ctx, &q, nodeBatch{upTo(len(q.Keys)), target{r.Client, only}}, calls)
+	}
 	batches, err := r.Nodes.batches(ctx, q.Keys)
 	switch {
 	case err != nil:

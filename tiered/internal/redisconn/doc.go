@@ -42,7 +42,7 @@
 //
 // Do groups the keys by their server (target.go). Where a breaker is open, the server's keys fail at once. All other
 // servers are asked at the same time, each in chunks of limited size, of which two are under way (chunk.go). A chunk
-// is one call, in a goroutine of its own (call.go), and one command, one pipeline or one MGET (requester.go). A call
+// is one call, in another goroutine (call.go), and one command, one pipeline or one MGET (requester.go). A call
 // is waited for until Timeout is over. One for several keys, or for a large value, is waited for longer
 // (largecall.go): while the server answers a probe beside it, or other calls, up to eight Timeouts. A probe is a GET
 // of a key that isn't there.
@@ -51,9 +51,9 @@
 // and if its replies were to be values, they are read again in such chunks. Replies that arrived stay, whatever
 // happens to the rest.
 //
-// A request for one key may have a preferred command, which not every server has (GetOrSet). If the server refuses it, the call
-// goes on with the ordinary one, which is all that later calls send if the server doesn't know the preferred one, or while it
-// refuses anything.
+// A GET of one key may set a value if there is none, by a command that not every server has (GetOrSet). If the server refuses it, the
+// call goes on with a plain GET, which is all that later calls send if the server doesn't know that command, or while it refuses
+// anything.
 //
 // go-redis goes on with a call that nobody waits for any more, and Redis may execute it. Request.Ended is called when
 // the last such call of the request has returned. If a node of a Cluster replies that it hasn't the key any more, the

@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"time"
 
 	"github.com/tiercache/tiercache/tiered/internal/mono"
 )
@@ -21,48 +20,44 @@ const MaxTimeouts = 8
 // callLarge is Call for a call that sends or receives much. It may take MaxTimeouts while the server answers others.
 func callLarge[R any](ctx context.Context, t target, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
 	c := t.Breaker.caller
-	ctx, cancel := context.WithTimeout(ctx, mono.Times(MaxTimeouts, c.Timeout))
-	defer cancel()
-	results, err := begin(ctx, c, ended, f)
-	if err != nil {
-		var none R
-		return none, err
+	cl := newCall(ctx, c, mono.Times(MaxTimeouts, c.Timeout), ended, f)
+	if !cl.begin() {
+		return cl.result(name, ErrClosed)
 	}
-	if got, arrived := awaitLarge(ctx, c, t, results); arrived {
-		return got.of(name)
-	}
-	return latest(ctx, name, results)
+	return cl.result(name, awaitLarge(ctx, c, t, cl.done))
 }
 
 // awaitLarge waits for longer than Timeout, as long as the server answers other calls: the values may be large, or Redis busy. It
-// returns false if ctx ends, or the server answers nothing.
-func awaitLarge[R any](ctx context.Context, c *Caller, t target, results <-chan R) (got R, arrived bool) {
+// returns an error if the call isn't done when ctx or MaxTimeouts end, or the server answers nothing.
+func awaitLarge(ctx context.Context, c *Caller, t target, done <-chan struct{}) error {
 	early := c.Timeout / 4 // so that there is time to answer
-	timer := time.NewTimer(early)
-	defer timer.Stop()
+	timer := c.timers.get(early)
+	defer c.timers.put(timer)
 	began := mono.Now()
+	last := began.Add(mono.Times(MaxTimeouts, c.Timeout))
 	asked, waited := false, false
 	for {
 		select {
-		case got = <-results:
-			return got, true
+		case <-done:
+			return nil
 		case <-ctx.Done():
-			return got, false
+			return ctx.Err()
 		case <-timer.C:
 		}
+		next, at := early, mono.Now()
 		switch {
+		case at >= last:
+			return context.DeadlineExceeded
 		case !asked:
 			t.Breaker.probeSoon(t.client)
-			asked = true
-			timer.Reset(c.Timeout - early)
+			asked, next = true, c.Timeout-early
 		case t.Breaker.answeredSince(began):
-			began, asked, waited = mono.Now(), false, false
-			timer.Reset(early)
+			began, asked, waited = at, false, false
 		case !waited && t.Breaker.probing.Load(): // the probe has a Timeout of its own
 			waited = true
-			timer.Reset(early)
 		default:
-			return got, false
+			return context.DeadlineExceeded
 		}
+		timer.Reset(min(next, last.Since(at)))
 	}
 }

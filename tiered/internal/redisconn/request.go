@@ -16,16 +16,17 @@ import (
 type Request struct {
 	Name    string // in errors, and the step by which refusals are counted: two requests of one name clear each other's refusal
 	Keys    []string
-	Command func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder
-	Ended   func()          // nil, or called when nothing more of the request can reach Redis from here
-	Bulk    bool            // the commands are GETs, and one MGET may replace them: a value of another type then counts as none
-	Values  bool            // the replies may be large
-	Size    func(i int) int // nil, or about how many bytes the command sends beside the key
-	Trace   *Trace          // nil, or gets the request's calls
+	Command func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder // nil: a GET
+	Ended   func()                                                         // nil, or called when nothing more of the request can reach Redis from here
+	Bulk    bool                                                           // the commands are GETs, and one MGET may replace them: a value of another type then counts as none
+	Values  bool                                                           // the replies may be large
+	Size    func(i int) int                                                // nil, or about how many bytes the command sends beside the key
+	Trace   *Trace                                                         // nil, or gets the request's calls
 
-	// Preferred makes a command that does more than Command, for a request of a single key. Command is used where the server doesn't have
-	// it, or refuses it at present. nil: there is none.
-	Preferred func(ctx context.Context, to redis.Cmdable) redis.Cmder
+	// Insert is set under the single key of a GET, for InsertTTL, if the key holds nothing. Where the server can't do both at a time, or
+	// refuses it at present, the key is only read. nil: nothing is set.
+	Insert    []byte
+	InsertTTL time.Duration
 
 	// Kept returns the keys of the i-th command's server of which the caller keeps what the command returns, if the reply has a
 	// validity. nil: it keeps nothing that the server wasn't asked about otherwise.
@@ -79,20 +80,29 @@ const stepGet = "get"
 
 // Gets is the request for the values of the keys.
 func Gets(keys []string) Request {
-	return Request{Name: stepGet, Keys: keys, Bulk: true, Values: true, Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
-		return to.Get(ctx, keys[i])
-	}}
+	return Request{Name: stepGet, Keys: keys, Bulk: true, Values: true}
+}
+
+// command makes the command for the i-th key.
+func (q *Request) command(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
+	if q.Command == nil {
+		return to.Get(ctx, q.Keys[i])
+	}
+	return q.Command(ctx, to, i)
+}
+
+// insert makes the command that also sets Insert.
+func (q *Request) insert(ctx context.Context, to redis.Cmdable) redis.Cmder {
+	cmd := redis.NewStringCmd(ctx, "set", q.Keys[0], q.Insert, "px", q.InsertTTL.Milliseconds(), "nx", "get")
+	Process(ctx, to, cmd)
+	return cmd
 }
 
 // GetOrSet is the request for the value of a key, which is set if there is none: see [Reply.HasSet]. A server without SET NX GET, such as
 // Redis 6, sets nothing.
 func GetOrSet(key string, value []byte, ttl time.Duration) Request {
 	q := Gets([]string{key})
-	q.Preferred = func(ctx context.Context, to redis.Cmdable) redis.Cmder {
-		cmd := redis.NewStringCmd(ctx, "set", key, value, "px", ttl.Milliseconds(), "nx", "get")
-		Process(ctx, to, cmd)
-		return cmd
-	}
+	q.Insert, q.InsertTTL = value, ttl
 	return q
 }
 

@@ -35,7 +35,7 @@ type requester struct {
 	Refusals     refusals
 	Capabilities capabilities
 	noMGet       atomic.Bool // the server doesn't have MGET, or not for this user or for keys of several slots
-	noPreferred  atomic.Bool // a server doesn't have a preferred command
+	noInsert     atomic.Bool // a server doesn't have the command for Request.Insert
 }
 
 // send makes a request's commands for the keys of one server. The error is that of a server that didn't answer, though
@@ -141,7 +141,7 @@ func (r *requester) sendTo(ctx context.Context, to redis.Cmdable, q *Request, in
 	} else {
 		cmds, _ = to.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
 			for _, i := range indexes {
-				q.Command(ctx, pipe, i)
+				q.command(ctx, pipe, i)
 			}
 			return nil
 		})
@@ -156,20 +156,20 @@ func (r *requester) sendTo(ctx context.Context, to redis.Cmdable, q *Request, in
 	return replies
 }
 
-// sendOne sends the command of one key, or the preferred one if the server takes it.
+// sendOne sends the command of one key, and with an Insert the one that sets it if the server takes that.
 func (r *requester) sendOne(ctx context.Context, to redis.Cmdable, q *Request, i int) redis.Cmder {
-	if q.Preferred == nil || r.noPreferred.Load() || r.Refusals.any.Load() {
-		return q.Command(ctx, to, i)
+	if q.Insert == nil || r.noInsert.Load() || r.Refusals.any.Load() {
+		return q.command(ctx, to, i)
 	}
-	cmd := q.Preferred(ctx, to)
+	cmd := q.insert(ctx, to)
 	cl := classify(cmd.Err())
 	if !cl.isMissing() && !cl.traits().refused {
 		return cmd
 	}
 	if !cl.traits().temporary {
-		r.noPreferred.Store(true)
+		r.noInsert.Store(true)
 	}
-	return q.Command(ctx, to, i)
+	return q.command(ctx, to, i)
 }
 
 // canMGet reports whether one server has all keys, and hasn't refused MGET.

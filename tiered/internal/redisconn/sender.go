@@ -12,8 +12,8 @@ import (
 // sender is a goroutine that has one batch of reads under way at a time.
 //
 // It calls the client in its own goroutine. It needs no Call, which could return early, as nobody waits for a sender:
-// callers wait for their Reads, which sweep ends when they are late. The context is that of the batch's first read
-// without its end, so that the client's hooks find a caller's values in it.
+// callers wait for their Reads, which sweep ends when they are late. The context has the values of the batch's first read,
+// for the client's hooks, and not its end: it ends with the batch, or when sweep abandons the sender.
 //
 // Sweep abandons a sender at nine tenths of Timeout. From then on another may be made in its place. The abandoned one
 // does no harm when go-redis returns: its Reads have ended, so that finish does nothing; the breaker has had the
@@ -28,10 +28,12 @@ type sender struct {
 	work    chan struct{}
 	keys    []string // of the batch
 	indexes []int    // from 0 to len(keys)-1
+	request Request  // the batch's
 	alone   bool     // it has only one batch, of one slow key
 
 	// Under the batcher's lock:
 	batch     []*Read
+	ctx       *callContext // the batch's
 	sentAt    mono.Instant
 	reported  bool // the breaker has the batch's result
 	abandoned bool // the batch took too long: the sender ends with it
@@ -98,29 +100,37 @@ func (s *sender) takeBatch(at mono.Instant) bool {
 		}
 	}
 	b.waiting = slices.Delete(b.waiting, 0, n)
+	if len(s.batch) > 0 {
+		s.newContext()
+	}
 	s.sentAt, s.reported, b.sentAt = at, false, at
 	b.callers = max(len(s.batch), b.callers*7/8)
 	return len(s.batch) > 0
 }
 
+// newContext makes the context of the batch.
+func (s *sender) newContext() {
+	s.ctx = new(callContext)
+	s.ctx.init(s.batch[0].ctx, time.Now().Add(s.batcher.requester.Timeout))
+}
+
 // send reads the batch's keys, and gives the replies to its callers.
 func (s *sender) send() {
 	r, first := s.batcher.requester, s.batch[0]
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(first.ctx), r.Timeout)
-	defer cancel()
 	nb := nodeBatch{s.indexes, first.target}
-	sentAt := s.sentAt
-	q := Gets(s.keys)
+	ctx, sentAt := s.ctx, s.sentAt
+	defer ctx.end(context.Canceled)
+	s.request = Gets(s.keys)
 	var replies []Reply
 	err := r.CatchPanics(func() (err error) {
-		replies, err = r.send(ctx, &q, nb)
+		replies, err = r.send(ctx, &s.request, nb)
 		return err
 	})
 	if replies == nil { // the client panicked
 		err = callError(stepGet, err)
 		replies = Failed(len(s.keys), err, nb.Feed)
 	}
-	r.Refusals.note(nb.Breaker.Addr, q.Name, replies)
+	r.Refusals.note(nb.Breaker.Addr, stepGet, replies)
 	if s.mayReport() {
 		if err == nil && mono.Now().Since(sentAt) >= r.Timeout {
 			err = errLate

@@ -25,7 +25,7 @@ type target struct {
 }
 
 // report takes the result of a call to the server. See [Breaker.Report].
-func (t *target) report(ctx context.Context, began mono.Instant, err error) {
+func (t target) report(ctx context.Context, began mono.Instant, err error) {
 	t.Breaker.Report(ctx, t.client, began, err)
 }
 
@@ -36,7 +36,7 @@ type nodeBatch struct {
 }
 
 // keys returns the batch's keys, of those of the request.
-func (nb *nodeBatch) keys(all []string) []string {
+func (nb nodeBatch) keys(all []string) []string {
 	if len(nb.indexes) == len(all) {
 		return all
 	}

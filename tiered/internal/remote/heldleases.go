@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -35,14 +34,23 @@ type HeldLeases[T any] struct {
 
 	mu    sync.Mutex
 	lease wire.Lease
-	held  map[string]string // the cache's keys by Redis's
-	timer *time.Timer       // nil until something is held
-	due   mono.Instant      // when the leases are to be extended
+	held  []leaseKey   // a key may be there twice
+	only  [1]leaseKey  // the memory of held, if there is one
+	timer *time.Timer  // nil until something is held
+	due   mono.Instant // when the leases are to be extended
+}
+
+// leaseKey is the key of a cache for whose value there is a lease.
+type leaseKey struct {
+	key       string
+	secondary bool
 }
 
 // NewHeldLeases returns an empty set of leases, which will all have the bytes of l.
 func (t *Tier[T]) NewHeldLeases(l wire.Lease, h Holding) *HeldLeases[T] {
-	return &HeldLeases[T]{tier: t, Holding: h, lease: l, seen: SeenLease(l), held: make(map[string]string)}
+	held := &HeldLeases[T]{tier: t, Holding: h, lease: l, seen: SeenLease(l)}
+	held.held = held.only[:0]
+	return held
 }
 
 // Current returns the lease that is written when one is acquired now.
@@ -59,13 +67,13 @@ func (h *HeldLeases[T]) Seen() redisconn.Expected { return h.seen }
 func (h *HeldLeases[T]) Owns(found redisconn.Expected) bool { return h != nil && h.seen == found }
 
 // Add records the key's primary lease as held.
-func (h *HeldLeases[T]) Add(key string) { h.add(h.tier.Keys.Value(key), key) }
+func (h *HeldLeases[T]) Add(key string) { h.add(leaseKey{key, false}) }
 
 // AddSecondary records the key's secondary lease as held.
-func (h *HeldLeases[T]) AddSecondary(key string) { h.add(h.tier.Keys.Lease(key), key) }
+func (h *HeldLeases[T]) AddSecondary(key string) { h.add(leaseKey{key, true}) }
 
 // add records a lease as held, and starts the timer that extends the leases.
-func (h *HeldLeases[T]) add(redisKey, key string) {
+func (h *HeldLeases[T]) add(k leaseKey) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -76,7 +84,20 @@ func (h *HeldLeases[T]) add(redisKey, key string) {
 		h.due = mono.Now().Add(h.lease.TTL / 3)
 		h.timer.Reset(h.lease.CheckEvery())
 	}
-	h.held[redisKey] = key
+	h.held = append(h.held, k)
+}
+
+// redisKeys returns the keys of Redis that have the leases.
+func (h *HeldLeases[T]) redisKeys(of []leaseKey) []string {
+	keys := make([]string, len(of))
+	for i, k := range of {
+		if k.secondary {
+			keys[i] = h.tier.Keys.Lease(k.key)
+		} else {
+			keys[i] = h.tier.Keys.Value(k.key)
+		}
+	}
+	return keys
 }
 
 // extend checks the held leases and, when it is time, extends them. The timer calls it until no lease is held.
@@ -88,18 +109,18 @@ func (h *HeldLeases[T]) extend() {
 	began := mono.Now()
 	h.mu.Lock()
 	empty, due := len(h.held) == 0, began >= h.due
-	var held []string
+	var held []leaseKey
 	if due {
 		h.lease.Extended++
-		held = slices.Collect(maps.Keys(h.held))
+		held = slices.Clone(h.held)
 	}
 	l := h.lease
 	h.mu.Unlock()
 	if empty {
 		return
 	}
-	var lost []string
-	for i, a := range h.tier.extend(h.Base, held, l) {
+	var lost []leaseKey
+	for i, a := range h.tier.extend(h.Base, h.redisKeys(held), l) {
 		if a.Err == nil && !Leased(a) {
 			lost = append(lost, held[i]) // the key was written or deleted
 		}
@@ -118,16 +139,32 @@ func (h *HeldLeases[T]) extend() {
 // Drop records that the primary leases of these keys are no longer held.
 func (h *HeldLeases[T]) Drop(keys []string) {
 	if h != nil {
-		h.drop(h.tier.redisKeys(keys))
+		h.drop(leaseKeys(keys, false))
 	}
 }
 
-// drop is Drop for leases by Redis's keys.
-func (h *HeldLeases[T]) drop(redisKeys []string) {
+func leaseKeys(keys []string, secondary bool) []leaseKey {
+	ks := make([]leaseKey, len(keys))
+	for i, key := range keys {
+		ks[i] = leaseKey{key, secondary}
+	}
+	return ks
+}
+
+// drop records that these leases are no longer held.
+func (h *HeldLeases[T]) drop(over []leaseKey) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, key := range redisKeys {
-		delete(h.held, key)
+	if len(h.held) == 1 {
+		if slices.Contains(over, h.held[0]) {
+			h.held = h.held[:0]
+		}
+	} else {
+		among := make(map[leaseKey]bool, len(over))
+		for _, k := range over {
+			among[k] = true
+		}
+		h.held = slices.DeleteFunc(h.held, func(k leaseKey) bool { return among[k] })
 	}
 	if len(h.held) == 0 && h.timer != nil {
 		h.timer.Stop()
@@ -143,22 +180,18 @@ func (h *HeldLeases[T]) Release() {
 	if len(held) == 0 {
 		return
 	}
-	redisKeys := slices.Collect(maps.Keys(held))
-	h.drop(redisKeys)
-	h.tier.release(context.Background(), redisKeys, h.seen)
-	for _, key := range held {
-		h.Released(key)
+	h.drop(held)
+	h.tier.release(context.Background(), h.redisKeys(held), h.seen)
+	for _, k := range held {
+		h.Released(k.key)
 	}
 }
 
-// all returns the keys of the held leases, by Redis's; nil: there are none.
-func (h *HeldLeases[T]) all() map[string]string {
+// all returns the keys of the held leases.
+func (h *HeldLeases[T]) all() []leaseKey {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.held) == 0 {
-		return nil
-	}
-	return maps.Clone(h.held)
+	return append([]leaseKey(nil), h.held...)
 }
 
 // ReleaseSecondary releases the secondary leases of these keys.
@@ -166,10 +199,7 @@ func (h *HeldLeases[T]) ReleaseSecondary(ctx context.Context, keys []string) {
 	if len(keys) == 0 {
 		return
 	}
-	redisKeys := make([]string, len(keys))
-	for i, key := range keys {
-		redisKeys[i] = h.tier.Keys.Lease(key)
-	}
-	h.drop(redisKeys)
-	h.tier.release(context.WithoutCancel(ctx), redisKeys, h.seen)
+	over := leaseKeys(keys, true)
+	h.drop(over)
+	h.tier.release(context.WithoutCancel(ctx), h.redisKeys(over), h.seen)
 }

@@ -90,10 +90,10 @@ func (t *Tier[T]) Read(ctx context.Context, keys []string, p *record.Policy, o R
 	for i, a := range replies {
 		f := &results[i]
 		f.Reply = a
-		if redis.HasErrorPrefix(a.Err, wrongType) {
-			noString = append(noString, i)
-		}
 		if a.Err != nil {
+			if redis.HasErrorPrefix(a.Err, wrongType) {
+				noString = append(noString, i)
+			}
 			continue
 		}
 		b, exists := a.Bytes()

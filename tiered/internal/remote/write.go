@@ -71,12 +71,14 @@ func (t *Tier[T]) deleteWithoutScripts(ctx context.Context, writes []Write, repl
 
 // Replace makes the writes of the keys that still hold the content seen there. [redisconn.Reply.Swapped] reports which.
 func (t *Tier[T]) Replace(ctx context.Context, writes []Write) []redisconn.Reply {
-	q := t.request("store", keysOf(writes), func(ctx context.Context, to redis.Cmdable, i int, key string) redis.Cmder {
+	keys := make([]string, len(writes))
+	for i := range writes {
+		keys[i] = t.Keys.Value(writes[i].Key)
+	}
+	return t.change(ctx, redisconn.Request{Name: "store", Keys: keys, Size: sizesOf(writes), Command: func(ctx context.Context, to redis.Cmdable, i int) redis.Cmder {
 		w := &writes[i]
-		return redisconn.CompareAndSet{Expected: w.Seen, To: w.Frame, TTL: w.TTL}.Queue(ctx, to, key)
-	})
-	q.Size = sizesOf(writes)
-	return t.change(ctx, q)
+		return redisconn.CompareAndSet{Expected: w.Seen, To: w.Frame, TTL: w.TTL}.Queue(ctx, to, keys[i])
+	}})
 }
 
 func keysOf(writes []Write) []string {

@@ -48,11 +48,12 @@ func storedItem[T, S any](a redisconn.Reply, ch *keyWrite[T, S]) (k kept[T]) {
 // keep puts the item into the local tier when its server has confirmed that the key of h still has it. It returns false if the server
 // can't be asked.
 func (t *Tiers[T, S]) keep(h inflight.Ref[T, S], k kept[T]) bool {
-	if k.item == nil {
-		return false
-	}
+	return k.item != nil && t.ask(t.Keys.Ref(h.Key, h.Hash), k)
+}
+
+// ask is keep with a reference of its own, which it releases.
+func (t *Tiers[T, S]) ask(h inflight.Ref[T, S], k kept[T]) bool {
 	feed := k.item.Feed
-	h = t.Keys.Ref(h.Key, h.Hash)
 	asked := feed.Ask(t.Remote.Keys.Value(h.Key), len(k.head), func(head string, err error) {
 		if err != nil || head != k.head || feed.Validity() != k.item.Validity {
 			k.item = nil

@@ -92,7 +92,11 @@ func (t *Tiers[T, S]) Acquire(ctx context.Context, ls *Leases[T, S], cl Claims[T
 	for _, tk := range tasks {
 		t.Keys.BeginLoad(tk.Flight, false)
 	}
-	tasks = append(tasks, cl.Leased...)
+	if len(tasks) == 0 {
+		tasks = cl.Leased
+	} else {
+		tasks = append(tasks, cl.Leased...)
+	}
 	if err == nil {
 		tasks = append(tasks, a.primary(append(cl.Free, soonGone...))...)
 		ls.Held.ReleaseSecondary(ctx, KeysOf(soonGone, (*Task[T, S]).Key))
@@ -108,22 +112,23 @@ func (t *Tiers[T, S]) Acquire(ctx context.Context, ls *Leases[T, S], cl Claims[T
 
 // ReadOrLease reads the flight's key, and takes a primary lease for a load that takes limit at most if the key holds nothing: one trip
 // instead of two, where that is likely. It returns false if the key has to be read again, because a change of it was reported meanwhile
-// that was taken for that of the lease.
-func (t *Tiers[T, S]) ReadOrLease(ctx context.Context, ls *Leases[T, S], f *inflight.Flight[T, S], view *record.Policy, limit time.Duration) (found remote.Result[T], ok bool) {
+// that was taken for that of the lease. There is one result.
+func (t *Tiers[T, S]) ReadOrLease(ctx context.Context, ls *Leases[T, S], f *inflight.Flight[T, S], view *record.Policy, limit time.Duration) (results []remote.Result[T], ok bool) {
 	a := acquisition[T, S]{t, ls, ctx, view, limit, 1}
 	a.hold()
 	l := a.Held.Current()
 	t.Keys.BeginLoad(f, true)
-	found = t.Read(ctx, []inflight.Ref[T, S]{f.Ref}, view, remote.ReadOptions{Lease: &l})[0]
+	results = t.Read(ctx, []inflight.Ref[T, S]{f.Ref}, view, remote.ReadOptions{Lease: &l})
+	found := &results[0]
 	if found.Err == nil && found.HasSet() {
 		found.Seen = a.Held.Seen() // what the key holds now
-		return found, true
+		return results, true
 	}
 	if found.Err != nil && !redisconn.NotSent(found.Err) {
 		a.Held.Add(f.Key) // Redis may have it
 	}
 	t.Keys.AbortLoad(f)
-	return found, found.Err != nil || t.Keys.IsCurrent(f)
+	return results, found.Err != nil || t.Keys.IsCurrent(f)
 }
 
 // primary acquires leases for keys without a value, or with one that they replace. It returns the tasks that got one, and
@@ -238,6 +243,6 @@ func (a *acquisition[T, S]) unreplaced(taken []*Task[T, S]) (tasks []*Task[T, S]
 func (a *acquisition[T, S]) hold() {
 	if a.Held == nil {
 		l := wire.NewLease(a.limit).ForBatch(a.leases - redisconn.MaxChunk)
-		a.Held = a.Remote.NewHeldLeases(l, remote.Holding{Base: a.Base, Life: a.Life, Released: a.released})
+		a.Held = a.Remote.NewHeldLeases(l, remote.Holding{Base: a.Base, Life: a.Life, Released: a.release})
 	}
 }

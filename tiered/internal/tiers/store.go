@@ -34,7 +34,8 @@ func (t *Tiers[T, S]) SetResult(tk *Task[T, S], value T, absent bool, tags []str
 		}
 	}
 	r := record.NewFor(&tk.Policy, value, absent, mono.Now().Since(tk.Began), tk.stamp.Stamp(tags))
-	if own := tk.Policy.Windows; own != view.Windows {
+	if tk.Policy.Windows != view.Windows {
+		own := tk.Policy.Windows
 		r.Windows = &own
 	}
 	if !absent && tk.Unstorable == nil {
@@ -46,19 +47,32 @@ func (t *Tiers[T, S]) SetResult(tk *Task[T, S], value T, absent bool, tags []str
 // Store puts loaded values into the tiers: into Redis only if they replace the load's lease, or the value that a refresh was
 // to replace. Errors of Redis are only counted, because the callers have their values.
 func (t *Tiers[T, S]) Store(ctx context.Context, tasks []*Task[T, S], held *remote.HeldLeases[T]) {
+	if len(tasks) == 1 {
+		one := make([]keyWrite[T, S], 1)
+		if t.remoteWrite(ctx, tasks[0], held, &one[0]) {
+			_ = t.replace(ctx, one, held, nil)
+		}
+		return
+	}
 	w := redisconn.NewWindow(len(tasks), keyWrite[T, S].size, func(changes []keyWrite[T, S], silence error) error { return t.replace(ctx, changes, held, silence) })
 	defer w.Wait() // a codec or Cost may panic
 	for _, tk := range tasks {
 		var ch keyWrite[T, S]
-		switch {
-		case !t.taskWrite(ctx, tk, held, &ch):
-		case t.Remote == nil || tk.Found.Err != nil:
-			t.Keys.PutLoaded(ch.ref, ch.item)
-		default:
+		if t.remoteWrite(ctx, tk, held, &ch) {
 			w.Add(ch)
 		}
 	}
 	w.End()
+}
+
+// remoteWrite is taskWrite, and reports whether Redis is to be written. If it isn't, the result is in the local tier.
+func (t *Tiers[T, S]) remoteWrite(ctx context.Context, tk *Task[T, S], held *remote.HeldLeases[T], ch *keyWrite[T, S]) bool {
+	writes := t.taskWrite(ctx, tk, held, ch)
+	if writes && (t.Remote == nil || tk.Found.Err != nil) {
+		t.Keys.PutLoaded(ch.ref, ch.item)
+		return false
+	}
+	return writes
 }
 
 // replace makes the key writes of a load in both tiers, or only in the local tier if silence is set. It returns an error if
@@ -183,8 +197,8 @@ func (t *Tiers[T, S]) bindResult(ctx context.Context, tk *Task[T, S]) (*coherenc
 }
 
 // DismissHeld keeps callers from joining the loads of held keys for longer than a local hit may be behind Redis, because nobody
-// reports that a transaction was committed whose process has ended. It returns a function to call when the loads are over.
-func (t *Tiers[T, S]) DismissHeld(tasks []*Task[T, S]) (over func()) {
+// reports that a transaction was committed whose process has ended. It returns a timer to stop when the loads are over; nil: there is none.
+func (t *Tiers[T, S]) DismissHeld(tasks []*Task[T, S]) *time.Timer {
 	var flights []*inflight.Flight[T, S]
 	for _, tk := range tasks {
 		if tk.Found.Held {
@@ -192,12 +206,15 @@ func (t *Tiers[T, S]) DismissHeld(tasks []*Task[T, S]) (over func()) {
 		}
 	}
 	if len(flights) == 0 {
-		return func() {}
+		return nil
 	}
-	timer := time.AfterFunc(t.Remote.Conn.MaxAge(), func() {
+	return t.dismissLater(flights)
+}
+
+func (t *Tiers[T, S]) dismissLater(flights []*inflight.Flight[T, S]) *time.Timer {
+	return time.AfterFunc(t.Remote.Conn.MaxAge(), func() {
 		for _, f := range flights {
 			t.Keys.Dismiss(f)
 		}
 	})
-	return func() { timer.Stop() }
 }

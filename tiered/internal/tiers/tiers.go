@@ -35,12 +35,14 @@ type Parts[T, S any] struct {
 // Tiers are both tiers of a cache.
 type Tiers[T, S any] struct {
 	Parts[T, S]
-	Queue *writequeue.Queue // nil without Redis
+	Queue   *writequeue.Queue // nil without Redis
+	release func(key string)  // released
 }
 
 // New returns the tiers of a cache.
 func New[T, S any](p Parts[T, S]) *Tiers[T, S] {
 	t := &Tiers[T, S]{Parts: p}
+	t.release = t.released
 	if p.Remote == nil {
 		return t
 	}
