@@ -20,8 +20,8 @@ import (
 // begun long ago, so the item's validity is checked again. An item from Redis that is no longer valid is served only if it is
 // stale, as the policy allows. An item that the local tier has dropped can still be served: Redis may have reported the write of
 // that very item late, and callers that arrive after a change of the key don't join the flight.
-func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] {
-	o, at := f.State.fallback.last.Load(), mono.Now()
+func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *inflight.Fallback[T] {
+	o, at := f.Fallback(), mono.Now()
 	if o == nil {
 		return nil
 	}
@@ -30,9 +30,7 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] 
 		if it == nil {
 			return nil
 		}
-		older := o
-		o = &fallbackEntry[T]{it, o.origin}
-		f.State.fallback.last.CompareAndSwap(older, o)
+		o = f.ReplaceFallback(o, it)
 	}
 	if !o.Intact() || o.Use(&c.view.Windows, at) < least {
 		return nil
@@ -44,7 +42,7 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *fallbackEntry[T] 
 	switch {
 	case least > record.IfError:
 		return nil
-	case o.origin == fromRemote && o.Stale(at), !c.local.Strict() && (o.origin == fromUnverified || silent):
+	case o.Origin == inflight.FromRemote && o.Stale(at), !c.local.Strict() && (o.Origin == inflight.FromUnverified || silent):
 		return o
 	}
 	return nil
@@ -82,12 +80,12 @@ func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason,
 
 // awaitFallback waits for the flight, or for a fallback that is served before the flight's result: after SoftTimeout, or if it is early
 // as soon as there is one. It returns nil if the flight finishes first, or ctx ends.
-func (c *Cache[T]) awaitFallback(ctx context.Context, f *flight[T], early bool) *fallbackEntry[T] {
+func (c *Cache[T]) awaitFallback(ctx context.Context, f *flight[T], early bool) *inflight.Fallback[T] {
 	var late <-chan time.Time
 	var made <-chan struct{}
 	least := record.IfError
 	if early {
-		least, made = record.WhileRevalidate, f.State.fallback.made.Done()
+		least, made = record.WhileRevalidate, f.Offered()
 	}
 	if soft := c.policy.SoftTimeout; soft > 0 && !f.Finished() {
 		timer := time.NewTimer(soft - mono.Now().Since(f.Start))
@@ -101,7 +99,7 @@ func (c *Cache[T]) awaitFallback(ctx context.Context, f *flight[T], early bool) 
 		case <-ctx.Done():
 			return nil
 		case <-late:
-			late, least, made = nil, record.IfError, f.State.fallback.made.Done()
+			late, least, made = nil, record.IfError, f.Offered()
 		case <-made:
 			made = nil
 		}
@@ -178,8 +176,8 @@ func (c *Cache[T]) outlived(j *joined[T]) bool {
 }
 
 // serveFallback counts a fallback that is served and returns its record.
-func (c *Cache[T]) serveFallback(ctx context.Context, o *fallbackEntry[T], cause error) *record.Record[T] {
-	if o.origin != fromRemote && !o.Valid(mono.Now()) {
+func (c *Cache[T]) serveFallback(ctx context.Context, o *inflight.Fallback[T], cause error) *record.Record[T] {
+	if o.Origin != inflight.FromRemote && !o.Valid(mono.Now()) {
 		c.local.CountUnverified()
 	}
 	c.noteStale(ctx, o.Key, &o.Record, cause)

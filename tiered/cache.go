@@ -31,7 +31,7 @@ type Cache[T any] struct {
 type core[T any] struct {
 	name     string
 	redis    *Redis // nil: in-process only
-	tiers    *tiers.Tiers[T, flightState[T]]
+	tiers    *tiers.Tiers[T, flightState]
 	seed     maphash.Seed
 	values   values.Funcs[T]
 	maxKey   int
@@ -55,7 +55,7 @@ type core[T any] struct {
 	badHooks   redisconn.EventThrottle // for log lines about functions of the trace that panicked
 	eventLog   inspect.EventLog        // misses and loads, while somebody looks at them
 
-	retries *inflight.Retries[T, flightState[T]]
+	retries *inflight.Retries[T, flightState]
 	life    redisconn.Lifecycle // of the goroutines that load
 	base    context.Context     // ends with the cache
 	stop    context.CancelFunc

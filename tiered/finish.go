@@ -44,7 +44,7 @@ func (j *job[T]) finishUnverified(f *flight[T], err error) bool {
 		}
 	}
 	if it := c.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {
-		f.State.fallback.make(it, fromUnverified)
+		f.Offer(it, inflight.FromUnverified)
 	}
 	return false
 }

@@ -32,7 +32,7 @@ type job[T any] struct {
 	only       [1]*flight[T] // the memory of flights, if there is one
 	load       func(ctx context.Context, tasks []*task[T]) error
 	timed      context.Context
-	leases     tiers.Leases[T, flightState[T]]
+	leases     tiers.Leases[T, flightState]
 	loading    bool        // the loader was called
 	exactReads bool        // a key seemed to be empty, and yet got no lease: it may have what only an Exact read shows
 	due        []keyRef[T] // keys whose values were served and are due for a refresh

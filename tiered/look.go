@@ -56,7 +56,7 @@ func (j *job[T]) lookInRedis(began mono.Instant, failure error) (tasks []*task[T
 			cl.Free = append(cl.Free, tk)
 		case f.Reason != inflight.ForRefresh && fd.Framed():
 			if fd.Record != nil { // otherwise the key has only values of other releases
-				f.State.fallback.make(c.tiers.Fill(f.Ref, &fd, &c.view), fromRemote)
+				f.Offer(c.tiers.Fill(f.Ref, &fd, &c.view), inflight.FromRemote)
 			}
 			cl.Occupied = append(cl.Occupied, tk)
 		default:
@@ -89,7 +89,7 @@ func (j *job[T]) claim(cl claims[T]) (tasks []*task[T], waiting []*flight[T]) {
 // local tier.
 func (j *job[T]) newTask(f *flight[T], fd *remote.Result[T], began mono.Instant) *task[T] {
 	tk := &task[T]{Flight: f, Found: *fd, Began: began, Invalidations: f.State.began}
-	if o := f.State.fallback.last.Load(); fd.Record == nil && o != nil && !o.Deleted() {
+	if o := f.Fallback(); fd.Record == nil && o != nil && !o.Deleted() {
 		tk.Found.Record, tk.InMemory = &o.Record, true
 	} else if f.Reason == inflight.ForRefresh && fd.Record == nil {
 		if it := j.cache.local.GetUnverifiedStale(f.Key, f.Hash); it != nil {

@@ -203,7 +203,7 @@ func (c *Cache[T]) localRecord(f *flight[T], at mono.Instant) *record.Record[T] 
 		}
 		return &it.Record
 	default:
-		f.State.fallback.make(it, fromLocal)
+		f.Offer(it, inflight.FromLocal)
 	}
 	return nil
 }

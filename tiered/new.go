@@ -48,7 +48,7 @@ func New[T any](o Options[T]) (*Cache[T], error) {
 		redis:   o.Redis,
 		seed:    seed,
 		local:   l,
-		keys:    inflight.New[T, flightState[T]](l),
+		keys:    inflight.New[T, flightState](l),
 		tags:    tags.New(nil, false),
 		trace:   o.Trace,
 		maxKey:  maxRedisKey,
@@ -86,7 +86,7 @@ func (c *core[T]) connect(retention *record.Retention) error {
 		c.tags = tags.New(store, c.redis.options.Strict)
 		c.keys.OwnEvents = c.redis.options.Invalidation == Tracking
 	}
-	c.tiers = tiers.New(tiers.Parts[T, flightState[T]]{
+	c.tiers = tiers.New(tiers.Parts[T, flightState]{
 		Local: c.local, Remote: c.remote, Keys: c.keys, Tags: c.tags, Values: &c.values, Retention: retention,
 		Hash: c.hash, Base: c.base, Life: &c.life, ErrQueued: ErrQueued, Report: c.reportValue,
 	})

@@ -6,7 +6,8 @@
 //
 //   - [Table] has a state for each key with something under way, and puts results into the local tier.
 //   - [Ref] is a reference to that state, and remembers the key's generation and its count of reported changes.
-//   - [Flight] is one load of a key, which any number of callers wait for. It carries a State of the caller's.
+//   - [Flight] is one load of a key, which any number of callers wait for. It carries a State of the caller's, and may have a
+//     [Fallback].
 //   - [WriteLock] is held while Redis is written.
 //   - [Owner] identifies the call that began a flight. [NewContext] marks the context of a load with it, so that a loader that
 //     asks for its own key is found out instead of waiting for itself.
@@ -65,8 +66,8 @@
 //
 // # The files, from the bottom up
 //
-//   - latch.go, owner.go, turn.go, permits.go: they use no other file.
-//   - flight.go (over permits.go), table.go, changes.go, put.go, which use each other: flights; key states, and which calls join; what Redis reports; what
+//   - latch.go, owner.go, turn.go, permits.go: they use no other file; fallback.go uses latch.go.
+//   - flight.go (over permits.go and fallback.go), table.go, changes.go, put.go, which use each other: flights; key states, and which calls join; what Redis reports; what
 //     enters the local tier.
 //   - demand.go, retries.go, writelock.go: flights that wait for a permit, failed flights, and the locks of writes, over table.go.
 //

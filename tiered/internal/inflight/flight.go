@@ -18,6 +18,7 @@ type Flight[T, S any] struct {
 	Wake   chan struct{} // wakes the goroutine that runs the flight, see Table.Listen
 	Reason Reason
 	State  S
+	fallbacks[T]
 
 	// Set before Done is closed:
 	Record *record.Record[T]
