@@ -86,8 +86,8 @@ func TestPointerReceivers(t *testing.T) {
 	one := shy{"x"}
 	places := shyPlaces{one, &one, []shy{one}, [2]shy{one, one}, map[string]*shy{"a": &one, "nil": nil}, *large, *u, "any"}
 	checks := []func(t *testing.T, s *redistest.Server, c codec.Codec){
-		carried("big.Int", *large), carried("url.URL", *u), carried("value", one), carried("pointer", &one), carried("nil", (*shy)(nil)),
-		carried("slice", []shy{one}), carried("places", places), carried("nil any", any(nil)), carried("time", time.Unix(1_700_000_000, 5)),
+		carried("value", one), carried("pointer", &one), carried("nil", (*shy)(nil)), carried("places", places), carried("nil any", any(nil)),
+		carried("time", time.Unix(1_700_000_000, 5)),
 	}
 	for _, c := range valueCodecs() {
 		for _, check := range checks {
