@@ -163,16 +163,22 @@ func (c *Cache[T]) settles(j *joined[T], r *record.Record[T], offered, takesFail
 	case j.late && j.State.unstorable: // a background load's result that can't be stored is only for the calls that waited for it
 		return false
 	case r != nil: // this process may have invalidated it after the flight began and before the call did
-		return offered || (j.State.began >= j.invalidations || len(r.Tags) == 0) && !c.outlived(j)
+		return offered || (j.State.began >= j.invalidations || len(r.Tags) == 0) && !j.outlived()
 	}
 	return j.mine || takesFailure || c.life.Closed()
 }
 
-// outlived reports whether the flight's value was loaded so long before the call joined the flight that another process's invalidation
-// should have kept the call from joining it. Storing the value may have taken that long, or the process was stopped meanwhile.
-func (c *Cache[T]) outlived(j *joined[T]) bool {
-	loaded := j.State.loaded
-	return !j.mine && loaded != 0 && c.remote != nil && j.at.Since(loaded) > c.remote.Conn.MaxAge()
+// outlived reports whether the flight's value was loaded, or was asked for, so long before the call joined the flight that another process's
+// invalidation should have kept the call from joining it. Storing the value may have taken that long, or the process was stopped meanwhile.
+func (j *joined[T]) outlived() bool {
+	return !j.mine && j.State.current != 0 && j.at > j.State.current
+}
+
+// currentFrom says of the flight's value that it was current at the instant, or later.
+func (c *Cache[T]) currentFrom(at mono.Instant, f *flight[T]) {
+	if c.remote != nil {
+		f.State.current = at.Add(c.remote.Conn.MaxAge())
+	}
 }
 
 // serveFallback counts a fallback that is served and returns its record.

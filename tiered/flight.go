@@ -28,11 +28,12 @@ type (
 type flightState struct {
 	began   uint64                          // how often this process had invalidated tags when the flight began
 	started redisconn.Pending               // a read that a lookup has started
+	asked   mono.Instant                    // when the read that may find its value was sent, or a moment before
 	stale   bool                            // its result was past its TTL
 	loadCtx atomic.Pointer[context.Context] // of its load, for Trace.WaitDone
 
 	// Set before the flight finishes:
-	loaded     mono.Instant // when its own loader returned a value; 0: it didn't
+	current    mono.Instant // until when a call could join it and take its value, see outlived; 0: always
 	panicked   bool         // its error is a *LoaderPanic of its own loader
 	unstorable bool         // the record can't be stored
 }

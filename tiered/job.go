@@ -219,7 +219,7 @@ func (j *job[T]) loadTasks(tasks []*task[T]) bool {
 	}
 	loaded := mono.Now()
 	for _, tk := range tasks {
-		tk.Flight.State.loaded = loaded
+		c.currentFrom(loaded, tk.Flight)
 	}
 	if err = c.loadError(err); err != nil {
 		j.finishTasks(tasks, err)

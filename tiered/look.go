@@ -48,6 +48,7 @@ func (j *job[T]) lookInRedis(began mono.Instant, failure error) (tasks []*task[T
 		case f.Reason == inflight.ForRead && use >= record.WhileRevalidate, f.Reason == inflight.ForBackground && use == record.Good:
 			c.stats.remoteHits.Add(1)
 			c.tiers.Fill(f.Ref, &fd, &c.view)
+			c.currentFrom(f.State.asked, f)
 			j.serve(f, fd.Record)
 		case j.leases.Held.Owns(fd.Seen):
 			cl.AddLeased(tk, &j.leases)
@@ -146,11 +147,15 @@ func (j *job[T]) startRefreshes() {
 func (j *job[T]) readRemote(due []*flight[T], err error) []remote.Result[T] {
 	c := j.cache
 	how := remote.ReadOptions{Exact: j.exactReads, Started: make([]redisconn.Pending, len(due))}
+	at := mono.Now()
 	for i, f := range due {
 		f.Wake = j.leases.Waits.Wake()
 		heard := c.keys.Listen(f.Ref, f.Wake).Changes
 		if heard != f.Changes {
 			f.State.started = redisconn.Pending{} // it may be older than the change that was reported
+		}
+		if f.State.started.Read == nil {
+			f.State.asked = at
 		}
 		how.Started[i], f.State.started = f.State.started, redisconn.Pending{}
 		f.Changes = heard

@@ -72,7 +72,7 @@ func (c *Cache[T]) lookup(ctx context.Context, flights []*flight[T]) (rest []*fl
 func (l *lookup[T]) begin(flights []*flight[T]) {
 	m, at := l.cache.remote, flights[0].Start // a moment ago
 	if len(flights) == 1 {
-		flights[0].State.started = m.StartOne(l.ctx, flights[0].Key, at)
+		flights[0].State.started, flights[0].State.asked = m.StartOne(l.ctx, flights[0].Key, at), at
 		return
 	}
 	keys := make([]string, len(flights))
@@ -80,7 +80,7 @@ func (l *lookup[T]) begin(flights []*flight[T]) {
 		keys[i] = f.Key
 	}
 	for i, s := range m.Start(l.ctx, keys, at) {
-		flights[i].State.started = s
+		flights[i].State.started, flights[i].State.asked = s, at
 	}
 }
 
@@ -141,6 +141,7 @@ func (l *lookup[T]) awaitRemote(flights []*flight[T]) {
 		kept := c.tiers.KeepRead(f.Ref, it, reply)
 		f.State.started = redisconn.Pending{} // it keeps the replies of the whole batch in memory
 		c.stats.remoteHits.Add(1)
+		c.currentFrom(f.State.asked, f)
 		l.serve(f, &it.Record, at)
 		if len(flights) == 1 { // nothing to collect
 			l.finishOne(foundFlight[T]{f, it, kept}, at)
@@ -198,7 +199,9 @@ func (c *Cache[T]) localRecord(f *flight[T], at mono.Instant) *record.Record[T] 
 	case it == nil:
 	case f.Reason == inflight.ForRead && c.local.InTime(it, at, &c.view.Windows),
 		f.Reason == inflight.ForBackground && at < it.LocalUntil() && !it.NeedsRefresh(&c.view.Windows, at):
-		if !it.Valid(at) {
+		if it.Valid(at) {
+			f.State.current = it.ValidUntil()
+		} else {
 			c.local.CountUnverified() // Redis no longer answers
 		}
 		return &it.Record

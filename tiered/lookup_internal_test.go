@@ -66,29 +66,67 @@ func TestServedUnverifiedByLookup(t *testing.T) {
 	}
 }
 
-// A value that was loaded long before a call joins its flight isn't for the call: what others did since may not have been reported yet.
+// A value that was loaded, or asked for, long before a call joins its flight isn't for the call: what others did since may not have been
+// reported yet. A process that was stopped between the reply and the end of a flight has such flights.
 func TestOutlivedFlight(t *testing.T) {
 	t.Parallel()
-	c := openOn(t, redistest.Start(t).Client(t), Policy{})
-	f, _ := c.keys.Join(t.Context(), "k", c.hash("k"), inflight.ForRead, &joinOptions[string]{Owner: new(inflight.Owner)})
-	defer c.keys.Leave(f)
-	r := record.NewFor(&c.view, "v", false, 0, coherence.Stamp{})
-	at := mono.Now()
-	maxAge := c.remote.Conn.MaxAge()
+	server := redistest.Start(t)
+	c, other := openOn(t, server.Client(t), Policy{}), openOn(t, server.Client(t), Policy{})
+	for _, key := range []string{"local", "remote", "read by a job"} {
+		if err := other.Set(t.Context(), key, "v"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caughtUp(t, c)
+	var it *local.Item[string]
+	observe.Until(t, "the value is local", func() bool {
+		_, err := c.Get(t.Context(), "local")
+		it = c.local.Get("local", c.hash("local"), mono.Now(), nil)
+		return err == nil && it != nil
+	})
+	unverified := *it.Deps
+	unverified.Validity, unverified.Feed = coherence.NewValidity(mono.Now()), &coherence.Feed{}
+	unverified.Feed.Unreachable.Store(true)
+
+	load := c.loading(func(context.Context, *Entry[string]) (string, error) { return "v", nil })
+	look := func(f *flight[string]) { c.lookup(t.Context(), []*flight[string]{f}) }
+	lookUnverified := func(f *flight[string]) {
+		c.local.Set(c.hash("local"), it.WithDeps(&unverified))
+		f.Start = mono.Now()
+		look(f)
+	}
+	work := func(f *flight[string]) {
+		c.startJob(&job[string]{caller: t.Context(), owner: f.Owner, flights: []*flight[string]{f}, load: load})
+	}
+	maxAge, now := c.remote.Conn.MaxAge(), mono.Now()
+	longAgo := now.Add(-time.Hour)
 	for _, test := range []struct {
-		name   string
-		j      joined[string]
-		loaded mono.Instant
-		want   bool
+		key        string
+		find       func(f *flight[string])
+		from, till mono.Instant // when a call could join it at the latest
 	}{
-		{"loaded a moment ago", joined[string]{}, at.Add(-maxAge), true},
-		{"loaded long ago", joined[string]{}, at.Add(-maxAge - 1), false},
-		{"loaded long ago, by the call itself", joined[string]{mine: true}, at.Add(-maxAge - 1), true},
-		{"read from Redis", joined[string]{}, 0, true},
+		{"local", look, it.ValidUntil(), now.Add(time.Hour)}, // what it depends on is extended
+		{"remote", look, longAgo.Add(maxAge), longAgo.Add(maxAge)},
+		{"read by a job", work, now.Add(maxAge), now.Add(time.Hour)},
+		{"loaded", work, now.Add(maxAge), now.Add(time.Hour)},
+		{"local", lookUnverified, 0, 0},
 	} {
-		f.State.loaded, test.j.flight, test.j.at = test.loaded, f, at
-		if got := c.settles(&test.j, r, false, true); got != test.want {
-			t.Errorf("%s: the call takes it: %v", test.name, got)
+		options := &joinOptions[string]{Owner: new(inflight.Owner), Start: longAgo, Limit: time.Minute}
+		f, _ := c.keys.Join(t.Context(), test.key, c.hash(test.key), inflight.ForRead, options)
+		test.find(f)
+		observe.Until(t, "the flight is finished", f.Finished)
+		current := f.State.current
+		if f.Record == nil || current < test.from || current > test.till {
+			t.Errorf("%s: %v, %v; calls may join until %d, not from %d to %d", test.key, f.Record, f.Err, current, test.from, test.till)
+			continue
+		}
+		for at, want := range map[mono.Instant]bool{current: true, current + 1: current == 0} {
+			if got := c.settles(&joined[string]{flight: f, at: at}, f.Record, false, true); got != want {
+				t.Errorf("%s: a call that joined it %v later takes it: %v", test.key, at.Since(current), got)
+			}
+		}
+		if !c.settles(&joined[string]{flight: f, at: current + 1, mine: true}, f.Record, false, true) {
+			t.Errorf("%s: the call that began it doesn't take it", test.key)
 		}
 	}
 }

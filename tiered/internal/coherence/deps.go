@@ -28,6 +28,18 @@ func (d *Deps) Valid(at mono.Instant) bool {
 	return true
 }
 
+// ValidUntil returns when the item stops being valid, if nothing invalidates it before and no Validity is extended.
+func (d *Deps) ValidUntil() mono.Instant {
+	until := d.Validity.Until()
+	if d.Epoch != nil {
+		until = min(until, d.Epoch.Validity.Load().Until())
+	}
+	for _, t := range d.Tags {
+		until = min(until, t.Validity.Until())
+	}
+	return until
+}
+
 // Intact reports whether nothing is known to have invalidated the item.
 func (d *Deps) Intact() bool {
 	if d.Epoch != nil && d.Epoch.Over.Load() {
