@@ -66,9 +66,10 @@ type core[T any] struct {
 // sets to 0 gets its default. If the edited policy is invalid, every method of the view returns that error. This is also the case
 // if a shorter TTL leaves the cache's LocalTTL or RefreshAfter too long. Make a view once, at start-up; closing it closes the cache.
 //
-// Views share entries and loads. An entry has the TTL, LocalTTL and NotFoundTTL of the view that stored it: a view with a shorter
-// TTL serves the entry for as long as the storing view's TTL allows. A loader that needs another TTL sets e.Policy.TTL. A load has
-// the LoadTimeout of the view that began it; callers with a longer LoadTimeout that waited for it in vain load again.
+// Views share entries and loads. An entry has the TTL and NotFoundTTL of the view that stored it: a view with a shorter TTL serves
+// the entry for as long as the storing view's TTL allows. A loader that needs another TTL sets e.Policy.TTL. A copy that is read from
+// Redis has the LocalTTL of the view that read it. A load has the LoadTimeout of the view that began it; callers with a longer
+// LoadTimeout that waited for it in vain load again.
 func (c *Cache[T]) With(edit func(*Policy)) *Cache[T] {
 	view := *c
 	edit(&view.policy)

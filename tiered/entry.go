@@ -17,9 +17,10 @@ import (
 //
 // e is the entry to be replaced. If e.Found, e.Value is the present value, which is stale or, with Refresh and RefreshAfter,
 // still fresh. A loader that finds it unchanged in the source returns it. The loader may change e.Policy and e.Tags for the
-// value it returns. Of the policy, the fields that say how long a value is kept and served apply. With an e.Policy.TTL of less
-// than a millisecond the value is not stored, with such an e.Policy.NotFoundTTL its absence isn't. If that is more than 0 the
-// Logger gets a record, since the number was probably meant to be in seconds. Other fields may be anything: negative ones count
+// value it returns. Of the policy, the fields that say how long a value is kept and served apply; LocalTTL applies to the copy that
+// this process keeps of its own load, and not to what it or others read from Redis later. With an e.Policy.TTL of less
+// than a millisecond, 0 included, the value is not stored, with such an e.Policy.NotFoundTTL its absence isn't. If that is more than 0
+// the Logger gets a record, since the number was probably meant to be in seconds. Other fields may be anything: negative ones count
 // as 0. e.Tags are the present value's tags. A loader may append to them, since duplicates count once. With more than 128
 // different tags, an empty one, or one of over 256 bytes the load fails.
 //

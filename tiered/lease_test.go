@@ -55,6 +55,30 @@ func calls(s *redistest.Server, command string) int {
 	return count
 }
 
+// sent counts the commands that f has Redis execute, in scripts too, but for those that begin a connection.
+func sent(s *redistest.Server, f func()) map[string]int {
+	count := func() map[string]int {
+		info, _ := s.Do("INFO", "commandstats").(string)
+		n := make(map[string]int)
+		for line := range strings.Lines(info) {
+			name, rest, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
+			if calls, _, _ := strings.Cut(rest, ","); ok {
+				n[name], _ = strconv.Atoi(calls)
+			}
+		}
+		return n
+	}
+	before := count()
+	f()
+	n := count()
+	for name := range n {
+		if n[name] -= before[name]; n[name] == 0 || name == "info" || name == "hello" || strings.HasPrefix(name, "client|") {
+			delete(n, name)
+		}
+	}
+	return n
+}
+
 // leased reports whether a process loads the key.
 func leased(s *redistest.Server, key string) bool {
 	v, _ := s.Do("GET", "tc:test:"+key).(string)

@@ -92,8 +92,9 @@ type Options[T any] struct {
 	Logger *slog.Logger
 }
 
-// Policy says how long a value is kept and how it is loaded. Each zero field has the default it states. No duration but 0 is
-// shorter than a millisecond: "TTL: 300" is 300 nanoseconds, and an error.
+// Policy says how long a value is kept and how it is loaded. Each zero field has the default it states; in a loader's e.Policy, which
+// has the defaults already, 0 is 0 (see [Loader]). No duration but 0 is shorter than a millisecond: "TTL: 300" is 300 nanoseconds, and
+// an error.
 type Policy struct {
 	// TTL is how long a value is fresh. 0: 1 minute.
 	TTL time.Duration

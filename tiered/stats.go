@@ -16,7 +16,7 @@ type Stats struct {
 	LocalHits   uint64 // reads of a key answered by the local tier, with a value or a remembered absence
 	RemoteHits  uint64 // reads of a key answered by Redis, likewise
 	Misses      uint64 // reads of a key that neither tier could answer
-	Collapsed   uint64 // calls that waited for a load that another call had begun
+	Collapsed   uint64 // calls that waited for what another call had begun: a load, or a read of Redis
 	Loads       uint64 // calls of a loader; a batch is one
 	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is not a failure
 	Refreshes   uint64 // keys for which a load in the background was begun
