@@ -35,7 +35,10 @@ func (j *job[T]) look() (tasks []*task[T], waiting []*flight[T]) {
 func (j *job[T]) lookInRedis(began mono.Instant, failure error) (tasks []*task[T], waiting []*flight[T]) {
 	c := j.cache
 	cl := claims[T]{Err: failure}
-	awaited := slices.DeleteFunc(slices.Clone(j.flights), func(f *flight[T]) bool { return !j.mustRead(f) })
+	awaited, waits := j.flights, func(f *flight[T]) bool { return !j.mustRead(f) }
+	if slices.ContainsFunc(awaited, waits) {
+		awaited = slices.DeleteFunc(slices.Clone(awaited), waits)
+	}
 	for i, fd := range j.readRemote(awaited, failure) {
 		f := awaited[i]
 		fd.DropExpiring()

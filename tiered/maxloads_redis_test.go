@@ -173,10 +173,11 @@ func TestPartsOfABackgroundBatch(t *testing.T) {
 	var all []*call
 	var loading atomic.Int32
 	for _, key := range keys[1:] {
-		fail[key] = make(chan struct{})
+		down := make(chan struct{})
+		fail[key] = down
 		all = append(all, begin(t, there, key, func(context.Context, *tiered.Entry[string]) (string, error) {
 			loading.Add(1)
-			<-fail[key]
+			<-down
 			return "", errDown
 		}))
 	}

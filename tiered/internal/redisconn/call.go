@@ -21,8 +21,12 @@ var ErrClosed = errors.New("tiered: closed")
 // The goroutine is counted by Calls, so Close waits for it, though not for long. For the breaker its error is that of
 // a call that wasn't answered.
 func Call[R any](ctx context.Context, c *Caller, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
-	cl := newCall(ctx, c, c.Timeout, ended, f)
-	if !cl.begin() {
+	return new(call[R]).make(ctx, c, name, ended, workFunc[R](f))
+}
+
+// make is Call for any work.
+func (cl *call[R]) make(ctx context.Context, c *Caller, name string, ended func(), w work[R]) (R, error) {
+	if !cl.begin(ctx, c, c.Timeout, ended, w) {
 		return cl.result(name, ErrClosed)
 	}
 	timer := c.timers.get(c.Timeout)
@@ -37,44 +41,49 @@ func Call[R any](ctx context.Context, c *Caller, name string, ended func(), f fu
 	}
 }
 
-// call is one call of f, and the context that f gets.
+// work is what a call does.
+type work[R any] interface {
+	do(ctx context.Context) (R, error)
+}
+
+// workFunc is a function as work.
+type workFunc[R any] func(context.Context) (R, error)
+
+func (f workFunc[R]) do(ctx context.Context) (R, error) { return f(ctx) }
+
+// call is one call of some work, and the context that it gets.
 //
-// Its done is closed once: when f has returned, or when it isn't waited for any longer (result). Whoever closes it has set err
-// before, and the value belongs to the goroutine that waits only if f's return has closed it. So a result that comes late
+// Its done is closed once: when the work is done, or when it isn't waited for any longer (result). Whoever closes it has set err
+// before, and the value belongs to the goroutine that waits only if the end of the work has closed it. So a result that comes late
 // goes to nobody, and a call isn't used again.
 type call[R any] struct {
 	callContext
 	caller *Caller
 	ended  func() // nil: nothing
-	f      func(context.Context) (R, error)
+	work   work[R]
 
 	value   R
-	failure error // f's
+	failure error // the work's
 }
 
-// newCall returns a call that takes timeout at most. The caller has to wait for its end, or for that of ctx or the timeout.
-func newCall[R any](ctx context.Context, c *Caller, timeout time.Duration, ended func(), f func(context.Context) (R, error)) *call[R] {
-	cl := &call[R]{caller: c, ended: ended, f: f, failure: errExited}
+// begin has the work done. The caller has to wait for its end, or for that of ctx or the timeout. It returns false if the Conn is closed.
+func (cl *call[R]) begin(ctx context.Context, c *Caller, timeout time.Duration, ended func(), w work[R]) bool {
+	cl.caller, cl.ended, cl.work, cl.failure = c, ended, w, errExited
 	deadline := time.Now().Add(timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
 	cl.init(ctx, deadline)
-	return cl
-}
-
-// begin has the call run; false: the Conn is closed.
-func (cl *call[R]) begin() bool {
-	if cl.caller.Calls.Run(cl) {
+	if c.Calls.Run(cl) {
 		return true
 	}
-	if cl.ended != nil {
-		cl.ended()
+	if ended != nil {
+		ended()
 	}
 	return false
 }
 
-// Run calls f. The call ends also if f panics or ends its goroutine.
+// Run does the work. The call ends also if that panics or ends its goroutine.
 func (cl *call[R]) Run() {
 	defer func() {
 		if cl.ended != nil {
@@ -83,13 +92,13 @@ func (cl *call[R]) Run() {
 		cl.end(context.Canceled)
 	}()
 	cl.failure = cl.caller.CatchPanics(func() (err error) {
-		cl.value, err = cl.f(&cl.callContext)
+		cl.value, err = cl.work.do(&cl.callContext)
 		return err
 	})
 }
 
-// result returns what f has returned. With an error that says why it isn't waited for any longer, f's context ends, and that is
-// the result, unless f has returned just now.
+// result returns the work's. With an error that says why it isn't waited for any longer, its context ends, and that is the result,
+// unless the work was done just now.
 func (cl *call[R]) result(name string, why error) (value R, err error) {
 	if why != nil && cl.end(why) {
 		if !errors.Is(why, ErrClosed) {

@@ -115,7 +115,7 @@ func (q *Request) chunkLen(indexes []int, most int) int {
 // note. What arrived before stays.
 type chunks struct {
 	requester *requester
-	request   *Request
+	request   Request
 	batch     nodeBatch
 	calls     *callCount
 	replies   []Reply // of the batch's keys
@@ -143,26 +143,38 @@ func (r *requester) callBatch(ctx context.Context, q *Request, nb nodeBatch, end
 	return r.callUntraced(ctx, q, nb, ended)
 }
 
+// sending is the call for a batch, and its work. It has a copy of the request, which so needn't be on the heap by itself.
+type sending struct {
+	call      call[sent]
+	requester *requester
+	request   Request
+	batch     nodeBatch
+}
+
+// sent are a batch's replies.
+type sent struct {
+	replies []Reply
+	err     error // the server's
+}
+
+func (s *sending) do(ctx context.Context) (sent, error) {
+	replies, err := s.requester.send(ctx, &s.request, s.batch)
+	return sent{replies, err}, nil
+}
+
 // callUntraced is callBatch without its Trace.
 func (r *requester) callUntraced(ctx context.Context, q *Request, nb nodeBatch, ended func()) ([]Reply, outcome) {
-	type result struct {
-		replies []Reply
-		err     error // the server's
-	}
 	began := mono.Now()
-	send := func(ctx context.Context) (result, error) {
-		replies, err := r.send(ctx, q, nb)
-		return result{replies, err}, nil
-	}
-	var got result
+	send := &sending{requester: r, request: *q, batch: nb}
+	var got sent
 	var err error
 	if len(nb.indexes) > 1 || q.bytes(nb.indexes[0]) >= largeValue {
-		got, err = callLarge(ctx, nb.target, q.Name, ended, send)
+		got, err = send.call.makeLarge(ctx, nb.target, q.Name, ended, send)
 	} else {
-		got, err = Call(ctx, r.Caller, q.Name, ended, send)
+		got, err = send.call.make(ctx, r.Caller, q.Name, ended, send)
 	}
 	if err != nil {
-		got = result{Failed(len(nb.indexes), err, nb.Feed), err}
+		got = sent{Failed(len(nb.indexes), err, nb.Feed), err}
 	}
 	nb.report(ctx, began, got.err)
 	r.Refusals.note(nb.Breaker.Addr, q.Name, got.replies)
@@ -195,7 +207,7 @@ func (r *requester) doBatch(ctx context.Context, q *Request, nb nodeBatch, calls
 			return replies
 		}
 	}
-	cs := chunks{requester: r, request: q, batch: nb, calls: calls, maxKeys: most, replies: replies, next: len(replies)}
+	cs := chunks{requester: r, request: *q, batch: nb, calls: calls, maxKeys: most, replies: replies, next: len(replies)}
 	if replies == nil {
 		cs.replies = make([]Reply, len(nb.indexes))
 	} else {
@@ -223,7 +235,7 @@ func (cs *chunks) callAll(ctx context.Context) {
 		if s.from == s.to {
 			return
 		}
-		replies, o := cs.requester.callBatch(ctx, cs.request, nodeBatch{cs.batch.indexes[s.from:s.to], cs.batch.target}, cs.calls.begin())
+		replies, o := cs.requester.callBatch(ctx, &cs.request, nodeBatch{cs.batch.indexes[s.from:s.to], cs.batch.target}, cs.calls.begin())
 		cs.note(s, replies, o)
 	}
 }

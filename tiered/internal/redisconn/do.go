@@ -27,6 +27,11 @@ func (r *requester) Do(ctx context.Context, q Request) []Reply {
 	case len(batches) == 1: // with all keys, in their order
 		return r.doUnlessOpen(ctx, &q, batches[0], calls)
 	}
+	return r.doAll(ctx, q, batches, calls)
+}
+
+// doAll makes a request for keys of several servers.
+func (r *requester) doAll(ctx context.Context, q Request, batches []nodeBatch, calls *callCount) []Reply {
 	replies := make([]Reply, len(q.Keys))
 	eachBatch(batches, func(nb nodeBatch) {
 		for n, reply := range r.doUnlessOpen(ctx, &q, nb, calls) {
@@ -64,12 +69,13 @@ func (r *requester) CallServer(ctx context.Context, name, key string, large bool
 	if err := t.Breaker.Err(name); err != nil {
 		return err
 	}
-	call := func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) }
+	send := workFunc[struct{}](func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
+	cl := new(call[struct{}])
 	began := mono.Now()
 	if large {
-		_, err = callLarge(ctx, t, name, nil, call)
+		_, err = cl.makeLarge(ctx, t, name, nil, send)
 	} else {
-		_, err = Call(ctx, r.Caller, name, nil, call)
+		_, err = cl.make(ctx, r.Caller, name, nil, send)
 	}
 	t.report(ctx, began, err)
 	if err != nil {

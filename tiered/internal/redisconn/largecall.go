@@ -17,11 +17,10 @@ import (
 // the default options go-redis itself waits longer.
 const MaxTimeouts = 8
 
-// callLarge is Call for a call that sends or receives much. It may take MaxTimeouts while the server answers others.
-func callLarge[R any](ctx context.Context, t target, name string, ended func(), f func(context.Context) (R, error)) (R, error) {
+// makeLarge is make for a call that sends or receives much. It may take MaxTimeouts while the server answers others.
+func (cl *call[R]) makeLarge(ctx context.Context, t target, name string, ended func(), w work[R]) (R, error) {
 	c := t.Breaker.caller
-	cl := newCall(ctx, c, mono.Times(MaxTimeouts, c.Timeout), ended, f)
-	if !cl.begin() {
+	if !cl.begin(ctx, c, mono.Times(MaxTimeouts, c.Timeout), ended, w) {
 		return cl.result(name, ErrClosed)
 	}
 	return cl.result(name, awaitLarge(ctx, c, t, cl.done))

@@ -138,7 +138,9 @@ func (h *HeldLeases[T]) extend() {
 
 // Drop records that the primary leases of these keys are no longer held.
 func (h *HeldLeases[T]) Drop(keys []string) {
-	if h != nil {
+	if h != nil && len(keys) == 1 {
+		h.drop([]leaseKey{{keys[0], false}}) // on the stack
+	} else if h != nil {
 		h.drop(leaseKeys(keys, false))
 	}
 }

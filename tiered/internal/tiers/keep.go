@@ -55,10 +55,11 @@ func (t *Tiers[T, S]) keep(h inflight.Ref[T, S], k kept[T]) bool {
 func (t *Tiers[T, S]) ask(h inflight.Ref[T, S], k kept[T]) bool {
 	feed := k.item.Feed
 	asked := feed.Ask(t.Remote.Keys.Value(h.Key), len(k.head), func(head string, err error) {
-		if err != nil || head != k.head || feed.Validity() != k.item.Validity {
-			k.item = nil
+		it := k.item // k isn't changed, so that the function holds a copy of it
+		if err != nil || head != k.head || feed.Validity() != it.Validity {
+			it = nil
 		}
-		t.Keys.PutKept(h, k.item)
+		t.Keys.PutKept(h, it)
 		if err == nil && head != k.head && feed.Watch != nil { // nobody reports that it has changed
 			t.Keys.Changed(h.Key, h.Hash)
 		}

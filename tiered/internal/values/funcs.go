@@ -29,7 +29,8 @@ var errExits = errors.New("it ended its goroutine with runtime.Goexit")
 // Encode encodes the frame with the key's value as its payload.
 func (v *Funcs[T]) Encode(f *wire.Frame, key string, value *T) ([]byte, error) {
 	if v.exits.Load() {
-		return inGoroutine("Options.Codec", func() ([]byte, error) { return v.encodeHere(f, key, value) })
+		held := *f // so that f needn't be on the heap otherwise
+		return inGoroutine("Options.Codec", func() ([]byte, error) { return v.encodeHere(&held, key, value) })
 	}
 	return v.encodeHere(f, key, value)
 }
