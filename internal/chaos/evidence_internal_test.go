@@ -82,3 +82,16 @@ func TestActs(t *testing.T) {
 		t.Errorf("the weights add up to %d, want 10,000", sum)
 	}
 }
+
+// A focus that names a fault that there isn't would have none.
+func TestFaultsOfFocuses(t *testing.T) {
+	t.Parallel()
+	all := append(faults(), rareFaults()...)
+	for name, f := range focuses {
+		for _, named := range f.faults {
+			if !slices.ContainsFunc(all, func(f fault) bool { return f.name == named }) {
+				t.Errorf("focus %q: there is no fault %q", name, named)
+			}
+		}
+	}
+}

@@ -132,11 +132,6 @@ func (o Options) On(name string) (Options, error) {
 	if !ok {
 		return o, fmt.Errorf("chaos: focus %q: want one of %s", name, strings.Join(slices.Sorted(maps.Keys(focuses)), ", "))
 	}
-	for _, named := range f.faults {
-		if !slices.ContainsFunc(append(faults(), rareFaults()...), func(f fault) bool { return f.name == named }) {
-			return o, fmt.Errorf("chaos: focus %q: there is no fault %q", name, named)
-		}
-	}
 	o.Focus, o.MaxCost, o.MaxLoads = name, 0, f.maxLoads
 	if f.keys > 0 {
 		o.Keys = f.keys
