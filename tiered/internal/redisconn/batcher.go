@@ -199,11 +199,15 @@ func (b *batcher) sweep() {
 	for _, rd := range late {
 		rd.finish(rd.failed(context.DeadlineExceeded))
 	}
+	for _, f := range failed {
+		f.ctx.end(context.DeadlineExceeded) // not before: the sender would finish its reads, and the breaker not know of it yet
+	}
 }
 
 // failedBatch is a batch that took too long.
 type failedBatch struct {
 	target target
+	ctx    *callContext
 	sentAt mono.Instant
 }
 
@@ -253,10 +257,9 @@ func (b *batcher) abandonLate(at mono.Instant) (failed []failedBatch, late []*Re
 		if s.alone {
 			b.alone--
 		}
-		s.ctx.end(context.DeadlineExceeded)
-		if s.abandoned = true; !s.reported {
+		if s.abandoned = true; !s.reported { // else go-redis has returned
 			s.reported = true
-			failed = append(failed, failedBatch{s.batch[0].target, s.sentAt})
+			failed = append(failed, failedBatch{s.batch[0].target, s.ctx, s.sentAt})
 		}
 		return true
 	})
