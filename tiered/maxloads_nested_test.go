@@ -223,6 +223,7 @@ func TestContextOfAFormerLoader(t *testing.T) {
 			kept = context.WithoutCancel(ctx)
 			return "v", nil
 		})
+		synctest.Wait() // the load has ended, not only its caller's wait
 		var running atomic.Int64
 		var all sync.WaitGroup
 		for i := range 10 {

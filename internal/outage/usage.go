@@ -25,7 +25,7 @@ func currentUsage() usage {
 }
 
 // currentGoroutines counts goroutines by the function that created them. It leaves out the proxies', which have some for each
-// connection of a pool.
+// connection of a pool, and the few of each Redis that wait for the next call.
 func currentGoroutines() map[string]int {
 	buf := make([]byte, 1<<20)
 	n := runtime.Stack(buf, true)
@@ -35,7 +35,9 @@ func currentGoroutines() map[string]int {
 	}
 	created := make(map[string]int)
 	for stack := range strings.SplitSeq(string(buf[:n]), "\n\n") {
-		if strings.Contains(stack, "internal/faultproxy.") {
+		_, running, _ := strings.Cut(stack, "\n")
+		if running, _, _ = strings.Cut(running, "\n"); strings.Contains(running, "redisconn.(*Lifecycle).work(") ||
+			strings.Contains(stack, "internal/faultproxy.") {
 			continue
 		}
 		_, by, _ := strings.Cut(stack, "created by ")
