@@ -1,7 +1,7 @@
 package codec
 
 // Codec encodes and decodes values. A decoded value must be equal to the encoded one: Unmarshal gets the bytes that
-// Marshal returned in this process or another. Implementations must be safe for concurrent use.
+// Marshal returned in this process or another. Implementations must be safe for concurrent use. codectest.Run tests them.
 type Codec interface {
 	// Name identifies the format. It is stored with each value: it must not change, and two formats must not share it.
 	Name() string

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/tiercache/tiercache/codec"
-	"github.com/tiercache/tiercache/internal/codectest"
+	"github.com/tiercache/tiercache/internal/codeclist"
 )
 
 // codecs are the codecs of the package that encode values themselves, and structured are those of them that can encode values of any
@@ -37,7 +37,7 @@ func TestCodecsAreListed(t *testing.T) {
 	for _, c := range append(compressing(codec.JSON, 0), sealed(t, codec.JSON)) {
 		names[strings.TrimSuffix(c.Name(), "(json)")] = true
 	}
-	variables, wrappers := codectest.Exported(t, ".")
+	variables, wrappers := codeclist.Exported(t, ".")
 	found := append(variables, wrappers...)
 	for _, name := range found {
 		if !names[strings.ToLower(name)] {

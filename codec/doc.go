@@ -13,4 +13,5 @@
 // A [Codec] has a name, which is stored with each value: a value written with one codec is never read with another.
 // To add a codec, implement the interface. Note that Marshal gets a pointer to the value, as Unmarshal does. A codec that also
 // implements [Appender] doesn't allocate a slice for each value, and the values of an [Aliaser] may refer to the bytes that were read.
+// Package codectest tests whether a codec does what caches rely on.
 package codec

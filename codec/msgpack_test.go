@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -144,30 +143,5 @@ func TestMsgpackDepth(t *testing.T) {
 	var v any
 	if err := codec.Msgpack.Unmarshal(deep, &v); err != nil {
 		t.Errorf("10000 deep: %v", err)
-	}
-}
-
-// A decoder that failed in the middle of something must not spoil the next one.
-func TestMsgpackAfterErrors(t *testing.T) {
-	want := users(2)
-	data, err := codec.Msgpack.Marshal(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range data {
-		var bad, got []user
-		_ = codec.Msgpack.Unmarshal(data[:i], &bad)
-		mangled := bytes.Clone(data)
-		mangled[i] ^= 0xff
-		_ = codec.Msgpack.Unmarshal(mangled, &bad)
-		if err := codec.Msgpack.Unmarshal(data, &got); err != nil {
-			t.Fatal(err)
-		}
-		for j := range got {
-			got[j].Created = got[j].Created.UTC()
-		}
-		if !reflect.DeepEqual(got, want) {
-			t.Fatalf("after a failure at byte %d: %+v", i, got)
-		}
 	}
 }

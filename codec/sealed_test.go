@@ -36,14 +36,6 @@ func TestSealedNames(t *testing.T) {
 	}
 }
 
-func TestSealedRoundTrip(t *testing.T) {
-	var all []codec.Codec
-	for i, inner := range append(withCompressing(structured, 200), quoted{}, sealed(t, codec.JSON)) {
-		all = append(all, sealed(t, inner, sealKey(strings.Repeat("x", []int{1, 255}[i%2]), 7)))
-	}
-	roundTrips(t, all)
-}
-
 // A sealed value shows nothing of the value but its length, and is another one each time.
 func TestSealedHides(t *testing.T) {
 	c := sealed(t, codec.Raw)

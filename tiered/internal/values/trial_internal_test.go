@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/codec"
-	"github.com/tiercache/tiercache/internal/codectest"
+	"github.com/tiercache/tiercache/internal/codeclist"
 )
 
 type (
@@ -137,7 +137,7 @@ func TestOursAreAll(t *testing.T) {
 	for _, c := range ours {
 		names = append(names, c.Name())
 	}
-	found, wrapping := codectest.Exported(t, "../../../codec")
+	found, wrapping := codeclist.Exported(t, "../../../codec")
 	for _, name := range wrapping {
 		found = append(found, name+"(")
 	}

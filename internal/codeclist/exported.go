@@ -1,5 +1,5 @@
-// Package codectest finds the codecs of package codec, for tests that no list of them lacks one.
-package codectest
+// Package codeclist finds the codecs of package codec, for tests that no list of them lacks one.
+package codeclist
 
 import (
 	"os"
