@@ -68,8 +68,9 @@ type LoadInfo struct {
 // RedisInfo describes a call of Redis to a [Trace].
 type RedisInfo struct {
 	// Step is what is done: "get" (values are read), "lease", "release", "store" (a load's result), "write" (Set, Delete, Expire),
-	// "pttl" (the TTL of a value that another program wrote), "open" (the epoch is read), "clear", "tags" (records of tags are
-	// read or made), "invalidate tags", "replay" (of queued changes), "inspect" and "inspect tags" (by Inspect). Later versions may have others.
+	// "pttl" (the TTL of a value that another program wrote), "epoch" (the cache's record that Clear and ExpireAll change, and its count of
+	// invalidations, are read or raised), "clear", "tags" (records of tags are read or made), "invalidate tags", "replay" (of queued changes),
+	// "inspect" and "inspect tags" (by Inspect). Later versions may have others.
 	Step string
 	Addr string // of the server, as the client has it
 	Keys int    // how many

@@ -103,7 +103,7 @@ func (o *epochState) is(known *coherence.Epoch) bool {
 func (s *Store) open(ctx context.Context, step int, expire bool) (o epochState, err error) {
 	fresh := randomID()
 	a := s.do(ctx, redisconn.Request{
-		Name: "open",
+		Name: "epoch",
 		Keys: []string{s.names.Epoch},
 		Kept: func(int) []string { return []string{s.names.Epoch, s.names.Seq} },
 		Command: func(ctx context.Context, to redis.Cmdable, _ int) redis.Cmder {
