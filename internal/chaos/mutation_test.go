@@ -184,7 +184,7 @@ var mutations = []mutation{
 		name: "a read that may take the lease replaces what it finds", focus: "hot keys", breaks: []string{"G4"},
 		edits: []edit{
 			{"absences.go", "absencesExpected  = 8 ", "absencesExpected  = 0 "},
-			{"internal/redisconn/request.go", `, "nx", "get")`, `, "get")`},
+			{"internal/redisconn/request.go", `, "nx", "get"}`, `, "get"}`},
 		},
 	},
 	{

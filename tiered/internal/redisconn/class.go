@@ -115,15 +115,15 @@ func classify(err error) class {
 	case errors.Is(err, redis.Nil):
 		return noValue
 	case replied:
-		return classifyReply(reply)
+		return classifyReply(reply.Error())
 	case hasType[*answeredError](err):
 		return ownError
 	}
 	return noReply
 }
 
-func classifyReply(reply redis.Error) class {
-	text := strings.TrimPrefix(reply.Error(), "ERR ") // which some servers put before every code
+func classifyReply(text string) class {
+	text = strings.TrimPrefix(text, "ERR ") // which some servers put before every code
 	for _, r := range replyClasses {
 		if strings.HasPrefix(text, r.text) || r.inside && strings.Contains(text, r.text) {
 			return r.class
@@ -139,6 +139,9 @@ func (cl class) isReply() bool { return cl > noReply }
 
 // isMissing reports whether the server doesn't have the command, or not for this user.
 func (cl class) isMissing() bool { return cl == noPermission || cl == unknownCommand }
+
+// isRefusal reports whether the server may carry out another command, though not this one.
+func (cl class) isRefusal() bool { return cl.isMissing() || cl.traits().refused }
 
 // Unanswered reports whether the error says that the server answers no reads. Only then may the local tier serve values whose
 // validity has run out. A command that was refused (OOM, READONLY, MISCONF, NOREPLICAS), for lack of a right or by the wrong

@@ -1,9 +1,11 @@
 package redisconn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 	"unsafe"
 
@@ -52,9 +54,13 @@ type Reply struct {
 
 // Bytes returns the value that was read; false: there is none. The bytes are the caller's own.
 func (r *Reply) Bytes() ([]byte, bool) {
-	if cmd, ok := r.Value.(*redis.StringCmd); ok {
+	switch cmd := r.Value.(type) {
+	case *redis.StringCmd:
 		b, err := cmd.Bytes()
 		return b, err == nil // else it is redis.Nil
+	case *redis.RawCmd:
+		b, null, ok := parseBulk(cmd.Val())
+		return b, ok && !null
 	}
 	s, ok := r.Value.(string)
 	return unsafe.Slice(unsafe.StringData(s), len(s)), ok // go-redis makes the string of a buffer that it doesn't keep
@@ -91,12 +97,53 @@ func (q *Request) command(ctx context.Context, to redis.Cmdable, i int) redis.Cm
 	return q.Command(ctx, to, i)
 }
 
-// insert makes the command that also sets Insert.
-func (q *Request) insert(ctx context.Context, to redis.Cmdable) redis.Cmder {
-	cmd := redis.NewStringCmd(ctx, "set", q.Keys[0], q.Insert, "px", q.InsertTTL.Milliseconds(), "nx", "get")
-	Process(ctx, to, cmd)
-	return cmd
+// reply returns the reply that a command got.
+func (q *Request) reply(cmd redis.Cmder) Reply {
+	r := Reply{Value: cmd}
+	if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+		r.Err = callError(q.Name, err)
+	}
+	return r
 }
+
+// insert makes the command that also sets Insert. It mostly finds nothing, for which go-redis has an error, and only after 20
+// allocations knows that it needn't try again. So the reply is taken as it came. If it is an error, nothing was set. Unless it
+// will last, the command is then made once more as go-redis's own, which does what the error calls for.
+func (q *Request) insert(ctx context.Context, to redis.Cmdable) (redis.Cmder, class) {
+	args := []any{"set", q.Keys[0], q.Insert, "px", q.InsertTTL.Milliseconds(), "nx", "get"}
+	raw := redis.NewRawCmd(ctx, args...)
+	Process(ctx, to, raw)
+	if _, _, ok := parseBulk(raw.Val()); ok || raw.Err() != nil {
+		return raw, classify(raw.Err())
+	}
+	if text, ok := bytes.CutPrefix(raw.Val(), []byte("-")); ok {
+		if cl := classifyReply(string(text)); cl.isRefusal() && !cl.traits().temporary {
+			return raw, cl
+		}
+	}
+	cmd := redis.NewStringCmd(ctx, args...)
+	Process(ctx, to, cmd)
+	return cmd, classify(cmd.Err())
+}
+
+// parseBulk takes a reply that is a string, or null, out of the protocol's form. The value is a part of the reply.
+func parseBulk(reply []byte) (value []byte, null, ok bool) {
+	header, rest, _ := bytes.Cut(reply, crlf)
+	switch {
+	case string(header) == "_", string(header) == "$-1": // of RESP3 and RESP2
+		null = len(rest) == 0
+		return nil, null, null
+	case len(header) < 2 || header[0] != '$':
+		return nil, false, false
+	}
+	n, err := strconv.Atoi(string(header[1:]))
+	if value = bytes.TrimSuffix(rest, crlf); err != nil || len(value) != n || len(rest) != n+len(crlf) {
+		return nil, false, false
+	}
+	return value[:n:n], false, true
+}
+
+var crlf = []byte("\r\n")
 
 // GetOrSet is the request for the value of a key, which is set if there is none: see [Reply.HasSet]. A server without SET NX GET, such as
 // Redis 6, sets nothing.
@@ -108,8 +155,14 @@ func GetOrSet(key string, value []byte, ttl time.Duration) Request {
 
 // HasSet reports whether a GetOrSet has set the value.
 func (r *Reply) HasSet() bool {
-	cmd, ok := r.Value.(*redis.StringCmd)
-	return ok && cmd.Name() == "set" && errors.Is(cmd.Err(), redis.Nil)
+	switch cmd := r.Value.(type) {
+	case *redis.RawCmd:
+		_, null, _ := parseBulk(cmd.Val())
+		return null
+	case *redis.StringCmd:
+		return cmd.Name() == "set" && errors.Is(cmd.Err(), redis.Nil)
+	}
+	return false
 }
 
 // Process sends a command for which the client has no method, or one that won't do.

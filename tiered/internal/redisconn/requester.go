@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync/atomic"
 
@@ -135,23 +134,19 @@ func (r *requester) sendTo(ctx context.Context, to redis.Cmdable, q *Request, in
 			return replies
 		}
 	}
-	var cmds []redis.Cmder
-	if len(indexes) == 1 {
-		cmds = []redis.Cmder{r.sendOne(ctx, to, q, indexes[0])}
-	} else {
-		cmds, _ = to.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
-			for _, i := range indexes {
-				q.command(ctx, pipe, i)
-			}
-			return nil
-		})
-	}
 	replies := make([]Reply, len(indexes))
-	for n, cmd := range cmds {
-		replies[n].Value = cmd
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			replies[n].Err = callError(q.Name, err)
+	if len(indexes) == 1 {
+		replies[0] = q.reply(r.sendOne(ctx, to, q, indexes[0]))
+		return replies
+	}
+	cmds, _ := to.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
+		for _, i := range indexes {
+			q.command(ctx, pipe, i)
 		}
+		return nil
+	})
+	for n, cmd := range cmds {
+		replies[n] = q.reply(cmd)
 	}
 	return replies
 }
@@ -161,9 +156,8 @@ func (r *requester) sendOne(ctx context.Context, to redis.Cmdable, q *Request, i
 	if q.Insert == nil || r.noInsert.Load() || r.Refusals.any.Load() {
 		return q.command(ctx, to, i)
 	}
-	cmd := q.insert(ctx, to)
-	cl := classify(cmd.Err())
-	if !cl.isMissing() && !cl.traits().refused {
+	cmd, cl := q.insert(ctx, to)
+	if !cl.isRefusal() {
 		return cmd
 	}
 	if !cl.traits().temporary {
