@@ -41,6 +41,8 @@ type core[T any] struct {
 	absences absences                 // of values in Redis
 	events   *invalidation.Subscriber // nil without Redis
 
+	lostBefore uint64 // how often streams were lost before New
+
 	// The parts of tiers:
 	local  *local.Tier[T]
 	remote *remote.Tier[T] // nil: in-process only

@@ -116,6 +116,7 @@ func (c *core[T]) subscribe() error {
 		BreakerChanged: c.breakerChanged,
 		Answered:       c.queue.RetryNow,
 	}
+	c.lostBefore = c.redis.streams.Lost()
 	own := contents{reflect.TypeFor[T](), c.values.Name}
 	if present, ok := c.redis.caches.Add(c.name, own, c.events); !ok {
 		return fmt.Errorf("tiered: Options.Name is %q, which on this Redis is a cache of %v: want that, or another name for %v", c.name, present, own)

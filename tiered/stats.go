@@ -35,6 +35,7 @@ type Stats struct {
 
 	Opened      uint64 // how often Redis, or a master of a Cluster, was no longer asked because it didn't answer
 	BreakerOpen bool   // Redis, or a master of a Cluster, isn't asked at present; Redis.Status says why
+	StreamLost  uint64 // how often the invalidations of Redis, or of a master of a Cluster, ceased to arrive
 
 	Invalidations uint64 // changes of keys and tags that Redis, or another cache, reported
 
@@ -65,6 +66,14 @@ func (s *counters) countErrors(answers []redisconn.Reply) {
 			s.redisErrors.Add(1)
 		}
 	}
+}
+
+// streamLost returns how often the streams of the cache's Redis were lost since New.
+func (c *core[T]) streamLost() uint64 {
+	if c.redis == nil {
+		return 0
+	}
+	return c.redis.streams.Lost() - c.lostBefore
 }
 
 // countShed counts a load of that many keys that isn't begun.
@@ -98,6 +107,7 @@ func (c *Cache[T]) Stats() Stats {
 		Unverified:  l.Unverified,
 		Opened:      s.opened.Load(),
 		BreakerOpen: c.remote != nil && c.remote.Conn.Nodes.AnyOpen(),
+		StreamLost:  c.streamLost(),
 
 		Invalidations: s.invalidations.Load(),
 

@@ -20,5 +20,5 @@
 //	tiercache_wait_duration_seconds     histogram by cache, for (load or process) and outcome
 //	tiercache_redis_sent_bytes_total, tiercache_redis_received_bytes_total
 //
-// dashboard.json is a dashboard of these for Grafana; alerts.yml has six alerts, with their tests in alerts_test.yml.
+// dashboard.json is a dashboard of these for Grafana; alerts.yml has seven alerts, with their tests in alerts_test.yml.
 package promcache

@@ -36,6 +36,7 @@ func All() []Metric {
 		{Name: "unverified", Unit: "{read}", Help: "Reads served with an entry that was not certain to be current, because Redis did not answer.", Value: func(s *tiered.Stats) int64 { return int64(s.Unverified) }},
 		{Name: "breaker_opened", Unit: "{event}", Help: "How often a Redis server was no longer asked because it did not answer.", Value: func(s *tiered.Stats) int64 { return int64(s.Opened) }},
 		{Name: "breaker_open", Unit: "1", Present: true, Help: "1 while a Redis server is not asked because it does not answer, else 0.", Value: func(s *tiered.Stats) int64 { return one(s.BreakerOpen) }},
+		{Name: "stream_lost", Unit: "{event}", Help: "How often the invalidations of a Redis server ceased to arrive.", Value: func(s *tiered.Stats) int64 { return int64(s.StreamLost) }},
 		{Name: "invalidations", Unit: "{change}", Help: "Changes of keys and tags that Redis, or another cache, reported.", Value: func(s *tiered.Stats) int64 { return int64(s.Invalidations) }},
 		{Name: "queued", Unit: "{change}", Present: true, Help: "Changes that are queued now because Redis could not be written.", Value: func(s *tiered.Stats) int64 { return int64(s.Queued) }},
 		{Name: "replayed", Unit: "{change}", Help: "Queued changes that were replayed.", Value: func(s *tiered.Stats) int64 { return int64(s.Replayed) }},

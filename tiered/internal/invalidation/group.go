@@ -2,6 +2,7 @@ package invalidation
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/tiercache/tiercache/tiered/internal/redisconn"
 )
@@ -34,6 +35,7 @@ type group struct {
 	mode    Mode
 	hooks   Hooks
 	running sync.WaitGroup // the goroutines of all streams
+	lost    atomic.Uint64  // how often a stream was lost
 }
 
 // tracks reports whether the servers themselves report changes.

@@ -44,6 +44,9 @@ type status struct {
 
 	causeAt  mono.Instant // the canary that the cause is of, if it is one's
 	throttle redisconn.LogThrottle
+
+	lost     int          // how often the stream was lost since lostFrom, each time less than lately after the time before
+	lostFrom mono.Instant // the first of these times
 }
 
 // logState grows while a stream is down.
@@ -54,6 +57,9 @@ const (
 	loggedDown
 	loggedForGood // it can't work until a configuration is changed
 )
+
+// lately is how long Status counts a loss for those that follow. The log may have no line for them.
+const lately = 10 * time.Minute
 
 // noteCause notes what may be the cause, should the validity run out: the error of the canary of the instant.
 func (st *status) noteCause(at mono.Instant, cause error) {
@@ -120,6 +126,10 @@ func (s *stream) down(since mono.Instant, cause error) {
 	st := &s.status
 	st.mu.Lock()
 	if st.up {
+		if s.group.lost.Add(1); st.lost == 0 || since.Since(st.since) > lately {
+			st.lost, st.lostFrom = 0, since
+		}
+		st.lost++
 		st.up, st.since = false, since
 	}
 	st.cause = cmp.Or(cause, st.cause, errLapsed)
@@ -213,9 +223,12 @@ func (s *stream) statusError() error {
 	}
 	st := &s.status
 	st.mu.Lock()
-	since, cause := st.since, st.cause
+	since, cause, again := st.since, st.cause, ""
 	if st.up { // nobody has noticed yet
 		since = max(v.Until(), since)
+	}
+	if st.lost > 1 {
+		again = fmt.Sprintf(", lost %d times in %v", st.lost, at.Since(st.lostFrom).Round(time.Second))
 	}
 	st.mu.Unlock()
 	if cause == nil {
@@ -224,7 +237,7 @@ func (s *stream) statusError() error {
 			cause = errStarting
 		}
 	}
-	return fmt.Errorf("tiered: redis %s: no invalidations for %v: %w", s.status.where(), at.Since(since).Round(time.Millisecond), cause)
+	return fmt.Errorf("tiered: redis %s: no invalidations for %v%s: %w", s.status.where(), at.Since(since).Round(time.Millisecond), again, cause)
 }
 
 func (s *stream) log(level slog.Level, message string, attrs ...slog.Attr) {

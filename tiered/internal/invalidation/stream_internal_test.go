@@ -131,8 +131,10 @@ func trackers(server *redistest.Server) (ids []string) {
 func TestConnectionLost(t *testing.T) {
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), quick())
+	isUp := func() bool { at := mono.Now(); return f.only.status.downSince(at) == at }
 	for i := range 5 {
 		before, n := f.waitValid(t), f.changes.interruptions()
+		observe.Until(t, "invalidations arrive", isUp)
 		ids := trackers(server)
 		if len(ids) != 1 {
 			t.Fatalf("%d connections with tracking", len(ids))
@@ -148,6 +150,15 @@ func TestConnectionLost(t *testing.T) {
 		observe.Until(t, "events", func() bool { return f.changes.has(":" + key) })
 	}
 	f.checkLog(t, 1, 0, 1) // the others come too soon to be logged
+	observe.Until(t, "invalidations arrive", isUp)
+	if n := f.Lost(); n != 5 {
+		t.Errorf("lost %d times", n)
+	}
+	server.Kill()
+	observe.Until(t, "the sixth loss", func() bool { return !isUp() })
+	if err := f.Status(); err == nil || !strings.Contains(err.Error(), ", lost 6 times in ") {
+		t.Errorf("status: %v", err)
+	}
 }
 
 // When Redis stalls for a moment, the validity runs out, and holds again afterwards.

@@ -196,6 +196,9 @@ func (ss *Streams) close(ctx context.Context) {
 	}
 }
 
+// Lost returns how often invalidations ceased to arrive from a server.
+func (ss *Streams) Lost() uint64 { return ss.lost.Load() }
+
 // Status returns an error that says which invalidations don't arrive, which servers aren't asked and what they refuse: since
 // when, and why.
 func (ss *Streams) Status() error {
