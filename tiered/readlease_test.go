@@ -71,6 +71,15 @@ func TestMissTakesTwoCommands(t *testing.T) {
 // Whatever a key holds where nothing was expected is treated as by a read, and stays.
 func TestReadLeaseFindsSomething(t *testing.T) {
 	t.Parallel()
+	for _, protocol := range []int{2, 3} { // which have forms of their own for nothing
+		t.Run(fmt.Sprint("RESP", protocol), func(t *testing.T) {
+			t.Parallel()
+			testReadLeaseFindsSomething(t, protocol)
+		})
+	}
+}
+
+func testReadLeaseFindsSomething(t *testing.T, protocol int) {
 	s := redistest.Start(t)
 	policy := tiered.Policy{TTL: time.Hour, StaleWhileRevalidate: time.Hour}
 	other := newProcess(t, s, quiet, policy)
@@ -96,7 +105,9 @@ func TestReadLeaseFindsSomething(t *testing.T) {
 	s.Do("RPUSH", "tc:test:list", "element")
 	s.Do("SET", "tc:test:unreadable", "{")
 
-	c := newProcess(t, s, quiet, policy)
+	client := redis.NewClient(&redis.Options{Addr: s.Addr(), Protocol: protocol})
+	t.Cleanup(func() { _ = client.Close() })
+	c := newCache(t, tiered.Options[string]{Redis: openedRedis(t, client, quiet), Policy: policy})
 	expectMisses(t, c, "absent")
 	before := calls(s, "get")
 	for _, key := range []string{"fresh", "tagged", "foreign"} {
