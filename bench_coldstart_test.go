@@ -9,9 +9,10 @@ import (
 	"github.com/tiercache/tiercache/internal/outage"
 )
 
-// BenchmarkColdStart starts a process with an empty local tier under 10,000 calls a second, some keys far more often than others (Zipf), for
-// four seconds. Redis has all values, or was flushed. The source serves 16 calls at a time, in 10 milliseconds each; with more, each takes
-// as much longer as the square of their number. answered/s is how many calls are answered within half a second.
+// BenchmarkColdStart starts a process with an empty local tier under 10,000 calls a second, some keys far more often than others
+// (Zipf), for four seconds. Redis has all values, or was flushed. The source serves 16 calls at a time, in 10 milliseconds each;
+// with more, each takes as much longer as the square of their number. answered/s is how many calls are answered within half a
+// second.
 func BenchmarkColdStart(b *testing.B) {
 	for _, redis := range []string{"warm", "flushed"} {
 		for _, maxLoads := range []int{-1, 16} {

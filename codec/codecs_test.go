@@ -28,7 +28,8 @@ func withCompressing(inners []codec.Codec, minSize int) (all []codec.Codec) {
 	return all
 }
 
-// Each codec that the package exports is in codecs, or is made in compressing or sealed, under a name like that of its variable or function.
+// Each codec that the package exports is in codecs, or is made in compressing or sealed, under a name like that of its variable
+// or function.
 func TestCodecsAreListed(t *testing.T) {
 	names := make(map[string]bool)
 	for _, c := range codecs {

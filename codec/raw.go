@@ -7,8 +7,8 @@ import (
 
 // Raw stores bytes unchanged: values are []byte, string, types based on them (type HTML string, json.RawMessage), or
 // pointers to these.
-// Encoding and decoding copy the bytes, but as an [Aliaser] it decodes without a copy. A nil []byte is stored as an empty value, and an empty value decodes to an empty, non-nil
-// []byte or to "". Any other type is a [*TypeError]. Its name is "raw".
+// Encoding and decoding copy the bytes, but as an [Aliaser] it decodes without a copy. A nil []byte is stored as an empty value,
+// and an empty value decodes to an empty, non-nil []byte or to "". Any other type is a [*TypeError]. Its name is "raw".
 var Raw Codec = rawCodec{}
 
 var byteType = reflect.TypeFor[byte]()

@@ -35,9 +35,9 @@ const secretSize = 32
 //
 // The cipher is XAES-256-GCM (C2SP): AES-256-GCM of the standard library, with a key derived for each value from the first half of
 // a random nonce of 24 bytes. The nonces of plain AES-GCM, of 12 bytes, may be drawn at random 4 billion times only (NIST SP 800-38D,
-// section 8.3), which a cache can reach in days; these suffice for ever. A stored value is a byte with the ID's length, the ID, the nonce, and
-// the ciphertext with its tag of 16 bytes. The additional data are "tiercache sealed 1", inner's name, the name of the cache and the key,
-// each but the last with its length before it, in 4 bytes.
+// section 8.3), which a cache can reach in days; these suffice for ever. A stored value is a byte with the ID's length, the ID,
+// the nonce, and the ciphertext with its tag of 16 bytes. The additional data are "tiercache sealed 1", inner's name, the name of
+// the cache and the key, each but the last with its length before it, in 4 bytes.
 func Sealed(inner Codec, keys ...SealKey) (Codec, error) {
 	if inner == nil {
 		inner = JSON

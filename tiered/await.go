@@ -52,8 +52,8 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *inflight.Fallback
 // the flight's fallback, and offered is true, when the load takes longer than SoftTimeout or fails, or when it only refreshes the
 // value. It returns ctx's error if ctx ends first. If the loader panicked, await panics if panics is set, else returns an error.
 //
-// Ten thousand calls may wait here, each on a goroutine of its own. So what few of them need is in other functions, and the stack of one that
-// only waits stays small.
+// Ten thousand calls may wait here, each on a goroutine of its own. So what few of them need is in other functions, and the stack
+// of one that only waits stays small.
 func (c *Cache[T]) await(ctx context.Context, f *flight[T], why inflight.Reason, panics bool) (r *record.Record[T], offered bool, err error) {
 	early := f.Reason == inflight.ForBackground && why == inflight.ForRead // a read that finds nothing locally needn't wait for a refresh
 	if early || c.policy.SoftTimeout > 0 && why != inflight.ForRefresh {
@@ -168,8 +168,9 @@ func (c *Cache[T]) settles(j *joined[T], r *record.Record[T], offered, takesFail
 	return j.mine || takesFailure || c.life.Closed()
 }
 
-// outlived reports whether the flight's value was loaded, or was asked for, so long before the call joined the flight that another process's
-// invalidation should have kept the call from joining it. Storing the value may have taken that long, or the process was stopped meanwhile.
+// outlived reports whether the flight's value was loaded, or was asked for, so long before the call joined the flight that
+// another process's invalidation should have kept the call from joining it. Storing the value may have taken that long, or the
+// process was stopped meanwhile.
 func (j *joined[T]) outlived() bool {
 	return !j.mine && j.State.current != 0 && j.at > j.State.current
 }

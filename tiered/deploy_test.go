@@ -150,7 +150,8 @@ func TestWritesReachAllReleases(t *testing.T) {
 			source := func(int) int64 { return rev.Load() }
 			older, newer := newOldUsers(t, s, source), newNewUsers(t, s, source)
 			for _, writer := range []*release{older, newer} {
-				// Each has its value, in Redis too. What one stores while it doesn't know of the last invalidation yet isn't valid there, and is loaded once more.
+				// Each has its value, in Redis too. What one stores while it doesn't know of the last invalidation yet isn't valid there, and
+				// is loaded once more.
 				observe.Until(t, "Redis has the values of both releases", func() bool {
 					for range 3 {
 						for _, r := range []*release{older, newer} {

@@ -10,8 +10,9 @@
 //  1. Local tier: a fresh value is returned if no report of a change can have been missed. As the [Policy] says, a value that is due
 //     for a refresh, or stale, may be returned too, and is then replaced in the background.
 //  2. One load: of the callers that miss a key at the same time, one looks further. The others wait, each on its own context.
-//  3. Redis: a fresh value of the same schema (the type, or Options.Version) is decoded, put into the local tier and returned. An error of Redis is a miss; if Redis can't be read
-//     at all, the local tier may serve what it has. A Redis that doesn't answer isn't asked again until it does.
+//  3. Redis: a fresh value of the same schema (the type, or Options.Version) is decoded, put into the local tier and returned. An
+//     error of Redis is a miss; if Redis can't be read at all, the local tier may serve what it has. A Redis that doesn't answer
+//     isn't asked again until it does.
 //  4. Permit: MaxLoads loads run at a time. Others wait in a queue, or get a stale value or [ErrOverloaded].
 //  5. Lease: the first process to miss writes a lease under the key. The others wait until Redis reports what replaced it. Where reads
 //     find nothing, one command reads the key and takes the lease.

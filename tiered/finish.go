@@ -109,7 +109,8 @@ func (j *job[T]) dropFinished() {
 }
 
 // finishBehind finishes flights before their values are stored, if the policy has StoreBehind. Callers can join these flights until
-// removeStored gets them, after the store has succeeded or failed. A Refresh isn't finished early: its process may still have the old value.
+// removeStored gets them, after the store has succeeded or failed. A Refresh isn't finished early: its process may still have the
+// old value.
 func (j *job[T]) finishBehind(tasks []*task[T]) (finished []*flight[T]) {
 	for _, tk := range tasks {
 		if j.cache.policy.StoreBehind && tk.Result != nil && tk.Flight.Reason != inflight.ForRefresh {

@@ -21,8 +21,8 @@ type (
 	claims[T any]      = tiers.Claims[T, flightState]
 )
 
-// The packages inflight and tiers know nothing of what a flight is for. These are their types with what this package keeps of a flight: where its
-// lookup got to.
+// The packages inflight and tiers know nothing of what a flight is for. These are their types with what this package keeps of a
+// flight: where its lookup got to.
 
 // flightState is what the cache keeps of a flight.
 type flightState struct {

@@ -52,8 +52,8 @@ func (c *Cache[T]) Inspect(ctx context.Context, key string) (inspection.Key, err
 //
 // Redis has no index of keys. Keys reads all keys of all masters with SCAN, which the user must have the right to (+scan), a part with each
 // call: at most 16 commands, each of which looks at 1,000 keys at most. So a page may be empty though others follow. A key that is there
-// all the time is on at least one page, those that come or go meanwhile may be missing. Keys under which Redis only has a lease, or a value of
-// another release, are listed too. The same holds in memory, where a call looks at about 30,000 entries.
+// all the time is on at least one page, those that come or go meanwhile may be missing. Keys under which Redis only has a lease,
+// or a value of another release, are listed too. The same holds in memory, where a call looks at about 30,000 entries.
 func (c *Cache[T]) Keys(ctx context.Context, prefix, cursor string, n int) (inspection.Page, error) {
 	t, err := c.inspected()
 	if err != nil {

@@ -32,8 +32,9 @@ import (
 // The cache copies a key that it keeps, so the caller may reuse the key's memory as soon as GetOrLoad returns. This holds for
 // all keys and tags passed to the methods of a Cache. The load may still be running at that time; see [Loader].
 //
-// A key is any string of 1 byte to 512 MiB, the limit of Redis, which includes the prefix and the cache's name: an empty or longer one is an
-// error of each method. Each key is in memory once for each entry and sent with each command, so digest long ones (keys.Digest).
+// A key is any string of 1 byte to 512 MiB, the limit of Redis, which includes the prefix and the cache's name: an empty or
+// longer one is an error of each method. Each key is in memory once for each entry and sent with each command, so digest long
+// ones (keys.Digest).
 func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (T, error) {
 	if load == nil || c.wrong != nil {
 		return c.cannotLoad()

@@ -173,8 +173,8 @@ func TestWaitForAPermitIsLimited(t *testing.T) {
 	})
 }
 
-// A loader that hangs keeps its permit until it returns, whatever its context does, and whether its callers are still there. So loaders that
-// hang take up no more goroutines than there are permits.
+// A loader that hangs keeps its permit until it returns, whatever its context does, and whether its callers are still there. So
+// loaders that hang take up no more goroutines than there are permits.
 func TestHungLoadersKeepTheirPermits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 4

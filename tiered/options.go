@@ -71,9 +71,10 @@ type Options[T any] struct {
 	// loaders that never return can't use up the process's memory.
 	//
 	// Loads beyond the limit wait in a queue, up to 16 for each permit. Those with the most callers begin first, and among those with about
-	// as many the oldest; each eighth that begins is one of those with the fewest. Further ones are shed, see [ErrOverloaded]. The wait is part of LoadTimeout. A load whose callers have all given up leaves the queue; one whose
-	// callers got a stale value after SoftTimeout doesn't. Background loads take no more than a quarter of the permits, and aren't
-	// begun if none is free. Hits take no permit, nor do calls that wait for another process's load.
+	// as many the oldest; each eighth that begins is one of those with the fewest. Further ones are shed, see [ErrOverloaded]. The
+	// wait is part of LoadTimeout. A load whose callers have all given up leaves the queue; one whose callers got a stale value
+	// after SoftTimeout doesn't. Background loads take no more than a quarter of the permits, and aren't begun if none is free. Hits
+	// take no permit, nor do calls that wait for another process's load.
 	//
 	// A load that a Loader begins in the same cache, with the context that it got, doesn't wait but begins beyond the limit, since the
 	// Loader keeps its permit meanwhile. (Two caches whose loaders use each other can take all of each other's permits, and

@@ -7,13 +7,14 @@ import (
 	"github.com/tiercache/tiercache/tiered/internal/inflight"
 )
 
-// A job calls its loader only while it has one of the cache's permits (Options.MaxLoads). It acquires the permit after it has read Redis, so
-// that a hit needs none, and before it takes leases, so that it doesn't keep other processes from loading keys for which it has no permit.
-// A job whose read takes the lease (absences.go) has acquired it before that, without waiting: if none is free, the key is only read.
-// The loader may outlive the job's time: the permit is free when it has returned.
+// A job calls its loader only while it has one of the cache's permits (Options.MaxLoads). It acquires the permit after it has
+// read Redis, so that a hit needs none, and before it takes leases, so that it doesn't keep other processes from loading keys for
+// which it has no permit. A job whose read takes the lease (absences.go) has acquired it before that, without waiting: if none is
+// free, the key is only read. The loader may outlive the job's time: the permit is free when it has returned.
 //
-// A job that finds no free permit waits in the queue, in which more callers of a key move it forward. Its rounds go on: when another process stores one of the values, the flight of that
-// key is finished. A job leaves the queue when all its flights have finished, wait for loads of other processes, or are abandoned.
+// A job that finds no free permit waits in the queue, in which more callers of a key move it forward. Its rounds go on: when
+// another process stores one of the values, the flight of that key is finished. A job leaves the queue when all its flights have
+// finished, wait for loads of other processes, or are abandoned.
 //
 // A loader may use its cache for other keys, and keeps its permit meanwhile. If all loads that have a permit did that, and waited for
 // flights in the queue, none could end. So such a flight gets a permit beyond the limit. It counts as running: no other load gets
@@ -21,8 +22,8 @@ import (
 //
 // The calls of a batch's loader run one at a time (many.go). A call that waits for its turn already has its permit, as it has its leases.
 
-// acquirePermit reports whether the job may load the tasks, because it has a permit. If it may not, it waits in the queue, or the tasks' flights
-// have failed because the queue is full.
+// acquirePermit reports whether the job may load the tasks, because it has a permit. If it may not, it waits in the queue, or the
+// tasks' flights have failed because the queue is full.
 func (j *job[T]) acquirePermit(cl *claims[T]) bool {
 	c := j.cache
 	if cl.Len() == 0 {

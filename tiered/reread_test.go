@@ -34,8 +34,9 @@ func (r *readsAtOnce) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// A process waits for another's loads of many keys when all their leases are replaced at once. It reads the keys again with as few commands at
-// a time as ever: if each read had a command of its own, an import or a FLUSHALL would take all connections of its client.
+// A process waits for another's loads of many keys when all their leases are replaced at once. It reads the keys again with as
+// few commands at a time as ever: if each read had a command of its own, an import or a FLUSHALL would take all connections of
+// its client.
 func TestWaitersReadTogether(t *testing.T) {
 	const (
 		keys    = 300

@@ -15,8 +15,8 @@ func brief(p tiered.Policy) tiered.Policy {
 	return p
 }
 
-// isStale waits until the process has the key's brief value as a stale one, in whichever tier: of what it has stored itself it knows the age
-// by its own clock, and of what it reads by its estimate of Redis's, which may be a little ahead.
+// isStale waits until the process has the key's brief value as a stale one, in whichever tier: of what it has stored itself it
+// knows the age by its own clock, and of what it reads by its estimate of Redis's, which may be a little ahead.
 func isStale(t testing.TB, c *tiered.Cache[string], key string) {
 	t.Helper()
 	waitFor(t, func() bool {

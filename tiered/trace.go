@@ -21,8 +21,8 @@ type Trace struct {
 	// load. The loader gets the context that LoadStart returns, and so do the calls of Redis that store what it returned.
 	LoadStart func(ctx context.Context, l LoadInfo) context.Context
 	// LoadDone is called when a loader has returned, with the keys that it was to load, the time it took, and its error. If
-	// the loader panicked, that is a *[LoaderPanic]; ErrNotFound is none. ctx is the loader's. A loader that runs on after LoadTimeout or Close
-	// has its LoadDone when it returns.
+	// the loader panicked, that is a *[LoaderPanic]; ErrNotFound is none. ctx is the loader's. A loader that runs on after
+	// LoadTimeout or Close has its LoadDone when it returns.
 	LoadDone func(ctx context.Context, keys []string, took time.Duration, err error)
 	// RedisStart is called before a call of a Redis server, and before a read that shares its command with reads of other callers:
 	// each such read has its own RedisStart. So a request has one for each master of a Cluster and each chunk. ctx has the values

@@ -1,5 +1,6 @@
-// Package fasthttpcache is package httpcache for fasthttp: the same cache with the same rules, in front of its handlers. For Fiber there are
-// packages fibercache (v3) and fiber2cache (v2), which are built on this one; a [Framework] is what another framework needs.
+// Package fasthttpcache is package httpcache for fasthttp: the same cache with the same rules, in front of its handlers. For
+// Fiber there are packages fibercache (v3) and fiber2cache (v2), which are built on this one; a [Framework] is what another
+// framework needs.
 //
 //	server := &fasthttp.Server{}
 //	server.Handler = fasthttpcache.New(cache, server)(handler)
@@ -8,16 +9,16 @@
 // user of a request, to httpcache.Options.User and Key with [SetContext].
 //
 // Fields that handlers around the cache set in the response before they call it are taken into account as package httpcache says; the cache
-// doesn't see fields that they set after it. A handler's buffers are used again for the next request, so the cache copies what it stores out of
-// them, and what it serves into them: handlers around the cache may change a response's body in place. With
+// doesn't see fields that they set after it. A handler's buffers are used again for the next request, so the cache copies what it
+// stores out of them, and what it serves into them: handlers around the cache may change a response's body in place. With
 // httpcache.Options.SharedBodies they may not, and what is served isn't copied.
 //
 // # Background runs
 //
-// A RequestCtx can't outlive its request. So to renew a stale response that was served (stale-while-revalidate), a copy of the request, as the
-// client sent it but with the changes of handlers around the cache to its header, passes through the server's handler once more, as
-// if it came over the same connection, or, if New wasn't given a server, through the cache's handler. Its response is stored if it arrives
-// at the cache with the same key.
+// A RequestCtx can't outlive its request. So to renew a stale response that was served (stale-while-revalidate), a copy of the
+// request, as the client sent it but with the changes of handlers around the cache to its header, passes through the server's
+// handler once more, as if it came over the same connection, or, if New wasn't given a server, through the cache's handler. Its
+// response is stored if it arrives at the cache with the same key.
 //
 // # Differences from net/http
 //

@@ -39,8 +39,8 @@ type Framework[C Call] struct {
 	exchanges sync.Pool // of *exchange[C]
 }
 
-// Answer answers a request with a stored response, or else calls its Next. It returns Next's error, if the framework is to write the response
-// for that.
+// Answer answers a request with a stored response, or else calls its Next. It returns Next's error, if the framework is to write
+// the response for that.
 func (f *Framework[C]) Answer(cache *httpcache.Cache, c C) error {
 	if d, ok := c.RequestCtx().UserValue(detachedKey{}).(*detached); ok {
 		d.adoptContext(c)

@@ -57,8 +57,8 @@ func New(cache *tiered.Cache[[]byte], o Options) (*Interceptor, error) {
 	return i, nil
 }
 
-// Key returns the key of a method's response in the cache, for Delete or Refresh. method is the full name, such as "/users.v1.Users/Get". Of md it
-// uses the metadata that Options.Vary names. It returns an error if the request can't be encoded.
+// Key returns the key of a method's response in the cache, for Delete or Refresh. method is the full name, such as
+// "/users.v1.Users/Get". Of md it uses the metadata that Options.Vary names. It returns an error if the request can't be encoded.
 func (i *Interceptor) Key(method string, request proto.Message, md metadata.MD) (string, error) {
 	encoded, err := encode(request)
 	if err != nil {

@@ -50,8 +50,8 @@ func (c *Cache) loadResult(ctx context.Context, m *missRequest, e *tiered.Entry[
 	return nil, nil
 }
 
-// dropFormer removes responses that were purged softly with an index if they would be found again: if the new response isn't stored, or is kept
-// for a shorter time. Otherwise they stay, since another purge may remove the new one.
+// dropFormer removes responses that were purged softly with an index if they would be found again: if the new response isn't
+// stored, or is kept for a shorter time. Otherwise they stay, since another purge may remove the new one.
 func (c *Cache) dropFormer(ctx context.Context, m *missRequest, o outcome) {
 	if m.found == nil || m.forPart() || !o.unstorable && (o.response == nil || c.retention(o.response) >= c.retention(m.found)-m.residentTime) {
 		return

@@ -94,8 +94,8 @@ func ready(body []byte) http.RoundTripper {
 	})
 }
 
-// BenchmarkTransportHit compares a hit of a client with a response that is ready (copied: its header map and a reader of its body), and with
-// a server on the loopback interface.
+// BenchmarkTransportHit compares a hit of a client with a response that is ready (copied: its header map and a reader of its
+// body), and with a server on the loopback interface.
 func BenchmarkTransportHit(b *testing.B) {
 	body := bytes.Repeat([]byte("x"), sizes["3KB"])
 	copied := ready(body)

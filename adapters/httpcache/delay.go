@@ -35,8 +35,8 @@ func (w *writer) bufferBody(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p) // the response isn't stored after all
 }
 
-// startSender starts a sender for the body. Until it has ended only the sender uses the ResponseWriter and its header, and the handler has a
-// header of its own: handlers around the cache may change fields when the sender writes.
+// startSender starts a sender for the body. Until it has ended only the sender uses the ResponseWriter and its header, and the
+// handler has a header of its own: handlers around the cache may change fields when the sender writes.
 func (w *writer) startSender() {
 	own := w.handlerHeader
 	w.sendHead(w.rec.CacheStatus())

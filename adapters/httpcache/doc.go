@@ -26,10 +26,11 @@
 //
 // # Responses from the store
 //
-// GET, HEAD and ranges are answered from the store, with Age and Cache-Status (RFC 9211), and with 304 if If-None-Match or If-Modified-Since
-// allow it. Variants are selected by the fields in Vary. A response without an ETag gets a weak one, computed from its body. The
-// first response, which the handler makes, is the same as that of the hits: a body of up to 32 KiB is sent when the handler has returned,
-// with its ETag and Content-Length, unless the handler flushes. A longer one is sent while it is being made.
+// GET, HEAD and ranges are answered from the store, with Age and Cache-Status (RFC 9211), and with 304 if If-None-Match or
+// If-Modified-Since allow it. Variants are selected by the fields in Vary. A response without an ETag gets a weak one, computed
+// from its body. The first response, which the handler makes, is the same as that of the hits: a body of up to 32 KiB is sent
+// when the handler has returned, with its ETag and Content-Length, unless the handler flushes. A longer one is sent while it is
+// being made.
 //
 // Within its stale-while-revalidate a stale response is served while it is renewed in the background. After that it is
 // validated: the handler gets If-None-Match or If-Modified-Since, and its 304 freshens the stored
@@ -39,9 +40,9 @@
 //
 // A response from the store also has the fields that handlers around the cache have set: Vary, Link, Server-Timing and Set-Cookie
 // have the members of both, Cache-Control the stricter directives, and of any other field the stored lines are sent. A request isn't
-// answered from the store if they have set Vary with a name by which the stored response isn't selected, or private, no-store or no-cache that
-// they hadn't set when it was stored. The cache doesn't see fields that they set after it has returned, or when the head is
-// written. docs/http.md has the table.
+// answered from the store if they have set Vary with a name by which the stored response isn't selected, or private, no-store or
+// no-cache that they hadn't set when it was stored. The cache doesn't see fields that they set after it has returned, or when the
+// head is written. docs/http.md has the table.
 //
 // # Removal
 //
@@ -54,14 +55,15 @@
 //
 // Concurrent requests for a response that isn't stored, or has to be validated, wait for the first of them, the leader, which runs the
 // handler in its own goroutine. The others run the handler, too, each for its own client and without storing the response, as soon as it is
-// known that the leader's response isn't stored or doesn't match their requests, when the leader flushes a part of it, and at the latest after 5
-// seconds. So neither a stream delays them, nor a slow client, to which the response is sent from the recorded bytes. No client gets
-// another request's response unless by these rules it may be stored, and requests with Authorization or Cookie don't
-// wait for others. The handler's return is delayed only until the tiers have the response, so that a client that has read a whole
-// response finds it cached.
+// known that the leader's response isn't stored or doesn't match their requests, when the leader flushes a part of it, and at the
+// latest after 5 seconds. So neither a stream delays them, nor a slow client, to which the response is sent from the recorded
+// bytes. No client gets another request's response unless by these rules it may be stored, and requests with Authorization or
+// Cookie don't wait for others. The handler's return is delayed only until the tiers have the response, so that a client that has
+// read a whole response finds it cached.
 //
-// The cache remembers for 5 seconds, in both tiers, that a key's response can't be stored (hit-for-miss): meanwhile its requests don't wait for
-// each other, and the first response that can be stored is stored. That isn't remembered for failures (5xx) and incomplete responses.
+// The cache remembers for 5 seconds, in both tiers, that a key's response can't be stored (hit-for-miss): meanwhile its requests
+// don't wait for each other, and the first response that can be stored is stored. That isn't remembered for failures (5xx) and
+// incomplete responses.
 //
 // On a miss the handler gets a copy of the request with another context, and without the client's conditions. Its Pattern, if
 // a mux inside the cache sets it, is copied back for the handlers around the cache; its path values can't be. The

@@ -65,8 +65,8 @@ func (i *index) variant(primary string, names []string, request http.Header) str
 	return primary + "\x00" + i.Name + keys.Digest(rfc9111.Selecting(names, request))
 }
 
-// languageKey returns the key under which the key of a response in a language is stored, for requests that prefer the language, whatever else
-// their Accept-Language has; "" if there is no such key.
+// languageKey returns the key under which the key of a response in a language is stored, for requests that prefer the language,
+// whatever else their Accept-Language has; "" if there is no such key.
 func (i *index) languageKey(primary string, names []string, request http.Header, language string) string {
 	if language == "" || !slices.Contains(names, acceptLanguage) {
 		return ""

@@ -97,8 +97,8 @@ func (c *Cache) lookupLanguage(cand *candidate, view *requestView) {
 	}
 }
 
-// accept accepts the found response if it may be served to the request. A request with Authorization gets a shared response only if that allows it
-// (RFC 9111 §3.5).
+// accept accepts the found response if it may be served to the request. A request with Authorization gets a shared response only
+// if that allows it (RFC 9111 §3.5).
 func (cand *candidate) accept(e *tiered.Entry[*response], view *requestView) bool {
 	if e.Value.Alias != "" || view.has(rfc9111.RelevantUser) && cand.needsShared(view.r) && e.Value.Flags&shared == 0 {
 		return false

@@ -234,7 +234,8 @@ func TestTransportUnusualRequests(t *testing.T) {
 	}
 }
 
-// A change removes what is stored for its URL, and for the URLs of the same origin that its response names (RFC 9111 §4.4), unless it failed.
+// A change removes what is stored for its URL, and for the URLs of the same origin that its response names (RFC 9111 §4.4),
+// unless it failed.
 func TestTransportInvalidates(t *testing.T) {
 	for _, tc := range []struct {
 		status int

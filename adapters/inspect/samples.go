@@ -12,8 +12,8 @@ const (
 	sampleEvery = time.Second // at most: a page that is asked for more often shows the samples there are
 )
 
-// observed is a cache with samples of its counters. One is taken when a page of the cache is asked for, so nothing is done while nobody looks,
-// and the times between the samples differ.
+// observed is a cache with samples of its counters. One is taken when a page of the cache is asked for, so nothing is done while
+// nobody looks, and the times between the samples differ.
 type observed struct {
 	Cache
 
@@ -27,8 +27,8 @@ type sample struct {
 	stats tiered.Stats
 }
 
-// observe takes a sample, if the last one is old enough, and returns all samples. It also has the cache record misses and loads from now on,
-// for the pages that show them.
+// observe takes a sample, if the last one is old enough, and returns all samples. It also has the cache record misses and loads
+// from now on, for the pages that show them.
 func (o *observed) observe(now time.Time) []sample {
 	o.Events()
 	o.mu.Lock()

@@ -23,8 +23,8 @@ type Beginner interface {
 }
 
 // Tx is a transaction that invalidates caches when it is committed. Its method Begin makes a savepoint as usual: what is to be invalidated
-// belongs to the whole transaction, and is invalidated also if it was added before a rollback to a savepoint. Its field Tx is for libraries that need a
-// pgx.Tx, which must not commit it.
+// belongs to the whole transaction, and is invalidated also if it was added before a rollback to a savepoint. Its field Tx is for
+// libraries that need a pgx.Tx, which must not commit it.
 type Tx struct {
 	pgx.Tx
 	changes aftercommit.Changes

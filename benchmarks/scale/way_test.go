@@ -43,7 +43,8 @@ return 1`
 	return command("EVAL", script, "3", name+"mark", name+at, name+"lost-"+at, at, at, "1000", "3600000")
 }
 
-// mark is the key that the canary of a process changes which listens by key. The process reads it with each heartbeat, and after each report.
+// mark is the key that the canary of a process changes which listens by key. The process reads it with each heartbeat, and after
+// each report.
 func mark(id int) string { return canaryPrefix(id) + "{0}:mark" }
 
 func markCanary(id int) []byte {

@@ -137,8 +137,8 @@ func ms(n int64) string { return (time.Duration(n) * time.Millisecond).String() 
 // size formats a number of bytes.
 func size(n int) string { return fmt.Sprintf("%d B", n) }
 
-// quote returns a key or tag as text: in quotes, with the escapes of Go, if it has characters that a line or a shell can't have, such as the
-// zero bytes in the keys of HTTP caches. unquote is the inverse.
+// quote returns a key or tag as text: in quotes, with the escapes of Go, if it has characters that a line or a shell can't have,
+// such as the zero bytes in the keys of HTTP caches. unquote is the inverse.
 func quote(name string) string {
 	quoted := strconv.Quote(name)
 	if quoted[1:len(quoted)-1] != name {

@@ -230,7 +230,8 @@ type binder struct{ to codec.Codec }
 
 func (b binder) Bind(string, string) codec.Codec { return b.to }
 
-// onlyOne is a codec that is wrong when two goroutines call it at once, which it waits for. It has no data race, which would fail this test.
+// onlyOne is a codec that is wrong when two goroutines call it at once, which it waits for. It has no data race, which would fail
+// this test.
 func onlyOne() codec.Codec {
 	var running atomic.Int64
 	return broken{marshal: func(v any) ([]byte, error) {

@@ -11,16 +11,18 @@ import (
 
 // Options says how [Run] tests a codec of a cache of T. Values is required.
 type Options[T any] struct {
-	// Values are encoded and decoded: at least one. Give some of each kind that the codec treats differently, such as empty ones, and ones that
-	// are long enough to be compressed. Short values are damaged at each byte, long ones at some.
+	// Values are encoded and decoded: at least one. Give some of each kind that the codec treats differently, such as empty ones,
+	// and ones that are long enough to be compressed. Short values are damaged at each byte, long ones at some.
 	Values []T
 
-	// Equal reports whether a decoded value is as good as the one that was encoded, which it must not change. nil: reflect.DeepEqual, for which two
-	// times of one instant differ if their locations do, and which can't compare messages of Protocol Buffers (proto.Equal can).
+	// Equal reports whether a decoded value is as good as the one that was encoded, which it must not change. nil:
+	// reflect.DeepEqual, for which two times of one instant differ if their locations do, and which can't compare messages of
+	// Protocol Buffers (proto.Equal can).
 	Equal func(decoded, encoded T) bool
 }
 
-// Run tests the codec as caches of T use it: with pointers to values, and bound to a key if it is a [codec.Binder]. Each check is a subtest:
+// Run tests the codec as caches of T use it: with pointers to values, and bound to a key if it is a [codec.Binder]. Each check is
+// a subtest:
 //
 //   - the name doesn't change, and a cache accepts it
 //   - encoding changes no value

@@ -28,8 +28,8 @@ func empty[T any](s *subject[T]) error {
 	return nil
 }
 
-// truncated fails if the codec doesn't notice that bytes are missing. The first bytes of a value may be another value, such as those of a text. But
-// if most beginnings are decoded to the same value as the one before, then the codec ignores errors.
+// truncated fails if the codec doesn't notice that bytes are missing. The first bytes of a value may be another value, such as
+// those of a text. But if most beginnings are decoded to the same value as the one before, then the codec ignores errors.
 func truncated[T any](s *subject[T]) error {
 	all, err := s.encoded()
 	if err != nil {

@@ -28,8 +28,8 @@ func newInspector(service *Service, pages *httpcache.Cache) (http.Handler, error
 var errNotFromHere = errors.New("only for people at this machine")
 
 // fromHere allows requests that come from this machine and address it as such. The Host counts too: a page of another site, whose name
-// resolves to this machine, would otherwise be of the same origin as the inspector's. A service behind a proxy, from which all requests come,
-// has to ask who the person is instead.
+// resolves to this machine, would otherwise be of the same origin as the inspector's. A service behind a proxy, from which all
+// requests come, has to ask who the person is instead.
 func fromHere(r *http.Request) error {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -18,9 +18,9 @@
 // A run may have a focus: a workload that exposes one kind of bug within seconds, over a network with an added lag. The tests
 // apply mutations to the library, each of which such a run must detect. A mutant is the program with one mutation.
 //
-// The files from the bottom up: the parent has its state in run.go, one kind of fault in each of network.go, workerfault.go, sourcefault.go,
-// server.go and failover.go, all of them in schedule.go, and the run as a whole in driver.go. A worker has its caches in worker.go,
-// its calls in reads.go and writes.go, all of them in workload.go, and its main function in work.go.
+// The files from the bottom up: the parent has its state in run.go, one kind of fault in each of network.go, workerfault.go,
+// sourcefault.go, server.go and failover.go, all of them in schedule.go, and the run as a whole in driver.go. A worker has its
+// caches in worker.go, its calls in reads.go and writes.go, all of them in workload.go, and its main function in work.go.
 //
 // A [Report] says what happened and which guarantees were violated. A run fails, too, if an operation or a fault never
 // happened, or if a tier served hardly any reads.

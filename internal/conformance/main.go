@@ -9,8 +9,8 @@
 // It fails if a required or optimal test that passes in the baseline fails twice in a row. npm installs the suite into
 // .conformance, where the logs of the servers are, too.
 //
-// suite.go installs and runs the suite; relay.go lets it reach the client; verdict.go computes verdicts as the suite's own pages do; expected.go lists the tests
-// that can't pass; baseline.go and report.go compare and print.
+// suite.go installs and runs the suite; relay.go lets it reach the client; verdict.go computes verdicts as the suite's own pages
+// do; expected.go lists the tests that can't pass; baseline.go and report.go compare and print.
 package main
 
 import (

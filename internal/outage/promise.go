@@ -115,8 +115,8 @@ func (e *evidence) answered(c *call) bool {
 
 // local reports whether the process keeps the value in its local tier while Redis doesn't answer. The process can't tell the
 // invalidation that its own store causes from another process's change, and so drops what it read before that arrived. Therefore
-// the value must have been loaded without Redis, or read after that invalidation (or Redis has confirmed it since), and no later load may have
-// taken a lease, which causes an invalidation, too.
+// the value must have been loaded without Redis, or read after that invalidation (or Redis has confirmed it since), and no later
+// load may have taken a lease, which causes an invalidation, too.
 func (e *evidence) local(p entryID, a answer) bool {
 	silent := e.fault.start + 3*timeout + e.noise + e.scenario.late
 	if a.loaded > silent {

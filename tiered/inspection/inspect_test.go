@@ -23,8 +23,8 @@ func inspect[T any](t *testing.T, c *tiered.Cache[T], key string) inspection.Key
 	return k
 }
 
-// warm reads a key until the local tier serves it. The cache must have been made after the value was stored, by another cache: otherwise the
-// report of the store may still arrive, and remove the copy.
+// warm reads a key until the local tier serves it. The cache must have been made after the value was stored, by another cache:
+// otherwise the report of the store may still arrive, and remove the copy.
 func warm(t *testing.T, c *tiered.Cache[string], key string) {
 	t.Helper()
 	waitFor(t, func() bool {

@@ -19,7 +19,8 @@ import (
 // programs are the names of Chromium.
 var programs = []string{"chromium", "chromium-browser", "google-chrome"}
 
-// startBrowser starts a Chromium that ends with the test, and returns its context. If there is none, the test is skipped, and in CI it fails.
+// startBrowser starts a Chromium that ends with the test, and returns its context. If there is none, the test is skipped, and in
+// CI it fails.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(need.Program(t, programs...)), chromedp.WindowSize(1200, 900), chromedp.UserDataDir(t.TempDir()))

@@ -40,7 +40,8 @@ func newShowroom(t *testing.T) *site {
 	return s
 }
 
-// contrasts are the texts of a page whose contrast is less than 4.5, which WCAG 2.2 (1.4.3) asks for, and the graphics with less than 3 (1.4.11).
+// contrasts are the texts of a page whose contrast is less than 4.5, which WCAG 2.2 (1.4.3) asks for, and the graphics with less
+// than 3 (1.4.11).
 const contrasts = `(() => {
 	const channels = c => c.match(/[\d.]+/g).map(Number)
 	const linear = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4
@@ -93,8 +94,8 @@ const structure = `(() => {
 	return found
 })()`
 
-// Everybody can use each page: its texts can be read in light and dark colours, its parts have names for a screen reader, and a phone needs no
-// sideways scrolling.
+// Everybody can use each page: its texts can be read in light and dark colours, its parts have names for a screen reader, and a
+// phone needs no sideways scrolling.
 func TestLooks(t *testing.T) {
 	browser := startBrowser(t)
 	s := newShowroom(t)

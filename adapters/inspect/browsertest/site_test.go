@@ -37,7 +37,8 @@ func nobody(*http.Request) error { return errors.New("the vault's number is 1234
 // writable are the options of pages that may delete.
 var writable = inspect.Options{AllowWrites: true, Authorize: everybody}
 
-// newSite returns a site whose caches begin when the keys were already stored by another process, so that no report of a store is still to come.
+// newSite returns a site whose caches begin when the keys were already stored by another process, so that no report of a store is
+// still to come.
 func newSite(t *testing.T, o inspect.Options, stored ...string) *site {
 	t.Helper()
 	s := &site{redis: redistest.Start(t)}

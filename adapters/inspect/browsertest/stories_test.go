@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestStories has what people come to the pages for. Each story begins at the first page, or with a link that somebody got, and follows what
-// is to be read.
+// TestStories has what people come to the pages for. Each story begins at the first page, or with a link that somebody got, and
+// follows what is to be read.
 func TestStories(t *testing.T) {
 	browser := startBrowser(t)
 	for name, story := range map[string]func(t *testing.T, browser context.Context){
@@ -321,7 +321,8 @@ const focused = `(() => {
 		Visible: box.width > 0 && box.left >= 0 && box.right <= innerWidth && style.outlineStyle != 'none' && parseFloat(style.outlineWidth) >= 2}
 })()`
 
-// tabs moves the focus forward until it is on the link, button or field with the text. Each place it passes must show that it has the focus.
+// tabs moves the focus forward until it is on the link, button or field with the text. Each place it passes must show that it has
+// the focus.
 func (p *person) tabs(text string) {
 	p.Helper()
 	for range 40 {

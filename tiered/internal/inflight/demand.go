@@ -12,8 +12,8 @@ const (
 	Abandoned        // no call does any more
 )
 
-// Demand returns the demand for a flight that waits for the permit. Later changes of it are signalled on wake, and calls that join raise the
-// permit's level. If the flight is abandoned, no new caller joins it.
+// Demand returns the demand for a flight that waits for the permit. Later changes of it are signalled on wake, and calls that
+// join raise the permit's level. If the flight is abandoned, no new caller joins it.
 func (t *Table[T, S]) Demand(f *Flight[T, S], p *Permit, wake chan struct{}) Demand {
 	s := t.locked(f.Hash)
 	defer s.mu.Unlock()

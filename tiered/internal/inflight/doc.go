@@ -19,8 +19,9 @@
 // # Two numbers
 //
 // The generation of a key is incremented by this process: when a write begins, when it ends, when a Refresh or a retry begins a
-// flight of its own, and when a loaded value is put into the local tier. The count of changes is incremented by what Redis reports. A reader takes a Ref with both before it reads Redis,
-// and the local tier gets what it read only if both are still the same.
+// flight of its own, and when a loaded value is put into the local tier. The count of changes is incremented by what Redis
+// reports. A reader takes a Ref with both before it reads Redis, and the local tier gets what it read only if both are still the
+// same.
 //
 // # The life of a flight
 //
@@ -67,8 +68,8 @@
 // # The files, from the bottom up
 //
 //   - latch.go, owner.go, turn.go, permits.go: they use no other file; fallback.go uses latch.go.
-//   - flight.go (over permits.go and fallback.go), table.go, changes.go, put.go, which use each other: flights; key states, and which calls join; what Redis reports; what
-//     enters the local tier.
+//   - flight.go (over permits.go and fallback.go), table.go, changes.go, put.go, which use each other: flights; key states, and
+//     which calls join; what Redis reports; what enters the local tier.
 //   - demand.go, retries.go, writelock.go: flights that wait for a permit, failed flights, and the locks of writes, over table.go.
 //
 // # Invariants

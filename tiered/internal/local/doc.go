@@ -60,9 +60,9 @@
 //   - Waiting for ristretto after each Set would delay each Set, and not bring back those that its queue had no room for. The
 //     buffer's goroutine waits once for all that were handed over, and repeats what was dropped.
 //   - ristretto's own TTL keeps another map, and reads the clock once more for each hit.
-//   - Half of the time of a Get of ristretto is its lock and the record of the read, by which it learns what is read often. It needs no such
-//     record while there is room for all items, and one in eight of those that are read often: its counters go up to 15 only. So the front
-//     tells it of no hit, or of one in eight.
+//   - Half of the time of a Get of ristretto is its lock and the record of the read, by which it learns what is read often. It
+//     needs no such record while there is room for all items, and one in eight of those that are read often: its counters go up
+//     to 15 only. So the front tells it of no hit, or of one in eight.
 //   - Most items have the metadata and dependencies of the item before. Sharing them leaves an item of 64 bytes, one cache line,
 //     where each had 224 (docs/performance.md).
 //
@@ -78,7 +78,8 @@
 //   - While a hash is in the write buffer, and the round of its item isn't over, ristretto gets no Set and no Del of that hash.
 //     Its queue may hold an older item of the hash, and it would keep that one or drop a newer one.
 //   - An item is in the front only if no Set or Delete of its key has ended since ristretto had it (front.go).
-//   - While a shard of the write buffer is held, neither generation changes but by the copying, and an item that was replaced or deleted is marked.
+//   - While a shard of the write buffer is held, neither generation changes but by the copying, and an item that was replaced or
+//     deleted is marked.
 //   - An item, its Meta and its Deps don't change once the item is set, except for its local end, which is atomic. What
 //     changes is set as a new item.
 //   - A hit allocates nothing, calls no interface, and reads no clock unless the sampler takes a sample of it: the caller's one reading

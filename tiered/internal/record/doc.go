@@ -21,7 +21,8 @@
 //
 // # From its beginning to its end
 //
-//   - A Set or a load makes it with [NewFor], as a Policy says; a read from Redis makes it of a frame, with the instants of this process's clock.
+//   - A Set or a load makes it with [NewFor], as a Policy says; a read from Redis makes it of a frame, with the instants of this
+//     process's clock.
 //   - DrawEarly draws by how much this copy is refreshed earlier than its policy says, so that processes that have the same
 //     value don't refresh it at once. XFetch draws a number for each request; here a hit only compares.
 //   - Record.Use decides at each hit, with the windows of the reader's view, or with the record's own if its loader set them.

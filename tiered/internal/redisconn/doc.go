@@ -33,7 +33,8 @@
 //   - class.go, errors.go, client.go: what an error means for its server, the errors of this package, and which clients it accepts.
 //   - caller.go, panics.go, call.go: one call of the client.
 //   - breaker.go, node.go, target.go, largecall.go: the servers, whether each is asked, which has a key, and a call of one.
-//   - request.go, trace.go, cas.go, hold.go, refusals.go, check.go, capabilities.go: requests and replies, and what these say about a server.
+//   - request.go, trace.go, cas.go, hold.go, refusals.go, check.go, capabilities.go: requests and replies, and what these say
+//     about a server.
 //   - requester.go, chunk.go, do.go, window.go: a request. clock.go asks for the time, scan.go lists keys.
 //   - read.go, batcher.go and sender.go, which use each other, reader.go: a read.
 //   - conn.go: all of these together.

@@ -19,7 +19,8 @@ const (
 // slowKeys are the keys that are read alone for a while. All callers of a batch wait until its last value is there,
 // so a large value takes time from all of them: before such keys were read alone, reads of large values took twice as
 // long. Keys that are read alone share nothing but the connections of the client. A value's size is known when it was read. Which key
-// made a batch late is not, so all its keys are kept apart, for a shorter time. The number of keys is limited; beyond it any one is forgotten. The batcher's lock guards them.
+// made a batch late is not, so all its keys are kept apart, for a shorter time. The number of keys is limited; beyond it any one
+// is forgotten. The batcher's lock guards them.
 type slowKeys struct {
 	until map[string]mono.Instant
 }

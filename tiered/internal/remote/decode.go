@@ -86,8 +86,8 @@ func (t *Tier[T]) decodeFrame(ctx context.Context, f *wire.Frame, raw *Raw, p *r
 	return m, err
 }
 
-// mayKeep reports whether a value may refer to its payload in a reply, in place of a copy. The value then keeps the whole reply in memory, so
-// the payload must be nearly all of it. Nothing else keeps or changes the reply's bytes.
+// mayKeep reports whether a value may refer to its payload in a reply, in place of a copy. The value then keeps the whole reply
+// in memory, so the payload must be nearly all of it. Nothing else keeps or changes the reply's bytes.
 func mayKeep(payload, reply []byte) bool { return len(reply)-len(payload) <= len(reply)/16 }
 
 // times returns when the frame's record was created and until when it is fresh. At the instant at, Redis's clock showed onRedis.

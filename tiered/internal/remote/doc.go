@@ -19,14 +19,16 @@
 //     what the load found or of its own lease.
 //   - Read reads keys, or goes on with reads that StartOne or Start began. decode tells leases, frames and other programs' values
 //     apart. The times of a frame, on Redis's clock, become instants of this process.
-//   - A value of another program has no time of its own: it is fresh for the policy's ForeignTTL, and limitForeign asks for its key's expiry.
+//   - A value of another program has no time of its own: it is fresh for the policy's ForeignTTL, and limitForeign asks for its
+//     key's expiry.
 //   - Write with Expire makes the frame stale where it is, and without a Frame deletes the key.
 //
 // # The life of a lease
 //
 //   - A load holds a lease, so that other processes wait for it instead of loading too. [Tier.Lease] puts a primary lease under the
-//     key itself, which has no value worth keeping; a Read with a Lease does so if it finds nothing. [Tier.LeaseSecondary] puts a secondary lease under a second key, while the old
-//     value stays; [Tier.Unchanged] then shows whether that was replaced before the lease was taken.
+//     key itself, which has no value worth keeping; a Read with a Lease does so if it finds nothing. [Tier.LeaseSecondary] puts a
+//     secondary lease under a second key, while the old value stays; [Tier.Unchanged] then shows whether that was replaced before
+//     the lease was taken.
 //   - HeldLeases.Add records it, also if the reply was lost. From then on extend renews its TTL whenever a third of that is over,
 //     for as long as the key still holds it.
 //   - Other processes find it as Result.Lease, or get it from [Holder], and pass it to LeaseWaiter.Add. Wait returns when Redis

@@ -29,9 +29,9 @@
 //
 //   - [Queue.InvalidateTags] and [Queue.InvalidateAll] make an invalidation with all that belongs to it: Redis, or else the queue;
 //     then Options.Tags.Forget or ForgetAll; and last what the success takes off the queue, once no replay is under way (takeOff).
-//   - The replayer does the same with what is queued, before it replays keys. A Set does it too ([Queue.ReplayTags]), while tags are queued,
-//     because a later replay would remove its value. Neither it nor takeOff waits longer than Timeout: the replayer may
-//     have many tags to replay, and a server that answers slowly.
+//   - The replayer does the same with what is queued, before it replays keys. A Set does it too ([Queue.ReplayTags]), while tags
+//     are queued, because a later replay would remove its value. Neither it nor takeOff waits longer than Timeout: the replayer
+//     may have many tags to replay, and a server that answers slowly.
 //
 // # Why in this order
 //

@@ -276,8 +276,8 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// A write waits for a replay of tags no longer than Timeout, also if another one is under way, and an invalidation stays queued that couldn't be
-// taken off in that time.
+// A write waits for a replay of tags no longer than Timeout, also if another one is under way, and an invalidation stays queued
+// that couldn't be taken off in that time.
 func TestWaitForAReplayIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := open()

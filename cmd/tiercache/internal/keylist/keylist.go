@@ -21,8 +21,8 @@ type List struct {
 const count = 1_000
 
 // Each calls f with keys until it returns false, or there are no more. It begins at the cursor, or for "" with the first. It returns the
-// cursor at which to go on, "" at the end. A key may come more than once; one that is there all the time comes at least once, unless a Cluster
-// moves it meanwhile.
+// cursor at which to go on, "" at the end. A key may come more than once; one that is there all the time comes at least once,
+// unless a Cluster moves it meanwhile.
 func (l List) Each(ctx context.Context, cursor string, f func(keys []string) bool) (next string, err error) {
 	at, err := scan.ParseCursor(cursor)
 	if err != nil {

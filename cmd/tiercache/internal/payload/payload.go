@@ -12,8 +12,8 @@ import (
 )
 
 // JSON returns the value that a codec has encoded as b, as JSON: that of codec "json" as it is, that of "msgpack" converted, text of
-// "raw" as a string. Bytes in msgpack are a string if they are text, and else in base64. Values in zstd(...) and s2(...) are decompressed. It returns an error for other codecs, and for bytes that have no
-// such form.
+// "raw" as a string. Bytes in msgpack are a string if they are text, and else in base64. Values in zstd(...) and s2(...) are
+// decompressed. It returns an error for other codecs, and for bytes that have no such form.
 func JSON(name string, b []byte) (json.RawMessage, error) {
 	for _, c := range []struct {
 		name string
