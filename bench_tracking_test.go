@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -273,7 +272,7 @@ func BenchmarkCoherenceIdle(b *testing.B) {
 
 func idle(b *testing.B, client *redis.Client, processes int) {
 	const interval = 5 * time.Second
-	before, used := calls(b, client), redistest.ProcessorTime(b, client)
+	before, used := redistest.Calls(b, client), redistest.ProcessorTime(b, client)
 	bytes := sent(b, client)
 	n := 0.0
 	for b.Loop() {
@@ -281,7 +280,7 @@ func idle(b *testing.B, client *redis.Client, processes int) {
 		n += interval.Seconds() * float64(processes)
 	}
 	all := 0.0
-	for name, total := range calls(b, client) {
+	for name, total := range redistest.Calls(b, client) {
 		if delta := float64(total - before[name]); delta > 0 && name != "info" {
 			b.ReportMetric(delta/n, name+"/s")
 			all += delta
@@ -291,21 +290,6 @@ func idle(b *testing.B, client *redis.Client, processes int) {
 	b.ReportMetric(all/n, "cmds/s")
 	b.ReportMetric(float64(sent(b, client)-bytes)/n, "B-out/s")
 	b.ReportMetric(float64(redistest.ProcessorTime(b, client)-used)/float64(time.Microsecond)/n, "redis-µs/s")
-}
-
-// calls returns how often each command was called.
-func calls(b *testing.B, client *redis.Client) map[string]int {
-	b.Helper()
-	all := make(map[string]int)
-	for name, stats := range redistest.Info(b, client, "commandstats") {
-		command, is := strings.CutPrefix(name, "cmdstat_")
-		n, _, _ := strings.Cut(strings.TrimPrefix(stats, "calls="), ",")
-		count, err := strconv.Atoi(n)
-		if is && err == nil {
-			all[command] = count
-		}
-	}
-	return all
 }
 
 // sent returns the bytes that Redis has sent, without its replies to the INFOs.

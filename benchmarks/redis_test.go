@@ -3,9 +3,7 @@ package benchmarks_test
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -93,19 +91,12 @@ func together(b *testing.B, r reader, keys []string, callers int) {
 	b.StopTimer()
 }
 
-var hitsLine = regexp.MustCompile(`keyspace_hits:(\d+)`)
-
 // redisHits returns the server's own count of hits.
 func redisHits(t testing.TB, s *redistest.Server) int {
 	t.Helper()
-	info, _ := s.Do("INFO", "stats").(string)
-	m := hitsLine.FindStringSubmatch(info)
-	if m == nil {
-		t.Fatalf("Redis's statistics have no keyspace_hits:\n%s", info)
-	}
-	n, err := strconv.Atoi(m[1])
-	if err != nil {
-		t.Fatal(err)
+	n := s.Number("stats", "keyspace_hits")
+	if n < 0 {
+		t.Fatal("INFO has no keyspace_hits")
 	}
 	return n
 }

@@ -3,9 +3,7 @@ package tiered_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -173,14 +171,7 @@ func TestBatchThatWaitsReadsItsKeysOnce(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 	}
 	wg.Wait()
-	var gets int
-	for line := range strings.Lines(fmt.Sprint(s.Do("INFO", "commandstats"))) {
-		if rest, ok := strings.CutPrefix(line, "cmdstat_get:calls="); ok {
-			count, _, _ := strings.Cut(rest, ",")
-			gets, _ = strconv.Atoi(count)
-		}
-	}
-	if gets > 10*n {
+	if gets := calls(s, "get"); gets > 10*n {
 		t.Errorf("%d GETs for %d keys", gets, n)
 	}
 }

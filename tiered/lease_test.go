@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,30 +46,13 @@ func caughtUp(t testing.TB, a, b *tiered.Cache[string]) {
 var modes = map[string]tiered.Invalidation{"tracking": tiered.Tracking, "keys": tiered.TrackingKeys, "pubsub": tiered.PubSub, "none": tiered.None}
 
 // calls is how often the server ran a command, in scripts or not.
-func calls(s *redistest.Server, command string) int {
-	info, _ := s.Do("INFO", "commandstats").(string)
-	_, after, _ := strings.Cut(info, "cmdstat_"+command+":calls=")
-	n, _, _ := strings.Cut(after, ",")
-	count, _ := strconv.Atoi(n)
-	return count
-}
+func calls(s *redistest.Server, command string) int { return s.Calls()[command] }
 
 // sent counts the commands that f has Redis execute, in scripts too, but for those that begin a connection.
 func sent(s *redistest.Server, f func()) map[string]int {
-	count := func() map[string]int {
-		info, _ := s.Do("INFO", "commandstats").(string)
-		n := make(map[string]int)
-		for line := range strings.Lines(info) {
-			name, rest, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
-			if calls, _, _ := strings.Cut(rest, ","); ok {
-				n[name], _ = strconv.Atoi(calls)
-			}
-		}
-		return n
-	}
-	before := count()
+	before := s.Calls()
 	f()
-	n := count()
+	n := s.Calls()
 	for name := range n {
 		if n[name] -= before[name]; n[name] == 0 || name == "info" || name == "hello" || strings.HasPrefix(name, "client|") {
 			delete(n, name)

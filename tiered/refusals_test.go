@@ -89,10 +89,7 @@ var refusing = map[string]struct {
 				t.Fatal(err)
 			}
 			s.Do("BGSAVE")
-			waitFor(t, func() bool {
-				info, _ := s.Do("INFO", "persistence").(string)
-				return strings.Contains(info, "rdb_last_bgsave_status:err")
-			})
+			waitFor(t, func() bool { return s.Info("persistence")["rdb_last_bgsave_status"] == "err" })
 		},
 		reply: "MISCONF",
 	},

@@ -109,16 +109,7 @@ func TestMemoryOfTags(t *testing.T) {
 func TestMemoryOfTagsInRedis(t *testing.T) {
 	s := redistest.Start(t)
 	c := newProcess(t, s, tiered.RedisOptions{}, longLived)
-	used := func() int64 {
-		info, _ := s.Do("INFO", "memory").(string)
-		_, after, _ := strings.Cut(info, "used_memory:")
-		number, _, _ := strings.Cut(after, "\r")
-		n, err := strconv.ParseInt(number, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
+	used := func() int { return s.Number("memory", "used_memory") }
 	before := used()
 	keys := make([]string, 1000)
 	for i := range keys {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -72,7 +71,7 @@ func (s *storm) sample(ctx context.Context) {
 }
 
 // ownCommands are those that the run itself uses, and no cache.
-var ownCommands = []string{"cmdstat_exists", "cmdstat_info", "cmdstat_unlink", "cmdstat_setex"}
+var ownCommands = []string{"exists", "info", "unlink", "setex"}
 
 func (s *storm) totals() (sum stormTotals) {
 	for _, p := range s.processes {
@@ -81,10 +80,9 @@ func (s *storm) totals() (sum stormTotals) {
 		sum.loads += st.Loads
 		sum.invalidations += st.Invalidations
 	}
-	for name, numbers := range redistest.Info(s.t, s.client, "commandstats") {
-		calls, _, _ := strings.Cut(strings.TrimPrefix(numbers, "calls="), ",")
-		if n, err := strconv.ParseInt(calls, 10, 64); err == nil && !slices.Contains(ownCommands, name) {
-			sum.commands += n
+	for name, n := range redistest.Calls(s.t, s.client) {
+		if !slices.Contains(ownCommands, name) {
+			sum.commands += int64(n)
 		}
 	}
 	return sum

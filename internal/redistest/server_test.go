@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -200,12 +199,9 @@ func config(t *testing.T, c *redis.Client, name string) string {
 
 func pid(t *testing.T, s *redistest.Server) int {
 	t.Helper()
-	info, _ := s.Do("INFO", "server").(string)
-	_, rest, _ := strings.Cut(info, "process_id:")
-	number, _, _ := strings.Cut(rest, "\r")
-	n, err := strconv.Atoi(number)
-	if err != nil {
-		t.Fatalf("no process_id in %q", info)
+	n := s.Number("server", "process_id")
+	if n < 0 {
+		t.Fatal("INFO has no process_id")
 	}
 	return n
 }

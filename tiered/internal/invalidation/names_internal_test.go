@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -56,16 +55,7 @@ func TestAskedNames(t *testing.T) {
 }
 
 // prefixes returns how many prefixes the server's clients track.
-func prefixes(server *redistest.Server) int {
-	info, _ := server.Do("INFO", "stats").(string)
-	for line := range strings.Lines(info) {
-		if n, ok := strings.CutPrefix(strings.TrimSpace(line), "tracking_total_prefixes:"); ok {
-			all, _ := strconv.Atoi(n)
-			return all
-		}
-	}
-	return -1
-}
+func prefixes(server *redistest.Server) int { return server.Number("stats", "tracking_total_prefixes") }
 
 // follow opens caches.
 func (f fixture) follow(names ...string) {
