@@ -20,6 +20,9 @@ type param struct {
 // parse: a handler that parses differently would see parameters that aren't in the key. If a part has a ';' or an invalid
 // escape, parsers disagree on the names, and the order is kept, too. Empty parts ("a&&b") are dropped, as by all parsers.
 func appendQuery(b []byte, raw string) []byte {
+	if raw == "" {
+		return b
+	}
 	var space [8]param
 	params := space[:0]
 	sorted, sortable := true, true
@@ -39,20 +42,33 @@ func appendQuery(b []byte, raw string) []byte {
 		sorted = sorted && (len(params) == 0 || params[len(params)-1].name <= p.name)
 		params = append(params, p)
 	}
-	if !sorted && sortable { // stable, since the order of a name's values matters
-		slices.SortStableFunc(params, func(p, q param) int { return strings.Compare(p.name, q.name) })
+	if !sorted && sortable {
+		sortParams(params)
 	}
-	for i, p := range params {
+	for i := range params {
 		if i > 0 {
 			b = append(b, '&')
 		}
-		if p.same {
+		if p := &params[i]; p.same {
 			b = append(b, p.text...)
 		} else {
 			b = appendPart(b, p.text)
 		}
 	}
 	return b
+}
+
+// sortParams sorts by name. It is stable, since the order of a name's values matters.
+func sortParams(params []param) {
+	if len(params) > 8 {
+		slices.SortStableFunc(params, func(p, q param) int { return strings.Compare(p.name, q.name) })
+		return
+	}
+	for i := 1; i < len(params); i++ {
+		for j := i; j > 0 && params[j].name < params[j-1].name; j-- {
+			params[j], params[j-1] = params[j-1], params[j]
+		}
+	}
 }
 
 // scanParam returns the lengths of the query's first part and of the name in it. simple means that the part has no escapes and

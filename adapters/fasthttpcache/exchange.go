@@ -69,9 +69,7 @@ func (x *exchange[C]) Around(name string) []string {
 
 func (x *exchange[C]) Serve(reply *httpcache.Reply) {
 	out := &x.c.RequestCtx().Response
-	out.SetStatusCode(reply.Status)
-	out.Header.SetNoDefaultContentType(true) // the stored response may have none
-	setFields(&out.Header, reply, x.f.Server(x.c).NoDefaultDate)
+	setReply(&out.Header, reply, x.f.Server(x.c))
 	if reply.Shared {
 		out.SetBodyRaw(reply.Body[:len(reply.Body):len(reply.Body)])
 		return

@@ -61,6 +61,9 @@ func setFields(out *fasthttp.ResponseHeader, reply *httpcache.Reply, dated bool)
 	}
 }
 
+// viewString returns b as a string, which is valid until b changes.
+func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 // viewBytes returns s as bytes that must not be changed.
 func viewBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/valyala/fasthttp"
 
@@ -72,11 +71,9 @@ func isTarget(target, path, query string) bool {
 
 // sameHost reports whether the request is for the host in its Host field. fasthttp removes user information.
 func sameHost(in *fasthttp.Request) bool {
-	return strings.EqualFold(viewString(in.Header.Host()), viewString(in.URI().Host()))
+	asked, host := viewString(in.Header.Host()), viewString(in.URI().Host())
+	return asked == host || strings.EqualFold(asked, host)
 }
-
-// viewString returns b as a string, which is valid until b changes.
-func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // parse makes the request that net/http would have made of the Call's, without the body. All strings are copies, in
 // few allocations, since this is done for hits, too.

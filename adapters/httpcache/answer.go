@@ -9,9 +9,16 @@ import (
 // Answer answers one exchange from the store, or by running the handler. It returns when the response is complete, and
 // panics if the handler does.
 func (c *Cache) Answer(x Exchange) {
-	p := c.plan(x)
+	p := plans.Get().(*plan)
+	c.answer(x, p)
+	if p.reset() { // not after a panic, when it may still be in use
+		plans.Put(p)
+	}
+}
+
+func (c *Cache) answer(x Exchange, p *plan) {
+	c.plan(x, p)
 	c.carryOut(p)
-	p.release() // not after a panic, when it may still be in use
 }
 
 // carryOut answers the exchange as planned.

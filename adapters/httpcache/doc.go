@@ -98,9 +98,9 @@
 //
 //   - What is stored: index.go (the names in the Vary of a URL's responses), response.go and precomputed.go (the parts of a
 //     reply that hits share), codec.go, around.go (fields of handlers around the cache).
-//   - The cache: options.go, target.go (the client's URL), key.go, collapse.go (groups of concurrent requests, of
-//     which one runs the handler: collapsed forwarding in RFC 9211), recentkeys.go (keys whose responses can't be stored:
-//     hit-for-miss, as Varnish calls it), stats.go, cache.go.
+//   - The cache: options.go, target.go (the client's URL), madekeys.go (the keys of earlier hits), key.go, collapse.go (groups of
+//     concurrent requests, of which one runs the handler: collapsed forwarding in RFC 9211), recentkeys.go (keys whose responses
+//     can't be stored: hit-for-miss, as Varnish calls it), stats.go, cache.go.
 //   - Rules for one response: candidate.go (the key of a request and what is found there), participant.go (a request in its
 //     group), storable.go (whether the response is stored), assign.go (under which key), invalidation.go (what an unsafe method
 //     removes).

@@ -10,15 +10,23 @@ import (
 // no two of them have different responses for one key.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := exchanges.Get().(*exchange)
-		x.cache, x.w, x.r, x.next = c, w, r, next
-		c.Answer(x)
-		*x = exchange{}
-		exchanges.Put(x)
+		s := servings.Get().(*serving)
+		s.exchange = exchange{cache: c, w: w, r: r, next: next}
+		c.answer(&s.exchange, &s.plan)
+		s.exchange = exchange{}
+		if s.plan.reset() {
+			servings.Put(s)
+		}
 	})
 }
 
-var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+// serving is the memory of one request.
+type serving struct {
+	exchange exchange
+	plan     plan
+}
+
+var servings = sync.Pool{New: func() any { return &serving{plan: plan{key: newKeyMemory()}} }}
 
 // exchange is the Exchange of net/http.
 type exchange struct {

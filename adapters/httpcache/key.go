@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"bytes"
+	"hash/maphash"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -23,6 +24,7 @@ type keyMaker struct {
 	usual    bool                       // key is the default, which has a URL's usual spellings
 	extra    bool                       // the key has fields, or the user of a shared cache, so that a URL has several
 	previews bool                       // a preview has all fields that the key and the lookup need
+	made     *madeKeys                  // nil: keys depend on more than the URL and the host
 }
 
 // appendKey appends the key of a request, or nothing if the request bypasses the cache.
@@ -37,6 +39,9 @@ func newKeyMaker(o *Options) keyMaker {
 	}
 	k.key, k.url = defaultKey(o.IgnoreQuery, o.KeyHeaders), defaultKey(o.IgnoreQuery, nil)
 	k.usual, k.previews = true, !k.extra && o.User == nil && len(o.Encodings) == 0
+	if !k.extra && o.User == nil {
+		k.made = &madeKeys{seed: maphash.MakeSeed()}
+	}
 	return k
 }
 

@@ -3,6 +3,7 @@ package httpcache
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
@@ -14,20 +15,24 @@ type plan struct {
 	candidate  candidate
 	directives rfc9111.Directives
 	action     action
-	why        rfc9111.Forward // of a bypass
-	reply      Reply           // of a hit
-	key        []byte          // memory for the candidate's key
+	why        rfc9111.Forward          // of a bypass
+	reply      Reply                    // of a hit
+	key        []byte                   // memory for the candidate's key
+	slot       *atomic.Pointer[madeKey] // where to remember the key after a hit; nil: nowhere
 }
 
-var plans = sync.Pool{New: func() any { return &plan{key: make([]byte, 0, maxKey/4)} }}
+var plans = sync.Pool{New: func() any { return &plan{key: newKeyMemory()} }}
 
-// release returns the plan to the pool after a hit, of which nothing remains: the store copies the keys that it keeps. Other plans aren't
-// used again, since loads may use their keys for longer.
-func (p *plan) release() {
-	if p.action == actServe && cap(p.key) <= 2*maxKey {
-		*p = plan{key: p.key[:0]}
-		plans.Put(p)
+func newKeyMemory() []byte { return make([]byte, 0, maxKey/4) }
+
+// reset reports whether the plan can be used again: after a hit, of which nothing remains, since the store copies the keys that it keeps.
+// The loads of others may use their keys for longer.
+func (p *plan) reset() bool {
+	if p.action != actServe || cap(p.key) > 2*maxKey {
+		return false
 	}
+	*p = plan{key: p.key[:0]}
+	return true
 }
 
 // action is what a plan is to do.
@@ -43,13 +48,13 @@ const (
 	actForwardOrStale                // the same; if the handler fails, serve the stored response
 )
 
-// plan looks up the stored response, and plans how to answer the exchange. The plan is to be released once it was carried out.
-func (c *Cache) plan(x Exchange) (p *plan) {
-	p = plans.Get().(*plan)
-	p.view, p.directives = c.view(x), rfc9111.NoDirectives
+// plan looks up the stored response, and plans how to answer the exchange. p is new, or was reset.
+func (c *Cache) plan(x Exchange, p *plan) {
 	view, cand := &p.view, &p.candidate
+	c.begin(view, x)
+	p.directives = rfc9111.NoDirectives
 	if view.r.Method != http.MethodGet && view.r.Method != http.MethodHead {
-		return p
+		return
 	}
 	if view.has(rfc9111.RelevantDirectives) {
 		p.directives = rfc9111.ParseDirectives(view.r.Header)
@@ -59,20 +64,39 @@ func (c *Cache) plan(x Exchange) (p *plan) {
 	coded := view.has(rfc9111.RelevantRange) && len(x.Around("Content-Encoding")) > 0
 	if view.r.ContentLength != 0 || view.has(rfc9111.RelevantOrigin) || coded {
 		p.action, p.why = actBypass, rfc9111.ForBypass
-		return p
+		return
 	}
 	if p.directives.NoStore { // RFC 9111 §5.2.1.5
 		p.action, p.why = actBypass, rfc9111.ForRequest
-		return p
+		return
 	}
 	view.r = c.options.normalised(view.r)
-	if p.key, cand.private = c.keys.appendPrimary(p.key, view.r, isClient(x)); len(p.key) == 0 {
+	if !c.setKey(p) {
 		p.action, p.why = actBypass, rfc9111.ForBypass
-		return p
+		return
 	}
+	target := view.r.RequestURI // after a preview, the whole request has another one
+	if c.decide(p); p.action == actServe && p.slot != nil {
+		c.keys.made.remember(p.slot, view.r, target, cand.primary)
+	}
+}
+
+// setKey sets the candidate's primary key, and reports whether the request has one.
+func (c *Cache) setKey(p *plan) bool {
+	view, cand := &p.view, &p.candidate
+	client := isClient(view.x)
+	if !client {
+		p.slot = c.keys.made.slot(view.r)
+	}
+	if p.slot != nil {
+		if made := p.slot.Load(); made.isFor(view.r) {
+			cand.primary, p.slot = made.key, nil
+			return true
+		}
+	}
+	p.key, cand.private = c.keys.appendPrimary(p.key, view.r, client)
 	cand.primary = unsafe.String(unsafe.SliceData(p.key), len(p.key))
-	c.decide(p)
-	return p
+	return len(p.key) > 0
 }
 
 // decide looks up the stored response, and decides how to answer.

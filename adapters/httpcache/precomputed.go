@@ -13,6 +13,7 @@ import (
 type precomputed struct {
 	contentLength  string   // of the whole body
 	noCacheStatus  bool     // the response has no Cache-Status of another cache
+	singleLines    bool     // no field has several lines
 	etag           string   // the Etag, if it is valid
 	merged         []string // the names of fields that are merged with those of handlers around the cache
 	notModifiedLen int      // how many of the Header's strings are for a 304: the first ones
@@ -23,6 +24,9 @@ type precomputed struct {
 type ageStamp struct {
 	age, ttl         int64 // in seconds
 	ageValue, status string
+
+	uses              atomic.Int32 // of Made, before something is worth making
+	made, notModified atomic.Pointer[any]
 }
 
 // prepare is called before the response is stored, when it doesn't change any more.
@@ -47,6 +51,10 @@ func (r *response) prepare() {
 	}
 	r.precomputed.notModifiedLen = len(brief)
 	r.Header = append(brief, rest...)
+	r.precomputed.singleLines = true
+	for h := r.Header; len(h) > 3; h = h[2:] { // a field's lines follow each other
+		r.precomputed.singleLines = r.precomputed.singleLines && h[0] != h[2]
+	}
 }
 
 // matches reports whether the request's condition is just the response's entity tag, as nearly all conditions are.

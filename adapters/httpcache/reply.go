@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/tiercache/tiercache/adapters/internal/rfc9111"
@@ -133,6 +134,9 @@ func (r *Reply) Fields() iter.Seq2[string, string] {
 
 // setIn sets the Fields in a header, and reports whether Content-Type is one of them.
 func (r *Reply) setIn(h http.Header) (typed bool) {
+	if stored, all := r.fields(); all && r.stored.precomputed.singleLines && r.clientLines == nil {
+		return r.setLines(h, stored)
+	}
 	values := make([]string, 0, r.Len())
 	last := ""
 	for name, value := range r.Fields() {
@@ -145,6 +149,30 @@ func (r *Reply) setIn(h http.Header) (typed bool) {
 		h[name] = values[n-1 : n : n]
 		last, typed = name, typed || name == "Content-Type"
 	}
+	return typed
+}
+
+// setLines is setIn for most hits: with the stored fields unchanged, each of which has one line.
+func (r *Reply) setLines(h http.Header, stored []string) (typed bool) {
+	values := make([]string, len(stored)/2+3) // of this reply alone: handlers may change them
+	i := 0
+	set := func(name, value string) {
+		values[i] = value
+		h[name] = values[i : i+1 : i+1]
+		i++
+	}
+	for ; len(stored) > 1; stored = stored[2:] {
+		set(stored[0], stored[1])
+		typed = typed || stored[0] == "Content-Type"
+	}
+	length, age, status := r.values()
+	if length != "" {
+		set("Content-Length", length)
+	}
+	if age != "" {
+		set("Age", age)
+	}
+	set("Cache-Status", status)
 	return typed
 }
 
@@ -163,12 +191,11 @@ func (r *Reply) fields() (h []string, all bool) {
 // values returns the values of the cache's own fields, "" for those that the reply doesn't have. If they aren't precomputed they share
 // one allocation.
 func (r *Reply) values() (length, age, status string) {
-	if ready := r.stored.precomputed; ready != nil && r.age >= 0 && r.status.Hit && r.status.Detail == "" {
-		s := ready.stampFor(r.age, &r.status)
+	if s := r.stamp(); s != nil {
 		switch r.length {
 		case -1:
 		case len(r.stored.Body):
-			length = ready.contentLength
+			length = r.stored.precomputed.contentLength
 		default:
 			length = strconv.Itoa(r.length)
 		}
@@ -185,6 +212,36 @@ func (r *Reply) values() (length, age, status string) {
 	ageEnd := len(b)
 	all := string(r.status.Append(b))
 	return all[:lengthEnd], all[lengthEnd:ageEnd], all[ageEnd:]
+}
+
+// stamp returns the values that are the same for other hits; nil if there are none.
+func (r *Reply) stamp() *ageStamp {
+	if ready := r.stored.precomputed; ready != nil && r.age >= 0 && r.status.Hit && r.status.Detail == "" {
+		return ready.stampFor(r.age, &r.status)
+	}
+	return nil
+}
+
+// Made returns where a server's adapter keeps what it made of the reply's Status and Fields, which it may use for other replies that return the
+// same place: theirs are the same. It returns nil if there are no such replies, or too few to make anything for.
+func (r *Reply) Made() *atomic.Pointer[any] {
+	const worthwhile = 4 // replies within a second
+	s := r.stamp()
+	if s == nil || r.contentRange != "" || len(r.clientLines) > 0 {
+		return nil
+	}
+	place := &s.made
+	switch r.Status {
+	case http.StatusNotModified:
+		place = &s.notModified
+	case r.stored.Status:
+	default:
+		return nil
+	}
+	if place.Load() == nil && s.uses.Add(1) < worthwhile {
+		return nil
+	}
+	return place
 }
 
 // sends reports whether a stored field is part of the reply unchanged.

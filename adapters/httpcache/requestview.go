@@ -19,16 +19,18 @@ type requestView struct {
 	aroundKnown  bool
 }
 
-// view returns a preview, if the exchange has one, and neither the user's functions nor a key with other fields need the whole
-// request.
-func (c *Cache) view(x Exchange) requestView {
+// begin begins the view with a preview, if the exchange has one, and neither the user's functions nor a key with other fields need the
+// whole request.
+func (c *Cache) begin(view *requestView, x Exchange) {
+	view.x = x
 	if g, ok := x.(Previewer); ok && c.keys.previews {
-		if r, ctx := g.Preview(); r != nil {
-			return requestView{x: x, ctx: ctx, r: r, relevant: rfc9111.RelevantOf(r.Header)}
-		}
+		view.r, view.ctx = g.Preview()
 	}
-	r := x.Request()
-	return requestView{x: x, ctx: r.Context(), r: r, complete: true, relevant: rfc9111.RelevantOf(r.Header)}
+	if view.r == nil {
+		view.r, view.complete = x.Request(), true
+		view.ctx = view.r.Context()
+	}
+	view.relevant = rfc9111.RelevantOf(view.r.Header)
 }
 
 // has reports whether r's header has a field of this kind.

@@ -68,13 +68,22 @@ func askedURL(r *http.Request) *url.URL {
 	return u
 }
 
-// isTarget reports whether a URL is the request's target unchanged, which most are.
+// isTarget reports whether a URL is the request's target.
 func isTarget(u *url.URL, target string) bool {
-	path, query, _ := strings.Cut(target, "?")
-	if u.Scheme == "" && u.RawPath == "" && u.Path == path && u.RawQuery == query {
-		return strings.IndexByte(query, '#') < 0
+	if u.Scheme == "" && u.RawPath == "" && isUnchanged(u, target) {
+		return true
 	}
 	return strings.IndexByte(target, '#') < 0 && u.RequestURI() == target && u.User == nil
+}
+
+// isUnchanged reports whether a target consists of a URL's path and query, as most do.
+func isUnchanged(u *url.URL, target string) bool {
+	n := len(u.Path)
+	if len(target) < n || target[:n] != u.Path || strings.IndexByte(u.Path, '?') >= 0 {
+		return false
+	}
+	rest := target[n:]
+	return rest == "" && u.RawQuery == "" || rest != "" && rest[0] == '?' && rest[1:] == u.RawQuery && strings.IndexByte(rest, '#') < 0
 }
 
 func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }

@@ -44,7 +44,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if _, ok := r.Context().Value(runKey{}).(*backgroundRun); ok { // of a Handler around this client: it isn't to be recorded here
 		x.request = x.request.WithContext(context.WithValue(r.Context(), runKey{}, (*run)(nil)))
 	}
-	p := t.cache.plan(x)
+	p := plans.Get().(*plan)
+	t.cache.plan(x, p)
 	switch p.action {
 	case actForward, actForwardOrStale:
 		return x.runInBackground(p)
@@ -61,7 +62,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	t.cache.carryOut(p)
-	p.release()
+	if p.reset() {
+		plans.Put(p)
+	}
 	return x.response, x.err
 }
 
