@@ -160,19 +160,26 @@ func BenchmarkCoherenceMiss(b *testing.B) {
 		spending(b, plain, floorCounter, func() { hotUsers(1).serial(b, miss) })
 	})
 	for _, of := range []struct {
-		name string
-		mode tiered.Invalidation
-		tags []string
+		name   string
+		mode   tiered.Invalidation
+		tags   []string
+		behind bool
 	}{
-		{"none", tiered.None, nil},
-		{"tracking", tiered.Tracking, nil},
-		{"tracking-1tag", tiered.Tracking, []string{"team"}},
-		{"keys", tiered.TrackingKeys, nil},
-		{"pubsub", tiered.PubSub, nil},
+		{"none", tiered.None, nil, false},
+		{"none-behind", tiered.None, nil, true},
+		{"tracking", tiered.Tracking, nil, false},
+		{"tracking-behind", tiered.Tracking, nil, true},
+		{"tracking-1tag", tiered.Tracking, []string{"team"}, false},
+		{"keys", tiered.TrackingKeys, nil, false},
+		{"pubsub", tiered.PubSub, nil, false},
 	} {
 		client := server.Client(b)
 		counter := counted(b, client)
-		c := newCache(b, tiered.Options[*user]{Name: "miss-" + of.name, Redis: newRedisOf(b, client, patient(of.mode))})
+		c := newCache(b, tiered.Options[*user]{
+			Name:   "miss-" + of.name,
+			Redis:  newRedisOf(b, client, patient(of.mode)),
+			Policy: tiered.Policy{StoreBehind: of.behind},
+		})
 		load := func(_ context.Context, e *tiered.Entry[*user]) (*user, error) {
 			e.Tags = of.tags
 			return one, nil
