@@ -205,11 +205,13 @@ func TestErrors(t *testing.T) {
 
 // The cache's own errors have the codes that clients act on.
 func TestCodes(t *testing.T) {
-	hang := make(chan struct{})
+	hang, left := make(chan struct{}), make(chan struct{})
 	u := &users{handle: func(_ context.Context, id string) (string, error) {
 		switch id {
 		case "hangs":
 			<-hang
+		case "canceled":
+			<-left // so that the caller doesn't find the result
 		case "absent":
 			return "", fmt.Errorf("in the source: %w", tiered.ErrNotFound)
 		}
@@ -229,6 +231,8 @@ func TestCodes(t *testing.T) {
 	if err := invoke(ended, "canceled"); status.Code(err) != codes.Canceled {
 		t.Error(err)
 	}
+	close(left)
+	observe.Until(t, "the end of the load", func() bool { return c.Stats().LoadsRunning == 0 })
 	if err := invoke(t.Context(), "hangs"); status.Code(err) != codes.DeadlineExceeded {
 		t.Error(err)
 	}
