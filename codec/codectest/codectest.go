@@ -17,7 +17,7 @@ type Options[T any] struct {
 
 	// Equal reports whether a decoded value is as good as the one that was encoded, which it must not change. nil:
 	// reflect.DeepEqual, for which two times of one instant differ if their locations do, and which can't compare messages of
-	// Protocol Buffers (proto.Equal can).
+	// Protocol Buffers (proto.Equal can). The decoded value may be any that damaged bytes make: another one, or the zero value.
 	Equal func(decoded, encoded T) bool
 }
 

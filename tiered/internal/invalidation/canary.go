@@ -30,6 +30,7 @@ type canaryState struct {
 	answered      atomic.Int64 // the instant of the last that Redis answered, if only with an error
 	reported      atomic.Int64 // the instant of the last that the stream reported
 	answerMissing atomic.Bool  // the last was reported, but not answered
+	refused       atomic.Int64 // the instant of the last that Redis refused for good; 0: it has executed one since
 }
 
 func (canary *canaryState) last() mono.Instant { return mono.Instant(canary.sent.Load()) }
@@ -126,6 +127,7 @@ func (s *stream) canarySent(c *connection, at mono.Instant, err error) {
 	var refused *redisconn.PermanentError
 	switch {
 	case err == nil:
+		s.canary.refused.Store(0)
 		if c != nil {
 			c.watchdog.executed(at)
 		}
@@ -134,6 +136,7 @@ func (s *stream) canarySent(c *connection, at mono.Instant, err error) {
 		}
 		s.group.hooks.Answered()
 	case errors.As(err, &refused):
+		s.canary.refused.Store(int64(at))
 		s.down(mono.Now(), err)
 	default:
 		s.status.noteCause(at, err)

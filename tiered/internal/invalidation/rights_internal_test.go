@@ -247,6 +247,32 @@ func TestRefusedLater(t *testing.T) {
 	f.checkLog(t, 1, 1, 1)
 }
 
+// Canaries that are refused are one loss, though the connection answers and the validity hasn't run out yet.
+func TestCanariesAreRefused(t *testing.T) {
+	server := redistest.Start(t)
+	for m, right := range map[Mode]string{Tracking: "eval", PubSub: "publish"} {
+		o := quick()
+		o.Invalidation = m
+		f := openFixture(t, server.UserClient(t, right, slices.Concat(redistest.CacheRights, streamRights[m])...), o)
+		f.waitValid(t)
+		observe.Until(t, "a PONG", func() bool { return f.only.conn.Load().watchdog.pong.Load() > 0 })
+		server.Do("ACL", "SETUSER", right, "-"+right)
+		observe.Until(t, "the loss", func() bool { return f.Lost() > 0 })
+		pongs := &f.only.conn.Load().watchdog.pong
+		last := pongs.Load()
+		observe.Until(t, "more PONGs", func() bool { return pongs.Load() > last+3 })
+		const arrive = "tiered: invalidations arrive again"
+		if n := f.Lost(); n != 1 || f.log.Count(arrive) > 0 {
+			t.Errorf("%v: lost %d times:\n%s", m, n, f.log)
+		}
+		server.Do("ACL", "SETUSER", right, "+"+right)
+		observe.Until(t, "the log of the recovery", func() bool { return f.log.Count(arrive) == 1 })
+		if n := f.Lost(); n != 1 || f.Status() != nil {
+			t.Errorf("%v: lost %d times, %v", m, n, f.Status())
+		}
+	}
+}
+
 // Without memory, Redis executes no canaries but answers reads.
 func TestOutOfMemory(t *testing.T) {
 	server := redistest.Start(t)

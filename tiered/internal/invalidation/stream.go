@@ -182,6 +182,9 @@ func (s *stream) canaryReported(at mono.Instant) {
 		return // not a canary of this stream
 	}
 	s.Validity().Extend(at.Add(s.group.MaxAge()))
+	if int64(at) > s.canary.refused.Load() { // an earlier one may be reported once more, as it expires
+		s.canary.refused.Store(0)
+	}
 	s.answeredByReport(at)
 	s.status.forgetCause(at)
 	if c := s.conn.Load(); c != nil {
@@ -190,9 +193,10 @@ func (s *stream) canaryReported(at mono.Instant) {
 	}
 }
 
-// recovered notes that invalidations arrive, if the validity holds and Redis answers on the connection.
+// recovered notes that invalidations arrive, if the validity holds and Redis answers on the connection. While canaries are refused, the
+// validity is one that is about to run out.
 func (s *stream) recovered(c *connection) {
-	if s.Validity().Holds(mono.Now()) && c.watchdog.pong.Load() > 0 {
+	if s.canary.refused.Load() == 0 && s.Validity().Holds(mono.Now()) && c.watchdog.pong.Load() > 0 {
 		s.up()
 	}
 }
