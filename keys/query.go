@@ -42,8 +42,8 @@ func appendQuery(b []byte, raw string) []byte {
 		sorted = sorted && (len(params) == 0 || params[len(params)-1].name <= p.name)
 		params = append(params, p)
 	}
-	if !sorted && sortable {
-		sortParams(params)
+	if !sorted && sortable { // stable, since the order of a name's values matters
+		slices.SortStableFunc(params, func(p, q param) int { return strings.Compare(p.name, q.name) })
 	}
 	for i := range params {
 		if i > 0 {
@@ -56,19 +56,6 @@ func appendQuery(b []byte, raw string) []byte {
 		}
 	}
 	return b
-}
-
-// sortParams sorts by name. It is stable, since the order of a name's values matters.
-func sortParams(params []param) {
-	if len(params) > 8 {
-		slices.SortStableFunc(params, func(p, q param) int { return strings.Compare(p.name, q.name) })
-		return
-	}
-	for i := 1; i < len(params); i++ {
-		for j := i; j > 0 && params[j].name < params[j-1].name; j-- {
-			params[j], params[j-1] = params[j-1], params[j]
-		}
-	}
 }
 
 // scanParam returns the lengths of the query's first part and of the name in it. simple means that the part has no escapes and

@@ -11,9 +11,7 @@ import (
 func (c *Cache) Answer(x Exchange) {
 	p := plans.Get().(*plan)
 	c.answer(x, p)
-	if p.reset() { // not after a panic, when it may still be in use
-		plans.Put(p)
-	}
+	p.release() // not after a panic, when it may still be in use
 }
 
 func (c *Cache) answer(x Exchange, p *plan) {

@@ -17,7 +17,16 @@ import (
 	"github.com/tiercache/tiercache/adapters/httpcache"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(patientTests{m}) }
+
+type patientTests struct{ *testing.M }
+
+// Run waits once more for goroutines to end: net/http's server keeps a connection for half a second, about as long as goleak waits.
+func (m patientTests) Run() int {
+	code := m.M.Run()
+	_ = goleak.Find() // VerifyTestMain reports what is still there then
+	return code
+}
 
 // newCache makes a cache that is closed with the test.
 func newCache(t testing.TB, o httpcache.Options) *httpcache.Cache {

@@ -35,6 +35,13 @@ func (p *plan) reset() bool {
 	return true
 }
 
+// release returns a plan of the pool to it, if it can be used again.
+func (p *plan) release() {
+	if p.reset() {
+		plans.Put(p)
+	}
+}
+
 // action is what a plan is to do.
 type action int
 

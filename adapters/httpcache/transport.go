@@ -62,9 +62,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	t.cache.carryOut(p)
-	if p.reset() {
-		plans.Put(p)
-	}
+	p.release()
 	return x.response, x.err
 }
 
