@@ -65,13 +65,15 @@ func (w *worker) loader(m *instance, in *intent) tiered.Loader[Value] {
 	}
 }
 
-// batchLoader returns a loader for GetOrLoadMany, which can't set tags.
+// batchLoader returns a loader for a call of GetOrLoadMany that begins now. It can't set tags.
 func (w *worker) batchLoader(m *instance) func(context.Context, []string) (map[string]Value, error) {
+	called := history.Clock()
 	return func(ctx context.Context, keys []string) (map[string]Value, error) {
 		ops := make([]*history.Op, len(keys))
 		values := make(map[string]Value, len(keys))
 		for i, key := range keys {
 			ops[i] = w.op(m, history.Load, key)
+			ops[i].Called = called
 			values[key] = newValue(ops[i].ID)
 		}
 		w.journal.begin(ops...)

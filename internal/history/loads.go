@@ -32,21 +32,20 @@ func (c *checker) checkLoads() {
 
 func byStart(a, b *Op) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.ID, b.ID)) }
 
-// checkKeyLoads checks the loads of one key, which are in the order in which they began. Of the loads that are running when
-// another begins it looks at the latest only: what excuses that one excuses the others.
+// checkKeyLoads checks the loads of one key, which are in the order in which they began.
 func (c *checker) checkKeyLoads(loads []*Op, v keyVoids) {
-	var running []*Op // all but the last may have ended
+	var running []*Op
 	for i, second := range loads {
-		for n := len(running); n > 0 && c.leaseEnd(running[n-1]) <= second.Start; n-- {
-			running = running[:n-1]
-		}
+		running = slices.DeleteFunc(running, func(first *Op) bool { return c.leaseEnd(first) <= second.Start })
 		if i > 0 && !v.excuse(loads[i-1], second) {
 			c.summary.Checks[oneLoad]++
 		}
-		if n := len(running); n > 0 && !v.excuse(running[n-1], second) {
-			first := running[n-1]
-			c.violated(Violation{Guarantee: oneLoad, Read: *second, Write: *first, Detail: fmt.Sprintf(
-				"a second load began %v before the first one's lease could end", time.Duration(c.leaseEnd(first)-second.Start))})
+		for _, first := range slices.Backward(running) {
+			if !v.excuse(first, second) {
+				c.violated(Violation{Guarantee: oneLoad, Read: *second, Write: *first, Detail: fmt.Sprintf(
+					"a second load began %v before the first one's lease could end", time.Duration(c.leaseEnd(first)-second.Start))})
+				break
+			}
 		}
 		running = append(running, second)
 	}
@@ -141,10 +140,11 @@ func (v keyVoids) outdated(first *Op, held span) bool {
 	return false
 }
 
-// excuse reports whether the first load's lease may have been lost before the second load began.
+// excuse reports whether one of the two leases may have been lost before the second load began: the first load's, or that of the second
+// before the first was leased the key.
 func (v keyVoids) excuse(first, second *Op) bool {
 	delta, slack := int64(v.record.Delta), int64(v.record.Slack)
-	held := span{first.Start - slack, second.Start}
+	held := span{min(first.leasedFrom(), second.leasedFrom()) - slack, second.Start}
 	return v.writes.overlap(held) || v.clears.overlap(held) || v.outdated(first, held) ||
-		v.disturbed.overlap(span{first.Start - delta - slack, second.Start + slack})
+		v.disturbed.overlap(span{held.from - delta, second.Start + slack})
 }

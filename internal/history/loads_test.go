@@ -67,6 +67,24 @@ func TestOneLoad(t *testing.T) {
 		{"a fault before", disturbed(0, 1000-delta-slack), ""},
 		{"a fault at the end", disturbed(1100+slack, 2000), ""},
 		{"a fault later", disturbed(1100+slack+1, 2000), "G4"},
+		{"a delete before it, after its batch was called", func(r *run) {
+			r.first.Called = 900
+			write(history.Delete, "k", 920, 930)(r)
+		}, ""},
+		{"a delete before the first, after the second's batch was called", func(r *run) {
+			r.second.Called = 900
+			write(history.Delete, "k", 920, 930)(r)
+		}, ""},
+		{"a delete before the batch", func(r *run) {
+			r.second.Called = 931 + slack
+			write(history.Delete, "k", 920, 930)(r)
+		}, "G4"},
+		{"beside another whose lease was lost in its batch", func(r *run) {
+			other := r.first
+			other.ID, other.Process, other.Start, other.Called = 8, 3, 1090, 900
+			write(history.Delete, "k", 920, 930)(r)
+			r.Ops = append(r.Ops, other)
+		}, "G4"},
 		{"a third that began meanwhile", func(r *run) {
 			third := r.first
 			third.ID, third.Start, third.End = 8, 1010, 1020

@@ -21,6 +21,7 @@ import (
 //	1 byte             flags: 1 = OK, 2 = Strict, the two bits above: Tier
 //	varint             Start
 //	varint             End
+//	varint             Called
 //	varint             Value
 //	uvarint n, bytes   Key
 //	uvarint n, n tags  each like Key
@@ -102,6 +103,7 @@ func appendOp(b []byte, op *Op) []byte {
 	b = append(b, byte(op.Kind), flags)
 	b = binary.AppendVarint(b, op.Start)
 	b = binary.AppendVarint(b, op.End)
+	b = binary.AppendVarint(b, op.Called)
 	b = binary.AppendVarint(b, op.Value)
 	b = appendString(b, op.Key)
 	b = binary.AppendUvarint(b, uint64(len(op.Tags)))

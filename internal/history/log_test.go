@@ -30,7 +30,7 @@ func written(t testing.TB, ops ...history.Op) []byte {
 
 func sampleOps() []history.Op {
 	return []history.Op{
-		{ID: 1, Process: 3, Kind: history.Load, Key: "user:1", Tags: []string{"a", "", "ü"}, Start: 1, End: 2, OK: true},
+		{ID: 1, Process: 3, Kind: history.Load, Key: "user:1", Tags: []string{"a", "", "ü"}, Start: 1, End: 2, Called: -7, OK: true},
 		{ID: 2, Process: -1, Kind: history.Clear, Start: math.MaxInt64 - 1, End: math.MaxInt64},
 		{ID: math.MinInt64, Kind: history.Read, Key: "user:1", Start: 5, End: 6, OK: true, Value: math.MinInt64, Tier: history.Remote, Strict: true},
 		{ID: 4, Kind: history.Set, Key: "", Start: 7},
@@ -87,12 +87,12 @@ func TestBadLog(t *testing.T) {
 		"huge record":  {0xff, 0xff, 0xff, 0xff, 0x7f, 1},
 		"no length":    bytes.Repeat([]byte{0xff}, 11),
 		"short body":   {1, 0},
-		"no kind":      {9, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-		"wrong kind":   {9, 0, 0, 8, 0, 0, 0, 0, 0, 0},
-		"wrong tier":   {9, 0, 0, 1, 12, 0, 0, 0, 0, 0},
-		"rest":         {10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0},
-		"long key":     {9, 0, 0, 1, 0, 0, 0, 0, 2, 0},
-		"many tags":    {9, 0, 0, 1, 0, 0, 0, 0, 0, 1},
+		"no kind":      {10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"wrong kind":   {10, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0},
+		"wrong tier":   {10, 0, 0, 1, 12, 0, 0, 0, 0, 0, 0},
+		"rest":         {11, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0},
+		"long key":     {10, 0, 0, 1, 0, 0, 0, 0, 0, 2, 0},
+		"many tags":    {10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1},
 	} {
 		ops, err := history.ReadOps(bytes.NewReader(append(good[:len(good):len(good)], b...)))
 		if err == nil || len(ops) != 1 {

@@ -51,6 +51,7 @@ type Op struct {
 	Key        string   // not for InvalidateTags, Clear
 	Tags       []string // InvalidateTags: which; Load, Set: the value's
 	Start, End int64    // taken before it is called and after it returned; End 0: it never did, its process was killed
+	Called     int64    // Load for a batch: when the batch was called; the load may wait for its turn when it has its lease. Else 0
 	OK         bool     // it returned no error; a Load and a Read: it returned a value
 	Value      int64    // Read: the ID of the Load or Set whose value was returned
 	Tier       Tier     // Read
@@ -60,6 +61,14 @@ type Op struct {
 // invalidates reports whether the operation certainly hides older values: it is a write and returned no error.
 func (op *Op) invalidates() bool {
 	return op.Kind >= Set && op.Kind <= Clear && op.OK && op.End != 0
+}
+
+// leasedFrom returns the time from which a load may have had its lease.
+func (op *Op) leasedFrom() int64 {
+	if op.Called != 0 {
+		return op.Called
+	}
+	return op.Start
 }
 
 // makes reports whether the operation may have made a value. A Set that failed may still take effect later.

@@ -78,7 +78,7 @@ func (d *decoder) op(body []byte) (Op, error) {
 	op := Op{ID: d.varint(), Process: int(d.varint()), Kind: Kind(d.byte())}
 	flags := d.byte()
 	op.OK, op.Strict, op.Tier = flags&flagOK != 0, flags&flagStrict != 0, Tier(flags>>tierShift)
-	op.Start, op.End, op.Value = d.varint(), d.varint(), d.varint()
+	op.Start, op.End, op.Called, op.Value = d.varint(), d.varint(), d.varint(), d.varint()
 	op.Key = d.string()
 	op.Tags = d.tags()
 	if d.wrong || len(d.rest) > 0 || op.Kind < Read || op.Kind > Clear || op.Tier > Remote {
