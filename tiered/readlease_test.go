@@ -39,6 +39,7 @@ func TestMissTakesTwoCommands(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t)
+			gets(t, newProcess(t, s, quiet, tiered.Policy{}), "first", value("v"), "v") // makes the epoch, which is reported to its maker
 			r := &recorder{t: t}
 			o := tiered.RedisOptions{Invalidation: mode, Heartbeat: time.Hour, Timeout: 10 * time.Second}
 			c := newCache(t, tiered.Options[string]{Redis: newRedis(t, s, o), Trace: r.trace()})

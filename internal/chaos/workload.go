@@ -55,8 +55,8 @@ var rareActs = []act{
 }
 
 func (a *actor) act(ctx context.Context) {
-	todo, total := a.Options.acts()
-	members := a.Options.instances(a.instances)
+	todo, total := actsOf(a.Options)
+	members := instancesOf(a.Options, a.instances)
 	for ctx.Err() == nil {
 		m := members[a.rng.IntN(len(members))]
 		n := a.rng.IntN(total)
@@ -70,8 +70,9 @@ func (a *actor) act(ctx context.Context) {
 	}
 }
 
-// acts returns the acts of the run, and the sum of their weights.
-func (o Options) acts() (todo []act, total int) {
+// actsOf returns the acts of a run, and the sum of their weights. It isn't a method of Options, nor is instancesOf: whoever uses the
+// type would compile all that an instance has, the caches.
+func actsOf(o Options) (todo []act, total int) {
 	todo = acts
 	if o.Focus != "" {
 		todo = nil
@@ -88,8 +89,8 @@ func (o Options) acts() (todo []act, total int) {
 	return todo, total
 }
 
-// instances returns those of a worker's caches that the run uses.
-func (o Options) instances(all []*instance) []*instance {
+// instancesOf returns those of a worker's caches that a run uses.
+func instancesOf(o Options, all []*instance) []*instance {
 	places := o.focus().caches
 	if places == nil {
 		return all

@@ -7,12 +7,14 @@ import (
 )
 
 // Parallel lets up to n parallel tests of the binary run at once, unless the -parallel flag says how many: tests with
-// servers wait more than they compute. TestMain calls it before it runs the tests. Two kinds of runs keep the default: under
-// the race detector tests compute more than they wait, and when fuzzing the number is that of the workers. It is never less than
-// the default.
+// servers wait more than they compute. TestMain calls it before it runs the tests. Under the race detector, where they compute more,
+// it is half of n. When fuzzing, the number is that of the workers. It is never less than the default.
 func Parallel(n int) {
 	flag.Parse()
-	own := !RaceDetector && n > runtime.GOMAXPROCS(0)
+	if RaceDetector {
+		n /= 2
+	}
+	own := n > runtime.GOMAXPROCS(0)
 	flag.Visit(func(f *flag.Flag) {
 		if f.Name == "test.parallel" || f.Name == "test.fuzz" {
 			own = false
