@@ -53,7 +53,7 @@ func edited(t *testing.T, edits []edit) map[string]string {
 }
 
 // build makes the edits in copies of the files, and builds the test binary with the copies as an overlay. Only packages that
-// depend on these files are compiled again, without inlining, which takes a third of the time.
+// depend on these files are compiled again, without inlining, which saves a third of the time.
 func build(t *testing.T, edits []edit) *mutant {
 	t.Helper()
 	dir := t.TempDir()

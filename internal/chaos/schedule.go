@@ -19,8 +19,8 @@ func rareFaults() []fault {
 	return []fault{{"lose tags", servers, nil, (*injector).loseTags}}
 }
 
-// faults returns the faults of the run.
-func (o Options) faults() []fault {
+// faultsOf returns the faults of a run.
+func faultsOf(o Options) []fault {
 	named := o.focus().faults
 	all := faults()
 	if o.Focus != "" {
@@ -36,7 +36,7 @@ func (o Options) faults() []fault {
 func (r *run) schedule(ctx context.Context) {
 	rng := rand.New(rand.NewPCG(r.options.Seed, 1))
 	var bag []fault
-	for ctx.Err() == nil && len(r.options.faults()) > 0 {
+	for ctx.Err() == nil && len(faultsOf(r.options)) > 0 {
 		calm := 200*time.Millisecond + time.Duration(rng.Int64N(int64(500*time.Millisecond)))
 		if rng.IntN(4) == 0 {
 			calm += 1500 * time.Millisecond
@@ -65,7 +65,7 @@ func (r *run) schedule(ctx context.Context) {
 }
 
 func (r *run) shuffledFaults(rng *rand.Rand) []fault {
-	all := r.options.faults()
+	all := faultsOf(r.options)
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }

@@ -70,8 +70,8 @@ func (a *actor) act(ctx context.Context) {
 	}
 }
 
-// actsOf returns the acts of a run, and the sum of their weights. It isn't a method of Options, nor is instancesOf: whoever uses the
-// type would compile all that an instance has, the caches.
+// actsOf returns the acts of a run, and the sum of their weights. It isn't a method of Options, nor are instancesOf and faultsOf:
+// whoever uses the type would compile all that these refer to, like the caches.
 func actsOf(o Options) (todo []act, total int) {
 	todo = acts
 	if o.Focus != "" {
