@@ -44,6 +44,8 @@ var mutations = []mutation{
 		edits: []edit{
 			{"internal/invalidation/stream.go", "	s.Validity().End()\n", ""},
 			{"internal/invalidation/stream.go", "	s.Current.Store(coherence.NewValidity(0))\n", "	if s.Validity() == coherence.Never {\n		s.Current.Store(coherence.NewValidity(0))\n	}\n"},
+			// Otherwise the first canary of a new connection finds no mark that it expects, which ends the validity too.
+			{"internal/invalidation/tracking.go", "	t.markedAt.Store(0) // nothing that was read before is served any more\n", ""},
 		},
 	},
 	{
@@ -219,7 +221,7 @@ func (m mutation) trial(n int) trial {
 // atOnce limits the concurrent runs, each of which has many processes.
 const atOnce = 2
 
-const trials = 8 // of a mutation, until one detects it; some are seen in one of three
+const trials = 4 // of a mutation, until one detects it
 
 // Each text that a mutation replaces occurs once in the library. TestMutations shows the same, but takes minutes.
 func TestMutationsApply(t *testing.T) {
