@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})     // the servers are killed on purpose
 	debug.SetMemoryLimit(2 << 30) // of many caches at once, most of which are garbage
 	redistest.Parallel(10)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(redistest.Reuse(m))
 }
 
 type silent struct{}

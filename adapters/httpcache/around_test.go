@@ -28,6 +28,7 @@ func setAround(next http.Handler) http.Handler {
 
 // What handlers around the cache say of an answer, and what is stored, make the answer to the second request.
 func TestAround(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		stored         []string
 		replaces       bool // the handler sets its fields, where there are others

@@ -83,6 +83,7 @@ func TestFreshForEver(t *testing.T) {
 
 // The same in Redis, from where another process has it.
 func TestFreshForEverInRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	for i, o := range []httpcache.Options{
 		{TTL: math.MaxInt64}, {TTL: math.MaxInt64, StaleIfError: math.MaxInt64, StaleWhileRevalidate: math.MaxInt64, Keep: math.MaxInt64},

@@ -124,6 +124,7 @@ func TestInvalidationOfAnotherScheme(t *testing.T) {
 
 // Who has seen the answer to a change in one process doesn't get the old in another, as soon as that has heard.
 func TestInvalidationReachesOtherProcesses(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := versions("Cache-Control", "max-age=60")
 	first := newCache(t, httpcache.Options{Redis: connect(t, server)})

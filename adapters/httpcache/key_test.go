@@ -132,6 +132,7 @@ func TestSmuggling(t *testing.T) {
 
 // A stored value that would be a line of its own, in Redis or out of it, isn't.
 func TestHeaderInjection(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := text("hello", "X-Any", "a\r\nSet-Cookie: evil=1")
 	h := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)}).Handler(o)

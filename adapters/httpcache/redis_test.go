@@ -31,6 +31,7 @@ func connectWithin(t testing.TB, s *redistest.Server, timeout time.Duration) *ti
 }
 
 func TestSecondProcessHits(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := text("hello", "Content-Type", "text/plain", "X-Any", "1", "X-Any", "2", "Cache-Control", "max-age=60", "Age", "20")
 	first := newCache(t, httpcache.Options{Redis: connect(t, server)})
@@ -57,6 +58,7 @@ func TestSecondProcessHits(t *testing.T) {
 
 // Hits make their keys in the same memory, one after the other. Each tier keeps the key of its own response.
 func TestKeysOfHitsAreNotKept(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := &origin{handler: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
@@ -83,6 +85,7 @@ func TestKeysOfHitsAreNotKept(t *testing.T) {
 
 // With SealKeys Redis has nothing to read of a response, and the next process still serves it.
 func TestSealedResponses(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := text("the secret", "Cache-Control", "max-age=60", "X-Secret", "another secret")
 	keys := []codec.SealKey{{ID: "1", Secret: make([]byte, 32)}}
@@ -102,6 +105,7 @@ func TestSealedResponses(t *testing.T) {
 
 // What somebody else put under a key is not an answer, and doesn't keep the handler from giving one.
 func TestForeignValues(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := text("hello")
 	h := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)}).Handler(o)
@@ -122,6 +126,7 @@ func TestForeignValues(t *testing.T) {
 
 // Nor is what looks like a response, but would break the answer's framing, or speaks for another client.
 func TestForeignResponses(t *testing.T) {
+	t.Parallel()
 	type response struct {
 		Status   int           `msgpack:"s"`
 		Header   []string      `msgpack:"h"`
@@ -163,6 +168,7 @@ func TestForeignResponses(t *testing.T) {
 
 // That a response can't be stored is known to the other processes, and what is stored all the same reaches them.
 func TestRefusalReachesRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	first := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)})
 	second := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)})
@@ -188,6 +194,7 @@ func TestRefusalReachesRedis(t *testing.T) {
 }
 
 func TestPurgeReachesRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := text("hello")
 	c := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)})
@@ -200,6 +207,7 @@ func TestPurgeReachesRedis(t *testing.T) {
 }
 
 func TestRedisDown(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := text("hello")
 	first := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)})

@@ -304,6 +304,7 @@ func TestStaleIfErrorEnds(t *testing.T) {
 
 // What only Redis has goes out at once, too, however long the run behind takes.
 func TestStaleFromRedisGoesOutAtOnce(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	const control = "max-age=10, stale-while-revalidate=1000"
 	get(newCache(t, httpcache.Options{Redis: connect(t, server)}).Handler(text("hello", "Cache-Control", control, "Age", "10")), "/a")

@@ -155,6 +155,7 @@ func TestTransportClosed(t *testing.T) {
 
 // Callers in several processes share one request to the origin.
 func TestTransportProcessesShare(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := newGated("private, max-age=60")
 	var callers []<-chan result

@@ -263,6 +263,7 @@ func TestTransportBackgroundContext(t *testing.T) {
 
 // Transports of one Name share responses through Redis, each user's own. Without Redis each works by itself.
 func TestTransportRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := text("hello", "Cache-Control", "private, max-age=60")
 	url := startOrigin(t, o).URL

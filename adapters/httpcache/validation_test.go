@@ -29,6 +29,7 @@ func validating(tag *string, fields ...string) *origin {
 
 // A 304 makes what is stored fresh again, with its fields, for all; a 200 replaces it.
 func TestValidation(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	tag := `"1"`
 	o := validating(&tag, "Cache-Control", "max-age=10")

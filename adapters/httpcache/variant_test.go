@@ -60,6 +60,7 @@ func TestCrowdOfVariants(t *testing.T) {
 
 // A purge removes all variants, those that are being made included, here and in other processes.
 func TestPurgeOfVariants(t *testing.T) {
+	t.Parallel()
 	for name, purge := range map[string]func(c *httpcache.Cache) error{
 		"Purge":     func(c *httpcache.Cache) error { return c.Purge(t.Context(), request("GET", "/a")) },
 		"PurgeTags": func(c *httpcache.Cache) error { return c.PurgeTags(t.Context(), "thing") },
@@ -189,6 +190,7 @@ func TestVaryChanges(t *testing.T) {
 
 // However many languages there are: an entry each, and nothing that grows.
 func TestEndlessVariants(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	h := newCache(t, httpcache.Options{TTL: minute, Redis: connect(t, server)}).Handler(speaking())
 	const key = "tc:http:get://example.com/a:"

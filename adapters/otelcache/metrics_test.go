@@ -21,6 +21,7 @@ import (
 
 // The metrics are the cache's Stats, and the histograms count what these count.
 func TestMetricsAreStats(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	b := newBackend(t, otelcache.Options{Cache: "users"})
 	c := b.newCache(t, s, tiered.Options[string]{Policy: tiered.Policy{TTL: time.Hour, NotFoundTTL: time.Hour}})

@@ -24,6 +24,7 @@ func value(v string) tiered.Loader[string] {
 }
 
 func TestSpansOfAMiss(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	b := newBackend(t, otelcache.Options{Cache: "users", Keys: true})
 	c := b.newCache(t, s, tiered.Options[string]{})
@@ -82,6 +83,7 @@ func TestSpansOfAMiss(t *testing.T) {
 
 // The span of a caller that waits for another's load is linked to the span of that load, which is in another trace.
 func TestWaitIsLinked(t *testing.T) {
+	t.Parallel()
 	b := newBackend(t, otelcache.Options{Cache: "users"})
 	c := b.newCache(t, redistest.Start(t), tiered.Options[string]{})
 	running, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
@@ -118,6 +120,7 @@ func TestWaitIsLinked(t *testing.T) {
 }
 
 func TestWaitForAnotherProcess(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	other, b := newBackend(t, otelcache.Options{}), newBackend(t, otelcache.Options{})
 	first, second := other.newCache(t, s, tiered.Options[string]{}), b.newCache(t, s, tiered.Options[string]{})
@@ -145,6 +148,7 @@ func TestWaitForAnotherProcess(t *testing.T) {
 }
 
 func TestSpansOfFailures(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	b := newBackend(t, otelcache.Options{Cache: "users"})
 	c := b.newCache(t, s, tiered.Options[string]{})
@@ -185,6 +189,7 @@ func TestSpansOfFailures(t *testing.T) {
 }
 
 func TestSpansOfABatch(t *testing.T) {
+	t.Parallel()
 	b := newBackend(t, otelcache.Options{Cache: "users"})
 	c := b.newCache(t, redistest.Start(t), tiered.Options[string]{})
 	ctx, caller := b.tracer.Start(t.Context(), "caller")

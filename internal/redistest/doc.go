@@ -1,7 +1,7 @@
 // Package redistest starts real redis-server processes for tests.
 //
 // A [Server] is one server on a port of its own. A test may kill it, freeze it as a paused VM would be, and restart
-// it. It ends with the test, and on Linux also if the test binary is killed.
+// it. It ends with the test, or with the last test of a binary that uses [Reuse], and on Linux also if the test binary is killed.
 //
 //	s := redistest.Start(t)
 //	client := s.Client(t)

@@ -28,8 +28,9 @@ type Server struct {
 	port *port
 	bus  *port // the cluster bus port; nil in other roles
 
-	mu   sync.Mutex // held while the process changes its state
-	proc *process
+	mu        sync.Mutex // held while the process changes its state
+	proc      *process
+	disturbed bool // by the test: it was killed or frozen
 }
 
 // Start returns a server that answers on 127.0.0.1, has no data and persists none. args are added to the end of its command
@@ -44,25 +45,36 @@ func Start(t testing.TB, args ...string) *Server {
 
 func start(t testing.TB, role role, args ...string) *Server {
 	t.Helper()
-	path := lookPath(t)
-	s := &Server{t: t, role: role, path: path, dir: t.TempDir(), args: args}
-	// Another program may have taken the port meanwhile. Then the server exits, and the next port is tried.
-	for range 10 {
-		if err := s.reserve(); err != nil {
-			t.Fatalf("redistest: %v", err)
-		}
-		err := s.launch()
-		if err == nil {
-			t.Cleanup(s.close)
-			return s
-		}
-		s.release()
-		if !errors.Is(err, errPortTaken) {
+	s := &Server{t: t, role: role, path: lookPath(t), args: args}
+	if !idle.lend(s) {
+		if err := s.start(); err != nil {
 			t.Fatalf("redistest: %v", err)
 		}
 	}
-	t.Fatal("redistest: every port tried was taken by another program")
-	return nil
+	t.Cleanup(s.close)
+	return s
+}
+
+// start starts the process in a directory and on a port of its own.
+func (s *Server) start() (err error) {
+	if s.dir, err = os.MkdirTemp("", "redistest"); err != nil {
+		return fmt.Errorf("the server's directory: %w", err)
+	}
+	// Another program may have taken the port meanwhile. Then the server exits, and the next port is tried.
+	for range 10 {
+		if err = s.reserve(); err != nil {
+			break
+		}
+		if err = s.launch(); err == nil {
+			return nil
+		}
+		s.release()
+		if !errors.Is(err, errPortTaken) {
+			break
+		}
+	}
+	_ = os.RemoveAll(s.dir)
+	return err
 }
 
 // Addr returns the server's host:port. A restart doesn't change it.
@@ -146,6 +158,7 @@ func (s *Server) Kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.proc.Kill()
+	s.disturbed = true
 }
 
 // Freeze stops the server (SIGSTOP): connections stay open, and no request is answered. It returns when the
@@ -154,6 +167,7 @@ func (s *Server) Freeze() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.disturbed = true
 	if err := s.proc.Freeze(); err != nil {
 		s.t.Errorf("redistest: freezing %s: %v", s.Addr(), err)
 	}
@@ -176,6 +190,7 @@ func (s *Server) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.proc.Kill()
+	s.disturbed = true
 	if err := s.launch(); err != nil {
 		s.t.Errorf("redistest: restarting: %v", err)
 	}
@@ -205,7 +220,18 @@ func (s *Server) launch() error {
 	return nil
 }
 
+// close is called when the server's test has ended.
 func (s *Server) close() {
+	if idle.keep(s) {
+		return
+	}
+	if err := s.end(); err != nil {
+		s.t.Errorf("redistest: %v", err)
+	}
+}
+
+func (s *Server) end() error {
 	s.Kill()
 	s.release()
+	return os.RemoveAll(s.dir)
 }

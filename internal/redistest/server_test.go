@@ -19,7 +19,7 @@ import (
 	"github.com/tiercache/tiercache/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(redistest.Reuse(m)) }
 
 func TestStart(t *testing.T) {
 	t.Parallel()
@@ -129,7 +129,7 @@ func TestCleanupEndsTheServer(t *testing.T) {
 		var server int
 		var dir string
 		t.Run(name, func(t *testing.T) {
-			s := redistest.Start(t)
+			s := redistest.Start(t, "--loglevel", "notice") // with an argument it isn't reused
 			server, dir = pid(t, s), config(t, s.Client(t), "dir")
 			leave(s)
 		})

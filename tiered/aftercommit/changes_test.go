@@ -72,6 +72,7 @@ func TestLateChanges(t *testing.T) {
 
 // If one cache can't hold its keys, nothing is committed, and the other's keys are released.
 func TestOneCacheCannotHold(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	good, closed := newCache(t, "good", s), newCache(t, "closed", nil)
 	if err := closed.Close(); err != nil {
@@ -99,6 +100,7 @@ func (c slow) Hold(ctx context.Context, d time.Duration, keys, tags []string) (*
 
 // Holds that are over before COMMIT protect nothing.
 func TestHoldsAreOver(t *testing.T) {
+	t.Parallel()
 	c := slow{newCache(t, "c", redistest.Start(t))}
 	ch := aftercommit.Changes{Options: aftercommit.Options{Hold: 10 * time.Millisecond}}
 	ch.Delete(c, "k")
@@ -109,6 +111,7 @@ func TestHoldsAreOver(t *testing.T) {
 
 // Each outcome of the commit ends the holds, or leaves them.
 func TestOutcomes(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := newCache(t, "c", s)
 	for name, o := range map[string]struct {

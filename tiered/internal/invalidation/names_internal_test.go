@@ -69,6 +69,7 @@ func (f fixture) follow(names ...string) {
 
 // A cache that is opened later is reported on the connection that is there, and ends no validity.
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), quick())
 	v, ids, n := f.waitValid(t), trackers(server), f.changes.interruptions()
@@ -106,6 +107,7 @@ func TestFollow(t *testing.T) {
 }
 
 func TestFollowAtOnce(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), quick())
 	f.waitValid(t)
@@ -126,6 +128,7 @@ func TestFollowAtOnce(t *testing.T) {
 
 // A new connection reports the caches that there are, and not those that were closed.
 func TestNamesOfANewConnection(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), quick())
 	f.waitValid(t)
@@ -147,6 +150,7 @@ func TestNamesOfANewConnection(t *testing.T) {
 
 // A cache may be opened at any time in the life of a connection.
 func TestFollowAsTheConnectionEnds(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), quick())
 	f.waitValid(t)
@@ -196,6 +200,7 @@ func TestFollowInACluster(t *testing.T) {
 
 // With PubSub all is on one channel.
 func TestFollowOfOtherModes(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	for _, mode := range []Mode{PubSub, None} {
 		o := quick()

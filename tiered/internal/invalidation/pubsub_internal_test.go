@@ -71,6 +71,7 @@ func testMessagesArrive(t *testing.T, client func() redis.UniversalClient, o set
 }
 
 func TestPublishFails(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := quick()
 	o.Invalidation = PubSub

@@ -21,6 +21,7 @@ import (
 var streamRights = map[Mode][]string{Tracking: redistest.TrackingRights, PubSub: redistest.PubSubRights}
 
 func TestRights(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	for m, some := range streamRights {
 		rights := slices.Concat(redistest.CacheRights, some)
@@ -203,6 +204,7 @@ func TestRightsOfOneMaster(t *testing.T) {
 }
 
 func TestWrongPassword(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	_ = server.UserClient(t, "somebody", "+@all", "~*", "&*")
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "somebody", Password: "wrong"})
@@ -217,6 +219,7 @@ func TestWrongPassword(t *testing.T) {
 }
 
 func TestServersThatCannotTrack(t *testing.T) {
+	t.Parallel()
 	for what, server := range map[string]*redistest.Server{
 		"RESP2 only":  redistest.Start(t, "--rename-command", "HELLO", ""),
 		"no tracking": redistest.Start(t, "--rename-command", "CLIENT", ""),
@@ -232,6 +235,7 @@ func TestServersThatCannotTrack(t *testing.T) {
 
 // A right that is taken away later is logged once and checked now and then. When it is back, the stream uses it.
 func TestRefusedLater(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rights := slices.Concat(redistest.CacheRights, streamRights[Tracking])
 	f := openFixture(t, server.UserClient(t, "somebody", rights...), quick())
@@ -249,6 +253,7 @@ func TestRefusedLater(t *testing.T) {
 
 // Canaries that are refused are one loss, though the connection answers and the validity hasn't run out yet.
 func TestCanariesAreRefused(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	for m, right := range map[Mode]string{Tracking: "eval", PubSub: "publish"} {
 		o := quick()
@@ -275,6 +280,7 @@ func TestCanariesAreRefused(t *testing.T) {
 
 // Without memory, Redis executes no canaries but answers reads.
 func TestOutOfMemory(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), shortLived())
 	v := f.waitValid(t)

@@ -19,6 +19,7 @@ import (
 )
 
 func TestValidityHolds(t *testing.T) {
+	t.Parallel()
 	f := openFixture(t, redistest.Start(t).Client(t), quick())
 	s := f.only
 	v := s.Validity()
@@ -41,6 +42,7 @@ func TestValidityHolds(t *testing.T) {
 }
 
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--maxmemory-policy", "allkeys-random")
 	f := openFixture(t, server.Client(t), quick())
 	server.Do("SET", "tc:c:there", "1")
@@ -102,6 +104,7 @@ func TestEvents(t *testing.T) {
 
 // Messages with other names, or with a wrong number, don't extend the validity.
 func TestForeignCanaries(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), settings{Heartbeat: time.Hour, Timeout: 5 * time.Second})
 	other := openFixture(t, server.Client(t), quick())
@@ -129,6 +132,7 @@ func trackers(server *redistest.Server) (ids []string) {
 }
 
 func TestConnectionLost(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), quick())
 	isUp := func() bool { at := mono.Now(); return f.only.status.downSince(at) == at }
@@ -163,6 +167,7 @@ func TestConnectionLost(t *testing.T) {
 
 // When Redis stalls for a moment, the validity runs out, and holds again afterwards.
 func TestFreeze(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), settings{Heartbeat: 500 * time.Millisecond, Timeout: time.Second})
 	v, n := f.waitValid(t), f.changes.interruptions()
@@ -182,6 +187,7 @@ func TestFreeze(t *testing.T) {
 
 // A connection that receives nothing any more is given up.
 func TestLongFreeze(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), shortLived())
 	before := f.waitValid(t)
@@ -198,6 +204,7 @@ func TestLongFreeze(t *testing.T) {
 }
 
 func TestKillAndRestart(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), quick())
 	before := f.waitValid(t)
@@ -220,6 +227,7 @@ func TestKillAndRestart(t *testing.T) {
 
 // The address leads to another server, and the connection to the old one stays open: its changes are not those of the cache's keys.
 func TestMovedAddress(t *testing.T) {
+	t.Parallel()
 	from, to := redistest.Start(t), redistest.Start(t)
 	var addr atomic.Pointer[string]
 	lead := func(s *redistest.Server) { a := s.Addr(); addr.Store(&a) }
@@ -242,6 +250,7 @@ func TestMovedAddress(t *testing.T) {
 }
 
 func TestDownAtFirst(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Kill()
 	f := openFixture(t, server.Client(t), quick())
@@ -256,6 +265,7 @@ func TestDownAtFirst(t *testing.T) {
 }
 
 func TestCloseWhileFrozen(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	f := openFixture(t, server.Client(t), shortLived())
 	v := f.waitValid(t)
@@ -277,6 +287,7 @@ func TestCloseWhileFrozen(t *testing.T) {
 }
 
 func TestManyObjects(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client(t)
 	all := make([]fixture, 64)

@@ -146,6 +146,7 @@ func TestBreakerOfANodeThatCameBack(t *testing.T) {
 
 // A stream that ends as its node leaves the Cluster doesn't say which node has the keys now.
 func TestNodeLeavesAsItsStreamEnds(t *testing.T) {
+	t.Parallel()
 	f := openFixture(t, redistest.Start(t).Client(t), quick())
 	s := f.only
 	f.waitValid(t)

@@ -62,6 +62,7 @@ func TestParseEpoch(t *testing.T) {
 
 // After an expiry or an invalidation a value is never more valid than before, nor than the change allows, whatever the record.
 func TestInvalidateScript(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client(t)
 	const kept = "" // as it was
@@ -107,6 +108,7 @@ func TestInvalidateScript(t *testing.T) {
 
 // An expiry of everything changes nothing but its count, and a damaged epoch is a new one.
 func TestOpenExpires(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	store := NewStore(conntest.Open(t, s.Client(t)), "test", func([]redisconn.Reply) {})
 	open := func(ctx context.Context, step int, expire bool) epochState {

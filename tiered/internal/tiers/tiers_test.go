@@ -116,6 +116,7 @@ func fetch(t *testing.T, c *cache, key string, least record.Use) string {
 
 // Another process gets from Redis what one has set, removed, expired and invalidated.
 func TestWritesReachTheOtherProcess(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c, other := open(t, s), open(t, s)
 	for _, test := range []struct {
@@ -152,6 +153,7 @@ func TestWritesReachTheOtherProcess(t *testing.T) {
 
 // What was read before a write isn't kept after it.
 func TestOvertakenReadIsNotKept(t *testing.T) {
+	t.Parallel()
 	c := open(t, redistest.Start(t))
 	set(t, c, " old", "k")
 	h := c.Keys.Ref("k", hash("k"))
@@ -168,6 +170,7 @@ func TestOvertakenReadIsNotKept(t *testing.T) {
 
 // A write that Redis doesn't take is queued, and hides Redis's content until it is replayed.
 func TestQueuedUntilReplayed(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := open(t, s)
 	set(t, c, " old", "a", "b")
@@ -190,6 +193,7 @@ func TestQueuedUntilReplayed(t *testing.T) {
 
 // Values that can't be encoded leave their keys as they were. The error names the first of them.
 func TestWrongValues(t *testing.T) {
+	t.Parallel()
 	c := open(t, redistest.Start(t))
 	var keys []string
 	for i := range 12 {
@@ -224,6 +228,7 @@ func newTask(t *testing.T, c *cache, key string) *task {
 
 // A load's result replaces the load's lease, unless the key was written meanwhile.
 func TestStoreReplacesTheLease(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	for name, write := range map[string]func(c *cache){
 		"k loaded": func(*cache) {},
@@ -255,6 +260,7 @@ func TestStoreReplacesTheLease(t *testing.T) {
 
 // A second load of a key gets no lease and waits, and loads without one if Redis can't be asked.
 func TestAcquire(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c, other := open(t, s), open(t, s)
 	first, second := newTask(t, c, "k"), newTask(t, other, "k")
