@@ -40,9 +40,11 @@ func (c *Cache[T]) fallbackOf(f *flight[T], least record.Use) *inflight.Fallback
 	}
 	silent := o.Feed != nil && o.Feed.Unreachable.Load()
 	switch {
-	case least > record.IfError:
+	case least > record.IfError: // the caller can still wait for the load
 		return nil
-	case o.Origin == inflight.FromRemote && o.Stale(at), !c.local.Strict() && (o.Origin == inflight.FromUnverified || silent):
+	case o.Origin == inflight.FromRemote && o.Stale(at): // the policy allows what is older anyway
+		return o
+	case !c.local.Strict() && (o.Origin == inflight.FromUnverified || silent): // nobody can say whether it was changed
 		return o
 	}
 	return nil

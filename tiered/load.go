@@ -89,8 +89,9 @@ func (c *Cache[T]) load(ctx context.Context, k *keyRef[T], at mono.Instant, load
 		r, offered, err := c.awaitJoined(ctx, &j, why, true)
 		tooShort := f.Limit < c.policy.LoadTimeout && errors.Is(err, context.DeadlineExceeded) // the LoadTimeout of another view
 		leavesOld := f.Reason == inflight.ForRefresh && why != inflight.ForRefresh             // a Refresh that failed
+		takesFailure := ctx.Err() != nil || !j.late && !tooShort && !leavesOld
 		switch {
-		case !c.settles(&j, r, offered, ctx.Err() != nil || !j.late && !tooShort && !leavesOld):
+		case !c.settles(&j, r, offered, takesFailure):
 		case err != nil:
 			return none, err
 		default:

@@ -18,7 +18,7 @@ type Stats struct {
 	Misses      uint64 // reads of a key that neither tier could answer
 	Collapsed   uint64 // calls that waited for what another call had begun: a load, or a read of Redis
 	Loads       uint64 // calls of a loader; a batch is one
-	LoadErrors  uint64 // loads that failed, panicked or took too long; ErrNotFound is not a failure
+	LoadErrors  uint64 // loads of this process that failed, panicked or took too long; ErrNotFound is not a failure
 	Refreshes   uint64 // keys for which a load in the background was begun
 	Shed        uint64 // loads that weren't begun, see ErrOverloaded; a batch is one
 	Stale       uint64 // reads served with a value past its TTL
