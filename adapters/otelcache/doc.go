@@ -30,7 +30,8 @@
 // # Metrics
 //
 // Each field of [tiered.Stats] is an observable counter or, if it is a present value, an observable up-down counter: tiercache.hits (with
-// tiercache.tier), tiercache.misses, tiercache.loads and so on. There are histograms of durations in seconds:
+// tiercache.tier), tiercache.misses, tiercache.loads and so on. ObserveHTTP adds those of [httpcache.Stats], such as tiercache.http.hits.
+// They count requests; a request that misses is more than one miss of the tiers. There are histograms of durations in seconds:
 //
 //	tiercache.load.duration         by tiercache.load.kind: read, refresh or background
 //	db.client.operation.duration    of calls of Redis, with the attributes of their spans but the size of a batch

@@ -12,6 +12,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"github.com/tiercache/tiercache/adapters/httpcache"
 	"github.com/tiercache/tiercache/adapters/internal/cachemetrics"
 	"github.com/tiercache/tiercache/adapters/otelcache"
 	"github.com/tiercache/tiercache/internal/observe"
@@ -58,7 +59,7 @@ func TestMetricsAreStats(t *testing.T) {
 	observe.Until(t, "the write was replayed", func() bool { return c.Stats().Replayed > 0 && c.Stats().LoadsRunning == 0 })
 
 	got, stats := b.metrics(t), c.Stats()
-	for _, m := range cachemetrics.All() {
+	for _, m := range cachemetrics.Tiers() {
 		points := got["tiercache."+m.Name].Data.(metricdata.Sum[int64])
 		if points.IsMonotonic == m.Present {
 			t.Errorf("%s is monotonic: %v", m.Name, points.IsMonotonic)
@@ -120,6 +121,26 @@ func count(t *testing.T, m metricdata.Metrics, errorType string) (values uint64,
 		t.Errorf("%s is in %s", m.Name, m.Unit)
 	}
 	return values, points
+}
+
+// The metrics of an HTTP cache are its Stats, those of its tiers included.
+func TestMetricsOfAnHTTPCache(t *testing.T) {
+	b := newBackend(t, otelcache.Options{Cache: "pages"})
+	want := httpcache.Stats{Hits: 1, Stale: 2, Validated: 3, NotModified: 4, Misses: 5, Collapsed: 6, Stored: 7, Bypassed: 8}
+	want.Tiers.Misses = 9
+	if err := b.tel.ObserveHTTP(func() httpcache.Stats { return want }); err != nil {
+		t.Fatal(err)
+	}
+	got := b.metrics(t)
+	for _, m := range cachemetrics.HTTP() {
+		points := got["tiercache.http."+m.Name].Data.(metricdata.Sum[int64]).DataPoints
+		if len(points) != 1 || points[0].Value != m.Value(&want) {
+			t.Errorf("%s: %v, want %d", m.Name, points, m.Value(&want))
+		}
+	}
+	if points := got["tiercache.misses"].Data.(metricdata.Sum[int64]).DataPoints; len(points) != 1 || points[0].Value != 9 {
+		t.Errorf("misses of the tiers: %v", points)
+	}
 }
 
 func TestClose(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tiercache/tiercache/adapters/httpcache"
 	"github.com/tiercache/tiercache/adapters/internal/cachemetrics"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -91,19 +92,33 @@ func New(o Options) (*Telemetry, error) {
 
 // Observe registers the counters of a cache, whose Stats method it gets. It returns an error if the meter refuses an instrument.
 func (t *Telemetry) Observe(stats func() tiered.Stats) error {
+	return observe(t, "tiercache.", cachemetrics.Tiers(), stats)
+}
+
+// ObserveHTTP registers the counters of an HTTP cache, whose Stats method it gets, and those of its tiers. It returns an error if the
+// meter refuses an instrument.
+func (t *Telemetry) ObserveHTTP(stats func() httpcache.Stats) error {
+	if err := t.Observe(func() tiered.Stats { return stats().Tiers }); err != nil {
+		return err
+	}
+	return observe(t, "tiercache.http.", cachemetrics.HTTP(), stats)
+}
+
+// observe registers metrics whose names begin with prefix.
+func observe[S any](t *Telemetry, prefix string, metrics []cachemetrics.Metric[S], stats func() S) error {
 	var all []metric.Observable
-	var report []func(metric.Observer, *tiered.Stats)
-	for _, m := range cachemetrics.All() {
+	var report []func(metric.Observer, *S)
+	for _, m := range metrics {
 		attributes := metric.WithAttributeSet(attribute.NewSet(t.cache))
 		if m.Tier != "" {
 			attributes = metric.WithAttributeSet(attribute.NewSet(t.cache, tierKey.String(m.Tier)))
 		}
-		i, err := t.observable(m)
+		i, err := observable(t.meter, prefix, m)
 		if err != nil {
 			return err
 		}
 		all = append(all, i)
-		report = append(report, func(o metric.Observer, s *tiered.Stats) { o.ObserveInt64(i, m.Value(s), attributes) })
+		report = append(report, func(o metric.Observer, s *S) { o.ObserveInt64(i, m.Value(s), attributes) })
 	}
 	r, err := t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := stats()
@@ -122,15 +137,15 @@ func (t *Telemetry) Observe(stats func() tiered.Stats) error {
 }
 
 // observable returns the instrument of a metric.
-func (t *Telemetry) observable(m cachemetrics.Metric) (metric.Int64Observable, error) {
-	name, unit, description := "tiercache."+m.Name, metric.WithUnit(m.Unit), metric.WithDescription(m.Help)
+func observable[S any](meter metric.Meter, prefix string, m cachemetrics.Metric[S]) (metric.Int64Observable, error) {
+	name, unit, description := prefix+m.Name, metric.WithUnit(m.Unit), metric.WithDescription(m.Help)
 	if m.Present {
-		return t.meter.Int64ObservableUpDownCounter(name, unit, description)
+		return meter.Int64ObservableUpDownCounter(name, unit, description)
 	}
-	return t.meter.Int64ObservableCounter(name, unit, description)
+	return meter.Int64ObservableCounter(name, unit, description)
 }
 
-// Close ends what Observe has registered. The Trace may still be used.
+// Close ends what Observe and ObserveHTTP have registered. The Trace may still be used.
 func (t *Telemetry) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tiercache/tiercache/adapters/httpcache"
 	"github.com/tiercache/tiercache/adapters/internal/cachemetrics"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -16,21 +17,14 @@ const namespace = "tiercache"
 
 // Collector is a [prometheus.Collector] of any number of caches.
 type Collector struct {
-	stats                         []statsMetric
+	tiers                         group[tiered.Stats]
+	http                          group[httpcache.Stats]
 	healthy                       *prometheus.Desc
 	loadTime, redisTime, waitTime *prometheus.HistogramVec
 	sent, received                *prometheus.CounterVec
 
-	mu     sync.RWMutex
-	caches map[string]func() tiered.Stats
-	redis  map[string]func() error
-}
-
-// statsMetric is a metric of Stats.
-type statsMetric struct {
-	cachemetrics.Metric
-	desc   *prometheus.Desc
-	labels []string // after the cache's name
+	mu    sync.RWMutex // guards redis, and the caches of the groups
+	redis map[string]func() error
 }
 
 // New returns a Collector without caches.
@@ -43,7 +37,7 @@ func New() *Collector {
 	counter := func(name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, []string{"cache"})
 	}
-	c := &Collector{
+	return &Collector{
 		healthy: prometheus.NewDesc(prometheus.BuildFQName(namespace, "redis", "healthy"),
 			"1 while Redis is asked, all invalidations arrive, and no command was refused lately, else 0.", []string{"redis"}, nil),
 		loadTime:  histogram("load_duration_seconds", "Duration of calls of the loader.", "cache", "outcome"),
@@ -51,25 +45,24 @@ func New() *Collector {
 		waitTime:  histogram("wait_duration_seconds", "How long callers and loads waited for the load of another.", "cache", "for", "outcome"),
 		sent:      counter("redis_sent_bytes_total", "Bytes of keys and values sent to Redis."),
 		received:  counter("redis_received_bytes_total", "Bytes of values read from Redis."),
-		caches:    make(map[string]func() tiered.Stats),
+		tiers:     newGroup("", cachemetrics.Tiers()),
+		http:      newGroup("http", cachemetrics.HTTP()),
 		redis:     make(map[string]func() error),
 	}
-	for _, m := range cachemetrics.All() {
-		name, labels, values := m.Name, []string{"cache"}, []string(nil)
-		if !m.Present {
-			name += "_total"
-		}
-		if m.Tier != "" {
-			labels, values = append(labels, "tier"), []string{m.Tier}
-		}
-		c.stats = append(c.stats, statsMetric{m, prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), m.Help, labels, nil), values})
-	}
-	return c
 }
 
 // Add adds the counters of a cache, whose Stats method it gets. It returns an error if there is a cache of that name.
 func (c *Collector) Add(cache string, stats func() tiered.Stats) error {
-	return add(c, c.caches, "cache", cache, stats)
+	return add(c, c.tiers.caches, "cache", cache, stats)
+}
+
+// AddHTTP adds the counters of an HTTP cache, whose Stats method it gets, and those of its tiers. It returns an error if there is a
+// cache of that name.
+func (c *Collector) AddHTTP(cache string, stats func() httpcache.Stats) error {
+	if err := c.Add(cache, func() tiered.Stats { return stats().Tiers }); err != nil {
+		return err
+	}
+	return add(c, c.http.caches, "cache", cache, stats)
 }
 
 // AddRedis adds the health of a Redis, whose Status method it gets. It returns an error if there is a Redis of that name.
@@ -118,11 +111,8 @@ func outcome(err error) string {
 
 // Describe implements [prometheus.Collector].
 func (c *Collector) Describe(to chan<- *prometheus.Desc) {
-	for i, m := range c.stats {
-		if i == 0 || c.stats[i-1].Name != m.Name { // the tiers of a metric share a description
-			to <- m.desc
-		}
-	}
+	c.tiers.describe(to)
+	c.http.describe(to)
 	to <- c.healthy
 	for _, v := range c.traced() {
 		v.Describe(to)
@@ -133,16 +123,8 @@ func (c *Collector) Describe(to chan<- *prometheus.Desc) {
 func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	for cache, stats := range c.caches {
-		s := stats()
-		for _, m := range c.stats {
-			kind := prometheus.CounterValue
-			if m.Present {
-				kind = prometheus.GaugeValue
-			}
-			to <- prometheus.MustNewConstMetric(m.desc, kind, float64(m.Value(&s)), append([]string{cache}, m.labels...)...)
-		}
-	}
+	c.tiers.collect(to)
+	c.http.collect(to)
 	for name, status := range c.redis {
 		healthy := 0.0
 		if status() == nil {

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/tiercache/tiercache/adapters/httpcache"
 	"github.com/tiercache/tiercache/adapters/internal/cachemetrics"
 	"github.com/tiercache/tiercache/adapters/promcache"
 	"github.com/tiercache/tiercache/internal/observe"
@@ -108,7 +112,7 @@ func TestMetricsAreStats(t *testing.T) {
 	observe.Until(t, "the write was replayed", func() bool { return c.Stats().Replayed > 0 && c.Stats().LoadsRunning == 0 })
 
 	got, stats := gather(t, metrics), c.Stats()
-	for _, m := range cachemetrics.All() {
+	for _, m := range cachemetrics.Tiers() {
 		name := "tiercache_" + m.Name
 		if !m.Present {
 			name += "_total"
@@ -147,10 +151,64 @@ func TestMetricsAreStats(t *testing.T) {
 	}
 }
 
+// The metrics of an HTTP cache are its Stats, those of its tiers included.
+func TestMetricsOfAnHTTPCache(t *testing.T) {
+	metrics := promcache.New()
+	c, err := httpcache.New(httpcache.Options{Name: "pages"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := metrics.AddHTTP("pages", c.Stats); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("ETag", `"1"`)
+		_, _ = io.WriteString(w, "page")
+	})))
+	t.Cleanup(server.Close)
+	request := func(method, validator string) {
+		r, err := http.NewRequestWithContext(t.Context(), method, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if validator != "" {
+			r.Header.Set("If-None-Match", validator)
+		}
+		response, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+	}
+	for range 3 {
+		request(http.MethodGet, "")
+	}
+	request(http.MethodGet, `"1"`)
+	request(http.MethodPost, "")
+
+	got, stats := gather(t, metrics), c.Stats()
+	for _, m := range cachemetrics.HTTP() {
+		if v := sum(got["tiercache_http_"+m.Name+"_total"], "cache", "pages"); v != float64(m.Value(&stats)) {
+			t.Errorf("%s is %v, want %d", m.Name, v, m.Value(&stats))
+		}
+	}
+	if v := sum(got["tiercache_misses_total"], "cache", "pages"); v != float64(stats.Tiers.Misses) || v == 0 {
+		t.Errorf("%v misses of the tiers, want %d", v, stats.Tiers.Misses)
+	}
+	if stats.Hits != 3 || stats.NotModified != 1 || stats.Misses != 1 || stats.Bypassed != 1 || stats.Stored != 1 {
+		t.Errorf("not what was expected to happen: %+v", stats)
+	}
+}
+
 // The names and help texts are as Prometheus wants them, with one cache and with several.
 func TestLint(t *testing.T) {
 	metrics := promcache.New()
 	c := newCache(t, metrics, redistest.Start(t))
+	if err := metrics.AddHTTP("pages", func() httpcache.Stats { return httpcache.Stats{} }); err != nil {
+		t.Fatal(err)
+	}
 	if err := metrics.Add("orders", c.Stats); err != nil {
 		t.Fatal(err)
 	}
@@ -193,10 +251,11 @@ func TestUnhealthyRedis(t *testing.T) {
 func TestNamesAreTaken(t *testing.T) {
 	metrics := promcache.New()
 	stats, status := func() tiered.Stats { return tiered.Stats{} }, func() error { return nil }
-	if metrics.Add("a", stats) != nil || metrics.Add("b", stats) != nil || metrics.AddRedis("a", status) != nil {
+	pages := func() httpcache.Stats { return httpcache.Stats{} }
+	if metrics.Add("a", stats) != nil || metrics.Add("b", stats) != nil || metrics.AddHTTP("c", pages) != nil || metrics.AddRedis("a", status) != nil {
 		t.Error("an unused name is taken")
 	}
-	if metrics.Add("a", stats) == nil || metrics.AddRedis("a", status) == nil {
+	if metrics.Add("a", stats) == nil || metrics.AddHTTP("a", pages) == nil || metrics.Add("c", stats) == nil || metrics.AddRedis("a", status) == nil {
 		t.Error("a name was taken twice")
 	}
 }

@@ -16,7 +16,7 @@ func newMetrics(metrics *promcache.Collector, a *api, redis *tiered.Redis) (http
 	registry := prometheus.NewRegistry()
 	err := errors.Join(
 		metrics.Add(userCache, a.service.Stats),
-		metrics.Add(a.pages.Name(), a.pages.TierStats),
+		metrics.AddHTTP(a.pages.Name(), a.pages.Stats),
 		metrics.AddRedis("redis", redis.Status),
 		registry.Register(metrics),
 	)

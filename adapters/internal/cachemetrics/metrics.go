@@ -1,23 +1,26 @@
-// Package cachemetrics lists the metrics that the adapters for OpenTelemetry and Prometheus make of [tiered.Stats], so that both
-// have all of them, under the same names.
+// Package cachemetrics lists the metrics that the adapters for OpenTelemetry and Prometheus make of [tiered.Stats] and of
+// [httpcache.Stats], so that both have all of them, under the same names.
 package cachemetrics
 
-import "github.com/tiercache/tiercache/tiered"
+import (
+	"github.com/tiercache/tiercache/adapters/httpcache"
+	"github.com/tiercache/tiercache/tiered"
+)
 
-// Metric is one counter, or one present value, of Stats.
-type Metric struct {
+// Metric is one counter, or one present value, of the statistics S.
+type Metric[S any] struct {
 	Name    string // in snake case, without a prefix or a suffix
 	Tier    string // "local", "remote", or "" for none
 	Unit    string // of OpenTelemetry, in which a noun in braces counts things
 	Help    string
 	Present bool // a present value, not a counter
-	Value   func(*tiered.Stats) int64
+	Value   func(*S) int64
 }
 
-// All returns the metrics. Those that differ only in their tiers follow each other.
-func All() []Metric {
+// Tiers returns the metrics of a cache's tiers. Those that differ only in their tiers follow each other.
+func Tiers() []Metric[tiered.Stats] {
 	local, remote := tiered.Local.String(), tiered.Remote.String()
-	return []Metric{
+	return []Metric[tiered.Stats]{
 		{Name: "hits", Tier: local, Unit: "{read}", Help: "Reads of a key that a tier answered.", Value: func(s *tiered.Stats) int64 { return int64(s.LocalHits) }},
 		{Name: "hits", Tier: remote, Unit: "{read}", Help: "Reads of a key that a tier answered.", Value: func(s *tiered.Stats) int64 { return int64(s.RemoteHits) }},
 		{Name: "misses", Unit: "{read}", Help: "Reads of a key that neither tier could answer.", Value: func(s *tiered.Stats) int64 { return int64(s.Misses) }},
@@ -45,6 +48,20 @@ func All() []Metric {
 		{Name: "dropped", Unit: "{entry}", Help: "Entries that did not fit into the queue of the local tier at once.", Value: func(s *tiered.Stats) int64 { return int64(s.Dropped) }},
 		{Name: "entries", Unit: "{entry}", Present: true, Help: "Entries in the local tier.", Value: func(s *tiered.Stats) int64 { return s.Entries }},
 		{Name: "cost", Unit: "1", Present: true, Help: "Cost of the entries in the local tier.", Value: func(s *tiered.Stats) int64 { return s.Cost }},
+	}
+}
+
+// HTTP returns the metrics of an HTTP cache, without those of its tiers.
+func HTTP() []Metric[httpcache.Stats] {
+	return []Metric[httpcache.Stats]{
+		{Name: "hits", Unit: "{request}", Help: "Requests answered from the store.", Value: func(s *httpcache.Stats) int64 { return int64(s.Hits) }},
+		{Name: "stale", Unit: "{request}", Help: "Requests answered from the store with a response past its freshness.", Value: func(s *httpcache.Stats) int64 { return int64(s.Stale) }},
+		{Name: "validated", Unit: "{response}", Help: "Stored responses that the handler confirmed.", Value: func(s *httpcache.Stats) int64 { return int64(s.Validated) }},
+		{Name: "not_modified", Unit: "{response}", Help: "Responses with status 304 from the store.", Value: func(s *httpcache.Stats) int64 { return int64(s.NotModified) }},
+		{Name: "misses", Unit: "{request}", Help: "Requests that ran the handler, or waited for another request that did.", Value: func(s *httpcache.Stats) int64 { return int64(s.Misses) }},
+		{Name: "collapsed", Unit: "{request}", Help: "Misses answered with the response to another request.", Value: func(s *httpcache.Stats) int64 { return int64(s.Collapsed) }},
+		{Name: "stored", Unit: "{response}", Help: "Responses passed to the store.", Value: func(s *httpcache.Stats) int64 { return int64(s.Stored) }},
+		{Name: "bypassed", Unit: "{request}", Help: "Requests that bypassed the cache.", Value: func(s *httpcache.Stats) int64 { return int64(s.Bypassed) }},
 	}
 }
 
