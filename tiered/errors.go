@@ -30,6 +30,10 @@ var (
 	// [Policy].LoadTimeout, with context.DeadlineExceeded, if the load's turn hadn't come by then. Where StaleIfError permits it,
 	// the stale value is returned instead.
 	ErrOverloaded = errors.New("tiered: overloaded")
+
+	// ErrNotHeld is wrapped, with the cause, by the errors of [Cache.Hold] if Redis couldn't be written, or didn't say whether it was.
+	// Its other errors are ErrClosed and those of wrong arguments.
+	ErrNotHeld = errors.New("tiered: not held")
 )
 
 var (

@@ -42,7 +42,7 @@ type Hold struct {
 // Then, and if the process ends, the hold ends by itself d after it began, which must be longer than the commit may take. 0: 30 seconds.
 // Several holders may hold a key or a tag at the same time. It is free when the last hold has ended.
 //
-// If Redis can't be written, or didn't answer, Hold returns an error, and nothing is held, except that what Redis took without an
+// If Redis can't be written, or didn't answer, Hold returns an error that wraps [ErrNotHeld], and nothing is held, except that what Redis took without an
 // answer ends after d. The removals are queued then (see [ErrQueued]). The Redis user needs the further rights
 // +zadd +zrem +zremrangebyscore +zcard +zcount.
 //
@@ -68,7 +68,7 @@ func (c *Cache[T]) Hold(ctx context.Context, d time.Duration, keys, tags []strin
 	h := &Hold{end: s.end}
 	if err := s.begin(ctx); err != nil {
 		_ = s.end(context.WithoutCancel(ctx), false) // what can't be released ends by itself
-		return nil, fmt.Errorf("tiered: holding: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrNotHeld, err)
 	}
 	if c.remote == nil {
 		h.timer = time.AfterFunc(d, func() { _ = s.end(context.Background(), true) }) // the only error is that of a closed cache

@@ -122,6 +122,38 @@ func TestRightsAreTakenAway(t *testing.T) {
 	}
 }
 
+// While the user may not use SET, misses only read. When the right is back, so is the one command that reads and takes the lease.
+func TestSetIsPermittedAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	c := openListening(t, server.UserClient(t, "somebody", slices.Concat(redistest.CacheRights, streamRights[Tracking])...), Tracking)
+	key := 0
+	gets := func() int { // of 100 misses, with some of canaries
+		before := server.Calls()["get"]
+		for range 100 {
+			key++
+			if _, err := c.GetOrLoad(t.Context(), fmt.Sprint(key), func(context.Context, *Entry[string]) (string, error) { return "v", nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return server.Calls()["get"] - before
+	}
+	gets() // that misses are likely is learned
+	if n := gets(); n >= 50 {
+		t.Fatalf("%d GETs of 100 misses", n)
+	}
+	server.Do("ACL", "SETUSER", "somebody", "-set")
+	if n := gets(); n < 50 {
+		t.Errorf("without the right to SET: %d GETs of 100 misses", n)
+	}
+	server.Do("ACL", "SETUSER", "somebody", "+set")
+	observe.Until(t, "the status", func() bool { return c.redis.Status() == nil })
+	gets()
+	if n := gets(); n >= 50 {
+		t.Errorf("with the right again: %d GETs of 100 misses", n)
+	}
+}
+
 // A master that doesn't answer doesn't keep keys of the other masters in the queue, however many of its own are queued.
 func TestReplayOfOtherMastersKeys(t *testing.T) {
 	t.Parallel()

@@ -44,8 +44,8 @@ func New(cache *tiered.Cache[[]byte], o Options) (*Interceptor, error) {
 		return nil, errors.New("grpccache: the cache is nil: want one that tiered.New returned")
 	}
 	for _, name := range o.Vary {
-		if name == "" || name != strings.ToLower(name) {
-			return nil, fmt.Errorf("grpccache: Options.Vary has %q: want a name in lower case", name)
+		if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" { // the characters that gRPC allows
+			return nil, fmt.Errorf("grpccache: Options.Vary has %q: want a name of metadata, in lower case", name)
 		}
 	}
 	i := &Interceptor{methods: methods{cache: cache}, vary: slices.Compact(slices.Sorted(slices.Values(o.Vary))), skip: o.Skip}

@@ -331,6 +331,7 @@ func TestNew(t *testing.T) {
 	for want, o := range map[string]grpccache.Options{
 		`Options.Vary has "Accept"`:               {Vary: []string{"Accept"}},
 		`Options.Vary has ""`:                     {Vary: []string{""}},
+		`Options.Vary has "tenant:"`:              {Vary: []string{"tenant:"}},
 		`Options.Methods has "test.Users/Get"`:    {Methods: map[string]func(*tiered.Policy){"test.Users/Get": nil}},
 		`Options.Methods has "/test.Users/Gone"`:  {Methods: map[string]func(*tiered.Policy){"/test.Users/Gone": nil}},
 		`Options.Methods has "/test.Users/Watch"`: {Methods: map[string]func(*tiered.Policy){"/test.Users/Watch": nil}},

@@ -354,6 +354,10 @@ func TestWrongOptions(t *testing.T) {
 		"httpcache: Options.Keep is 5ns: want at least 1ms; a plain number counts nanoseconds: 5 seconds are 5*time.Second":                    {Keep: 5},
 		"httpcache: Options.MaxBody is 2000 and MaxCost is 1000: want a MaxBody of at most MaxCost, or a Redis":                                {MaxBody: 2000, MaxCost: 1000},
 		"httpcache: Options.MaxBody is 67108865 and MaxCost is 67108864: want a MaxBody of at most MaxCost, or a Redis":                        {MaxBody: 64<<20 + 1},
+		"httpcache: Options.KeyHeaders has \"X-Tenant:\": want a field's name":                                                                 {KeyHeaders: []string{"X-Tenant:"}},
+		"httpcache: Options.KeyHeaders has \"\": want a field's name":                                                                          {KeyHeaders: []string{""}},
+		"httpcache: Options.Encodings has \"br, gzip\": want a content coding's name":                                                          {Encodings: []string{"br, gzip"}},
+		"httpcache: Options.IgnoreQuery has \"utm_*x\": want a parameter's name, with a * at its end at most":                                  {IgnoreQuery: []string{"utm_*x"}},
 	} {
 		if _, err := httpcache.New(o); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)

@@ -192,12 +192,16 @@ func (o *Options) validateKey() error {
 	for _, list := range []struct {
 		field  string
 		values []string
+		valid  func(string) bool
+		want   string
 	}{
-		{"IgnoreQuery", o.IgnoreQuery}, {"KeyHeaders", o.KeyHeaders}, {"Encodings", o.Encodings},
+		{"IgnoreQuery", o.IgnoreQuery, isParameter, "a parameter's name, with a * at its end at most"},
+		{"KeyHeaders", o.KeyHeaders, rfc9111.IsFieldName, "a field's name"},
+		{"Encodings", o.Encodings, rfc9111.IsFieldName, "a content coding's name"}, // tokens, too (RFC 9110 §8.4.1)
 	} {
 		for _, v := range list.values {
-			if v == "" || strings.ContainsAny(v, " \t,;") {
-				return fmt.Errorf("httpcache: Options.%s has %q: want a name", list.field, v)
+			if !list.valid(v) {
+				return fmt.Errorf("httpcache: Options.%s has %q: want %s", list.field, v, list.want)
 			}
 		}
 	}
@@ -205,6 +209,11 @@ func (o *Options) validateKey() error {
 		return fmt.Errorf("httpcache: Options.Key is set with IgnoreQuery or KeyHeaders: want one or the other")
 	}
 	return nil
+}
+
+// isParameter reports whether s names parameters of a query, or with a * at the end all that begin with it.
+func isParameter(s string) bool {
+	return s != "" && !strings.ContainsAny(strings.TrimSuffix(s, "*"), "* \t,;")
 }
 
 // credentials returns a digest of the fields that identify a user; "" if there are none.

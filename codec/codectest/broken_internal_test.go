@@ -199,6 +199,12 @@ func faults() map[string]struct {
 		"ignores what is behind": {"bytes behind", broken{unmarshal: func(data []byte, v any) error {
 			return json.NewDecoder(bytes.NewReader(data)).Decode(v)
 		}}},
+		"ignores words behind": {"bytes behind", broken{unmarshal: func(data []byte, v any) error {
+			for bytes.HasSuffix(data, []byte{0xff, 0xff}) {
+				data = data[:len(data)-2]
+			}
+			return codec.JSON.Unmarshal(data, v)
+		}}},
 		"trusts a length": {"damaged", framed},
 		"panics on bytes that it doesn't know": {"damaged", broken{unmarshal: func(data []byte, v any) error {
 			if err := json.Unmarshal(data, v); err != nil && data[0] == 0xff {

@@ -69,13 +69,13 @@ func bytesBehind[T any](s *subject[T]) error {
 	}
 	for _, d := range s.decoders() {
 		for i, data := range all {
-			for _, b := range []byte{0, 0xff} {
-				v, err := s.decodeAny(d, append(bytes.Clone(data), b))
+			for _, behind := range [][]byte{{0}, {0xff}, bytes.Repeat([]byte{0}, 8), bytes.Repeat([]byte{0xff}, 8), {0, 0}, {0xff, 0xff}} {
+				v, err := s.decodeAny(d, append(bytes.Clone(data), behind...))
 				if err != nil {
 					return err
 				}
 				if v != nil && s.equal(*v, s.values[i]) {
-					return fmt.Errorf("%s ignores the byte %#x behind value %d: want an error", d.name, b, i)
+					return fmt.Errorf("%s ignores the bytes %#x behind value %d: want an error", d.name, behind, i)
 				}
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +30,8 @@ var (
 
 const defaultHold = 30 * time.Second
 
-// Cache is a cache of any type. Every *[tiered.Cache] is one.
+// Cache is a cache of any type. Every *[tiered.Cache] is one. With Options.Unheld an error of Hold that wraps [tiered.ErrNotHeld] or
+// [tiered.ErrClosed] doesn't keep a transaction from being committed; any other does.
 type Cache interface {
 	Hold(ctx context.Context, d time.Duration, keys, tags []string) (*tiered.Hold, error)
 	Delete(ctx context.Context, keys ...string) error
@@ -44,7 +46,8 @@ type Options struct {
 	Hold time.Duration
 	// Unheld commits the transaction even if Redis can't hold its keys and tags. Then loads that read the old rows may be stored, until
 	// the invalidation after the commit removes them, which is queued while Redis can't be written. If the process ends before that,
-	// they stay until their TTL is over. false: Commit returns the error and doesn't commit.
+	// they stay until their TTL is over. false: Commit returns the error and doesn't commit. An invalid key, tag or Hold keeps a
+	// transaction from being committed in either case.
 	Unheld bool
 }
 
@@ -93,7 +96,7 @@ func (ch *Changes) add(c Cache, to func(*change)) {
 		return
 	}
 	for _, one := range ch.caches {
-		if one.cache == c {
+		if reflect.ValueOf(c).Comparable() && one.cache == c { // else they are changes of two caches
 			to(one)
 			return
 		}
@@ -108,8 +111,8 @@ func (ch *Changes) add(c Cache, to func(*change)) {
 //   - It returns nil if the transaction was committed and everything was invalidated.
 //   - The error wraps [ErrCommitted] if commit returned nil and Redis didn't take all invalidations.
 //   - The error wraps [ErrUnknown] and commit's error if commit returned one, unless that is of [RolledBack].
-//   - With any other error the transaction wasn't committed: Redis couldn't hold everything and commit wasn't called, or its error is
-//     of RolledBack. The caller must roll back.
+//   - With any other error the transaction wasn't committed: Redis couldn't hold everything, or a key, a tag or an option is invalid, and
+//     commit wasn't called, or its error is of RolledBack. The caller must roll back.
 //
 // ctx bounds the holds. The invalidation takes place even if ctx has ended. If commit panics, the outcome isn't known. Commit can be
 // called once.
@@ -161,16 +164,18 @@ func (ch *Changes) begin() error {
 	return nil
 }
 
-// holdAll holds everything. Unless Options.Unheld, it holds nothing if it returns an error.
+// holdAll holds everything, or with Options.Unheld what Redis can hold. It holds nothing if it returns an error.
 func (ch *Changes) holdAll(ctx context.Context, lasts time.Duration) error {
 	err := ch.each(func(one *change) (err error) {
 		one.hold, err = one.cache.Hold(ctx, lasts, one.keys, one.tags)
+		if ch.Options.Unheld && (errors.Is(err, tiered.ErrNotHeld) || errors.Is(err, tiered.ErrClosed)) {
+			return nil
+		}
 		return err
 	})
-	if err == nil || ch.Options.Unheld {
-		return nil
+	if err != nil {
+		ch.releaseAll(context.WithoutCancel(ctx))
 	}
-	ch.releaseAll(context.WithoutCancel(ctx))
 	return err
 }
 

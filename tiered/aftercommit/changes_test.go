@@ -70,6 +70,65 @@ func TestLateChanges(t *testing.T) {
 	}
 }
 
+// What is wrong in a transaction's changes keeps it from being committed, also if it may be committed without holds.
+func TestWrongChanges(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	c := newCache(t, "c", s)
+	for _, unheld := range []bool{false, true} {
+		for what, spoil := range map[string]func(*aftercommit.Changes){
+			"empty key":      func(ch *aftercommit.Changes) { ch.Delete(c, "") },
+			"empty tag":      func(ch *aftercommit.Changes) { ch.InvalidateTags(c, "") },
+			"nanoseconds":    func(ch *aftercommit.Changes) { ch.Options.Hold = 30 },
+			"negative times": func(ch *aftercommit.Changes) { ch.Options.Hold = -time.Second },
+		} {
+			ch := aftercommit.Changes{Options: aftercommit.Options{Unheld: unheld}}
+			ch.Delete(c, "k")
+			spoil(&ch)
+			if err := ch.Commit(t.Context(), noCommit(t)); err == nil || errors.Is(err, aftercommit.ErrCommitted) {
+				t.Errorf("%s, unheld %v: %v", what, unheld, err)
+			}
+		}
+	}
+}
+
+// Without Redis's holds a transaction is committed if it may be, and its invalidations are queued.
+func TestUnheld(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	c := newCache(t, "c", s)
+	s.Freeze()
+	defer s.Thaw()
+	ch := aftercommit.Changes{Options: aftercommit.Options{Unheld: true}}
+	ch.Delete(c, "k")
+	committed := false
+	err := ch.Commit(t.Context(), func() error { committed = true; return nil })
+	if !committed || !errors.Is(err, aftercommit.ErrCommitted) || !errors.Is(err, tiered.ErrQueued) || has(t, c) {
+		t.Errorf("committed: %v, %v", committed, err)
+	}
+	held := aftercommit.Changes{}
+	held.Delete(c, "k")
+	if err := held.Commit(t.Context(), noCommit(t)); !errors.Is(err, tiered.ErrNotHeld) {
+		t.Error(err)
+	}
+}
+
+// labelled is a cache whose type can't be compared.
+type labelled struct {
+	*tiered.Cache[string]
+	_ []string
+}
+
+func TestUncomparableCache(t *testing.T) {
+	c := labelled{Cache: newCache(t, "c", nil)}
+	var ch aftercommit.Changes
+	ch.Delete(c, "other")
+	ch.Delete(c, "k")
+	if err := ch.Commit(t.Context(), func() error { return nil }); err != nil || has(t, c.Cache) {
+		t.Error(err)
+	}
+}
+
 // If one cache can't hold its keys, nothing is committed, and the other's keys are released.
 func TestOneCacheCannotHold(t *testing.T) {
 	t.Parallel()

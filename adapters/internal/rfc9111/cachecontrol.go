@@ -98,7 +98,7 @@ func (d Directive) fields() []string {
 	}
 	list := names([]string{d.Value})
 	for _, name := range list {
-		if !isFieldName(name) {
+		if !IsFieldName(name) {
 			return nil
 		}
 	}

@@ -59,11 +59,11 @@ func unstored(name string) bool {
 	case "Content-Length", "Age": // set for each response
 		return true
 	}
-	return !isFieldName(name) // that also keeps http.TrailerPrefix out
+	return !IsFieldName(name) // that also keeps http.TrailerPrefix out
 }
 
-// isFieldName reports whether a name is a token (RFC 9110 §5.1, §5.6.2).
-func isFieldName(name string) bool {
+// IsFieldName reports whether a name is a token (RFC 9110 §5.1, §5.6.2).
+func IsFieldName(name string) bool {
 	for _, c := range []byte(name) {
 		if !isTokenByte(c) {
 			return false

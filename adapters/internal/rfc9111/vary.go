@@ -11,7 +11,7 @@ import (
 // on.
 func Vary(response http.Header) (list []string, any bool) {
 	for _, name := range names(response["Vary"]) {
-		if name == "*" || !isFieldName(name) {
+		if name == "*" || !IsFieldName(name) {
 			any = true
 			continue
 		}

@@ -34,7 +34,7 @@ type requester struct {
 	Refusals     refusals
 	Capabilities capabilities
 	noMGet       atomic.Bool // the server doesn't have MGET, or not for this user or for keys of several slots
-	noInsert     atomic.Bool // a server doesn't have the command for Request.Insert
+	noInsert     atomic.Bool // a server doesn't have the command for Request.Insert, or refused it for another reason that may stay
 }
 
 // send makes a request's commands for the keys of one server. The error is that of a server that didn't answer, though
@@ -160,7 +160,7 @@ func (r *requester) sendOne(ctx context.Context, to redis.Cmdable, q *Request, i
 	if !cl.isRefusal() {
 		return cmd
 	}
-	if !cl.traits().temporary {
+	if !cl.traits().temporary && cl != noPermission { // a right may be given back
 		r.noInsert.Store(true)
 	}
 	return q.command(ctx, to, i)
