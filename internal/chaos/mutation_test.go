@@ -221,7 +221,7 @@ func (m mutation) trial(n int) trial {
 // atOnce limits the concurrent runs, each of which has many processes.
 const atOnce = 2
 
-const trials = 4 // of a mutation, until one detects it
+const trials = 8 // of a mutation, until one detects it; on a busy machine a run does a small part of the work
 
 // Each text that a mutation replaces occurs once in the library. TestMutations shows the same, but takes minutes.
 func TestMutationsApply(t *testing.T) {
