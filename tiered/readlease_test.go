@@ -137,7 +137,8 @@ func testReadLeaseFindsSomething(t *testing.T, protocol int) {
 	}
 }
 
-// A server that has no such command is asked once. One that refuses it, since its memory is full or the user has lost a right, still has its values read.
+// A server that has no such command is asked once. One that refuses it, since its memory is full or the user has lost a right, still has
+// its values read.
 func TestReadLeaseIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, of := range []struct {
